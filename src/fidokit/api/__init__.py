@@ -1,0 +1,1 @@
+"""The documented face of fidokit: everything the command does, as typed functions."""

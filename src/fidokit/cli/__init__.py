@@ -1,0 +1,1 @@
+"""The `fidokit` command: a thin skin of click over `fidokit.api`."""

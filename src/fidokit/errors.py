@@ -1,0 +1,232 @@
+"""The one exception tree: each error is a sentence, a hint what to do next, and an exit code.
+
+Only `cli/main.py` turns these into text and an exit status. Everything below raises them and
+lets them pass.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import ClassVar
+
+
+class ExitCode(IntEnum):
+    """What the command's exit status means; stable, documented in docs/errors.md."""
+
+    OK = 0
+    OTHER = 1
+    USAGE = 2
+    NO_TOKEN = 3
+    MALFORMED = 4
+    PIN = 5
+    PIN_BLOCKED = 6
+    TOUCH = 7
+    UNSUPPORTED = 8
+    WOULD_OVERWRITE = 9
+    INTERRUPTED = 130
+
+
+class FidokitError(Exception):
+    """Something went wrong that a person can understand.
+
+    Args:
+        message: one sentence that says what happened, without a full stop at its end.
+        hint: what to do next; empty where there is nothing to do.
+    """
+
+    exit_code: ClassVar[ExitCode] = ExitCode.OTHER
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(FidokitError):
+    """The command or call was given something that makes no sense."""
+
+    exit_code = ExitCode.USAGE
+
+
+class Interrupted(FidokitError):
+    """The person pressed Ctrl-C; the token was told to stop waiting."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+
+# --- which token ---------------------------------------------------------------------------
+
+
+class TokenNotFound(FidokitError):
+    """No token, or none that answers to the selector or holds the key."""
+
+    exit_code = ExitCode.NO_TOKEN
+
+
+class SeveralTokens(FidokitError):
+    """More than one token fits and nobody can be asked which one is meant."""
+
+    exit_code = ExitCode.NO_TOKEN
+
+
+class TokenBusy(FidokitError):
+    """Another program holds the token."""
+
+    exit_code = ExitCode.NO_TOKEN
+
+
+class NoPermission(FidokitError):
+    """The system does not let this user open the token or the file."""
+
+    exit_code = ExitCode.OTHER
+
+
+class TokenGone(FidokitError):
+    """The token was unplugged, or its transport broke, in the middle of an operation."""
+
+    exit_code = ExitCode.NO_TOKEN
+
+
+class TokenMisbehaved(FidokitError):
+    """The token answered something the specification does not allow, or not in time."""
+
+
+class TokenRefused(FidokitError):
+    """The token refused with a status that no more precise error covers.
+
+    Args:
+        status: the CTAP status byte, 0x01 to 0xff.
+    """
+
+    def __init__(self, message: str, *, status: int, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+
+
+class CredentialNotFound(FidokitError):
+    """The token does not hold the credential that was named."""
+
+    exit_code = ExitCode.NO_TOKEN
+
+
+# --- malformed input -----------------------------------------------------------------------
+
+
+class Malformed(FidokitError):
+    """Bytes or text that do not follow their format."""
+
+    exit_code = ExitCode.MALFORMED
+
+
+class MalformedKey(Malformed):
+    """A public key, private key, signature, certificate or attestation that cannot be read."""
+
+
+class MalformedCbor(Malformed):
+    """CBOR outside CTAP's canonical form."""
+
+
+class MalformedFile(Malformed):
+    """A text file (authorized_keys, allowed_signers, configuration) with a line of no meaning."""
+
+
+class SignatureInvalid(FidokitError):
+    """A signature does not verify; exit code 1, as `ssh-keygen -Y verify` has it."""
+
+
+class PassphraseWrong(FidokitError):
+    """The passphrase does not open the private key file."""
+
+
+class PassphraseRequired(FidokitError):
+    """The private key file is under a passphrase and nobody can be asked for it."""
+
+
+# --- PIN and touch -------------------------------------------------------------------------
+
+
+class PinError(FidokitError):
+    """Anything about the PIN that another PIN or a prompt would mend."""
+
+    exit_code = ExitCode.PIN
+
+
+class PinRequired(PinError):
+    """The operation needs the PIN and nobody can be asked for it."""
+
+
+class PinNotSet(PinError):
+    """The operation needs a PIN and the token has none yet."""
+
+
+class PinWrong(PinError):
+    """The token did not accept the PIN.
+
+    Args:
+        retries: tries left before the token locks itself, or None where it does not say.
+    """
+
+    def __init__(self, message: str, *, retries: int | None, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.retries = retries
+
+
+class PinLastTry(PinError):
+    """One try is left and the caller did not allow it to be spent."""
+
+
+class PinPolicy(PinError):
+    """A new PIN that is too short, too long, or against the token's policy."""
+
+
+class PinBlocked(FidokitError):
+    """No tries are left; only a reset helps."""
+
+    exit_code = ExitCode.PIN_BLOCKED
+
+
+class PinAuthBlocked(FidokitError):
+    """Three wrong PINs in a row; the token wants to be unplugged first."""
+
+    exit_code = ExitCode.PIN_BLOCKED
+
+
+class UvBlocked(FidokitError):
+    """The built-in sensor is locked; the PIN unlocks it."""
+
+    exit_code = ExitCode.PIN_BLOCKED
+
+
+class TouchRefused(FidokitError):
+    """The person, or the token's own check, refused."""
+
+    exit_code = ExitCode.TOUCH
+
+
+class TouchTimedOut(FidokitError):
+    """Nobody touched the token in time."""
+
+    exit_code = ExitCode.TOUCH
+
+
+# --- what the token or the disk cannot do ---------------------------------------------------
+
+
+class Unsupported(FidokitError):
+    """The token, or this machine's software, cannot do this."""
+
+    exit_code = ExitCode.UNSUPPORTED
+
+
+class StoreFull(Unsupported):
+    """The token has no room for another resident credential."""
+
+
+class WouldOverwrite(FidokitError):
+    """A file or a credential on the token is in the way, and nothing was changed."""
+
+    exit_code = ExitCode.WOULD_OVERWRITE
+
+
+class StateUnusable(FidokitError):
+    """A virtual token's file is corrupt, read-only, of a newer version, or the disk is full."""

@@ -1,0 +1,1 @@
+"""Key files on disk: names, atomic writes, and where to look for them."""

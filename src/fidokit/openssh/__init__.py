@@ -1,0 +1,1 @@
+"""OpenSSH's formats for keys on tokens: pure functions between bytes and values."""

@@ -1,0 +1,1 @@
+"""What this machine has: device nodes and their permissions, OpenSSH, daemons, udev rules."""

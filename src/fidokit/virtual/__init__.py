@@ -1,0 +1,1 @@
+"""The authenticator side of CTAP: a software token that stands in for hardware in tests."""

@@ -1,0 +1,1 @@
+"""Loops that carry bytes between a program and the authenticator core."""
