@@ -70,6 +70,11 @@ def test_what_is_no_list(text: bytes, reason: str) -> None:
         parse_list(text)
 
 
+def test_a_comma_at_the_end_where_it_is_taken() -> None:
+    assert parse_list(b"pty,", end_comma=True) == (Option("pty"),)
+    assert parse_list(b",", end_comma=True) == ()
+
+
 names = st.text(alphabet="abcdefghijklmnopqrstuvwxyz-0123456789", min_size=1, max_size=12)
 values = st.text(st.characters(exclude_characters="\r\n\0", exclude_categories=("Cs",))).filter(
     lambda text: not text.endswith("\\")
