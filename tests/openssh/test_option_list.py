@@ -102,3 +102,12 @@ def test_any_bytes_are_a_list_or_malformed(text: bytes) -> None:
         assert text.startswith(listed)
         assert text.endswith(rest)
         parse_list(listed)
+
+
+@pytest.mark.parametrize("piece", [b'"', b'\\"', b"\\", b'"a\\"', b"a,", b'a="b",'])
+def test_long_hostile_lists_take_no_longer_than_their_length(piece: bytes) -> None:
+    text = piece * (1 << 16)
+    with suppress(MalformedFile):
+        parse_list(split_list(text)[0])
+    with suppress(MalformedFile):
+        parse_list(text)

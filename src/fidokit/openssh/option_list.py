@@ -44,6 +44,11 @@ def encode_options(options: Iterable[Option]) -> str:
     return ",".join(option.encode() for option in options)
 
 
+_LIST: Final = re.compile(rb'(?:\\"|[^ \t"]|"(?:\\"|[^"])*+")*+')
+"""All up to the first blank outside quotes; stops early at a quote that is never closed. The
+possessive repeats keep a long hostile line from being tried in many ways."""
+
+
 def split_list(text: bytes) -> tuple[bytes, bytes]:
     """The option list at the start of `text`, and what follows it and its blanks.
 
@@ -52,21 +57,15 @@ def split_list(text: bytes) -> tuple[bytes, bytes]:
     Raises:
         MalformedFile: a quote is never closed.
     """
-    quoted = False
-    at = 0
-    while at < len(text) and (quoted or text[at] not in b" \t"):
-        if text[at : at + 2] == b'\\"':
-            at += 1
-        elif text[at] == ord('"'):
-            quoted = not quoted
-        at += 1
-    if quoted:
+    found = _LIST.match(text)
+    end = found.end() if found else 0
+    if text[end : end + 1] == b'"':
         raise MalformedFile("a quote in the options is never closed")
-    return text[:at], text[at:].lstrip(b" \t")
+    return text[:end], text[end:].lstrip(b" \t")
 
 
 _NAME: Final = re.compile(rb"[A-Za-z0-9-]+")
-_VALUE: Final = re.compile(rb'"((?:[^"\\]|\\"|\\(?!"))*)"')
+_VALUE: Final = re.compile(rb'"((?:\\"|[^"])*+)"')
 
 
 def parse_list(text: bytes, *, end_comma: bool = False) -> tuple[Option, ...]:
