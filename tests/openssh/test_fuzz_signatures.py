@@ -23,15 +23,15 @@ from tests.support.signers import (
     webauthn_signature,
 )
 
-from fidokit.errors import Malformed, SignatureInvalid
+from fidokit.errors import Malformed, MalformedKey, SignatureInvalid
 from fidokit.openssh import allowed_signers, authorized_keys
 from fidokit.openssh.attestation import Attestation, parse_attestation, wrap_bytes
 from fidokit.openssh.authorized_keys import AuthorizedKey
 from fidokit.openssh.certificate import CertOption, parse_certificate, verify_signature
 from fidokit.openssh.certificate_view import describe
 from fidokit.openssh.option_list import encode_options
-from fidokit.openssh.public import PublicLine
-from fidokit.openssh.signature import parse_signature, verify
+from fidokit.openssh.public import PublicLine, RsaPublic, parse_public
+from fidokit.openssh.signature import PlainSignature, Signature, parse_signature, verify
 from fidokit.openssh.sshsig import parse_armor, parse_sshsig
 from fidokit.openssh.sshsig import verify as verify_sshsig
 
@@ -167,3 +167,23 @@ def test_verifying_a_damaged_certificate_survives() -> None:
         verify_signature(parse_certificate(data))
 
     survive([honest], check, (Malformed, SignatureInvalid), fuzz_count(2_000))
+
+
+HONEST = [(key.public.blob(), key.sign(MESSAGE)) for key in (*TOKENS, *plain_keys())]
+
+
+@pytest.mark.parametrize(("blob", "signature"), HONEST, ids=[s.type_name for _, s in HONEST])
+def test_verifying_under_a_damaged_key_survives(blob: bytes, signature: Signature) -> None:
+    def check(data: bytes) -> None:
+        verify(parse_public(data), signature, MESSAGE)
+
+    survive([blob], check, (Malformed, SignatureInvalid), fuzz_count(2_000))
+
+
+@pytest.mark.parametrize("bits", [1024, 3072, 16384])
+@pytest.mark.parametrize("e", [1, 2, 3, 65537, (1 << 64) + 1, (1 << 1000) + 1])
+def test_verifying_under_odd_rsa_numbers_survives(bits: int, e: int) -> None:
+    key = RsaPublic(e, (1 << bits) - 1)
+    for data in (b"", b"\1", bytes(bits // 8), b"\xff" * (bits // 8)):
+        with pytest.raises((MalformedKey, SignatureInvalid)):
+            verify(key, PlainSignature("rsa-sha2-512", data), MESSAGE)
