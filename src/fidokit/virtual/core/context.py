@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
+from fidokit.types import CoseAlg
+from fidokit.virtual.core.algorithms import ALGORITHMS, PrivateKey
 from fidokit.virtual.core.credentials import Credentials
 from fidokit.virtual.core.enumeration import Enumerations, Listing
 from fidokit.virtual.core.pin_state import PinState
@@ -72,6 +75,23 @@ class TokenContext:
     def uv_configured(self) -> bool:
         """Whether built-in user verification exists and is enrolled."""
         return self.profile.offers("uv") and self.state.uv_enrolled
+
+    @property
+    def pin_usable(self) -> bool:
+        """Whether a PIN may authorise makeCredential and getAssertion on this model."""
+        return self.profile.offers("clientPin") and not self.option(
+            "noMcGaPermissionsWithClientPin"
+        )
+
+    @property
+    def make_cred_uv_not_required(self) -> bool:
+        """The option makeCredUvNotRqd, which alwaysUv overrides (CFG-05)."""
+        return self.option("makeCredUvNotRqd") and not self.state.always_uv
+
+    @cached_property
+    def attestation_key(self) -> PrivateKey:
+        """The loaded batch key; no reset changes it."""
+        return ALGORITHMS[CoseAlg.ES256].load(self.state.attestation_key)
 
     @property
     def protected(self) -> bool:

@@ -92,7 +92,7 @@ class DurableState:
 
     Args:
         aaguid: 16 bytes, fixed when the token is made.
-        attestation_key: PKCS#8 DER of the batch key; survives reset.
+        attestation_key: the ES256 secret of the batch key, 32 bytes; survives reset.
         attestation_certificate: DER of the leaf that names `aaguid`; survives reset.
         wrapping_key: 32 bytes that seal non-resident credentials; a reset replaces it.
         hmac_secret_key: 32 bytes that every credential's hmac-secret is derived from; likewise.

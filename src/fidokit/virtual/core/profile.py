@@ -9,8 +9,11 @@ from types import MappingProxyType
 from fidokit.errors import UsageError
 from fidokit.types import Aaguid, CoseAlg, CtapStatus
 
-PERMISSION_FEATURES_LIMIT_MS = 600_000
+TOKEN_LIFETIME_MS = 600_000
 USB_USAGE_LIMIT_MS = 30_000
+
+CONFIGURABLE = frozenset({"clientPin", "uv", "alwaysUv", "ep", "bioEnroll"})
+"""Options that are known with the value false while their feature waits to be set up."""
 
 _INFO_2_0 = frozenset(range(0x01, 0x07))
 _INFO_2_1 = frozenset(range(0x01, 0x15)) - {0x13}
@@ -42,7 +45,7 @@ class Behaviour:
     bad_salt_auth: CtapStatus = CtapStatus.PIN_AUTH_INVALID
     rk_in_assertion: CtapStatus = CtapStatus.UNSUPPORTED_OPTION
     token_usage_ms: int | None = USB_USAGE_LIMIT_MS
-    token_lifetime_ms: int = PERMISSION_FEATURES_LIMIT_MS
+    token_lifetime_ms: int = TOKEN_LIFETIME_MS
     token_has_permissions: bool = True
     reset_window_ms: int = 10_000
 
@@ -116,8 +119,11 @@ class Profile:
         return any(v.startswith("FIDO_2") and v > "FIDO_2_0" for v in self.versions)
 
     def offers(self, option: str) -> bool:
-        """Whether getInfo knows this option, whatever its value."""
-        return option in self.options
+        """Whether the feature behind an option exists: its value is true, or false means no more
+        than "not configured yet"."""
+        return self.options.get(option, False) or (
+            option in self.options and option in CONFIGURABLE
+        )
 
     def with_options(self, **options: bool | None) -> Profile:
         """A variant with options added, changed, or (None) removed."""
