@@ -18,6 +18,7 @@ from tests.virtual.core.client import (
     S,
     case,
     descriptor,
+    encode,
     get_request,
     patched,
 )
@@ -130,6 +131,18 @@ FAULTS = [
 def test_faults(ready: Platform, patch: Any, status: S) -> None:
     bad = patched(asked(ready, ONE), patch)
     assert ready.bench.status(GA, get_request({4: {"hmac-secret": bad}})) == status
+
+
+@pytest.mark.check("HMS-05")
+def test_a_wrong_mac_in_ctap_2_0() -> None:
+    bench = Bench("ctap2.0")
+    bench.make(rk=False)
+    bench.make({3: {"id": b"bob"}, 7: {"rk": True}})
+    bad = asked(Platform(bench, 1), ONE) | {3: bytes(16)}
+    assert (
+        bench.authenticator.handle(b"\x02" + encode(get_request({4: {"hmac-secret": bad}})))
+        == b"\xe0"
+    )
 
 
 @pytest.mark.check("EXT-01")
