@@ -2,34 +2,85 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from fidokit.types import CredentialId
+from fidokit.openssh.public import PublicKey, PublicLine, SkEcdsaPublic, SkEd25519Public
+from fidokit.types import Application, CredentialId, KeyType, SkFlag
 
-if TYPE_CHECKING:
-    from fidokit.types import KeyType
+
+class TokenCredential(Protocol):
+    """What the list needs of a resident credential."""
+
+    @property
+    def credential_id(self) -> CredentialId:
+        """Its id, 1 to 1023 bytes."""
+
+    @property
+    def application(self) -> Application:
+        """The RP id."""
+
+    @property
+    def user(self) -> str:
+        """The user id as text."""
+
+    @property
+    def user_name(self) -> str:
+        """The name stored beside it."""
+
+    @property
+    def comment(self) -> str:
+        """The comment stored with it, or empty."""
+
+    @property
+    def public(self) -> SkEd25519Public | SkEcdsaPublic:
+        """The public key."""
+
+    @property
+    def flags(self) -> SkFlag:
+        """The flags that a private key file for it should have."""
+
+
+class LocalFile(Protocol):
+    """What the list needs of a key file."""
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+
+    @property
+    def line(self) -> PublicLine:
+        """Its public key, and its comment where that can be read."""
+
+    @property
+    def is_private(self) -> bool:
+        """Whether it is the private half."""
+
+    @property
+    def modified(self) -> datetime:
+        """Its modification time, UTC."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyRow:
     """A key on the token, on disk, or both.
 
+    Text comes from tokens and files: escape it before a terminal.
+
     Attributes:
         fingerprint: "SHA256:..." of the public key.
-        key_type: None for a website's credential that is no SSH type.
         user: the user id as text, trailing zeros trimmed; hexadecimal where it is not text.
         verify_required, touch_required: None where not known (an encrypted file, no token).
-        on_token: whether the open token holds it.
-        created: the file's modification time, UTC: tokens do not tell.
-        files: private key files, and public ones whose private half is not beside them.
+        on_token: whether the open token holds it as a resident credential.
+        created: the oldest file's modification time, UTC: tokens do not tell.
+        files: private key files, and public ones whose private half is nowhere to be seen.
         credential_id: None where it is not on the token.
     """
 
     fingerprint: str
-    key_type: KeyType | None
+    key_type: KeyType
     application: str
     user: str
     comment: str
@@ -41,3 +92,5 @@ class KeyRow:
     credential_id: CredentialId | None
     public_line: str
     user_name: str = ""
+    public: PublicKey | None = field(default=None, repr=False)
+    credential: TokenCredential | None = field(default=None, repr=False, compare=False)
