@@ -203,7 +203,7 @@ def change_passphrase(
     path: Path,
     *,
     old: OldPassphrase | None,
-    new: bytes | None | Callable[[], bytes | None],
+    new: bytes | Callable[[], bytes | None] | None,
     rounds: int = DEFAULT_ROUNDS,
     cipher: str = "aes256-ctr",
 ) -> None:

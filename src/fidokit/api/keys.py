@@ -35,6 +35,7 @@ def list_keys(
     folders: Sequence[Path] = (),
     any_rp: bool = False,
     only_token: bool = False,
+    search_home: bool = True,
 ) -> list[KeyRow]:
     """Keys on the token joined with key files, by public key; sorted by application, user.
 
@@ -43,6 +44,7 @@ def list_keys(
         folders: folders to search besides `~/.ssh`.
         any_rp: also credentials whose application does not start with `ssh:`.
         only_token: leave out files whose key is not on this token.
+        search_home: look into `~/.ssh` at all.
 
     Raises:
         Unsupported (a token without credential management), PinError and others of the token.
@@ -50,11 +52,17 @@ def list_keys(
     from fidokit.files.keyfile import ssh_folder
     from fidokit.files.scan import find_keys
     from fidokit.inventory.join import join
+
+    held = _held(session, any_rp) if session else []
+    searched = [ssh_folder(), *folders] if search_home else folders
+    rows = join(held, find_keys(searched), _read_flags)
+    return [row for row in rows if row.on_token] if only_token else rows
+
+
+def _held(session: Session, any_rp: bool) -> list[ResidentCredential]:
     from fidokit.token import resident
 
-    held = resident.list_credentials(session, any_rp=any_rp) if session else []
-    rows = join(held, find_keys([ssh_folder(), *folders]), _read_flags)
-    return [row for row in rows if row.on_token] if only_token else rows
+    return resident.list_credentials(session, any_rp=any_rp)
 
 
 def _read_flags(path: Path) -> tuple[SkFlag, str] | None:
