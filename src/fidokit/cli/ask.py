@@ -96,13 +96,13 @@ def require_yes(question: str) -> None:
     """Go on only where the person says yes.
 
     Raises:
-        UsageError: nobody can be asked; Interrupted: the answer was not yes.
+        UsageError: nobody can be asked; FidokitError: the answer was not yes.
     """
     answer = confirmed(question)
     if answer is None:
         raise UsageError("this needs a yes, and nobody can be asked", hint="say --yes")
     if not answer:
-        raise Interrupted("nothing was changed")
+        raise FidokitError("nothing was changed: the answer was not yes")
 
 
 def read_secret(source: str | int, what: str) -> str:

@@ -122,7 +122,8 @@ def format_sections(
     """Write a command's options: its own first, then each shared section under its heading."""
     listed: dict[str, list[tuple[str, str]]] = {"Options": [], **{s: [] for s in _SECTIONS}}
     for param in command.get_params(ctx):
-        if record := param.get_help_record(ctx):
+        record = param.get_help_record(ctx) if isinstance(param, click.Option) else None
+        if record:
             listed[getattr(param, "section", "Options")].append(record)
     listed["Options"].sort(key=lambda record: "--help" in record[0])
     for heading, records in listed.items():

@@ -58,10 +58,10 @@ rounds_option = click.option(
     "-a",
     "--rounds",
     cls=PassphraseOption,
+    metavar="N",
     type=click.IntRange(1, 1_000_000),
     default=24,
-    show_default=True,
-    help="Rounds of bcrypt for the passphrase.",
+    help="Rounds of bcrypt for the passphrase.  [default: 24]",
 )
 
 
