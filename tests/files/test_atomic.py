@@ -87,6 +87,12 @@ def test_replace_refuses_a_link_and_names_its_target(tmp_path: Path) -> None:
     assert target.read_bytes() == b"old"
 
 
+def test_replace_refuses_a_loop_of_links(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(WouldOverwrite, match="symbolic link"):
+        atomic.replace(tmp_path / "loop", DATA)
+
+
 def test_replace_refuses_folders_and_fifos(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "fifo")

@@ -19,7 +19,7 @@ from tests.support.samples import (
     public_keys,
 )
 
-from fidokit.errors import MalformedKey
+from fidokit.errors import MalformedKey, UsageError
 from fidokit.openssh import public, wire
 from fidokit.openssh.public import (
     PublicKey,
@@ -273,7 +273,7 @@ class TestLines:
         with pytest.raises(MalformedKey, match="stray bits"):
             parse_public_line(twin[:-1] + last + line[len(twin) :])
 
-    @pytest.mark.parametrize("comment", ["a\nb", "a\rb", "a\0b"])
+    @pytest.mark.parametrize("comment", ["a\nb", "a\rb", "a\0b", "latin-1 \udce9"])
     def test_comment_cannot_forge_a_line(self, comment: str) -> None:
-        with pytest.raises(MalformedKey, match="line break"):
+        with pytest.raises(UsageError, match="line break"):
             PublicLine(SK_ED25519, comment).encode()

@@ -26,12 +26,10 @@ if TYPE_CHECKING:
     from fidokit.api.doctor import udev_rules as udev_rules
     from fidokit.api.keyfiles import FlagsChange as FlagsChange
     from fidokit.api.keyfiles import KeyFile as KeyFile
-    from fidokit.api.keyfiles import ShownKey as ShownKey
     from fidokit.api.keyfiles import change_passphrase as change_passphrase
     from fidokit.api.keyfiles import describe as describe
-    from fidokit.api.keyfiles import fingerprint_lines as fingerprint_lines
+    from fidokit.api.keyfiles import public_lines as public_lines
     from fidokit.api.keyfiles import set_flags as set_flags
-    from fidokit.api.keyfiles import show as show
     from fidokit.api.keys import DownloadResult as DownloadResult
     from fidokit.api.keys import Generated as Generated
     from fidokit.api.keys import GenerateRequest as GenerateRequest
@@ -56,6 +54,9 @@ if TYPE_CHECKING:
     from fidokit.api.pins import set_pin as set_pin
     from fidokit.api.pins import verify_pin as verify_pin
     from fidokit.api.selection import configured_selector as configured_selector
+    from fidokit.api.showing import ShownKey as ShownKey
+    from fidokit.api.showing import fingerprint_lines as fingerprint_lines
+    from fidokit.api.showing import show as show
     from fidokit.api.signing import Verified as Verified
     from fidokit.api.signing import sign as sign
     from fidokit.api.signing import sign_file as sign_file
@@ -90,12 +91,10 @@ _HOME = {
     "fidokit.api.keyfiles": (
         "FlagsChange",
         "KeyFile",
-        "ShownKey",
         "change_passphrase",
         "describe",
-        "fingerprint_lines",
+        "public_lines",
         "set_flags",
-        "show",
     ),
     "fidokit.api.keys": (
         "DownloadResult",
@@ -125,6 +124,7 @@ _HOME = {
         "verify_pin",
     ),
     "fidokit.api.selection": ("configured_selector",),
+    "fidokit.api.showing": ("ShownKey", "fingerprint_lines", "show"),
     "fidokit.api.signing": ("Verified", "sign", "sign_file", "token_for_key", "verify"),
     "fidokit.api.tokens": (
         "QUIET",

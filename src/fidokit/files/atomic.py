@@ -111,7 +111,8 @@ def refuse_special(path: Path) -> None:
             return
     if stat.S_ISLNK(mode):
         raise WouldOverwrite(
-            f"{path} is a symbolic link", hint=f"name the file it leads to: {path.resolve()}"
+            f"{path} is a symbolic link",
+            hint=f"name the file it leads to: {os.path.realpath(path)}",
         )
     if not stat.S_ISREG(mode):
         raise WouldOverwrite(f"{path} is not a regular file", hint="choose another name")

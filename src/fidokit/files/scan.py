@@ -53,10 +53,10 @@ def find_keys(folders: Iterable[Path]) -> Iterator[FoundKey]:
 
     Folders that do not exist or cannot be read hold none.
     """
-    seen: set[Path] = set()
+    seen: set[str] = set()
     for folder in folders:
         for path in _entries(folder):
-            real = path.resolve()
+            real = os.path.realpath(path)  # Path.resolve raises RuntimeError at a loop of links
             if real not in seen:
                 seen.add(real)
                 yield from _look(path)

@@ -78,7 +78,7 @@ def _is_file(selector: str, row: KeyRow) -> bool:
     if not selector or "\0" in selector:
         return False
     wanted = Path(os.path.realpath(Path(selector).expanduser()))
-    names = {path.resolve() for path in row.files}
+    names = {Path(os.path.realpath(path)) for path in row.files}
     return wanted in names or (wanted.suffix == ".pub" and wanted.with_suffix("") in names)
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final, assert_never
 
-from fidokit.errors import MalformedKey
+from fidokit.errors import MalformedKey, UsageError
 from fidokit.openssh import wire
 from fidokit.openssh.curves import NIST_CURVES, on_ed25519_curve, on_nist_curve, on_p256
 from fidokit.openssh.wire import Reader
@@ -336,15 +336,31 @@ class PublicLine:
         """The line without a line end, as `ssh-keygen -y` prints it.
 
         Raises:
-            MalformedKey: the comment holds a line break or NUL, and would forge another line.
+            UsageError: the comment holds a line break, which would forge another line, or NUL,
+                or is no Unicode text.
         """
-        if any(sign in self.comment for sign in "\r\n\0"):
-            raise MalformedKey(
-                "the comment holds a line break, which a public key line cannot carry",
-                hint="Give the key another comment",
-            )
+        check_comment(self.comment, forbidden="\r\n\0")
         base64 = binascii.b2a_base64(self.key.blob(), newline=False).decode("ascii")
         return f"{self.key.type_name} {base64}" + (f" {self.comment}" if self.comment else "")
+
+
+def check_comment(comment: str, *, forbidden: str) -> None:
+    """Make sure that a comment can be written.
+
+    Args:
+        comment: any text; from the command line it may hold lone surrogates.
+        forbidden: the signs that its place cannot carry.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    if any(sign in comment for sign in forbidden) or any(
+        "\ud800" <= c <= "\udfff" for c in comment
+    ):
+        raise UsageError(
+            "the comment holds a line break, a NUL or bytes that are no UTF-8",
+            hint="Give the key another comment",
+        )
 
 
 def decode_base64(field: bytes) -> bytes:
