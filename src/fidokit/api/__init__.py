@@ -53,11 +53,16 @@ if TYPE_CHECKING:
     from fidokit.api.pins import set_min_pin_length as set_min_pin_length
     from fidokit.api.pins import set_pin as set_pin
     from fidokit.api.pins import verify_pin as verify_pin
+    from fidokit.api.resetting import ResetGuide as ResetGuide
+    from fidokit.api.resetting import ResetPlan as ResetPlan
+    from fidokit.api.resetting import plan_reset as plan_reset
+    from fidokit.api.resetting import reset as reset
     from fidokit.api.selection import configured_selector as configured_selector
     from fidokit.api.showing import ShownKey as ShownKey
     from fidokit.api.showing import fingerprint_lines as fingerprint_lines
     from fidokit.api.showing import show as show
     from fidokit.api.signing import Verified as Verified
+    from fidokit.api.signing import open_key as open_key
     from fidokit.api.signing import sign as sign
     from fidokit.api.signing import sign_file as sign_file
     from fidokit.api.signing import token_for_key as token_for_key
@@ -65,16 +70,12 @@ if TYPE_CHECKING:
     from fidokit.api.tokens import QUIET as QUIET
     from fidokit.api.tokens import Candidate as Candidate
     from fidokit.api.tokens import Interaction as Interaction
-    from fidokit.api.tokens import ResetGuide as ResetGuide
-    from fidokit.api.tokens import ResetPlan as ResetPlan
     from fidokit.api.tokens import Session as Session
     from fidokit.api.tokens import TokenDetails as TokenDetails
     from fidokit.api.tokens import TokenInfo as TokenInfo
     from fidokit.api.tokens import TokenSummary as TokenSummary
     from fidokit.api.tokens import list_tokens as list_tokens
     from fidokit.api.tokens import open_token as open_token
-    from fidokit.api.tokens import plan_reset as plan_reset
-    from fidokit.api.tokens import reset as reset
     from fidokit.api.tokens import token_info as token_info
     from fidokit.api.tokens import wink as wink
     from fidokit.api.virtual import VirtualSummary as VirtualSummary
@@ -123,23 +124,27 @@ _HOME = {
         "set_pin",
         "verify_pin",
     ),
+    "fidokit.api.resetting": ("ResetGuide", "ResetPlan", "plan_reset", "reset"),
     "fidokit.api.selection": ("configured_selector",),
     "fidokit.api.showing": ("ShownKey", "fingerprint_lines", "show"),
-    "fidokit.api.signing": ("Verified", "sign", "sign_file", "token_for_key", "verify"),
+    "fidokit.api.signing": (
+        "Verified",
+        "open_key",
+        "sign",
+        "sign_file",
+        "token_for_key",
+        "verify",
+    ),
     "fidokit.api.tokens": (
         "QUIET",
         "Candidate",
         "Interaction",
-        "ResetGuide",
-        "ResetPlan",
         "Session",
         "TokenDetails",
         "TokenInfo",
         "TokenSummary",
         "list_tokens",
         "open_token",
-        "plan_reset",
-        "reset",
         "token_info",
         "wink",
     ),

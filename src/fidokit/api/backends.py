@@ -15,6 +15,7 @@ from fidokit.token.ports import Backend, Candidate, Link
 from fidokit.types import Transport
 
 if TYPE_CHECKING:
+    from fidokit.virtual.identity import TokenIdentity
     from fidokit.virtual.token import VirtualToken
 
 
@@ -54,7 +55,7 @@ class VirtualBackend:
         from fidokit.virtual import registry
 
         try:
-            return [_candidate(name) for name in registry.names()]
+            return [_candidate(entry.name, entry.identity) for entry in registry.list_tokens()]
         except FidokitError:
             return []
 
@@ -63,18 +64,18 @@ class VirtualBackend:
         from fidokit.virtual import registry
 
         try:
-            registry.names()
+            registry.list_tokens()
         except FidokitError as error:
             return error.message
         return None
 
 
-def _candidate(name: str) -> Candidate:
+def _candidate(name: str, identity: TokenIdentity | None) -> Candidate:
     return Candidate(
         transport=Transport.VIRTUAL,
         path=name,
         product="fidokit virtual token",
-        serial=None,
+        serial=identity.serial if identity else None,
         selector=f"virtual:{name}",
         durable=True,
         open=partial(_open, name),

@@ -1,12 +1,13 @@
-"""Tokens: which ones are there, opening one, what it says of itself, and its reset."""
+"""Tokens: which ones are there, opening one, and what it says of itself."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
+from fidokit.errors import FidokitError
 from fidokit.token.ports import QUIET, Backend, Candidate, Interaction, TokenInfo
 from fidokit.types import Transport
 
@@ -58,7 +59,34 @@ def list_tokens(
         with_info: open each token for its getInfo; without, nothing is opened.
         backends: where to look; all of this machine's when None.
     """
-    raise NotImplementedError
+    from fidokit.token import discover
+
+    candidates = discover.candidates(_backends(backends))
+    return [_summary(candidate, with_info=with_info) for candidate in candidates]
+
+
+def _backends(backends: Sequence[Backend] | None, selector: str | None = None) -> Sequence[Backend]:
+    from fidokit.api.backends import backends_for
+
+    return backends_for(selector) if backends is None else backends
+
+
+def _summary(candidate: Candidate, *, with_info: bool) -> TokenSummary:
+    seen = TokenSummary(
+        selector=candidate.selector,
+        durable=candidate.durable,
+        transport=candidate.transport,
+        path=candidate.path,
+        product=candidate.product,
+        serial=candidate.serial,
+    )
+    if not with_info:
+        return seen
+    try:
+        with open_candidate(candidate) as session:
+            return replace(seen, info=session.info)
+    except FidokitError as error:
+        return replace(seen, problem=error.message, hint=error.hint)
 
 
 @contextmanager
@@ -80,88 +108,40 @@ def open_token(
     Raises:
         TokenNotFound, SeveralTokens, TokenBusy, NoPermission, UsageError (bad selector).
     """
-    raise NotImplementedError
-    yield
+    from fidokit.api.selection import configured_selector
+    from fidokit.token import discover
+
+    chosen = selector or configured_selector()
+    candidate = discover.find(chosen, _backends(backends, chosen), interaction)
+    with open_candidate(candidate, interaction, spend_last_try=spend_last_try) as session:
+        yield session
+
+
+@contextmanager
+def open_candidate(
+    candidate: Candidate, interaction: Interaction = QUIET, *, spend_last_try: bool = False
+) -> Iterator[Session]:
+    """The same for a token that was found already."""
+    from fidokit.token import discover
+
+    with discover.open_session(
+        candidate, interaction=interaction, spend_last_try=spend_last_try
+    ) as session:
+        yield session
 
 
 def token_info(session: Session) -> TokenDetails:
     """What the open token says of itself, and its PIN's state (CTAP 2.3 section 6.4)."""
-    raise NotImplementedError
+    from fidokit.token import pin
+
+    return TokenDetails(
+        session.name, session.selector, session.durable, session.info, pin.status(session)
+    )
 
 
 def wink(session: Session) -> None:
     """Make the token blink. Raises Unsupported where it has no wink."""
-    raise NotImplementedError
-
-
-@dataclass(frozen=True, slots=True)
-class ResetPlan:
-    """What a reset would destroy, and what the person must type to allow it.
-
-    Attributes:
-        name: the token's human label.
-        confirm: the serial or name that must be typed, exactly.
-        resident: how many resident credentials die; None where the token does not say.
-        credentials: "application / user" of each SSH credential, where the PIN was given;
-            None where it was not asked or not accepted.
-        others: how many of them belong to websites; None where unknown.
-        must_replug: whether the token wants to be unplugged and inserted first (hardware).
-    """
-
-    name: str
-    selector: str
-    confirm: str
-    resident: int | None
-    credentials: tuple[str, ...] | None
-    others: int | None
-    must_replug: bool
-
-
-class ResetGuide(Protocol):
-    """What a person must do during a reset; the command shows it, tests act on it."""
-
-    def unplug(self, name: str) -> None:
-        """Ask to take the token out; returns at once."""
-
-    def insert(self, name: str) -> None:
-        """Ask to put it back; returns at once. The reset must start within 10 seconds."""
-
-    def inserted(self, name: str) -> None:
-        """The token is back; a touch is asked next (through the Interaction)."""
-
-
-def plan_reset(session: Session, *, ask_pin: bool = False) -> ResetPlan:
-    """Find out what a reset would destroy. Changes nothing.
-
-    Args:
-        ask_pin: list the credentials by name, which needs the PIN; without, only counts.
-    """
-    raise NotImplementedError
-
-
-def reset(
-    plan: ResetPlan,
-    *,
-    typed: str,
-    guide: ResetGuide,
-    interaction: Interaction = QUIET,
-    backends: Sequence[Backend] | None = None,
-    sleep: Callable[[float], None] | None = None,
-    clock: Callable[[], float] | None = None,
-) -> None:
-    """Erase the token: all credentials, the PIN, all settings (CTAP 2.3 section 6.6).
-
-    Call it with no session open on the token: it is unplugged and opened again.
-
-    Args:
-        typed: what the person typed; must equal `plan.confirm`, else nothing happens.
-        sleep, clock: seconds; the system's when None.
-
-    Raises:
-        UsageError when `typed` differs; TokenNotFound when the token does not come back within
-        60 seconds; TouchTimedOut, TouchRefused, TokenRefused (too late after power-up).
-    """
-    raise NotImplementedError
+    session.wink()
 
 
 __all__ = [
@@ -169,16 +149,23 @@ __all__ = [
     "Backend",
     "Candidate",
     "Interaction",
-    "ResetGuide",
-    "ResetPlan",
     "Session",
     "TokenDetails",
     "TokenInfo",
     "TokenSummary",
     "list_tokens",
+    "open_candidate",
     "open_token",
-    "plan_reset",
-    "reset",
     "token_info",
     "wink",
 ]
+
+
+def __getattr__(name: str) -> object:
+    # Session's module costs more than the rest of this one together, and most callers only
+    # want its name for an annotation.
+    if name == "Session":
+        from fidokit.token.session import Session
+
+        return Session
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -67,12 +67,16 @@ class Answer:
             raise self.wrong(key, "is missing")
         return value
 
-    def integer(self, key: Key) -> int:
-        """A required integer, as COSE has them: within 32 bits and a sign."""
-        value = self._need(key, self._get(key, int))
-        if abs(value) > LARGEST_UINT:
+    def optional_int(self, key: Key) -> int | None:
+        """An integer within 32 bits and a sign, or None where the member is missing."""
+        value = self._get(key, int)
+        if value is not None and abs(value) > LARGEST_UINT:
             raise self.wrong(key, "is out of range")
         return value
+
+    def integer(self, key: Key) -> int:
+        """A required integer, as COSE has them: within 32 bits and a sign."""
+        return self._need(key, self.optional_int(key))
 
     def optional_uint(self, key: Key) -> int | None:
         """An unsigned integer of at most 32 bits, or None where the member is missing."""
@@ -160,6 +164,14 @@ class Answer:
         found = tuple(i for i in items if isinstance(i, int) and not isinstance(i, bool))
         if len(found) != len(items):
             raise self.wrong(key, "lists something else than integers")
+        return found
+
+    def octet_lists(self, key: Key, longest: int) -> tuple[bytes, ...]:
+        """A list of byte strings of at most `longest` bytes; empty where the member is missing."""
+        items = self._list(key) or []
+        found = tuple(i for i in items if isinstance(i, bytes) and len(i) <= longest)
+        if len(found) != len(items):
+            raise self.wrong(key, "lists something else than byte strings")
         return found
 
     def maps(self, key: Key) -> tuple[Answer, ...]:

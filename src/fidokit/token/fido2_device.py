@@ -48,7 +48,7 @@ BUSY_TRIES: Final = 30
 # --- CBOR ------------------------------------------------------------------------------------
 
 
-def encode(value: Mapping[int, object]) -> bytes:
+def encode(value: Mapping[int, object] | Mapping[object, object]) -> bytes:
     """Canonical CBOR of a request's map."""
     return fido_cbor.encode(value)
 

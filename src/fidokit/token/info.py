@@ -97,10 +97,13 @@ class TokenInfo:
         }.issuperset(version for version in self.versions if version.startswith("FIDO_2_"))
 
     def supports(self, key_type: KeyType) -> bool:
-        """Whether the token makes keys of this type; a token without a list makes ES256."""
-        if not self.algorithms:
+        """Whether the token may make keys of this type.
+
+        A token of CTAP 2.0 lists no algorithms, and some of them make Ed25519: it has to be asked.
+        """
+        if self.is_u2f_only:
             return key_type is KeyType.ECDSA_SK
-        return int(key_type.cose_alg) in self.algorithms
+        return not self.algorithms or int(key_type.cose_alg) in self.algorithms
 
 
 U2F_ONLY = TokenInfo(versions=("U2F_V2",))

@@ -22,10 +22,10 @@ def encode_display(comment: str, touch_required: bool) -> str:
     """
     comment = comment.encode("utf-8", "replace").decode("utf-8").strip()
     if touch_required:
-        plain = _cut(comment, LONGEST)
+        plain = cut(comment, LONGEST)
         # a comment that reads as the mark itself must not turn into a licence to skip the touch
         return plain if decode_display(plain) == (plain, True) or not plain else _quoted(plain)
-    return _cut(f"{NO_TOUCH} {comment}", LONGEST).strip()
+    return cut(f"{NO_TOUCH} {comment}", LONGEST).strip()
 
 
 def decode_display(display: str) -> tuple[str, bool]:
@@ -42,8 +42,9 @@ def decode_display(display: str) -> tuple[str, bool]:
 
 
 def _quoted(comment: str) -> str:
-    return _cut(" " + comment, LONGEST)
+    return cut(" " + comment, LONGEST)
 
 
-def _cut(text: str, size: int) -> str:
-    return text.encode("utf-8")[:size].decode("utf-8", "ignore").rstrip()
+def cut(text: str, size: int) -> str:
+    """The longest front of `text` that fits into `size` bytes of UTF-8."""
+    return text.encode("utf-8", "replace")[:size].decode("utf-8", "ignore").rstrip()
