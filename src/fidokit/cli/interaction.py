@@ -131,13 +131,14 @@ class Person:
                 return candidates[int(answer) - 1]
 
 
+def _tries_left(retries: int) -> str:
+    return "1 try left" if retries == 1 else f"{retries} tries left"
+
+
 def _tries(retries: int | None) -> str:
-    if retries is None:
-        return ""
-    return " (1 try left)" if retries == 1 else f" ({retries} tries left)"
+    return "" if retries is None else f" ({_tries_left(retries)})"
 
 
 def _tries_hint(retries: int | None) -> str:
-    if retries is None:
-        return "check the file that holds it"
-    return f"check the file that holds it;{_tries(retries)[2:-1]}"
+    known = "" if retries is None else f"; {_tries_left(retries)}"
+    return f"check the file that holds it{known}"

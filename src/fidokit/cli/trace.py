@@ -7,18 +7,15 @@ def trace_to_stderr() -> None:
     """Show the library's log (round trips and timings; secrets are redacted there)."""
     import logging
 
-    from fidokit.cli.render import escape
+    from fidokit.cli.render import note
 
-    class Escaping(logging.Formatter):
+    class Escaping(logging.Handler):
         """Token text in a trace is as hostile as anywhere."""
 
-        def format(self, record: logging.LogRecord) -> str:
-            return escape(super().format(record))
+        def emit(self, record: logging.LogRecord) -> None:
+            note(f"{record.name}: {record.getMessage()}")
 
     logger = logging.getLogger("fidokit")
     if not logger.handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(Escaping("%(name)s: %(message)s"))
-        logger.addHandler(handler)
+        logger.addHandler(Escaping())
         logger.setLevel(logging.DEBUG)
-        logger.propagate = False
