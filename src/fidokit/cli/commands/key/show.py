@@ -14,7 +14,7 @@ from fidokit.cli.render import write_json, write_lines
 
 if TYPE_CHECKING:
     from fidokit.api import ShownKey
-    from fidokit.api.keyfiles import HashName
+    from fidokit.api.showing import HashName
 
 
 @verb()
@@ -45,7 +45,7 @@ def show(
     FILES are public or private key files, certificates, authorized_keys, or - for standard
     input. No passphrase and no token is needed.
     """
-    from fidokit.api.keyfiles import fingerprint_lines, public_lines
+    from fidokit import api
 
     chosen = cast("HashName", "bubblebabble" if bubblebabble else hash_name)
     if settings.json:
@@ -53,11 +53,11 @@ def show(
 
         write_json({"keys": [schema.shown(key) for key in _keys(files, chosen)]})
     elif public:
-        write_lines(public_lines(files))
+        write_lines(api.public_lines(files))
     elif randomart:
         write_lines(chain.from_iterable(map(_with_art, _keys(files, chosen))))
     else:
-        write_lines(chain.from_iterable(fingerprint_lines(f, hash_name=chosen) for f in files))
+        write_lines(chain.from_iterable(api.fingerprint_lines(f, hash_name=chosen) for f in files))
 
 
 def _keys(files: tuple[Path, ...], hash_name: HashName) -> Iterator[ShownKey]:

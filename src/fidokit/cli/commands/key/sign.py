@@ -51,30 +51,21 @@ def sign(
     """
     from fidokit import api
 
-    secret = old_passphrase(key, passphrase_file)
+    private = api.open_key(key, passphrase=old_passphrase(key, passphrase_file))
     with api.token_for_key(
-        key,
+        private,
         settings.person(),
         selector=settings.token,
         spend_last_try=settings.spend_last_try,
-        passphrase=secret,
     ) as session:
         if not files:
             message = sys.stdin.buffer.read()
-            armoured = api.sign(
-                session, key, message, namespace=namespace, hash_name=hash_name, passphrase=secret
-            )
-            show(settings, {"signature": armoured}, Lines(armoured.splitlines()))
+            text = api.sign(session, private, message, namespace=namespace, hash_name=hash_name)
+            show(settings, {"signature": text}, Lines(text.splitlines()))
             return
         written = [
             api.sign_file(
-                session,
-                key,
-                file,
-                namespace=namespace,
-                hash_name=hash_name,
-                passphrase=secret,
-                force=force,
+                session, private, file, namespace=namespace, hash_name=hash_name, force=force
             )
             for file in files
         ]
