@@ -22,7 +22,12 @@ from fidokit.virtual import state_schema
 from fidokit.virtual.core.ports import DurableState, StoredCredential
 from fidokit.virtual.identity import TokenIdentity
 from fidokit.virtual.ownership import lock_path
-from fidokit.virtual.sqlite_store import COUNTER_BATCH, SqliteStore, read_identity
+from fidokit.virtual.sqlite_store import (
+    COUNTER_BATCH,
+    SqliteStore,
+    delete_token_file,
+    read_identity,
+)
 
 from .conftest import IDENTITY, STATE, credential, make_sqlite
 
@@ -184,8 +189,16 @@ def test_closing_twice_is_harmless(path: Path) -> None:
     store.close()
 
 
-def test_delete_file_leaves_nothing(path: Path) -> None:
-    SqliteStore.open(path).delete_file()
+def test_a_plugged_in_token_is_not_deleted(path: Path) -> None:
+    store = SqliteStore.open(path)
+    with pytest.raises(TokenBusy):
+        delete_token_file(path)
+    store.save(STATE)
+    store.close()
+
+
+def test_deleting_leaves_nothing(path: Path) -> None:
+    delete_token_file(path)
     assert list(path.parent.iterdir()) == []
     with pytest.raises(TokenNotFound):
         SqliteStore.open(path)

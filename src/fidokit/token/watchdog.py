@@ -103,10 +103,11 @@ def guarded(
         TokenGone: the transport broke.
         Interrupted: Ctrl-C; the token was told.
     """
-    pulse = Pulse(patience.clock, stop or threading.Event(), last=patience.clock())
-    threading.Thread(target=_work, args=(operation, pulse), daemon=True).start()
+    start = patience.clock()
+    pulse = Pulse(patience.clock, stop or threading.Event(), last=start)
     try:
-        outcome = _outcome(pulse, patience, told)
+        threading.Thread(target=_work, args=(operation, pulse), daemon=True).start()
+        outcome = _outcome(pulse, patience, start, told)
     except KeyboardInterrupt:
         pulse.stop.set()
         _last_words(pulse, patience.grace)
@@ -124,8 +125,9 @@ def _work(operation: Callable[[Pulse], _T], pulse: Pulse) -> None:
         pulse.box.put(outcome)
 
 
-def _outcome(pulse: Pulse, patience: Patience, told: Callable[[int], None]) -> object:
-    start = patience.clock()
+def _outcome(
+    pulse: Pulse, patience: Patience, start: float, told: Callable[[int], None]
+) -> object:
     while True:
         left = min(pulse.last + patience.silence, start + patience.total) - patience.clock()
         if left <= 0:

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final, Self
 
-from fidokit.errors import WouldOverwrite
+from fidokit.errors import NoPermission, WouldOverwrite
 from fidokit.types import CredentialId, UserId
 from fidokit.virtual import state_file
 from fidokit.virtual.core.ports import DurableState, RelyingParty, StoredCredential
@@ -68,6 +68,25 @@ def read_identity(path: Path) -> TokenIdentity:
         return _one_identity(connection, path)
     finally:
         connection.close()
+
+
+def delete_token_file(path: Path) -> None:
+    """Remove a token's file, whatever is in it, and all that lies beside it.
+
+    Raises:
+        TokenBusy: the token is plugged in.
+        NoPermission: the folder does not let this user.
+    """
+    ownership = Ownership.acquire(path)
+    try:
+        _remove(path)
+    except OSError as error:
+        ownership.release()
+        raise NoPermission(
+            f"the virtual token's file {path} cannot be removed: {error.strerror}",
+            hint="make its folder writable (chmod u+w)",
+        ) from error
+    ownership.forget()
 
 
 class SqliteStore:
@@ -136,12 +155,6 @@ class SqliteStore:
         """Let the next process have the token; harmless when repeated."""
         self._db.close()
         self._ownership.release()
-
-    def delete_file(self) -> None:
-        """End the token: its file and all beside it go."""
-        self._db.close()
-        _remove(self.path)
-        self._ownership.forget()
 
     def load(self) -> DurableState:
         """The state as last saved."""

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from fidokit.virtual.memory_store import MemoryStore
-from fidokit.virtual.sqlite_store import SqliteStore, read_identity
+from fidokit.virtual.sqlite_store import SqliteStore, delete_token_file, read_identity
 
-__all__ = ["MemoryStore", "SqliteStore", "read_identity"]
+__all__ = ["MemoryStore", "SqliteStore", "delete_token_file", "read_identity"]
