@@ -20,16 +20,17 @@ def key(number: int, application: str = "ssh:") -> SkEd25519Public:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    public: SkEd25519Public
+    public: SkEd25519Public | None
     credential_id: CredentialId
     user: str = ""
     user_name: str = ""
     comment: str = ""
     flags: SkFlag = UP | RESIDENT
+    rp: str = ""
 
     @property
     def application(self) -> Application:
-        return self.public.application
+        return self.public.application if self.public else Application(self.rp)
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,3 +99,10 @@ def test_rows_are_sorted() -> None:
 def test_a_comment_from_the_token_forges_no_line() -> None:
     held = Credential(key(1), CredentialId(b"id"), comment="x\nssh-ed25519 AAAA evil")
     assert "\n" not in one(join([held], [], unreadable)).public_line
+
+
+def test_a_websites_credential_of_an_unknown_type() -> None:
+    held = Credential(None, CredentialId(b"\x01\x02\x03"), rp="example.org")
+    row = one(join([held], [file("id", key(1))], unreadable)[:1])
+    assert (row.key_type, row.fingerprint, row.public_line) == (None, "", "")
+    assert (row.application, row.files) == ("example.org", ())

@@ -7,7 +7,6 @@ import pytest
 from fidokit.errors import UsageError
 from fidokit.openssh.fingerprint import (
     bubblebabble,
-    listing_line,
     md5,
     randomart,
     randomart_title,
@@ -87,9 +86,3 @@ def test_randomart_title(short_type: str, bits: int, title: str) -> None:
 def test_a_long_title_is_cut_as_stock_cuts_it() -> None:
     title = randomart_title("ED25519-SK-CERT", 256)
     assert randomart(BLOB, title).splitlines()[0] == "+[ED25519-SK-CERT-+"
-
-
-@pytest.mark.parametrize(("comment", "shown"), [("user0@host", "user0@host"), ("", "no comment")])
-def test_listing_line(comment: str, shown: str) -> None:
-    line = listing_line(LINE.key, sha256(BLOB), comment)
-    assert line == f"256 {sha256(BLOB)} {shown} (ED25519-SK)"

@@ -102,6 +102,8 @@ class TestFixedOffsets:
     @pytest.mark.parametrize("key", [SK_ED25519, SK_ECDSA], ids=key_id)
     def test_is_taken(self, key: PublicKey) -> None:
         assert public._by_fixed_offsets(key.blob()) == key
+        assert public.fixed_layout(key.blob()) is type(key)
+        assert public.fixed_layout(ED25519.blob()) is None
 
 
 class TestPoints:

@@ -228,7 +228,8 @@ def test_a_point_off_the_curve_never_verifies() -> None:
 
 def test_reading_signatures_does_not_load_cryptography() -> None:
     code = (
-        "import sys, fidokit.openssh.signature, fidokit.openssh.sshsig;"
+        "import sys, fidokit.openssh.signature, fidokit.openssh.sshsig,"
+        "fidokit.openssh.allowed_signers, fidokit.openssh.authorized_keys;"
         "print([m for m in ('cryptography', 'fido2', 'asyncio', 'rich') if m in sys.modules])"
     )
     loaded = subprocess.run(

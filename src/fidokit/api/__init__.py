@@ -24,6 +24,13 @@ if TYPE_CHECKING:
     from fidokit.api.doctor import diagnose as diagnose
     from fidokit.api.doctor import udev_rule_path as udev_rule_path
     from fidokit.api.doctor import udev_rules as udev_rules
+    from fidokit.api.generating import Generated as Generated
+    from fidokit.api.generating import GenerateRequest as GenerateRequest
+    from fidokit.api.generating import Orphan as Orphan
+    from fidokit.api.generating import OrphanedCredential as OrphanedCredential
+    from fidokit.api.generating import delete_orphan as delete_orphan
+    from fidokit.api.generating import generate as generate
+    from fidokit.api.generating import save_orphan as save_orphan
     from fidokit.api.keyfiles import FlagsChange as FlagsChange
     from fidokit.api.keyfiles import KeyFile as KeyFile
     from fidokit.api.keyfiles import change_passphrase as change_passphrase
@@ -31,19 +38,12 @@ if TYPE_CHECKING:
     from fidokit.api.keyfiles import public_lines as public_lines
     from fidokit.api.keyfiles import set_flags as set_flags
     from fidokit.api.keys import DownloadResult as DownloadResult
-    from fidokit.api.keys import Generated as Generated
-    from fidokit.api.keys import GenerateRequest as GenerateRequest
     from fidokit.api.keys import KeyRow as KeyRow
-    from fidokit.api.keys import Orphan as Orphan
-    from fidokit.api.keys import OrphanedCredential as OrphanedCredential
     from fidokit.api.keys import delete_key as delete_key
-    from fidokit.api.keys import delete_orphan as delete_orphan
     from fidokit.api.keys import download as download
-    from fidokit.api.keys import generate as generate
     from fidokit.api.keys import list_keys as list_keys
     from fidokit.api.keys import rename_key as rename_key
     from fidokit.api.keys import resolve as resolve
-    from fidokit.api.keys import save_orphan as save_orphan
     from fidokit.api.pins import PinCode as PinCode
     from fidokit.api.pins import PinStatus as PinStatus
     from fidokit.api.pins import always_uv as always_uv
@@ -89,6 +89,15 @@ if TYPE_CHECKING:
 _HOME = {
     "fidokit.api.demo": ("DemoMismatch", "Step", "tour"),
     "fidokit.api.doctor": ("Finding", "Status", "diagnose", "udev_rule_path", "udev_rules"),
+    "fidokit.api.generating": (
+        "Generated",
+        "GenerateRequest",
+        "Orphan",
+        "OrphanedCredential",
+        "delete_orphan",
+        "generate",
+        "save_orphan",
+    ),
     "fidokit.api.keyfiles": (
         "FlagsChange",
         "KeyFile",
@@ -99,19 +108,12 @@ _HOME = {
     ),
     "fidokit.api.keys": (
         "DownloadResult",
-        "Generated",
-        "GenerateRequest",
         "KeyRow",
-        "Orphan",
-        "OrphanedCredential",
         "delete_key",
-        "delete_orphan",
         "download",
-        "generate",
         "list_keys",
         "rename_key",
         "resolve",
-        "save_orphan",
     ),
     "fidokit.api.pins": (
         "PinCode",

@@ -48,9 +48,9 @@ def describe(path: Path, *, passphrase: OldPassphrase | None = None) -> KeyFile:
         MalformedKey, PassphraseWrong, NoPermission.
     """
     from fidokit.files.keyfile import mode_warnings, read_private
+    from fidokit.inventory.join import public_line
     from fidokit.openssh import fingerprint
     from fidokit.openssh.private import peek_public
-    from fidokit.openssh.public import PublicLine
 
     data = read_private(path)
     key = peek_public(data)
@@ -58,7 +58,7 @@ def describe(path: Path, *, passphrase: OldPassphrase | None = None) -> KeyFile:
     comment = opened.comment if opened else _public_comment(path)
     return KeyFile(
         path=path,
-        public_line=PublicLine(key, comment).encode(),
+        public_line=public_line(key, comment),
         fingerprint=fingerprint.sha256(key.blob()),
         type_label=key.short_type,
         application=getattr(key, "application", ""),
@@ -203,7 +203,7 @@ def change_passphrase(
     path: Path,
     *,
     old: OldPassphrase | None,
-    new: bytes | None | Callable[[], bytes | None],
+    new: bytes | Callable[[], bytes | None] | None,
     rounds: int = DEFAULT_ROUNDS,
     cipher: str = "aes256-ctr",
 ) -> None:

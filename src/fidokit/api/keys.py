@@ -1,131 +1,32 @@
-"""SSH keys on a token: generate, list, download, delete, rename, and choosing among them."""
+"""SSH keys on a token: list, choose, download, delete, rename."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fidokit.errors import FidokitError
+from fidokit.api.generating import Passphrase
+from fidokit.errors import CredentialNotFound, FidokitError, Unsupported, UsageError
+from fidokit.inventory.choose import resolve
 from fidokit.inventory.rows import KeyRow
-from fidokit.types import CredentialId, KeyType
+from fidokit.types import KeyHandle, SkFlag
 
 if TYPE_CHECKING:
+    from fidokit.token.resident import ResidentCredential
     from fidokit.token.session import Session
 
-Passphrase = Callable[[Path], bytes | None]
-"""Asked once a file, with its path: the new passphrase, or None for none."""
-
-
-@dataclass(frozen=True, slots=True)
-class GenerateRequest:
-    """What `key generate` is asked for.
-
-    Attributes:
-        path: private key file; None is `~/.ssh/id_ed25519_sk` or `~/.ssh/id_ecdsa_sk`.
-        application: must start with `ssh:` unless `allow_any_application`.
-        user: at most 31 bytes of UTF-8; tells resident keys of one application apart.
-        comment: of the public line; None is user@host.
-        challenge_file: its bytes are the enrolment challenge; None is 32 random bytes.
-        attestation_file: where to write the attestation blob; must be free as well.
-        force: replace files that are in the way.
-        replace: replace a resident credential with the same application and user.
-        rounds: bcrypt rounds of the passphrase.
-    """
-
-    key_type: KeyType
-    path: Path | None = None
-    application: str = "ssh:"
-    user: str = ""
-    resident: bool = False
-    verify_required: bool = False
-    touch_required: bool = True
-    comment: str | None = None
-    challenge_file: Path | None = None
-    attestation_file: Path | None = None
-    allow_any_application: bool = False
-    force: bool = False
-    replace: bool = False
-    rounds: int = 24
-
-
-@dataclass(frozen=True, slots=True)
-class Generated:
-    """A key that was made and written.
-
-    Attributes:
-        public_line: what goes into authorized_keys, without newline.
-        key_blob: the public key in wire form, for `fidokit.api.randomart`.
-        warnings: sentences for the person (such as a folder that others may write to).
-    """
-
-    path: Path
-    public_path: Path
-    public_line: str
-    fingerprint: str
-    randomart: str
-    key_type: KeyType
-    application: str
-    user: str
-    comment: str
-    resident: bool
-    verify_required: bool
-    touch_required: bool
-    attestation_path: Path | None = None
-    warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Orphan:
-    """A key that the token made but that could not be written; it is still whole in memory."""
-
-    credential_id: CredentialId
-    application: str
-    user: str
-    resident: bool
-    fingerprint: str
-    private: bytes = field(repr=False)
-    public_line: str
-    comment: str
-
-
-class OrphanedCredential(FidokitError):
-    """The token made the key, but its files could not be written.
-
-    The hint says so; the caller offers `save_orphan` to another path, or `delete_orphan`.
-    """
-
-    def __init__(self, message: str, *, orphan: Orphan, hint: str = "") -> None:
-        super().__init__(message, hint=hint)
-        self.orphan = orphan
-
-
-def generate(
-    session: Session, request: GenerateRequest, *, passphrase: Passphrase | None = None
-) -> Generated:
-    """Make a key on the token and write its two files.
-
-    Order: what needs no token is checked first (application, user, paths), then what the token
-    can do, then the passphrase is asked, then the token is touched, then the files are written.
-
-    Raises:
-        WouldOverwrite: a file, or a resident credential of the same application and user, is in
-            the way; nothing was changed.
-        OrphanedCredential: the key was made but not written.
-        Unsupported, StoreFull, PinNotSet, PinError, TouchRefused, TouchTimedOut, UsageError.
-    """
-    raise NotImplementedError
-
-
-def save_orphan(orphan: Orphan, path: Path) -> Path:
-    """Write an orphan's files at another path. Returns the private file's path."""
-    raise NotImplementedError
-
-
-def delete_orphan(session: Session, orphan: Orphan) -> bool:
-    """Remove the orphan from the token. False when it was not resident: nothing is there."""
-    raise NotImplementedError
+__all__ = [
+    "DownloadResult",
+    "KeyRow",
+    "Passphrase",
+    "delete_key",
+    "download",
+    "list_keys",
+    "rename_key",
+    "resolve",
+]
 
 
 def list_keys(
@@ -134,6 +35,7 @@ def list_keys(
     folders: Sequence[Path] = (),
     any_rp: bool = False,
     only_token: bool = False,
+    search_home: bool = True,
 ) -> list[KeyRow]:
     """Keys on the token joined with key files, by public key; sorted by application, user.
 
@@ -142,21 +44,36 @@ def list_keys(
         folders: folders to search besides `~/.ssh`.
         any_rp: also credentials whose application does not start with `ssh:`.
         only_token: leave out files whose key is not on this token.
-    """
-    raise NotImplementedError
-
-
-def resolve(selector: str, rows: Sequence[KeyRow]) -> KeyRow:
-    """The one row that `selector` names.
-
-    It may be a fingerprint (whole or prefix, with or without `SHA256:`), a key file, an
-    application or user or comment (`APP`, `ssh:APP`, `APP/USER`), or a credential id's
-    hexadecimal prefix (at least 4 digits). An exact match of one kind wins over a prefix.
+        search_home: look into `~/.ssh` at all.
 
     Raises:
-        CredentialNotFound when none fits; UsageError when several do, naming them.
+        Unsupported (a token without credential management), PinError and others of the token.
     """
-    raise NotImplementedError
+    from fidokit.files.keyfile import ssh_folder
+    from fidokit.files.scan import find_keys
+    from fidokit.inventory.join import join
+
+    held = _held(session, any_rp) if session else []
+    searched = [ssh_folder(), *folders] if search_home else folders
+    rows = join(held, find_keys(searched), _read_flags)
+    return [row for row in rows if row.on_token] if only_token else rows
+
+
+def _held(session: Session, any_rp: bool) -> list[ResidentCredential]:
+    from fidokit.token import resident
+
+    return resident.list_credentials(session, any_rp=any_rp)
+
+
+def _read_flags(path: Path) -> tuple[SkFlag, str] | None:
+    from fidokit.files.keyfile import read_private
+    from fidokit.openssh.private import parse_private
+
+    try:
+        file = parse_private(read_private(path), None)
+    except FidokitError:
+        return None
+    return file.key.flags, file.comment
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +82,7 @@ class DownloadResult:
 
     Attributes:
         path: the private file that was, or would have been, written.
+        public_line: without newline.
     """
 
     row: KeyRow
@@ -185,25 +103,120 @@ def download(
 ) -> Iterator[DownloadResult]:
     """Write resident keys to files, one result a key as it is done; never overwrites.
 
-    Iterate to the end: keys are written as the iterator advances.
+    Iterate to the end: keys are written as the iterator advances. verify-required is restored
+    from credProtect, no-touch-required and the comment from the label that fidokit stored;
+    without one the comment is the application, as `ssh-keygen -K` has it.
 
     Args:
         folder: where to; the current folder when None, as `ssh-keygen -K`.
         selectors: which keys (see `resolve`); all when empty.
-        template: file name with {type} {application} {user} {fingerprint} {id}; None names
+        template: file name with the fields of `fidokit.files.naming.TEMPLATE_FIELDS`; None names
             files as `ssh-keygen -K` does. Always sanitised, and made unique within one call.
+
+    Raises:
+        UsageError: an ambiguous selector or a bad template; CredentialNotFound: an unknown one.
+        What listing raises. Refusals of single files are results, not errors.
     """
-    raise NotImplementedError
+    from fidokit.files import naming
+
+    if template is not None:
+        naming.check_template(template)
+    rows = list_keys(session, any_rp=any_rp, only_token=True)
+    if selectors:
+        chosen = [resolve(selector, rows) for selector in selectors]
+        rows = list({row.credential_id: row for row in chosen}.values())
+    names = naming.make_unique([_name(row, template) for row in rows], [_tag(row) for row in rows])
+    for row, name in zip(rows, names, strict=True):
+        path = (folder or Path()) / name
+        yield _download_one(row, path, passphrase, rounds)
+
+
+def _tag(row: KeyRow) -> str:
+    return (row.credential_id or b"").hex()[:8]
+
+
+def _name(row: KeyRow, template: str | None) -> str:
+    from fidokit.files import naming
+
+    held = credential_of(row)
+    if row.key_type is None:
+        return naming.sanitise(row.application)
+    if template is None:
+        return naming.download_name(row.key_type, row.application, held.user_id)
+    fields = {
+        "type": naming.type_part(row.key_type),
+        "application": naming.application_part(row.application),
+        "user": naming.user_part(held.user_id),
+        "user_name": held.user_name,
+        "comment": held.comment,
+        "fingerprint": row.fingerprint.removeprefix("SHA256:")[:16],
+        "id": held.credential_id.hex()[:16],
+    }
+    return naming.render_template(template, fields)
+
+
+def _download_one(
+    row: KeyRow, path: Path, passphrase: Passphrase | None, rounds: int
+) -> DownloadResult:
+    try:
+        line = _write_one(row, path, passphrase, rounds)
+    except FidokitError as error:
+        return DownloadResult(row, path, row.public_line, error)
+    return DownloadResult(row, path, line)
+
+
+def _write_one(row: KeyRow, path: Path, passphrase: Passphrase | None, rounds: int) -> str:
+    from fidokit.files.keyfile import check_pair_free, write_pair
+    from fidokit.inventory.join import public_line
+    from fidokit.openssh.private import PrivateFile, SkPrivate, encode_private
+
+    held = credential_of(row)
+    if held.public is None:
+        raise Unsupported(
+            f"the credential of {row.application!r} is of a type that OpenSSH does not know",
+            hint="it belongs to a website; leave it there",
+        )
+    check_pair_free(path)
+    comment = printable(held.comment) or held.application
+    line = public_line(held.public, comment)
+    key = SkPrivate(held.public, held.flags, KeyHandle(held.credential_id))
+    secret = passphrase(path) if passphrase else None
+    data = encode_private(PrivateFile(key, comment), passphrase=secret or None, rounds=rounds)
+    write_pair(path, data, line)
+    return line
+
+
+def printable(text: str) -> str:
+    """A comment from a token without what could forge a line or drive a terminal."""
+    return "".join(c for c in text if c.isprintable())
+
+
+def credential_of(row: KeyRow) -> ResidentCredential:
+    """The token's own record behind a row.
+
+    Raises:
+        CredentialNotFound: the row is not on the token.
+    """
+    from fidokit.token.resident import ResidentCredential
+
+    if not isinstance(row.credential, ResidentCredential):
+        raise CredentialNotFound(
+            f"the key {row.fingerprint} is not on this token",
+            hint="`fidokit key list` shows which keys are",
+        )
+    return row.credential
 
 
 def delete_key(session: Session, row: KeyRow, *, any_rp: bool = False) -> None:
     """Remove a resident key from the token; local files stay.
 
     Raises:
-        UsageError when it is a website's credential and `any_rp` is not given;
-        CredentialNotFound when the row is not on the token.
+        UsageError: it is a website's credential and `any_rp` is not given.
+        CredentialNotFound: the row is not on the token, or not any more.
     """
-    raise NotImplementedError
+    from fidokit.token import resident
+
+    resident.delete(session, credential_of(row), any_rp=any_rp)
 
 
 def rename_key(
@@ -217,5 +230,24 @@ def rename_key(
     """Change the comment, or the displayed user name, that the token stores with a resident key.
 
     The key, its application and its user id stay, so files and `ssh-keygen -K` are not affected.
+
+    Raises:
+        UsageError: nothing to change, or a website's credential without `any_rp`.
+        CredentialNotFound, Unsupported (a token that cannot), PinError.
     """
-    raise NotImplementedError
+    from fidokit.token import resident
+    from fidokit.token.resident_label import encode_display
+
+    held = credential_of(row)
+    if comment is None and user_name is None:
+        raise UsageError("nothing to change", hint="give a new comment or user name")
+    if not any_rp and not held.application.startswith("ssh:"):
+        raise UsageError(
+            f"{held.application!r} is a website's credential, not an SSH key",
+            hint="give --any-rp if you mean it",
+        )
+    display = held.display_name
+    if comment is not None:
+        touch = SkFlag.USER_PRESENCE_REQUIRED in held.flags
+        display = encode_display(comment, touch)
+    resident.rename(session, held, held.user_name if user_name is None else user_name, display)

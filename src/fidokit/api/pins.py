@@ -66,7 +66,7 @@ def _ask_old(session: Session) -> PinCode:
     from fidokit.token import pin
 
     retries = pin.status(session).retries
-    return session.interaction.ask_pin(session.name, retries, "changing the PIN", False)  # noqa: FBT003 - the protocol's order
+    return session.interaction.ask_pin(session.name, retries, "changing the PIN", False)
 
 
 def _ask_new(session: Session) -> PinCode:

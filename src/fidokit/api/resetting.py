@@ -47,8 +47,8 @@ class ResetPlan:
     credentials: tuple[str, ...] | None
     others: int | None
     must_replug: bool
-    durable: bool = False
-    aaguid: Aaguid = Aaguid(bytes(16))
+    durable: bool
+    aaguid: Aaguid
 
 
 class ResetGuide(Protocol):

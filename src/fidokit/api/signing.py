@@ -59,7 +59,7 @@ def token_for_key(
     """
     from fidokit.api.backends import all_backends
     from fidokit.api.selection import configured_selector
-    from fidokit.api.tokens import open_candidate, open_token
+    from fidokit.api.tokens import open_token
     from fidokit.token import discover
 
     selector = selector or configured_selector()
@@ -69,9 +69,10 @@ def token_for_key(
         ) as session:
             yield session
         return
-    candidates = discover.candidates(all_backends() if backends is None else backends)
-    holder = discover.holder_of(key.key.key_handle, key.key.public.application, candidates)
-    with open_candidate(holder, interaction, spend_last_try=spend_last_try) as session:
+    opener = discover.Opener(interaction, spend_last_try)
+    candidates = discover.in_order(all_backends() if backends is None else backends)
+    handle, application = key.key.key_handle, key.key.public.application
+    with discover.holder_of(handle, application, candidates, opener) as session:
         yield session
 
 
@@ -257,14 +258,14 @@ def _verified(made: SshSig, principal: str) -> Verified:
     from fidokit.openssh import fingerprint
     from fidokit.openssh.signature_blob import PlainSignature
 
-    key, signature = made.signing_key, made.signature
-    plain = isinstance(signature, PlainSignature)
+    key = made.signing_key
+    said = None if isinstance(made.signature, PlainSignature) else made.signature
     return Verified(
         fingerprint=fingerprint.sha256(key.blob()),
         type_label=key.short_type,
         namespace=made.namespace,
         principal=principal,
-        touched=None if plain else signature.user_present,
-        verified=None if plain else signature.user_verified,
-        counter=None if plain else signature.counter,
+        touched=said.user_present if said else None,
+        verified=said.user_verified if said else None,
+        counter=said.counter if said else None,
     )

@@ -61,8 +61,9 @@ def list_tokens(
     """
     from fidokit.token import discover
 
-    candidates = discover.candidates(_backends(backends))
-    return [_summary(candidate, with_info=with_info) for candidate in candidates]
+    return [
+        _summary(candidate, with_info=with_info) for candidate in discover.seen(_backends(backends))
+    ]
 
 
 def _backends(backends: Sequence[Backend] | None, selector: str | None = None) -> Sequence[Backend]:
@@ -112,8 +113,8 @@ def open_token(
     from fidokit.token import discover
 
     chosen = selector or configured_selector()
-    candidate = discover.find(chosen, _backends(backends, chosen), interaction)
-    with open_candidate(candidate, interaction, spend_last_try=spend_last_try) as session:
+    opener = discover.Opener(interaction, spend_last_try)
+    with opener(discover.find(chosen, _backends(backends, chosen), opener)) as session:
         yield session
 
 
@@ -124,9 +125,7 @@ def open_candidate(
     """The same for a token that was found already."""
     from fidokit.token import discover
 
-    with discover.open_session(
-        candidate, interaction=interaction, spend_last_try=spend_last_try
-    ) as session:
+    with discover.open_session(candidate, interaction, spend_last_try=spend_last_try) as session:
         yield session
 
 

@@ -49,7 +49,8 @@ def resolve(selector: str, rows: Sequence[KeyRow]) -> KeyRow:
 def label(row: KeyRow) -> str:
     """A key in a few words for messages: application, user, fingerprint's beginning."""
     user = f"/{row.user}" if row.user else ""
-    return f"{row.application}{user} ({row.key_type}, {row.fingerprint[:19]})"
+    what = f"{row.key_type}, {row.fingerprint[:19]}" if row.key_type else "a website's credential"
+    return f"{row.application}{user} ({what})"
 
 
 def _ambiguous(selector: str, found: Sequence[KeyRow]) -> UsageError:
@@ -66,7 +67,7 @@ def _bare(fingerprint: str) -> str:
 
 
 def _is_fingerprint(selector: str, row: KeyRow) -> bool:
-    return _bare(selector) == _bare(row.fingerprint)
+    return bool(row.fingerprint) and _bare(selector) == _bare(row.fingerprint)
 
 
 def _begins_fingerprint(selector: str, row: KeyRow) -> bool:

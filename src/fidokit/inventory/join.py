@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from fidokit.errors import MalformedKey
+from fidokit.errors import UsageError
 from fidokit.inventory.rows import KeyRow, LocalFile, TokenCredential
 from fidokit.openssh import fingerprint
-from fidokit.openssh.public import PublicLine, SkEcdsaPublic, SkEd25519Public, SkPublic
+from fidokit.openssh.public import PublicKey, PublicLine, SkEcdsaPublic, SkEd25519Public, SkPublic
 from fidokit.types import SkFlag
 
 ReadFlags = Callable[[Path], tuple[SkFlag, str] | None]
@@ -27,16 +27,23 @@ def join(
     for file in files:
         if isinstance(file.line.key, SkEd25519Public | SkEcdsaPublic):
             by_key.setdefault(file.line.key, []).append(file)
-    rows = [_on_token(held, by_key.pop(held.public, [])) for held in credentials]
+    rows = [_on_token(held, _files_of(held, by_key)) for held in credentials]
     rows += [_on_disk(key, found, read_flags) for key, found in by_key.items()]
     return sorted(rows, key=lambda row: (row.application, row.user, row.fingerprint))
 
 
+def _files_of(
+    held: TokenCredential, by_key: dict[SkPublic, list[LocalFile]]
+) -> Sequence[LocalFile]:
+    return by_key.pop(held.public, []) if held.public else []
+
+
 def _on_token(held: TokenCredential, files: Sequence[LocalFile]) -> KeyRow:
     comment = held.comment or _comment(files)
+    public = held.public
     return KeyRow(
-        fingerprint=fingerprint.sha256(held.public.blob()),
-        key_type=held.public.key_type,
+        fingerprint=fingerprint.sha256(public.blob()) if public else "",
+        key_type=public.key_type if public else None,
         application=held.application,
         user=held.user,
         comment=comment,
@@ -46,9 +53,9 @@ def _on_token(held: TokenCredential, files: Sequence[LocalFile]) -> KeyRow:
         created=min((file.modified for file in files), default=None),
         files=_paths(files),
         credential_id=held.credential_id,
-        public_line=public_line(held.public, comment),
+        public_line=public_line(public, comment) if public else "",
         user_name=held.user_name,
-        public=held.public,
+        public=public,
         credential=held,
     )
 
@@ -85,9 +92,9 @@ def _paths(files: Iterable[LocalFile]) -> tuple[Path, ...]:
     return private or tuple(sorted(file.path for file in files))
 
 
-def public_line(key: SkPublic, comment: str) -> str:
+def public_line(key: PublicKey, comment: str) -> str:
     """The public line; a comment that no line can carry is left out."""
     try:
         return PublicLine(key, comment).encode()
-    except MalformedKey:
+    except UsageError:
         return PublicLine(key, "").encode()

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from fidokit.openssh.public import PublicKey, PublicLine, SkEcdsaPublic, SkEd25519Public
+from fidokit.openssh.public import PublicLine, SkPublic
 from fidokit.types import Application, CredentialId, KeyType, SkFlag
 
 
@@ -35,8 +35,8 @@ class TokenCredential(Protocol):
         """The comment stored with it, or empty."""
 
     @property
-    def public(self) -> SkEd25519Public | SkEcdsaPublic:
-        """The public key."""
+    def public(self) -> SkPublic | None:
+        """The public key; None for a website's key of a type that OpenSSH does not know."""
 
     @property
     def flags(self) -> SkFlag:
@@ -70,7 +70,8 @@ class KeyRow:
     Text comes from tokens and files: escape it before a terminal.
 
     Attributes:
-        fingerprint: "SHA256:..." of the public key.
+        fingerprint: "SHA256:..." of the public key; empty, as key_type is None, for a website's
+            credential of a type that OpenSSH does not know.
         user: the user id as text, trailing zeros trimmed; hexadecimal where it is not text.
         verify_required, touch_required: None where not known (an encrypted file, no token).
         on_token: whether the open token holds it as a resident credential.
@@ -80,7 +81,7 @@ class KeyRow:
     """
 
     fingerprint: str
-    key_type: KeyType
+    key_type: KeyType | None
     application: str
     user: str
     comment: str
@@ -92,5 +93,5 @@ class KeyRow:
     credential_id: CredentialId | None
     public_line: str
     user_name: str = ""
-    public: PublicKey | None = field(default=None, repr=False)
+    public: SkPublic | None = field(default=None, repr=False)
     credential: TokenCredential | None = field(default=None, repr=False, compare=False)

@@ -47,7 +47,7 @@ def from_assertion(
 
 
 def _split_der(signature: bytes) -> tuple[int, int]:
-    from cryptography.hazmat.primitives.asymmetric.utils import (  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric.utils import (
         decode_dss_signature,
     )
 

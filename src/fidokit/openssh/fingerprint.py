@@ -12,14 +12,13 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from fidokit.errors import UsageError
-from fidokit.openssh.public import PublicKey
 from fidokit.openssh.randomart import draw
 
 
 def sha256(blob: bytes) -> str:
     """`SHA256:` and base64 without padding, ssh-keygen's default."""
-    digest = binascii.b2a_base64(hashlib.sha256(blob).digest(), newline=False)
-    return "SHA256:" + digest.rstrip(b"=").decode("ascii")
+    base64 = binascii.b2a_base64(hashlib.sha256(blob).digest())
+    return "SHA256:" + base64[:43].decode("ascii")  # without padding and line end
 
 
 def md5(blob: bytes) -> str:
@@ -85,8 +84,3 @@ def randomart_title(short_type: str, bits: int) -> str:
     """The upper frame's text: type and size, or the type alone where both would not fit."""
     full = f"[{short_type} {bits}]"
     return full if len(full) <= 17 else f"[{short_type}]"
-
-
-def listing_line(key: PublicKey, fingerprint: str, comment: str) -> str:
-    """One line of `ssh-keygen -l`: size, fingerprint, comment, type."""
-    return f"{key.bits} {fingerprint} {comment or 'no comment'} ({key.short_type})"

@@ -24,7 +24,7 @@ def _unusable(kind: str) -> MalformedKey:
 
 
 def _ed25519_key(point: bytes) -> Ed25519PublicKey:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     try:
         return Ed25519PublicKey.from_public_bytes(point)
@@ -38,7 +38,7 @@ def ed25519(point: bytes, signature: bytes, data: bytes) -> bool:
     Raises:
         MalformedKey: `point` is not 32 bytes.
     """
-    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
+    from cryptography.exceptions import InvalidSignature
 
     try:
         _ed25519_key(point).verify(signature, data)
@@ -48,7 +48,7 @@ def ed25519(point: bytes, signature: bytes, data: bytes) -> bool:
 
 
 def _ecdsa_key(curve: str, point: bytes) -> EllipticCurvePublicKey:
-    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric import ec
 
     curves: dict[str, ec.EllipticCurve] = {
         "nistp256": ec.SECP256R1(),
@@ -73,9 +73,9 @@ def ecdsa(curve: str, point: bytes, signature: tuple[int, int], data: bytes) -> 
     Raises:
         MalformedKey: `point` is not on the curve.
     """
-    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
-    from cryptography.hazmat.primitives import hashes  # noqa: PLC0415
-    from cryptography.hazmat.primitives.asymmetric import ec, utils  # noqa: PLC0415
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec, utils
 
     digests: dict[str, hashes.HashAlgorithm] = {
         "nistp256": hashes.SHA256(),
@@ -94,7 +94,7 @@ def ecdsa(curve: str, point: bytes, signature: tuple[int, int], data: bytes) -> 
 
 
 def _rsa_key(e: int, n: int) -> RSAPublicKey:
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 
     try:
         return RSAPublicNumbers(e, n).public_key()
@@ -118,9 +118,9 @@ def rsa(e: int, n: int, type_name: str, signature: bytes, data: bytes) -> bool:
     Raises:
         MalformedKey: (e, n) is no RSA key.
     """
-    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
-    from cryptography.hazmat.primitives import hashes  # noqa: PLC0415
-    from cryptography.hazmat.primitives.asymmetric import padding  # noqa: PLC0415
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import padding
 
     digests = {"rsa-sha2-256": hashes.SHA256, "rsa-sha2-512": hashes.SHA512}
     key = _rsa_key(e, n)

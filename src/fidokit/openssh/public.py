@@ -15,6 +15,7 @@ import binascii
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, Final, assert_never
 
 from fidokit.errors import MalformedKey, UsageError
@@ -251,32 +252,44 @@ _SK_ECDSA_HEAD: Final = (
 _SK_ECDSA_TAIL: Final = len(_SK_ECDSA_HEAD) + 64
 
 
-def _plain_application(blob: bytes, at: int) -> Application | None:
-    """The last string of `blob`, at `at`, where it is ASCII without NUL; None for all else."""
-    application = blob[at + 4 :]
+def fixed_layout(blob: bytes) -> type[SkPublic] | None:
+    """The type of a token key as every tool writes it, told by fixed offsets alone.
+
+    None means nothing but: read it fully. A type means that `parse_public` takes the blob, point
+    and application included; a test holds the two together. This is what makes files of 100,000
+    keys bearable.
+    """
+    if blob.startswith(_SK_ED25519_HEAD):
+        return SkEd25519Public if _is_ascii_string(blob[_SK_ED25519_TAIL:]) else None
     if (
-        at + 4 + int.from_bytes(blob[at : at + 4], "big") == len(blob) <= MAX_BLOB
-        and application.isascii()
-        and b"\0" not in application
+        blob.startswith(_SK_ECDSA_HEAD)
+        and _is_ascii_string(blob[_SK_ECDSA_TAIL:])
+        and on_p256(blob[_SK_ECDSA_TAIL - 64 : _SK_ECDSA_TAIL])
     ):
-        return Application(application.decode("ascii"))
+        return SkEcdsaPublic
     return None
+
+
+@lru_cache(maxsize=64)  # one file names few applications, and asks this for every key
+def _is_ascii_string(tail: bytes) -> bool:
+    """Whether `tail` is one string of at most 255 bytes of ASCII, none of them NUL."""
+    return (
+        4 <= len(tail) <= 4 + 255
+        and tail.startswith(wire.u32(len(tail) - 4))
+        and tail.isascii()
+        and b"\0" not in tail[4:]
+    )
 
 
 def _by_fixed_offsets(blob: bytes) -> SkPublic | None:
-    """Token keys as every tool writes them, in a third of the time; None means: read it fully.
-
-    It may only ever accept what the full reader accepts; a test holds the two together.
-    """
-    if blob.startswith(_SK_ED25519_HEAD):
-        application = _plain_application(blob, _SK_ED25519_TAIL)
-        if application is not None:
-            return SkEd25519Public(blob[_SK_ED25519_TAIL - 32 : _SK_ED25519_TAIL], application)
-    elif blob.startswith(_SK_ECDSA_HEAD):
-        application = _plain_application(blob, _SK_ECDSA_TAIL)
-        if application is not None and on_p256(blob[_SK_ECDSA_TAIL - 64 : _SK_ECDSA_TAIL]):
-            return SkEcdsaPublic(blob[_SK_ECDSA_TAIL - 65 : _SK_ECDSA_TAIL], application)
-    return None
+    layout = fixed_layout(blob)
+    if layout is SkEd25519Public:
+        at, size = _SK_ED25519_TAIL, 32
+    elif layout is SkEcdsaPublic:
+        at, size = _SK_ECDSA_TAIL, 65
+    else:
+        return None
+    return layout(blob[at - size : at], Application(blob[at + 4 :].decode("ascii")))
 
 
 def _by_reader(blob: bytes) -> PublicKey:
