@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from fidokit.errors import PassphraseRequired, Unsupported
+from fidokit.errors import FidokitError, MalformedKey, PassphraseRequired, Unsupported
 from fidokit.types import SkFlag
 
 if TYPE_CHECKING:
@@ -85,9 +85,20 @@ def _open_if_possible(data: bytes, passphrase: OldPassphrase | None) -> PrivateF
         return None
 
 
+def comment_of(path: Path, data: bytes) -> str:
+    """The comment of a private key file, as far as it can be had without its passphrase.
+
+    An ordinary key's is its public file's, as for ssh-keygen.
+    """
+    try:
+        opened = _open_if_possible(data, None)
+    except MalformedKey:
+        opened = None
+    return opened.comment if opened else _public_comment(path)
+
+
 def _public_comment(path: Path) -> str:
     """The comment in the public file beside an encrypted one, where there is such a file."""
-    from fidokit.errors import FidokitError
     from fidokit.files.keyfile import public_path
     from fidokit.files.scan import read_key
 
