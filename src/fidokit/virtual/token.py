@@ -40,6 +40,9 @@ _NO_MSG: Final = 0x08
 
 _UNPLUGGED: Final = 0
 
+_STATUS_WORD: Final = 2
+_NOT_YET: Final = b"\x69\x85"
+
 Answer = bytes | NeedsPresence
 
 
@@ -197,7 +200,11 @@ class VirtualToken:
 
     def exchange_msg(self, apdu: bytes, channel: int) -> bytes:
         """One U2F raw message; see `MemoryLink.msg`."""
-        return self._exchange(lambda: self._authenticator.begin_msg(apdu, channel), _ignore, _never)
+        reply = self._exchange(
+            lambda: self._authenticator.begin_msg(apdu, channel), _ignore, _never
+        )
+        # A bare CTAP status (busy) has no meaning to a U2F client; this word makes it try again.
+        return reply if len(reply) >= _STATUS_WORD else _NOT_YET
 
     def winked(self) -> None:
         """Count a wink.

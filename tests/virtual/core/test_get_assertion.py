@@ -330,6 +330,20 @@ def test_it_ends_with_its_token(pinned: Platform) -> None:
     assert bench.status(GNA) == S.NOT_ALLOWED
 
 
+@pytest.mark.check("GN-04")
+def test_it_does_not_end_with_a_token_it_never_had(sensed: Platform) -> None:
+    bench = sensed.bench
+    sensed.uv_token(4)
+    for number in range(2):
+        bench.make({3: {"id": bytes([number])}}, rk=True, uv=True)
+    sensed.uv_token(4)
+    bench.clock.advance(10_000)
+    bench.get(uv=True)
+    bench.clock.advance(20_001)
+    assert bench.authenticator.token.tokens.serial() is None
+    bench.ok(GNA)
+
+
 @pytest.mark.check("GA-15", "GN-01")
 def test_verification_stays_in_what_follows(pinned: Platform) -> None:
     bench = pinned.bench

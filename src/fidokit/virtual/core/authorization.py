@@ -20,10 +20,13 @@ class Evidence:
     Args:
         verified: by PIN or built-in verification; the UV flag.
         present: verification took a gesture that still counts as the touch.
+        token_serial: the pinUvAuthToken that verified, if one did; what the command leaves behind
+            ends with it.
     """
 
     verified: bool
     present: bool
+    token_serial: int | None = None
 
 
 NO_EVIDENCE = Evidence(verified=False, present=False)
@@ -131,7 +134,7 @@ def verify(
         message, param = params["clientDataHash"], params["pinUvAuthParam"]
         token.tokens.authenticate(protocol, message, param, permission)
         token.tokens.verify_user(rp_id)
-        return Evidence(verified=True, present=token.tokens.user_present())
+        return Evidence(True, token.tokens.user_present(), token.tokens.serial())
     if wish.built_in:
         yield from user_verification.require(token, user_verification.IN_OPERATIONS)
         return Evidence(verified=True, present=True)

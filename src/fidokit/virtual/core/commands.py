@@ -7,11 +7,14 @@ from types import MappingProxyType
 
 from fidokit.virtual.core import (
     client_pin,
+    config,
+    credential_management,
     get_assertion,
     info,
     make_credential,
     reset,
     selection,
+    u2f,
 )
 from fidokit.virtual.core.context import Command, TokenContext
 from fidokit.virtual.core.ports import Steps
@@ -27,14 +30,12 @@ COMMANDS: Mapping[int, Command] = MappingProxyType(
         0x06: client_pin.COMMAND,
         0x07: reset.COMMAND,
         0x08: get_assertion.NEXT_COMMAND,
+        0x0A: credential_management.COMMAND,
         0x0B: selection.COMMAND,
+        0x0D: config.COMMAND,
+        0x41: credential_management.PREVIEW_COMMAND,
     }
 )
 
 
-def no_u2f(_token: TokenContext, _apdu: bytes) -> bytes:
-    """A token without CTAP1: no instruction is supported (6D00)."""
-    return b"\x6d\x00"
-
-
-MESSAGE: MessageHandler = no_u2f
+MESSAGE: MessageHandler = u2f.message

@@ -52,6 +52,7 @@ class _Plan:
     flags: int
     extensions: Mapping[str, extensions.Evaluate]
     several: bool
+    token_serial: int | None
 
     @property
     def verified(self) -> bool:
@@ -87,7 +88,14 @@ def run(token: TokenContext, params: Params) -> Steps[Reply]:
         yield from authorization.collect_presence(token, evidence)
     flags = (auth_data.UP if up else 0) | (auth_data.UV if evidence.verified else 0)
     prepared = extensions.prepare(token, inputs, up=up)
-    plan = _Plan(rp_id_hash, params["clientDataHash"], flags, prepared, len(found) > 1)
+    plan = _Plan(
+        rp_id_hash,
+        params["clientDataHash"],
+        flags,
+        prepared,
+        several=len(found) > 1,
+        token_serial=evidence.token_serial,
+    )
     return _first(token, plan, found)
 
 
@@ -152,8 +160,7 @@ def _first(token: TokenContext, plan: _Plan, found: Sequence[Credential]) -> Rep
     reply = _assert(token, plan, found[0])
     if plan.several:
         rest = [_Next(plan, credential) for credential in found[1:]]
-        serial = token.tokens.serial() if plan.verified else None
-        token.enumerations.begin(Listing.ASSERTIONS, rest, token.channel, serial)
+        token.enumerations.begin(Listing.ASSERTIONS, rest, token.channel, plan.token_serial)
         reply[5] = len(found)
     return reply
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Protocol, TypeVar
 
-from fidokit.types import Aaguid, CoseAlg, CredentialId, CredProtect, CtapStatus, UserId
+from fidokit.types import Aaguid, CoseAlg, CredentialId, CredProtect, UserId
 
 T = TypeVar("T")
 
@@ -16,10 +16,13 @@ class CtapRejection(Exception):
     """A command ends with a status other than 00; `engine` turns it into the reply's one byte.
 
     It never leaves the authenticator, so it is no FidokitError and carries no sentence.
+
+    Args:
+        status: a `CtapStatus`, or a number of the extensions' range (E0-EF).
     """
 
-    def __init__(self, status: CtapStatus) -> None:
-        super().__init__(status.name)
+    def __init__(self, status: int) -> None:
+        super().__init__(f"status {status:#04x}")
         self.status = status
 
 

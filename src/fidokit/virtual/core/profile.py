@@ -11,6 +11,7 @@ from fidokit.types import Aaguid, CoseAlg, CtapStatus
 
 TOKEN_LIFETIME_MS = 600_000
 USB_USAGE_LIMIT_MS = 30_000
+_EXTENSION_FIRST = 0xE0
 
 CONFIGURABLE = frozenset({"clientPin", "uv", "alwaysUv", "ep", "bioEnroll"})
 """Options that are known with the value false while their feature waits to be set up."""
@@ -29,7 +30,7 @@ class Behaviour:
         any_up_option_refused: [2.0] makeCredential refuses option up even when true (MC-17).
         unprotected_param: status for a pinUvAuthParam while neither PIN nor UV is configured, or
             None to go on without verification (MC-22).
-        bad_salt_auth: status for a wrong hmac-secret saltAuth (HMS-05).
+        bad_salt_auth: status for a wrong hmac-secret saltAuth, E0 in 2.0 (HMS-05).
         rk_in_assertion: status for option rk in getAssertion (GA-06).
         token_usage_ms: first use of a pinUvAuthToken must come this soon (TOK-01), and its user
             presence counts for as long (TOK-03); None for the 2.0 pinToken that never expires.
@@ -42,7 +43,7 @@ class Behaviour:
     touch_timeout: CtapStatus = CtapStatus.OPERATION_DENIED
     any_up_option_refused: bool = False
     unprotected_param: CtapStatus | None = None
-    bad_salt_auth: CtapStatus = CtapStatus.PIN_AUTH_INVALID
+    bad_salt_auth: int = CtapStatus.PIN_AUTH_INVALID
     rk_in_assertion: CtapStatus = CtapStatus.UNSUPPORTED_OPTION
     token_usage_ms: int | None = USB_USAGE_LIMIT_MS
     token_lifetime_ms: int = TOKEN_LIFETIME_MS
@@ -170,7 +171,7 @@ CTAP_2_0 = Profile(
         touch_timeout=CtapStatus.USER_ACTION_TIMEOUT,
         any_up_option_refused=True,
         unprotected_param=CtapStatus.PIN_NOT_SET,
-        bad_salt_auth=CtapStatus(0x33),
+        bad_salt_auth=_EXTENSION_FIRST,
         rk_in_assertion=CtapStatus.INVALID_OPTION,
         token_usage_ms=None,
         token_has_permissions=False,

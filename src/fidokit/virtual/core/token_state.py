@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, IntFlag, auto
@@ -206,6 +207,16 @@ class TokenState:
             CtapRejection: PIN_AUTH_INVALID.
         """
         if not self.allows_rp(rp_id):
+            raise CtapRejection(CtapStatus.PIN_AUTH_INVALID)
+
+    def require_rp_hash(self, rp_id_hash: bytes) -> None:
+        """The same, for a relying party that is named by SHA-256 of its id (CM-08).
+
+        Raises:
+            CtapRejection: PIN_AUTH_INVALID.
+        """
+        bound = self._token.rp_id if self._token else ""
+        if bound is not None and hashlib.sha256(bound.encode()).digest() != rp_id_hash:
             raise CtapRejection(CtapStatus.PIN_AUTH_INVALID)
 
     def verify_user(self, rp_id: str) -> None:
