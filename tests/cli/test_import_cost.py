@@ -48,3 +48,15 @@ def loaded_by(sandbox: Sandbox, *args: str) -> list[str]:
 )
 def test_help_and_version_import_nothing_heavy(sandbox: Sandbox, args: list[str]) -> None:
     assert loaded_by(sandbox, *args) == []
+
+
+PUBLIC = (
+    "sk-ssh-ed25519@openssh.com AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY29tAAAAIAdHjQ5PUJMBE0LHN"
+    "GF6OliFqy5rDQE4Kgy8o8Z+NQeEAAAABHNzaDo= someone\n"
+)
+
+
+@pytest.mark.parametrize("options", [[], ["--hash", "md5"], ["--bubblebabble"], ["--randomart"]])
+def test_fingerprints_import_nothing_heavy(sandbox: Sandbox, options: list[str]) -> None:
+    (sandbox.home / "k.pub").write_text(PUBLIC)
+    assert loaded_by(sandbox, "key", "show", *options, "k.pub") == []

@@ -90,6 +90,24 @@ def test_narrow_terminal_gets_cards_with_nothing_cut(
     assert "user name" in terminal.getvalue()
 
 
+def test_table_leaves_out_columns_without_content(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    show_on(terminal, listing([("ssh:work", ""), ("ssh:home", None)]))
+    assert "Application" in terminal.getvalue()
+    assert "User name" not in terminal.getvalue()
+
+
+def test_long_values_are_broken_between_words_on_a_terminal(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    words = "one, two, three, four, five, six, seven, eight"
+    shown = show_on(terminal, render.Facts("", [("label", words)]))
+    assert shown == "  label  one, two, three, four, five,\n         six, seven, eight\n"
+
+
 @pytest.mark.parametrize("columns", ["30", "300"])
 def test_hostile_text_stays_harmless_in_tables_and_cards(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch, columns: str

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from fidokit.cli.render import note
 
 if TYPE_CHECKING:
     from fidokit.api import Session
@@ -41,13 +44,19 @@ class Settings:
 
     @contextmanager
     def open_token(self) -> Iterator[Session]:
-        """The one token that this command is about."""
+        """The one token that this command is about; -v counts what was said to it."""
         from fidokit import api
 
         with api.open_token(
             self.token, self.person(), spend_last_try=self.spend_last_try
         ) as session:
-            yield session
+            began = time.monotonic()
+            try:
+                yield session
+            finally:
+                if self.verbose:
+                    took = (time.monotonic() - began) * 1000
+                    note(f"fidokit.trace: {session.round_trips} round trips in {took:.0f} ms")
 
 
 pass_settings = click.make_pass_decorator(Settings, ensure=True)

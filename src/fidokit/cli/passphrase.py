@@ -10,7 +10,7 @@ import click
 
 from fidokit.cli import ask
 from fidokit.cli.options import PASSPHRASE
-from fidokit.cli.render import note
+from fidokit.cli.render import home_path, note
 from fidokit.errors import PassphraseRequired
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -71,10 +71,10 @@ def old_passphrase(path: Path, source: str | None) -> Callable[[], bytes]:
     def ask_for_it() -> bytes:
         if source is not None:
             return ask.read_secret(source, "passphrase").encode()
-        text = ask.ask_secret(f"Passphrase of {path}: ")
+        text = ask.ask_secret(f"Passphrase of {home_path(path)}: ")
         if text is None:
             raise PassphraseRequired(
-                f"{path} is under a passphrase, and nobody can be asked",
+                f"{home_path(path)} is under a passphrase, and nobody can be asked",
                 hint="use --passphrase-file FILE, or run it in a terminal",
             )
         return text.encode()
@@ -105,7 +105,7 @@ def _read_or_ask(path: Path, source: str | None) -> bytes | None:
     if source is not None:
         return ask.read_secret(source, "passphrase").encode() or None
     while True:
-        text = ask.ask_secret(f"Passphrase for {path} (empty for none): ")
+        text = ask.ask_secret(f"Passphrase for {home_path(path)} (empty for none): ")
         if text is None:
             raise PassphraseRequired(
                 "no passphrase was chosen, and nobody can be asked",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TextIO, assert_never
 
 if TYPE_CHECKING:
@@ -33,6 +35,14 @@ def escape(text: str) -> str:
 def escape_lines(text: str, *, indent: str = "") -> str:
     """As `escape`, but line ends stay; lines after the first are indented."""
     return f"\n{indent}".join(escape(line) for line in text.split("\n"))
+
+
+def home_path(path: Path) -> str:
+    """A path as people write it: ~ for the home folder."""
+    try:
+        return f"~/{path.relative_to(Path.home())}"
+    except (ValueError, RuntimeError):
+        return str(path)
 
 
 def is_fancy(stream: TextIO) -> bool:
@@ -155,10 +165,28 @@ def _show_checks(checks: Checks) -> None:
 
 def _show_facts(facts: Facts) -> None:
     width = max((len(label) for label, _ in facts.pairs), default=0)
-    lines = [styled(escape(facts.title))] if facts.title else []
-    lines += [f"  {label:<{width}}  {escape(value)}" for label, value in facts.pairs]
-    lines += ["", facts.footer] if facts.footer else []
-    print("\n".join(lines))
+    if facts.title:
+        print(styled(escape(facts.title)))
+    for label, value in facts.pairs:
+        print(f"  {label:<{width}}  {_hanging(escape(value), width + 4)}")
+    if facts.footer:
+        print(f"\n{facts.footer}")
+
+
+def _hanging(value: str, indent: int) -> str:
+    """A value in its column: broken between words on a terminal, one line for a pipe."""
+    room = _width() - indent
+    if not is_fancy(sys.stdout) or len(value) <= room:
+        return value
+    import textwrap
+
+    lines = textwrap.wrap(value, room, break_long_words=False, break_on_hyphens=False)
+    return ("\n" + " " * indent).join(lines)
+
+
+def _width() -> int:
+    """Columns of the terminal, at least enough for a label and a word."""
+    return max(shutil.get_terminal_size().columns, 40)
 
 
 def _show_listing(listing: Listing) -> None:
@@ -178,17 +206,18 @@ def _show_plain(listing: Listing) -> None:
 
 
 def _show_table(listing: Listing) -> None:
-    """A table where it fits the terminal, else one card a row."""
+    """A table where it fits the terminal, else one card a row; columns without content go."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
+    filled = [n for n in range(len(listing.columns)) if any(row[n] for row in listing.rows)]
     console = Console(highlight=False, markup=False, emoji=False)
     table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for column in listing.columns:
+    for column in (listing.columns[n] for n in filled):
         table.add_column(column.title, style=column.style, no_wrap=True)
     for row in listing.rows:
-        table.add_row(*(escape(cell) if cell else "-" for cell in row))
+        table.add_row(*(escape(row[n] or "-") for n in filled))
     unbounded = console.options.update(width=sys.maxsize)
     if console.measure(table, options=unbounded).maximum <= console.width:
         console.print(table)
@@ -199,8 +228,8 @@ def _show_table(listing: Listing) -> None:
 
 
 def _show_cards(listing: Listing) -> None:
-    first, *others = listing.columns
+    first, *others = (c.title if c.title.isupper() else c.title.lower() for c in listing.columns)
     for row in listing.rows:
-        pairs = [(c.title, cell) for c, cell in zip(others, row[1:], strict=True) if cell]
-        _show_facts(Facts(row[0] or first.title, [(t.lower(), cell) for t, cell in pairs]))
+        pairs = [(label, cell) for label, cell in zip(others, row[1:], strict=True) if cell]
+        _show_facts(Facts(row[0] or first, pairs))
         print()

@@ -37,7 +37,7 @@ def reset(settings: Settings, *, listed: bool, confirm: str | None) -> None:
 def _what_dies(plan: ResetPlan) -> list[str]:
     count = "every resident key" if plan.resident is None else f"{plan.resident} resident key(s)"
     lines = [
-        f"A reset of {escape(plan.name)} ({escape(plan.selector)}) destroys for good:",
+        f"A reset of {escape(plan.name)} destroys for good:",
         f"  - {count} on it",
         "  - every other key that was made with it: their files become useless",
         "  - the PIN, fingerprints and settings",

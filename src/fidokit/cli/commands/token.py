@@ -41,8 +41,9 @@ def _row(token: TokenSummary) -> tuple[str | None, ...]:
 
 
 def _newest(info: TokenInfo) -> str:
-    """The newest version in the list, which is its last by the specification's custom."""
-    return max(info.versions, default="")
+    """The newest FIDO2 version, or U2F_V2 where that is all; previews do not count."""
+    released = [v for v in info.versions if v.startswith("FIDO_") and not v.endswith("_PRE")]
+    return max(released, default=", ".join(info.versions))
 
 
 def _pin_word(info: TokenInfo) -> str:

@@ -15,10 +15,9 @@ EMPTY = "No virtual tokens yet. Create one: fidokit virtual create NAME"
 @click.argument("name")
 @click.option(
     "--presence",
-    type=click.Choice(["auto", "deny", "prompt"]),
+    metavar="POLICY",
     default="auto",
-    show_default=True,
-    help="Who touches it: always touched, never touched, or asked on the terminal.",
+    help="Who touches it: auto (always touched), deny (never) or delay:MS.  [default: auto]",
 )
 def create(settings: Settings, *, name: str, presence: str) -> None:
     """Create a virtual token called NAME.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from fidokit.cli import ask, schema
-from fidokit.cli.commands.key.names import home_path, key_name
+from fidokit.cli.commands.key.names import key_name
 from fidokit.cli.options import Settings, verb
-from fidokit.cli.render import Lines, note, show
+from fidokit.cli.render import Lines, home_path, note, show
 
 
 @verb(pin=True)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from fidokit.cli import schema
-from fidokit.cli.commands.key.names import home_path, key_name
+from fidokit.cli.commands.key.names import key_name
 from fidokit.cli.options import Settings, verb
 from fidokit.cli.passphrase import new_passphrase, new_passphrase_options
-from fidokit.cli.render import Check, Checks, note, show
+from fidokit.cli.render import Check, Checks, home_path, note, show
 from fidokit.errors import ExitCode
 
 if TYPE_CHECKING:

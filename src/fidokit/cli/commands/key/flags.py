@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from fidokit.cli import schema
-from fidokit.cli.commands.key.names import home_path
 from fidokit.cli.options import Settings, verb
 from fidokit.cli.passphrase import old_passphrase, old_passphrase_option
-from fidokit.cli.render import Facts, Lines, show
+from fidokit.cli.render import Facts, Lines, home_path, show
 
 if TYPE_CHECKING:
     from fidokit.api import KeyFile

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fidokit.cli import ask, schema
-from fidokit.cli.commands.key.names import home_path
 from fidokit.cli.options import Settings, verb
 from fidokit.cli.passphrase import new_passphrase, new_passphrase_options
-from fidokit.cli.render import Lines, is_fancy, note, show
+from fidokit.cli.render import Lines, home_path, is_fancy, note, show
 
 if TYPE_CHECKING:
     from fidokit.api import Generated, GenerateRequest, OrphanedCredential, Session

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from fidokit.cli import schema
-from fidokit.cli.commands.key.names import home_path, yes_no
+from fidokit.cli.commands.key.names import yes_no
 from fidokit.cli.options import Settings, verb
-from fidokit.cli.render import Column, Listing, show
+from fidokit.cli.render import Column, Listing, home_path, show
 
 if TYPE_CHECKING:
     from fidokit.api import KeyRow

@@ -1,20 +1,11 @@
-"""How keys, files and unknowns are named for people."""
+"""How keys and unknowns are named for people."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fidokit.api import KeyRow
-
-
-def home_path(path: Path) -> str:
-    """A path as people write it: ~ for the home folder."""
-    try:
-        return f"~/{path.relative_to(Path.home())}"
-    except (ValueError, RuntimeError):
-        return str(path)
 
 
 def yes_no(value: bool | None) -> str:

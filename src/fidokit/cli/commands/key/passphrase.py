@@ -6,10 +6,9 @@ from pathlib import Path
 
 import click
 
-from fidokit.cli.commands.key.names import home_path
 from fidokit.cli.options import Settings, verb
 from fidokit.cli.passphrase import PassphraseOption, new_passphrase, old_passphrase, rounds_option
-from fidokit.cli.render import Lines, show
+from fidokit.cli.render import Lines, home_path, show
 
 
 @verb()
