@@ -80,9 +80,9 @@ def _report(error: FidokitError, args: Sequence[str], *, cause: Exception | None
     """Say what went wrong on standard error, and as JSON where JSON was asked for."""
     from fidokit.cli import render
 
-    lines = [f"fidokit: {render.escape(error.message)}"]
+    lines = [render.labelled("fidokit: ", error.message.replace("\n", "\\n"))]
     if error.hint:
-        lines.append("hint: " + render.escape_lines(error.hint, indent="      "))
+        lines.append(render.labelled("hint: ", error.hint))
     try:
         print("\n".join(lines), file=sys.stderr)
         if "--json" in args:

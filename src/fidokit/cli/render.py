@@ -128,6 +128,14 @@ def write_json(data: Json) -> None:
     print(json.dumps({"schema": SCHEMA, **data}, indent=2))
 
 
+def labelled(label: str, text: str) -> str:
+    """Text for standard error behind a label; further lines are indented, so none can pose as
+    another message."""
+    indent = len(label)
+    lines = [_hanging(escape(line), indent, sys.stderr) for line in text.split("\n")]
+    return label + ("\n" + " " * indent).join(lines)
+
+
 def error_data(error: FidokitError) -> Json:
     """An error as JSON (docs/errors.md)."""
     data: dict[str, object] = {
@@ -173,10 +181,10 @@ def _show_facts(facts: Facts) -> None:
         print(f"\n{facts.footer}")
 
 
-def _hanging(value: str, indent: int) -> str:
+def _hanging(value: str, indent: int, stream: TextIO | None = None) -> str:
     """A value in its column: broken between words on a terminal, one line for a pipe."""
     room = _width() - indent
-    if not is_fancy(sys.stdout) or len(value) <= room:
+    if len(value) <= room or not is_fancy(stream or sys.stdout):
         return value
     import textwrap
 

@@ -107,7 +107,7 @@ def test_existing_file_is_kept_without_force(bench: Bench) -> None:
     assert (bench.home / "k").read_bytes() != before
 
 
-def test_existing_credential_is_kept_without_replace(bench: Bench) -> None:
+def test_existing_credential_is_kept_without_force(bench: Bench) -> None:
     bench.generate("k", "-O", "resident")
     done = bench.run(
         *bench.with_pin("key", "generate", "-f", str(bench.home / "j"), "-O", "resident"),
@@ -115,7 +115,7 @@ def test_existing_credential_is_kept_without_replace(bench: Bench) -> None:
     )
     assert done.code == 9
     assert not (bench.home / "j").exists()
-    bench.generate("j", "-O", "resident", "--replace")
+    bench.generate("j", "-O", "resident", "--force")
 
 
 def test_application_must_be_ssh(bench: Bench) -> None:

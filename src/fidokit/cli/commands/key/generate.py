@@ -102,11 +102,10 @@ def _refused_letters(command: click.Command) -> click.Command:
     help=OPTIONS_HELP,
 )
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing on success.")
-@click.option("--force", is_flag=True, help="Replace files that are in the way.")
 @click.option(
-    "--replace",
+    "--force",
     is_flag=True,
-    help="Replace a resident key of the same application and user on the token.",
+    help="Replace what is in the way: files, and a resident key of the same application and user.",
 )
 @click.option(
     "--allow-any-application", is_flag=True, help="Allow applications that do not start with ssh:."
@@ -121,6 +120,7 @@ def generate(
     quiet: bool,
     passphrase_file: str | None,
     no_passphrase: bool,
+    force: bool,
     **others: Any,
 ) -> None:
     """Create a key on the token, and its two files.
@@ -139,6 +139,7 @@ def generate(
     settings.token = options.pop("device", settings.token)
     secret = new_passphrase(passphrase_file, none=no_passphrase)
     with settings.open_token() as session:
+        others |= {"force": force, "replace": force}
         request = _request(session, key_type, path, options, others)
         try:
             made = api.generate(session, request, passphrase=secret)

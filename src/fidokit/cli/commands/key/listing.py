@@ -22,6 +22,7 @@ COLUMNS = (
     Column("Fingerprint", "cyan"),
     Column("Comment"),
     Column("Verify"),
+    Column("On token"),
     Column("Created"),
     Column("File"),
 )
@@ -63,6 +64,7 @@ def _cells(row: KeyRow) -> tuple[str | None, ...]:
         row.fingerprint,
         row.comment,
         yes_no(row.verify_required),
+        yes_no(row.on_token),
         created,
         files or "only on the token",
     )
