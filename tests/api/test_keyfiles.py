@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,7 +32,8 @@ FILE = PrivateFile(SkPrivate(KEY, UP | RESIDENT, KeyHandle(b"handle" * 10)), "my
 
 @pytest.fixture
 def plain(tmp_path: Path) -> Path:
-    path = tmp_path / "plain"
+    path = tmp_path / "files" / "plain"
+    path.parent.mkdir(mode=0o700)
     path.write_bytes(encode_private(FILE))
     path.chmod(0o600)
     return path
@@ -149,7 +149,7 @@ def test_passphrase_set_changed_removed(plain: Path) -> None:
     keyfiles.change_passphrase(plain, old=saying(b"second"), new=None)
     assert parse_private(plain.read_bytes(), None) == FILE
     assert plain.stat().st_mode & 0o777 == 0o600
-    assert os.listdir(plain.parent) == ["plain"]  # noqa: PTH208
+    assert list(plain.parent.iterdir()) == [plain]
 
 
 def test_a_wrong_passphrase_changes_nothing(locked: Path) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import getpass
 import socket
+from base64 import b64decode
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.support.samples import PUBLIC_KEYS, SK_ECDSA, SK_ED25519, SK_KEYS, key_id
+from tests.support.signers import certificate, ed25519_key
 
 from fidokit.openssh.fingerprint import bubblebabble, md5, randomart, randomart_title, sha256
 from fidokit.openssh.listing import Listed, list_fingerprints
@@ -182,6 +185,22 @@ class TestPrivate:
         sealed = path.read_bytes()
         assert parse_private(sealed, PASSPHRASE.encode) == file_of(public)
         assert peek_public(sealed) == public
+
+    @EVERY_SK
+    def test_stock_reads_a_file_with_a_certificate(
+        self, public: SkPublic, ssh_keygen: Run, tmp_path: Path
+    ) -> None:
+        """It reads this layout, and never writes it to a file: only agents are sent it."""
+        certified = certificate(public, ed25519_key(), principals=("alice",), key_id="id")
+        plain = file_of(public)
+        file = PrivateFile(replace(plain.key, certificate=certified), plain.comment)
+        path = write_key(tmp_path, encode_private(file))
+        type_name, base64 = ssh_keygen("-y", "-f", path).split()[:2]
+        assert type_name == certified.type_name
+        assert b64decode(base64) == certified.blob()
+        assert "unsupported key type" in ssh_keygen(
+            "-p", "-P", "", "-N", "", "-f", path, fails=True
+        )
 
     def test_our_default_opens(self, ssh_keygen: Run, tmp_path: Path) -> None:
         sealed = encode_private(file_of(SK_ED25519), passphrase=PASSPHRASE.encode())

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 from tests.support.mutate import fuzz_count, survive
 from tests.support.samples import PUBLIC_KEYS, SK_KEYS
+from tests.support.signers import certificate, ed25519_key
 
 from fidokit.errors import FidokitError, MalformedKey, PassphraseRequired, PassphraseWrong
 from fidokit.openssh.private import (
@@ -25,8 +26,9 @@ from fidokit.types import KeyHandle, SkFlag
 BLOBS = [key.blob() for key in PUBLIC_KEYS]
 LINES = [PublicLine(key, "me@here").encode().encode() for key in PUBLIC_KEYS]
 FILES = [
-    PrivateFile(SkPrivate(key, SkFlag(0x21), KeyHandle(b"handle" * 9)), "me@here")
+    PrivateFile(SkPrivate(key, SkFlag(0x21), KeyHandle(b"handle" * 9), b"", carried), "me@here")
     for key in SK_KEYS
+    for carried in (None, certificate(key, ed25519_key(), principals=("alice",), key_id="id"))
 ]
 PLAIN = [encode_private(file) for file in FILES]
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from fido2 import cbor as fido2_cbor
+from tests.virtual.conftest import IDENTITY, STATE
 
 from fidokit.errors import StateUnusable, TokenBusy, TokenGone, TokenNotFound, UsageError
 from fidokit.virtual import registry
@@ -20,8 +21,6 @@ from fidokit.virtual.store import MemoryStore, SqliteStore
 from fidokit.virtual.token import VirtualToken
 from fidokit.virtual.transports.memory import MemoryLink
 from fidokit.virtual.world import ManualClock, SeededRng
-
-from .conftest import IDENTITY, STATE
 
 GET_INFO = b"\x04"
 SELECTION = b"\x0b"

@@ -121,7 +121,7 @@ def download(
 
     if template is not None:
         naming.check_template(template)
-    rows = list_keys(session, any_rp=any_rp, only_token=True)
+    rows = list_keys(session, any_rp=any_rp, only_token=True, search_home=bool(selectors))
     if selectors:
         chosen = [resolve(selector, rows) for selector in selectors]
         rows = list({row.credential_id: row for row in chosen}.values())

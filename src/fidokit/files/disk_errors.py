@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,10 +84,22 @@ def explain(error: OSError, path: Path) -> FidokitError:
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn any OSError inside the block into our error about `path`."""
+    """Turn any OSError inside the block into our error about `path`.
+
+    Raises:
+        UsageError: at once, where `path` can be no file's name.
+    """
+    _check_name(path)
     try:
         yield
     except OSError as error:
         raise explain(error, path) from error
-    except ValueError as error:  # a NUL or a lone surrogate in the name
-        raise UsageError(f"{str(path)!r} is no file name", hint="check the path") from error
+
+
+def _check_name(path: Path) -> None:
+    try:
+        possible = b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:  # a lone surrogate
+        possible = False
+    if not possible:
+        raise UsageError(f"{str(path)!r} is no file name", hint="check the path")

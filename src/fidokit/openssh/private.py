@@ -31,7 +31,6 @@ from fidokit.openssh.public import (
     SkPublic,
     check_comment,
     parse_public,
-    read_application,
     read_public_fields,
 )
 from fidokit.openssh.wire import Reader
@@ -47,8 +46,10 @@ _WHAT: Final = "private key"
 class SkPrivate:
     """The public key's fields, byte flags, string key handle, string reserved.
 
-    With a certificate: string certificate type, string certificate, string application, then
-    the same from the flags on. Unknown flag bits and `reserved` are kept as they are.
+    With a certificate: string certificate type, string certificate, string point (ed25519-sk
+    alone), string application, then the same from the flags on. The point there is what OpenSSH
+    9.2 writes and demands, against PROTOCOL.u2f; files that follow the document are read too.
+    Unknown flag bits and `reserved` are kept as they are.
     """
 
     public: SkPublic
@@ -63,17 +64,22 @@ class SkPrivate:
 
     def encode(self) -> bytes:
         """The wire form, as it stands in files and in an agent's add request."""
-        if self.certificate:
-            public = (
-                wire.text(self.certificate.type_name)
-                + wire.string(self.certificate.blob())
-                + wire.text(self.public.application)
-            )
-        else:
-            public = self.public.blob()
+        public = _certified(self.public, self.certificate) or self.public.blob()
         return (
             public + wire.u8(self.flags) + wire.string(self.key_handle) + wire.string(self.reserved)
         )
+
+
+def _certified(public: SkPublic, certificate: Certificate | None) -> bytes:
+    """What stands before the flags where there is a certificate; nothing where there is none."""
+    if certificate is None:
+        return b""
+    return (
+        wire.text(certificate.type_name)
+        + wire.string(certificate.blob())
+        + (wire.string(public.point) if isinstance(public, SkEd25519Public) else b"")
+        + wire.text(public.application)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +104,7 @@ def read_private(reader: Reader) -> SkPrivate:
     if type_name.endswith(CERTIFICATE_SUFFIX):
         certificate = _read_certificate(type_name, reader)
         public = _on_a_token(certificate.public)
-        if read_application(reader) != public.application:
-            raise MalformedKey("private key: its application is not its certificate's")
+        _expect_of_certificate(public, reader)
     else:
         public = _on_a_token(read_public_fields(type_name, reader))
     flags, key_handle, reserved = reader.u8(), reader.string(), reader.string()
@@ -113,6 +118,15 @@ def _read_certificate(type_name: str, reader: Reader) -> Certificate:
     if certificate.type_name != type_name:
         raise MalformedKey("private key: its certificate is of another type than it says")
     return certificate
+
+
+def _expect_of_certificate(public: SkPublic, reader: Reader) -> None:
+    """The point, which may be left out, and the application must be the certificate's."""
+    field = reader.string()
+    if isinstance(public, SkEd25519Public) and field == public.point:
+        field = reader.string()
+    if field != public.application.encode():
+        raise MalformedKey("private key: its point or application is not its certificate's")
 
 
 def _on_a_token(public: PublicKey) -> SkPublic:

@@ -133,8 +133,11 @@ def pin_retries(session: Session) -> tuple[int, bool]:
     return answer.uint(3), answer.flag(4)
 
 
-def guard_tries(session: Session) -> int:
+def guard_tries(session: Session, *, after_wrong: bool = False) -> int:
     """How many tries are left, if one may be spent now.
+
+    Args:
+        after_wrong: whether the try before this one was wrong, to be told so.
 
     Raises:
         PinBlocked: none is left.
@@ -148,7 +151,8 @@ def guard_tries(session: Session) -> int:
         raise error_for(CtapStatus.PIN_AUTH_BLOCKED, "checking the PIN")
     if retries == 1 and not session.spend_last_try:
         raise PinLastTry(
-            f"one PIN try is left on {session.name}, and it was not spent",
+            f"{'that PIN is wrong: ' if after_wrong else ''}one PIN try is left on "
+            f"{session.name}, and it was not spent",
             hint="if you are sure of the PIN, repeat with --spend-last-try; "
             "a wrong one blocks the token for good",
         )
@@ -249,7 +253,7 @@ def _by_pin(session: Session, wish: Wish) -> PinToken:
     command = pin_command(session, wish.permissions, wish.why)
     wrong: PinCode | None = None
     while True:
-        retries = guard_tries(session)
+        retries = guard_tries(session, after_wrong=wrong is not None)
         pin = session.interaction.ask_pin(session.name, retries, wish.why, wrong is not None)
         if pin == wrong:  # a script that knows one PIN must not spend a second try on it
             raise wrong_pin(session, retries)

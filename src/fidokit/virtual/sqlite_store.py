@@ -148,6 +148,7 @@ class SqliteStore:
             connection = state_file.connect(path)
             undo.callback(connection.close)
             store = cls(path, ownership, connection, _one_identity(connection, path))
+            state_file.make_private(path)
             undo.pop_all()
             return store
 
