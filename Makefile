@@ -1,0 +1,38 @@
+# One line a target; the work is done by the scripts in .ci, which also run without make.
+MAKEFLAGS += --no-print-directory
+ARGS =
+FIDOKIT_FUZZ ?= 100000
+FIDOKIT_KILLS ?= 500
+
+.PHONY: help demo test check bench fuzz soak lock docs clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\): .*##/\1\t/p' Makefile | expand -t 10
+
+demo: ## the main job on a virtual token, told step by step
+	@.ci/in-venv run fidokit $(ARGS) demo
+
+test: ## all tests; ARGS='tests/openssh -x' for some
+	@.ci/in-venv test python -m pytest -q $(ARGS)
+
+check: ## ruff, mypy --strict, import-linter, the signals of the tree
+	@.ci/check
+
+bench: ## measure, and rewrite the table in docs/benchmarks.md
+	@.ci/in-venv test python -m benchmarks $(ARGS)
+
+fuzz: ## FIDOKIT_FUZZ mutated inputs for each parser
+	@FIDOKIT_FUZZ=$(FIDOKIT_FUZZ) .ci/in-venv test python -m pytest -q -k fuzz $(ARGS)
+
+soak: ## FIDOKIT_KILLS rounds of kill -9 against the virtual token's store
+	@FIDOKIT_KILLS=$(FIDOKIT_KILLS) .ci/in-venv test python -m pytest -q -k kill $(ARGS)
+
+docs: ## rewrite the transcripts in docs/ from real runs
+	@.ci/in-venv test python -m tests.docs.rewrite $(ARGS)
+
+lock: ## newest versions that pyproject.toml allows, into constraints.txt
+	@.ci/in-venv venv python .ci/lock.py
+
+clean: ## remove what the other targets made
+	@rm -rf .venv .setup.lock build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks .import_linter_cache
+	@find . -name __pycache__ -prune -exec rm -rf {} + ; rm -rf src/*.egg-info

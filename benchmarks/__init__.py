@@ -1,0 +1,1 @@
+"""How fast fidokit is beside stock programs; `make bench` writes docs/benchmarks.md."""

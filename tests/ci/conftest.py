@@ -1,0 +1,134 @@
+"""A copy of the set-up scripts in a folder with a space, and stand-ins for what they call."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).parents[2]
+BASICS = """
+bash cat chmod cksum cp cut date dirname env expand flock grep head ln ls mkdir mktemp readlink
+rm sed sh sleep tail timeout touch tr true
+"""
+
+PYTHON = """#!/bin/sh
+# Stands in for an interpreter: answers what the set-up asks, makes an environment of itself.
+printf 'python %s\\n' "$*" >>"$CALLS"
+case $1$2 in
+    -c*-venv*version_info*) echo python3.11-venv ;;
+    -c*version_info*) exit "${TOO_OLD:-0}" ;;
+    -c*ensurepip*) [ -e "$STATE/ensurepip" ] ;;
+    -c*base_prefix*) echo /usr ;;
+    -mvenv)
+        rm -rf "$4" && mkdir -p "$4/bin"
+        cp "$0" "$4/bin/python"
+        ;;
+    -mpip) [ -z "${PIP_BREAKS:-}" ] || { echo "no such wheel"; exit 1; } ;;
+esac
+"""
+APT_GET = """#!/bin/sh
+printf 'apt-get %s\\n' "$*" >>"$CALLS"
+case "$*" in
+    *update*) touch "$STATE/lists" ;;
+    *install*)
+        [ -e "$STATE/lists" ] || { echo "Unable to locate package"; exit 100; }
+        touch "$STATE/ensurepip" "$STATE/packages"
+        ;;
+esac
+"""
+DPKG_QUERY = """#!/bin/sh
+[ -e "$STATE/packages" ] && echo installed
+"""
+SUDO = """#!/bin/sh
+printf 'sudo %s\\n' "$*" >>"$CALLS"
+[ -e "$STATE/sudoer" ] || exit 1
+[ "$1" = -n ] && shift
+exec "$@"
+"""
+ID = """#!/bin/sh
+cat "$STATE/uid"
+"""
+FAKES = {
+    "python3": PYTHON,
+    "apt-get": APT_GET,
+    "dpkg-query": DPKG_QUERY,
+    "sudo": SUDO,
+    "id": ID,
+}
+
+
+@dataclass
+class Machine:
+    """A folder that looks like a clone, and the only programs that its scripts can see."""
+
+    clone: Path
+    programs: Path
+    state: Path
+
+    def run(
+        self, *command: str, top: Path | None = None, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a script of the clone without a terminal, with the stand-ins alone on the path."""
+        environment = {
+            "PATH": str(self.programs),
+            "HOME": str(self.state),
+            "CALLS": str(self.state / "calls"),
+            "STATE": str(self.state),
+            **variables,
+        }
+        top = top or self.clone
+        return subprocess.run(
+            [str(top / command[0]), *command[1:]],
+            cwd=self.state,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def calls(self) -> list[str]:
+        """Return what the stand-ins were asked since the last time, in order."""
+        log = self.state / "calls"
+        lines = log.read_text().splitlines() if log.exists() else []
+        log.unlink(missing_ok=True)
+        return lines
+
+    def have(self, *facts: str) -> None:
+        """Let a fact hold: ensurepip, packages, lists (of packages), sudoer."""
+        for fact in facts:
+            (self.state / fact).touch()
+
+    def user(self, uid: int) -> None:
+        """Say who runs the scripts."""
+        (self.state / "uid").write_text(f"{uid}\n")
+
+    def program(self, name: str, text: str) -> None:
+        """Put a stand-in on the path."""
+        path = self.programs / name
+        path.unlink(missing_ok=True)
+        path.write_text(text)
+        path.chmod(0o755)
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    found = Machine(tmp_path / "a clone", tmp_path / "bin", tmp_path / "state")
+    for folder in (found.clone, found.programs, found.state):
+        folder.mkdir()
+    shutil.copytree(TOP / ".ci", found.clone / ".ci")
+    for name in ("pyproject.toml", "constraints.txt", "Makefile"):
+        shutil.copy(TOP / name, found.clone / name)
+    for tool in BASICS.split():
+        where = shutil.which(tool)
+        assert where, f"{tool} is part of every Debian system"
+        (found.programs / tool).symlink_to(where)
+    for name, text in FAKES.items():
+        found.program(name, text)
+    found.user(1000)
+    return found

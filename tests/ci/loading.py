@@ -1,0 +1,21 @@
+"""Loads the scripts of .ci, a folder whose name cannot be imported, as modules."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parents[2] / ".ci"
+
+
+def load(name: str) -> Any:
+    """Return the module of `.ci/NAME.py`."""
+    spec = importlib.util.spec_from_file_location(f"ci_{name}", FOLDER / f"{name}.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module

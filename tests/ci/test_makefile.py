@@ -1,0 +1,57 @@
+"""The targets: all documented, all declared, and the ones the README names do what it says."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).parents[2]
+TARGETS = ["help", "demo", "test", "check", "bench", "fuzz", "soak", "docs", "lock", "clean"]
+
+
+def make(*arguments: str) -> str:
+    done = subprocess.run(
+        ["make", *arguments],
+        cwd=TOP,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return done.stdout
+
+
+def test_plain_make_lists_every_target() -> None:
+    listed = [line.split()[0] for line in make().splitlines()]
+    assert sorted(listed) == sorted(TARGETS)
+
+
+def test_every_target_is_declared_phony() -> None:
+    declared = re.search(r"^\.PHONY: (.*)$", (TOP / "Makefile").read_text(), re.MULTILINE)
+    assert declared
+    assert sorted(declared[1].split()) == sorted(TARGETS)
+
+
+@pytest.mark.parametrize(
+    ("target", "command"),
+    [
+        ("demo", ".ci/in-venv run fidokit demo"),
+        ("test", ".ci/in-venv test python -m pytest"),
+        ("check", ".ci/check"),
+        ("bench", ".ci/in-venv test python -m benchmarks"),
+        ("lock", ".ci/in-venv venv python .ci/lock.py"),
+    ],
+)
+def test_what_a_target_runs(target: str, command: str) -> None:
+    assert command in " ".join(make("-n", target).split())
+
+
+@pytest.mark.parametrize(
+    ("target", "variable"), [("fuzz", "FIDOKIT_FUZZ"), ("soak", "FIDOKIT_KILLS")]
+)
+def test_counts_can_be_given(target: str, variable: str) -> None:
+    assert f"{variable}=7 " in make("-n", target, f"{variable}=7")

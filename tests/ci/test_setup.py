@@ -1,0 +1,202 @@
+"""The set-up on machines that lack this or that; python3, apt-get, sudo and id stand in."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+from tests.ci.conftest import PYTHON, Machine
+
+READY = ("ensurepip", "packages", "lists")
+
+
+def test_makes_an_environment_and_installs_under_the_constraints(machine: Machine) -> None:
+    machine.have(*READY)
+    done = machine.run(".ci/setup", "run")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    calls = machine.calls()
+    assert "python -m venv --clear .venv" in calls
+    installs = [call for call in calls if "pip install" in call]
+    assert all("--constraint constraints.txt" in call for call in installs)
+    assert installs[-1].endswith("--no-build-isolation --editable .")
+
+
+@pytest.mark.parametrize(("level", "extra"), [("check", ".[check]"), ("test", ".[test]")])
+def test_each_level_installs_its_extra(machine: Machine, level: str, extra: str) -> None:
+    machine.have(*READY)
+    assert machine.run(".ci/setup", level).returncode == 0
+    assert machine.calls()[-1].endswith(f"--editable {extra}")
+
+
+def test_second_run_does_nothing_and_is_quick(machine: Machine) -> None:
+    machine.have(*READY)
+    machine.run(".ci/setup", "test")
+    machine.calls()
+    began = time.monotonic()
+    again = machine.run(".ci/setup", "test")
+    assert time.monotonic() - began < 1
+    assert (again.returncode, again.stdout, again.stderr, machine.calls()) == (0, "", "", [])
+
+
+def test_changed_requirements_are_installed(machine: Machine) -> None:
+    machine.have(*READY)
+    machine.run(".ci/setup", "run")
+    machine.calls()
+    with (machine.clone / "constraints.txt").open("a") as constraints:
+        constraints.write("# changed\n")
+    machine.run(".ci/setup", "run")
+    calls = machine.calls()
+    assert any("pip install" in call for call in calls)
+    assert not any("-m venv" in call for call in calls)
+
+
+def test_moved_clone_gets_a_new_environment(machine: Machine) -> None:
+    machine.have(*READY)
+    machine.run(".ci/setup", "run")
+    machine.calls()
+    moved = machine.clone.with_name("another place")
+    shutil.move(machine.clone, moved)
+    assert machine.run(".ci/setup", "run", top=moved).returncode == 0
+    assert any("-m venv" in call for call in machine.calls())
+
+
+def test_environment_whose_python_went_away_is_made_again(machine: Machine) -> None:
+    machine.have(*READY)
+    machine.run(".ci/setup", "run")
+    machine.calls()
+    (machine.clone / ".venv/bin/python").unlink()
+    (machine.clone / ".venv/bin/python").symlink_to("/nowhere/python3")
+    assert machine.run(".ci/setup", "run").returncode == 0
+    assert any("-m venv" in call for call in machine.calls())
+
+
+def test_environment_that_failed_half_way_is_completed(machine: Machine) -> None:
+    machine.have(*READY)
+    assert machine.run(".ci/setup", "run", PIP_BREAKS="1").returncode == 0, "PIP_* is dropped"
+    broken = PYTHON.replace('[ -z "${PIP_BREAKS:-}" ] ||', "")
+    machine.program("python3", broken)
+    shutil.rmtree(machine.clone / ".venv")
+    failed = machine.run(".ci/setup", "run")
+    assert failed.returncode == 1
+    assert failed.stderr == "no such wheel\nsetup: could not install setuptools\n"
+    machine.program("python3", PYTHON)
+    shutil.copy(machine.programs / "python3", machine.clone / ".venv/bin/python")
+    assert machine.run(".ci/setup", "run").returncode == 0
+    assert any("--editable" in call for call in machine.calls())
+
+
+def test_no_suitable_python_is_one_message(machine: Machine) -> None:
+    machine.program("python3", "#!/bin/sh\nexit 1\n")
+    done = machine.run(".ci/setup", "run", FIDOKIT_PYTHON=str(machine.programs / "python3"))
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "not a Python of 3.11 or newer" in done.stderr
+
+
+def test_another_interpreter_serves_where_python3_is_too_old(machine: Machine) -> None:
+    machine.have(*READY)
+    machine.program("python3", "#!/bin/sh\nexit 1\n")
+    machine.program("python3.12", PYTHON)
+    assert machine.run(".ci/setup", "run").returncode == 0
+    assert "python -m venv --clear .venv" in machine.calls()
+
+
+def test_root_gets_python3_venv_installed(machine: Machine) -> None:
+    machine.user(0)
+    assert machine.run(".ci/setup", "run").returncode == 0
+    asked = [call for call in machine.calls() if call.startswith("apt-get")]
+    assert [call.split()[-1] for call in asked] == ["python3.11-venv", "update", "python3.11-venv"]
+
+
+def test_lists_are_fetched_only_when_the_first_attempt_fails(machine: Machine) -> None:
+    machine.user(0)
+    machine.have("lists")
+    assert machine.run(".ci/setup", "run").returncode == 0
+    assert not any("update" in call for call in machine.calls())
+
+
+def test_ordinary_user_gets_packages_through_sudo(machine: Machine) -> None:
+    machine.have("ensurepip", "lists", "sudoer")
+    assert machine.run(".ci/setup", "test").returncode == 0
+    installs = [call for call in machine.calls() if call.startswith("sudo") and "install" in call]
+    assert len(installs) == 1
+    assert installs[0].startswith("sudo -n env DEBIAN_FRONTEND=noninteractive apt-get")
+    assert "openssh-client" in installs[0]
+
+
+def test_without_sudo_one_message_names_the_packages(machine: Machine) -> None:
+    machine.have("ensurepip", "lists")
+    done = machine.run(".ci/setup", "test")
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("setup: make test needs from Debian: openssh-client")
+    assert not any(call.startswith("apt-get") for call in machine.calls())
+
+
+def test_without_apt_get_the_message_is_the_same(machine: Machine) -> None:
+    machine.have("ensurepip")
+    machine.user(0)
+    (machine.programs / "apt-get").unlink()
+    done = machine.run(".ci/setup", "test")
+    assert done.returncode == 1
+    assert "openssh-client" in done.stderr
+
+
+def test_apt_get_that_fails_shows_its_log_and_the_message(machine: Machine) -> None:
+    machine.have("ensurepip")
+    machine.user(0)
+    machine.program("apt-get", "#!/bin/sh\necho 'the mirror is down'\nexit 100\n")
+    done = machine.run(".ci/setup", "test")
+    assert done.returncode == 1
+    assert "the mirror is down" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("setup: make test needs from Debian")
+
+
+def test_packages_can_be_left_to_the_user(machine: Machine) -> None:
+    machine.have("ensurepip")
+    assert machine.run(".ci/setup", "test", FIDOKIT_PACKAGES="skip").returncode == 0
+
+
+def test_demo_needs_no_debian_packages(machine: Machine) -> None:
+    machine.have("ensurepip")
+    assert machine.run(".ci/setup", "run").returncode == 0
+
+
+@pytest.mark.parametrize("level", ["", "everything"])
+def test_unknown_level_is_refused(machine: Machine, level: str) -> None:
+    done = machine.run(".ci/setup", level)
+    assert done.returncode == 1
+    assert "venv, run, check or test" in done.stderr
+
+
+def test_command_runs_in_the_environment_from_the_top(machine: Machine) -> None:
+    machine.have(*READY)
+    done = machine.run(
+        ".ci/in-venv",
+        "run",
+        "sh",
+        "-c",
+        'printf "%s\\n" "$PWD" "${PATH%%:*}" "$1"',
+        "sh",
+        "two words",
+    )
+    place = str(machine.clone)
+    assert done.stdout.splitlines() == [place, f"{place}/.venv/bin", "two words"]
+
+
+def test_command_does_not_run_when_the_set_up_fails(machine: Machine) -> None:
+    done = machine.run(".ci/in-venv", "test", "touch", str(machine.state / "ran"))
+    assert done.returncode == 1
+    assert not (machine.state / "ran").exists()
+
+
+def test_debian_packages_each_have_a_reason() -> None:
+    lines = Path(".ci/debian-packages").read_text().splitlines()[1:]
+    assert lines
+    for line in lines:
+        package, _, reason = line.partition("#")
+        assert package.strip()
+        assert " " not in package.strip()
+        assert reason.strip()

@@ -1,0 +1,149 @@
+"""A shell on a terminal of its own, in a home of its own, with a person who answers questions."""
+
+from __future__ import annotations
+
+import errno
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fcntl import ioctl
+from pathlib import Path
+
+COLUMNS = 100
+LINES = 40
+PATIENCE = 60.0
+"""Seconds that one command may take."""
+
+READER_HOME = "/home/charlie"
+"""Stands in the pages for the scratch home; as long as its name, so that tables stay in line."""
+
+PIN = "123456"
+PASSPHRASE = "correct horse battery"
+ANSWERS: Mapping[str, str] = {
+    r"PIN.*: ?$": PIN,
+    r"(?i)passphrase.*: ?$": PASSPHRASE,
+    r"same again.*: ?$": PASSPHRASE,
+    r"\[y/N\] ?$": "y",
+    r"\(y/n\)\?? ?$": "y",
+    r"File for the key.*: ?$": "",
+}
+ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|[@-Z\\-_])")
+SCRIPT = """
+[ ! -e "$FIDOKIT_DOCS_STATE" ] || . "$FIDOKIT_DOCS_STATE"
+eval "$1"
+status=$?
+{ export -p; printf 'cd %q\\n' "$PWD"; } >"$FIDOKIT_DOCS_STATE"
+exit $status
+"""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command wrote on the terminal, and its exit status; None when it did not end."""
+
+    text: str
+    status: int | None
+
+
+@dataclass
+class Shell:
+    """Runs commands one after the other; variables and the folder carry over."""
+
+    home: Path
+    patience: float = PATIENCE
+    environment: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        programs = Path(sys.executable).parent
+        self.environment = {
+            "PATH": f"{programs}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+            "HOME": str(self.home),
+            "USER": "charlie",
+            "LOGNAME": "charlie",
+            "LANG": "C.UTF-8",
+            "TERM": "dumb",
+            "NO_COLOR": "1",
+            "FIDOKIT_DOCS_STATE": str(self.home / ".docs-state"),
+        }
+
+    def run(self, command: str) -> Said:
+        """Run a command as a reader would type it, answering what it asks."""
+        ours, theirs = pty.openpty()
+        ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
+        with os.fdopen(theirs, "r+b", buffering=0) as terminal:
+            process = subprocess.Popen(
+                ["setsid", "--ctty", "--wait", "bash", "-c", SCRIPT, "bash", command],
+                cwd=self.home,
+                env=self.environment,
+                stdin=terminal,
+                stdout=terminal,
+                stderr=terminal,
+                start_new_session=True,
+            )
+        try:
+            raw, ended = converse(ours, time.monotonic() + self.patience)
+            if not ended:
+                end_session(process)
+            status = process.wait(timeout=self.patience)
+        finally:
+            os.close(ours)
+        return Said(self.readable(raw), status if ended else None)
+
+    def readable(self, raw: bytes) -> str:
+        """Return what a reader sees, without escape sequences, overwritten text and our paths."""
+        text = ESCAPES.sub("", raw.decode("utf-8", "replace")).replace("\r\n", "\n")
+        seen = [line.rstrip("\r").rpartition("\r")[2].rstrip() for line in text.split("\n")]
+        return "\n".join(seen).rstrip("\n").replace(str(self.home), READER_HOME)
+
+
+def end_session(process: subprocess.Popen[bytes]) -> None:
+    """End a command that hangs, with the session that setsid gave it, and nothing else."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    for pid in (*map(int, children), process.pid):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def converse(terminal: int, deadline: float) -> tuple[bytes, bool]:
+    """Read until the command hangs up, answering prompts; False where the time ran out first."""
+    raw, answered = b"", 0
+    while (left := deadline - time.monotonic()) > 0:
+        if not select.select([terminal], [], [], left)[0]:
+            break
+        try:
+            piece = os.read(terminal, 65536)
+        except OSError as error:
+            if error.errno != errno.EIO:  # what Linux says when the last writer is gone
+                raise
+            return raw, True
+        if not piece:
+            return raw, True
+        raw += piece
+        reply = answer(raw[answered:].decode("utf-8", "replace"))
+        if reply is not None:
+            answered = len(raw)
+            os.write(terminal, f"{reply}\n".encode())
+    return raw, False
+
+
+def answer(text: str) -> str | None:
+    """Return what the person types after this text; None where nothing is asked."""
+    prompt = ESCAPES.sub("", text).rpartition("\n")[2]
+    return next((reply for asked, reply in ANSWERS.items() if re.search(asked, prompt)), None)
+
+
+@contextmanager
+def sandbox(patience: float = PATIENCE) -> Iterator[Shell]:
+    """Make a shell in an empty home that goes away afterwards."""
+    with tempfile.TemporaryDirectory(prefix="", dir="/tmp") as folder:
+        yield Shell(Path(folder), patience)
