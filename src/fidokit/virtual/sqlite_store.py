@@ -159,7 +159,9 @@ class SqliteStore:
 
     def load(self) -> DurableState:
         """The state as last saved."""
-        return state_of(self._one_row(_LOAD_STATE))
+        row = self._one_row(_LOAD_STATE)
+        with state_file.translated(self.path):
+            return state_of(row)
 
     def save(self, state: DurableState) -> None:
         """Replace the state."""
@@ -228,6 +230,11 @@ class SqliteStore:
         """How many credentials there are."""
         (count,) = self._one_row("SELECT count(*) FROM credential")
         return int(count)
+
+    def revision(self) -> int:
+        """How often credentials changed; triggers of the file count it."""
+        (revision,) = self._one_row("SELECT revision FROM counter")
+        return int(revision)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -66,7 +66,7 @@ def _attempt(token: TokenContext) -> Steps[Verification]:
     if token.state.uv_retries == 0:
         return Verification.BLOCKED
     # durable before the sensor is asked: pulling the plug must cost an attempt
-    token.save(uv_retries=token.state.uv_retries - 1)
+    token.save(uv_retries=token.state.uv_retries - 1, uv_count=token.state.uv_count + 1)
     outcome = yield from presence.ask(token, PresenceKind.VERIFY)
     ended = _ENDED.get(outcome, Verification.MISMATCHED)
     if ended is Verification.MATCHED:
