@@ -136,10 +136,11 @@ def _template_of(pair: object) -> Template:
 
 
 def _templates_from_text(text: str) -> tuple[Template, ...]:
-    pairs = json.loads(text)
-    if not isinstance(pairs, list):
-        raise ValueError("templates are not a list")
-    return tuple(map(_template_of, pairs))
+    match json.loads(text):
+        case [*pairs]:
+            return tuple(map(_template_of, pairs))
+        case _:
+            raise ValueError("templates are not a list")
 
 
 _SIZE: Final = 8

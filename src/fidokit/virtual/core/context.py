@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from fidokit.types import CoseAlg
+from fidokit.virtual.core import enterprise
 from fidokit.virtual.core.algorithms import ALGORITHMS, PrivateKey
 from fidokit.virtual.core.credentials import Credentials
 from fidokit.virtual.core.enumeration import Enumerations, Listing
@@ -114,6 +115,11 @@ class TokenContext:
     def attestation_key(self) -> PrivateKey:
         """The loaded batch key; no reset changes it."""
         return ALGORITHMS[CoseAlg.ES256].load(self.state.attestation_key)
+
+    @cached_property
+    def enterprise_identity(self) -> enterprise.Identity:
+        """What enterprise attestation shows; no reset changes it either."""
+        return enterprise.identity(self.state)
 
     @property
     def protected(self) -> bool:
