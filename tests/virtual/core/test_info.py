@@ -9,6 +9,7 @@ import pytest
 from tests.virtual.core.client import INFO, MC, Bench, Platform, S, make_request
 from tests.virtual.core.conftest import PIN_CODE
 
+from fidokit.virtual.core.ports import Outcome
 from fidokit.virtual.core.profile import (
     CTAP_2_0,
     CTAP_2_1,
@@ -228,3 +229,44 @@ def test_u2f_has_no_ctap2() -> None:
 
 def test_transports(bench: Bench) -> None:
     assert bench.info()[9] == ["usb"]
+
+
+@pytest.mark.check("GI-09")
+def test_certifications() -> None:
+    certified = replace(CTAP_2_3, certifications={"FIDO": 1, "CC-EAL": 5})
+    assert info_of(certified)[0x13] == {"FIDO": 1, "CC-EAL": 5}
+    assert 0x13 not in info_of(CTAP_2_3)
+
+
+@pytest.mark.check("GI-12", "PIN-31")
+def test_members_of_the_sensor() -> None:
+    swipe = replace(CTAP_2_3, uv_modality=0x80, preferred_uv_attempts=1)
+    assert [info_of(swipe)[member] for member in (0x11, 0x12, 0x17)] == [1, 0x80, 0]
+    assert not {0x11, 0x12, 0x17} & set(info_of(CTAP_2_3.with_options(uv=None)))
+
+
+@pytest.mark.check("GI-12", "PIN-31")
+def test_verifications_since_the_last_pin() -> None:
+    platform = Platform(Bench(uv=True))
+    bench = platform.bench
+    platform.set_pin(PIN_CODE)
+    bench.person.will(Outcome.UV_MISMATCHED, Outcome.TIMED_OUT)
+    for count, status in ((1, S.OPERATION_DENIED), (2, S.USER_ACTION_TIMEOUT), (3, S.OK)):
+        assert bench.status(MC, make_request(uv=True)) == status
+        assert bench.info()[0x17] == count
+    bench.power_up()
+    platform.agree()
+    assert bench.info()[0x17] == 3
+    assert platform.try_pin("wrong") == S.PIN_INVALID
+    assert bench.info()[0x17] == 3
+    assert platform.try_pin(PIN_CODE) == S.OK
+    assert bench.info()[0x17] == 0
+
+
+@pytest.mark.check("GI-05", "GI-10", "GI-15")
+def test_what_the_default_model_shows(bench: Bench) -> None:
+    info = bench.info()
+    expected = {"uv", "bioEnroll", "uvBioEnroll", "uvAcfg", "perCredMgmtRO", "authnrCfg"}
+    assert expected <= set(info[4])
+    assert {0x11, 0x12, 0x16, 0x17, 0x18, 0x19, 0x1A, 0x1B, 0x1E, 0x1F} <= set(info)
+    assert set(info[0x1A]) <= set(info[9])
