@@ -38,6 +38,7 @@ class Behaviour:
         token_has_permissions: [2.1] tokens carry permissions and are spent by user presence; a
             2.0 pinToken may do everything until power is lost.
         reset_window_ms: reset is accepted this long after power-up (RST-01).
+        upload_is_kept: other commands may come between the fragments of a large blob array (LB-09).
     """
 
     touch_timeout: CtapStatus = CtapStatus.OPERATION_DENIED
@@ -49,6 +50,7 @@ class Behaviour:
     token_lifetime_ms: int = TOKEN_LIFETIME_MS
     token_has_permissions: bool = True
     reset_window_ms: int = 10_000
+    upload_is_kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
