@@ -5,13 +5,17 @@ Yubico wrote this client for hardware: what it seals, opens and refuses is judge
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from fido2 import cbor
+from fido2.attestation import PackedAttestation
 from fido2.client import DefaultClientDataCollector, Fido2Client, UserInteraction
+from fido2.cose import ARKG_P256_PLACEHOLDER, CoseKey
 from fido2.ctap import CtapError
 from fido2.ctap2 import ClientPin, Config, CredentialManagement, Ctap2, LargeBlobs
 from fido2.ctap2.extensions import (
@@ -22,6 +26,7 @@ from fido2.ctap2.extensions import (
     LargeBlobExtension,
     MinPinLengthExtension,
     PinComplexityPolicyExtension,
+    PreviewSignExtension,
     ThirdPartyPaymentExtension,
 )
 from fido2.ctap2.pin import PinProtocol, PinProtocolV1, PinProtocolV2
@@ -46,6 +51,7 @@ pytestmark = pytest.mark.interop
 PIN_CODE = "2-many-pins"
 RP = PublicKeyCredentialRpEntity(id="example.org", name="Example")
 ORIGIN = "https://example.org"
+PREVIEW = replace(CTAP_2_3, extensions=(*CTAP_2_3.extensions, "previewSign"))
 SMALL_MESSAGES = replace(CTAP_2_3, max_msg_size=1024, max_large_blob_array=16_384)
 ALL = (
     HmacSecretExtension(allow_hmac_secret=True),
@@ -56,6 +62,7 @@ ALL = (
     PinComplexityPolicyExtension(),
     CredPropsExtension(),
     ThirdPartyPaymentExtension(),
+    PreviewSignExtension(),
 )
 
 
@@ -405,3 +412,54 @@ def test_the_large_blob_extension_of_2_3() -> None:
     with pytest.raises(ValueError, match="does not support LargeBlobs"):
         LargeBlobs(site.ctap)
     site.token.close()
+
+
+# --- previewSign ---------------------------------------------------------------------------------
+
+
+def generate(site: Site, algorithm: int) -> tuple[Any, CoseKey]:
+    """A signing key, its own attestation checked, and its public half."""
+    made = site.register({"previewSign": {"generateKey": {"algorithms": [-1, algorithm]}}})
+    key = outputs(made).previewSign.generated_key
+    assert key.algorithm == algorithm
+    PackedAttestation().verify(
+        key.attestation_object.att_stmt,
+        key.attestation_object.auth_data,
+        made.response.client_data.hash,
+    )
+    return key, CoseKey.parse(cbor.decode(key.public_key))
+
+
+def signature(site: Site, key: Any, tbs: bytes, args: bytes | None = None) -> bytes:
+    credential = site.credentials[-1]
+    asked = {"keyHandle": websafe_encode(key.key_handle), "tbs": websafe_encode(tbs)}
+    if args is not None:
+        asked["additionalArgs"] = websafe_encode(args)
+    by_credential = {websafe_encode(credential.credential_id): asked}
+    used = site.log_in({"previewSign": {"signByCredential": by_credential}}, allow=[credential])
+    made: bytes = outputs(used).previewSign.signature
+    return made
+
+
+@pytest.fixture
+def preview() -> Iterator[Site]:
+    made = Site(PREVIEW)
+    yield made
+    made.token.close()
+
+
+@pytest.mark.parametrize("algorithm", [-7, -8])
+def test_preview_sign(preview: Site, algorithm: int) -> None:
+    key, public = generate(preview, algorithm)
+    preview.token.power_cycle()
+    public.verify(b"a document", signature(preview, key, b"a document"))
+
+
+def test_preview_sign_with_derived_keys(preview: Site) -> None:
+    key, seed = generate(preview, -65539)
+    assert isinstance(seed, ARKG_P256_PLACEHOLDER)
+    for context in (b"one", b"two"):
+        public, args = seed.derive_public_key(os.urandom(32), context)
+        digest = hashlib.sha256(b"a document").digest()
+        made = signature(preview, key, digest, cbor.encode(args))
+        public.verify(b"a document", made)
