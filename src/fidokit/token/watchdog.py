@@ -125,9 +125,7 @@ def _work(operation: Callable[[Pulse], _T], pulse: Pulse) -> None:
         pulse.box.put(outcome)
 
 
-def _outcome(
-    pulse: Pulse, patience: Patience, start: float, told: Callable[[int], None]
-) -> object:
+def _outcome(pulse: Pulse, patience: Patience, start: float, told: Callable[[int], None]) -> object:
     while True:
         left = min(pulse.last + patience.silence, start + patience.total) - patience.clock()
         if left <= 0:
