@@ -11,8 +11,8 @@ call of its own, `require_on_curve`, for the places that take a key into use.
 
 from __future__ import annotations
 
-import binascii
 import re
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -353,7 +353,7 @@ class PublicLine:
                 or is no Unicode text.
         """
         check_comment(self.comment, forbidden="\r\n\0")
-        base64 = binascii.b2a_base64(self.key.blob(), newline=False).decode("ascii")
+        base64 = b2a_base64(self.key.blob(), newline=False).decode("ascii")
         return f"{self.key.type_name} {base64}" + (f" {self.comment}" if self.comment else "")
 
 
@@ -383,16 +383,17 @@ def decode_base64(field: bytes) -> bytes:
         MalformedKey: other signs, wrong padding, or stray bits behind the last byte.
     """
     try:
-        data = binascii.a2b_base64(field, strict_mode=True)
+        data = a2b_base64(field)
     except ValueError as error:
         raise MalformedKey(f"public key: {str(error).lower()} in the base64 field") from None
-    if field.endswith(b"=") and binascii.b2a_base64(data, newline=False) != field:
-        raise MalformedKey("public key: stray bits at the end of the base64 field")
+    # Decoding is lenient; what encoding gives back is all that was there.
+    if b2a_base64(data, newline=False) != field:
+        raise MalformedKey("public key: stray signs or bits in the base64 field")
     return data
 
 
 _LINE: Final = re.compile(
-    rb"[ \t]*(?P<type>[^ \t\r\n]+)[ \t]+(?P<base64>[^ \t\r\n]+)[ \t]*(?P<comment>[^\r\n\0]*)[\r\n]*"
+    rb"[ \t]*+([^ \t\r\n]++)[ \t]++([^ \t\r\n]++)[ \t]*+([^\r\n\0]*+)[\r\n]*+"
 )
 
 
