@@ -27,7 +27,7 @@ from tests.support.signers import (
     webauthn_signature,
 )
 
-from fidokit.errors import FidokitError, SignatureInvalid
+from fidokit.errors import FidokitError, MalformedFile, SignatureInvalid
 from fidokit.openssh import allowed_signers
 from fidokit.openssh.certificate import CertKind
 from fidokit.openssh.public import parse_public_line
@@ -348,3 +348,16 @@ def test_any_patterns_match_alike(keygen: Keygen, principals: list[str], name: s
     entries = [allowed_signers.parse_line(raw) for raw in signers.splitlines()]
     ours = allowed_signers.match_principals([entry for entry in entries if entry], name)
     assert keygen.match(signers, name) == ours
+
+
+@pytest.mark.parametrize(
+    "bad", [b"alice nonsense\n", b'"alice ssh-ed25519\n', b"bob nonsense\n", b"bob\n"]
+)
+def test_matching_gives_up_at_the_same_bad_lines(keygen: Keygen, bad: bytes) -> None:
+    signers = bad + line(TOKEN.public)
+    entries = [allowed_signers.parse_line(raw) for raw in signers.splitlines()]
+    try:
+        ours = allowed_signers.match_principals([entry for entry in entries if entry], "alice")
+    except MalformedFile:
+        ours = ()
+    assert keygen.match(signers, "alice") == ours
