@@ -21,7 +21,9 @@ from fidokit.errors import (
 )
 from fidokit.openssh.private import parse_private
 from fidokit.openssh.public import parse_public_line
-from fidokit.types import KeyType, SkFlag
+from fidokit.token import resident
+from fidokit.token.resident import ResidentCredential
+from fidokit.types import Application, CredentialId, CredProtect, KeyType, SkFlag, UserId
 from fidokit.virtual.token import VirtualToken
 
 UP, UV, RESIDENT = (
@@ -286,3 +288,22 @@ def test_a_token_without_credential_management_says_so(profile: str, folder: Pat
         keys.list_keys(session)
     assert caught.value.hint
     desk.close()
+
+
+def test_a_credential_of_a_type_that_openssh_does_not_know(
+    desk: Desk, three: list[Generated], new: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strange = ResidentCredential(
+        CredentialId(b"\x01" * 16),
+        Application("../example.org"),
+        UserId(b"user"),
+        "name",
+        "display",
+        None,
+        CredProtect.UV_OPTIONAL,
+    )
+    monkeypatch.setattr(resident, "list_credentials", lambda *args, **options: [strange])
+    (result,) = downloaded(desk, new, any_rp=True)
+    assert isinstance(result.error, Unsupported)
+    assert result.path.parent == new
+    assert list(new.iterdir()) == []
