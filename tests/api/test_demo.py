@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from fidokit.api import demo
 from fidokit.api.demo import DemoMismatch, tour
 from fidokit.errors import FidokitError
+from fidokit.files import scan
 
 
 def program_that(folder: Path, script: str) -> str:
@@ -44,13 +46,23 @@ def test_it_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_it_does_not_look_into_the_persons_own_keys(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse() -> Path:
-        pytest.fail("the tour stays in its folder")
+    looked: list[Path] = []
+    real = scan.find_keys
 
-    monkeypatch.setattr(Path, "home", refuse)
-    assert len(list(tour(tmp_path, ssh_keygen=None))) == 10
+    def watched(folders: Iterable[Path]) -> Iterator[scan.FoundKey]:
+        folders = list(folders)
+        looked.extend(folders)
+        return real(folders)
+
+    monkeypatch.setattr(scan, "find_keys", watched)
+    work = tmp_path / "work"
+    work.mkdir()
+    assert len(list(tour(work, ssh_keygen=None))) == 10
+    assert looked
+    assert all(work in folder.parents for folder in looked)
+    assert list(home.iterdir()) == []
 
 
 @pytest.mark.interop
@@ -104,5 +116,6 @@ def test_a_failing_step_fails_the_tour(tmp_path: Path, monkeypatch: pytest.Monke
 def test_the_commands_name_the_files_that_are_there(tmp_path: Path) -> None:
     steps = {step.title: step for step in tour(tmp_path, ssh_keygen=None)}
     signing = " ".join(steps["Sign a challenge with each"].commands)
-    assert "id_ed25519_sk_rk_work_demo" in signing
+    for path in (tmp_path / "new-computer").glob("*.challenge"):
+        assert path.name in signing
     assert demo.PIN not in " ".join(" ".join(step.commands) for step in steps.values())
