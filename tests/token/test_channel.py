@@ -102,3 +102,14 @@ def test_prefixes() -> None:
             checked_prefix(bad, "key")
         with pytest.raises(TokenMisbehaved):
             checked(bad, "key")
+
+
+def test_the_trace_tells_sizes_and_no_content(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", "fidokit.trace")
+    talk, _ = channel(ok({1: b"secret answer"}), apdus=(b"secret data\x90\x00",))
+    talk.cbor(6, {1: b"secret request"}, "answer")
+    talk.msg(b"\0\x02\x03\0")
+    assert "CTAP2 0x06 status 0x00: " in caplog.messages[0]
+    assert "CTAP1 0x02 status 0x9000: 4 bytes out, 13 in" in caplog.messages[1]
+    assert "secret" not in caplog.text
+    assert b"secret".hex() not in caplog.text

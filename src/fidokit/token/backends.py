@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from fidokit.errors import FidokitError, NoPermission, TokenBusy, TokenGone
+from fidokit.errors import FidokitError, NoPermission, TokenBusy, TokenGone, Unsupported
 from fidokit.token import fido2_device
 from fidokit.token.ports import Candidate, Link
 from fidokit.token.watchdog import Patience, guarded
@@ -110,15 +110,15 @@ class PcscBackend:
         """The readers on which a FIDO token lies, or one that another program holds."""
         try:
             return [c for c in map(self._candidate, self._readers()) if self._is_token(c)]
-        except (ImportError, FidokitError):
+        except FidokitError:
             return []
 
     def problem(self) -> str | None:
         """Why no reader can be seen: pyscard or the PC/SC service is missing."""
         try:
             self._readers()
-        except ImportError:
-            return "PC/SC support is not installed; `pip install fidokit[pcsc]` adds it"
+        except Unsupported as error:
+            return f"{error.message}; {error.hint}"
         except FidokitError as error:
             return f"the PC/SC service (pcscd) does not answer: {error.message}"
         return None
