@@ -38,6 +38,7 @@ ANSWERS: Mapping[str, str] = {
     r"\(y/n\)\?? ?$": "y",
     r"File for the key.*: ?$": "",
 }
+SPINNER = re.compile(r"^[\u2800-\u28ff] ", re.MULTILINE)
 ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|[@-Z\\-_])")
 SCRIPT = """
 [ ! -e "$FIDOKIT_DOCS_STATE" ] || . "$FIDOKIT_DOCS_STATE"
@@ -72,7 +73,7 @@ class Shell:
             "USER": "charlie",
             "LOGNAME": "charlie",
             "LANG": "C.UTF-8",
-            "TERM": "dumb",
+            "TERM": "xterm",
             "NO_COLOR": "1",
             "FIDOKIT_DOCS_STATE": str(self.home / ".docs-state"),
         }
@@ -101,10 +102,11 @@ class Shell:
         return Said(self.readable(raw), status if ended else None)
 
     def readable(self, raw: bytes) -> str:
-        """Return what a reader sees, without escape sequences, overwritten text and our paths."""
+        """Return what a reader sees, without escapes, spinners, overwritten text, our paths."""
         text = ESCAPES.sub("", raw.decode("utf-8", "replace")).replace("\r\n", "\n")
         seen = [line.rstrip("\r").rpartition("\r")[2].rstrip() for line in text.split("\n")]
-        return "\n".join(seen).rstrip("\n").replace(str(self.home), READER_HOME)
+        page = SPINNER.sub("", "\n".join(seen))
+        return page.rstrip("\n").replace(str(self.home), READER_HOME)
 
 
 def end_session(process: subprocess.Popen[bytes]) -> None:

@@ -107,8 +107,8 @@ def test_command_that_hangs_is_ended() -> None:
 
 def test_reader_sees_no_escapes_and_no_overwritten_text() -> None:
     with sandbox() as shell:
-        said = shell.run(r"printf '\033[1mbold\033[0m\nworking...\rdone\n'")
-    assert said.text == "bold\ndone"
+        said = shell.run(r"printf '\033[1mbold\033[0m\nworking...\rdone\n⠋ touch\n'")
+    assert said.text == "bold\ndone\ntouch"
 
 
 FIRST, SECOND = "SHA256:" + "a" * 43, "SHA256:" + "b" * 43
