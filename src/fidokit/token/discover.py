@@ -19,7 +19,7 @@ from fidokit.errors import (
     UsageError,
 )
 from fidokit.token import u2f
-from fidokit.token.enroll import GET_ASSERTION
+from fidokit.token.commands import GET_ASSERTION
 from fidokit.token.ports import QUIET, Backend, Candidate, Interaction
 from fidokit.token.session import Label, Session
 from fidokit.token.status import CtapRefusal
