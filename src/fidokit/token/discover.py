@@ -96,13 +96,17 @@ class Opener:
         """
         return Session(
             candidate.open(),
-            Label(
-                f"{candidate.product} ({candidate.selector})", candidate.selector, candidate.durable
-            ),
+            Label(_called(candidate), candidate.selector, candidate.durable),
             interaction=self.interaction,
             spend_last_try=self.spend_last_try,
             patience=self.patience,
         )
+
+
+def _called(candidate: Candidate) -> str:
+    """A name for messages; what the device says of itself must not drive a terminal."""
+    name = f"{candidate.product} ({candidate.selector})"
+    return "".join(char if char.isprintable() else "?" for char in name)
 
 
 def open_session(
