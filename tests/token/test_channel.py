@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tests.support.fake_link import QUICK, FakeLink, ok, stall
 
@@ -113,3 +115,21 @@ def test_the_trace_tells_sizes_and_no_content(caplog: pytest.LogCaptureFixture) 
     assert "CTAP1 0x02 status 0x9000: 4 bytes out, 13 in" in caplog.messages[1]
     assert "secret" not in caplog.text
     assert b"secret".hex() not in caplog.text
+
+
+def test_a_busy_token_is_tried_again() -> None:
+    waits: list[float] = []
+    link = FakeLink(b"\x06", b"\x06", ok({1: 2}))
+    talk = Channel(link, replace(QUICK, sleep=waits.append))
+    assert talk.cbor(4, None, "answer").uint(1) == 2
+    assert waits == [0.1, 0.2]
+    assert talk.round_trips == 3
+
+
+def test_a_token_that_stays_busy() -> None:
+    waits: list[float] = []
+    talk = Channel(FakeLink(*[b"\x06"] * 9), replace(QUICK, sleep=waits.append))
+    with pytest.raises(CtapRefusal) as caught:
+        talk.cbor(4, None, "answer")
+    assert caught.value.status == 6
+    assert sum(waits) == pytest.approx(1.5)

@@ -18,8 +18,6 @@ from fidokit.types import Transport
 
 SYSFS: Final = Path("/sys/class/hidraw")
 LONGEST_NAME: Final = 128
-BUSY_WAITS: Final = (0.1, 0.2, 0.4, 0.8)
-"""Seconds between tries to open a token that another program holds: 1.5 s in all."""
 
 WhoHolds = Callable[[str], str | None]
 
@@ -166,7 +164,7 @@ def tame(serial: str | None) -> str | None:
 
 
 def _patiently(attempt: Callable[[], Link], patience: Patience) -> Link:
-    for wait in BUSY_WAITS:
+    for wait in patience.busy:
         try:
             return guarded(lambda _pulse: attempt(), patience)
         except TokenBusy:

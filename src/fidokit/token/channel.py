@@ -18,9 +18,11 @@ from fidokit.token.answer import MISBEHAVIOUR_HINT, Answer
 from fidokit.token.ports import Link
 from fidokit.token.status import CtapRefusal
 from fidokit.token.watchdog import Patience, Pulse, guarded
+from fidokit.types import CtapStatus
 
 LONGEST_ANSWER: Final = 7609
 """Bytes; CTAPHID can carry no more (CTAP 2.3 section 11.2.4), and nothing we ask for needs more."""
+BUSY: Final = bytes([CtapStatus.CHANNEL_BUSY])
 FIRST_REQUEST: Final = 1024
 """Bytes of a request that every token takes, before getInfo said how many it takes."""
 
@@ -79,11 +81,12 @@ class Channel:
                 f"the request has {len(request)} bytes, and the token takes {self.max_request}",
                 hint="use shorter names, or fewer of them",
             )
-        start = self.patience.clock()
-        reply = self._guarded(
-            lambda pulse: self._link.cbor(request, pulse.keepalive, pulse.cancelled), told, stop
-        )
-        self._trace(f"CTAP2 0x{command:02x} status 0x{reply[:1].hex()}", request, reply, start)
+        reply = self._exchange(request, told, stop)
+        for wait in self.patience.busy:
+            if reply[:1] != BUSY:
+                break
+            self.patience.sleep(wait)
+            reply = self._exchange(request, told, stop)
         return self._answer(reply, what)
 
     def msg(self, apdu: bytes) -> tuple[bytes, int]:
@@ -124,6 +127,14 @@ class Channel:
             # its thread may still sit in the link: a second call would mix the two answers
             self._lost = error.message
             raise
+
+    def _exchange(self, request: bytes, told: Told, stop: threading.Event | None) -> bytes:
+        start = self.patience.clock()
+        reply = self._guarded(
+            lambda pulse: self._link.cbor(request, pulse.keepalive, pulse.cancelled), told, stop
+        )
+        self._trace(f"CTAP2 0x{request[0]:02x} status 0x{reply[:1].hex()}", request, reply, start)
+        return reply
 
     def _trace(self, what: str, request: bytes, reply: bytes, start: float) -> None:
         # sizes and times only: requests carry PINs under encryption, answers carry tokens
