@@ -120,12 +120,12 @@ def test_lines_that_say_nothing(raw: bytes) -> None:
             "alice",
         ),
         (b'alice namespaces="a ' + KEY, "never closed", "alice"),
-        (b'"alice ' + KEY, "never closed", ""),
-        (b"\xff " + KEY, "not UTF-8", ""),
+        (b'"alice ' + KEY, "never closed", None),
+        (b"\xff " + KEY, "not UTF-8", None),
         (KEY, "no key of a known type", "sk-ssh-ed25519@openssh.com"),
     ],
 )
-def test_bad_lines_say_why(raw: bytes, reason: str, principals: str) -> None:
+def test_bad_lines_say_why(raw: bytes, reason: str, principals: str | None) -> None:
     entry = parse_line(raw, 3)
     assert isinstance(entry, BadSigner)
     assert reason in entry.reason
@@ -178,6 +178,11 @@ def test_matching_stops_at_a_bad_line_about_the_principal() -> None:
     assert match_principals(found, "alice") == ("alice",)
     with pytest.raises(MalformedFile, match="line 2: option 'frob' is unknown"):
         match_principals(found, "bob")
+
+
+def test_matching_stops_where_the_principals_are_unclear() -> None:
+    with pytest.raises(MalformedFile, match="line 1: a quote in the principals"):
+        match_principals(entries(b'"alice ' + KEY), "bob")
 
 
 def refused(found: list[Entry], key: PublicKey | Certificate, at: int = NOW) -> str:

@@ -92,7 +92,7 @@ CERTIFICATE_LINE = CERTIFICATE.type_name.encode() + b" " + base64.b64encode(CERT
     ("raw", "reason"),
     [
         (b"frob " + SK_LINE, "'frob' is unknown to sshd"),
-        (b"pty, " + SK_LINE, "end in a comma"),
+        (b"pty,= " + SK_LINE, "cannot start with"),
         (b'command="x ' + SK_LINE, "never closed"),
         (b"command=x " + SK_LINE, "not in quotes"),
         (b"pty " + SK_LINE[5:], "no key of a known type"),

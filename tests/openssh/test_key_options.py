@@ -27,6 +27,7 @@ GOOD = [
     Option("permitopen", "host:http"),
     Option("principals", "alice,bob"),
     Option("tunnel", "0"),
+    Option("tunnel", "2147483645"),
     Option("tunnel", "any"),
     Option("tunnel", "ANY"),
 ]
@@ -52,7 +53,7 @@ BAD = [
     (Option("permitlisten", ""), "cannot have the value"),
     (Option("permitlisten", "0"), "cannot have the value"),
     (Option("tunnel", "x"), "cannot have the value"),
-    (Option("tunnel", "2147483647"), "cannot have the value"),
+    (Option("tunnel", "2147483646"), "cannot have the value"),
     (Option("tunnel", "-1"), "cannot have the value"),
 ]
 

@@ -70,6 +70,11 @@ def test_what_is_no_list(text: bytes, reason: str) -> None:
         parse_list(text)
 
 
+def test_a_comma_at_the_end_where_it_is_taken() -> None:
+    assert parse_list(b"pty,", end_comma=True) == (Option("pty"),)
+    assert parse_list(b",", end_comma=True) == ()
+
+
 names = st.text(alphabet="abcdefghijklmnopqrstuvwxyz-0123456789", min_size=1, max_size=12)
 values = st.text(st.characters(exclude_characters="\r\n\0", exclude_categories=("Cs",))).filter(
     lambda text: not text.endswith("\\")
@@ -97,3 +102,12 @@ def test_any_bytes_are_a_list_or_malformed(text: bytes) -> None:
         assert text.startswith(listed)
         assert text.endswith(rest)
         parse_list(listed)
+
+
+@pytest.mark.parametrize("piece", [b'"', b'\\"', b"\\", b'"a\\"', b"a,", b'a="b",'])
+def test_long_hostile_lists_take_no_longer_than_their_length(piece: bytes) -> None:
+    text = piece * (1 << 16)
+    with suppress(MalformedFile):
+        parse_list(split_list(text)[0])
+    with suppress(MalformedFile):
+        parse_list(text)

@@ -58,10 +58,10 @@ class AllowedSigner:
 
 @dataclass(frozen=True, slots=True)
 class BadSigner:
-    """A line that ssh-keygen complains about; `principals` where it got that far."""
+    """A line that ssh-keygen complains about; `principals` is None where they are unclear too."""
 
     reason: str
-    principals: str
+    principals: str | None
     line_number: int
 
 
@@ -139,7 +139,7 @@ def parse_line(raw: bytes, line_number: int = 1) -> Entry | None:
     text = key_text.content(raw)
     if not text or text.startswith(b"#"):
         return None
-    principals = ""
+    principals = None
     try:
         principals, rest = _split_principals(text)
         return _entry(principals, rest, line_number)
@@ -160,7 +160,7 @@ def parse_file(file: BinaryIO) -> Iterator[Entry]:
         if not raw:
             return
         entry = (
-            BadSigner("the line is too long to be a key's", "", number)
+            BadSigner("the line is too long to be a key's", None, number)
             if unfinished or going_on
             else parse_line(raw, number)
         )
@@ -177,11 +177,12 @@ def match_principals(entries: Iterable[Entry], principal: str) -> tuple[str, ...
     """The principals fields of all lines about `principal` (`ssh-keygen -Y match-principals`).
 
     Raises:
-        MalformedFile: a line about it cannot be read; ssh-keygen gives up there too.
+        MalformedFile: a line that is or may be about it cannot be read; ssh-keygen gives up
+            there too.
     """
     found = []
     for entry in entries:
-        if not match_pattern_list(principal, entry.principals):
+        if entry.principals is not None and not match_pattern_list(principal, entry.principals):
             continue
         if isinstance(entry, BadSigner):
             raise MalformedFile(

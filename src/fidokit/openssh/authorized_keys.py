@@ -87,7 +87,7 @@ def _entry(text: bytes, line_number: int, raw: bytes) -> AuthorizedKey:
     key, comment = key_text.read_key(rest)
     if isinstance(key, Certificate):
         raise MalformedKey("a certificate lets nobody in: its authority's key does")
-    options = parse_list(listed)
+    options = parse_list(listed, end_comma=True)
     check_options(options)
     return AuthorizedKey(options, key, comment, line_number, raw)
 

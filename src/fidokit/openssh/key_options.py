@@ -76,10 +76,14 @@ def _permitlisten(value: str) -> bool:
     return _permitopen(value if ":" in value else f"*:{value}")
 
 
+MAX_TUNNEL: Final = 0x7FFFFFFD
+"""The highest number of a tunnel device; the two above mean `any` and an error to sshd."""
+
+
 def _tunnel(value: str) -> bool:
     if value.lower() == "any":
         return True
-    return value.isascii() and value.isdigit() and len(value) <= 10 and int(value) < 0x7FFFFFFF
+    return value.isascii() and value.isdigit() and len(value) <= 10 and int(value) <= MAX_TUNNEL
 
 
 VALUED: Final[Mapping[str, Callable[[str], bool]]] = {

@@ -1,7 +1,7 @@
 """The option lists that stand before keys: `no-pty,command="echo \\"hi\\"",from="10.*"`.
 
 Sources: sshd(8) "AUTHORIZED_KEYS FILE FORMAT" and ssh-keygen(1) "ALLOWED SIGNERS"; where those
-are silent, what OpenSSH does: names in any case, empty items skipped, a comma at the end wrong.
+are silent, what OpenSSH does: names in any case, empty items skipped.
 """
 
 from __future__ import annotations
@@ -44,6 +44,11 @@ def encode_options(options: Iterable[Option]) -> str:
     return ",".join(option.encode() for option in options)
 
 
+_LIST: Final = re.compile(rb'(?:\\"|[^ \t"]|"(?:\\"|[^"])*+")*+')
+"""All up to the first blank outside quotes; stops early at a quote that is never closed. The
+possessive repeats keep a long hostile line from being tried in many ways."""
+
+
 def split_list(text: bytes) -> tuple[bytes, bytes]:
     """The option list at the start of `text`, and what follows it and its blanks.
 
@@ -52,31 +57,29 @@ def split_list(text: bytes) -> tuple[bytes, bytes]:
     Raises:
         MalformedFile: a quote is never closed.
     """
-    quoted = False
-    at = 0
-    while at < len(text) and (quoted or text[at] not in b" \t"):
-        if text[at : at + 2] == b'\\"':
-            at += 1
-        elif text[at] == ord('"'):
-            quoted = not quoted
-        at += 1
-    if quoted:
+    found = _LIST.match(text)
+    end = found.end() if found else 0
+    if text[end : end + 1] == b'"':
         raise MalformedFile("a quote in the options is never closed")
-    return text[:at], text[at:].lstrip(b" \t")
+    return text[:end], text[end:].lstrip(b" \t")
 
 
 _NAME: Final = re.compile(rb"[A-Za-z0-9-]+")
-_VALUE: Final = re.compile(rb'"((?:[^"\\]|\\"|\\(?!"))*)"')
+_VALUE: Final = re.compile(rb'"((?:\\"|[^"])*+)"')
 
 
-def parse_list(text: bytes) -> tuple[Option, ...]:
+def parse_list(text: bytes, *, end_comma: bool = False) -> tuple[Option, ...]:
     """The options of a list, names not yet judged.
 
     Bytes of a value that are not UTF-8 are written as `\\xNN`, so that they can be shown.
 
+    Args:
+        text: the list alone, as `split_list` cuts it out.
+        end_comma: take a comma at the end, as sshd does and ssh-keygen does not.
+
     Raises:
         MalformedFile: something between commas that is neither `name` nor `name="value"`, or a
-            comma at the end.
+            comma at the end where that is not taken.
     """
     options = []
     at = 0
@@ -89,7 +92,7 @@ def parse_list(text: bytes) -> tuple[Option, ...]:
         if text[at] != ord(","):
             raise MalformedFile(f"option {options[-1].name!r} is followed by something else")
         at += 1
-        if at == len(text):
+        if at == len(text) and not end_comma:
             raise MalformedFile("the options end in a comma")
     return tuple(options)
 
