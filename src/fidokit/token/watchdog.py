@@ -1,0 +1,182 @@
+"""Runs one blocking call to a token with a limit: silence, endless waiting and Ctrl-C all end it.
+
+The call runs in a daemon thread, because a read from a device node cannot be given a deadline
+on every system; a thread that never returns dies with the process.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from typing import Generic, TypeVar
+
+from fidokit.errors import FidokitError, Interrupted, TokenGone, TokenMisbehaved, TouchTimedOut
+
+_T = TypeVar("_T")
+
+PROCESSING = 1
+TOUCH_NEEDED = 2
+"""Keep-alive statuses of CTAPHID (CTAP 2.1 section 11.2.9.1.4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a token may take, in seconds; the clock is a test's knob.
+
+    Args:
+        silence: without an answer, a keep-alive or a poll.
+        total: for one call, a person's hesitation included.
+        grace: for the answer after a cancel.
+        clock: seconds that never run backwards.
+        sleep: waits so many seconds, between polls of a U2F token.
+    """
+
+    silence: float = 10.0
+    total: float = 120.0
+    grace: float = 2.0
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+@dataclass(frozen=True, slots=True)
+class _Done(Generic[_T]):
+    value: _T
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    error: FidokitError | OSError
+
+
+@dataclass(frozen=True, slots=True)
+class _Crashed:
+    """The worker ended by an error that no link may raise; its traceback went to stderr."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    status: int
+
+
+@dataclass(slots=True)
+class Pulse:
+    """The signs of life that a call gives, and the order to stop that it gets."""
+
+    clock: Callable[[], float]
+    stop: threading.Event
+    box: SimpleQueue[object] = field(default_factory=SimpleQueue)
+    last: float = 0.0
+    status: int = 0
+
+    def keepalive(self, status: int) -> None:
+        """The token says that it is busy (1) or waits for a touch (2)."""
+        self.last = self.clock()
+        if status != self.status:  # a flood of keep-alives must not become a flood of memory
+            self.status = status
+            self.box.put(_Said(status))
+
+    def cancelled(self) -> bool:
+        """Whether the token must be told to stop; asking is a sign of life."""
+        self.last = self.clock()
+        return self.stop.is_set()
+
+
+def guarded(
+    operation: Callable[[Pulse], _T],
+    patience: Patience,
+    told: Callable[[int], None] = lambda _status: None,
+    stop: threading.Event | None = None,
+) -> _T:
+    """The result of `operation`, which talks to a token, within the limits of `patience`.
+
+    Args:
+        operation: the blocking call; raises FidokitError or OSError, nothing else.
+        told: hears each change of the keep-alive status, in the caller's thread.
+        stop: set by somebody else to cancel the call on the token.
+
+    Raises:
+        TokenMisbehaved: the token is silent, or still busy after `patience.total`.
+        TouchTimedOut: nobody touched it within `patience.total`.
+        TokenGone: the transport broke.
+        Interrupted: Ctrl-C; the token was told.
+    """
+    start = patience.clock()
+    pulse = Pulse(patience.clock, stop or threading.Event(), last=start)
+    try:
+        threading.Thread(target=_work, args=(operation, pulse), daemon=True).start()
+        outcome = _outcome(pulse, patience, start, told)
+    except KeyboardInterrupt:
+        pulse.stop.set()
+        _last_words(pulse, patience.grace)
+        raise Interrupted("interrupted; the token was told to stop waiting") from None
+    return _value(outcome)
+
+
+def _work(operation: Callable[[Pulse], _T], pulse: Pulse) -> None:
+    outcome: object = _Crashed()
+    try:
+        outcome = _Done(operation(pulse))
+    except (FidokitError, OSError) as error:
+        outcome = _Failed(error)
+    finally:
+        pulse.box.put(outcome)
+
+
+def _outcome(pulse: Pulse, patience: Patience, start: float, told: Callable[[int], None]) -> object:
+    while True:
+        left = min(pulse.last + patience.silence, start + patience.total) - patience.clock()
+        if left <= 0:
+            return _Failed(_gave_up(pulse, patience))
+        try:
+            event = pulse.box.get(timeout=left)
+        except Empty:
+            continue  # a poll may have moved the deadline meanwhile
+        if not isinstance(event, _Said):
+            return event
+        told(event.status)
+
+
+def _gave_up(pulse: Pulse, patience: Patience) -> FidokitError:
+    pulse.stop.set()
+    answered = _last_words(pulse, patience.grace)
+    if answered and pulse.status == TOUCH_NEEDED:
+        return TouchTimedOut(
+            "nobody touched the token in time", hint="repeat, and touch the token when it blinks"
+        )
+    return TokenMisbehaved(
+        "the token does not answer", hint="unplug the token, plug it in again and repeat"
+    )
+
+
+def _last_words(pulse: Pulse, grace: float) -> bool:
+    """Whether the token answered to the cancel within `grace` seconds."""
+    deadline = time.monotonic() + grace
+    while (left := deadline - time.monotonic()) > 0:
+        try:
+            event = pulse.box.get(timeout=left)
+        except Empty:
+            return False
+        if not isinstance(event, _Said):
+            return True
+    return False
+
+
+def _value(outcome: object) -> _T:  # type: ignore[type-var]  # the caller's operation fixes it
+    if isinstance(outcome, _Done):
+        value: _T = outcome.value
+        return value
+    if isinstance(outcome, _Failed):
+        raise _told_plainly(outcome.error)
+    raise TokenMisbehaved("the connection to the token failed in an unforeseen way")
+
+
+def _told_plainly(error: FidokitError | OSError) -> FidokitError:
+    if isinstance(error, FidokitError):
+        return error
+    return TokenGone(
+        f"the token disappeared: {error.strerror or error}",
+        hint="plug it in again and repeat; check the cable or the reader",
+    )

@@ -1,0 +1,119 @@
+"""What every command works on: the powered token, with what it forgets when power goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from fidokit.types import CoseAlg
+from fidokit.virtual.core.algorithms import ALGORITHMS, PrivateKey
+from fidokit.virtual.core.credentials import Credentials
+from fidokit.virtual.core.enumeration import Enumerations, Listing
+from fidokit.virtual.core.pin_state import PinState
+from fidokit.virtual.core.ports import Clock, DurableState, Rng, Steps, Store
+from fidokit.virtual.core.profile import Profile
+from fidokit.virtual.core.schema import Params, Record
+from fidokit.virtual.core.token_state import TokenState
+
+Reply = Mapping[int, Any] | None
+"""Members of a reply by number; None is status 00 alone."""
+
+
+class TokenContext:
+    """One powered token.
+
+    `state` is the durable state; change it only through `save` or `wipe`. `channel` is who sent
+    the command that runs. The rest lives as long as the power does.
+    """
+
+    def __init__(self, profile: Profile, store: Store, clock: Clock, rng: Rng) -> None:
+        self.profile = profile
+        self.store = store
+        self.clock = clock
+        self.rng = rng
+        self.channel = 0
+        self.state: DurableState = store.load()
+        self.power_up()
+
+    def power_up(self) -> None:
+        """Power returns: everything that is not durable starts afresh."""
+        self.powered_up_ms = self.clock.now_ms()
+        self.credentials = Credentials(self.store, self.state, self.rng)
+        self.forget_authorisation()
+
+    def forget_authorisation(self) -> None:
+        """Tokens, key agreement, PIN lock and enumerations start afresh."""
+        self.tokens = TokenState(self.profile, self.clock, self.rng)
+        self.pin = PinState(self.profile, self.rng)
+        self.enumerations = Enumerations(self.clock)
+
+    def save(self, **changes: Any) -> None:
+        """Change members of the durable state; they are durable when this returns."""
+        state = replace(self.state, **changes)
+        self.store.save(state)
+        self.state = state
+
+    def wipe(self, state: DurableState) -> None:
+        """Reset: every credential goes, `state` takes over, and nothing is authorised."""
+        self.store.wipe(state)
+        self.state = state
+        self.credentials = Credentials(self.store, state, self.rng)
+        self.forget_authorisation()
+
+    def option(self, name: str) -> bool:
+        """Whether an option is there and true by the profile; for those state cannot change."""
+        return self.profile.options.get(name, False)
+
+    @property
+    def pin_set(self) -> bool:
+        """Whether a PIN is set."""
+        return self.state.pin_hash is not None
+
+    @property
+    def uv_configured(self) -> bool:
+        """Whether built-in user verification exists and is enrolled."""
+        return self.profile.offers("uv") and self.state.uv_enrolled
+
+    @property
+    def pin_usable(self) -> bool:
+        """Whether a PIN may authorise makeCredential and getAssertion on this model."""
+        return self.profile.offers("clientPin") and not self.option(
+            "noMcGaPermissionsWithClientPin"
+        )
+
+    @property
+    def make_cred_uv_not_required(self) -> bool:
+        """The option makeCredUvNotRqd, which alwaysUv overrides (CFG-05)."""
+        return self.option("makeCredUvNotRqd") and not self.state.always_uv
+
+    @cached_property
+    def attestation_key(self) -> PrivateKey:
+        """The loaded batch key; no reset changes it."""
+        return ALGORITHMS[CoseAlg.ES256].load(self.state.attestation_key)
+
+    @property
+    def protected(self) -> bool:
+        """Whether some form of user verification is configured (the specification's term)."""
+        return self.pin_set or self.uv_configured
+
+
+Handler = Callable[[TokenContext, Params], "Reply | Steps[Reply]"]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """How a command plugs into the engine; see `engine` for the rules.
+
+    Args:
+        run: the handler; a plain function, or a generator function where it waits for a person.
+        request: the form of its map, or None where whatever follows the command byte is ignored.
+        offered: whether a profile has the command; otherwise it is INVALID_COMMAND.
+        continues: enumerations that survive this command, because it may hand out more of them.
+    """
+
+    run: Handler
+    request: Record | None = None
+    offered: Callable[[Profile], bool] = lambda profile: profile.has_ctap2
+    continues: frozenset[Listing] = frozenset()

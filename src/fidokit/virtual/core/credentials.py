@@ -1,0 +1,78 @@
+"""Every credential of the token, resident or wrapped, found by id; and their loaded keys."""
+
+from __future__ import annotations
+
+import hmac
+from collections import OrderedDict
+
+from fidokit.types import CoseAlg, CredentialId, CredProtect
+from fidokit.virtual.core.algorithms import ALGORITHMS, PrivateKey
+from fidokit.virtual.core.ports import DurableState, Rng, Store, StoredCredential
+from fidokit.virtual.core.wrapped import WrappedCredential, Wrapper
+
+KEY_CACHE_SIZE = 256
+
+Credential = StoredCredential | WrappedCredential
+
+
+class Credentials:
+    """Lookup over the store and the wrapping key; a reset makes a new one.
+
+    Args:
+        store: holds the resident ones.
+        state: holds the keys that wrapped ids and hmac-secret derive from.
+        rng: for new keys.
+    """
+
+    def __init__(self, store: Store, state: DurableState, rng: Rng) -> None:
+        self._store = store
+        self._rng = rng
+        self._hmac_secret_key = state.hmac_secret_key
+        self._wrapper = Wrapper(state.wrapping_key, rng)
+        self._keys: OrderedDict[bytes, PrivateKey] = OrderedDict()
+
+    def find(self, rp_id_hash: bytes, credential_id: bytes) -> Credential | None:
+        """The credential of this id that belongs to this relying party.
+
+        Args:
+            rp_id_hash: 32 bytes; for U2F the application parameter.
+            credential_id: from the platform, any length.
+        """
+        wrapped = self._wrapper.unwrap(rp_id_hash, credential_id)
+        if wrapped is not None:
+            return wrapped
+        stored = self._store.find(CredentialId(credential_id))
+        return stored if stored is not None and stored.rp_id_hash == rp_id_hash else None
+
+    def new_secret(self, alg: CoseAlg) -> bytes:
+        """The secret of a fresh key."""
+        return ALGORITHMS[alg].new_secret(self._rng)
+
+    def wrap(
+        self,
+        rp_id_hash: bytes,
+        alg: CoseAlg,
+        cred_protect: CredProtect = CredProtect.UV_OPTIONAL,
+    ) -> WrappedCredential:
+        """A new non-resident credential with a fresh key."""
+        return self._wrapper.wrap(rp_id_hash, alg, self.new_secret(alg), cred_protect)
+
+    def key(self, credential: Credential) -> PrivateKey:
+        """Its private key; the most recently used ones stay loaded."""
+        key = self._keys.get(credential.id)
+        if key is None:
+            key = ALGORITHMS[credential.alg].load(credential.secret)
+            self._keys[credential.id] = key
+            if len(self._keys) > KEY_CACHE_SIZE:
+                self._keys.popitem(last=False)
+        else:
+            self._keys.move_to_end(credential.id)
+        return key
+
+    def hmac_secret(self, credential: Credential, *, verified: bool) -> bytes:
+        """The credential's 32-byte CredRandom, one with user verification and one without.
+
+        It is derived, not stored, so that every credential has it (HMS-06).
+        """
+        label = b"with UV" if verified else b"without UV"
+        return hmac.digest(self._hmac_secret_key, label + credential.id, "sha256")

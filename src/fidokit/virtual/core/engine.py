@@ -1,0 +1,206 @@
+"""The authenticator as a machine of bytes that can wait for a person.
+
+How a command module plugs in
+-----------------------------
+It exports one `Command` (see `context`), and `commands.COMMANDS` maps the command byte to it::
+
+    REQUEST = Record({1: Member("subCommand", UINT, required=True), 2: Member("params", MAP), ...})
+
+    def run(token: TokenContext, params: Params) -> Reply: ...            # never waits
+    def run(token: TokenContext, params: Params) -> Steps[Reply]:         # may wait
+        yield from presence.touch(token)
+        return {1: ...}                                                   # or None: status alone
+
+    COMMAND = Command(run, REQUEST, offered=lambda profile: profile.offers("credMgmt"))
+
+- Before `run`, the engine has judged the form: command known, canonical CBOR (12), known members'
+  types (11), required members (14). Absent members are absent from `params`; values inside nested
+  maps stay as decoded, so `cbor.encode(params["params"])` is what stood on the wire (TOK-11).
+  Inner maps are judged the same way by `schema.check(RECORD, params["params"])`.
+- To refuse, raise `CtapRejection(status)`. Nothing else turns into a status: other exceptions are
+  defects, or the store's `StateUnusable`, and pass through.
+- Authorisation of management commands is one call:
+  `token.tokens.demand(params, message, Permission.X)`; then `require_unbound`/`require_rp`.
+- Durable state changes by `token.save(member=value)`; tokens die by `token.tokens.revoke()`.
+- An enumeration is begun by `token.enumerations.begin(Listing.X, rest, token.channel,
+  token.tokens.serial())` and continued by `.take(Listing.X, token.channel,
+  token.tokens.serial())`, which raises NOT_ALLOWED for every reason there is. The engine drops it
+  when a command runs whose `Command.continues` does not name the listing; inside a command with
+  subcommands, those that do not continue it call `token.enumerations.drop()`.
+
+U2F raw messages take the same way through `begin_msg`, to `commands.MESSAGE`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any
+
+from fidokit import cbor
+from fidokit.errors import MalformedCbor
+from fidokit.types import CtapStatus
+from fidokit.virtual.core import commands
+from fidokit.virtual.core.context import Command, Reply, TokenContext
+from fidokit.virtual.core.ports import (
+    Clock,
+    CtapRejection,
+    NeedsPresence,
+    Outcome,
+    Presence,
+    Rng,
+    Steps,
+    Store,
+)
+from fidokit.virtual.core.profile import Profile
+from fidokit.virtual.core.schema import Params, check
+
+_OK = b"\x00"
+_NO_PARAMS: Params = {}
+MAX_DEPTH = 4
+
+
+class Authenticator:
+    """One powered token.
+
+    Args:
+        profile: what model it is.
+        store: its durable memory.
+        clock: monotonic milliseconds.
+        rng: randomness for keys, tokens and nonces.
+        presence: the person, for `handle` and `handle_msg`; `begin` and `resume` need none.
+
+    Raises:
+        fidokit.errors.StateUnusable: from any method, when the store cannot keep a promise.
+    """
+
+    def __init__(
+        self, profile: Profile, store: Store, clock: Clock, rng: Rng, presence: Presence
+    ) -> None:
+        self.token = TokenContext(profile, store, clock, rng)
+        self._presence = presence
+        self._waiting: Steps[bytes] | None = None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a command waits for a person."""
+        return self._waiting is not None
+
+    def begin(self, request: bytes, channel: int = 0) -> bytes | NeedsPresence:
+        """Start a CTAP2 command.
+
+        Args:
+            request: command byte and CBOR, as in one CTAPHID_CBOR message.
+            channel: who asks; enumerations belong to the channel that began them.
+
+        Returns:
+            The reply (status byte and CBOR), or what the command waits for; then `resume` goes on.
+        """
+        return self._start(lambda: self._command(request), channel)
+
+    def begin_msg(self, apdu: bytes, channel: int = 0) -> bytes | NeedsPresence:
+        """Start a U2F raw message (CTAP1).
+
+        Args:
+            apdu: as in one CTAPHID_MSG message.
+            channel: who asks.
+
+        Returns:
+            The reply with its status word, or what it waits for.
+        """
+        return self._start(lambda: self._message(apdu), channel)
+
+    def resume(self, outcome: Outcome) -> bytes | NeedsPresence:
+        """Go on with the command that waits.
+
+        Args:
+            outcome: how the wait ended.
+
+        Returns:
+            As `begin`; OTHER where nothing waits.
+        """
+        if self._waiting is None:
+            return bytes([CtapStatus.OTHER])
+        return self._drive(self._waiting, outcome)
+
+    def cancel(self) -> bytes | None:
+        """End the command that waits, if one does, and return its reply."""
+        if self._waiting is None:
+            return None
+        answer = self.resume(Outcome.CANCELLED)
+        self._waiting = None  # whatever a command makes of it, a cancelled one does not wait on
+        return answer if isinstance(answer, bytes) else bytes([CtapStatus.KEEPALIVE_CANCEL])
+
+    def handle(self, request: bytes, channel: int = 0) -> bytes:
+        """A whole CTAP2 command, blocking on the injected person."""
+        return self._finish(self.begin(request, channel))
+
+    def handle_msg(self, apdu: bytes, channel: int = 0) -> bytes:
+        """A whole U2F raw message, likewise."""
+        return self._finish(self.begin_msg(apdu, channel))
+
+    def power_cycle(self) -> None:
+        """Power goes and returns: what waited is gone, and so is all that is not durable."""
+        self._waiting = None
+        self.token.power_up()
+
+    def _finish(self, answer: bytes | NeedsPresence) -> bytes:
+        while isinstance(answer, NeedsPresence):
+            answer = self.resume(self._presence.wait(answer))
+        return answer
+
+    def _start(
+        self, start: Callable[[], bytes | Steps[bytes]], channel: int
+    ) -> bytes | NeedsPresence:
+        if self._waiting is not None:
+            return bytes([CtapStatus.CHANNEL_BUSY])
+        self.token.channel = channel
+        try:
+            answer = start()
+        except CtapRejection as rejection:
+            return bytes([rejection.status])
+        return answer if isinstance(answer, bytes) else self._drive(answer, None)
+
+    def _drive(self, steps: Steps[bytes], outcome: Outcome | None) -> bytes | NeedsPresence:
+        self._waiting = None
+        try:
+            need = next(steps) if outcome is None else steps.send(outcome)
+        except StopIteration as done:
+            return bytes(done.value)
+        except CtapRejection as rejection:
+            return bytes([rejection.status])
+        self._waiting = steps
+        return need
+
+    def _command(self, request: bytes) -> bytes | Steps[bytes]:
+        if not request:
+            raise CtapRejection(CtapStatus.INVALID_LENGTH)
+        command = commands.COMMANDS.get(request[0])
+        self.token.enumerations.keep_only(command.continues if command else frozenset())
+        if command is None or not command.offered(self.token.profile):
+            raise CtapRejection(CtapStatus.INVALID_COMMAND)
+        if len(request) > self.token.profile.max_msg_size:
+            raise CtapRejection(CtapStatus.REQUEST_TOO_LARGE)
+        answer = command.run(self.token, _params(command, request))
+        return _encoded_later(answer) if isinstance(answer, Generator) else _encoded(answer)
+
+    def _message(self, apdu: bytes) -> bytes | Steps[bytes]:
+        self.token.enumerations.drop()
+        return commands.MESSAGE(self.token, apdu)
+
+
+def _params(command: Command, request: bytes) -> Params:
+    if command.request is None:
+        return _NO_PARAMS
+    try:
+        value: Any = cbor.decode(request[1:], max_depth=MAX_DEPTH)
+    except MalformedCbor:
+        raise CtapRejection(CtapStatus.INVALID_CBOR) from None
+    return check(command.request, value)
+
+
+def _encoded(reply: Reply) -> bytes:
+    return _OK if reply is None else _OK + cbor.encode(reply)
+
+
+def _encoded_later(steps: Steps[Reply]) -> Steps[bytes]:
+    return _encoded((yield from steps))

@@ -1,0 +1,201 @@
+"""authenticatorGetAssertion (02) and authenticatorGetNextAssertion (08)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fidokit.types import CredProtect, CtapStatus
+from fidokit.virtual.core import auth_data, authorization, extensions
+from fidokit.virtual.core.authorization import Wish
+from fidokit.virtual.core.context import Command, Reply, TokenContext
+from fidokit.virtual.core.credentials import Credential
+from fidokit.virtual.core.enumeration import Listing
+from fidokit.virtual.core.make_credential import PUBLIC_KEY
+from fidokit.virtual.core.ports import CtapRejection, Steps, StoredCredential
+from fidokit.virtual.core.schema import (
+    BOOL,
+    BYTES,
+    DESCRIPTOR,
+    MAP,
+    TEXT,
+    UINT,
+    ListOf,
+    MapValues,
+    Member,
+    Params,
+    Record,
+)
+from fidokit.virtual.core.token_state import Permission
+
+REQUEST = Record(
+    {
+        0x01: Member("rpId", TEXT, required=True),
+        0x02: Member("clientDataHash", BYTES, required=True),
+        0x03: Member("allowList", ListOf(DESCRIPTOR)),
+        0x04: Member("extensions", MAP),
+        0x05: Member("options", MapValues(BOOL)),
+        0x06: Member("pinUvAuthParam", BYTES),
+        0x07: Member("pinUvAuthProtocol", UINT),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """All that an assertion needs but the credential; getNextAssertion goes on with it."""
+
+    rp_id_hash: bytes
+    client_data_hash: bytes
+    flags: int
+    extensions: Mapping[str, extensions.Evaluate]
+    several: bool
+    token_serial: int | None
+
+    @property
+    def verified(self) -> bool:
+        return bool(self.flags & auth_data.UV)
+
+
+@dataclass(frozen=True, slots=True)
+class _Next:
+    """One assertion still to be handed out."""
+
+    plan: _Plan
+    credential: Credential
+
+
+def run(token: TokenContext, params: Params) -> Steps[Reply]:
+    """Sign with a credential of the relying party (CTAP 2.3 section 6.2).
+
+    Raises:
+        CtapRejection: see GA-02 to GA-19.
+    """
+    inputs = params.get("extensions", {})
+    extensions.check_get(token, inputs)
+    authorization.check_hash(params)
+    yield from authorization.check_param(token, params)
+    up = _wants_presence(token, params.get("options", {}))
+    wish = _wish(token, params, up=up)
+    evidence = yield from authorization.verify(
+        token, params, wish, Permission.GET_ASSERTION, params["rpId"]
+    )
+    rp_id_hash = hashlib.sha256(params["rpId"].encode()).digest()
+    found = _locate(token, rp_id_hash, params.get("allowList"), verified=evidence.verified)
+    if up:
+        yield from authorization.collect_presence(token, evidence)
+    flags = (auth_data.UP if up else 0) | (auth_data.UV if evidence.verified else 0)
+    prepared = extensions.prepare(token, inputs, up=up)
+    plan = _Plan(
+        rp_id_hash,
+        params["clientDataHash"],
+        flags,
+        prepared,
+        several=len(found) > 1,
+        token_serial=evidence.token_serial,
+    )
+    return _first(token, plan, found)
+
+
+def _wants_presence(token: TokenContext, options: Mapping[str, bool]) -> bool:
+    if "rk" in options:
+        raise CtapRejection(token.profile.behaviour.rk_in_assertion)
+    return options.get("up", True)
+
+
+def _wish(token: TokenContext, params: Params, *, up: bool) -> Wish:
+    built_in = authorization.wants_built_in(token, params)
+    by_param = authorization.has_param(token, params)
+    if up and token.state.always_uv and not (built_in or by_param):
+        built_in = authorization.apply_always_uv(token)
+    return Wish(by_param, built_in)
+
+
+def _locate(
+    token: TokenContext,
+    rp_id_hash: bytes,
+    allowed: Sequence[Mapping[str, Any]] | None,
+    *,
+    verified: bool,
+) -> Sequence[Credential]:
+    found = (
+        _listed(token, rp_id_hash, allowed, verified=verified)
+        if allowed
+        else _discovered(token, rp_id_hash, verified=verified)
+    )
+    if not found:
+        raise CtapRejection(CtapStatus.NO_CREDENTIALS)
+    return found
+
+
+def _listed(
+    token: TokenContext,
+    rp_id_hash: bytes,
+    allowed: Sequence[Mapping[str, Any]],
+    *,
+    verified: bool,
+) -> Sequence[Credential]:
+    if len(allowed) > token.profile.max_credentials_in_list:
+        raise CtapRejection(CtapStatus.LIMIT_EXCEEDED)
+    for descriptor in allowed:
+        if descriptor["type"] != PUBLIC_KEY:
+            continue
+        found = token.credentials.find(rp_id_hash, descriptor["id"])
+        if found and (verified or found.cred_protect is not CredProtect.UV_REQUIRED):
+            return [found]
+    return []
+
+
+def _discovered(token: TokenContext, rp_id_hash: bytes, *, verified: bool) -> Sequence[Credential]:
+    return [
+        credential
+        for credential in token.store.of_rp(rp_id_hash)
+        if verified or credential.cred_protect is CredProtect.UV_OPTIONAL
+    ]
+
+
+def _first(token: TokenContext, plan: _Plan, found: Sequence[Credential]) -> Reply:
+    reply = _assert(token, plan, found[0])
+    if plan.several:
+        rest = [_Next(plan, credential) for credential in found[1:]]
+        token.enumerations.begin(Listing.ASSERTIONS, rest, token.channel, plan.token_serial)
+        reply[5] = len(found)
+    return reply
+
+
+def _assert(token: TokenContext, plan: _Plan, credential: Credential) -> dict[int, Any]:
+    outputs = extensions.evaluate(plan.extensions, credential, verified=plan.verified)
+    counter = token.store.next_counter()
+    data = auth_data.build(plan.rp_id_hash, plan.flags, counter, outputs)
+    signature = token.credentials.key(credential).sign(data + plan.client_data_hash)
+    reply = {1: {"id": credential.id, "type": PUBLIC_KEY}, 2: data, 3: signature}
+    user = _user(plan, credential)
+    return {**reply, 4: user} if user else reply
+
+
+def _user(plan: _Plan, credential: Credential) -> dict[str, Any] | None:
+    if not isinstance(credential, StoredCredential) or not credential.user_id:
+        return None
+    entity = {"id": credential.user_id}
+    if plan.verified and plan.several:
+        names = {"name": credential.user_name, "displayName": credential.user_display_name}
+        return {**entity, **{key: name for key, name in names.items() if name is not None}}
+    return entity
+
+
+def run_next(token: TokenContext, _params: Params) -> Reply:
+    """The next older credential of the getAssertion before (CTAP 2.3 section 6.3).
+
+    Raises:
+        CtapRejection: NOT_ALLOWED, see GN-02 to GN-04.
+    """
+    following: _Next = token.enumerations.take(
+        Listing.ASSERTIONS, token.channel, token.tokens.serial()
+    )
+    return _assert(token, following.plan, following.credential)
+
+
+COMMAND = Command(run, REQUEST)
+NEXT_COMMAND = Command(run_next, continues=frozenset({Listing.ASSERTIONS}))

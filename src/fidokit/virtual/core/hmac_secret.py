@@ -1,0 +1,59 @@
+"""hmac-secret in getAssertion: a secret per credential and salt (CTAP 2.3 section 12.7; HMS-*)."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from typing import Any
+
+from fidokit.types import CtapStatus
+from fidokit.virtual.core.context import TokenContext
+from fidokit.virtual.core.credentials import Credential
+from fidokit.virtual.core.pin_protocol import COSE_KEY, PROTOCOLS, SharedSecret, verify
+from fidokit.virtual.core.ports import CtapRejection
+from fidokit.virtual.core.schema import BYTES, UINT, Member, Params, Record
+
+INPUT = Record(
+    {
+        1: Member("keyAgreement", COSE_KEY, required=True),
+        2: Member("saltEnc", BYTES, required=True),
+        3: Member("saltAuth", BYTES, required=True),
+        4: Member("pinUvAuthProtocol", UINT),
+    }
+)
+
+_SALT = 32
+
+
+def prepare(token: TokenContext, value: Any, up: bool) -> Callable[[Credential, bool], bytes]:
+    """Open the salts; the result seals the outputs for one credential.
+
+    Raises:
+        CtapRejection: UNSUPPORTED_OPTION without a touch, INVALID_PARAMETER for a protocol, key
+            or salt that is none, PIN_AUTH_INVALID (by `Behaviour.bad_salt_auth`) for a wrong MAC.
+    """
+    if not up:
+        raise CtapRejection(CtapStatus.UNSUPPORTED_OPTION)
+    params = {"pinUvAuthProtocol": 1, **INPUT.named(value)}
+    protocol = token.tokens.offered_protocol(params)
+    secret = token.pin.agreement(protocol).agree(params["keyAgreement"])
+    salts = _open_salts(token, protocol, secret, params)
+
+    def seal(credential: Credential, verified: bool) -> bytes:
+        key = token.credentials.hmac_secret(credential, verified=verified)
+        outputs = b"".join(hmac.digest(key, salt, "sha256") for salt in salts)
+        return PROTOCOLS[protocol].encrypt(secret, outputs, token.rng)
+
+    return seal
+
+
+def _open_salts(
+    token: TokenContext, protocol: int, secret: SharedSecret, params: Params
+) -> list[bytes]:
+    sealed = params["saltEnc"]
+    if not verify(protocol, secret.mac_key, sealed, params["saltAuth"]):
+        raise CtapRejection(token.profile.behaviour.bad_salt_auth)
+    plain = PROTOCOLS[protocol].decrypt(secret, sealed)
+    if plain is None or len(plain) not in (_SALT, 2 * _SALT):
+        raise CtapRejection(CtapStatus.INVALID_PARAMETER)
+    return [plain[at : at + _SALT] for at in range(0, len(plain), _SALT)]

@@ -1,0 +1,117 @@
+"""authenticatorGetInfo (04): a table from member to what it says (CTAP 2.3 section 6.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from fidokit.virtual.core.context import Command, Reply, TokenContext
+from fidokit.virtual.core.schema import Params
+
+_DEFAULT_MAX_PIN_LENGTH = 63
+_UV_ATTEMPTS_BY_PLATFORM = 3
+_UV_MODALITY_FINGERPRINT = 0x02
+
+
+def _versions(token: TokenContext) -> list[str]:
+    # CTAP1 knows no verification, so alwaysUv without a sensor shuts it off (GI-14)
+    without_u2f = token.state.always_uv and not token.uv_configured
+    return [v for v in token.profile.versions if not (without_u2f and v == "U2F_V2")]
+
+
+_OPTION_FROM_STATE: Mapping[str, Callable[[TokenContext], bool]] = MappingProxyType(
+    {
+        "clientPin": lambda token: token.pin_set,
+        "uv": lambda token: token.uv_configured,
+        "alwaysUv": lambda token: token.state.always_uv,
+        "makeCredUvNotRqd": lambda token: token.make_cred_uv_not_required,
+    }
+)
+
+
+def _options(token: TokenContext) -> dict[str, bool] | None:
+    return {
+        name: _OPTION_FROM_STATE[name](token) if name in _OPTION_FROM_STATE else value
+        for name, value in token.profile.options.items()
+    } or None
+
+
+def _algorithms(token: TokenContext) -> list[dict[str, Any]]:
+    return [{"alg": alg.value, "type": "public-key"} for alg in token.profile.algorithms]
+
+
+def _max_pin_length(token: TokenContext) -> int | None:
+    length = token.profile.max_pin_length
+    known = token.profile.offers("clientPin") and length != _DEFAULT_MAX_PIN_LENGTH
+    return length if known else None
+
+
+def _max_min_pin_rp_ids(token: TokenContext) -> int | None:
+    listed = "minPinLength" in token.profile.extensions
+    known = token.profile.offers("setMinPINLength") and listed
+    return token.profile.max_min_pin_rp_ids if known else None
+
+
+def _remaining(token: TokenContext) -> int | None:
+    if not token.profile.offers("rk"):
+        return None
+    return max(0, token.profile.max_resident - token.store.count())
+
+
+CONFIG_COMMAND_FEATURES: Mapping[int, str] = MappingProxyType(
+    {0x01: "ep", 0x02: "alwaysUv", 0x03: "setMinPINLength"}
+)
+"""Which option offers which authenticatorConfig subcommand (GI-10)."""
+
+
+def _config_commands(token: TokenContext) -> list[int] | None:
+    if not token.profile.offers("authnrCfg"):
+        return None
+    return [
+        number for number, option in CONFIG_COMMAND_FEATURES.items() if token.profile.offers(option)
+    ]
+
+
+def _when(option: str, value: Callable[[TokenContext], Any]) -> Callable[[TokenContext], Any]:
+    return lambda token: value(token) if token.profile.offers(option) else None
+
+
+MEMBERS: Mapping[int, Callable[[TokenContext], Any]] = MappingProxyType(
+    {
+        0x01: _versions,
+        0x02: lambda token: list(token.profile.extensions) or None,
+        0x03: lambda token: token.state.aaguid,
+        0x04: _options,
+        0x05: lambda token: token.profile.max_msg_size,
+        0x06: lambda token: list(token.profile.pin_protocols) or None,
+        0x07: lambda token: token.profile.max_credentials_in_list,
+        0x08: lambda token: token.profile.max_credential_id_length,
+        0x09: lambda token: list(token.profile.transports) or None,
+        0x0A: _algorithms,
+        0x0C: _when("clientPin", lambda token: token.state.force_pin_change),
+        0x0D: _when("clientPin", lambda token: token.state.min_pin_length),
+        0x0E: lambda token: token.profile.firmware_version,
+        0x10: _max_min_pin_rp_ids,
+        0x11: _when("uv", lambda _: _UV_ATTEMPTS_BY_PLATFORM),
+        0x12: _when("uv", lambda _: _UV_MODALITY_FINGERPRINT),
+        0x14: _remaining,
+        0x16: lambda token: list(token.profile.attestation_formats),
+        0x1D: _max_pin_length,
+        0x1F: _config_commands,
+    }
+)
+"""None leaves a member out."""
+
+
+def run(token: TokenContext, _params: Params) -> Reply:
+    """What this token is and can do now; needs neither PIN nor touch (GI-19)."""
+    said = {
+        number: say(token)
+        for number, say in MEMBERS.items()
+        if number in token.profile.info_members
+    }
+    return {number: value for number, value in said.items() if value is not None}
+
+
+COMMAND = Command(run)

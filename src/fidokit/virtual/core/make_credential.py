@@ -1,0 +1,227 @@
+"""authenticatorMakeCredential (01), in the order in which faults are judged (MC-37)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fidokit.types import CoseAlg, CredentialId, CredProtect, CtapStatus, UserId
+from fidokit.virtual.core import attestation, auth_data, authorization, extensions
+from fidokit.virtual.core.authorization import Evidence, Wish
+from fidokit.virtual.core.context import Command, Reply, TokenContext
+from fidokit.virtual.core.credentials import Credential
+from fidokit.virtual.core.ports import CtapRejection, Steps, StoredCredential
+from fidokit.virtual.core.schema import (
+    ARRAY,
+    BOOL,
+    BYTES,
+    DESCRIPTOR,
+    INT,
+    MAP,
+    TEXT,
+    UINT,
+    USER,
+    ListOf,
+    MapValues,
+    Member,
+    Params,
+    Record,
+)
+from fidokit.virtual.core.token_state import Permission
+
+PUBLIC_KEY = "public-key"
+MAX_USER_ID = 64
+MAX_NAME = 64
+_RESIDENT_ID_LENGTH = 32
+
+_RP = Record({"id": Member("id", TEXT, required=True), "name": Member("name", TEXT)})
+_ALGORITHM = Record(
+    {"type": Member("type", TEXT, required=True), "alg": Member("alg", INT, required=True)}
+)
+
+REQUEST = Record(
+    {
+        0x01: Member("clientDataHash", BYTES, required=True),
+        0x02: Member("rp", _RP, required=True),
+        0x03: Member("user", USER, required=True),
+        0x04: Member("pubKeyCredParams", ListOf(_ALGORITHM), required=True),
+        0x05: Member("excludeList", ListOf(DESCRIPTOR)),
+        0x06: Member("extensions", MAP),
+        0x07: Member("options", MapValues(BOOL)),
+        0x08: Member("pinUvAuthParam", BYTES),
+        0x09: Member("pinUvAuthProtocol", UINT),
+        0x0A: Member("enterpriseAttestation", UINT),
+        0x0B: Member("attestationFormatsPreference", ARRAY),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What the request comes to, once it is judged."""
+
+    rp_id: str
+    rp_id_hash: bytes
+    alg: CoseAlg
+    resident: bool
+    params: Params
+
+    @property
+    def extensions(self) -> Mapping[str, Any]:
+        inputs: Mapping[str, Any] = self.params.get("extensions", {})
+        return inputs
+
+
+def run(token: TokenContext, params: Params) -> Steps[Reply]:
+    """Make a credential (CTAP 2.3 section 6.1).
+
+    Raises:
+        CtapRejection: see MC-02 to MC-31.
+    """
+    extensions.check_make(token, params.get("extensions", {}))
+    _check_entities(params)
+    yield from authorization.check_param(token, params)
+    plan = _plan(token, params)
+    wish = _wish(token, params, plan)
+    _check_enterprise(token, params)
+    evidence = yield from authorization.verify(
+        token, params, wish, Permission.MAKE_CREDENTIAL, plan.rp_id
+    )
+    yield from _check_excluded(token, plan, evidence)
+    yield from authorization.collect_presence(token, evidence)
+    return _make(token, plan, evidence)
+
+
+def _check_entities(params: Params) -> None:
+    authorization.check_hash(params)
+    if not params["rp"]["id"]:
+        raise CtapRejection(CtapStatus.INVALID_PARAMETER)
+    if len(params["user"]["id"]) > MAX_USER_ID:
+        raise CtapRejection(CtapStatus.LIMIT_EXCEEDED)
+
+
+def _plan(token: TokenContext, params: Params) -> _Plan:
+    rp_id: str = params["rp"]["id"]
+    alg = _chosen_algorithm(token, params["pubKeyCredParams"])
+    resident = _wants_resident(token, params.get("options", {}))
+    return _Plan(rp_id, hashlib.sha256(rp_id.encode()).digest(), alg, resident, params)
+
+
+def _chosen_algorithm(token: TokenContext, wanted: Sequence[Mapping[str, Any]]) -> CoseAlg:
+    supported = {alg.value: alg for alg in token.profile.algorithms}
+    for element in wanted:
+        if element["type"] == PUBLIC_KEY and element["alg"] in supported:
+            return supported[element["alg"]]
+    raise CtapRejection(CtapStatus.UNSUPPORTED_ALGORITHM)
+
+
+def _wants_resident(token: TokenContext, options: Mapping[str, bool]) -> bool:
+    up_refused = "up" in options and token.profile.behaviour.any_up_option_refused
+    if up_refused or not options.get("up", True):
+        raise CtapRejection(CtapStatus.INVALID_OPTION)
+    if "rk" in options and not token.profile.offers("rk"):
+        raise CtapRejection(CtapStatus.UNSUPPORTED_OPTION)
+    return options.get("rk", False)
+
+
+def _wish(token: TokenContext, params: Params, plan: _Plan) -> Wish:
+    built_in = authorization.wants_built_in(token, params)
+    by_param = authorization.has_param(token, params)
+    if not (built_in or by_param):
+        if token.state.always_uv:
+            built_in = authorization.apply_always_uv(token)
+        elif token.protected and (plan.resident or not token.make_cred_uv_not_required):
+            usable = token.pin_set and token.pin_usable
+            raise CtapRejection(CtapStatus.PUAT_REQUIRED if usable else CtapStatus.OPERATION_DENIED)
+    return Wish(by_param, built_in)
+
+
+def _check_enterprise(token: TokenContext, params: Params) -> None:
+    if "enterpriseAttestation" in params and not token.option("ep"):
+        raise CtapRejection(CtapStatus.INVALID_PARAMETER)
+
+
+def _check_excluded(token: TokenContext, plan: _Plan, evidence: Evidence) -> Steps[None]:
+    listed = plan.params.get("excludeList", [])
+    if len(listed) > token.profile.max_credentials_in_list:
+        raise CtapRejection(CtapStatus.LIMIT_EXCEEDED)
+    if any(_excludes(token, plan, evidence, descriptor) for descriptor in listed):
+        yield from authorization.touched_or_not(token, evidence)
+        raise CtapRejection(CtapStatus.CREDENTIAL_EXCLUDED)
+
+
+def _excludes(
+    token: TokenContext, plan: _Plan, evidence: Evidence, descriptor: Mapping[str, Any]
+) -> bool:
+    if descriptor["type"] != PUBLIC_KEY:
+        return False
+    found = token.credentials.find(plan.rp_id_hash, descriptor["id"])
+    if found is None:
+        return False
+    return evidence.verified or found.cred_protect is not CredProtect.UV_REQUIRED
+
+
+def _make(token: TokenContext, plan: _Plan, evidence: Evidence) -> Reply:
+    draft = extensions.Draft()
+    outputs = extensions.make(token, plan.extensions, draft)
+    credential = (_store if plan.resident else _wrap)(token, plan, draft)
+    return _attest(token, plan, evidence, credential, outputs)
+
+
+def _wrap(token: TokenContext, plan: _Plan, draft: extensions.Draft) -> Credential:
+    return token.credentials.wrap(plan.rp_id_hash, plan.alg, draft.cred_protect)
+
+
+def _store(token: TokenContext, plan: _Plan, draft: extensions.Draft) -> Credential:
+    user = plan.params["user"]
+    replaced = token.store.of_user(plan.rp_id_hash, user["id"])
+    if replaced is None and token.store.count() >= token.profile.max_resident:
+        raise CtapRejection(CtapStatus.KEY_STORE_FULL)
+    credential = StoredCredential(
+        id=CredentialId(token.rng.bytes(_RESIDENT_ID_LENGTH)),
+        rp_id=plan.rp_id,
+        rp_id_hash=plan.rp_id_hash,
+        user_id=UserId(user["id"]),
+        user_name=stored_name(user.get("name")),
+        user_display_name=stored_name(user.get("displayName")),
+        alg=plan.alg,
+        secret=token.credentials.new_secret(plan.alg),
+        cred_protect=draft.cred_protect,
+    )
+    token.store.put(credential)
+    return credential
+
+
+def stored_name(name: str | None) -> str | None:
+    """A name as it is kept: at most 64 bytes, cut between code points; empty is absent (MC-32)."""
+    if name is None:
+        return None
+    return name.encode()[:MAX_NAME].decode(errors="ignore") or None
+
+
+def _attest(
+    token: TokenContext,
+    plan: _Plan,
+    evidence: Evidence,
+    credential: Credential,
+    outputs: Mapping[str, Any],
+) -> Reply:
+    preference = plan.params.get("attestationFormatsPreference", [])
+    name = attestation.choose(token, preference, plan.alg)
+    chosen = attestation.FORMATS[name]
+    key = token.credentials.key(credential)
+    aaguid = token.state.aaguid if chosen.names_model else attestation.ZERO_AAGUID
+    data = auth_data.build(
+        plan.rp_id_hash,
+        auth_data.UP | (auth_data.UV if evidence.verified else 0),
+        token.store.next_counter(),
+        outputs,
+        auth_data.attested_credential(aaguid, credential.id, key.cose()),
+    )
+    subject = attestation.Subject(credential, key, data, plan.params["clientDataHash"])
+    return {1: name, 2: data, 3: chosen.make(token, subject)}
+
+
+COMMAND = Command(run, REQUEST)

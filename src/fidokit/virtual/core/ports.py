@@ -1,0 +1,225 @@
+"""What the authenticator needs from the world: time, randomness, a durable store, a person."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Protocol, TypeVar
+
+from fidokit.types import Aaguid, CoseAlg, CredentialId, CredProtect, UserId
+
+T = TypeVar("T")
+
+
+class CtapRejection(Exception):
+    """A command ends with a status other than 00; `engine` turns it into the reply's one byte.
+
+    It never leaves the authenticator, so it is no FidokitError and carries no sentence.
+
+    Args:
+        status: a `CtapStatus`, or a number of the extensions' range (E0-EF).
+    """
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"status {status:#04x}")
+        self.status = status
+
+
+class PresenceKind(Enum):
+    """What the person is asked for."""
+
+    TOUCH = auto()
+    """Wait for a touch until the deadline."""
+    TOUCH_NOW = auto()
+    """Say at once whether a touch is there (U2F never waits): TOUCHED, or TIMED_OUT for not."""
+    VERIFY = auto()
+    """Wait for one attempt at built-in user verification until the deadline."""
+
+
+@dataclass(frozen=True, slots=True)
+class NeedsPresence:
+    """The command cannot go on without a person.
+
+    Args:
+        kind: what is asked for.
+        deadline_ms: on the injected clock; whoever waits answers TIMED_OUT from then on.
+    """
+
+    kind: PresenceKind
+    deadline_ms: int
+
+
+class Outcome(Enum):
+    """How the wait for a person ended."""
+
+    TOUCHED = auto()
+    REFUSED = auto()
+    TIMED_OUT = auto()
+    CANCELLED = auto()
+    UV_MATCHED = auto()
+    UV_MISMATCHED = auto()
+
+
+Steps = Generator[NeedsPresence, Outcome, T]
+"""A command that may wait: it yields what it needs, is sent how that ended, and returns T."""
+
+
+class Clock(Protocol):
+    """Monotonic time."""
+
+    def now_ms(self) -> int:
+        """Milliseconds since any fixed origin; never falls while the token has power."""
+        ...
+
+
+class Rng(Protocol):
+    """A source of randomness that is good enough for keys, or a seeded one for golden tests."""
+
+    def bytes(self, count: int) -> bytes:
+        """Fresh random bytes."""
+        ...
+
+
+class Presence(Protocol):
+    """The person, for callers who simply block (`Authenticator.handle`)."""
+
+    def wait(self, need: NeedsPresence) -> Outcome:
+        """Wait until the person acted or the deadline passed, and say how it ended."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DurableState:
+    """Everything that outlives power, except the resident credentials and the counter.
+
+    Args:
+        aaguid: 16 bytes, fixed when the token is made.
+        attestation_key: the ES256 secret of the batch key, 32 bytes; survives reset.
+        attestation_certificate: DER of the leaf that names `aaguid`; survives reset.
+        wrapping_key: 32 bytes that seal non-resident credentials; a reset replaces it.
+        hmac_secret_key: 32 bytes that every credential's hmac-secret is derived from; likewise.
+        min_pin_length: in code points, 4 to 63.
+        pin_hash: LEFT(SHA-256(PIN), 16), or None while no PIN is set.
+        pin_length: of the PIN in code points; 0 while none is set.
+        pin_retries: tries left, 0 to 8.
+        uv_retries: attempts left at built-in verification.
+        uv_enrolled: whether built-in verification is configured (a template, here a script).
+        force_pin_change: the PIN works for nothing but being changed.
+        always_uv: every operation that asks for presence asks for verification too.
+        min_pin_rp_ids: RP ids that may learn the minimum PIN length.
+    """
+
+    aaguid: Aaguid
+    attestation_key: bytes = field(repr=False)
+    attestation_certificate: bytes
+    wrapping_key: bytes = field(repr=False)
+    hmac_secret_key: bytes = field(repr=False)
+    min_pin_length: int
+    pin_hash: bytes | None = field(default=None, repr=False)
+    pin_length: int = 0
+    pin_retries: int = 8
+    uv_retries: int = 8
+    uv_enrolled: bool = False
+    force_pin_change: bool = False
+    always_uv: bool = False
+    min_pin_rp_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCredential:
+    """One resident (discoverable) credential.
+
+    Args:
+        id: credential id, unique on the token.
+        rp_id: the relying party's id, whole.
+        rp_id_hash: SHA-256(rp_id), 32 bytes.
+        user_id: 0 to 64 bytes; unique per rp_id.
+        user_name: at most 64 bytes of UTF-8, or None where absent or empty.
+        user_display_name: likewise.
+        alg: the COSE algorithm that was asked for.
+        secret: what `algorithms` makes the private key of; 32 bytes for ES256 and EdDSA.
+        cred_protect: the level asked for, UV_OPTIONAL where none was.
+        created: the store's own order of creation, larger is newer; set by `Store.put`.
+    """
+
+    id: CredentialId
+    rp_id: str
+    rp_id_hash: bytes
+    user_id: UserId
+    user_name: str | None
+    user_display_name: str | None
+    alg: CoseAlg
+    secret: bytes = field(repr=False)
+    cred_protect: CredProtect = CredProtect.UV_OPTIONAL
+    created: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RelyingParty:
+    """A relying party that has at least one resident credential."""
+
+    id: str
+    id_hash: bytes
+
+
+class Store(Protocol):
+    """Durable memory. Each method is one transaction, durable when it returns.
+
+    The authenticator owns a powered token alone: it loads the state once and saves after each
+    change, so a store need not notice changes that others make to its file. Stores raise
+    `fidokit.errors.StateUnusable` (disk full, read-only); the engine lets that pass.
+    """
+
+    def load(self) -> DurableState:
+        """The state as last saved, or as the token was made."""
+        ...
+
+    def save(self, state: DurableState) -> None:
+        """Replace the state. A spent PIN try is saved this way before the PIN is compared."""
+        ...
+
+    def wipe(self, state: DurableState) -> None:
+        """Reset: drop every credential and replace the state. The counter goes on."""
+        ...
+
+    def next_counter(self) -> int:
+        """A signature counter above every one returned before, over crashes too; from 1.
+
+        May reserve in batches, so that a crash skips numbers and never repeats one.
+        """
+        ...
+
+    def put(self, credential: StoredCredential) -> None:
+        """Add as the newest, replacing one of the same rp_id_hash and user_id if there is one."""
+        ...
+
+    def delete(self, credential_id: CredentialId) -> bool:
+        """Forget one; False where it was not there."""
+        ...
+
+    def update_user(
+        self, credential_id: CredentialId, name: str | None, display_name: str | None
+    ) -> bool:
+        """Replace both names (None removes); the order of creation stays. False if not there."""
+        ...
+
+    def find(self, credential_id: CredentialId) -> StoredCredential | None:
+        """The credential with this id."""
+        ...
+
+    def of_rp(self, rp_id_hash: bytes) -> Sequence[StoredCredential]:
+        """Every credential of one relying party, newest first."""
+        ...
+
+    def of_user(self, rp_id_hash: bytes, user_id: UserId) -> StoredCredential | None:
+        """The one credential that `put` would replace."""
+        ...
+
+    def relying_parties(self) -> Sequence[RelyingParty]:
+        """Every relying party once, in a stable order."""
+        ...
+
+    def count(self) -> int:
+        """How many credentials there are."""
+        ...

@@ -1,0 +1,40 @@
+"""Asking the person for a touch."""
+
+from __future__ import annotations
+
+from fidokit.types import CtapStatus
+from fidokit.virtual.core.context import TokenContext
+from fidokit.virtual.core.ports import CtapRejection, NeedsPresence, Outcome, PresenceKind, Steps
+
+WAIT_MS = 30_000
+
+
+def ask(token: TokenContext, kind: PresenceKind = PresenceKind.TOUCH) -> Steps[Outcome]:
+    """Wait for the person and return how it ended, unless the platform cancels.
+
+    Raises:
+        CtapRejection: KEEPALIVE_CANCEL.
+    """
+    outcome = yield NeedsPresence(kind, token.clock.now_ms() + WAIT_MS)
+    if outcome is Outcome.CANCELLED:
+        raise CtapRejection(CtapStatus.KEEPALIVE_CANCEL)
+    return outcome
+
+
+def touch(
+    token: TokenContext, timed_out: CtapStatus = CtapStatus.USER_ACTION_TIMEOUT
+) -> Steps[None]:
+    """Wait for a touch.
+
+    Args:
+        token: whose person is asked.
+        timed_out: the status when nobody came; the commands differ in it.
+
+    Raises:
+        CtapRejection: OPERATION_DENIED, KEEPALIVE_CANCEL, or `timed_out`.
+    """
+    outcome = yield from ask(token)
+    if outcome is Outcome.TIMED_OUT:
+        raise CtapRejection(timed_out)
+    if outcome is Outcome.REFUSED:
+        raise CtapRejection(CtapStatus.OPERATION_DENIED)

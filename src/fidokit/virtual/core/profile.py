@@ -1,0 +1,220 @@
+"""What a model of authenticator offers: everything that differs between models is data here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+from fidokit.errors import UsageError
+from fidokit.types import Aaguid, CoseAlg, CtapStatus
+
+TOKEN_LIFETIME_MS = 600_000
+USB_USAGE_LIMIT_MS = 30_000
+_EXTENSION_FIRST = 0xE0
+
+CONFIGURABLE = frozenset({"clientPin", "uv", "alwaysUv", "ep", "bioEnroll"})
+"""Options that are known with the value false while their feature waits to be set up."""
+
+_INFO_2_0 = frozenset(range(0x01, 0x07))
+_INFO_2_1 = frozenset(range(0x01, 0x15)) - {0x13}
+_INFO_2_3 = frozenset(range(0x01, 0x20))
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """Where specification versions or shipped tokens disagree; defaults are CTAP 2.3's.
+
+    Args:
+        touch_timeout: status of makeCredential and getAssertion that nobody touched (MC-28).
+        any_up_option_refused: [2.0] makeCredential refuses option up even when true (MC-17).
+        unprotected_param: status for a pinUvAuthParam while neither PIN nor UV is configured, or
+            None to go on without verification (MC-22).
+        bad_salt_auth: status for a wrong hmac-secret saltAuth, E0 in 2.0 (HMS-05).
+        rk_in_assertion: status for option rk in getAssertion (GA-06).
+        token_usage_ms: first use of a pinUvAuthToken must come this soon (TOK-01), and its user
+            presence counts for as long (TOK-03); None for the 2.0 pinToken that never expires.
+        token_lifetime_ms: a token used in time lives this long (TOK-02).
+        token_has_permissions: [2.1] tokens carry permissions and are spent by user presence; a
+            2.0 pinToken may do everything until power is lost.
+        reset_window_ms: reset is accepted this long after power-up (RST-01).
+    """
+
+    touch_timeout: CtapStatus = CtapStatus.OPERATION_DENIED
+    any_up_option_refused: bool = False
+    unprotected_param: CtapStatus | None = None
+    bad_salt_auth: int = CtapStatus.PIN_AUTH_INVALID
+    rk_in_assertion: CtapStatus = CtapStatus.UNSUPPORTED_OPTION
+    token_usage_ms: int | None = USB_USAGE_LIMIT_MS
+    token_lifetime_ms: int = TOKEN_LIFETIME_MS
+    token_has_permissions: bool = True
+    reset_window_ms: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One model. A feature exists exactly when its option, extension or algorithm is listed.
+
+    Args:
+        name: what `profile()` finds it by.
+        aaguid: 16 bytes.
+        versions: for getInfo; "U2F_V2" also switches CTAP1 on, and without any other CTAP2 is off.
+        options: known option ids with the value a fresh token shows; the engine overlays what
+            the state decides (clientPin, uv, alwaysUv, makeCredUvNotRqd).
+        pin_protocols: 1 and 2 in order of preference.
+        algorithms: what makeCredential may choose, in order of preference.
+        extensions: identifiers of supported extensions, in the order getInfo lists them.
+        transports: as getInfo names them.
+        attestation_formats: what attestationFormatsPreference may ask for; the first is default.
+        self_attestation: packed attestation by the credential's own key in place of a batch key.
+        info_members: which getInfo members this generation of tokens knows.
+        max_msg_size: of requests and replies in bytes.
+        max_credentials_in_list: longest allowList and excludeList.
+        max_credential_id_length: in bytes.
+        max_resident: capacity for resident credentials.
+        min_pin_length: preconfigured minimum in code points.
+        max_pin_length: in code points; the padded form bounds it to 63 bytes anyway.
+        max_min_pin_rp_ids: how many RP ids may be told the minimum PIN length.
+        pin_attempts: tries of a fresh token.
+        uv_attempts: attempts at built-in verification of a fresh token.
+        firmware_version: for getInfo.
+        behaviour: see `Behaviour`.
+    """
+
+    name: str
+    aaguid: Aaguid
+    versions: tuple[str, ...]
+    options: Mapping[str, bool] = field(default_factory=lambda: MappingProxyType({}))
+    pin_protocols: tuple[int, ...] = ()
+    algorithms: tuple[CoseAlg, ...] = (CoseAlg.ES256,)
+    extensions: tuple[str, ...] = ()
+    transports: tuple[str, ...] = ("usb",)
+    attestation_formats: tuple[str, ...] = ("packed",)
+    self_attestation: bool = False
+    info_members: frozenset[int] = _INFO_2_3
+    max_msg_size: int = 7609
+    max_credentials_in_list: int = 64
+    max_credential_id_length: int = 128
+    max_resident: int = 100
+    min_pin_length: int = 4
+    max_pin_length: int = 63
+    max_min_pin_rp_ids: int = 8
+    pin_attempts: int = 8
+    uv_attempts: int = 8
+    firmware_version: int = 0x010000
+    behaviour: Behaviour = Behaviour()
+
+    @property
+    def has_ctap2(self) -> bool:
+        """Whether CBOR commands are served at all."""
+        return any(version.startswith("FIDO_2") for version in self.versions)
+
+    @property
+    def has_u2f(self) -> bool:
+        """Whether U2F raw messages are served."""
+        return "U2F_V2" in self.versions
+
+    @property
+    def has_selection(self) -> bool:
+        """Whether authenticatorSelection is served; it came with CTAP 2.1."""
+        return any(v.startswith("FIDO_2") and v > "FIDO_2_0" for v in self.versions)
+
+    def offers(self, option: str) -> bool:
+        """Whether the feature behind an option exists: its value is true, or false means no more
+        than "not configured yet"."""
+        return self.options.get(option, False) or (
+            option in self.options and option in CONFIGURABLE
+        )
+
+    def with_options(self, **options: bool | None) -> Profile:
+        """A variant with options added, changed, or (None) removed."""
+        merged = {**self.options, **options}
+        return replace(self, options=_frozen({k: v for k, v in merged.items() if v is not None}))
+
+
+def _frozen(options: Mapping[str, bool]) -> Mapping[str, bool]:
+    return MappingProxyType(dict(options))
+
+
+def _aaguid(tail: int) -> Aaguid:
+    return Aaguid(b"fidokit virtual"[:14] + tail.to_bytes(2, "big"))
+
+
+_OPTIONS_2_1 = {
+    "rk": True,
+    "up": True,
+    "plat": False,
+    "alwaysUv": False,
+    "credMgmt": True,
+    "authnrCfg": True,
+    "clientPin": False,
+    "pinUvAuthToken": True,
+    "setMinPINLength": True,
+    "makeCredUvNotRqd": True,
+}
+
+_BOTH = (CoseAlg.ES256, CoseAlg.EDDSA)
+
+U2F = Profile(name="u2f", aaguid=Aaguid(bytes(16)), versions=("U2F_V2",))
+
+CTAP_2_0 = Profile(
+    name="ctap2.0",
+    aaguid=_aaguid(0x0200),
+    versions=("U2F_V2", "FIDO_2_0"),
+    options=_frozen({"rk": True, "up": True, "plat": False, "clientPin": False}),
+    pin_protocols=(1,),
+    extensions=("hmac-secret",),
+    info_members=_INFO_2_0,
+    max_msg_size=1200,
+    max_resident=25,
+    behaviour=Behaviour(
+        touch_timeout=CtapStatus.USER_ACTION_TIMEOUT,
+        any_up_option_refused=True,
+        unprotected_param=CtapStatus.PIN_NOT_SET,
+        bad_salt_auth=_EXTENSION_FIRST,
+        rk_in_assertion=CtapStatus.INVALID_OPTION,
+        token_usage_ms=None,
+        token_has_permissions=False,
+    ),
+)
+
+CTAP_2_1 = Profile(
+    name="ctap2.1",
+    aaguid=_aaguid(0x0210),
+    versions=("U2F_V2", "FIDO_2_0", "FIDO_2_1"),
+    options=_frozen(_OPTIONS_2_1),
+    pin_protocols=(2, 1),
+    algorithms=_BOTH,
+    extensions=("credProtect", "hmac-secret"),
+    info_members=_INFO_2_1,
+    max_msg_size=1200,
+)
+
+CTAP_2_3 = Profile(
+    name="ctap2.3",
+    aaguid=_aaguid(0x0230),
+    versions=("FIDO_2_3", "FIDO_2_1", "FIDO_2_0", "U2F_V2"),
+    options=_frozen({**_OPTIONS_2_1, "uv": False}),
+    pin_protocols=(2, 1),
+    algorithms=_BOTH,
+    extensions=("credProtect", "hmac-secret"),
+    attestation_formats=("packed", "fido-u2f"),
+)
+
+PROFILES: Mapping[str, Profile] = MappingProxyType(
+    {profile.name: profile for profile in (U2F, CTAP_2_0, CTAP_2_1, CTAP_2_3)}
+)
+
+
+def profile(name: str) -> Profile:
+    """The built-in profile of that name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    try:
+        return PROFILES[name]
+    except KeyError:
+        raise UsageError(
+            f"there is no profile {name!r}", hint=f"choose one of {', '.join(PROFILES)}"
+        ) from None

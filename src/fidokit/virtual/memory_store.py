@@ -1,0 +1,111 @@
+"""A store that lives as long as its object: for tests, and for tokens that need no file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from fidokit.types import CredentialId, UserId
+from fidokit.virtual.core.ports import DurableState, RelyingParty, StoredCredential
+
+
+class MemoryStore:
+    """The `Store` contract of `core.ports`, without a file.
+
+    Args:
+        state: the token as it was made.
+    """
+
+    durable: Final = False
+
+    def __init__(self, state: DurableState) -> None:
+        self._state = state
+        self._counter = 0
+        self._created = 0
+        self._by_id: dict[CredentialId, StoredCredential] = {}
+        self._ids_of_rp: dict[bytes, dict[UserId, CredentialId]] = {}
+
+    def load(self) -> DurableState:
+        """The state as last saved."""
+        return self._state
+
+    def save(self, state: DurableState) -> None:
+        """Replace the state."""
+        self._state = state
+
+    def wipe(self, state: DurableState) -> None:
+        """Drop every credential and replace the state; the counter goes on."""
+        self._by_id.clear()
+        self._ids_of_rp.clear()
+        self._state = state
+
+    def next_counter(self) -> int:
+        """One more than the last."""
+        self._counter += 1
+        return self._counter
+
+    def put(self, credential: StoredCredential) -> None:
+        """Add as the newest, in the place of the same user's older one."""
+        replaced = self.of_user(credential.rp_id_hash, credential.user_id)
+        if replaced is not None:
+            self.delete(replaced.id)
+        self.delete(credential.id)
+        self._created += 1
+        self._by_id[credential.id] = replace(credential, created=self._created)
+        users = self._ids_of_rp.setdefault(credential.rp_id_hash, {})
+        users[credential.user_id] = credential.id
+
+    def delete(self, credential_id: CredentialId) -> bool:
+        """Forget one; False where it was not there."""
+        credential = self._by_id.pop(credential_id, None)
+        if credential is None:
+            return False
+        users = self._ids_of_rp[credential.rp_id_hash]
+        del users[credential.user_id]
+        if not users:
+            del self._ids_of_rp[credential.rp_id_hash]
+        return True
+
+    def update_user(
+        self, credential_id: CredentialId, name: str | None, display_name: str | None
+    ) -> bool:
+        """Replace both names; False where the credential is not there."""
+        credential = self._by_id.get(credential_id)
+        if credential is None:
+            return False
+        self._by_id[credential_id] = replace(
+            credential, user_name=name, user_display_name=display_name
+        )
+        return True
+
+    def find(self, credential_id: CredentialId) -> StoredCredential | None:
+        """The credential with this id."""
+        return self._by_id.get(credential_id)
+
+    def of_rp(self, rp_id_hash: bytes) -> Sequence[StoredCredential]:
+        """Every credential of one relying party, newest first."""
+        ids = self._ids_of_rp.get(rp_id_hash, {}).values()
+        return sorted((self._by_id[i] for i in ids), key=lambda c: c.created, reverse=True)
+
+    def of_user(self, rp_id_hash: bytes, user_id: UserId) -> StoredCredential | None:
+        """The one credential that `put` would replace."""
+        credential_id = self._ids_of_rp.get(rp_id_hash, {}).get(user_id)
+        return None if credential_id is None else self._by_id[credential_id]
+
+    def relying_parties(self) -> Sequence[RelyingParty]:
+        """Every relying party once, the one with the oldest credential first."""
+        oldest = (
+            min((self._by_id[i] for i in users.values()), key=lambda c: c.created)
+            for users in self._ids_of_rp.values()
+        )
+        return [
+            RelyingParty(c.rp_id, c.rp_id_hash) for c in sorted(oldest, key=lambda c: c.created)
+        ]
+
+    def count(self) -> int:
+        """How many credentials there are."""
+        return len(self._by_id)
+
+    def close(self) -> None:
+        """Nothing is held open."""

@@ -1,0 +1,138 @@
+"""What plugging a virtual token in finds or makes: its store, its identity and its model."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+from fidokit.errors import StateUnusable, TokenNotFound
+from fidokit.virtual import places
+from fidokit.virtual.core import profile as profiles
+from fidokit.virtual.core.factory import new_state
+from fidokit.virtual.core.ports import Rng, Store
+from fidokit.virtual.core.profile import Profile
+from fidokit.virtual.identity import TokenIdentity
+from fidokit.virtual.presence import parse_policy
+from fidokit.virtual.store import MemoryStore, SqliteStore
+
+DEFAULT_PROFILE: Final = "ctap2.3"
+DEFAULT_PRESENCE: Final = "auto"
+
+
+class PluggedStore(Store, Protocol):
+    """A store that is held open while the token has power."""
+
+    def close(self) -> None:
+        """Let go of it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """How a token that is made now shall be.
+
+    Args:
+        model: its profile.
+        presence: the text of its presence policy.
+        uv_enrolled: whether built-in verification is configured.
+        rng: for its keys and its serial.
+    """
+
+    model: Profile
+    presence: str
+    uv_enrolled: bool
+    rng: Rng
+
+    def identity(self) -> TokenIdentity:
+        """A fresh identity.
+
+        Raises:
+            UsageError: there is no such presence policy.
+        """
+        serial = f"FK{self.rng.bytes(5).hex().upper()}"
+        policy = str(parse_policy(self.presence))
+        return TokenIdentity(serial, self.model.name, policy, int(time.time()))
+
+    def in_memory(self) -> MemoryStore:
+        """A store without a file."""
+        return MemoryStore(new_state(self.model, self.rng, uv_enrolled=self.uv_enrolled))
+
+    def in_file(self, path: Path) -> SqliteStore:
+        """A store in a new file.
+
+        Raises:
+            WouldOverwrite, TokenBusy, StateUnusable: as `SqliteStore.create`.
+        """
+        state = new_state(self.model, self.rng, uv_enrolled=self.uv_enrolled)
+        return SqliteStore.create(path, self.identity(), state)
+
+
+def model_of(given: str | Profile | None) -> Profile:
+    """The profile that a caller named, or brought, or left to us.
+
+    Raises:
+        UsageError: there is no profile of this name.
+    """
+    return given if isinstance(given, Profile) else profiles.profile(given or DEFAULT_PROFILE)
+
+
+def open_named(name: str) -> SqliteStore:
+    """Own the registered token of this name.
+
+    Raises:
+        TokenNotFound, TokenBusy, NoPermission, StateUnusable, UsageError: see `SqliteStore.open`.
+    """
+    try:
+        return SqliteStore.open(places.path_of(name))
+    except TokenNotFound as missing:
+        raise unknown(name) from missing
+
+
+def unknown(name: str) -> TokenNotFound:
+    """The error for a name that no token has; its hint lists those that exist."""
+    known = places.names()
+    return TokenNotFound(
+        f"there is no virtual token named {name!r}",
+        hint=f"there are: {', '.join(known)}"
+        if known
+        else f"make it: fidokit virtual create {name}",
+    )
+
+
+def unknown_model(identity: TokenIdentity) -> StateUnusable:
+    """The error for a token whose model this fidokit does not have."""
+    return StateUnusable(
+        f"the virtual token {identity.serial} is of model {identity.profile!r}, unknown here",
+        hint="use the newer fidokit that made it",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Plugged:
+    """A token that is held open: what it remembers, who it is, what model it is."""
+
+    store: PluggedStore
+    identity: TokenIdentity
+    model: Profile
+
+
+def plug_in(source: str | Path | None, making: Making) -> Plugged:
+    """Open the token behind a source, or make it where a path has none.
+
+    Raises:
+        TokenNotFound, TokenBusy, NoPermission, StateUnusable, UsageError: see `VirtualToken`.
+    """
+    if source is None:
+        return Plugged(making.in_memory(), making.identity(), making.model)
+    if isinstance(source, Path) and not os.path.lexists(source):
+        made = making.in_file(source)
+        return Plugged(made, made.identity, making.model)
+    found = open_named(source) if isinstance(source, str) else SqliteStore.open(source)
+    model = profiles.PROFILES.get(found.identity.profile)
+    if model is None:
+        found.close()
+        raise unknown_model(found.identity)
+    return Plugged(found, found.identity, model)

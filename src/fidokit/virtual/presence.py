@@ -1,0 +1,202 @@
+"""The person at a virtual token: a policy that is kept with it, and gestures that a test queues."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeAlias, assert_never
+
+from fidokit.errors import UsageError
+from fidokit.virtual.core.ports import Clock, NeedsPresence, Outcome, PresenceKind
+
+_TICK_S: Final = 0.025
+"""How soon a wait notices that it was cancelled, or that a clock was moved."""
+
+_TICKS_PER_KEEPALIVE: Final = 4
+"""A wait is reported every 100 ms (CTAP 2.3 section 11.2.9.1.5)."""
+
+UP_NEEDED: Final = 2
+"""The keep-alive status of a token that waits for its person."""
+
+OnKeepalive: TypeAlias = Callable[[int], None]
+Cancelled: TypeAlias = Callable[[], bool]
+
+
+class Person(Protocol):
+    """Whoever touches the token; the command line's prompt is one too."""
+
+    def wait(self, need: NeedsPresence, on_keepalive: OnKeepalive, cancelled: Cancelled) -> Outcome:
+        """Answer a request for presence.
+
+        Args:
+            need: what is asked for, and until when on the token's clock.
+            on_keepalive: to be called with the status while waiting, about every 100 ms.
+            cancelled: whether the platform gave up; the answer is CANCELLED then.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Auto:
+    """Touches, and matches verification, at once."""
+
+    def __str__(self) -> str:
+        return "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Deny:
+    """Refuses everything at once."""
+
+    def __str__(self) -> str:
+        return "deny"
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """As Auto, some milliseconds after being asked."""
+
+    milliseconds: int
+
+    def __str__(self) -> str:
+        return f"delay {self.milliseconds}"
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """Does only what was queued, and waits for it."""
+
+    def __str__(self) -> str:
+        return "script"
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Somebody at a terminal is asked; who opens the token must say who. Otherwise as Deny."""
+
+    def __str__(self) -> str:
+        return "prompt"
+
+
+Policy: TypeAlias = Auto | Deny | Delay | Script | Prompt
+
+_PLAIN: Final[Mapping[str, Policy]] = {
+    str(policy): policy for policy in (Auto(), Deny(), Script(), Prompt())
+}
+_DELAY: Final = re.compile(r"delay[ :=]([0-9]{1,7})")
+
+
+def parse_policy(text: str) -> Policy:
+    """The policy of that name: `auto`, `deny`, `delay MS`, `script` or `prompt`.
+
+    Raises:
+        UsageError: there is none; MS has at most seven digits.
+    """
+    delay = _DELAY.fullmatch(text)
+    if delay:
+        return Delay(int(delay[1]))
+    if text not in _PLAIN:
+        raise UsageError(
+            f"there is no presence policy {text!r}",
+            hint="choose auto, deny, 'delay MS' (milliseconds), script or prompt",
+        )
+    return _PLAIN[text]
+
+
+_GRANTED: Final[Mapping[PresenceKind, Outcome]] = {
+    PresenceKind.TOUCH: Outcome.TOUCHED,
+    PresenceKind.TOUCH_NOW: Outcome.TOUCHED,
+    PresenceKind.VERIFY: Outcome.UV_MATCHED,
+}
+_DENIED: Final[Mapping[PresenceKind, Outcome]] = {
+    PresenceKind.TOUCH: Outcome.REFUSED,
+    PresenceKind.TOUCH_NOW: Outcome.TIMED_OUT,
+    PresenceKind.VERIFY: Outcome.UV_MISMATCHED,
+}
+
+
+class PolicyPerson:
+    """Does what was queued, then what the policy says.
+
+    Gestures may be queued before or while the token waits, from any thread.
+
+    Args:
+        policy: for what no queued gesture answers.
+        clock: the token's.
+    """
+
+    def __init__(self, policy: Policy, clock: Clock) -> None:
+        self._policy = policy
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._touches: deque[Outcome] = deque()
+        self._verifications: deque[Outcome] = deque()
+        self._asked_ms: int | None = None
+
+    def touch(self, outcome: Outcome) -> None:
+        """Queue TOUCHED or REFUSED as the answer to the next request for a touch."""
+        self._queue(self._touches, outcome)
+
+    def verify(self, outcome: Outcome) -> None:
+        """Queue UV_MATCHED or UV_MISMATCHED as the answer to the next verification."""
+        self._queue(self._verifications, outcome)
+
+    def wake(self) -> None:
+        """Make waits look again at whether they are cancelled."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def wait(self, need: NeedsPresence, on_keepalive: OnKeepalive, cancelled: Cancelled) -> Outcome:
+        """See `Person.wait`."""
+        if need.kind is PresenceKind.TOUCH_NOW:
+            return self._answer(need.kind) or Outcome.TIMED_OUT
+        self._asked_ms = self._clock.now_ms()
+        ticks = itertools.count()
+        while True:
+            if next(ticks) % _TICKS_PER_KEEPALIVE == 0:
+                on_keepalive(UP_NEEDED)
+            outcome = Outcome.CANCELLED if cancelled() else self._answer(need.kind)
+            if outcome is not None:
+                return outcome
+            if self._clock.now_ms() >= need.deadline_ms:
+                return Outcome.TIMED_OUT
+            with self._changed:
+                self._changed.wait(_TICK_S)
+
+    def _queue(self, gestures: deque[Outcome], outcome: Outcome) -> None:
+        with self._changed:
+            gestures.append(outcome)
+            self._changed.notify_all()
+
+    def _answer(self, kind: PresenceKind) -> Outcome | None:
+        """The next gesture that fits, else the policy's; None while neither has one."""
+        gestures = self._verifications if kind is PresenceKind.VERIFY else self._touches
+        with self._changed:
+            return gestures.popleft() if gestures else self._by_policy(kind)
+
+    def _by_policy(self, kind: PresenceKind) -> Outcome | None:
+        match self._policy:
+            case Auto():
+                return _GRANTED[kind]
+            case Deny() | Prompt():
+                return _DENIED[kind]
+            case Delay(milliseconds):
+                return _GRANTED[kind] if self._waited_for(milliseconds) else None
+            case Script():
+                return None
+            case _:
+                assert_never(self._policy)
+
+    def _waited_for(self, milliseconds: int) -> bool:
+        # U2F clients ask again and again instead of waiting, so the first time asked is kept.
+        now = self._clock.now_ms()
+        if self._asked_ms is None:
+            self._asked_ms = now
+        if now - self._asked_ms < milliseconds:
+            return False
+        self._asked_ms = None
+        return True

@@ -1,0 +1,114 @@
+"""Named virtual tokens: make, list, open and delete them by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fidokit.errors import FidokitError, WouldOverwrite
+from fidokit.virtual import places
+from fidokit.virtual.core.ports import Rng
+from fidokit.virtual.identity import TokenIdentity
+from fidokit.virtual.plugging import DEFAULT_PRESENCE, DEFAULT_PROFILE, Making, model_of, unknown
+from fidokit.virtual.presence import Person
+from fidokit.virtual.store import delete_token_file, read_identity
+from fidokit.virtual.token import VirtualToken
+from fidokit.virtual.world import SystemRng
+
+
+@dataclass(frozen=True, slots=True)
+class TokenEntry:
+    """One registered token, as a list shows it.
+
+    Args:
+        name: what `--token virtual:NAME` calls it.
+        path: its file.
+        identity: what it is, or None where the file does not say.
+        problem: why the file does not say, or None.
+    """
+
+    name: str
+    path: Path
+    identity: TokenIdentity | None
+    problem: FidokitError | None = None
+
+
+def create(
+    name: str,
+    *,
+    profile: str = DEFAULT_PROFILE,
+    presence: str = DEFAULT_PRESENCE,
+    uv_enrolled: bool = False,
+    rng: Rng | None = None,
+) -> TokenEntry:
+    """Make a token; it is not plugged in.
+
+    Args:
+        name: 1 to 64 of A-Z a-z 0-9 . _ - not starting with a dot.
+        profile: what model it is, see `core.profile.PROFILES`.
+        presence: the policy that is kept with it, see `presence.parse_policy`.
+        uv_enrolled: whether built-in verification is configured.
+        rng: randomness for its keys and serial.
+
+    Raises:
+        WouldOverwrite: there is one of this name, which stays as it is.
+        UsageError: a name, profile or policy that makes no sense.
+        StateUnusable: it cannot be written.
+    """
+    path = places.path_of(name)
+    making = Making(model_of(profile), presence, uv_enrolled, rng or SystemRng())
+    places.make_folder()
+    try:
+        store = making.in_file(path)
+    except WouldOverwrite as taken:
+        raise WouldOverwrite(
+            f"there is a virtual token named {name!r} already",
+            hint=f"choose another name, or remove it: fidokit virtual delete {name}",
+        ) from taken
+    store.close()
+    return TokenEntry(name, path, store.identity)
+
+
+def list_tokens() -> list[TokenEntry]:
+    """Every registered token in order of names; those in use, and unusable ones, too.
+
+    Raises:
+        StateUnusable: the folder cannot be read.
+    """
+    return [_entry(name) for name in places.names()]
+
+
+def _entry(name: str) -> TokenEntry:
+    path = places.path_of(name)
+    try:
+        return TokenEntry(name, path, read_identity(path))
+    except FidokitError as problem:
+        return TokenEntry(name, path, None, problem)
+
+
+def open_token(name: str, *, presence: str | Person | None = None) -> VirtualToken:
+    """Plug a token in.
+
+    Args:
+        name: of a registered token.
+        presence: a policy's text or a `Person` in place of the policy that is kept with it.
+
+    Raises:
+        TokenNotFound: there is none of this name.
+        TokenBusy: it is plugged in already.
+        StateUnusable, NoPermission, UsageError: see `VirtualToken`.
+    """
+    return VirtualToken(name, presence=presence)
+
+
+def delete(name: str) -> None:
+    """End a token and everything on it, also one whose file is unusable.
+
+    Raises:
+        TokenNotFound: there is none of this name.
+        TokenBusy: it is plugged in.
+    """
+    path = places.path_of(name)
+    if name not in places.names():
+        raise unknown(name)
+    delete_token_file(path)

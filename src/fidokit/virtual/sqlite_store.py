@@ -1,0 +1,306 @@
+"""The durable store: one SQLite file per token, owned by one process from opening to closing."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Final, Self
+
+from fidokit.errors import NoPermission, WouldOverwrite
+from fidokit.types import CredentialId, UserId
+from fidokit.virtual import state_file
+from fidokit.virtual.core.ports import DurableState, RelyingParty, StoredCredential
+from fidokit.virtual.identity import TokenIdentity
+from fidokit.virtual.ownership import Ownership
+from fidokit.virtual.state_schema import (
+    CREDENTIAL,
+    IDENTITY,
+    STATE,
+    Row,
+    credential_of,
+    identity_of,
+    state_of,
+    to_row,
+)
+
+COUNTER_BATCH: Final = 100
+"""Signatures per flush: so many numbers at most are skipped by a crash."""
+
+_FILE_SUFFIXES: Final = ("", "-wal", "-shm")
+
+
+def _columns(names: Sequence[str]) -> str:
+    return ", ".join(names)
+
+
+def _insert(verb: str, table: str, names: Sequence[str]) -> str:
+    marks = ", ".join("?" * len(names))
+    return f"{verb} INTO {table} ({_columns(names)}) VALUES ({marks})"
+
+
+_STATE_NAMES: Final = tuple(STATE)
+_NEW_NAMES: Final = tuple(name for name in CREDENTIAL if name != "created")
+_NEW: Final = {name: CREDENTIAL[name] for name in _NEW_NAMES}
+
+_LOAD_IDENTITY: Final = f"SELECT {_columns(tuple(IDENTITY))} FROM identity"  # noqa: S608
+_SAVE_IDENTITY: Final = _insert("INSERT OR REPLACE", "identity", ("one", *IDENTITY))
+_LOAD_STATE: Final = f"SELECT {_columns(_STATE_NAMES)} FROM state"  # noqa: S608
+_SAVE_STATE: Final = _insert("INSERT OR REPLACE", "state", ("one", *_STATE_NAMES))
+_RESERVE: Final = "UPDATE counter SET reserved = reserved + ? RETURNING reserved"
+_PUT: Final = _insert("INSERT OR REPLACE", "credential", _NEW_NAMES)
+_SELECT: Final = f"SELECT {_columns(tuple(CREDENTIAL))} FROM credential WHERE "  # noqa: S608
+_RELYING_PARTIES: Final = (
+    "SELECT rp_id, rp_id_hash FROM credential GROUP BY rp_id_hash ORDER BY min(created)"
+)
+
+
+def read_identity(path: Path) -> TokenIdentity:
+    """What the token in `path` is, whoever owns it just now.
+
+    Raises:
+        TokenNotFound, NoPermission, StateUnusable: as `state_file.connect`.
+    """
+    connection = state_file.open_for_a_look(path)
+    try:
+        return _one_identity(connection, path)
+    finally:
+        connection.close()
+
+
+def delete_token_file(path: Path) -> None:
+    """Remove a token's file, whatever is in it, and all that lies beside it.
+
+    Raises:
+        TokenBusy: the token is plugged in.
+        NoPermission: the folder does not let this user.
+    """
+    ownership = Ownership.acquire(path)
+    try:
+        _remove(path)
+    except OSError as error:
+        ownership.release()
+        raise NoPermission(
+            f"the virtual token's file {path} cannot be removed: {error.strerror}",
+            hint="make its folder writable (chmod u+w)",
+        ) from error
+    ownership.forget()
+
+
+class SqliteStore:
+    """The `Store` contract of `core.ports` over one file; use `create` or `open`."""
+
+    durable: Final = True
+
+    def __init__(
+        self,
+        path: Path,
+        ownership: Ownership,
+        connection: sqlite3.Connection,
+        identity: TokenIdentity,
+    ) -> None:
+        self.path = path
+        self.identity = identity
+        self._ownership = ownership
+        self._db = connection
+        self._counter = 0
+        self._reserved = 0
+
+    @classmethod
+    def create(cls, path: Path, identity: TokenIdentity, state: DurableState) -> Self:
+        """Make the file and own it; it appears under its name complete, or not at all.
+
+        Raises:
+            WouldOverwrite: something has this name.
+            TokenBusy: another process is making the same token.
+            StateUnusable: the disk is full or the folder read-only.
+        """
+        _require_free(path)
+        ownership = Ownership.acquire(path)
+        try:
+            _require_free(path)
+            _make_complete(path, identity, state)
+        except WouldOverwrite:
+            ownership.release()
+            raise
+        except BaseException:
+            ownership.forget()
+            raise
+        return cls._powered(path, ownership)
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Own the token in `path`: it is plugged in.
+
+        Raises:
+            TokenBusy: it is plugged in already.
+            TokenNotFound, NoPermission, StateUnusable: as `state_file.connect`.
+        """
+        state_file.inspect(path)
+        return cls._powered(path, Ownership.acquire(path))
+
+    @classmethod
+    def _powered(cls, path: Path, ownership: Ownership) -> Self:
+        with ExitStack() as undo:
+            undo.callback(ownership.release)
+            connection = state_file.connect(path)
+            undo.callback(connection.close)
+            store = cls(path, ownership, connection, _one_identity(connection, path))
+            undo.pop_all()
+            return store
+
+    def close(self) -> None:
+        """Let the next process have the token; harmless when repeated."""
+        self._db.close()
+        self._ownership.release()
+
+    def load(self) -> DurableState:
+        """The state as last saved."""
+        return state_of(self._one_row(_LOAD_STATE))
+
+    def save(self, state: DurableState) -> None:
+        """Replace the state."""
+        with self._transaction():
+            self._db.execute(_SAVE_STATE, (1, *to_row(state, STATE)))
+
+    def wipe(self, state: DurableState) -> None:
+        """Drop every credential and replace the state; the counter goes on."""
+        with self._transaction():
+            self._db.execute("DELETE FROM credential")
+            self._db.execute(_SAVE_STATE, (1, *to_row(state, STATE)))
+        # Erased keys would otherwise stay readable in the log until it is next written over. The
+        # reset is durable already, so failing at this is no failure of the reset.
+        with suppress(sqlite3.Error):
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def next_counter(self) -> int:
+        """One more than the last, from numbers that were reserved durably before."""
+        if self._counter == self._reserved:
+            with self._transaction():
+                (reserved,) = self._db.execute(_RESERVE, (COUNTER_BATCH,)).fetchone()
+            self._counter, self._reserved = reserved - COUNTER_BATCH, reserved
+        self._counter += 1
+        return self._counter
+
+    def put(self, credential: StoredCredential) -> None:
+        """Add as the newest, in the place of the same user's older one."""
+        with self._transaction():
+            self._db.execute(_PUT, to_row(credential, _NEW))
+
+    def delete(self, credential_id: CredentialId) -> bool:
+        """Forget one; False where it was not there."""
+        return self._change("DELETE FROM credential WHERE id = ?", credential_id)
+
+    def update_user(
+        self, credential_id: CredentialId, name: str | None, display_name: str | None
+    ) -> bool:
+        """Replace both names; False where the credential is not there."""
+        statement = "UPDATE credential SET user_name = ?, user_display_name = ? WHERE id = ?"
+        return self._change(statement, name, display_name, credential_id)
+
+    def find(self, credential_id: CredentialId) -> StoredCredential | None:
+        """The credential with this id."""
+        return self._first("id = ?", credential_id)
+
+    def of_rp(self, rp_id_hash: bytes) -> Sequence[StoredCredential]:
+        """Every credential of one relying party, newest first."""
+        return self._credentials("rp_id_hash = ? ORDER BY created DESC", rp_id_hash)
+
+    def of_user(self, rp_id_hash: bytes, user_id: UserId) -> StoredCredential | None:
+        """The one credential that `put` would replace."""
+        return self._first("rp_id_hash = ? AND user_id = ?", rp_id_hash, user_id)
+
+    def relying_parties(self) -> Sequence[RelyingParty]:
+        """Every relying party once, the one with the oldest credential first."""
+        return [RelyingParty(*row) for row in self._rows(_RELYING_PARTIES)]
+
+    def count(self) -> int:
+        """How many credentials there are."""
+        (count,) = self._one_row("SELECT count(*) FROM credential")
+        return int(count)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Durable when it ends, undone when it fails."""
+        with state_file.translated(self.path):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                self._db.rollback()
+                raise
+
+    def _change(self, statement: str, *parameters: object) -> bool:
+        with self._transaction():
+            return self._db.execute(statement, parameters).rowcount > 0
+
+    def _rows(self, statement: str, *parameters: object) -> list[Row]:
+        with state_file.translated(self.path):
+            return self._db.execute(statement, parameters).fetchall()
+
+    def _one_row(self, statement: str) -> Row:
+        return _one_row(self._db, self.path, statement)
+
+    def _credentials(self, condition: str, *parameters: object) -> list[StoredCredential]:
+        with state_file.translated(self.path):
+            return [credential_of(row) for row in self._db.execute(_SELECT + condition, parameters)]
+
+    def _first(self, condition: str, *parameters: object) -> StoredCredential | None:
+        return next(iter(self._credentials(condition, *parameters)), None)
+
+
+def _one_row(connection: sqlite3.Connection, path: Path, statement: str) -> Row:
+    with state_file.translated(path):
+        row: Row | None = connection.execute(statement).fetchone()
+    if row is None:
+        raise state_file.damaged(path, "a row that every token has is missing")
+    return row
+
+
+def _one_identity(connection: sqlite3.Connection, path: Path) -> TokenIdentity:
+    return identity_of(_one_row(connection, path, _LOAD_IDENTITY))
+
+
+def _require_free(path: Path) -> None:
+    if os.path.lexists(path):
+        raise WouldOverwrite(
+            f"{path} exists already and was left as it is", hint="choose another name"
+        )
+
+
+def _make_complete(path: Path, identity: TokenIdentity, state: DurableState) -> None:
+    """Build beside the final name, flush, and rename: a crash leaves no half token."""
+    draft = path.with_name(path.name + ".new")
+    try:
+        _remove(draft)
+        connection = state_file.build(draft)
+        try:
+            with state_file.translated(path):
+                connection.execute("BEGIN IMMEDIATE")
+                connection.execute(_SAVE_IDENTITY, (1, *to_row(identity, IDENTITY)))
+                connection.execute(_SAVE_STATE, (1, *to_row(state, STATE)))
+                connection.execute("COMMIT")
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        finally:
+            connection.close()
+        draft.rename(path)
+        _flush_folder(path.parent)
+    except BaseException:
+        _remove(draft)
+        raise
+
+
+def _remove(path: Path) -> None:
+    for suffix in _FILE_SUFFIXES:
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _flush_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,144 @@
+"""The layout of a virtual token's SQLite file, and the steps that lead to it from older ones.
+
+A file names its format by PRAGMA application_id and its version by PRAGMA user_version.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fidokit.types import CoseAlg, CredentialId, CredProtect
+from fidokit.virtual.core.ports import DurableState, StoredCredential
+from fidokit.virtual.identity import TokenIdentity
+
+APPLICATION_ID: Final = 0x66_64_6B_74
+"""ASCII `fdkt`; stands at offset 68 of every file."""
+
+_FIRST: Final = """
+CREATE TABLE identity (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    serial TEXT NOT NULL,
+    profile TEXT NOT NULL,
+    presence TEXT NOT NULL,
+    created INTEGER NOT NULL
+) STRICT;
+CREATE TABLE state (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    aaguid BLOB NOT NULL CHECK (length(aaguid) = 16),
+    attestation_key BLOB NOT NULL,
+    attestation_certificate BLOB NOT NULL,
+    wrapping_key BLOB NOT NULL CHECK (length(wrapping_key) = 32),
+    hmac_secret_key BLOB NOT NULL CHECK (length(hmac_secret_key) = 32),
+    min_pin_length INTEGER NOT NULL CHECK (min_pin_length BETWEEN 4 AND 63),
+    pin_hash BLOB CHECK (pin_hash IS NULL OR length(pin_hash) = 16),
+    pin_length INTEGER NOT NULL,
+    pin_retries INTEGER NOT NULL CHECK (pin_retries BETWEEN 0 AND 8),
+    uv_retries INTEGER NOT NULL CHECK (uv_retries BETWEEN 0 AND 25),
+    uv_enrolled INTEGER NOT NULL CHECK (uv_enrolled IN (0, 1)),
+    force_pin_change INTEGER NOT NULL CHECK (force_pin_change IN (0, 1)),
+    always_uv INTEGER NOT NULL CHECK (always_uv IN (0, 1)),
+    min_pin_rp_ids TEXT NOT NULL
+) STRICT;
+CREATE TABLE counter (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    reserved INTEGER NOT NULL CHECK (reserved >= 0)
+) STRICT;
+INSERT INTO counter VALUES (1, 0);
+CREATE TABLE credential (
+    created INTEGER PRIMARY KEY AUTOINCREMENT,
+    id BLOB NOT NULL UNIQUE CHECK (length(id) BETWEEN 1 AND 1023),
+    rp_id TEXT NOT NULL,
+    rp_id_hash BLOB NOT NULL CHECK (length(rp_id_hash) = 32),
+    user_id BLOB NOT NULL CHECK (length(user_id) <= 64),
+    user_name TEXT,
+    user_display_name TEXT,
+    alg INTEGER NOT NULL,
+    secret BLOB NOT NULL,
+    cred_protect INTEGER NOT NULL CHECK (cred_protect BETWEEN 1 AND 3),
+    UNIQUE (rp_id_hash, user_id)
+) STRICT;
+CREATE INDEX credential_of_rp ON credential (rp_id_hash, created);
+"""
+
+MIGRATIONS: Final[Sequence[str]] = (_FIRST,)
+"""Step n makes a file of version n one of version n + 1; version 0 is an empty file."""
+
+VERSION: Final = len(MIGRATIONS)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """How one field of a dataclass lies in its column."""
+
+    store: Callable[[Any], Any] = lambda value: value
+    load: Callable[[Any], Any] = lambda value: value
+
+
+_PLAIN: Final = Column()
+_FLAG: Final = Column(int, bool)
+_TEXTS: Final = Column(json.dumps, lambda text: tuple(json.loads(text)))
+
+IDENTITY: Final[Mapping[str, Column]] = dict.fromkeys(
+    ("serial", "profile", "presence", "created"), _PLAIN
+)
+
+STATE: Final[Mapping[str, Column]] = {
+    "aaguid": _PLAIN,
+    "attestation_key": _PLAIN,
+    "attestation_certificate": _PLAIN,
+    "wrapping_key": _PLAIN,
+    "hmac_secret_key": _PLAIN,
+    "min_pin_length": _PLAIN,
+    "pin_hash": _PLAIN,
+    "pin_length": _PLAIN,
+    "pin_retries": _PLAIN,
+    "uv_retries": _PLAIN,
+    "uv_enrolled": _FLAG,
+    "force_pin_change": _FLAG,
+    "always_uv": _FLAG,
+    "min_pin_rp_ids": _TEXTS,
+}
+
+CREDENTIAL: Final[Mapping[str, Column]] = {
+    "id": Column(bytes, CredentialId),
+    "rp_id": _PLAIN,
+    "rp_id_hash": _PLAIN,
+    "user_id": _PLAIN,
+    "user_name": _PLAIN,
+    "user_display_name": _PLAIN,
+    "alg": Column(int, CoseAlg),
+    "secret": _PLAIN,
+    "cred_protect": Column(int, CredProtect),
+    "created": _PLAIN,
+}
+
+Row = tuple[Any, ...]
+
+
+def to_row(value: object, columns: Mapping[str, Column]) -> Row:
+    """The values of a dataclass, in the order of `columns`, as SQLite stores them."""
+    return tuple(column.store(getattr(value, name)) for name, column in columns.items())
+
+
+def _from_row(row: Row, columns: Mapping[str, Column]) -> dict[str, Any]:
+    return {
+        name: column.load(value) for (name, column), value in zip(columns.items(), row, strict=True)
+    }
+
+
+def identity_of(row: Row) -> TokenIdentity:
+    """The identity in a row of IDENTITY's columns."""
+    return TokenIdentity(**_from_row(row, IDENTITY))
+
+
+def state_of(row: Row) -> DurableState:
+    """The state in a row of STATE's columns; ValueError where a value has no meaning."""
+    return DurableState(**_from_row(row, STATE))
+
+
+def credential_of(row: Row) -> StoredCredential:
+    """The credential in a row of CREDENTIAL's columns; ValueError as above."""
+    return StoredCredential(**_from_row(row, CREDENTIAL))

@@ -1,0 +1,270 @@
+"""A virtual token with power: the authenticator, its store and its person, behind links.
+
+Making a `VirtualToken` is plugging it in; it owns its file until `unplug`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Self
+
+from fidokit.errors import TokenGone, UsageError
+from fidokit.types import CtapStatus
+from fidokit.virtual.core.engine import Authenticator
+from fidokit.virtual.core.ports import Clock, NeedsPresence, Outcome, Rng
+from fidokit.virtual.core.profile import Profile
+from fidokit.virtual.plugging import (
+    DEFAULT_PRESENCE,
+    Making,
+    Plugged,
+    PluggedStore,
+    model_of,
+    plug_in,
+)
+from fidokit.virtual.presence import (
+    Cancelled,
+    OnKeepalive,
+    Person,
+    PolicyPerson,
+    parse_policy,
+)
+from fidokit.virtual.transports.memory import MemoryLink
+from fidokit.virtual.world import SystemClock, SystemRng
+
+_WINK: Final = 0x01
+_CBOR: Final = 0x04
+_NO_MSG: Final = 0x08
+
+_UNPLUGGED: Final = 0
+
+_STATUS_WORD: Final = 2
+_NOT_YET: Final = b"\x69\x85"
+
+Answer = bytes | NeedsPresence
+
+
+def _ignore(_status: int) -> None:
+    """Nobody follows the wait."""
+
+
+def _never() -> bool:
+    """Nobody cancels."""
+    return False
+
+
+class VirtualToken:
+    """One token, plugged in. Safe to use from several threads and through several links.
+
+    Args:
+        source: the name of a registered token, the path of a token's file (made where there is
+            none), or None for a token in memory.
+        profile: what model a token that is made now shall be; an existing one stays the model it
+            is, unless a `Profile` itself is given.
+        presence: a policy's text (see `presence.parse_policy`) or a `Person`; None for the policy
+            that is kept with the token.
+        store: memory that the caller made, and that this token closes; then no `source` is given.
+        clock: monotonic milliseconds.
+        rng: randomness for keys, tokens and nonces.
+        uv_enrolled: whether a token that is made now has built-in verification configured.
+
+    Raises:
+        TokenNotFound: no token has this name.
+        TokenBusy: it is plugged in already.
+        StateUnusable, NoPermission: its file cannot be used.
+        UsageError: a name, profile or policy that makes no sense.
+    """
+
+    def __init__(  # noqa: PLR0913  all but the first are keywords with defaults
+        self,
+        source: str | Path | None = None,
+        *,
+        profile: str | Profile | None = None,
+        presence: str | Person | None = None,
+        store: PluggedStore | None = None,
+        clock: Clock | None = None,
+        rng: Rng | None = None,
+        uv_enrolled: bool = False,
+    ) -> None:
+        if store is not None and source is not None:
+            raise UsageError("a virtual token has a source or a store, not both")
+        clock, rng = clock or SystemClock(), rng or SystemRng()
+        policy, person = (presence, None) if isinstance(presence, str) else (None, presence)
+        parse_policy(policy or DEFAULT_PRESENCE)  # judged before anything is opened or made
+        making = Making(model_of(profile), policy or DEFAULT_PRESENCE, uv_enrolled, rng)
+        plugged = (
+            Plugged(store, making.identity(), making.model) if store else plug_in(source, making)
+        )
+        self.identity = plugged.identity
+        self.profile = profile if isinstance(profile, Profile) else plugged.model
+        self.name = source if isinstance(source, str) else source.stem if source else "memory"
+        self.winks = 0
+        self._store = plugged.store
+        self._gestures = PolicyPerson(parse_policy(policy or self.identity.presence), clock)
+        self._person: Person = person or self._gestures
+        self._authenticator = Authenticator(
+            self.profile, self._store, clock, rng, _Blocking(self._person)
+        )
+        self._turn = threading.Lock()
+        self._channels = itertools.count(1)
+        self._power = 1
+
+    # --- the outside ---------------------------------------------------------------------------
+
+    @property
+    def capabilities(self) -> int:
+        """CTAPHID's bits: WINK 01, CBOR 04, NMSG 08."""
+        cbor = _CBOR if self.profile.has_ctap2 else 0
+        return _WINK | cbor | (0 if self.profile.has_u2f else _NO_MSG)
+
+    @property
+    def plugged_in(self) -> bool:
+        """Whether the token has power."""
+        return self._power != _UNPLUGGED
+
+    def link(self) -> MemoryLink:
+        """A new channel to the token.
+
+        Raises:
+            TokenGone: it was unplugged.
+        """
+        self._require_power()
+        return MemoryLink(self, next(self._channels))
+
+    def power_cycle(self) -> None:
+        """Take the power away and give it back: what is not durable is forgotten.
+
+        Links stay usable; a command that waits for the person ends with TokenGone.
+
+        Raises:
+            TokenGone: it was unplugged.
+        """
+        with self._turn:
+            self._require_power()
+            self._power += 1
+            self._authenticator.power_cycle()
+        self._gestures.wake()
+
+    def unplug(self) -> None:
+        """Take the power away for good and let go of the file; harmless when repeated."""
+        with self._turn:
+            if self._power != _UNPLUGGED:
+                self._power = _UNPLUGGED
+                self._store.close()
+        self._gestures.wake()
+
+    close = unplug
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.unplug()
+
+    # --- the person ----------------------------------------------------------------------------
+
+    def touch(self) -> None:
+        """Queue a touch: it answers the wait that is going on, or the next one."""
+        self._script().touch(Outcome.TOUCHED)
+
+    def refuse(self) -> None:
+        """Queue a refusal of a touch."""
+        self._script().touch(Outcome.REFUSED)
+
+    def uv_match(self) -> None:
+        """Queue a successful built-in verification."""
+        self._script().verify(Outcome.UV_MATCHED)
+
+    def uv_mismatch(self) -> None:
+        """Queue a failed built-in verification."""
+        self._script().verify(Outcome.UV_MISMATCHED)
+
+    def _script(self) -> PolicyPerson:
+        if self._person is not self._gestures:
+            raise UsageError(
+                "gestures cannot be queued: a person of the caller's answers this token"
+            )
+        return self._gestures
+
+    # --- what links do -------------------------------------------------------------------------
+
+    def exchange_cbor(
+        self, request: bytes, channel: int, on_keepalive: OnKeepalive, cancelled: Cancelled
+    ) -> bytes:
+        """One CTAP2 command to its end; see `MemoryLink.cbor`."""
+        return self._exchange(
+            lambda: self._authenticator.begin(request, channel), on_keepalive, cancelled
+        )
+
+    def exchange_msg(self, apdu: bytes, channel: int) -> bytes:
+        """One U2F raw message; see `MemoryLink.msg`."""
+        reply = self._exchange(
+            lambda: self._authenticator.begin_msg(apdu, channel), _ignore, _never
+        )
+        # A bare CTAP status (busy) has no meaning to a U2F client; this word makes it try again.
+        return reply if len(reply) >= _STATUS_WORD else _NOT_YET
+
+    def winked(self) -> None:
+        """Count a wink.
+
+        Raises:
+            TokenGone: it was unplugged.
+        """
+        with self._turn:
+            self._require_power()
+            self.winks += 1
+
+    def _exchange(
+        self, begin: Callable[[], Answer], on_keepalive: OnKeepalive, cancelled: Cancelled
+    ) -> bytes:
+        with self._turn:
+            power = self._require_power()
+            answer = begin()
+        while isinstance(answer, NeedsPresence):
+            outcome = self._wait(answer, power, on_keepalive, cancelled)
+            answer = self._go_on(power, outcome)
+        return answer
+
+    def _wait(
+        self, need: NeedsPresence, power: int, on_keepalive: OnKeepalive, cancelled: Cancelled
+    ) -> Outcome:
+        try:
+            return self._person.wait(
+                need, on_keepalive, lambda: self._power != power or cancelled()
+            )
+        except BaseException:
+            # Ctrl-C, or the caller's own code: the token must not wait on for nobody.
+            with self._turn:
+                if self._power == power:
+                    self._authenticator.cancel()
+            raise
+
+    def _go_on(self, power: int, outcome: Outcome) -> Answer:
+        with self._turn:
+            if self._power != power:
+                raise _gone()
+            if outcome is Outcome.CANCELLED:
+                return self._authenticator.cancel() or bytes([CtapStatus.KEEPALIVE_CANCEL])
+            return self._authenticator.resume(outcome)
+
+    def _require_power(self) -> int:
+        if self._power == _UNPLUGGED:
+            raise _gone()
+        return self._power
+
+
+class _Blocking:
+    """The person, as the authenticator's own blocking calls know one."""
+
+    def __init__(self, person: Person) -> None:
+        self._person = person
+
+    def wait(self, need: NeedsPresence) -> Outcome:
+        """See `core.ports.Presence`."""
+        return self._person.wait(need, _ignore, _never)
+
+
+def _gone() -> TokenGone:
+    return TokenGone("the virtual token was unplugged", hint="plug it in and repeat the command")

@@ -1,0 +1,101 @@
+"""The in-process transport: whole CTAP messages handed to a virtual token, without framing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from fidokit.errors import TokenGone
+
+
+class Plugged(Protocol):
+    """The token at the other end of a link."""
+
+    @property
+    def capabilities(self) -> int:
+        """CTAPHID's bits: WINK 01, CBOR 04, NMSG 08."""
+        ...
+
+    def exchange_cbor(
+        self,
+        request: bytes,
+        channel: int,
+        on_keepalive: Callable[[int], None],
+        cancelled: Callable[[], bool],
+    ) -> bytes:
+        """One CTAP2 command, to its end."""
+        ...
+
+    def exchange_msg(self, apdu: bytes, channel: int) -> bytes:
+        """One U2F raw message."""
+        ...
+
+    def winked(self) -> None:
+        """Somebody wants to see which token this is."""
+        ...
+
+
+class MemoryLink:
+    """One open channel to a virtual token, in the shape of a transport's link.
+
+    Args:
+        token: the other end.
+        channel: a number of its own, so that enumerations of several links stay apart.
+    """
+
+    def __init__(self, token: Plugged, channel: int) -> None:
+        self._token: Plugged | None = token
+        self._channel = channel
+        self.capabilities = token.capabilities
+
+    def cbor(
+        self,
+        request: bytes,
+        on_keepalive: Callable[[int], None],
+        cancelled: Callable[[], bool],
+    ) -> bytes:
+        """Send a CTAP2 command and wait for its end.
+
+        Args:
+            request: command byte and CBOR.
+            on_keepalive: called with 2 (user presence needed) while the token waits.
+            cancelled: asked several times a second; true ends the wait with KEEPALIVE_CANCEL.
+
+        Returns:
+            Status byte and CBOR. CHANNEL_BUSY alone while another link's command waits.
+
+        Raises:
+            TokenGone: the token was unplugged, or this link closed.
+        """
+        return self._open().exchange_cbor(request, self._channel, on_keepalive, cancelled)
+
+    def msg(self, apdu: bytes) -> bytes:
+        """Send a U2F raw message.
+
+        Args:
+            apdu: a short or extended command APDU.
+
+        Returns:
+            Data and status word.
+
+        Raises:
+            TokenGone: as `cbor`.
+        """
+        return self._open().exchange_msg(apdu, self._channel)
+
+    def wink(self) -> None:
+        """Make the token show itself.
+
+        Raises:
+            TokenGone: as `cbor`.
+        """
+        self._open().winked()
+
+    def close(self) -> None:
+        """Give the channel back; harmless when repeated."""
+        self._token = None
+
+    def _open(self) -> Plugged:
+        if self._token is None:
+            raise TokenGone("the link to the virtual token is closed", hint="open the token again")
+        return self._token

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import pytest
+from tests.support.fake_link import QUICK, FakeLink, ok, stall
+
+from fidokit.errors import TokenGone, TokenMisbehaved, Unsupported
+from fidokit.token.channel import LONGEST_ANSWER, Channel, checked, checked_prefix
+from fidokit.token.status import CtapRefusal
+
+
+def channel(*replies: object, apdus: tuple[bytes, ...] = ()) -> tuple[Channel, FakeLink]:
+    link = FakeLink(*replies, apdus=apdus)  # type: ignore[arg-type]
+    return Channel(link, QUICK), link
+
+
+def test_request_and_answer() -> None:
+    talk, link = channel(ok({1: 2}))
+    assert talk.cbor(6, {2: 1, 1: 2}, "answer").uint(1) == 2
+    assert link.requests == [bytes.fromhex("06a201020201")]
+    assert talk.round_trips == 1
+
+
+def test_no_parameters_and_no_members() -> None:
+    talk, link = channel(ok())
+    assert 1 not in talk.cbor(4, None, "answer")
+    assert link.requests == [b"\x04"]
+
+
+@pytest.mark.parametrize("status", [1, 0x2E, 0x31, 0xF0, 0xFF])
+def test_refusals_carry_their_status(status: int) -> None:
+    talk, _ = channel(bytes([status]))
+    with pytest.raises(CtapRefusal) as caught:
+        talk.cbor(4, None, "answer")
+    assert caught.value.status == status
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"\0" * (LONGEST_ANSWER + 1), id="over-long"),
+        pytest.param(b"\0\xa2\x02\x00\x01\x00", id="keys out of order"),
+        pytest.param(b"\0\xa1\x18\x01\x00", id="number not in its shortest form"),
+        pytest.param(b"\0\xbf\x01\x00\xff", id="indefinite length"),
+        pytest.param(b"\0\xa1\x01\x44\x01", id="byte string cut short"),
+        pytest.param(b"\0\xa0\x00", id="trailing byte"),
+        pytest.param(b"\0\xa1\x01\xf9\x7e\x00", id="NaN"),
+        pytest.param(b"\0\x01", id="no map"),
+        pytest.param(b"\0\xa1\x01\x62\xff\xfe", id="text that is no UTF-8"),
+    ],
+)
+def test_rubbish(reply: bytes) -> None:
+    talk, _ = channel(reply)
+    with pytest.raises(TokenMisbehaved):
+        talk.cbor(4, None, "answer")
+
+
+def test_too_large_requests_never_leave() -> None:
+    talk, link = channel(ok())
+    with pytest.raises(Unsupported, match="1024"):
+        talk.cbor(1, {1: bytes(1024)}, "answer")
+    assert link.requests == []
+
+
+def test_after_silence_the_channel_is_given_up() -> None:
+    talk, link = channel(stall, ok())
+    for _ in range(2):
+        with pytest.raises(TokenMisbehaved, match="does not answer"):
+            talk.cbor(4, None, "answer")
+    assert len(link.requests) == 1  # two answers must never be mixed up
+
+
+def test_a_token_that_disappears() -> None:
+    talk, _ = channel()
+    with pytest.raises(TokenGone):
+        talk.cbor(4, None, "answer")
+
+
+def test_u2f_messages() -> None:
+    talk, _ = channel(apdus=(b"data\x90\x00", b"\x69\x85", b"", b"\0" * 9000))
+    assert talk.msg(b"") == (b"data", 0x9000)
+    assert talk.msg(b"") == (b"", 0x6985)
+    with pytest.raises(TokenMisbehaved):
+        talk.msg(b"")
+    talk, _ = channel(apdus=(b"\0" * 9000,))
+    with pytest.raises(TokenMisbehaved):
+        talk.msg(b"")
+
+
+def test_closing_never_raises() -> None:
+    class Stuck(FakeLink):
+        def close(self) -> None:
+            raise OSError(5, "Input/output error")
+
+    Channel(Stuck(), QUICK).close()
+
+
+def test_prefixes() -> None:
+    assert checked_prefix(b"\xa1\x01\x02rest", "key") == ({1: 2}, b"rest")
+    for bad in (b"", b"\xa1\x01", b"\xa1\x18\x01\x02", b"\xff"):
+        with pytest.raises(TokenMisbehaved):
+            checked_prefix(bad, "key")
+        with pytest.raises(TokenMisbehaved):
+            checked(bad, "key")
+
+
+def test_the_trace_tells_sizes_and_no_content(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", "fidokit.trace")
+    talk, _ = channel(ok({1: b"secret answer"}), apdus=(b"secret data\x90\x00",))
+    talk.cbor(6, {1: b"secret request"}, "answer")
+    talk.msg(b"\0\x02\x03\0")
+    assert "CTAP2 0x06 status 0x00: " in caplog.messages[0]
+    assert "CTAP1 0x02 status 0x9000: 4 bytes out, 13 in" in caplog.messages[1]
+    assert "secret" not in caplog.text
+    assert b"secret".hex() not in caplog.text

@@ -1,0 +1,186 @@
+"""getInfo, check by check (GI-*)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests.virtual.core.client import INFO, MC, Bench, Platform, S, make_request
+from tests.virtual.core.conftest import PIN_CODE
+
+from fidokit.virtual.core.profile import CTAP_2_0, CTAP_2_1, CTAP_2_3, U2F, Profile
+
+MODELS = [CTAP_2_0, CTAP_2_1, CTAP_2_3]
+KNOWN_OPTIONS = {
+    "ep",
+    "rk",
+    "up",
+    "uv",
+    "plat",
+    "uvAcfg",
+    "alwaysUv",
+    "credMgmt",
+    "perCredMgmtRO",
+    "authnrCfg",
+    "bioEnroll",
+    "uvBioEnroll",
+    "clientPin",
+    "largeBlobs",
+    "pinUvAuthToken",
+    "setMinPINLength",
+    "makeCredUvNotRqd",
+    "noMcGaPermissionsWithClientPin",
+    "credentialMgmtPreview",
+    "userVerificationMgmtPreview",
+}
+
+
+@pytest.fixture(params=MODELS, ids=lambda model: model.name)
+def model(request: pytest.FixtureRequest) -> Profile:
+    chosen: Profile = request.param
+    return chosen
+
+
+def info_of(model: Profile, **kw: bool) -> Any:
+    return Bench(model, **kw).info()
+
+
+@pytest.mark.check("GI-01")
+@pytest.mark.parametrize(
+    ("chosen", "versions"),
+    [
+        (CTAP_2_0, {"U2F_V2", "FIDO_2_0"}),
+        (CTAP_2_1, {"U2F_V2", "FIDO_2_0", "FIDO_2_1"}),
+        (CTAP_2_3, {"U2F_V2", "FIDO_2_0", "FIDO_2_1", "FIDO_2_3"}),
+    ],
+)
+def test_versions(chosen: Profile, versions: set[str]) -> None:
+    listed = info_of(chosen)[1]
+    assert len(listed) == len(versions)
+    assert set(listed) == versions
+
+
+@pytest.mark.check("GI-02")
+def test_forms(model: Profile) -> None:
+    info = info_of(model)
+    assert info[3] == model.aaguid
+    assert len(info[3]) == 16
+    assert set(info[4]) <= KNOWN_OPTIONS
+    assert all(type(value) is bool for value in info[4].values())
+    assert all(type(name) is str for name in info[2] + info.get(9, []))
+    assert len(set(info[6])) == len(info[6]) > 0
+    assert model is CTAP_2_0 or info[6][0] == 2
+
+
+@pytest.mark.check("GI-03", "GI-04", "GI-05")
+def test_limits_and_lists(model: Profile) -> None:
+    info = info_of(model)
+    assert info[5] >= 1024
+    for member in (7, 8):
+        assert info.get(member, 1) > 0
+    for member in (9, 0x0A, 0x16):
+        listed = [str(element) for element in info.get(member, ["x"])]
+        assert len(set(listed)) == len(listed) > 0
+    assert all(set(element) == {"alg", "type"} for element in info.get(0x0A, []))
+    assert "none" not in info.get(0x16, [])
+
+
+@pytest.mark.check("GI-04")
+def test_algorithms_in_order(bench: Bench) -> None:
+    listed = bench.info()[0x0A]
+    assert listed == [{"alg": alg, "type": "public-key"} for alg in (-7, -8)]
+
+
+def test_ctap_2_0_knows_six_members() -> None:
+    assert set(info_of(CTAP_2_0)) == {1, 2, 3, 4, 5, 6}
+    assert max(info_of(CTAP_2_1)) <= 0x14
+
+
+@pytest.mark.check("GI-06", "GI-08")
+def test_members_of_absent_features_are_absent(model: Profile) -> None:
+    assert not {0x0B, 0x0F, 0x10, 0x13, 0x15, 0x18, 0x19, 0x1B, 0x1C, 0x1E} & set(info_of(model))
+
+
+@pytest.mark.check("GI-07", "GI-08")
+def test_pin_members(fresh: Platform) -> None:
+    info = fresh.bench.info()
+    assert (info[0x0C], info[0x0D]) == (False, 4)
+    assert 0x1D not in info
+    without = info_of(CTAP_2_3.with_options(clientPin=None))
+    assert not {0x0C, 0x0D, 0x1D} & set(without)
+    fresh.bench.authenticator.token.save(force_pin_change=True, min_pin_length=6)
+    assert (fresh.bench.info()[0x0C], fresh.bench.info()[0x0D]) == (True, 6)
+
+
+@pytest.mark.check("GI-08")
+def test_rp_ids_for_the_minimum_length() -> None:
+    assert info_of(replace(CTAP_2_3, extensions=("minPinLength",)))[0x10] == 8
+
+
+@pytest.mark.check("GI-10")
+@pytest.mark.parametrize(
+    ("options", "commands"),
+    [
+        ({}, [2, 3]),
+        ({"alwaysUv": None}, [3]),
+        ({"setMinPINLength": None}, [2]),
+        ({"ep": False}, [1, 2, 3]),
+        ({"authnrCfg": None}, None),
+    ],
+)
+def test_config_commands(options: dict[str, bool | None], commands: list[int] | None) -> None:
+    assert info_of(CTAP_2_3.with_options(**options)).get(0x1F) == commands
+
+
+@pytest.mark.check("GI-12")
+def test_options_that_state_decides() -> None:
+    fresh = Platform(Bench())
+    assert (fresh.bench.info()[4]["clientPin"], fresh.bench.info()[4]["uv"]) == (False, False)
+    fresh.set_pin(PIN_CODE)
+    assert fresh.bench.info()[4]["clientPin"] is True
+    assert info_of(CTAP_2_3, uv=True)[4]["uv"] is True
+    assert not {"uv"} & set(info_of(CTAP_2_1)[4])
+
+
+@pytest.mark.check("GI-14", "GI-01")
+def test_always_uv(bench: Bench) -> None:
+    bench.authenticator.token.save(always_uv=True)
+    info = bench.info()
+    assert (info[4]["alwaysUv"], info[4]["makeCredUvNotRqd"]) == (True, False)
+    assert "U2F_V2" not in info[1]
+    sensor = Bench(uv=True)
+    sensor.authenticator.token.save(always_uv=True)
+    assert "U2F_V2" in sensor.info()[1]
+
+
+@pytest.mark.check("GI-15", "GI-13")
+@pytest.mark.parametrize("chosen", [CTAP_2_1, CTAP_2_3])
+def test_mandatory_features(chosen: Profile) -> None:
+    info = info_of(chosen)
+    assert {"hmac-secret", "credProtect"} <= set(info[2])
+    assert {"credMgmt", "clientPin", "pinUvAuthToken"} <= set(info[4])
+
+
+@pytest.mark.check("GI-16")
+def test_consumer_profile(model: Profile) -> None:
+    assert "ep" not in info_of(model)[4]
+
+
+@pytest.mark.check("GI-19")
+def test_bytes_behind_and_blocked_pin(pinned: Platform) -> None:
+    bench = pinned.bench
+    bench.authenticator.token.save(pin_retries=0)
+    assert bench.raw(b"\x04\xff\xff").body == bench.info()
+    assert bench.touches() == 0
+
+
+def test_u2f_has_no_ctap2() -> None:
+    bench = Bench(U2F)
+    for command in range(256):
+        assert bench.raw(bytes([command])).status == S.INVALID_COMMAND
+    assert bench.status(INFO) == bench.status(MC, make_request()) == S.INVALID_COMMAND
+
+
+def test_transports(bench: Bench) -> None:
+    assert bench.info()[9] == ["usb"]

@@ -1,0 +1,163 @@
+"""Named tokens: made once, listed always, opened by one, deleted when nobody has them."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from fidokit.errors import StateUnusable, TokenBusy, TokenNotFound, UsageError, WouldOverwrite
+from fidokit.virtual import places, registry
+from fidokit.virtual.world import SeededRng
+
+
+def test_create_list_open_delete(state_home: Path) -> None:
+    made = registry.create("work", profile="ctap2.1", presence="delay 5", uv_enrolled=True)
+    assert made.identity is not None
+    assert made.identity.profile == "ctap2.1"
+    assert made.identity.presence == "delay 5"
+    assert made.identity.serial.startswith("FK")
+    assert made.identity.created > 1_700_000_000
+    assert registry.list_tokens() == [made]
+    with registry.open_token("work") as token:
+        assert token.identity == made.identity
+    registry.delete("work")
+    assert registry.list_tokens() == []
+    assert list(state_home.iterdir()) == []
+
+
+def test_nothing_made_is_an_empty_list(state_home: Path) -> None:
+    assert registry.list_tokens() == []
+    assert not state_home.exists()
+
+
+def test_folder_and_file_are_private(state_home: Path) -> None:
+    entry = registry.create("work")
+    assert entry.path.parent == state_home
+    assert stat.S_IMODE(state_home.stat().st_mode) == 0o700
+    assert stat.S_IMODE(entry.path.stat().st_mode) == 0o600
+
+
+def test_a_folder_that_was_open_is_closed(state_home: Path) -> None:
+    state_home.mkdir(parents=True)
+    state_home.chmod(0o755)
+    registry.create("work")
+    assert stat.S_IMODE(state_home.stat().st_mode) == 0o700
+
+
+def test_serials_differ(state_home: Path) -> None:
+    serials = {registry.create(f"t{n}").identity for n in range(5)}
+    assert len(serials) == 5
+
+
+def test_an_existing_name_is_left_alone(state_home: Path) -> None:
+    entry = registry.create("work")
+    before = entry.path.read_bytes()
+    with pytest.raises(WouldOverwrite, match="named 'work' already") as caught:
+        registry.create("work")
+    assert "fidokit virtual delete work" in caught.value.hint
+    assert entry.path.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["a", "A.b-c_9", "a.sqlite", "x" * 64, "-", "9"])
+def test_good_names(state_home: Path, name: str) -> None:
+    registry.create(name)
+    assert [entry.name for entry in registry.list_tokens()] == [name]
+    registry.delete(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", ".hidden", "a/b", "../x", "a b", "ü", "a\n", "x" * 65, "a\0b"]
+)
+def test_bad_names(state_home: Path, name: str) -> None:
+    for use in (registry.create, registry.open_token, registry.delete):
+        with pytest.raises(UsageError, match="cannot be a virtual token's name"):
+            use(name)
+    assert not state_home.exists()
+
+
+@pytest.mark.parametrize("wrong", [{"profile": "none"}, {"presence": "never"}, {"presence": ""}])
+def test_senseless_profiles_and_policies_make_nothing(
+    state_home: Path, wrong: dict[str, str]
+) -> None:
+    with pytest.raises(UsageError):
+        registry.create("work", **wrong)
+    assert registry.list_tokens() == []
+
+
+@pytest.mark.parametrize("use", [registry.open_token, registry.delete])
+def test_a_missing_token_is_named_with_those_that_exist(state_home: Path, use: object) -> None:
+    assert callable(use)
+    with pytest.raises(TokenNotFound) as caught:
+        use("work")
+    assert caught.value.hint == "make it: fidokit virtual create work"
+    registry.create("play")
+    with pytest.raises(TokenNotFound) as caught:
+        use("work")
+    assert caught.value.hint == "there are: play"
+
+
+def test_a_plugged_in_token_is_listed_and_neither_opened_nor_deleted(state_home: Path) -> None:
+    entry = registry.create("work")
+    with registry.open_token("work"):
+        assert registry.list_tokens() == [entry]
+        with pytest.raises(TokenBusy, match="'work' is plugged in already"):
+            registry.open_token("work")
+        with pytest.raises(TokenBusy):
+            registry.delete("work")
+    registry.delete("work")
+
+
+def test_an_unusable_token_is_listed_with_its_problem_and_can_be_deleted(state_home: Path) -> None:
+    good, bad = registry.create("good"), registry.create("bad")
+    bad.path.write_bytes(b"rubbish")
+    listed = {entry.name: entry for entry in registry.list_tokens()}
+    assert listed["good"] == good
+    assert isinstance(listed["bad"].problem, StateUnusable)
+    assert listed["bad"].identity is None
+    with pytest.raises(StateUnusable):
+        registry.open_token("bad")
+    registry.delete("bad")
+    assert [entry.name for entry in registry.list_tokens()] == ["good"]
+
+
+def test_files_of_others_are_not_listed(state_home: Path) -> None:
+    registry.create("work")
+    for name in ("readme.txt", ".hidden.sqlite", "with space.sqlite", "draft.sqlite.new"):
+        (state_home / name).write_text("x")
+    assert [entry.name for entry in registry.list_tokens()] == ["work"]
+
+
+@pytest.mark.parametrize("given", [None, "", "relative/path"])
+def test_the_default_place(
+    given: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    if given is None:
+        monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    else:
+        monkeypatch.setenv("XDG_STATE_HOME", given)
+    assert places.folder() == tmp_path / ".local/state/fidokit/virtual"
+
+
+def test_a_folder_that_cannot_be_made_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    with pytest.raises(StateUnusable, match="cannot be made") as caught:
+        registry.create("work")
+    assert "XDG_STATE_HOME" in caught.value.hint
+    with pytest.raises(StateUnusable, match="cannot be read"):
+        registry.list_tokens()
+
+
+def test_a_seeded_token_repeats_itself(state_home: Path) -> None:
+    serials = set()
+    for _ in range(2):
+        entry = registry.create("work", rng=SeededRng(b"x"))
+        assert entry.identity is not None
+        serials.add(entry.identity.serial)
+        registry.delete("work")
+    assert len(serials) == 1

@@ -1,0 +1,481 @@
+"""The file behind a token: durable, private, owned by one process, and refused when unfit."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sqlite3
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fidokit.errors import StateUnusable, TokenBusy, TokenNotFound, WouldOverwrite
+from fidokit.virtual import state_schema
+from fidokit.virtual.core.ports import DurableState, StoredCredential
+from fidokit.virtual.identity import TokenIdentity
+from fidokit.virtual.ownership import lock_path
+from fidokit.virtual.sqlite_store import (
+    COUNTER_BATCH,
+    SqliteStore,
+    delete_token_file,
+    read_identity,
+)
+
+from .conftest import IDENTITY, STATE, credential, make_sqlite
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A token's file, not plugged in."""
+    store = make_sqlite(tmp_path)
+    store.put(credential(1))
+    store.close()
+    return store.path
+
+
+def reopened(store: SqliteStore) -> SqliteStore:
+    store.close()
+    return SqliteStore.open(store.path)
+
+
+# --- what lies in the file ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("columns", "kind"),
+    [
+        (state_schema.STATE, DurableState),
+        (state_schema.CREDENTIAL, StoredCredential),
+        (state_schema.IDENTITY, TokenIdentity),
+    ],
+)
+def test_every_member_has_a_column(columns: dict[str, object], kind: type) -> None:
+    assert list(columns) == [field.name for field in fields(kind)]
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8"), max_size=30), max_size=8))
+def test_lists_of_text_survive_their_column(rp_ids: list[str]) -> None:
+    state = replace(STATE, min_pin_rp_ids=tuple(rp_ids))
+    row = state_schema.to_row(state, state_schema.STATE)
+    assert state_schema.state_of(row) == state
+
+
+def test_everything_survives_closing(tmp_path: Path) -> None:
+    store = make_sqlite(tmp_path)
+    store.put(credential(1))
+    store.save(replace(STATE, pin_retries=1, min_pin_rp_ids=("ssh:",)))
+    store = reopened(store)
+    assert store.identity == IDENTITY
+    assert store.load() == replace(STATE, pin_retries=1, min_pin_rp_ids=("ssh:",))
+    assert store.find(credential(1).id) is not None
+    store.close()
+
+
+def test_a_closed_token_is_one_private_file_and_its_lock(path: Path) -> None:
+    assert sorted(p.name for p in path.parent.iterdir()) == ["token.sqlite", "token.sqlite.lock"]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(lock_path(path).stat().st_mode) == 0o600
+
+
+def test_the_log_beside_a_powered_token_is_private_too(path: Path) -> None:
+    store = SqliteStore.open(path)
+    store.put(credential(2))
+    modes = {p.name: stat.S_IMODE(p.stat().st_mode) for p in path.parent.iterdir()}
+    store.close()
+    assert "token.sqlite-wal" in modes
+    assert set(modes.values()) == {0o600}
+
+
+def test_a_reset_leaves_no_key_in_any_file(path: Path) -> None:
+    secret = b"a very secret key of 32 bytes..."
+    store = SqliteStore.open(path)
+    store.put(replace(credential(2), secret=secret))
+    store.wipe(STATE)
+    assert not any(secret in p.read_bytes() for p in path.parent.iterdir())
+    store.close()
+
+
+# --- durability -----------------------------------------------------------------------------
+
+
+def commits_of(store: SqliteStore, work: Callable[[], object]) -> int:
+    """How many transactions, each one flush, the work takes."""
+    statements: list[str] = []
+    store._db.set_trace_callback(statements.append)
+    work()
+    store._db.set_trace_callback(None)
+    return statements.count("COMMIT")
+
+
+def test_every_commit_is_flushed(path: Path) -> None:
+    store = SqliteStore.open(path)
+    assert store._db.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert store._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    store.close()
+
+
+def test_at_most_one_flush_per_hundred_signatures(path: Path) -> None:
+    store = SqliteStore.open(path)
+    assert commits_of(store, lambda: [store.next_counter() for _ in range(1000)]) == 10
+    store.close()
+
+
+def test_looking_flushes_nothing(path: Path) -> None:
+    store = SqliteStore.open(path)
+    assert commits_of(store, lambda: (store.load(), store.find(credential(1).id))) == 0
+    store.close()
+
+
+def test_the_counter_jumps_ahead_and_never_repeats(path: Path) -> None:
+    highest = 0
+    for _ in range(5):
+        store = SqliteStore.open(path)
+        first = store.next_counter()
+        assert highest < first <= highest + COUNTER_BATCH
+        highest = max(store.next_counter() for _ in range(130))
+        store.close()
+
+
+# --- one owner ------------------------------------------------------------------------------
+
+
+def test_a_second_opener_is_told_who_owns_it(path: Path) -> None:
+    store = SqliteStore.open(path)
+    with pytest.raises(TokenBusy, match=r"'token' is plugged in already, in this very process"):
+        SqliteStore.open(path)
+    store.close()
+    reopened(SqliteStore.open(path)).close()
+
+
+OPEN = (
+    "import sys; from pathlib import Path; from fidokit.virtual.sqlite_store import SqliteStore\n"
+)
+
+
+def python(code: str, *arguments: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", OPEN + code, *map(str, arguments)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")},
+    )
+
+
+def test_another_process_owns_it_until_it_ends_however_it_ends(path: Path) -> None:
+    code = "s = SqliteStore.open(Path(sys.argv[1])); print('open', flush=True); sys.stdin.read()"
+    with python(code, path) as owner:
+        assert owner.stdout is not None
+        assert owner.stdout.readline() == "open\n"
+        with pytest.raises(TokenBusy, match=f"process {owner.pid}") as caught:
+            SqliteStore.open(path)
+        assert caught.value.hint
+        assert read_identity(path) == IDENTITY
+        owner.kill()
+    SqliteStore.open(path).close()
+
+
+def test_closing_twice_is_harmless(path: Path) -> None:
+    store = SqliteStore.open(path)
+    store.close()
+    store.close()
+
+
+def test_a_plugged_in_token_is_not_deleted(path: Path) -> None:
+    store = SqliteStore.open(path)
+    with pytest.raises(TokenBusy):
+        delete_token_file(path)
+    store.save(STATE)
+    store.close()
+
+
+def test_deleting_leaves_nothing(path: Path) -> None:
+    delete_token_file(path)
+    assert list(path.parent.iterdir()) == []
+    with pytest.raises(TokenNotFound):
+        SqliteStore.open(path)
+    assert list(path.parent.iterdir()) == []
+
+
+# --- making ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("plugged_in", [True, False])
+def test_create_leaves_an_existing_token_alone(path: Path, plugged_in: bool) -> None:
+    store = SqliteStore.open(path)
+    if not plugged_in:
+        store.close()
+    before = path.read_bytes()
+    with pytest.raises(WouldOverwrite):
+        SqliteStore.create(path, IDENTITY, STATE)
+    assert path.read_bytes() == before
+    store.close()
+
+
+def test_create_gets_over_a_crashed_creation(tmp_path: Path) -> None:
+    (tmp_path / "token.sqlite.new").write_bytes(b"half")
+    (tmp_path / "token.sqlite.new-wal").write_bytes(b"log")
+    make_sqlite(tmp_path).close()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["token.sqlite", "token.sqlite.lock"]
+
+
+@contextmanager
+def file_size_limit(size: int) -> Iterator[None]:
+    """Writing beyond `size` bytes of any file fails, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("size", [0, 4096, 20_000])
+def test_create_on_a_full_disk_leaves_nothing(tmp_path: Path, size: int) -> None:
+    with file_size_limit(size), pytest.raises(StateUnusable) as caught:
+        make_sqlite(tmp_path)
+    assert caught.value.hint
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- unfit files ----------------------------------------------------------------------------
+
+
+def truncated(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:5000])
+
+
+def emptied(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def overwritten(path: Path) -> None:
+    path.write_bytes(b"SSH " * 3000)
+
+
+def scrambled(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[4096:] = bytes(b ^ 0x5A for b in data[4096:])
+    path.write_bytes(data)
+
+
+def read_only(path: Path) -> None:
+    path.chmod(0o400)
+
+
+def changed(statement: str) -> Callable[[Path], None]:
+    def change(path: Path) -> None:
+        with sqlite3.connect(path) as connection:
+            connection.execute("PRAGMA journal_mode = DELETE").fetchall()
+            connection.execute("PRAGMA ignore_check_constraints = ON")
+            connection.execute(statement)
+        connection.close()
+
+    change.__name__ = statement
+    return change
+
+
+UNFIT: dict[str, tuple[Callable[[Path], None], str]] = {
+    "truncated": (truncated, "is damaged"),
+    "empty": (emptied, "is damaged: it is no SQLite file"),
+    "another format": (overwritten, "is damaged: it is no SQLite file"),
+    "scrambled": (scrambled, "is damaged"),
+    "read-only": (read_only, "is read-only"),
+    "newer": (changed("PRAGMA user_version = 999"), "has format 999, newer than ours"),
+    "another program's": (changed("PRAGMA application_id = 1"), "is not a virtual token's"),
+    "no identity": (changed("DELETE FROM identity"), "a row that every token has is missing"),
+    "a table missing": (changed("DROP TABLE identity"), "no such table: identity"),
+    "impossible value": (changed("UPDATE state SET pin_retries = 99"), "is damaged"),
+}
+
+
+@pytest.mark.parametrize(("spoil", "sentence"), UNFIT.values(), ids=UNFIT.keys())
+def test_an_unfit_file_is_named_and_left_byte_for_byte(
+    path: Path, spoil: Callable[[Path], None], sentence: str
+) -> None:
+    spoil(path)
+    before = path.read_bytes()
+    with pytest.raises(StateUnusable, match=sentence) as caught:
+        SqliteStore.open(path)
+    assert caught.value.hint
+    assert not caught.value.message.endswith(".")
+    assert path.read_bytes() == before
+    assert {p.name for p in path.parent.iterdir()} <= {"token.sqlite", "token.sqlite.lock"}
+
+
+def test_a_file_cut_at_any_page_or_inside_is_refused(path: Path) -> None:
+    whole = path.read_bytes()
+    for cut in range(0, len(whole), 1024):
+        path.write_bytes(whole[:cut])
+        with pytest.raises(StateUnusable):
+            SqliteStore.open(path)
+        assert path.read_bytes() == whole[:cut]
+
+
+def test_any_flipped_byte_ends_in_a_token_or_our_error(path: Path) -> None:
+    whole = path.read_bytes()
+    for at in [*range(200), *range(200, len(whole), 251)]:
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
+        try:
+            store = SqliteStore.open(path)
+        except StateUnusable:
+            continue
+        try:
+            store.load()
+            store.of_rp(credential(1).rp_id_hash)
+        except StateUnusable:
+            continue
+        finally:
+            store.close()
+
+
+def test_a_meaningless_algorithm_is_damage(path: Path) -> None:
+    changed("UPDATE credential SET alg = 12345")(path)
+    store = SqliteStore.open(path)
+    with pytest.raises(StateUnusable, match="12345 is not a valid CoseAlg"):
+        store.find(credential(1).id)
+    store.close()
+
+
+@pytest.mark.parametrize("name", ["none.sqlite", "folder/none.sqlite"])
+def test_a_missing_file_is_no_token(tmp_path: Path, name: str) -> None:
+    with pytest.raises(TokenNotFound, match="there is no virtual token"):
+        SqliteStore.open(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_what_is_no_file_is_refused(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "token.sqlite")
+    with pytest.raises(StateUnusable):
+        SqliteStore.open(tmp_path / "token.sqlite")
+
+
+WRITES: dict[str, Callable[[SqliteStore], object]] = {
+    "save": lambda store: store.save(replace(STATE, pin_retries=1)),
+    "put": lambda store: store.put(credential(7)),
+    "delete": lambda store: store.delete(credential(1).id),
+    "update_user": lambda store: store.update_user(credential(1).id, "x" * 64, None),
+    "wipe": lambda store: store.wipe(replace(STATE, pin_retries=1)),
+    "next_counter": lambda store: [store.next_counter() for _ in range(101)],
+}
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES.keys())
+def test_a_full_disk_stops_the_write_and_loses_nothing(
+    path: Path, write: Callable[[SqliteStore], object]
+) -> None:
+    before = path.read_bytes()
+    store = SqliteStore.open(path)
+    with file_size_limit(0), pytest.raises(StateUnusable) as caught:
+        write(store)
+    assert "free some space" in caught.value.hint
+    assert store.load() == STATE
+    assert store.find(credential(1).id) is not None
+    assert path.read_bytes() == before
+    write(store)  # there is room again
+    store.close()
+
+
+def test_a_database_at_its_page_limit_says_so(path: Path) -> None:
+    store = SqliteStore.open(path)
+    store._db.execute("PRAGMA max_page_count = 1").fetchall()
+    with pytest.raises(StateUnusable, match="does not fit on its disk"):
+        store.save(replace(STATE, min_pin_rp_ids=("x" * 100_000,)))
+    assert store.load() == STATE
+    store.close()
+
+
+def test_a_write_against_another_program_gives_up_with_a_sentence(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fidokit.virtual.state_file._LOCK_WAIT_S", 0.0)
+    store = SqliteStore.open(path)
+    intruder = sqlite3.connect(path, isolation_level=None)
+    intruder.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StateUnusable, match="is held by another program"):
+        store.save(STATE)
+    intruder.close()
+    store.save(STATE)
+    store.close()
+
+
+# --- versions -------------------------------------------------------------------------------
+
+
+def test_an_older_file_is_brought_up_step_by_step(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = (*state_schema.MIGRATIONS, "CREATE TABLE later (x INTEGER) STRICT;")
+    monkeypatch.setattr("fidokit.virtual.state_file.MIGRATIONS", steps)
+    monkeypatch.setattr("fidokit.virtual.state_file.VERSION", len(steps))
+    store = SqliteStore.open(path)
+    assert store._db.execute("PRAGMA user_version").fetchone() == (len(steps),)
+    assert store._db.execute("SELECT count(*) FROM later").fetchone() == (0,)
+    assert store.find(credential(1).id) is not None
+    store.close()
+
+
+def test_a_migration_that_fails_changes_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = (*state_schema.MIGRATIONS, "CREATE TABLE later (x INTEGER); CREATE TABLE state (x);")
+    monkeypatch.setattr("fidokit.virtual.state_file.MIGRATIONS", steps)
+    monkeypatch.setattr("fidokit.virtual.state_file.VERSION", len(steps))
+    before = path.read_bytes()
+    with pytest.raises(StateUnusable):
+        SqliteStore.open(path)
+    assert path.read_bytes() == before
+
+
+# --- size -----------------------------------------------------------------------------------
+
+
+def test_lookups_do_not_depend_on_how_many_credentials_there_are(path: Path) -> None:
+    store = SqliteStore.open(path)
+    queries = {
+        "find": ("SELECT * FROM credential WHERE id = ?", (b"",)),
+        "of_user": (
+            "SELECT * FROM credential WHERE rp_id_hash = ? AND user_id = ?",
+            (b"", b""),
+        ),
+        "of_rp": ("SELECT * FROM credential WHERE rp_id_hash = ? ORDER BY created DESC", (b"",)),
+    }
+    for name, (query, parameters) in queries.items():
+        plan = store._db.execute(f"EXPLAIN QUERY PLAN {query}", parameters).fetchall()
+        steps = [row[3] for row in plan]
+        assert all(step.startswith("SEARCH credential USING INDEX") for step in steps), name
+    store.close()
+
+
+def test_ten_thousand_credentials(path: Path) -> None:
+    store = SqliteStore.open(path)
+    with store._transaction():
+        rows = (
+            state_schema.to_row(credential(n, f"ssh:{n % 5000}"), state_schema.CREDENTIAL)
+            for n in range(2, 10_001)
+        )
+        marks = ", ".join("?" * len(state_schema.CREDENTIAL))
+        names = ", ".join(state_schema.CREDENTIAL)
+        store._db.executemany(
+            f"INSERT INTO credential ({names}) VALUES ({marks})",
+            ([*row[:-1], number] for number, row in enumerate(rows, 2)),
+        )
+    store = reopened(store)
+    assert store.count() == 10_000
+    assert len(store.relying_parties()) == 5001
+    assert [c.id for c in store.of_rp(credential(7, "ssh:7").rp_id_hash)] == [
+        credential(n).id for n in (5007, 7)
+    ]
+    found = store.find(credential(9999).id)
+    assert found is not None
+    assert found.rp_id == "ssh:4999"
+    store.close()
