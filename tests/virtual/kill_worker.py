@@ -1,7 +1,8 @@
 """A child under load for `test_kill`: works on a token's file until it is killed.
 
-Each line `PATH NUMBER` on standard input forks a worker that does operation NUMBER and those
-after it, without end, and tells on standard output what is acknowledged.
+Each line `JOB NUMBER PATH` on standard input forks a worker, which tells on standard output what is
+acknowledged: job `store` does operation NUMBER and those after it on the bare store, without end;
+job `guess` tries wrong PINs through the whole authenticator.
 """
 
 from __future__ import annotations
@@ -12,9 +13,12 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from fidokit.types import CoseAlg, CredentialId, UserId
+from tests.virtual.core.client import Answer, Bench, Platform
+
+from fidokit.types import CoseAlg, CredentialId, CtapStatus, UserId
 from fidokit.virtual.core.ports import Store, StoredCredential
 from fidokit.virtual.sqlite_store import SqliteStore
+from fidokit.virtual.token import VirtualToken
 
 
 def credential(number: int) -> StoredCredential:
@@ -57,12 +61,37 @@ def work(path: Path, number: int) -> None:
         os.write(1, f"done {number} {counters[0]} {counters[-1]}\n".encode())
 
 
+class LinkBench(Bench):
+    """The tests' platform on a token with a file."""
+
+    def __init__(self, token: VirtualToken) -> None:
+        self.link = token.link()
+
+    def raw(self, request: bytes, channel: int = 0) -> Answer:
+        return Answer.parse(self.link.cbor(request, lambda _: None, lambda: False))
+
+
+def guess(path: Path, _number: int) -> None:
+    token = VirtualToken(path)
+    platform = Platform(LinkBench(token))
+    while True:
+        os.write(1, b"try\n")
+        status = platform.try_pin("a wrong one")
+        os.write(1, b"answered %d\n" % status)
+        if status == CtapStatus.PIN_AUTH_BLOCKED:
+            token.power_cycle()
+            platform.agree()
+
+
+JOBS = {"store": work, "guess": guess}
+
+
 def main() -> None:
     for line in sys.stdin:
-        path, number = line.rsplit(" ", 1)
+        job, number, path = line.rstrip("\n").split(" ", 2)
         child = os.fork()
         if child == 0:
-            work(Path(path), int(number))
+            JOBS[job](Path(path), int(number))
         os.write(1, f"worker {child}\n".encode())
         os.waitpid(child, 0)
         os.write(1, b"gone\n")

@@ -15,17 +15,17 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
+from tests.virtual import kill_worker
+from tests.virtual.conftest import STATE, make_sqlite
 
 from fidokit.virtual.core.ports import Store
 from fidokit.virtual.memory_store import MemoryStore
 from fidokit.virtual.sqlite_store import SqliteStore
-
-from . import kill_worker
-from .conftest import STATE, make_sqlite
+from fidokit.virtual.token import VirtualToken
 
 KILLS = int(os.environ.get("FIDOKIT_KILLS", "60"))
 WORKER = Path(__file__).with_name("kill_worker.py")
-SOURCES = Path(__file__).parents[2] / "src"
+ROOT = Path(__file__).parents[2]
 
 
 def snapshot(store: Store) -> Any:
@@ -42,7 +42,7 @@ def worker() -> Iterator[subprocess.Popen[bytes]]:
         [sys.executable, WORKER],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(SOURCES)},
+        env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"},
     )
     with process:
         yield process
@@ -72,22 +72,34 @@ class Model:
         assert self.done == int(done)
 
 
-def run_until_killed(
-    process: subprocess.Popen[bytes], path: Path, model: Model, rng: random.Random
-) -> None:
-    out: IO[bytes] | None = process.stdout
-    assert out is not None
-    assert process.stdin is not None
-    process.stdin.write(f"{path} {model.done}\n".encode())
-    process.stdin.flush()
-    word, pid = out.readline().split()
-    assert word == b"worker"
+class Worker:
+    """One forked worker, from its start to its violent end."""
+
+    def __init__(self, process: subprocess.Popen[bytes], job: str) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._out: IO[bytes] = process.stdout
+        process.stdin.write(job.encode() + b"\n")
+        process.stdin.flush()
+        word, pid = self.line().split()
+        assert word == b"worker"
+        self._pid = int(pid)
+
+    def line(self) -> bytes:
+        return self._out.readline()
+
+    def kill(self, rng: random.Random) -> list[bytes]:
+        """Kill it at a random instant inside its next operation; returns its last words."""
+        for _ in range(rng.randint(0, 30_000)):
+            pass
+        os.kill(self._pid, signal.SIGKILL)
+        return list(iter(self.line, b"gone\n"))
+
+
+def run_until_killed(worker: Worker, model: Model, rng: random.Random) -> None:
     for _ in range(rng.randint(0, 12)):
-        model.acknowledge(out.readline())
-    for _ in range(rng.randint(0, 30_000)):  # a random instant inside the next operation
-        pass
-    os.kill(int(pid), signal.SIGKILL)
-    while (line := out.readline()) != b"gone\n":
+        model.acknowledge(worker.line())
+    for line in worker.kill(rng):
         model.acknowledge(line)
 
 
@@ -98,7 +110,7 @@ def test_kill_at_random_instants(worker: subprocess.Popen[bytes], tmp_path: Path
     created.close()
     in_flight = 0
     for _ in range(KILLS):
-        run_until_killed(worker, created.path, model, rng)
+        run_until_killed(Worker(worker, f"store {model.done} {created.path}"), model, rng)
         store = SqliteStore.open(created.path)
         try:
             if snapshot(store) != snapshot(model.store):
@@ -113,3 +125,36 @@ def test_kill_at_random_instants(worker: subprocess.Popen[bytes], tmp_path: Path
             store.close()
     assert model.done > KILLS
     assert model.highest_counter < model.done * 30 + (2 * KILLS + 1) * 100 + 31
+
+
+def pin_protected(path: Path) -> int:
+    """Make a token with a PIN; returns the tries it has."""
+    with VirtualToken(path) as token:
+        kill_worker.Platform(kill_worker.LinkBench(token)).set_pin("the right one")
+    return retries(path)
+
+
+def retries(path: Path) -> int:
+    store = SqliteStore.open(path)
+    try:
+        return store.load().pin_retries
+    finally:
+        store.close()
+
+
+@pytest.mark.check("PIN-25", "PIN-27")
+def test_kill_gives_no_pin_try_back(worker: subprocess.Popen[bytes], tmp_path: Path) -> None:
+    rng = random.Random()
+    left, path = 0, tmp_path / "none"
+    for turn in range(KILLS // 2):
+        if left < 4:
+            path = tmp_path / f"{turn}.sqlite"
+            left = pin_protected(path)
+        guesser = Worker(worker, f"guess 0 {path}")
+        lines = [guesser.line() for _ in range(2 * rng.randint(0, 2) + 1)]
+        lines += guesser.kill(rng)
+        answered = sum(line.startswith(b"answered") for line in lines)
+        tried = lines.count(b"try\n")
+        now = retries(path)
+        assert left - tried <= now <= left - answered
+        left = now

@@ -14,8 +14,9 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.virtual.conftest import IDENTITY, STATE, credential, make_sqlite
 
 from fidokit.errors import StateUnusable, TokenBusy, TokenNotFound, WouldOverwrite
 from fidokit.virtual import state_schema
@@ -28,8 +29,6 @@ from fidokit.virtual.sqlite_store import (
     delete_token_file,
     read_identity,
 )
-
-from .conftest import IDENTITY, STATE, credential, make_sqlite
 
 
 @pytest.fixture
@@ -61,6 +60,7 @@ def test_every_member_has_a_column(columns: dict[str, object], kind: type) -> No
     assert list(columns) == [field.name for field in fields(kind)]
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(st.characters(codec="utf-8"), max_size=30), max_size=8))
 def test_lists_of_text_survive_their_column(rp_ids: list[str]) -> None:
     state = replace(STATE, min_pin_rp_ids=tuple(rp_ids))
@@ -203,6 +203,13 @@ def test_deleting_leaves_nothing(path: Path) -> None:
     with pytest.raises(TokenNotFound):
         SqliteStore.open(path)
     assert list(path.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o666, 0o600])
+def test_a_file_open_to_others_is_closed_to_them(path: Path, mode: int) -> None:
+    path.chmod(mode)
+    SqliteStore.open(path).close()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 # --- making ---------------------------------------------------------------------------------
@@ -383,6 +390,15 @@ def test_a_full_disk_stops_the_write_and_loses_nothing(
     assert path.read_bytes() == before
     write(store)  # there is room again
     store.close()
+
+
+def test_a_full_disk_stops_the_opening_too(path: Path) -> None:
+    before = path.read_bytes()
+    with file_size_limit(0), pytest.raises(StateUnusable) as caught:
+        SqliteStore.open(path)
+    assert caught.value.hint
+    assert path.read_bytes() == before
+    SqliteStore.open(path).close()
 
 
 def test_a_database_at_its_page_limit_says_so(path: Path) -> None:

@@ -6,15 +6,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from tests.virtual.conftest import IDENTITY, STATE, credential
 
 from fidokit.types import CredentialId, UserId
 from fidokit.virtual.core.ports import RelyingParty, Store
 from fidokit.virtual.memory_store import MemoryStore
 from fidokit.virtual.sqlite_store import SqliteStore
-
-from .conftest import IDENTITY, STATE, credential
 
 CHANGED = replace(
     STATE,
@@ -213,4 +213,4 @@ class BothStores(RuleBasedStateMachine):
 
 def test_both_stores_agree_whatever_is_done(tmp_path_factory: pytest.TempPathFactory) -> None:
     BothStores.folder = tmp_path_factory.mktemp("both")
-    run_state_machine_as_test(BothStores)
+    run_state_machine_as_test(BothStores, settings=settings(deadline=None, max_examples=20))

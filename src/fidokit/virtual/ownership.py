@@ -55,6 +55,7 @@ class Ownership:
     def release(self) -> None:
         """Let the next process have the token; harmless when repeated."""
         if self._descriptor >= 0:
+            _unlock(self._descriptor)
             os.close(self._descriptor)
             self._descriptor = -1
 
@@ -98,6 +99,14 @@ def _lock(state: Path, descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise _busy(state, descriptor) from None
+
+
+def _unlock(descriptor: int) -> None:
+    # Closing alone is not enough: a forked child has a copy of the descriptor, and the lock by it.
+    if sys.platform != "win32":
+        import fcntl  # noqa: PLC0415  as above
+
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 def _still_there(sidecar: Path, descriptor: int) -> bool:

@@ -10,13 +10,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from fidokit.errors import FidokitError, NoPermission, StateUnusable, TokenNotFound
+from fidokit.errors import FidokitError, MalformedCbor, NoPermission, StateUnusable, TokenNotFound
 from fidokit.virtual.state_schema import APPLICATION_ID, MIGRATIONS, VERSION
 
 _HEADER_SIZE: Final = 100
 _MAGIC: Final = b"SQLite format 3\0"
 _VERSION_AT: Final = slice(60, 64)
 _APPLICATION_AT: Final = slice(68, 72)
+
+_PRIVATE: Final = 0o600
+_OTHERS: Final = 0o077
 
 _LOCK_WAIT_S: Final = 2.0
 
@@ -54,7 +57,7 @@ def translated(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise unusable(path, error) from error
-    except ValueError as error:
+    except (ValueError, MalformedCbor) as error:
         raise damaged(path, str(error)) from error
 
 
@@ -95,7 +98,7 @@ def build(path: Path) -> sqlite3.Connection:
         StateUnusable: the folder is read-only or its disk is full.
     """
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, _PRIVATE))
     except OSError as error:
         raise StateUnusable(
             f"the virtual token's file {path} cannot be made: {error.strerror}",
@@ -123,6 +126,22 @@ def open_for_a_look(path: Path) -> sqlite3.Connection:
     inspect(path)
     with translated(path):
         return sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)
+
+
+def make_private(path: Path) -> None:
+    """Take a file that a copy or a restore left open to other users away from them.
+
+    Raises:
+        NoPermission: it belongs to another user.
+    """
+    try:
+        if path.stat().st_mode & _OTHERS:
+            path.chmod(_PRIVATE)
+    except OSError as error:
+        raise NoPermission(
+            f"the virtual token's file {path} is open to other users: {error.strerror}",
+            hint=f"give it to your user alone: chmod 600 {path}",
+        ) from error
 
 
 def _existing(path: Path) -> sqlite3.Connection:

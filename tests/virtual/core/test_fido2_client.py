@@ -10,7 +10,7 @@ from threading import Event
 import pytest
 from fido2.attestation import PackedAttestation
 from fido2.ctap import CtapDevice, CtapError
-from fido2.ctap2 import ClientPin, Ctap2
+from fido2.ctap2 import ClientPin, Config, CredentialManagement, Ctap2
 from fido2.ctap2.pin import PinProtocolV1, PinProtocolV2
 from fido2.hid import CAPABILITY, CTAPHID
 from fido2.webauthn import AttestedCredentialData, CoseKey
@@ -137,3 +137,58 @@ def test_selection_and_reset(client: tuple[Ctap2, ClientPin]) -> None:
     ctap.selection()
     ctap.reset()
     assert ctap.get_info().options["clientPin"] is False
+
+
+def make_resident(ctap: Ctap2, pin: ClientPin, user: bytes, alg: int = -7) -> bytes:
+    param, version = token_for(pin, ClientPin.PERMISSION.MAKE_CREDENTIAL)
+    made = ctap.make_credential(
+        CDH,
+        RP,
+        {**USER, "id": user},
+        [{"type": "public-key", "alg": alg}],
+        extensions={"credProtect": 2},
+        options=RESIDENT,
+        pin_uv_param=param,
+        pin_uv_protocol=version,
+    )
+    assert made.auth_data.credential_data is not None
+    return made.auth_data.credential_data.credential_id
+
+
+@pytest.mark.check("CM-03", "CM-04", "CM-06", "CM-10", "CM-11")
+def test_credential_management(client: tuple[Ctap2, ClientPin]) -> None:
+    ctap, pin = client
+    ids = [make_resident(ctap, pin, bytes([n]), alg) for n, alg in enumerate((-7, -8))]
+    token = pin.get_pin_token(PIN_CODE, ClientPin.PERMISSION.CREDENTIAL_MGMT)
+    manager = CredentialManagement(ctap, pin.protocol, token)
+    result = CredentialManagement.RESULT
+    (found,) = manager.enumerate_rps()
+    assert found[result.RP]["id"] == RP["id"]
+    listed = manager.enumerate_creds(found[result.RP_ID_HASH])
+    assert {entry[result.CREDENTIAL_ID]["id"] for entry in listed} == set(ids)
+    assert {entry[result.CRED_PROTECT] for entry in listed} == {2}
+    descriptor = listed[0][result.CREDENTIAL_ID]
+    manager.update_user_info(descriptor, {**listed[0][result.USER], "name": "grace"})
+    (renamed, _) = manager.enumerate_creds(found[result.RP_ID_HASH])
+    assert renamed[result.USER]["name"] == "grace"
+    manager.delete_cred(descriptor)
+    assert manager.get_metadata()[result.EXISTING_CRED_COUNT] == 1
+
+
+@pytest.mark.check("CFG-05", "CFG-06", "CFG-08")
+def test_config(client: tuple[Ctap2, ClientPin]) -> None:
+    ctap, pin = client
+
+    def config() -> Config:
+        token = pin.get_pin_token(PIN_CODE, ClientPin.PERMISSION.AUTHENTICATOR_CFG)
+        return Config(ctap, pin.protocol, token)
+
+    config().toggle_always_uv()
+    assert ctap.get_info().options["alwaysUv"] is True
+    config().toggle_always_uv()
+    assert ctap.get_info().options["alwaysUv"] is False
+    config().set_min_pin_length(min_pin_length=10)
+    info = ctap.get_info()
+    assert (info.min_pin_length, info.force_pin_change) == (10, True)
+    pin.change_pin(PIN_CODE, "long enough now")
+    assert ctap.get_info().force_pin_change is False

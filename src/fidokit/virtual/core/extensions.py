@@ -5,7 +5,7 @@ An extension is served exactly when the profile lists it; otherwise its input is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -84,6 +84,8 @@ EXTENSIONS: Mapping[str, Extension] = MappingProxyType(
 
 
 def _served(token: TokenContext, inputs: Inputs) -> Sequence[str]:
+    if not inputs:
+        return ()
     return [name for name in token.profile.extensions if name in inputs]
 
 
@@ -93,7 +95,7 @@ def check_make(token: TokenContext, inputs: Inputs) -> None:
     Raises:
         CtapRejection: CBOR_UNEXPECTED_TYPE, MISSING_PARAMETER.
     """
-    _check(inputs, {name: EXTENSIONS[name].make_input for name in _served(token, inputs)})
+    _check((EXTENSIONS[name].make_input, inputs[name]) for name in _served(token, inputs))
 
 
 def check_get(token: TokenContext, inputs: Inputs) -> None:
@@ -102,11 +104,11 @@ def check_get(token: TokenContext, inputs: Inputs) -> None:
     Raises:
         CtapRejection: CBOR_UNEXPECTED_TYPE, MISSING_PARAMETER.
     """
-    _check(inputs, {name: EXTENSIONS[name].get_input for name in _served(token, inputs)})
+    _check((EXTENSIONS[name].get_input, inputs[name]) for name in _served(token, inputs))
 
 
-def _check(inputs: Inputs, kinds: Mapping[str, Kind | None]) -> None:
-    known = [(kind, inputs[name]) for name, kind in kinds.items() if kind is not None]
+def _check(inputs: Iterable[tuple[Kind | None, Any]]) -> None:
+    known = [(kind, value) for kind, value in inputs if kind is not None]
     if not all(kind.fits(value) for kind, value in known):
         raise CtapRejection(CtapStatus.CBOR_UNEXPECTED_TYPE)
     if not all(kind.complete(value) for kind, value in known):
