@@ -89,7 +89,9 @@ class Candidate:
 class Backend(Protocol):
     """One way of reaching tokens."""
 
-    transport: Transport
+    @property
+    def transport(self) -> Transport:
+        """Which way; also the first part of its tokens' selectors."""
 
     def candidates(self) -> Sequence[Candidate]:
         """The tokens seen now; empty where there are none or the way itself is closed."""

@@ -1,0 +1,66 @@
+"""Which token the person means: the environment, then the configuration file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from fidokit.errors import MalformedFile, UsageError
+
+VARIABLE: Final = "FIDOKIT_TOKEN"
+MAX_CONFIG: Final = 1 << 16
+"""Bytes; a configuration file longer than this is none of ours."""
+
+
+def configured_selector(
+    environ: Mapping[str, str] | None = None, config: Path | None = None
+) -> str | None:
+    """FIDOKIT_TOKEN, else `token` in `~/.config/fidokit/config.toml`, else None.
+
+    Args:
+        environ: os.environ when None.
+        config: the file; under XDG_CONFIG_HOME when None. A missing file is no error.
+
+    Raises:
+        MalformedFile: the file is not TOML, or `token` is not a string.
+        NoPermission: it cannot be read.
+    """
+    environ = os.environ if environ is None else environ
+    chosen = environ.get(VARIABLE)
+    if chosen:
+        return chosen
+    return _from_file(config or config_path(environ))
+
+
+def config_path(environ: Mapping[str, str]) -> Path:
+    """Where the configuration file is (XDG base directories 0.8: a relative one is ignored)."""
+    base = environ.get("XDG_CONFIG_HOME", "")
+    folder = (
+        Path(base) if base.startswith("/") else Path(environ.get("HOME") or Path.home()) / ".config"
+    )
+    return folder / "fidokit" / "config.toml"
+
+
+def _from_file(path: Path) -> str | None:
+    if not path.exists():
+        return None
+    import tomllib
+
+    from fidokit.files.keyfile import read_bounded
+
+    try:
+        settings = tomllib.loads(read_bounded(path, MAX_CONFIG).decode("utf-8"))
+    except ValueError as error:  # not UTF-8, or not TOML
+        raise MalformedFile(
+            f"{path} is not a TOML file: {error}", hint='it should say: token = "usb:SERIAL"'
+        ) from None
+    except UsageError as error:
+        raise MalformedFile(error.message, hint=error.hint) from None
+    token = settings.get("token")
+    if token is not None and not isinstance(token, str):
+        raise MalformedFile(
+            f"{path}: `token` is not a string", hint='it should say: token = "usb:SERIAL"'
+        )
+    return token or None

@@ -1,0 +1,139 @@
+"""File names from hostile text."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fidokit.errors import UsageError
+from fidokit.files import naming
+from fidokit.types import KeyType
+
+ED, EC = KeyType.ED25519_SK, KeyType.ECDSA_SK
+
+
+def pad(user: bytes) -> bytes:
+    return user.ljust(32, b"\0")
+
+
+@pytest.mark.parametrize(
+    ("key_type", "application", "user", "name"),
+    [
+        (ED, "ssh:", b"", "id_ed25519_sk_rk"),
+        (EC, "ssh:", b"", "id_ecdsa_sk_rk"),
+        (EC, "ssh:mykeyname", b"", "id_ecdsa_sk_rk_mykeyname"),
+        (ED, "ssh://host", b"", "id_ed25519_sk_rk_host"),
+        (ED, "ssh:", b"alice", "id_ed25519_sk_rk_alice"),
+        (ED, "ssh:app", b"alice", "id_ed25519_sk_rk_app_alice"),
+        (ED, "ssh:app", b"a/b", "id_ed25519_sk_rk_app_612f62"),
+        (ED, "ssh:app", b"a\\b", "id_ed25519_sk_rk_app_615c62"),
+        (ED, "ssh:app", b"..", "id_ed25519_sk_rk_app_2e2e"),
+        (ED, "ssh:app", b"a.b", "id_ed25519_sk_rk_app_a.b"),
+        (ED, "ssh:app", b"\xff\x00\x01", "id_ed25519_sk_rk_app_ff0001"),
+        (ED, "ssh:app", b"a\nb", "id_ed25519_sk_rk_app_610a62"),
+        (ED, "ssh:app", "émile".encode(), "id_ed25519_sk_rk_app_émile"),
+        (ED, "ssh:a/../b", b"", "id_ed25519_sk_rk_a_.._b"),
+        (ED, "ssh:a\x1b[31m", b"", "id_ed25519_sk_rk_a_[31m"),
+        (ED, "example.org", b"", "id_ed25519_sk_rk_example.org"),
+        (ED, "ssh:a:b", b"", "id_ed25519_sk_rk_a:b"),
+    ],
+)
+def test_download_names(key_type: KeyType, application: str, user: bytes, name: str) -> None:
+    assert naming.download_name(key_type, application, pad(user)) == name
+
+
+@given(application=st.text(max_size=400), user=st.binary(max_size=64))
+def test_any_download_name_is_harmless(application: str, user: bytes) -> None:
+    name = naming.download_name(ED, application, user)
+    assert_harmless(name)
+    assert name.startswith("id_ed25519_sk_rk")
+
+
+@given(name=st.text(alphabet=st.characters(), max_size=500))
+def test_sanitised_names_are_harmless(name: str) -> None:
+    assert_harmless(naming.sanitise(name))
+
+
+def assert_harmless(name: str) -> None:
+    assert name
+    assert Path(name).name == name
+    assert name not in (".", "..")
+    assert name.isprintable()
+    assert not name.startswith(("-", "."))
+    assert len(os.fsencode(name)) <= naming.MAX_NAME
+
+
+@given(name=st.from_regex(r"[a-z0-9_]{1,200}", fullmatch=True))
+def test_harmless_names_stay(name: str) -> None:
+    assert naming.sanitise(name) == name
+
+
+def test_long_names_stay_apart() -> None:
+    one, two = naming.sanitise("k" * 300 + "1"), naming.sanitise("k" * 300 + "2")
+    assert one != two
+    assert len(one) == naming.MAX_NAME
+
+
+def test_a_long_name_is_cut_between_characters() -> None:
+    assert_harmless(naming.sanitise("é" * 300))
+
+
+FIELDS = {
+    "type": "ed25519_sk",
+    "application": "app",
+    "user": "alice",
+    "user_name": "alice@host",
+    "comment": "my key",
+    "fingerprint": "abcdefghijklmnop",
+    "id": "00112233",
+}
+
+
+@pytest.mark.parametrize(
+    ("template", "name"),
+    [
+        ("id_{type}_{application}", "id_ed25519_sk_app"),
+        ("{user}-{id}", "alice-00112233"),
+        ("{comment}", "my key"),
+        ("../{application}", "___app"),
+        ("-{application}", "_app"),
+        ("fixed", "fixed"),
+    ],
+)
+def test_templates(template: str, name: str) -> None:
+    assert naming.render_template(template, FIELDS) == name
+
+
+@pytest.mark.parametrize(
+    "template",
+    ["{nothing}", "{}", "{type", "type}", "{type.__class__}", "{0}", "", "  ", "{{type}}"],
+)
+def test_bad_templates(template: str) -> None:
+    with pytest.raises(UsageError):
+        naming.check_template(template)
+
+
+@given(template=st.text(max_size=60))
+def test_any_template_is_refused_or_harmless(template: str) -> None:
+    try:
+        name = naming.render_template(template, FIELDS)
+    except UsageError:
+        return
+    assert_harmless(name)
+
+
+def test_a_value_is_not_taken_for_a_template() -> None:
+    assert naming.render_template("{user}", {**FIELDS, "user": "{id}"}) == "{id}"
+
+
+def test_names_that_clash_are_all_tagged() -> None:
+    names = naming.make_unique(["a", "b", "A", "c"], ["t1", "t2", "t3", "t4"])
+    assert names == ["a_t1", "b", "A_t3", "c"]
+
+
+def test_fields_are_documented() -> None:
+    assert set(FIELDS) == set(naming.TEMPLATE_FIELDS)

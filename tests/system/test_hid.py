@@ -1,0 +1,93 @@
+"""Finding FIDO devices by usage page, and naming what keeps this user from them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.system.machine import FIDO_DESCRIPTOR, KEYBOARD_DESCRIPTOR, Machine
+
+from fidokit.system import hid, udev
+from fidokit.system.findings import Finding, Status
+
+
+def test_the_usage_page_tells_a_token_from_a_keyboard() -> None:
+    assert hid.is_fido(FIDO_DESCRIPTOR)
+    assert not hid.is_fido(KEYBOARD_DESCRIPTOR)
+    assert list(hid.usage_pages(KEYBOARD_DESCRIPTOR)) == [0x01, 0x07]
+
+
+@pytest.mark.parametrize("cut", range(len(FIDO_DESCRIPTOR)))
+def test_cut_descriptors(cut: int) -> None:
+    assert hid.is_fido(FIDO_DESCRIPTOR[:cut]) is (cut >= 3)
+
+
+def test_a_page_inside_another_items_data_does_not_count() -> None:
+    assert not hid.is_fido(bytes.fromhex("27 06d0f100"))  # logical maximum with those bytes
+    assert not hid.is_fido(bytes.fromhex("fe 03 10 06d0f1"))  # a long item with those bytes
+    assert hid.is_fido(bytes.fromhex("fe 03 10 000000 06d0f1"))
+    assert hid.is_fido(bytes.fromhex("07 d0f10000"))  # the page in four bytes
+
+
+@given(st.binary(max_size=5000))
+def test_any_descriptor_ends(descriptor: bytes) -> None:
+    assert hid.is_fido(descriptor) in (True, False)
+
+
+def findings(machine: Machine) -> dict[str, Finding]:
+    return {finding.check: finding for finding in hid.probe(machine.host())}
+
+
+def test_a_good_token(machine: Machine) -> None:
+    machine.hidraw("hidraw3", FIDO_DESCRIPTOR)
+    machine.hidraw("hidraw0", KEYBOARD_DESCRIPTOR)
+    assert [finding.status for finding in hid.probe(machine.host())] == [Status.OK]
+    assert "/dev/hidraw3" in findings(machine)["hid"].sentence
+    assert "Maker Token 5" in findings(machine)["hid"].sentence
+
+
+def test_no_permission_names_the_rule_and_its_place(machine: Machine) -> None:
+    machine.forbidden.add(machine.hidraw("hidraw3", FIDO_DESCRIPTOR))
+    found = findings(machine)["hid-permission"]
+    assert found.status is Status.FAIL
+    assert "/dev/hidraw3" in found.sentence
+    assert udev.RULES_PATH in found.hint
+    assert udev.rule_line() in found.hint
+    assert udev.RELOAD in found.hint
+
+
+def test_a_node_that_is_not_in_the_container(machine: Machine) -> None:
+    machine.hidraw("hidraw3", FIDO_DESCRIPTOR, node=False)
+    assert findings(machine)["hid-node"].status is Status.FAIL
+
+
+def test_only_a_keyboard(machine: Machine) -> None:
+    machine.hidraw("hidraw0", KEYBOARD_DESCRIPTOR)
+    assert findings(machine)["hid"].status is Status.WARN
+    assert "no security token" in findings(machine)["hid"].sentence
+
+
+def test_no_hidraw_at_all(machine: Machine) -> None:
+    assert "hidraw" in findings(machine)["hid"].sentence
+    assert findings(machine)["hid"].hint
+
+
+def test_other_systems_have_no_hidraw(machine: Machine) -> None:
+    machine.platform = "darwin"
+    assert hid.probe(machine.host()) == []
+
+
+def test_a_token_that_another_program_holds(machine: Machine) -> None:
+    machine.hidraw("hidraw3", FIDO_DESCRIPTOR)
+    machine.process(77, "scdaemon", ["/dev/null", "/dev/hidraw3"])
+    machine.process(78, "bash", ["/dev/hidraw30"])
+    found = findings(machine)["hid-holder"]
+    assert found.status is Status.WARN
+    assert "scdaemon (pid 77)" in found.sentence
+    assert "bash" not in found.sentence
+
+
+def test_a_device_that_vanishes_meanwhile(machine: Machine) -> None:
+    machine.hidraw("hidraw3", FIDO_DESCRIPTOR)
+    (machine.root / "sys/class/hidraw/hidraw3/device/report_descriptor").unlink()
+    assert hid.fido_nodes(machine.host()) == []
