@@ -1,1 +1,1 @@
-"""One module for each group of the command."""
+"""One module for each verb or small group of the command; imported when called."""

@@ -1,0 +1,60 @@
+"""`fidokit key flags`: see or set what a key file asks for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from fidokit.cli import schema
+from fidokit.cli.options import Settings, verb
+from fidokit.cli.passphrase import old_passphrase, old_passphrase_option
+from fidokit.cli.render import Facts, Lines, home_path, show
+
+if TYPE_CHECKING:
+    from fidokit.api import KeyFile
+
+
+@verb()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--touch/--no-touch", default=None, help="Ask for a touch at each use, or not.")
+@click.option("--verify/--no-verify", default=None, help="Ask for the PIN at each use, or not.")
+@old_passphrase_option
+def flags(
+    settings: Settings,
+    *,
+    file: Path,
+    touch: bool | None,
+    verify: bool | None,
+    passphrase_file: str | None,
+) -> None:
+    """See or set what the private key FILE asks its user for. Needs no token.
+
+    The file decides what ssh asks for; server and token still refuse what they do not allow. A
+    key without touch also needs `no-touch-required` before it in authorized_keys.
+    """
+    from fidokit import api
+
+    secret = old_passphrase(file, passphrase_file)
+    if touch is None and verify is None:
+        found = api.describe(file, passphrase=secret)
+        show(settings, {"file": schema.key_file(found)}, Facts(home_path(file), _facts(found)))
+        return
+    change = api.set_flags(file, touch=touch, verify=verify, passphrase=secret)
+    names = ", ".join(schema.flag_names(change.after)) or "none"
+    said = f"{'Changed' if change.changed else 'As it was'}: {home_path(file)} has {names}."
+    show(settings, {"file": schema.flags_change(change)}, Lines([said]))
+
+
+def _facts(found: KeyFile) -> list[tuple[str, str]]:
+    names = ["not known"] if found.flags is None else schema.flag_names(found.flags)
+    pairs = [
+        ("type", found.type_label),
+        ("fingerprint", found.fingerprint),
+        ("application", found.application),
+        ("comment", found.comment),
+        ("passphrase", "yes" if found.encrypted else "no"),
+        ("flags", ", ".join(names) or "none"),
+    ]
+    return pairs + [("note", warning) for warning in found.warnings]

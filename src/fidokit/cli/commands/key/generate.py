@@ -1,0 +1,239 @@
+"""`fidokit key generate`: create a key, in ssh-keygen's letters."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fidokit.cli import ask, schema
+from fidokit.cli.options import Settings, verb
+from fidokit.cli.passphrase import new_passphrase, new_passphrase_options
+from fidokit.cli.render import Lines, home_path, is_fancy, note, show
+
+if TYPE_CHECKING:
+    from fidokit.api import Generated, GenerateRequest, OrphanedCredential, Session
+    from fidokit.types import KeyType
+
+FLAGS = ("resident", "verify-required", "no-touch-required")
+VALUES = ("application", "user", "device", "challenge", "write-attestation")
+OPTIONS_HELP = (
+    "One of: resident, verify-required, no-touch-required, application=ssh:NAME, user=NAME, "
+    "device=SELECTOR, challenge=FILE, write-attestation=FILE. May be given several times."
+)
+
+NOT_HERE = {
+    "-N": "a passphrase on the command line can be read by every user of the machine; "
+    "use --passphrase-file FILE or --no-passphrase, or wait to be asked",
+    "-b": "the size of these keys is fixed: leave -b out",
+    "-Z": "the cipher of key files is fixed (aes256-ctr): leave -Z out",
+    "-w": "choose the token with --token; no provider library is needed",
+    "-K": "to recover keys from a token use: fidokit key download",
+}
+
+
+def _parse_options(_ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]) -> Any:
+    """-O name[=value], as a mapping; a flag's value is ""."""
+    parsed: dict[str, str] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if name not in (VALUES if equals else FLAGS):
+            raise click.BadParameter(_refusal(name, bool(equals)))
+        parsed[name] = value
+    return parsed
+
+
+def _refusal(name: str, has_value: bool) -> str:
+    if name in VALUES:
+        return f"-O {name} needs a value: -O {name}=..."
+    if has_value and name in FLAGS:
+        return f"-O {name} takes no value"
+    return f"there is no -O {name}; there are {', '.join((*FLAGS, *(f'{v}=' for v in VALUES)))}"
+
+
+def _refuse(_ctx: click.Context, param: click.Parameter, value: object) -> None:
+    if value is not None:  # the value itself is never repeated: it may be a passphrase
+        letter = param.opts[0]
+        raise click.UsageError(f"there is no {letter}: {NOT_HERE[letter]}")
+
+
+def _refused_letters(command: click.Command) -> click.Command:
+    """Letters of ssh-keygen that fingers will type, answered with what to do instead."""
+    for letter in NOT_HERE:
+        # flag_value: also when nothing follows the letter, it is this message that counts
+        option = click.Option(
+            [letter, f"refused_{letter[1:]}"],
+            hidden=True,
+            expose_value=False,
+            is_eager=True,
+            is_flag=False,
+            flag_value="",
+            callback=_refuse,
+        )
+        command.params.append(option)
+    return command
+
+
+@verb(pin=True)
+@click.option(
+    "-t",
+    "key_type",
+    type=click.Choice(["ed25519-sk", "ecdsa-sk"]),
+    help="Key type; ed25519-sk where the token has it.",
+)
+@click.option(
+    "-f",
+    "path",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Private key file; the public one gets .pub.",
+)
+@click.option(
+    "-C", "comment", metavar="TEXT", help="Comment of the public key.  [default: user@host]"
+)
+@click.option(
+    "-O",
+    "options",
+    metavar="NAME[=VALUE]",
+    multiple=True,
+    callback=_parse_options,
+    help=OPTIONS_HELP,
+)
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing on success.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Replace what is in the way: files, and a resident key of the same application and user.",
+)
+@click.option(
+    "--allow-any-application", is_flag=True, help="Allow applications that do not start with ssh:."
+)
+@new_passphrase_options
+def generate(
+    settings: Settings,
+    *,
+    key_type: str | None,
+    path: Path | None,
+    options: dict[str, str],
+    quiet: bool,
+    passphrase_file: str | None,
+    no_passphrase: bool,
+    force: bool,
+    **others: Any,
+) -> None:
+    """Create a key on the token, and its two files.
+
+    The private file holds no secret that works without the token. With -O resident the key can
+    be recovered from the token on another computer: fidokit key download.
+
+    \b
+    Examples:
+      fidokit key generate
+      fidokit key generate -t ed25519-sk -O resident -O application=ssh:work
+      fidokit key generate -O resident -O verify-required -C laptop
+    """
+    from fidokit import api
+
+    settings.token = options.pop("device", settings.token)
+    secret = new_passphrase(passphrase_file, none=no_passphrase)
+    with settings.open_token() as session:
+        others |= {"force": force, "replace": force}
+        request = _request(session, key_type, path, options, others)
+        try:
+            made = api.generate(session, request, passphrase=secret)
+        except api.OrphanedCredential as error:
+            if not _rescue(session, error):
+                raise
+            return
+    if settings.json or not quiet:
+        show(settings, {"key": schema.generated(made)}, Lines(_said(made)))
+
+
+def _request(
+    session: Session,
+    key_type: str | None,
+    path: Path | None,
+    options: dict[str, str],
+    others: dict[str, Any],
+) -> GenerateRequest:
+    from fidokit.api import GenerateRequest
+
+    kind = _key_type(session, key_type)
+    return GenerateRequest(
+        key_type=kind,
+        path=path or _ask_path(kind),
+        application=options.get("application", "ssh:"),
+        user=options.get("user", ""),
+        resident="resident" in options,
+        verify_required="verify-required" in options,
+        touch_required="no-touch-required" not in options,
+        challenge_file=_path(options.get("challenge")),
+        attestation_file=_path(options.get("write-attestation")),
+        **others,
+    )
+
+
+def _key_type(session: Session, name: str | None) -> KeyType:
+    from fidokit.types import KeyType
+
+    if name is not None:
+        return KeyType(name)
+    better = session.info.supports(KeyType.ED25519_SK)
+    return KeyType.ED25519_SK if better else KeyType.ECDSA_SK
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text) if text else None
+
+
+def _ask_path(kind: KeyType) -> Path | None:
+    """Where to save the key, as ssh-keygen asks; the default where nobody can be asked."""
+    default = Path.home() / ".ssh" / f"id_{kind.replace('-', '_')}"
+    answer = ask.ask_line(f"File for the key ({home_path(default)}): ")
+    return Path(answer.strip()).expanduser() if answer and answer.strip() else None
+
+
+def _rescue(session: Session, error: OrphanedCredential) -> bool:
+    """The key exists and its files do not: offer to save it elsewhere, or to remove it.
+
+    Returns whether the key was saved after all.
+    """
+    from fidokit import api
+
+    if not ask.has_terminal():
+        return False
+    note(f"{error.message}.")
+    if answer := (ask.ask_line("Save the key in another file (Enter for no): ") or "").strip():
+        note(f"Saved: {api.save_orphan(error.orphan, Path(answer).expanduser())}")
+        return True
+    if error.orphan.resident and ask.confirmed("Delete the key from the token?"):
+        api.delete_orphan(session, error.orphan)
+        note("Deleted from the token.")
+    return False
+
+
+def _said(made: Generated) -> list[str]:
+    public = home_path(made.public_path)
+    art = ["", *made.randomart.splitlines()] if is_fancy(sys.stdout) else []
+    attested = (
+        [f"  attestation  {home_path(made.attestation_path)}"] if made.attestation_path else []
+    )
+    return [
+        "The key is made.",
+        f"  private key  {home_path(made.path)}",
+        f"  public key   {public}",
+        *attested,
+        f"  fingerprint  {made.fingerprint}",
+        *art,
+        "",
+        "Next, let a server know it:",
+        f"  ssh-copy-id -i {public} user@host",
+        "or add this line to ~/.ssh/authorized_keys there:",
+        f"  {made.public_line}",
+        *(f"note: {warning}" for warning in made.warnings),
+    ]
+
+
+_refused_letters(generate)

@@ -1,0 +1,70 @@
+"""`fidokit key list`: what is on the token, joined with the files here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from fidokit.cli import schema
+from fidokit.cli.commands.key.names import yes_no
+from fidokit.cli.options import Settings, verb
+from fidokit.cli.render import Column, Listing, home_path, show
+
+if TYPE_CHECKING:
+    from fidokit.api import KeyRow
+
+COLUMNS = (
+    Column("Application", "bold"),
+    Column("User"),
+    Column("Type"),
+    Column("Fingerprint", "cyan"),
+    Column("Comment"),
+    Column("Verify"),
+    Column("On token"),
+    Column("Created"),
+    Column("File"),
+)
+EMPTY_STORE = """No keys on this token yet.
+Create one: fidokit key generate -t ed25519-sk -O resident"""
+NO_FILES = "No key files found. Create one: fidokit key generate"
+
+
+@verb(pin=True)
+@click.argument("folders", nargs=-1, type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--only-token", is_flag=True, help="Leave out files whose key is not on the token.")
+@click.option("--no-token", is_flag=True, help="List files alone; no token and no PIN is needed.")
+@click.option("--any-rp", is_flag=True, help="Also logins to websites.")
+def list_keys(
+    settings: Settings, *, folders: tuple[Path, ...], only_token: bool, no_token: bool, any_rp: bool
+) -> None:
+    """List the keys on the token and the files they have in ~/.ssh and in FOLDERS.
+
+    Keys that are not resident are known by their files alone.
+    """
+    from fidokit import api
+
+    if no_token:
+        rows = api.list_keys(None, folders=folders)
+    else:
+        with settings.open_token() as session:
+            rows = api.list_keys(session, folders=folders, any_rp=any_rp, only_token=only_token)
+    listing = Listing(COLUMNS, [_cells(row) for row in rows], NO_FILES if no_token else EMPTY_STORE)
+    show(settings, {"keys": [schema.key(row) for row in rows]}, listing)
+
+
+def _cells(row: KeyRow) -> tuple[str | None, ...]:
+    created = row.created.astimezone().strftime("%Y-%m-%d") if row.created else None
+    files = ", ".join(home_path(path) for path in row.files)
+    return (
+        row.application,
+        row.user,
+        str(row.key_type) if row.key_type else "other",
+        row.fingerprint,
+        row.comment,
+        yes_no(row.verify_required),
+        yes_no(row.on_token),
+        created,
+        files or "only on the token",
+    )

@@ -1,0 +1,19 @@
+"""How keys and unknowns are named for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fidokit.api import KeyRow
+
+
+def yes_no(value: bool | None) -> str:
+    """A flag that may be unknown."""
+    return {True: "yes", False: "no", None: "?"}[value]
+
+
+def key_name(row: KeyRow) -> str:
+    """A key in a sentence: what it is for, and its fingerprint."""
+    user = f" / {row.user}" if row.user else ""
+    return f"{row.application}{user} ({row.fingerprint})"

@@ -1,0 +1,72 @@
+"""`fidokit key show`: fingerprints or public lines of files; no token needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from fidokit.cli.options import Settings, verb
+from fidokit.cli.render import write_json, write_lines
+
+if TYPE_CHECKING:
+    from fidokit.api import ShownKey
+    from fidokit.api.showing import HashName
+
+
+@verb()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True))
+@click.option(
+    "--hash",
+    "-E",
+    "hash_name",
+    type=click.Choice(["sha256", "md5"]),
+    default="sha256",
+    show_default=True,
+    help="Hash of the fingerprint.",
+)
+@click.option("--randomart", is_flag=True, help="Draw the fingerprint, as ssh-keygen -lv.")
+@click.option("--bubblebabble", is_flag=True, help="The pronounceable digest, as ssh-keygen -B.")
+@click.option("--public", is_flag=True, help="Print the public lines instead, as ssh-keygen -y.")
+def show(
+    settings: Settings,
+    *,
+    files: tuple[Path, ...],
+    hash_name: str,
+    randomart: bool,
+    bubblebabble: bool,
+    public: bool,
+) -> None:
+    """Show the fingerprints of the keys in FILES, as `ssh-keygen -l` prints them.
+
+    FILES are public or private key files, certificates, authorized_keys, or - for standard
+    input. No passphrase and no token is needed.
+    """
+    from fidokit import api
+
+    chosen = cast("HashName", "bubblebabble" if bubblebabble else hash_name)
+    if settings.json:
+        from fidokit.cli import schema
+
+        write_json({"keys": [schema.shown(key) for key in _keys(files, chosen)]})
+    elif public:
+        write_lines(api.public_lines(files))
+    elif randomart:
+        write_lines(chain.from_iterable(map(_with_art, _keys(files, chosen))))
+    else:
+        write_lines(chain.from_iterable(api.fingerprint_lines(f, hash_name=chosen) for f in files))
+
+
+def _keys(files: tuple[Path, ...], hash_name: HashName) -> Iterator[ShownKey]:
+    from fidokit import api
+
+    for file in files:
+        yield from api.show(file, hash_name=hash_name, randomart=True)
+
+
+def _with_art(key: ShownKey) -> list[str]:
+    line = f"{key.bits} {key.fingerprint} {key.comment} ({key.type_label})"
+    return [line, *key.randomart.splitlines()]

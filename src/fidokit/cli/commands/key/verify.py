@@ -1,0 +1,60 @@
+"""`fidokit key verify`: verify a signature, as `ssh-keygen -Y verify`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from fidokit.cli import schema
+from fidokit.cli.options import Settings, verb
+from fidokit.cli.render import Lines, show
+
+PATH = click.Path(path_type=Path)
+
+
+@verb()
+@click.argument("file", required=False, type=PATH)
+@click.option(
+    "-s", "signature", type=PATH, metavar="SIG", help="The signature.  [default: FILE.sig]"
+)
+@click.option(
+    "-k", "public_key", type=PATH, metavar="PUB", help="The public key that must have signed."
+)
+@click.option("-f", "allowed_signers", type=PATH, metavar="FILE", help="An allowed_signers file.")
+@click.option("-I", "principal", metavar="WHO", help="Who must have signed, with -f.")
+@click.option(
+    "-n", "namespace", default="file", show_default=True, help="What the signature is for."
+)
+def verify(
+    settings: Settings,
+    *,
+    file: Path | None,
+    signature: Path | None,
+    public_key: Path | None,
+    allowed_signers: Path | None,
+    principal: str | None,
+    namespace: str,
+) -> None:
+    """Verify the signature of FILE, or of standard input, against -k or -f. Needs no token.
+
+    Exit status 1 where the signature is not good.
+    """
+    from fidokit import api
+
+    if (public_key is None) == (allowed_signers is None):
+        raise click.UsageError("say who must have signed: either -k PUB or -f ALLOWED_SIGNERS")
+    if signature is None and file is None:
+        raise click.UsageError("say where the signature is: -s SIG")
+    good = api.verify(
+        file or sys.stdin.buffer.read(),
+        signature or Path(f"{file}.sig"),
+        public_key=public_key,
+        allowed_signers=allowed_signers,
+        principal=principal,
+        namespace=namespace,
+    )
+    by = f" by {good.principal}" if good.principal else ""
+    said = f"Good {good.namespace!r} signature{by} with {good.type_label} key {good.fingerprint}"
+    show(settings, {"verified": schema.verified(good)}, Lines([said]))

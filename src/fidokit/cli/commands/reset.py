@@ -1,0 +1,74 @@
+"""`fidokit token reset`: erase a token, after saying what dies and hearing its name typed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from fidokit.cli import ask, schema
+from fidokit.cli.options import Settings, verb
+from fidokit.cli.render import Lines, escape, note, show
+from fidokit.errors import UsageError
+
+if TYPE_CHECKING:
+    from fidokit.api import ResetPlan
+
+
+@verb(pin=True)
+@click.option("--list", "listed", is_flag=True, help="List the keys by name first (asks the PIN).")
+@click.option("--confirm", metavar="TEXT", help="What else would be typed: the serial or name.")
+def reset(settings: Settings, *, listed: bool, confirm: str | None) -> None:
+    """Erase a token: every key on it, its PIN, all its settings.
+
+    Keys that are not resident die too: their files become useless. There is no way back.
+    """
+    from fidokit import api
+
+    with settings.open_token() as session:
+        plan = api.plan_reset(session, ask_pin=listed)
+    note("\n".join(_what_dies(plan)))
+    typed = confirm if confirm is not None else _ask(plan)
+    api.reset(plan, typed=typed, guide=Guide(), interaction=settings.person())
+    done = [f"{plan.name} is as new. Give it a PIN: fidokit --token {plan.selector} pin set"]
+    show(settings, {"reset": schema.reset_plan(plan)}, Lines(done))
+
+
+def _what_dies(plan: ResetPlan) -> list[str]:
+    count = "every resident key" if plan.resident is None else f"{plan.resident} resident key(s)"
+    lines = [
+        f"A reset of {escape(plan.name)} destroys for good:",
+        f"  - {count} on it",
+        "  - every other key that was made with it: their files become useless",
+        "  - the PIN, fingerprints and settings",
+    ]
+    lines += [f"      {escape(name)}" for name in plan.credentials or ()]
+    if plan.others:
+        lines.append(f"  - {plan.others} of these are logins to websites")
+    return lines
+
+
+def _ask(plan: ResetPlan) -> str:
+    typed = ask.ask_line(f"Type {plan.confirm} to go on: ")
+    if typed is None:
+        raise UsageError(
+            "a reset must be confirmed, and nobody can be asked",
+            hint=f"say --confirm {plan.confirm}",
+        )
+    return typed.strip()
+
+
+class Guide:
+    """Tells the person what to do with the token (api.ResetGuide)."""
+
+    def unplug(self, name: str) -> None:
+        """Out."""
+        note(f"Unplug {escape(name)} now.")
+
+    def insert(self, name: str) -> None:
+        """And in again."""
+        note(f"Plug {escape(name)} in again, and touch it when it blinks.")
+
+    def inserted(self, name: str) -> None:
+        """The touch notice follows."""
+        note(f"{escape(name)} is back.")

@@ -1,0 +1,58 @@
+"""`fidokit virtual`: create, list, delete."""
+
+from __future__ import annotations
+
+import click
+
+from fidokit.cli import ask, schema
+from fidokit.cli.options import Settings, verb
+from fidokit.cli.render import Column, Lines, Listing, show
+
+EMPTY = "No virtual tokens yet. Create one: fidokit virtual create NAME"
+
+
+@verb()
+@click.argument("name")
+@click.option(
+    "--presence",
+    metavar="POLICY",
+    default="auto",
+    help="Who touches it: auto (always touched), deny (never) or delay:MS.  [default: auto]",
+)
+def create(settings: Settings, *, name: str, presence: str) -> None:
+    """Create a virtual token called NAME.
+
+    It behaves as a real one in every command. Its keys lie in a file, not in hardware: use it
+    for tests and for trying things out.
+    """
+    from fidokit import api
+
+    made = api.create_virtual(name, presence=presence)
+    lines = [f"Created {made.selector}.", f"Use it: fidokit --token {made.selector} pin set"]
+    show(settings, {"virtual": schema.virtual(made)}, Lines(lines))
+
+
+@verb()
+def list_virtual(settings: Settings) -> None:
+    """List the virtual tokens of this user."""
+    from fidokit import api
+
+    found = api.list_virtual()
+    columns = [Column("Selector", "bold"), Column("Profile"), Column("File"), Column("Problem")]
+    rows = [(v.selector, v.profile, str(v.path), v.problem) for v in found]
+    data = {"virtual": [schema.virtual(v) for v in found]}
+    show(settings, data, Listing(columns, rows, EMPTY))
+
+
+@verb()
+@click.argument("name")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+def delete(settings: Settings, *, name: str, yes: bool) -> None:
+    """Delete the virtual token NAME and every key in it."""
+    from fidokit import api
+
+    known = {v.name for v in api.list_virtual()}
+    if name in known and not yes:
+        ask.require_yes(f"Delete virtual:{name} and every key in it?")
+    api.delete_virtual(name)
+    show(settings, {"deleted": name}, Lines([f"Deleted virtual:{name}."]))

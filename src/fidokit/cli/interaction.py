@@ -1,0 +1,144 @@
+"""How the library reaches the person: PINs, the touch notice, and choosing a token."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from fidokit.cli import ask
+from fidokit.cli.render import escape, is_fancy, note
+from fidokit.errors import PinPolicy, PinRequired, PinWrong
+
+if TYPE_CHECKING:
+    from rich.status import Status
+
+    from fidokit.api import Candidate, PinCode
+    from fidokit.cli.options import Settings
+
+
+class Person:
+    """The Interaction of the command (token.ports.Interaction): a terminal, a file, or nobody."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._status: Status | None = None
+
+    def ask_pin(
+        self, token: str, retries: int | None, why: str, previous_was_wrong: bool
+    ) -> PinCode:
+        """The PIN of a token, from --pin-file or --pin-fd, else from the person."""
+        from fidokit.api import PinCode
+
+        source = self.settings.pin_fd
+        given = source if source is not None else self.settings.pin_file
+        if given is not None:
+            return self._read_pin(given, retries, previous_was_wrong)
+        if previous_was_wrong:
+            note("That PIN was wrong.")
+        while True:
+            text = ask.ask_secret(f"PIN of {token}, for {why}{_tries(retries)}: ")
+            if text is None:
+                from fidokit.api import QUIET
+
+                return QUIET.ask_pin(token, retries, why, previous_was_wrong)
+            try:
+                return PinCode.parse(text)
+            except PinPolicy as error:  # no such PIN exists: asking the token would cost a try
+                note(f"{error.message}.")
+
+    def _read_pin(
+        self, source: str | int, retries: int | None, previous_was_wrong: bool
+    ) -> PinCode:
+        from fidokit.api import PinCode
+
+        if previous_was_wrong:  # the file says the same again, and would burn the tries
+            raise PinWrong("the PIN is wrong", retries=retries, hint=_tries_hint(retries))
+        return PinCode.parse(ask.read_secret(source, "PIN"))
+
+    def ask_new_pin(self, token: str, min_length: int, max_length: int) -> PinCode:
+        """A new PIN, from --new-pin-file, else from the person, twice.
+
+        Args:
+            token: the token's name.
+            min_length: code points.
+            max_length: code points.
+        """
+        from fidokit.api import PinCode
+
+        if self.settings.new_pin_file is not None:
+            pin = PinCode.parse(ask.read_secret(self.settings.new_pin_file, "new PIN"))
+            pin.check_length(min_length, max_length)
+            return pin
+        while True:
+            text = self._new_pin_twice(token, min_length, max_length)
+            try:
+                pin = PinCode.parse(text)
+                pin.check_length(min_length, max_length)
+            except PinPolicy as error:
+                note(f"{error.message}.")
+            else:
+                return pin
+
+    def _new_pin_twice(self, token: str, min_length: int, max_length: int) -> str:
+        while True:
+            text = ask.ask_secret(
+                f"New PIN for {token} ({min_length} to {max_length} characters): "
+            )
+            if text is None:
+                raise PinRequired(
+                    "a new PIN is needed, and nobody can be asked",
+                    hint="give it with --new-pin-file, or run this in a terminal",
+                )
+            if text == ask.ask_secret("The same again: "):
+                return text
+            note("The two are not the same.")
+
+    def touch_wanted(self, token: str, why: str) -> None:
+        """Say that the token waits; with a spinner where a person looks on."""
+        text = f"Touch your security key ({escape(token)}): {escape(why)}"
+        if not (self.settings.progress and is_fancy(sys.stderr)):
+            note(text)
+            return
+        from rich.console import Console
+        from rich.text import Text
+
+        console = Console(stderr=True, highlight=False)
+        self._status = console.status(Text(text, style="bold"), spinner="dots")
+        self._status.start()
+
+    def touch_over(self) -> None:
+        """Clear the notice."""
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+
+    def choose_token(self, candidates: Sequence[Candidate]) -> Candidate | None:
+        """Let the person choose from a numbered list; None: by touching the token."""
+        if not ask.has_terminal():
+            from fidokit.api import QUIET
+
+            return QUIET.choose_token(candidates)
+        note("There is more than one token:")
+        for number, candidate in enumerate(candidates, start=1):
+            note(f"  {number}  {escape(candidate.selector)}  {escape(candidate.product)}")
+        while True:
+            question = f"Which one? [1-{len(candidates)}, or Enter to touch the one you mean] "
+            answer = (ask.ask_line(question) or "").strip()
+            if not answer:
+                return None
+            if answer.isdecimal() and 1 <= int(answer) <= len(candidates):
+                return candidates[int(answer) - 1]
+
+
+def _tries_left(retries: int) -> str:
+    return "1 try left" if retries == 1 else f"{retries} tries left"
+
+
+def _tries(retries: int | None) -> str:
+    return "" if retries is None else f" ({_tries_left(retries)})"
+
+
+def _tries_hint(retries: int | None) -> str:
+    known = "" if retries is None else f"; {_tries_left(retries)}"
+    return f"check the file that holds it{known}"

@@ -1,0 +1,170 @@
+"""What the command line said apart from the verb's own options, and the verbs' common shape."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from fidokit.cli.render import note
+
+if TYPE_CHECKING:
+    from fidokit.api import Session
+    from fidokit.cli.interaction import Person
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+COMMON = "Everywhere"
+PIN = "PIN"
+PASSPHRASE = "Passphrase"  # noqa: S105  a heading
+_SECTIONS = (PIN, PASSPHRASE, COMMON)
+
+
+class Settings:
+    """The options that every verb takes, before or after its name."""
+
+    def __init__(self) -> None:
+        self.token: str | None = None
+        self.json = False
+        self.verbose = 0
+        self.progress = True
+        self.pin_file: str | None = None
+        self.pin_fd: int | None = None
+        self.new_pin_file: str | None = None
+        self.spend_last_try = False
+
+    def person(self) -> Person:
+        """Who answers the questions: the Interaction for the library."""
+        from fidokit.cli.interaction import Person
+
+        return Person(self)
+
+    @contextmanager
+    def open_token(self) -> Iterator[Session]:
+        """The one token that this command is about; -v counts what was said to it."""
+        from fidokit import api
+
+        with api.open_token(
+            self.token, self.person(), spend_last_try=self.spend_last_try
+        ) as session:
+            began = time.monotonic()
+            try:
+                yield session
+            finally:
+                if self.verbose:
+                    took = (time.monotonic() - began) * 1000
+                    note(f"fidokit.trace: {session.round_trips} round trips in {took:.0f} ms")
+
+
+pass_settings = click.make_pass_decorator(Settings, ensure=True)
+
+
+class SectionOption(click.Option):
+    """An option that stores into Settings and is listed under a heading of its own."""
+
+    def __init__(self, declarations: Sequence[str], section: str, **attributes: Any) -> None:
+        super().__init__(declarations, expose_value=False, callback=_store, **attributes)
+        self.section = section
+
+
+def _store(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    """Keep what was given; the same option left out at another place does not undo it."""
+    given = ctx.get_parameter_source(param.name or "")
+    if given is not None and given is not click.core.ParameterSource.DEFAULT:
+        settings = ctx.find_root().ensure_object(Settings)
+        setattr(settings, param.name or "", value)
+        if param.name == "verbose":
+            from fidokit.cli.trace import trace_to_stderr
+
+            trace_to_stderr()
+
+
+def common_options() -> Iterator[SectionOption]:
+    """The options of every group and verb."""
+    yield SectionOption(
+        ["--token", "token"],
+        COMMON,
+        metavar="SELECTOR",
+        help="The token to use, as `token list` names it. Also: FIDOKIT_TOKEN.",
+    )
+    yield SectionOption(["--json"], COMMON, is_flag=True, help="Print JSON, for scripts.")
+    yield SectionOption(
+        ["--no-progress", "progress"],
+        COMMON,
+        is_flag=True,
+        flag_value=False,
+        default=True,
+        help="No spinners.",
+    )
+    yield SectionOption(
+        ["-v", "--verbose"], COMMON, count=True, help="Trace what is said to the token."
+    )
+
+
+def _pin_options() -> Iterator[SectionOption]:
+    yield SectionOption(
+        ["--pin-file"], PIN, metavar="FILE", help="Read the PIN from FILE (- is standard input)."
+    )
+    yield SectionOption(
+        ["--pin-fd"], PIN, metavar="N", type=int, help="Read the PIN from file descriptor N."
+    )
+    yield SectionOption(
+        ["--spend-last-try"], PIN, is_flag=True, help="Allow the last PIN try to be spent."
+    )
+
+
+def _new_pin_options() -> Iterator[SectionOption]:
+    yield SectionOption(
+        ["--new-pin-file"],
+        PIN,
+        metavar="FILE",
+        help="Read the new PIN from FILE (- is standard input).",
+    )
+
+
+def format_sections(
+    command: click.Command, ctx: click.Context, formatter: click.HelpFormatter
+) -> None:
+    """Write a command's options: its own first, then each shared section under its heading."""
+    listed: dict[str, list[tuple[str, str]]] = {"Options": [], **{s: [] for s in _SECTIONS}}
+    for param in command.get_params(ctx):
+        record = param.get_help_record(ctx) if isinstance(param, click.Option) else None
+        if record:
+            listed[getattr(param, "section", "Options")].append(record)
+    listed["Options"].sort(key=lambda record: "--help" in record[0])
+    for heading, records in listed.items():
+        if records:
+            with formatter.section(heading):
+                formatter.write_dl(records)
+
+
+class Verb(click.Command):
+    """A command at the end of the tree: its own options, and the common ones."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Options by section."""
+        format_sections(self, ctx, formatter)
+
+
+def verb(*, pin: bool = False, new_pin: bool = False) -> Callable[[F], Verb]:
+    """Make a function a verb; it gets Settings first, then its own options.
+
+    Args:
+        pin: the verb may need the PIN, so it takes --pin-file and --pin-fd.
+        new_pin: the verb asks for a new PIN, so it takes --new-pin-file.
+    """
+
+    def wrap(function: F) -> Verb:
+        command = click.command(
+            cls=Verb,
+            context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+        )(pass_settings(function))
+        command.params.extend(_pin_options() if pin else ())
+        command.params.extend(_new_pin_options() if new_pin else ())
+        command.params.extend(common_options())
+        return command
+
+    return wrap

@@ -1,0 +1,247 @@
+"""How things are shown: escaped for a terminal, plain for a pipe, or as JSON."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple, TextIO, assert_never
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from fidokit.cli.options import Settings
+    from fidokit.errors import FidokitError
+
+Json = Mapping[str, object]
+SCHEMA = 1
+_LINES_A_WRITE = 4096
+
+
+def escape(text: str) -> str:
+    """Text from a token or a file, made harmless for a terminal.
+
+    Whatever is not printable (control characters, escape sequences, bidirectional and other
+    invisible format characters, line ends, undecodable bytes) is shown as its escape.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text
+    )
+
+
+def escape_lines(text: str, *, indent: str = "") -> str:
+    """As `escape`, but line ends stay; lines after the first are indented."""
+    return f"\n{indent}".join(escape(line) for line in text.split("\n"))
+
+
+def home_path(path: Path) -> str:
+    """A path as people write it: ~ for the home folder."""
+    from pathlib import Path
+
+    try:
+        return f"~/{path.relative_to(Path.home())}"
+    except (ValueError, RuntimeError):
+        return str(path)
+
+
+def is_fancy(stream: TextIO) -> bool:
+    """Whether a person reads this stream on a terminal that can do more than lines."""
+    return stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
+class Column(NamedTuple):
+    """A column's heading, and its rich style on a terminal."""
+
+    title: str
+    style: str = ""
+
+
+class Listing(NamedTuple):
+    """Rows under columns; `empty` says what to do next where there is none. None shows as -."""
+
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[str | None]]
+    empty: str
+    footer: str = ""
+
+
+class Facts(NamedTuple):
+    """Labels and values about one thing."""
+
+    title: str
+    pairs: Sequence[tuple[str, str]]
+    footer: str = ""
+
+
+class Lines(NamedTuple):
+    """Ready sentences; token text in them is escaped like all else."""
+
+    lines: Sequence[str]
+
+
+class Check(NamedTuple):
+    """One finding: a short word in its colour (an SGR number), a sentence, and a remedy."""
+
+    word: str
+    colour: str
+    sentence: str
+    hint: str
+
+
+class Checks(NamedTuple):
+    """Findings, one below the other."""
+
+    checks: Sequence[Check]
+
+
+Shown = Listing | Facts | Lines | Checks
+
+
+def show(settings: Settings, data: Json, human: Shown) -> None:
+    """Print the result of a command: JSON where asked for, else for a person or a pipe."""
+    if settings.json:
+        write_json(data)
+        return
+    match human:
+        case Lines():
+            write_lines(human.lines)
+        case Facts():
+            _show_facts(human)
+        case Listing():
+            _show_listing(human)
+        case Checks():
+            _show_checks(human)
+        case _:
+            assert_never(human)
+
+
+def note(text: str) -> None:
+    """Say something to the person beside the result: on standard error."""
+    print(escape_lines(text), file=sys.stderr)
+
+
+def write_json(data: Json) -> None:
+    """Print one JSON document: pure ASCII, so nothing in it can reach the terminal raw."""
+    import json
+
+    print(json.dumps({"schema": SCHEMA, **data}, indent=2))
+
+
+def labelled(label: str, text: str) -> str:
+    """Text for standard error behind a label; further lines are indented, so none can pose as
+    another message."""
+    indent = len(label)
+    lines = [_hanging(escape(line), indent, sys.stderr) for line in text.split("\n")]
+    return label + ("\n" + " " * indent).join(lines)
+
+
+def error_data(error: FidokitError) -> Json:
+    """An error as JSON (docs/errors.md)."""
+    data: dict[str, object] = {
+        "kind": type(error).__name__,
+        "message": error.message,
+        "hint": error.hint,
+        "exit_code": int(error.exit_code),
+    }
+    if (retries := getattr(error, "retries", None)) is not None:
+        data["retries"] = retries
+    return data
+
+
+def write_lines(lines: Iterable[str]) -> None:
+    """Print lines, escaped; many at a time, because files of 100,000 keys exist."""
+    iterator: Iterator[str] = iter(lines)
+    while batch := [escape(line) for line in islice(iterator, _LINES_A_WRITE)]:
+        sys.stdout.write("\n".join(batch) + "\n")
+
+
+def styled(text: str, sgr: str = "1") -> str:
+    """Bold, or in a colour (an SGR number), on a terminal that may have it; else as it is."""
+    if not is_fancy(sys.stdout) or os.environ.get("NO_COLOR"):
+        return text
+    return f"\x1b[{sgr}m{text}\x1b[0m"
+
+
+def _show_checks(checks: Checks) -> None:
+    width = max((len(check.word) for check in checks.checks), default=0)
+    for check in checks.checks:
+        print(styled(f"{check.word:<{width}}", check.colour), "", escape(check.sentence))
+        if check.hint:
+            print(" " * (width + 2) + escape_lines(check.hint, indent=" " * (width + 2)))
+
+
+def _show_facts(facts: Facts) -> None:
+    width = max((len(label) for label, _ in facts.pairs), default=0)
+    if facts.title:
+        print(styled(escape(facts.title)))
+    for label, value in facts.pairs:
+        print(f"  {label:<{width}}  {_hanging(escape(value), width + 4)}")
+    if facts.footer:
+        print(f"\n{facts.footer}")
+
+
+def _hanging(value: str, indent: int, stream: TextIO | None = None) -> str:
+    """A value in its column: broken between words on a terminal, one line for a pipe."""
+    room = _width() - indent
+    if len(value) <= room or not is_fancy(stream or sys.stdout):
+        return value
+    import textwrap
+
+    lines = textwrap.wrap(value, room, break_long_words=False, break_on_hyphens=False)
+    return ("\n" + " " * indent).join(lines)
+
+
+def _width() -> int:
+    """Columns of the terminal, at least enough for a label and a word."""
+    import shutil
+
+    return max(shutil.get_terminal_size().columns, 40)
+
+
+def _show_listing(listing: Listing) -> None:
+    if not listing.rows:
+        note(listing.empty)
+    elif is_fancy(sys.stdout):
+        _show_table(listing)
+    else:
+        _show_plain(listing)
+
+
+def _show_plain(listing: Listing) -> None:
+    """One line a row, fields apart by tabs (escape() leaves none inside), under a heading."""
+    print("\t".join(column.title.upper().replace(" ", "-") for column in listing.columns))
+    for row in listing.rows:
+        print("\t".join(escape(cell) if cell else "-" for cell in row))
+
+
+def _show_table(listing: Listing) -> None:
+    """A table where it fits the terminal, else one card a row; columns without content go."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    filled = [n for n in range(len(listing.columns)) if any(row[n] for row in listing.rows)]
+    console = Console(highlight=False, markup=False, emoji=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for column in (listing.columns[n] for n in filled):
+        table.add_column(column.title, style=column.style, no_wrap=True)
+    for row in listing.rows:
+        table.add_row(*(escape(row[n] or "-") for n in filled))
+    unbounded = console.options.update(width=sys.maxsize)
+    if console.measure(table, options=unbounded).maximum <= console.width:
+        console.print(table)
+    else:
+        _show_cards(listing)
+    if listing.footer:
+        print(listing.footer)
+
+
+def _show_cards(listing: Listing) -> None:
+    first, *others = (c.title if c.title.isupper() else c.title.lower() for c in listing.columns)
+    for row in listing.rows:
+        pairs = [(label, cell) for label, cell in zip(others, row[1:], strict=True) if cell]
+        _show_facts(Facts(row[0] or first, pairs))
+        print()

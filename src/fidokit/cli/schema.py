@@ -1,0 +1,254 @@
+"""The JSON of each command, in one place, as docs/json.md promises it: adding is allowed,
+renaming is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fidokit.api import (
+        DownloadResult,
+        Finding,
+        FlagsChange,
+        Generated,
+        KeyFile,
+        KeyRow,
+        PinStatus,
+        ResetPlan,
+        Session,
+        ShownKey,
+        Step,
+        TokenDetails,
+        TokenInfo,
+        TokenSummary,
+        Verified,
+        VirtualSummary,
+    )
+    from fidokit.cli.render import Json
+    from fidokit.types import SkFlag
+
+
+def token(summary: TokenSummary) -> Json:
+    """One line of `token list`."""
+    return {
+        "selector": summary.selector,
+        "durable": summary.durable,
+        "transport": str(summary.transport),
+        "path": summary.path,
+        "product": summary.product,
+        "serial": summary.serial,
+        "versions": list(summary.info.versions) if summary.info else None,
+        "pin_set": summary.info.pin_set if summary.info else None,
+        "problem": summary.problem,
+        "hint": summary.hint,
+    }
+
+
+def details(found: TokenDetails) -> Json:
+    """`token info`."""
+    return {
+        "name": found.name,
+        "selector": found.selector,
+        "durable": found.durable,
+        "info": _info(found.info),
+        "pin": pin(found.pin),
+    }
+
+
+def _info(info: TokenInfo) -> Json:
+    return {
+        "versions": list(info.versions),
+        "extensions": list(info.extensions),
+        "aaguid": info.aaguid.hex(),
+        "options": dict(info.options),
+        "pin_protocols": list(info.pin_protocols),
+        "algorithms": list(info.algorithms),
+        "transports": list(info.transports),
+        "firmware_version": info.firmware_version,
+        "remaining_resident": info.remaining_resident,
+        "max_credential_id_length": info.max_credential_id_length,
+        "u2f_only": info.is_u2f_only,
+    }
+
+
+def pin(status: PinStatus) -> Json:
+    """`pin status`; lengths in code points."""
+    return {
+        "supported": status.supported,
+        "set": status.set,
+        "retries": status.retries,
+        "uv_retries": status.uv_retries,
+        "min_length": status.min_length,
+        "max_length": status.max_length,
+        "change_required": status.change_required,
+        "needs_power_cycle": status.needs_power_cycle,
+    }
+
+
+def on_token(session: Session) -> Json:
+    """What every command that changed a token says: which one it was."""
+    return {"token": {"name": session.name, "selector": session.selector}}
+
+
+def key(row: KeyRow) -> Json:
+    """One row of `key list`."""
+    return {
+        "fingerprint": row.fingerprint,
+        "type": str(row.key_type) if row.key_type else None,
+        "application": row.application,
+        "user": row.user,
+        "user_name": row.user_name,
+        "comment": row.comment,
+        "verify_required": row.verify_required,
+        "touch_required": row.touch_required,
+        "on_token": row.on_token,
+        "created": row.created.isoformat() if row.created else None,
+        "files": _paths(row.files),
+        "credential_id": row.credential_id.hex() if row.credential_id else None,
+        "public_key": row.public_line,
+    }
+
+
+def generated(made: Generated) -> Json:
+    """`key generate`."""
+    return {
+        "path": str(made.path),
+        "public_path": str(made.public_path),
+        "attestation_path": str(made.attestation_path) if made.attestation_path else None,
+        "public_key": made.public_line,
+        "fingerprint": made.fingerprint,
+        "type": str(made.key_type),
+        "application": made.application,
+        "user": made.user,
+        "comment": made.comment,
+        "resident": made.resident,
+        "verify_required": made.verify_required,
+        "touch_required": made.touch_required,
+        "warnings": list(made.warnings),
+    }
+
+
+def downloaded(result: DownloadResult) -> Json:
+    """One key of `key download`; `error` is null where it was written."""
+    from fidokit.cli.render import error_data
+
+    return {
+        "path": str(result.path),
+        "public_key": result.public_line,
+        "fingerprint": result.row.fingerprint,
+        "application": result.row.application,
+        "user": result.row.user,
+        "error": error_data(result.error) if result.error else None,
+    }
+
+
+def shown(found: ShownKey) -> Json:
+    """One key of `key show`."""
+    return {
+        "fingerprint": found.fingerprint,
+        "comment": found.comment,
+        "type": found.type_label,
+        "bits": found.bits,
+        "line": found.line_number,
+        "error": found.error,
+        "randomart": found.randomart,
+    }
+
+
+def key_file(found: KeyFile) -> Json:
+    """`key flags` without a change."""
+    return {
+        "path": str(found.path),
+        "public_key": found.public_line,
+        "fingerprint": found.fingerprint,
+        "type": found.type_label,
+        "application": found.application,
+        "comment": found.comment,
+        "encrypted": found.encrypted,
+        "flags": flag_names(found.flags) if found.flags is not None else None,
+        "warnings": list(found.warnings),
+    }
+
+
+def flags_change(change: FlagsChange) -> Json:
+    """`key flags` with a change."""
+    return {
+        "path": str(change.path),
+        "before": flag_names(change.before),
+        "after": flag_names(change.after),
+        "changed": change.changed,
+    }
+
+
+def flag_names(flags: SkFlag) -> list[str]:
+    """The flags of a key file by stable names."""
+    from fidokit.types import SkFlag
+
+    names = {
+        SkFlag.USER_PRESENCE_REQUIRED: "touch-required",
+        SkFlag.USER_VERIFICATION_REQUIRED: "verify-required",
+        SkFlag.FORCE_OPERATION: "force",
+        SkFlag.RESIDENT_KEY: "resident",
+    }
+    return [name for flag, name in names.items() if flag in flags]
+
+
+def verified(good: Verified) -> Json:
+    """`key verify`."""
+    return {
+        "fingerprint": good.fingerprint,
+        "type": good.type_label,
+        "namespace": good.namespace,
+        "principal": good.principal,
+        "touched": good.touched,
+        "verified": good.verified,
+        "counter": good.counter,
+    }
+
+
+def reset_plan(plan: ResetPlan) -> Json:
+    """What `token reset` destroys, or destroyed."""
+    return {
+        "name": plan.name,
+        "selector": plan.selector,
+        "confirm": plan.confirm,
+        "resident": plan.resident,
+        "credentials": list(plan.credentials) if plan.credentials is not None else None,
+        "others": plan.others,
+    }
+
+
+def virtual(summary: VirtualSummary) -> Json:
+    """One line of `virtual list`."""
+    return {
+        "name": summary.name,
+        "selector": summary.selector,
+        "path": str(summary.path),
+        "profile": summary.profile,
+        "problem": summary.problem,
+    }
+
+
+def finding(found: Finding) -> Json:
+    """One check of `doctor`; its status is ok, warn or fail."""
+    return {
+        "check": found.check,
+        "status": str(found.status),
+        "sentence": found.sentence,
+        "hint": found.hint,
+    }
+
+
+def step(done: Step) -> Json:
+    """One step of `demo`."""
+    return {
+        "title": done.title,
+        "explanation": done.explanation,
+        "commands": list(done.commands),
+        "result": list(done.result),
+    }
+
+
+def _paths(paths: tuple[Path, ...]) -> list[str]:
+    return [str(path) for path in paths]

@@ -1,0 +1,200 @@
+"""The boundary: whatever happens, a sentence, a hint, and the right exit status."""
+
+from __future__ import annotations
+
+import errno
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+from tests.cli.conftest import Sandbox
+
+from fidokit.cli import app, main
+from fidokit.cli.options import common_options
+from fidokit.errors import (
+    FidokitError,
+    PinBlocked,
+    PinWrong,
+    TokenNotFound,
+    TouchTimedOut,
+    WouldOverwrite,
+)
+
+Run = Callable[..., int]
+
+
+def raising(error: BaseException) -> click.Command:
+    def body() -> None:
+        raise error
+
+    return click.Command("boom", callback=body, params=list(common_options()))
+
+
+@pytest.fixture
+def boom(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], None]:
+    """Make every verb one that raises."""
+
+    def install(error: BaseException) -> None:
+        monkeypatch.setattr(app, "load", lambda _entry: raising(error))
+
+    return install
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (TokenNotFound("no token", hint="plug one in"), 3),
+        (PinWrong("the PIN is wrong", retries=2, hint="mind the tries"), 5),
+        (PinBlocked("the PIN is blocked"), 6),
+        (TouchTimedOut("nobody touched it"), 7),
+        (WouldOverwrite("it exists"), 9),
+        (KeyboardInterrupt(), 130),
+        (click.Abort(), 130),
+        (click.exceptions.Exit(9), 9),
+        (click.ClickException("Bad thing."), 1),
+        (OSError(errno.ENOSPC, "No space left on device", "/some/file"), 1),
+        (RuntimeError("secret inside"), 1),
+        (RecursionError(), 1),
+        (SystemExit(4), 4),
+        (SystemExit("text"), 1),
+    ],
+)
+def test_exit_status(
+    in_process: Run,
+    boom: Callable[[BaseException], None],
+    capsys: pytest.CaptureFixture[str],
+    error: BaseException,
+    code: int,
+) -> None:
+    boom(error)
+    assert in_process("doctor") == code
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_sentence_and_hint_are_escaped(
+    in_process: Run, boom: Callable[[BaseException], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    boom(FidokitError("the token \x1b[2J said\nno", hint="one\ntwo\x1b"))
+    in_process("doctor")
+    assert capsys.readouterr().err == (
+        "fidokit: the token \\x1b[2J said\\nno\nhint: one\n      two\\x1b\n"
+    )
+
+
+def test_json_errors_come_on_both_streams(
+    in_process: Run, boom: Callable[[BaseException], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    boom(PinWrong("the PIN is wrong", retries=2, hint="mind the tries"))
+    assert in_process("--json", "doctor") == 5
+    said = capsys.readouterr()
+    assert said.err == "fidokit: the PIN is wrong\nhint: mind the tries\n"
+    assert json.loads(said.out) == {
+        "schema": 1,
+        "error": {
+            "kind": "PinWrong",
+            "message": "the PIN is wrong",
+            "hint": "mind the tries",
+            "exit_code": 5,
+            "retries": 2,
+        },
+    }
+
+
+def test_bug_names_itself_and_keeps_its_words_for_v(
+    in_process: Run, boom: Callable[[BaseException], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    boom(RuntimeError("inner words"))
+    assert in_process("doctor") == 1
+    quiet = capsys.readouterr().err
+    assert quiet.startswith("fidokit: unexpected RuntimeError\nhint: this is a bug in fidokit")
+    assert "inner words" not in quiet
+    in_process("-v", "doctor")
+    assert "RuntimeError: inner words" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("args", "sentence"),
+    [
+        (["nonsense"], "no command 'nonsense'"),
+        (["key", "lst"], "did you mean 'list'?"),
+        (["--nonsense"], "no such option"),
+        (["key", "show"], "missing argument"),
+        (["pin", "min-length", "3"], "3 is not in the range"),
+        (["key", "verify", "-k", "a", "-f", "b", "file"], "either -k pub or -f"),
+        (["key", "verify", "-k", "a"], "say where the signature is"),
+        (["key", "rename", "x"], "say the new comment"),
+    ],
+)
+def test_usage_errors_end_with_2_and_point_to_help(
+    in_process: Run, capsys: pytest.CaptureFixture[str], args: list[str], sentence: str
+) -> None:
+    assert in_process(*args) == 2
+    err = capsys.readouterr().err
+    assert sentence in err.lower()
+    assert "--help`" in err
+    assert "Usage:" not in err
+
+
+def test_closed_pipe_is_quiet(sandbox: Sandbox) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "fidokit", "completion", "bash"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=sandbox.env,
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
+
+
+@pytest.mark.parametrize("args", [["--version"], ["completion", "bash"]])
+def test_full_disk_is_an_error(sandbox: Sandbox, args: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "fidokit", *args],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=sandbox.env,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == b"fidokit: reading or writing failed: No space left on device\n"
+
+
+def test_long_output_is_whole_though_the_process_leaves_at_once(sandbox: Sandbox) -> None:
+    done = sandbox.run("completion", "zsh")
+    assert done.code == 0
+    assert done.out.rstrip().endswith("fi")
+
+
+def test_leaving_waits_for_a_thread_at_work(sandbox: Sandbox) -> None:
+    code = (
+        "import threading\n"
+        "from fidokit.cli import main\n"
+        "go = threading.Event()\n"
+        "threading.Thread(target=lambda: (go.wait(), print('thread done'))).start()\n"
+        "threading.Timer(0.01, go.set).start()\n"
+        "main._leave(7)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=sandbox.env, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (7, b"thread done\n")
+
+
+def test_name_that_the_locale_cannot_print_is_no_crash(sandbox: Sandbox) -> None:
+    done = sandbox.run("n\u00e4chste", PYTHONIOENCODING="ascii")
+    assert done.code == 2
+    assert "n\\xe4chste" in done.err
+
+
+def test_main_module_and_entry_point_are_the_same() -> None:
+    import fidokit.__main__ as module
+
+    assert module.main is main.main
