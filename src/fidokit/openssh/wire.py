@@ -35,18 +35,21 @@ class Reader:
 
     def raw(self, n: int) -> bytes:
         """Exactly `n` bytes."""
-        end = self._at + n
-        if end > len(self._buf):
+        at = self._at
+        piece = self._buf[at : at + n]
+        if len(piece) != n:
             raise MalformedKey(
-                f"{self._what}: need {n} bytes at offset {self._at}, have {self.remaining}"
+                f"{self._what}: need {n} bytes at offset {at}, have {self.remaining}"
             )
-        piece = self._buf[self._at : end]
-        self._at = end
+        self._at = at + n
         return piece
 
     def u8(self) -> int:
         """One byte."""
-        return self.raw(1)[0]
+        if self._at >= len(self._buf):
+            self.raw(1)
+        self._at += 1
+        return self._buf[self._at - 1]
 
     def u32(self) -> int:
         """Four bytes, big-endian."""
@@ -58,7 +61,19 @@ class Reader:
 
     def string(self) -> bytes:
         """A uint32 length and as many bytes."""
-        return self.raw(self.u32())
+        start = self._at + 4
+        end = start + int.from_bytes(self._buf[start - 4 : start])
+        if end > len(self._buf):
+            return self.raw(self.u32())  # which of the two is missing, it says
+        self._at = end
+        return self._buf[start:end]
+
+    def skip(self, piece: bytes) -> bool:
+        """Whether `piece` comes next; if so, it is behind the reader now."""
+        found = self._buf.startswith(piece, self._at)
+        if found:
+            self._at += len(piece)
+        return found
 
     def text(self) -> str:
         """A string that must be UTF-8."""

@@ -17,6 +17,7 @@ from fidokit.virtual.core.ports import Clock, DurableState, Rng, Steps, Store
 from fidokit.virtual.core.profile import Profile
 from fidokit.virtual.core.schema import Params, Record
 from fidokit.virtual.core.token_state import TokenState
+from fidokit.virtual.core.uploads import Uploads
 
 USB: Final = "usb"
 """A transport, as getInfo names it; the one of callers that name none."""
@@ -70,6 +71,13 @@ class TokenContext:
         self.pin = PinState(self.profile, self.rng)
         self.enumerations = Enumerations(self.clock)
         self.enrolment: Enrolment | None = None
+        self.uploads = Uploads()
+
+    def interrupt(self, but: frozenset[Listing]) -> None:
+        """A command comes: what was begun and is not among `but` will not go on."""
+        self.enumerations.keep_only(but)
+        if Listing.FRAGMENTS not in but and not self.profile.behaviour.upload_is_kept:
+            self.uploads.drop()
 
     def save(self, **changes: Any) -> None:
         """Change members of the durable state; they are durable when this returns."""

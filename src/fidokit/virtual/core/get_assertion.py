@@ -104,11 +104,12 @@ def run(token: TokenContext, params: Params) -> Steps[Reply]:
     if up:
         yield from authorization.collect_presence(token, evidence)
     flags = (auth_data.UP if up else 0) | (auth_data.UV if evidence.verified else 0)
-    occasion = Occasion(inputs, params["rpId"], evidence, up=up, listed=bool(allowed))
+    cdh = params["clientDataHash"]
+    occasion = Occasion(inputs, params["rpId"], evidence, cdh, up=up, listed=bool(allowed))
     prepared = extensions.prepare(token, occasion)
     plan = _Plan(
         rp_id_hash,
-        params["clientDataHash"],
+        cdh,
         flags,
         prepared,
         several=len(found) > 1,

@@ -161,7 +161,15 @@ def _excludes(
 
 
 def _make(token: TokenContext, plan: _Plan, evidence: Evidence) -> Reply:
-    draft = Draft(Occasion(plan.extensions, plan.rp_id, evidence, resident=plan.resident))
+    draft = Draft(
+        Occasion(
+            plan.extensions,
+            plan.rp_id,
+            evidence,
+            plan.params["clientDataHash"],
+            resident=plan.resident,
+        )
+    )
     prepared = extensions.make(token, draft)
     credential = (_store if plan.resident else _wrap)(token, plan, draft)
     outputs = extensions.evaluate(prepared, credential)

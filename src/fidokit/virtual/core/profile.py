@@ -45,6 +45,7 @@ class Behaviour:
         u2f_under_always_uv: status word for U2F under alwaysUv without built-in verification
             (U2F-16).
         wrong_reset_transport: status for a reset over a transport that has none (RST-06).
+        upload_is_kept: other commands may come between the fragments of a large blob array (LB-09).
     """
 
     touch_timeout: CtapStatus = CtapStatus.OPERATION_DENIED
@@ -59,6 +60,7 @@ class Behaviour:
     always_uv_fixed: bool = False
     u2f_under_always_uv: int = 0x6986
     wrong_reset_transport: CtapStatus = CtapStatus.NOT_ALLOWED
+    upload_is_kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
