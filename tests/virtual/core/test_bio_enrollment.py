@@ -360,6 +360,15 @@ def test_a_token_made_with_a_finger() -> None:
 
 # --- the preview ---------------------------------------------------------------------------------
 
+
+@pytest.mark.check("BIO-01")
+def test_the_default_model_serves_both_numbers(pinned: Platform) -> None:
+    template = enrol(pinned)
+    assert pinned.bench.info()[4]["userVerificationMgmtPreview"] is True
+    listing = pinned.bench.ok(PREVIEW, request(pinned, LIST))
+    assert listing == {7: [{1: template, 2: ""}]}
+
+
 PRE = replace(
     CTAP_2_1.with_options(userVerificationMgmtPreview=False, uv=False),
     versions=("FIDO_2_0", "FIDO_2_1_PRE"),

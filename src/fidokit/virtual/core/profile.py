@@ -229,6 +229,7 @@ _OPTIONS_2_1 = {
     "plat": False,
     "alwaysUv": False,
     "credMgmt": True,
+    "credentialMgmtPreview": True,  # libfido2 1.12, and so ssh-keygen -K, sends the preview alone
     "authnrCfg": True,
     "clientPin": False,
     "pinUvAuthToken": True,
@@ -239,7 +240,13 @@ _OPTIONS_2_1 = {
 
 _EXTENSIONS_2_1 = ("credProtect", "hmac-secret", "largeBlobKey", "credBlob", "minPinLength")
 _EXTENSIONS_2_3 = ("hmac-secret-mc", "pinComplexityPolicy", "thirdPartyPayment", "uvm")
-_SENSOR = {"uv": False, "bioEnroll": False, "uvBioEnroll": True, "uvAcfg": True}
+_SENSOR = {
+    "uv": False,
+    "bioEnroll": False,
+    "userVerificationMgmtPreview": False,  # for libfido2 1.12 likewise
+    "uvBioEnroll": True,
+    "uvAcfg": True,
+}
 
 _BOTH = (CoseAlg.ES256, CoseAlg.EDDSA)
 
