@@ -129,6 +129,7 @@ def test_vectors_both_ways(value: Any, encoded: str) -> None:
     assert type(decoded) is type(value)
 
 
+@pytest.mark.check("CBR-03", "CBR-04", "CBR-05", "CBR-06")
 @pytest.mark.parametrize("encoded", REFUSED.values(), ids=REFUSED.keys())
 def test_refused_with_an_offset_and_a_hint(encoded: str) -> None:
     with pytest.raises(MalformedCbor, match=r"^CBOR: .* at offset \d+$") as caught:
@@ -145,6 +146,7 @@ def test_the_offset_is_that_of_the_fault(encoded: str, offset: int) -> None:
         cbor.decode(bytes.fromhex(encoded))
 
 
+@pytest.mark.check("CBR-03")
 @pytest.mark.parametrize("cut", range(len(ENCODED)))
 def test_cut_at_every_byte(cut: int) -> None:
     with pytest.raises(MalformedCbor):
@@ -156,6 +158,7 @@ def test_a_byte_behind_is_refused() -> None:
         cbor.decode(ENCODED + b"\x00")
 
 
+@pytest.mark.check("CBR-06")
 def test_four_levels_pass_and_the_limit_is_the_callers() -> None:
     assert cbor.decode(bytes.fromhex("8181818101")) == [[[[1]]]]
     assert cbor.decode(bytes.fromhex("818181818101"), max_depth=5) == [[[[[1]]]]]
@@ -164,6 +167,7 @@ def test_four_levels_pass_and_the_limit_is_the_callers() -> None:
         cbor.decode(b"\x80", max_depth=0)
 
 
+@pytest.mark.check("CBR-04", "CBR-11")
 def test_map_order_is_major_type_then_length_then_bytes() -> None:
     shuffled = {"b": 0, "aa": 0, "a": 0, -1: 0, 24: 0, 256: 0, 1: 0, b"\xff": 0, -25: 0, b"": 0}
     decoded = cbor.decode(cbor.encode(shuffled))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -135,13 +136,34 @@ def test_senseless_arguments_make_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_model_from_the_future_is_named_and_let_go(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"profile": "ctap3.0"}, "no profile 'ctap3.0'"),
+        ({"presence": "telepathy"}, "no presence policy 'telepathy'"),
+    ],
+)
+def test_a_token_from_the_future_is_named_and_let_go(
+    tmp_path: Path, change: dict[str, str], sentence: str
+) -> None:
     path = tmp_path / "t.sqlite"
-    future = type(IDENTITY)("FK1", "ctap3.0", "auto", 0)
-    SqliteStore.create(path, future, STATE).close()
+    SqliteStore.create(path, replace(IDENTITY, **change), STATE).close()
     for _ in range(2):
-        with pytest.raises(StateUnusable, match=r"of model 'ctap3\.0', unknown here"):
+        with pytest.raises(StateUnusable, match="not for this fidokit: there is " + sentence):
             VirtualToken(path)
+
+
+@pytest.mark.parametrize("value", ["", "00", "80ff", "8100", "818181", "a0", "9f"])
+def test_a_token_whose_state_is_damaged_is_let_go(tmp_path: Path, value: str) -> None:
+    path = tmp_path / "t.sqlite"
+    SqliteStore.create(path, IDENTITY, STATE).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE state SET min_pin_rp_ids = ?", (bytes.fromhex(value),))
+    connection.close()
+    for _ in range(2):
+        with pytest.raises(StateUnusable, match="is damaged") as caught:
+            VirtualToken(path)
+        assert caught.value.hint
 
 
 def test_a_seed_repeats_the_token() -> None:

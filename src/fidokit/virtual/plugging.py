@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from fidokit.errors import StateUnusable, TokenNotFound
+from fidokit.errors import StateUnusable, TokenNotFound, UsageError
 from fidokit.virtual import places
 from fidokit.virtual.core import profile as profiles
 from fidokit.virtual.core.factory import new_state
@@ -102,12 +102,20 @@ def unknown(name: str) -> TokenNotFound:
     )
 
 
-def unknown_model(identity: TokenIdentity) -> StateUnusable:
-    """The error for a token whose model this fidokit does not have."""
-    return StateUnusable(
-        f"the virtual token {identity.serial} is of model {identity.profile!r}, unknown here",
-        hint="use the newer fidokit that made it",
-    )
+def _known(identity: TokenIdentity) -> Profile:
+    """The model of a token that was made before, and its presence policy at least judged.
+
+    Raises:
+        StateUnusable: this fidokit does not know the one or the other.
+    """
+    try:
+        parse_policy(identity.presence)
+        return profiles.profile(identity.profile)
+    except UsageError as unknown_word:
+        raise StateUnusable(
+            f"the virtual token {identity.serial} is not for this fidokit: {unknown_word}",
+            hint="use the newer fidokit that made it",
+        ) from unknown_word
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +139,8 @@ def plug_in(source: str | Path | None, making: Making) -> Plugged:
         made = making.in_file(source)
         return Plugged(made, made.identity, making.model)
     found = open_named(source) if isinstance(source, str) else SqliteStore.open(source)
-    model = profiles.PROFILES.get(found.identity.profile)
-    if model is None:
+    try:
+        return Plugged(found, found.identity, _known(found.identity))
+    except BaseException:
         found.close()
-        raise unknown_model(found.identity)
-    return Plugged(found, found.identity, model)
+        raise

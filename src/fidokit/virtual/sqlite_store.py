@@ -159,7 +159,8 @@ class SqliteStore:
 
     def load(self) -> DurableState:
         """The state as last saved."""
-        return state_of(self._one_row(_LOAD_STATE))
+        with state_file.translated(self.path):
+            return state_of(self._one_row(_LOAD_STATE))
 
     def save(self, state: DurableState) -> None:
         """Replace the state."""
@@ -262,7 +263,8 @@ def _one_row(connection: sqlite3.Connection, path: Path, statement: str) -> Row:
 
 
 def _one_identity(connection: sqlite3.Connection, path: Path) -> TokenIdentity:
-    return identity_of(_one_row(connection, path, _LOAD_IDENTITY))
+    with state_file.translated(path):
+        return identity_of(_one_row(connection, path, _LOAD_IDENTITY))
 
 
 def _require_free(path: Path) -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from fidokit.errors import FidokitError, NoPermission, StateUnusable, TokenNotFound
+from fidokit.errors import FidokitError, MalformedCbor, NoPermission, StateUnusable, TokenNotFound
 from fidokit.virtual.state_schema import APPLICATION_ID, MIGRATIONS, VERSION
 
 _HEADER_SIZE: Final = 100
@@ -57,7 +57,7 @@ def translated(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise unusable(path, error) from error
-    except ValueError as error:
+    except (ValueError, MalformedCbor) as error:
         raise damaged(path, str(error)) from error
 
 

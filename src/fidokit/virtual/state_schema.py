@@ -5,11 +5,11 @@ A file names its format by PRAGMA application_id and its version by PRAGMA user_
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from fidokit import cbor
 from fidokit.types import CoseAlg, CredentialId, CredProtect
 from fidokit.virtual.core.ports import DurableState, StoredCredential
 from fidokit.virtual.identity import TokenIdentity
@@ -40,7 +40,7 @@ CREATE TABLE state (
     uv_enrolled INTEGER NOT NULL CHECK (uv_enrolled IN (0, 1)),
     force_pin_change INTEGER NOT NULL CHECK (force_pin_change IN (0, 1)),
     always_uv INTEGER NOT NULL CHECK (always_uv IN (0, 1)),
-    min_pin_rp_ids TEXT NOT NULL
+    min_pin_rp_ids BLOB NOT NULL
 ) STRICT;
 CREATE TABLE counter (
     one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -69,6 +69,14 @@ MIGRATIONS: Final[Sequence[str]] = (_FIRST,)
 VERSION: Final = len(MIGRATIONS)
 
 
+def _texts(encoded: bytes) -> tuple[str, ...]:
+    values = cbor.decode(encoded, max_depth=1)
+    texts = tuple(v for v in values if isinstance(v, str)) if isinstance(values, list) else ()
+    if cbor.encode(texts) != encoded:
+        raise ValueError("a list of texts holds something else")
+    return texts
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """How one field of a dataclass lies in its column."""
@@ -79,7 +87,7 @@ class Column:
 
 _PLAIN: Final = Column()
 _FLAG: Final = Column(int, bool)
-_TEXTS: Final = Column(json.dumps, lambda text: tuple(json.loads(text)))
+_TEXTS: Final = Column(cbor.encode, _texts)
 
 IDENTITY: Final[Mapping[str, Column]] = dict.fromkeys(
     ("serial", "profile", "presence", "created"), _PLAIN

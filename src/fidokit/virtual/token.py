@@ -95,7 +95,9 @@ class VirtualToken:
         parse_policy(policy or DEFAULT_PRESENCE)  # judged before anything is opened or made
         making = Making(model_of(profile), policy or DEFAULT_PRESENCE, uv_enrolled, rng)
         plugged = (
-            Plugged(store, making.identity(), making.model) if store else plug_in(source, making)
+            plug_in(source, making)
+            if store is None
+            else Plugged(store, making.identity(), making.model)
         )
         self.identity = plugged.identity
         self.profile = profile if isinstance(profile, Profile) else plugged.model
@@ -104,12 +106,16 @@ class VirtualToken:
         self._store = plugged.store
         self._gestures = PolicyPerson(parse_policy(policy or self.identity.presence), clock)
         self._person: Person = person or self._gestures
-        self._authenticator = Authenticator(
-            self.profile, self._store, clock, rng, _Blocking(self._person)
-        )
         self._turn = threading.Lock()
         self._channels = itertools.count(1)
         self._power = 1
+        try:
+            self._authenticator = Authenticator(
+                self.profile, self._store, clock, rng, _Blocking(self._person)
+            )
+        except BaseException:
+            self._store.close()
+            raise
 
     # --- the outside ---------------------------------------------------------------------------
 

@@ -192,6 +192,7 @@ BAD_PINS = [
     case("PIN-11", "\N{KEY}" * 3),
     case("PIN-11", ""),
     case("PIN-12", "x" * 64),
+    case("PIN-12", "é" * 32),
     case("PIN-12", b"1234" + bytes(76)),
     case("PIN-12", "x" * 80),
     case("PIN-14", b"\xff\xfe\xfd\xfc"),

@@ -31,7 +31,9 @@ def test_code_points_and_bytes_decide(pin: str) -> None:
 
 
 @pytest.mark.check("PIN-12")
-@pytest.mark.parametrize("padded", [None, b"", b"1234", bytes(63), bytes(64), bytes(80)])
+@pytest.mark.parametrize(
+    "padded", [None, b"", b"1234", bytes(63), bytes(64), bytes(80), b"\xc3\xa9" * 32]
+)
 def test_forms_that_are_none(padded: bytes | None) -> None:
     with pytest.raises(CtapRejection):
         new_pin.judge(TOKEN, padded)
