@@ -8,7 +8,7 @@ from collections import OrderedDict
 from fidokit.types import CoseAlg, CredentialId, CredProtect
 from fidokit.virtual.core.algorithms import ALGORITHMS, PrivateKey
 from fidokit.virtual.core.ports import DurableState, Rng, Store, StoredCredential
-from fidokit.virtual.core.wrapped import WrappedCredential, Wrapper
+from fidokit.virtual.core.wrapped import WrappedCredential, Wrapper, wrapped_length
 
 KEY_CACHE_SIZE = 256
 
@@ -56,6 +56,10 @@ class Credentials:
     ) -> WrappedCredential:
         """A new non-resident credential with a fresh key."""
         return self._wrapper.wrap(rp_id_hash, alg, self.new_secret(alg), cred_protect)
+
+    def fits_id(self, alg: CoseAlg, longest: int) -> bool:
+        """Whether a wrapped credential's id is at most `longest` bytes."""
+        return wrapped_length(ALGORITHMS[alg].secret_size) <= longest
 
     def key(self, credential: Credential) -> PrivateKey:
         """Its private key; the most recently used ones stay loaded."""

@@ -149,6 +149,8 @@ def _listed(
 
 
 def _discovered(token: TokenContext, rp_id_hash: bytes, *, verified: bool) -> Sequence[Credential]:
+    if not token.profile.offers("rk"):
+        return []
     return [
         credential
         for credential in token.store.of_rp(rp_id_hash)

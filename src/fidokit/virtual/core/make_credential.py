@@ -166,7 +166,11 @@ def _excludes(
 def _make(token: TokenContext, plan: _Plan, evidence: Evidence) -> Reply:
     draft = extensions.Draft()
     outputs = extensions.make(token, plan.extensions, draft)
-    credential = (_store if plan.resident else _wrap)(token, plan, draft)
+    # a model whose ids are too short to carry a key keeps it, as CTAP 2.0 section 5.1 allows
+    kept = plan.resident or not token.credentials.fits_id(
+        plan.alg, token.profile.max_credential_id_length
+    )
+    credential = (_store if kept else _wrap)(token, plan, draft)
     return _attest(token, plan, evidence, credential, outputs)
 
 
@@ -180,7 +184,7 @@ def _store(token: TokenContext, plan: _Plan, draft: extensions.Draft) -> Credent
     if replaced is None and token.store.count() >= token.profile.max_resident:
         raise CtapRejection(CtapStatus.KEY_STORE_FULL)
     credential = StoredCredential(
-        id=CredentialId(token.rng.bytes(_RESIDENT_ID_LENGTH)),
+        id=CredentialId(token.rng.bytes(_id_length(token))),
         rp_id=plan.rp_id,
         rp_id_hash=plan.rp_id_hash,
         user_id=UserId(user["id"]),
@@ -192,6 +196,10 @@ def _store(token: TokenContext, plan: _Plan, draft: extensions.Draft) -> Credent
     )
     token.store.put(credential)
     return credential
+
+
+def _id_length(token: TokenContext) -> int:
+    return min(_RESIDENT_ID_LENGTH, token.profile.max_credential_id_length)
 
 
 def stored_name(name: str | None) -> str | None:

@@ -138,7 +138,7 @@ class StoredCredential:
         user_name: at most 64 bytes of UTF-8, or None where absent or empty.
         user_display_name: likewise.
         alg: the COSE algorithm that was asked for.
-        secret: what `algorithms` makes the private key of; 32 bytes for ES256 and EdDSA.
+        secret: what `algorithms` makes the private key of; 32 to 256 bytes.
         cred_protect: the level asked for, UV_OPTIONAL where none was.
         created: the store's own order of creation, larger is newer; set by `Store.put`.
     """

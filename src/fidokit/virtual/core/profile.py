@@ -70,7 +70,8 @@ class Profile:
         info_members: which getInfo members this generation of tokens knows.
         max_msg_size: of requests and replies in bytes.
         max_credentials_in_list: longest allowList and excludeList.
-        max_credential_id_length: in bytes.
+        max_credential_id_length: in bytes; a non-resident credential whose sealed id would be
+            longer is kept in the token.
         max_resident: capacity for resident credentials.
         min_pin_length: preconfigured minimum in code points.
         max_pin_length: in code points; the padded form bounds it to 63 bytes anyway.
@@ -154,6 +155,27 @@ _OPTIONS_2_1 = {
 }
 
 _BOTH = (CoseAlg.ES256, CoseAlg.EDDSA)
+_ALL = (
+    *_BOTH,
+    CoseAlg.ESP256,
+    CoseAlg.ED25519,
+    CoseAlg.ES384,
+    CoseAlg.ESP384,
+    CoseAlg.ES512,
+    CoseAlg.ESP512,
+    CoseAlg.ED448,
+    CoseAlg.ML_DSA_44,
+    CoseAlg.ML_DSA_65,
+    CoseAlg.ML_DSA_87,
+    CoseAlg.ES256K,
+    CoseAlg.PS256,
+    CoseAlg.RS256,
+)
+"""What OpenSSH has, then the same under its fully specified names, then stronger ones, then those
+that are there for relying parties which ask for nothing else."""
+
+_LONGEST_WRAPPED_ID = 290
+"""Of an RSA credential, see `wrapped`."""
 
 U2F = Profile(name="u2f", aaguid=Aaguid(bytes(16)), versions=("U2F_V2",))
 
@@ -196,9 +218,10 @@ CTAP_2_3 = Profile(
     versions=("FIDO_2_3", "FIDO_2_1", "FIDO_2_0", "U2F_V2"),
     options=_frozen({**_OPTIONS_2_1, "uv": False}),
     pin_protocols=(2, 1),
-    algorithms=_BOTH,
+    algorithms=_ALL,
     extensions=("credProtect", "hmac-secret"),
     attestation_formats=("packed", "fido-u2f"),
+    max_credential_id_length=_LONGEST_WRAPPED_ID,
 )
 
 PROFILES: Mapping[str, Profile] = MappingProxyType(
