@@ -5,18 +5,20 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.api.desk import Desk
 
-from fidokit.api import generating
-from fidokit.api.generating import GenerateRequest, OrphanedCredential, generate
+from fidokit.api import generating, signing
+from fidokit.api.generating import Generated, GenerateRequest, OrphanedCredential, generate
 from fidokit.errors import (
     FidokitError,
     PinNotSet,
     TouchRefused,
+    Unsupported,
     UsageError,
     WouldOverwrite,
 )
@@ -262,6 +264,52 @@ def test_somebody_takes_the_name_meanwhile(desk: Desk, folder: Path) -> None:
     with desk.open() as session, pytest.raises(OrphanedCredential, match="already exists"):
         generate(session, request(folder), passphrase=passphrase)
     assert (folder / "key").read_bytes() == b"somebody else's"
+
+
+def test_of_two_that_race_for_a_name_one_wins_and_the_other_is_not_lost(
+    desk: Desk, folder: Path
+) -> None:
+    desk.plug("TWO")
+    both_checked = threading.Barrier(2)
+    outcomes: list[Generated | OrphanedCredential] = []
+
+    def passphrase(path: Path) -> None:
+        both_checked.wait(10)
+
+    def run(name: str) -> None:
+        with desk.open(f"usb:{name}") as session:
+            try:
+                outcomes.append(generate(session, request(folder), passphrase=passphrase))
+            except OrphanedCredential as error:
+                outcomes.append(error)
+
+    threads = [threading.Thread(target=run, args=(name,)) for name in ("ONE", "TWO")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (winner,) = [found for found in outcomes if isinstance(found, Generated)]
+    (loser,) = [found for found in outcomes if isinstance(found, OrphanedCredential)]
+    assert (folder / "key.pub").read_text().strip() == winner.public_line
+    assert parse_private((folder / "key").read_bytes(), None).comment == winner.comment
+    generating.save_orphan(loser.orphan, folder / "other")
+    assert loser.orphan.fingerprint != winner.fingerprint
+
+
+def test_a_u2f_token_makes_what_it_can(folder: Path) -> None:
+    old = Desk()
+    old.plug("OLD", VirtualToken(profile="u2f"))
+    with old.open() as session:
+        made = generate(session, request(folder, key_type=EC))
+        assert made.key_type is EC
+        for changes in ({}, {"key_type": EC, "resident": True}):
+            with pytest.raises(Unsupported) as caught:
+                generate(session, request(folder, path=folder / "two", **changes))
+            assert caught.value.hint
+        signed = signing.sign(session, signing.open_key(made.path), b"message")
+    assert signing.verify(b"message", signed, public_key=made.public_path).touched
+    assert not (folder / "two").exists()
+    old.close()
 
 
 def test_a_wide_open_folder_is_worth_a_warning(desk: Desk, folder: Path) -> None:

@@ -11,10 +11,20 @@ from tests.api.desk import Desk
 from fidokit.api import keys
 from fidokit.api.generating import Generated, GenerateRequest, generate
 from fidokit.api.keys import DownloadResult, KeyRow
-from fidokit.errors import CredentialNotFound, UsageError, WouldOverwrite
+from fidokit.errors import (
+    CredentialNotFound,
+    Interrupted,
+    PassphraseRequired,
+    Unsupported,
+    UsageError,
+    WouldOverwrite,
+)
 from fidokit.openssh.private import parse_private
 from fidokit.openssh.public import parse_public_line
-from fidokit.types import KeyType, SkFlag
+from fidokit.token import resident
+from fidokit.token.resident import ResidentCredential
+from fidokit.types import Application, CredentialId, CredProtect, KeyType, SkFlag, UserId
+from fidokit.virtual.token import VirtualToken
 
 UP, UV, RESIDENT = (
     SkFlag.USER_PRESENCE_REQUIRED,
@@ -147,6 +157,30 @@ def test_download_under_passphrases(desk: Desk, three: list[Generated], new: Pat
         parse_private(result.path.read_bytes(), result.path.name.encode)
 
 
+def test_ctrl_c_at_the_passphrase_ends_the_download(
+    desk: Desk, three: list[Generated], new: Path
+) -> None:
+    def passphrase(path: Path) -> bytes:
+        raise Interrupted("interrupted")
+
+    with pytest.raises(Interrupted):
+        downloaded(desk, new, passphrase=passphrase)
+    assert list(new.iterdir()) == []
+
+
+def test_a_passphrase_that_cannot_be_asked_is_a_refusal(
+    desk: Desk, three: list[Generated], new: Path
+) -> None:
+    def passphrase(path: Path) -> bytes | None:
+        if "ecdsa" in path.name:
+            return None
+        raise PassphraseRequired("nobody can be asked")
+
+    first, second = downloaded(desk, new, passphrase=passphrase)
+    assert isinstance(first.error, PassphraseRequired)
+    assert second.error is None
+
+
 def test_download_of_chosen_keys(desk: Desk, three: list[Generated], new: Path) -> None:
     results = downloaded(desk, new, selectors=["b", three[1].fingerprint])
     assert [result.row.application for result in results] == ["ssh:b"]
@@ -244,3 +278,32 @@ def test_rename_to_nothing_new(desk: Desk, three: list[Generated]) -> None:
     row = row_of(desk, "alice")
     with desk.open() as session, pytest.raises(UsageError, match="nothing to change"):
         keys.rename_key(session, row)
+
+
+@pytest.mark.parametrize("profile", ["u2f"])
+def test_a_token_without_credential_management_says_so(profile: str, folder: Path) -> None:
+    desk = Desk()
+    desk.plug("OLD", VirtualToken(profile=profile))
+    with desk.open() as session, pytest.raises(Unsupported) as caught:
+        keys.list_keys(session)
+    assert caught.value.hint
+    desk.close()
+
+
+def test_a_credential_of_a_type_that_openssh_does_not_know(
+    desk: Desk, three: list[Generated], new: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strange = ResidentCredential(
+        CredentialId(b"\x01" * 16),
+        Application("../example.org"),
+        UserId(b"user"),
+        "name",
+        "display",
+        None,
+        CredProtect.UV_OPTIONAL,
+    )
+    monkeypatch.setattr(resident, "list_credentials", lambda *args, **options: [strange])
+    (result,) = downloaded(desk, new, any_rp=True)
+    assert isinstance(result.error, Unsupported)
+    assert result.path.parent == new
+    assert list(new.iterdir()) == []

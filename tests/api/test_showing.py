@@ -149,3 +149,25 @@ def test_ssh_keygen_says_the_same(tmp_path: Path) -> None:
         )
         ours = list(showing.fingerprint_lines(path, hash_name=name))  # type: ignore[arg-type]
         assert ours == theirs.stdout.splitlines()
+
+
+@pytest.mark.interop
+def test_a_certificate(tmp_path: Path, public: Path) -> None:
+    program = shutil.which("ssh-keygen")
+    if program is None:
+        if os.environ.get("CI"):
+            pytest.fail("ssh-keygen is missing: install openssh-client")
+        pytest.skip("ssh-keygen is not installed")
+    authority = tmp_path / "authority"
+    for argv in (
+        ["-q", "-t", "ed25519", "-N", "", "-f", str(authority)],
+        ["-q", "-s", str(authority), "-I", "identity", "-n", "me", str(public)],
+    ):
+        subprocess.run([program, *argv], check=True, capture_output=True)
+    certificate = tmp_path / "key-cert.pub"
+    theirs = subprocess.run(
+        [program, "-lf", str(certificate)], capture_output=True, check=True, text=True
+    )
+    assert list(showing.fingerprint_lines(certificate)) == theirs.stdout.splitlines()
+    (shown,) = showing.show(certificate, randomart=True)
+    assert shown.type_label == "ED25519-SK-CERT"

@@ -7,6 +7,7 @@ from tests.api.desk import Desk
 
 from fidokit.api import tokens
 from fidokit.errors import (
+    Interrupted,
     NoPermission,
     SeveralTokens,
     TokenBusy,
@@ -41,6 +42,12 @@ def test_a_token_that_cannot_be_opened_is_listed_with_its_problem(
     one, two = tokens.list_tokens(backends=[desk])
     assert (one.info, one.problem, one.hint) == (None, "this is why", "do that")
     assert two.info is not None
+
+
+def test_ctrl_c_ends_the_list(desk: Desk) -> None:
+    desk.refusals["ONE"] = Interrupted("interrupted")
+    with pytest.raises(Interrupted):
+        tokens.list_tokens(backends=[desk])
 
 
 def test_nothing_to_list() -> None:

@@ -9,7 +9,16 @@ import sys
 import pytest
 from tests.cli.conftest import Sandbox
 
-SLOW = ("fido2", "cryptography", "rich", "sqlite3", "asyncio", "bcrypt", "logging", "json")
+SLOW = (
+    "fido2",
+    "cryptography",
+    "rich",
+    "sqlite3",
+    "asyncio",
+    "bcrypt",
+    "logging",
+    "json",
+)
 
 
 def loaded_by(sandbox: Sandbox, *args: str) -> list[str]:

@@ -30,14 +30,15 @@ READER_HOME = "/home/charlie"
 
 PIN = "123456"
 PASSPHRASE = "correct horse battery"
+AGAIN = re.compile(r"(?i)\bagain: ?$")
 ANSWERS: Mapping[str, str] = {
     r"PIN.*: ?$": PIN,
     r"(?i)passphrase.*: ?$": PASSPHRASE,
-    r"same again.*: ?$": PASSPHRASE,
     r"\[y/N\] ?$": "y",
     r"\(y/n\)\?? ?$": "y",
     r"File for the key.*: ?$": "",
 }
+SPINNER = re.compile(r"^[\u2800-\u28ff] ", re.MULTILINE)
 ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|[@-Z\\-_])")
 SCRIPT = """
 [ ! -e "$FIDOKIT_DOCS_STATE" ] || . "$FIDOKIT_DOCS_STATE"
@@ -72,7 +73,7 @@ class Shell:
             "USER": "charlie",
             "LOGNAME": "charlie",
             "LANG": "C.UTF-8",
-            "TERM": "dumb",
+            "TERM": "xterm",
             "NO_COLOR": "1",
             "FIDOKIT_DOCS_STATE": str(self.home / ".docs-state"),
         }
@@ -101,10 +102,11 @@ class Shell:
         return Said(self.readable(raw), status if ended else None)
 
     def readable(self, raw: bytes) -> str:
-        """Return what a reader sees, without escape sequences, overwritten text and our paths."""
+        """Return what a reader sees, without escapes, spinners, overwritten text, our paths."""
         text = ESCAPES.sub("", raw.decode("utf-8", "replace")).replace("\r\n", "\n")
         seen = [line.rstrip("\r").rpartition("\r")[2].rstrip() for line in text.split("\n")]
-        return "\n".join(seen).rstrip("\n").replace(str(self.home), READER_HOME)
+        page = SPINNER.sub("", "\n".join(seen))
+        return page.rstrip("\n").replace(str(self.home), READER_HOME)
 
 
 def end_session(process: subprocess.Popen[bytes]) -> None:
@@ -116,7 +118,7 @@ def end_session(process: subprocess.Popen[bytes]) -> None:
 
 def converse(terminal: int, deadline: float) -> tuple[bytes, bool]:
     """Read until the command hangs up, answering prompts; False where the time ran out first."""
-    raw, answered = b"", 0
+    raw, answered, reply = b"", 0, ""
     while (left := deadline - time.monotonic()) > 0:
         if not select.select([terminal], [], [], left)[0]:
             break
@@ -129,16 +131,18 @@ def converse(terminal: int, deadline: float) -> tuple[bytes, bool]:
         if not piece:
             return raw, True
         raw += piece
-        reply = answer(raw[answered:].decode("utf-8", "replace"))
-        if reply is not None:
-            answered = len(raw)
-            os.write(terminal, f"{reply}\n".encode())
+        typed = answer(raw[answered:].decode("utf-8", "replace"), reply)
+        if typed is not None:
+            answered, reply = len(raw), typed
+            os.write(terminal, f"{typed}\n".encode())
     return raw, False
 
 
-def answer(text: str) -> str | None:
+def answer(text: str, previous: str = "") -> str | None:
     """Return what the person types after this text; None where nothing is asked."""
     prompt = ESCAPES.sub("", text).rpartition("\n")[2]
+    if AGAIN.search(prompt):
+        return previous
     return next((reply for asked, reply in ANSWERS.items() if re.search(asked, prompt)), None)
 
 

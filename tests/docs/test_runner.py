@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.docs.pages import Step, comparable, expect_success, rewrite, steps
 from tests.docs.rewrite import executed
-from tests.docs.terminal import COLUMNS, PIN, READER_HOME, Said, answer, sandbox
+from tests.docs.terminal import COLUMNS, PASSPHRASE, PIN, READER_HOME, Said, answer, sandbox
 
 PAGE = """\
 Text with $ and ```.
@@ -82,13 +82,19 @@ def test_each_question_is_answered_once() -> None:
     [
         ("Enter PIN for authenticator: ", PIN),
         ("PIN\n", None),
-        ("Enter passphrase (empty for no passphrase): ", "correct horse battery"),
+        ("Enter passphrase (empty for no passphrase): ", PASSPHRASE),
         ("Overwrite (y/n)? ", "y"),
         ("The key is made.", None),
     ],
 )
 def test_answers(text: str, expected: str | None) -> None:
     assert answer(text) == expected
+
+
+@pytest.mark.parametrize("previous", [PIN, PASSPHRASE])
+def test_the_same_again_is_what_was_typed_before(previous: str) -> None:
+    assert answer("The same again: ", previous) == previous
+    assert answer("Enter same passphrase again: ", previous) == previous
 
 
 def test_command_that_hangs_is_ended() -> None:
@@ -101,8 +107,8 @@ def test_command_that_hangs_is_ended() -> None:
 
 def test_reader_sees_no_escapes_and_no_overwritten_text() -> None:
     with sandbox() as shell:
-        said = shell.run(r"printf '\033[1mbold\033[0m\nworking...\rdone\n'")
-    assert said.text == "bold\ndone"
+        said = shell.run(r"printf '\033[1mbold\033[0m\nworking...\rdone\n⠋ touch\n'")
+    assert said.text == "bold\ndone\ntouch"
 
 
 FIRST, SECOND = "SHA256:" + "a" * 43, "SHA256:" + "b" * 43

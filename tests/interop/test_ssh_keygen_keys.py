@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import socket
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -93,6 +93,18 @@ class TestPublic:
         path = tmp_path / "key.ssh2"
         path.write_text(encode_rfc4716(key, comment))
         assert parse_public_line(ssh_keygen("-i", "-f", path)).key == key
+
+    @EVERY_KEY
+    def test_certificates(self, key: PublicKey, ssh_keygen: Run, tmp_path: Path) -> None:
+        held = certificate(key, ed25519_key())
+        path = tmp_path / "key-cert.pub"
+        path.write_text(f"{held.type_name} {b64encode(held.blob()).decode()} me@here\n")
+        (found,) = list_fingerprints(path.read_bytes().splitlines())
+        assert isinstance(found, Listed)
+        assert ssh_keygen("-l", "-f", path) == found.text() + "\n"
+        shown = ssh_keygen("-l", "-v", "-f", path)
+        title = randomart_title(found.short_type, found.bits)
+        assert shown.partition("\n")[2].strip("\n") == randomart(key.blob(), title)
 
     def test_a_file_of_keys_with_options(self, ssh_keygen: Run, tmp_path: Path) -> None:
         lines = [PublicLine(key, "c").encode() for key in PUBLIC_KEYS]

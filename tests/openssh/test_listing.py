@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tracemalloc
+from base64 import b64encode
 from collections.abc import Iterator
 
 import pytest
@@ -21,6 +22,7 @@ from tests.support.samples import (
     key_id,
     public_keys,
 )
+from tests.support.signers import certificate, ed25519_key
 
 from fidokit.openssh import listing
 from fidokit.openssh.fingerprint import bubblebabble, md5, sha256
@@ -52,6 +54,17 @@ class TestKeys:
     def test_every_type(self, key: PublicKey) -> None:
         found = only(line_of(key, "me@here"))
         assert found == Listed(1, key.bits, sha256(key.blob()), "me@here", key.short_type)
+
+    @pytest.mark.parametrize("key", PUBLIC_KEYS, ids=key_id)
+    def test_a_certificate_counts_as_the_key_in_it(self, key: PublicKey) -> None:
+        held = certificate(key, ed25519_key())
+        line = f"{held.type_name} {b64encode(held.blob()).decode()} me@here".encode()
+        expected = Listed(1, key.bits, sha256(key.blob()), "me@here", f"{key.short_type}-CERT")
+        assert only(line) == expected
+        assert only(b"restrict " + line) == expected._replace(options="restrict")
+        name = held.type_name.encode()
+        (found,) = list_fingerprints([line.replace(name, b"x-cert-v01@openssh.com")])
+        assert isinstance(found, Unreadable)
 
     @pytest.mark.parametrize("hash_of", [sha256, md5, bubblebabble])
     @pytest.mark.parametrize("key", [SK_ED25519, RSA], ids=key_id)

@@ -18,7 +18,7 @@ from fidokit.openssh.private import (
     read_private,
 )
 from fidokit.openssh.private_cipher import CIPHERS, MAX_ROUNDS, Bcrypt
-from fidokit.openssh.private_container import Container, enarmour
+from fidokit.openssh.private_container import Container, enarmour, parse_container
 from fidokit.openssh.public import PublicKey, SkPublic
 from fidokit.openssh.wire import Reader
 from fidokit.types import KeyHandle, SkFlag
@@ -81,9 +81,10 @@ class TestPlain:
     @EVERY_SK
     def test_cut_at_every_byte(self, public: SkPublic) -> None:
         section = section_of(file_of(public))
+        container = parse_container(encode_private(file_of(public)), 1)
         for cut in range(len(section)):
             with pytest.raises(MalformedKey):
-                private._read_section(section[:cut], encrypted=False)
+                private._read_section(section[:cut], container, public)
 
     @EVERY_SK
     def test_the_key_alone_cut_at_every_byte_and_trailing_byte(self, public: SkPublic) -> None:

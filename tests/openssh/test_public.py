@@ -272,7 +272,7 @@ class TestLines:
         assert line.endswith("=")
         twin = line.rstrip("=")
         last = chr(ord(twin[-1]) + 1)
-        with pytest.raises(MalformedKey, match="stray bits"):
+        with pytest.raises(MalformedKey, match="stray signs or bits"):
             parse_public_line(twin[:-1] + last + line[len(twin) :])
 
     @pytest.mark.parametrize("comment", ["a\nb", "a\rb", "a\0b", "latin-1 \udce9"])

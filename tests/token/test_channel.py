@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tests.support.fake_link import QUICK, FakeLink, ok, stall
 
@@ -102,3 +104,32 @@ def test_prefixes() -> None:
             checked_prefix(bad, "key")
         with pytest.raises(TokenMisbehaved):
             checked(bad, "key")
+
+
+def test_the_trace_tells_sizes_and_no_content(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", "fidokit.trace")
+    talk, _ = channel(ok({1: b"secret answer"}), apdus=(b"secret data\x90\x00",))
+    talk.cbor(6, {1: b"secret request"}, "answer")
+    talk.msg(b"\0\x02\x03\0")
+    assert "CTAP2 0x06 status 0x00: " in caplog.messages[0]
+    assert "CTAP1 0x02 status 0x9000: 4 bytes out, 13 in" in caplog.messages[1]
+    assert "secret" not in caplog.text
+    assert b"secret".hex() not in caplog.text
+
+
+def test_a_busy_token_is_tried_again() -> None:
+    waits: list[float] = []
+    link = FakeLink(b"\x06", b"\x06", ok({1: 2}))
+    talk = Channel(link, replace(QUICK, sleep=waits.append))
+    assert talk.cbor(4, None, "answer").uint(1) == 2
+    assert waits == [0.1, 0.2]
+    assert talk.round_trips == 3
+
+
+def test_a_token_that_stays_busy() -> None:
+    waits: list[float] = []
+    talk = Channel(FakeLink(*[b"\x06"] * 9), replace(QUICK, sleep=waits.append))
+    with pytest.raises(CtapRefusal) as caught:
+        talk.cbor(4, None, "answer")
+    assert caught.value.status == 6
+    assert sum(waits) == pytest.approx(1.5)

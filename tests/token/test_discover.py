@@ -148,6 +148,11 @@ def test_open_session_carries_names() -> None:
         assert (session.selector, session.durable, session.spend_last_try) == ("usb:a", True, True)
 
 
+def test_names_of_devices_do_not_drive_a_terminal() -> None:
+    wild = Candidate(Transport.USB, "p", "a\x1b[2J\u202eb", None, "usb:p", False, FakeLink)
+    assert open_session(wild).name == "a?[2J?b (usb:p)"
+
+
 # --- by touch --------------------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from tests.support.fake_link import FakeClock, FakeLink, Person, session_on
 from tests.support.mutate import fuzz_count, mutants
+from tests.token.conftest import PATIENT
 
 from fidokit.errors import (
     CredentialNotFound,
@@ -26,6 +27,7 @@ from fidokit.token.session import Session
 from fidokit.token.sign import sign
 from fidokit.token.watchdog import Patience
 from fidokit.types import Application, KeyHandle, KeyType, SkFlag
+from fidokit.virtual.token import VirtualToken
 
 SSH = Application("ssh:")
 APPLICATION = hashlib.sha256(b"ssh:").digest()
@@ -254,3 +256,43 @@ def test_fuzz_answers(key: Key, certificate: bytes) -> None:
             continue
         # only a certificate that cannot be read leaves the rest unchecked
         assert made.attestation.leaf_der != certificate or made.public.point == key.point
+
+
+# --- over the virtual token, which shares no code with this --------------------------------------
+
+
+def test_the_life_of_a_key_on_a_virtual_u2f_token() -> None:
+    with VirtualToken(profile="u2f", presence="auto") as token:
+        made = enroll(session_on(token.link(), patience=PATIENT), enrolment())
+        session = session_on(token.link(), patience=PATIENT)
+        assert session.info.is_u2f_only
+        assert u2f.holds(session, APPLICATION, made.key_handle)
+        assert not u2f.holds(session, bytes(32), made.key_handle)
+        private = SkPrivate(made.public, made.flags, made.key_handle)
+        first, second = (sign(session, private, b"m") for _ in range(2))
+        assert first.user_present
+        assert second.counter > first.counter
+        session.select()
+    with (
+        VirtualToken(profile="u2f", presence="auto") as other,
+        pytest.raises(CredentialNotFound),
+    ):
+        sign(session_on(other.link(), patience=PATIENT), private, b"m")
+
+
+def test_a_u2f_key_works_as_fido2_key_of_the_same_token() -> None:
+    with VirtualToken(presence="auto") as token:
+        old = session_on(Ctap1Only(token.link()), patience=PATIENT)
+        made = enroll(old, enrolment())
+        private = SkPrivate(made.public, made.flags, made.key_handle)
+        assert sign(session_on(token.link(), patience=PATIENT), private, b"m").user_present
+
+
+class Ctap1Only:
+    """A link through which only CTAP1 is seen, as through an old browser."""
+
+    capabilities = 0
+
+    def __init__(self, link: object) -> None:
+        self.msg = link.msg  # type: ignore[attr-defined]
+        self.close = link.close  # type: ignore[attr-defined]

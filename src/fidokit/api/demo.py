@@ -158,7 +158,11 @@ class _Tour:
             "Meet a token",
             "This tour needs no hardware: a virtual token stands in for one. It speaks the same "
             "protocol as a token on USB, and keeps its keys in a file in a temporary folder.",
-            ("fidokit virtual create demo", "fidokit --token virtual:demo token info"),
+            (
+                "fidokit virtual create demo",
+                "export FIDOKIT_TOKEN=virtual:demo",
+                "fidokit token info",
+            ),
             (f"speaks {', '.join(info.versions)}", "has no PIN and no keys yet"),
         )
 
@@ -310,9 +314,10 @@ class _Tour:
             "Sign a challenge with each",
             "This is what a login does: the server sends something to sign, the token signs it "
             "after PIN and touch, and the public key proves it.",
-            (
-                "fidokit key sign -f id_ed25519_sk_rk_work_demo challenge",
-                "fidokit key verify -f id_ed25519_sk_rk_work_demo.pub challenge",
+            tuple(
+                command
+                for signature in self.signatures
+                for command in _sign_and_verify(signature.name.removesuffix(".challenge.sig"))
             ),
             tuple(lines),
         )
@@ -352,6 +357,13 @@ class _Tour:
         verdict = _run([program, *verify, "-s", str(signature)], MESSAGE)
         _same("ssh-keygen's verdict", verdict.startswith("Good "), True)
         return [listed.strip(), verdict.strip()]
+
+
+def _sign_and_verify(key: str) -> tuple[str, str]:
+    return (
+        f"fidokit key sign -f {key} {key}.challenge",
+        f"fidokit key verify -k {key}.pub {key}.challenge",
+    )
 
 
 def _run(argv: Sequence[str], stdin: bytes = b"") -> str:

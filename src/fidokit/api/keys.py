@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fidokit.api.generating import Passphrase
-from fidokit.errors import CredentialNotFound, FidokitError, Unsupported, UsageError
+from fidokit.errors import (
+    CredentialNotFound,
+    FidokitError,
+    Interrupted,
+    Unsupported,
+    UsageError,
+)
 from fidokit.inventory.choose import resolve
 from fidokit.inventory.rows import KeyRow
 from fidokit.types import KeyHandle, SkFlag
@@ -160,6 +166,8 @@ def _download_one(
 ) -> DownloadResult:
     try:
         line = _write_one(row, path, passphrase, rounds)
+    except Interrupted:  # of a question for the passphrase: it ends the command, not the file
+        raise
     except FidokitError as error:
         return DownloadResult(row, path, row.public_line, error)
     return DownloadResult(row, path, line)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from fidokit.errors import FidokitError
+from fidokit.errors import FidokitError, Interrupted
 from fidokit.token.ports import QUIET, Backend, Candidate, Interaction, TokenInfo
 from fidokit.types import Transport
 
@@ -86,6 +86,8 @@ def _summary(candidate: Candidate, *, with_info: bool) -> TokenSummary:
     try:
         with open_candidate(candidate) as session:
             return replace(seen, info=session.info)
+    except Interrupted:
+        raise
     except FidokitError as error:
         return replace(seen, problem=error.message, hint=error.hint)
 

@@ -45,7 +45,7 @@ def create_virtual(
     Args:
         name: 1 to 64 of A-Z a-z 0-9 . _ - not starting with a dot.
         profile: which model, see `fidokit.virtual.core.profile`.
-        presence: the policy for touches: "auto", "deny", "delay MS", ...
+        presence: the policy for touches: "auto", "deny", "delay:MS" or "script".
 
     Raises:
         UsageError (a bad name, profile or policy), WouldOverwrite (it exists), StateUnusable.

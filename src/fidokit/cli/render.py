@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TextIO, assert_never
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from fidokit.cli.options import Settings
     from fidokit.errors import FidokitError
 
@@ -39,6 +39,8 @@ def escape_lines(text: str, *, indent: str = "") -> str:
 
 def home_path(path: Path) -> str:
     """A path as people write it: ~ for the home folder."""
+    from pathlib import Path
+
     try:
         return f"~/{path.relative_to(Path.home())}"
     except (ValueError, RuntimeError):
@@ -194,6 +196,8 @@ def _hanging(value: str, indent: int, stream: TextIO | None = None) -> str:
 
 def _width() -> int:
     """Columns of the terminal, at least enough for a label and a word."""
+    import shutil
+
     return max(shutil.get_terminal_size().columns, 40)
 
 

@@ -21,7 +21,15 @@ from fidokit.files.disk_errors import explained
 PRIVATE_MODE = 0o600
 PUBLIC_MODE = 0o644
 
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+# Windows has neither of the last two, and no folders to sync.
+_CREATE = (
+    os.O_WRONLY
+    | os.O_CREAT
+    | os.O_EXCL
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+)
+_FOLDER = getattr(os, "O_DIRECTORY", None)
 _NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 
@@ -69,14 +77,15 @@ def _write_synced(path: Path, data: bytes, mode: int) -> None:
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
         file.flush()
-        os.fchmod(descriptor, mode)  # whatever the umask: ssh refuses a wider private file
+        if hasattr(os, "fchmod"):
+            os.fchmod(descriptor, mode)  # whatever the umask: ssh refuses a wider private file
         os.fsync(descriptor)
 
 
 def claim(temporary: Path, path: Path) -> None:
     """Give the staged file its name, which nobody may have. Raises FileExistsError."""
     try:
-        os.link(temporary, path, follow_symlinks=False)
+        os.link(temporary, path)
     except OSError as error:
         if error.errno not in _NO_HARD_LINKS:
             raise
@@ -92,7 +101,9 @@ def _claim_without_links(temporary: Path, path: Path) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Make the names in a folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    if _FOLDER is None:
+        return
+    descriptor = os.open(folder, os.O_RDONLY | _FOLDER)
     try:
         os.fsync(descriptor)
     finally:

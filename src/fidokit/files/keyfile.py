@@ -17,7 +17,13 @@ MAX_KEY_FILE = 1 << 20
 """Bytes; the largest stock key file is some 3 KB, so a megabyte is generous."""
 
 _DEFAULT_NAME = {KeyType.ED25519_SK: "id_ed25519_sk", KeyType.ECDSA_SK: "id_ecdsa_sk"}
-_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # non-blocking: opening a FIFO must not hang
+_READ = (
+    os.O_RDONLY
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_NONBLOCK", 0)  # opening a FIFO must not hang
+    | getattr(os, "O_BINARY", 0)
+)
+_NAME_MAX = 255
 
 
 def default_path(key_type: KeyType) -> Path:
@@ -70,7 +76,7 @@ def _taken(path: Path) -> bool:
 def _check_folder(path: Path) -> None:
     folder = path.parent
     with explained(path):
-        if len(os.fsencode(path.name)) > os.pathconf(folder, "PC_NAME_MAX"):
+        if len(os.fsencode(path.name)) > _NAME_MAX:
             raise UsageError("the file name is too long", hint="use a shorter one")
         if not stat.S_ISDIR(folder.stat().st_mode):
             raise UsageError(f"{folder} is not a folder", hint="check the path")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from fidokit.errors import MalformedKey, PassphraseRequired, UsageError
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from fidokit.openssh.certificate import Certificate
 
 _WHAT: Final = "private key"
+_CERTIFICATE: Final = CERTIFICATE_SUFFIX.encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +109,16 @@ def read_private(reader: Reader) -> SkPrivate:
         _expect_of_certificate(public, reader)
     else:
         public = _on_a_token(read_public_fields(type_name, reader))
+    return _read_secrets(reader, public, certificate)
+
+
+def _read_secrets(reader: Reader, public: SkPublic, certificate: Certificate | None) -> SkPrivate:
+    """byte flags, string key handle, string reserved."""
     flags, key_handle, reserved = reader.u8(), reader.string(), reader.string()
-    return SkPrivate(public, SkFlag(flags), KeyHandle(key_handle), reserved, certificate)
+    return SkPrivate(public, _flag_set(flags), KeyHandle(key_handle), reserved, certificate)
+
+
+_flag_set: Final = lru_cache(maxsize=256)(SkFlag)  # making a flag set takes as long as a field
 
 
 def _read_certificate(type_name: str, reader: Reader) -> Certificate:
@@ -139,7 +149,8 @@ def _on_a_token(public: PublicKey) -> SkPublic:
 
 
 def _outer_public(blob: bytes) -> PublicKey:
-    if Reader(blob, _WHAT).text().endswith(CERTIFICATE_SUFFIX):
+    type_name = blob[4 : 4 + int.from_bytes(blob[:4], "big")]
+    if type_name.endswith(_CERTIFICATE):
         from fidokit.openssh.certificate import parse_certificate
 
         return parse_certificate(blob).public
@@ -180,12 +191,9 @@ def parse_private(
         PassphraseWrong: the passphrase does not open it.
     """
     container = parse_container(text, max_rounds)
-    _on_a_token(_outer_public(container.public_blob))
+    public = _on_a_token(_outer_public(container.public_blob))
     section = container.cipher.open(_secret(container, passphrase), container.sealed)
-    file = _read_section(section, encrypted=container.kdf is not None)
-    if file.key.public_blob() != container.public_blob:
-        raise MalformedKey("private key: the public half outside is not the one inside")
-    return file
+    return _read_section(section, container, public)
 
 
 def _secret(container: Container, passphrase: Callable[[], bytes] | None) -> bytes:
@@ -202,23 +210,36 @@ def _secret(container: Container, passphrase: Callable[[], bytes] | None) -> byt
     return container.kdf.derive(words, container.cipher.secret)
 
 
-def _read_section(section: bytes, *, encrypted: bool) -> PrivateFile:
+def _read_section(section: bytes, container: Container, public: SkPublic) -> PrivateFile:
     """uint32 check, uint32 check (the same), the key, string comment, bytes 1, 2, 3...
 
     The padding is checked after all else parsed, of any length, as stock does: some programs
     write a whole block of it.
     """
     reader = Reader(section, _WHAT)
-    if reader.u32() != reader.u32():
-        if encrypted:
+    if not reader.skip(2 * section[:4]):
+        if container.kdf:
             raise passphrase_wrong()
         raise MalformedKey("private key: its two check integers differ")
-    key = read_private(reader)
+    key = _read_key(reader, container.public_blob, public)
     comment = _read_comment(reader)
     padding = reader.raw(reader.remaining)
-    if any(byte != (at + 1) & 0xFF for at, byte in enumerate(padding)):
+    if padding != (_PADDING * (len(padding) // 256 + 1))[: len(padding)]:
         raise MalformedKey("private key: the padding at its end is not 1, 2, 3...")
     return PrivateFile(key, comment)
+
+
+_PADDING: Final = bytes((at + 1) & 0xFF for at in range(256))
+
+
+def _read_key(reader: Reader, public_blob: bytes, public: SkPublic) -> SkPrivate:
+    """The key, whose public half must be the one outside."""
+    if reader.skip(public_blob):
+        return _read_secrets(reader, public, None)  # the same bytes were parsed outside
+    key = read_private(reader)
+    if key.public_blob() != public_blob:
+        raise MalformedKey("private key: the public half outside is not the one inside")
+    return key
 
 
 def _read_comment(reader: Reader) -> str:

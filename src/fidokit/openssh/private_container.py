@@ -6,8 +6,7 @@ Source: OpenSSH PROTOCOL.key, sections 1 and 2. What is inside the section is pr
 from __future__ import annotations
 
 import binascii
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from fidokit.errors import MalformedKey
 from fidokit.openssh import wire
@@ -47,12 +46,13 @@ def dearmour(text: bytes) -> bytes:
     """
     if len(text) > MAX_FILE:
         raise MalformedKey(f"private key: {len(text)} bytes are more than the {MAX_FILE} allowed")
-    start = text.lstrip()
-    body, end, _ = start.removeprefix(_BEGIN).partition(b"\n" + _END)
-    if not start.startswith(_BEGIN) or not end:
-        raise _no_armour(start)
+    text = text.lstrip()
+    end = text.find(b"\n" + _END)
+    if end < 0 or not text.startswith(_BEGIN):
+        raise _no_armour(text)
     try:
-        return binascii.a2b_base64(b"".join(body.split()), strict_mode=True)
+        lines = text[len(_BEGIN) : end].split()
+        return binascii.a2b_base64(b"".join(lines), strict_mode=True)
     except ValueError as error:
         raise MalformedKey(f"private key: {str(error).lower()} in the base64 text") from None
 
@@ -74,8 +74,7 @@ def _no_armour(text: bytes) -> MalformedKey:
 # --- container -----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Container:
+class Container(NamedTuple):
     """ "openssh-key-v1" NUL, string cipher, string KDF, string KDF options, uint32 1 (one key),
     string public key, string sealed section; behind it an AEAD cipher's tag.
 
@@ -113,13 +112,10 @@ def parse_container(text: bytes, max_rounds: int) -> Container:
         MalformedKey: not this layout, an unknown cipher or KDF, several keys, absurd sizes.
     """
     reader = Reader(dearmour(text), _WHAT)
-    if reader.raw(len(_MAGIC)) != _MAGIC:
-        raise MalformedKey("private key: openssh-key-v1 does not stand at its start")
-    cipher = _cipher(reader.text())
-    kdf = _kdf(cipher, reader.text(), reader.string(), max_rounds)
-    if (keys := reader.u32()) != 1:
+    cipher, kdf = _protection(reader, max_rounds)
+    if not reader.skip(_ONE_KEY):
         raise MalformedKey(
-            f"private key: the file holds {keys} keys, and only files with one are read",
+            f"private key: the file holds {reader.u32()} keys, and only files with one are read",
             hint="OpenSSH reads no others either; split the file with the program that made it",
         )
     public_blob = reader.string()
@@ -131,6 +127,20 @@ def parse_container(text: bytes, max_rounds: int) -> Container:
     sealed = section + reader.raw(cipher.tag)
     reader.end()
     return Container(cipher, kdf, public_blob, sealed)
+
+
+_ONE_KEY: Final = wire.u32(1)
+_UNPROTECTED: Final = _MAGIC + wire.text("none") + wire.text("none") + wire.string(b"")
+
+
+def _protection(reader: Reader, max_rounds: int) -> tuple[Cipher, Bcrypt | None]:
+    """The fields before the number of keys."""
+    if reader.skip(_UNPROTECTED):
+        return CIPHERS[NO_CIPHER], None
+    if not reader.skip(_MAGIC):
+        raise MalformedKey("private key: openssh-key-v1 does not stand at its start")
+    cipher = _cipher(reader.text())
+    return cipher, _kdf(cipher, reader.text(), reader.string(), max_rounds)
 
 
 def _cipher(name: str) -> Cipher:

@@ -11,18 +11,51 @@ call of its own, `require_on_curve`, for the places that take a key into use.
 
 from __future__ import annotations
 
-import binascii
 import re
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar, Final, assert_never
+from typing import Final, assert_never
 
 from fidokit.errors import MalformedKey, UsageError
 from fidokit.openssh import wire
 from fidokit.openssh.curves import NIST_CURVES, on_ed25519_curve, on_nist_curve, on_p256
+from fidokit.openssh.public_types import (
+    EcdsaPublic,
+    Ed25519Public,
+    PublicKey,
+    RsaPublic,
+    SkEcdsaPublic,
+    SkEd25519Public,
+    SkPublic,
+)
 from fidokit.openssh.wire import Reader
-from fidokit.types import Application, KeyType
+from fidokit.types import Application
+
+__all__ = [
+    "CERTIFICATE_SUFFIX",
+    "MAX_BLOB",
+    "RSA_MAX_BITS",
+    "RSA_MIN_BITS",
+    "TYPE_NAMES",
+    "EcdsaPublic",
+    "Ed25519Public",
+    "PublicKey",
+    "PublicLine",
+    "RsaPublic",
+    "SkEcdsaPublic",
+    "SkEd25519Public",
+    "SkPublic",
+    "check_comment",
+    "decode_base64",
+    "fixed_layout",
+    "parse_public",
+    "parse_public_line",
+    "read_application",
+    "read_public_fields",
+    "require_on_curve",
+]
 
 MAX_BLOB: Final = 1 << 16
 """Longest public key blob that is looked at, bytes; the largest honest one (rsa) has 4 KiB."""
@@ -30,115 +63,6 @@ MAX_BLOB: Final = 1 << 16
 RSA_MIN_BITS: Final = 1024
 RSA_MAX_BITS: Final = 16384
 """What stock OpenSSH accepts (sshkey.h, sshbuf.h)."""
-
-
-@dataclass(frozen=True, slots=True)
-class SkEd25519Public:
-    """string type, string point (32 bytes), string application. Source: PROTOCOL.u2f."""
-
-    point: bytes
-    application: Application
-
-    type_name: ClassVar[str] = "sk-ssh-ed25519@openssh.com"
-    short_type: ClassVar[str] = "ED25519-SK"
-    bits: ClassVar[int] = 256
-    key_type: ClassVar[KeyType] = KeyType.ED25519_SK
-
-    def blob(self) -> bytes:
-        """The wire form, which fingerprints and signatures refer to."""
-        return wire.text(self.type_name) + wire.string(self.point) + wire.text(self.application)
-
-
-@dataclass(frozen=True, slots=True)
-class SkEcdsaPublic:
-    """string type, string "nistp256", string Q (0x04 x y, 65 bytes), string application.
-
-    Source: PROTOCOL.u2f.
-    """
-
-    point: bytes
-    application: Application
-
-    type_name: ClassVar[str] = "sk-ecdsa-sha2-nistp256@openssh.com"
-    short_type: ClassVar[str] = "ECDSA-SK"
-    bits: ClassVar[int] = 256
-    curve: ClassVar[str] = "nistp256"
-    key_type: ClassVar[KeyType] = KeyType.ECDSA_SK
-
-    def blob(self) -> bytes:
-        """The wire form, which fingerprints and signatures refer to."""
-        return (
-            wire.text(self.type_name)
-            + wire.text(self.curve)
-            + wire.string(self.point)
-            + wire.text(self.application)
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Ed25519Public:
-    """string "ssh-ed25519", string point (32 bytes). Source: RFC 8709 section 4."""
-
-    point: bytes
-
-    type_name: ClassVar[str] = "ssh-ed25519"
-    short_type: ClassVar[str] = "ED25519"
-    bits: ClassVar[int] = 256
-
-    def blob(self) -> bytes:
-        """The wire form, which fingerprints and signatures refer to."""
-        return wire.text(self.type_name) + wire.string(self.point)
-
-
-@dataclass(frozen=True, slots=True)
-class EcdsaPublic:
-    """string "ecdsa-sha2-" + curve, string curve, string Q. Source: RFC 5656 section 3.1.
-
-    `curve` is one of nistp256, nistp384, nistp521; Q is uncompressed: 65, 97 or 133 bytes.
-    """
-
-    curve: str
-    point: bytes
-
-    short_type: ClassVar[str] = "ECDSA"
-
-    @property
-    def type_name(self) -> str:
-        """The name on the wire, which carries the curve."""
-        return f"ecdsa-sha2-{self.curve}"
-
-    @property
-    def bits(self) -> int:
-        """The size of the curve's field in bits: 256, 384 or 521."""
-        return NIST_CURVES[self.curve].bits
-
-    def blob(self) -> bytes:
-        """The wire form, which fingerprints and signatures refer to."""
-        return wire.text(self.type_name) + wire.text(self.curve) + wire.string(self.point)
-
-
-@dataclass(frozen=True, slots=True)
-class RsaPublic:
-    """string "ssh-rsa", mpint e, mpint n (1024 to 16384 bits). Source: RFC 4253 section 6.6."""
-
-    e: int
-    n: int
-
-    type_name: ClassVar[str] = "ssh-rsa"
-    short_type: ClassVar[str] = "RSA"
-
-    @property
-    def bits(self) -> int:
-        """The size of the modulus in bits."""
-        return self.n.bit_length()
-
-    def blob(self) -> bytes:
-        """The wire form, which fingerprints and signatures refer to."""
-        return wire.text(self.type_name) + wire.mpint(self.e) + wire.mpint(self.n)
-
-
-SkPublic = SkEd25519Public | SkEcdsaPublic
-PublicKey = SkEd25519Public | SkEcdsaPublic | Ed25519Public | EcdsaPublic | RsaPublic
 
 
 # --- the fields behind the type name -------------------------------------------------------
@@ -353,7 +277,7 @@ class PublicLine:
                 or is no Unicode text.
         """
         check_comment(self.comment, forbidden="\r\n\0")
-        base64 = binascii.b2a_base64(self.key.blob(), newline=False).decode("ascii")
+        base64 = b2a_base64(self.key.blob(), newline=False).decode("ascii")
         return f"{self.key.type_name} {base64}" + (f" {self.comment}" if self.comment else "")
 
 
@@ -383,16 +307,17 @@ def decode_base64(field: bytes) -> bytes:
         MalformedKey: other signs, wrong padding, or stray bits behind the last byte.
     """
     try:
-        data = binascii.a2b_base64(field, strict_mode=True)
+        data = a2b_base64(field)
     except ValueError as error:
         raise MalformedKey(f"public key: {str(error).lower()} in the base64 field") from None
-    if field.endswith(b"=") and binascii.b2a_base64(data, newline=False) != field:
-        raise MalformedKey("public key: stray bits at the end of the base64 field")
+    # Decoding is lenient; what encoding gives back is all that was there.
+    if b2a_base64(data, newline=False) != field:
+        raise MalformedKey("public key: stray signs or bits in the base64 field")
     return data
 
 
 _LINE: Final = re.compile(
-    rb"[ \t]*(?P<type>[^ \t\r\n]+)[ \t]+(?P<base64>[^ \t\r\n]+)[ \t]*(?P<comment>[^\r\n\0]*)[\r\n]*"
+    rb"[ \t]*+([^ \t\r\n]++)[ \t]++([^ \t\r\n]++)[ \t]*+([^\r\n\0]*+)[\r\n]*+"
 )
 
 

@@ -35,13 +35,13 @@ class Reader:
 
     def raw(self, n: int) -> bytes:
         """Exactly `n` bytes."""
-        end = self._at + n
-        if end > len(self._buf):
+        at = self._at
+        piece = self._buf[at : at + n]
+        if len(piece) != n:
             raise MalformedKey(
-                f"{self._what}: need {n} bytes at offset {self._at}, have {self.remaining}"
+                f"{self._what}: need {n} bytes at offset {at}, have {self.remaining}"
             )
-        piece = self._buf[self._at : end]
-        self._at = end
+        self._at = at + n
         return piece
 
     def u8(self) -> int:
@@ -58,7 +58,20 @@ class Reader:
 
     def string(self) -> bytes:
         """A uint32 length and as many bytes."""
-        return self.raw(self.u32())
+        at = self._at
+        length = int.from_bytes(self._buf[at : at + 4], "big")
+        piece = self._buf[at + 4 : at + 4 + length]
+        if at + 4 + length > len(self._buf):
+            return self.raw(self.u32())  # which of the two is missing, it says
+        self._at = at + 4 + length
+        return piece
+
+    def skip(self, piece: bytes) -> bool:
+        """Whether `piece` comes next; if so, it is behind the reader now."""
+        found = self._buf.startswith(piece, self._at)
+        if found:
+            self._at += len(piece)
+        return found
 
     def text(self) -> str:
         """A string that must be UTF-8."""

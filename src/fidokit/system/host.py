@@ -16,35 +16,6 @@ TIMEOUT: Final = 5.0
 """Seconds that a program or an agent gets to answer a probe."""
 
 
-@dataclass(frozen=True, slots=True)
-class Host:
-    """Files under `root`, the environment, programs, sockets.
-
-    Attributes:
-        root: `/`, or a test's folder with the files that matter.
-        environ: the environment variables.
-        run: runs a program; its output and errors as one text, None where it is not installed.
-        exchange: sends bytes to a Unix socket and returns the answer; raises OSError.
-        access: may this user read and write this path?
-        has_module: can this Python module be imported?
-        platform: sys.platform.
-        user_id: the effective user id.
-    """
-
-    root: Path = Path("/")
-    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
-    run: Callable[[Sequence[str]], str | None] = field(default_factory=lambda: run_program)
-    exchange: Callable[[str, bytes], bytes] = field(default_factory=lambda: exchange_with_agent)
-    access: Callable[[Path], bool] = field(default_factory=lambda: may_read_and_write)
-    has_module: Callable[[str], bool] = field(default_factory=lambda: module_exists)
-    platform: str = sys.platform
-    user_id: int = field(default_factory=os.geteuid)
-
-    def path(self, absolute: str) -> Path:
-        """An absolute path on this machine."""
-        return self.root / absolute.lstrip("/")
-
-
 def run_program(argv: Sequence[str]) -> str | None:
     """Output and errors of a program that should end at once; None where it does not exist."""
     import subprocess  # noqa: PLC0415 - costs 5 ms and only some probes need it
@@ -92,8 +63,42 @@ def may_read_and_write(path: Path) -> bool:
     return os.access(path, os.R_OK | os.W_OK)
 
 
+def effective_user() -> int:
+    """The effective user id; 0 on Windows, where every file says so too."""
+    return os.geteuid() if hasattr(os, "geteuid") else 0
+
+
 def module_exists(name: str) -> bool:
     """Whether a module is installed, without importing it."""
     from importlib.util import find_spec  # noqa: PLC0415 - as above
 
     return find_spec(name) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """Files under `root`, the environment, programs, sockets.
+
+    Attributes:
+        root: `/`, or a test's folder with the files that matter.
+        environ: the environment variables.
+        run: runs a program; its output and errors as one text, None where it is not installed.
+        exchange: sends bytes to a Unix socket and returns the answer; raises OSError.
+        access: may this user read and write this path?
+        has_module: can this Python module be imported?
+        platform: sys.platform.
+        user_id: the effective user id.
+    """
+
+    root: Path = Path("/")
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    run: Callable[[Sequence[str]], str | None] = run_program
+    exchange: Callable[[str, bytes], bytes] = exchange_with_agent
+    access: Callable[[Path], bool] = may_read_and_write
+    has_module: Callable[[str], bool] = module_exists
+    platform: str = sys.platform
+    user_id: int = field(default_factory=effective_user)
+
+    def path(self, absolute: str) -> Path:
+        """An absolute path on this machine."""
+        return self.root / absolute.lstrip("/")

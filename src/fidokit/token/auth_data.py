@@ -17,6 +17,9 @@ from fidokit.types import Application, CoseAlg, CredentialId
 HEAD: Final = 37
 """Bytes: rpIdHash 32, flags 1, counter 4."""
 LONGEST_CREDENTIAL_ID: Final = 1023
+_P256_KINDS: Final = {(2, CoseAlg.ES256), (2, CoseAlg.ESP256)}
+_ED25519_KINDS: Final = {(1, CoseAlg.EDDSA), (1, CoseAlg.ED25519)}
+"""COSE key type and algorithm; curves 1 and 6 of member -1 belong to them (RFC 9053 section 7)."""
 
 
 class Flag(IntFlag):
@@ -93,11 +96,11 @@ def sk_public(key: Answer, application: Application) -> SkPublic | None:
     Raises:
         TokenMisbehaved: a known kind with members missing, or a point that is not on its curve.
     """
-    kind = (key.integer(1), key.integer(3), key.optional_int(-1))
-    if kind in {(2, CoseAlg.ES256, 1), (2, CoseAlg.ESP256, 1)}:
+    kind = (key.integer(1), key.integer(3))
+    if kind in _P256_KINDS and key.integer(-1) == 1:
         point = b"\x04" + key.exactly(-2, 32) + key.exactly(-3, 32)
         return _on_curve(SkEcdsaPublic(point, application))
-    if kind in {(1, CoseAlg.EDDSA, 6), (1, CoseAlg.ED25519, 6)}:
+    if kind in _ED25519_KINDS and key.integer(-1) == 6:
         return _on_curve(SkEd25519Public(key.exactly(-2, 32), application))
     return None
 

@@ -17,6 +17,7 @@ from fidokit.errors import (
     UvBlocked,
 )
 from fidokit.token import fido2_device
+from fidokit.token.commands import CLIENT_PIN
 from fidokit.token.status import CtapRefusal, error_for
 from fidokit.types import CtapStatus
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from fidokit.token.pin_code import PinCode
     from fidokit.token.session import Session
 
-CLIENT_PIN: Final = 0x06
 UV_ATTEMPTS: Final = 3
 """Fingers tried where the token does not say how many it prefers."""
 

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from fidokit.errors import FidokitError, NoPermission, TokenBusy, TokenGone
+from fidokit.errors import FidokitError, NoPermission, TokenBusy, TokenGone, Unsupported
 from fidokit.token import fido2_device
 from fidokit.token.ports import Candidate, Link
 from fidokit.token.watchdog import Patience, guarded
@@ -18,8 +18,6 @@ from fidokit.types import Transport
 
 SYSFS: Final = Path("/sys/class/hidraw")
 LONGEST_NAME: Final = 128
-BUSY_WAITS: Final = (0.1, 0.2, 0.4, 0.8)
-"""Seconds between tries to open a token that another program holds: 1.5 s in all."""
 
 WhoHolds = Callable[[str], str | None]
 
@@ -110,15 +108,15 @@ class PcscBackend:
         """The readers on which a FIDO token lies, or one that another program holds."""
         try:
             return [c for c in map(self._candidate, self._readers()) if self._is_token(c)]
-        except (ImportError, FidokitError):
+        except FidokitError:
             return []
 
     def problem(self) -> str | None:
         """Why no reader can be seen: pyscard or the PC/SC service is missing."""
         try:
             self._readers()
-        except ImportError:
-            return "PC/SC support is not installed; `pip install fidokit[pcsc]` adds it"
+        except Unsupported as error:
+            return f"{error.message}; {error.hint}"
         except FidokitError as error:
             return f"the PC/SC service (pcscd) does not answer: {error.message}"
         return None
@@ -166,7 +164,7 @@ def tame(serial: str | None) -> str | None:
 
 
 def _patiently(attempt: Callable[[], Link], patience: Patience) -> Link:
-    for wait in BUSY_WAITS:
+    for wait in patience.busy:
         try:
             return guarded(lambda _pulse: attempt(), patience)
         except TokenBusy:

@@ -5,6 +5,7 @@ What a link returns is untrusted: an answer leaves this module as an `Answer` or
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -17,13 +18,16 @@ from fidokit.token.answer import MISBEHAVIOUR_HINT, Answer
 from fidokit.token.ports import Link
 from fidokit.token.status import CtapRefusal
 from fidokit.token.watchdog import Patience, Pulse, guarded
+from fidokit.types import CtapStatus
 
 LONGEST_ANSWER: Final = 7609
 """Bytes; CTAPHID can carry no more (CTAP 2.3 section 11.2.4), and nothing we ask for needs more."""
+BUSY: Final = bytes([CtapStatus.CHANNEL_BUSY])
 FIRST_REQUEST: Final = 1024
 """Bytes of a request that every token takes, before getInfo said how many it takes."""
 
 _T = TypeVar("_T")
+TRACE: Final = logging.getLogger("fidokit.trace")
 Told = Callable[[int], None]
 
 
@@ -77,9 +81,12 @@ class Channel:
                 f"the request has {len(request)} bytes, and the token takes {self.max_request}",
                 hint="use shorter names, or fewer of them",
             )
-        reply = self._guarded(
-            lambda pulse: self._link.cbor(request, pulse.keepalive, pulse.cancelled), told, stop
-        )
+        reply = self._exchange(request, told, stop)
+        for wait in self.patience.busy:
+            if reply[:1] != BUSY:
+                break
+            self.patience.sleep(wait)
+            reply = self._exchange(request, told, stop)
         return self._answer(reply, what)
 
     def msg(self, apdu: bytes) -> tuple[bytes, int]:
@@ -88,7 +95,9 @@ class Channel:
         Raises:
             TokenMisbehaved: no answer, or one without a status word.
         """
+        start = self.patience.clock()
         reply = self._guarded(lambda _pulse: self._link.msg(apdu))
+        self._trace(f"CTAP1 0x{apdu[1:2].hex()} status 0x{reply[-2:].hex()}", apdu, reply, start)
         if not 2 <= len(reply) <= LONGEST_ANSWER:
             raise _rubbish(f"its U2F answer has {len(reply)} bytes")
         return reply[:-2], int.from_bytes(reply[-2:], "big")
@@ -118,6 +127,19 @@ class Channel:
             # its thread may still sit in the link: a second call would mix the two answers
             self._lost = error.message
             raise
+
+    def _exchange(self, request: bytes, told: Told, stop: threading.Event | None) -> bytes:
+        start = self.patience.clock()
+        reply = self._guarded(
+            lambda pulse: self._link.cbor(request, pulse.keepalive, pulse.cancelled), told, stop
+        )
+        self._trace(f"CTAP2 0x{request[0]:02x} status 0x{reply[:1].hex()}", request, reply, start)
+        return reply
+
+    def _trace(self, what: str, request: bytes, reply: bytes, start: float) -> None:
+        # sizes and times only: requests carry PINs under encryption, answers carry tokens
+        taken = (self.patience.clock() - start) * 1000
+        TRACE.debug("%s: %d bytes out, %d in, %.1f ms", what, len(request), len(reply), taken)
 
     def _answer(self, reply: bytes, what: str) -> Answer:
         if not 1 <= len(reply) <= LONGEST_ANSWER:

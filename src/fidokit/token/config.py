@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final
 from fidokit.errors import Unsupported
 from fidokit.token import fido2_device
 from fidokit.token.authorisation import Permission
+from fidokit.token.commands import CONFIG
 
 if TYPE_CHECKING:
     from fidokit.token.session import Session
 
-CONFIG: Final = 0x0D
 TOGGLE_ALWAYS_UV: Final = 2
 
 

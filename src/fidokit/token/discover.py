@@ -19,7 +19,7 @@ from fidokit.errors import (
     UsageError,
 )
 from fidokit.token import u2f
-from fidokit.token.enroll import GET_ASSERTION
+from fidokit.token.commands import GET_ASSERTION
 from fidokit.token.ports import QUIET, Backend, Candidate, Interaction
 from fidokit.token.session import Label, Session
 from fidokit.token.status import CtapRefusal
@@ -96,13 +96,17 @@ class Opener:
         """
         return Session(
             candidate.open(),
-            Label(
-                f"{candidate.product} ({candidate.selector})", candidate.selector, candidate.durable
-            ),
+            Label(_called(candidate), candidate.selector, candidate.durable),
             interaction=self.interaction,
             spend_last_try=self.spend_last_try,
             patience=self.patience,
         )
+
+
+def _called(candidate: Candidate) -> str:
+    """A name for messages; what the device says of itself must not drive a terminal."""
+    name = f"{candidate.product} ({candidate.selector})"
+    return "".join(char if char.isprintable() else "?" for char in name)
 
 
 def open_session(

@@ -22,6 +22,7 @@ from fidokit.token import attested, u2f
 from fidokit.token.answer import MISBEHAVIOUR_HINT
 from fidokit.token.auth_data import Flag, parse_auth_data, sk_public
 from fidokit.token.authorisation import Permission
+from fidokit.token.commands import GET_ASSERTION, GET_NEXT_ASSERTION, MAKE_CREDENTIAL
 from fidokit.token.proof import prove
 from fidokit.token.resident_label import LONGEST, STOCK, cut, encode_display
 from fidokit.token.status import CtapRefusal, error_for
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     from fidokit.token.auth_data import AuthData
     from fidokit.token.session import Session
 
-MAKE_CREDENTIAL: Final = 0x01
-GET_ASSERTION: Final = 0x02
-GET_NEXT_ASSERTION: Final = 0x08
 USER_ID_SIZE: Final = 32
 MOST_CREDENTIALS: Final = 1024
 """No token on the market stores as many for all its RPs together."""

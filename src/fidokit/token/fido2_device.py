@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from fido2 import cbor as fido_cbor
 
-from fidokit.errors import FidokitError, TokenBusy, TokenGone, TokenMisbehaved
+from fidokit.errors import FidokitError, TokenBusy, TokenGone, TokenMisbehaved, Unsupported
 from fidokit.token.answer import MISBEHAVIOUR_HINT
 from fidokit.token.own_channel import OwnChannel
 
@@ -282,8 +282,11 @@ def _gone(why: str) -> FidokitError:
 
 def _card_errors() -> tuple[type[Exception], ...]:
     """The errors of pyscard, where it is installed and in use."""
-    loaded = sys.modules.get("smartcard.Exceptions")
-    return (loaded.SmartcardException,) if loaded is not None else ()
+    if "smartcard.System" not in sys.modules:
+        return ()
+    from smartcard.Exceptions import SmartcardException
+
+    return (SmartcardException,)
 
 
 # --- USB HID ---------------------------------------------------------------------------------
@@ -352,38 +355,51 @@ def open_hid(path: str, sizes: tuple[int, int], holder: Callable[[], str | None]
 # --- PC/SC -----------------------------------------------------------------------------------
 
 
+def require_pcsc() -> None:
+    """Check that pyscard is there.
+
+    Raises:
+        Unsupported: it is not installed.
+    """
+    try:
+        import smartcard  # noqa: F401  # only whether it can be
+    except ImportError:
+        raise Unsupported(
+            "PC/SC support is not installed", hint="`pip install fidokit[pcsc]` adds it"
+        ) from None
+
+
 def list_readers() -> list[str]:
     """The names of the PC/SC readers.
 
     Raises:
-        ImportError: pyscard is not installed.
+        Unsupported: pyscard is not installed.
         TokenGone: the PC/SC service does not answer.
     """
+    require_pcsc()
     from smartcard import System
-    from smartcard.Exceptions import SmartcardException
 
-    try:
+    with device_errors():
         return [str(reader) for reader in System.readers()]
-    except SmartcardException as error:
-        raise _gone(str(error)) from None
 
 
 def open_card(reader_name: str, holder: Callable[[], str | None]) -> DeviceLink | None:
     """The token that lies on a reader, None where none or no FIDO token lies there.
 
     Raises:
-        ImportError: pyscard is not installed.
+        Unsupported: pyscard is not installed.
         TokenBusy: another program holds the card exclusively.
         TokenGone: the reader broke.
     """
+    require_pcsc()
     from fido2.ctap import CtapError
     from smartcard import System
     from smartcard.Exceptions import NoCardException, SmartcardException
 
-    reader = next((r for r in System.readers() if str(r) == reader_name), None)
-    if reader is None:
-        return None
     try:
+        reader = next((r for r in System.readers() if str(r) == reader_name), None)
+        if reader is None:
+            return None
         return DeviceLink(_card_class()(reader.createConnection(), reader_name), holder)
     except (NoCardException, CtapError, *_LENIENT):
         return None  # nothing there, or a card without FIDO

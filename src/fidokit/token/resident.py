@@ -12,6 +12,7 @@ from fidokit.openssh.public import SkPublic
 from fidokit.token import fido2_device
 from fidokit.token.auth_data import LONGEST_CREDENTIAL_ID, sk_public
 from fidokit.token.authorisation import Permission
+from fidokit.token.commands import CREDENTIAL_MANAGEMENT, CREDENTIAL_MANAGEMENT_PREVIEW
 from fidokit.token.resident_label import LONGEST, cut, decode_display
 from fidokit.token.status import CtapRefusal, error_for
 from fidokit.types import Application, CredentialId, CredProtect, CtapStatus, SkFlag, UserId
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
     from fidokit.token.answer import Answer
     from fidokit.token.session import Session
 
-COMMANDS: Final[Mapping[str, int]] = {"credMgmt": 0x0A, "credentialMgmtPreview": 0x41}
+COMMANDS: Final[Mapping[str, int]] = {
+    "credMgmt": CREDENTIAL_MANAGEMENT,
+    "credentialMgmtPreview": CREDENTIAL_MANAGEMENT_PREVIEW,
+}
 METADATA, RPS_BEGIN, RPS_NEXT, KEYS_BEGIN, KEYS_NEXT, DELETE, UPDATE = range(1, 8)
 """Subcommands of authenticatorCredentialManagement (CTAP 2.1 section 6.8)."""
 MOST: Final = 1024

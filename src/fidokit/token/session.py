@@ -12,6 +12,7 @@ from fidokit.errors import TokenRefused, Unsupported
 from fidokit.token import authorisation, u2f
 from fidokit.token.authorisation import BuiltInUv, Permission, PinToken, Proof, Wish
 from fidokit.token.channel import Channel
+from fidokit.token.commands import GET_INFO, MAKE_CREDENTIAL, RESET, SELECTION
 from fidokit.token.info import U2F_ONLY, TokenInfo, decode_info
 from fidokit.token.ports import CBOR, QUIET, WINK, Interaction, Link
 from fidokit.token.status import CtapRefusal, error_for
@@ -20,11 +21,6 @@ from fidokit.types import CtapStatus
 
 if TYPE_CHECKING:
     from fidokit.token.answer import Answer
-
-MAKE_CREDENTIAL: Final = 0x01
-GET_INFO: Final = 0x04
-RESET: Final = 0x07
-SELECTION: Final = 0x0B
 
 
 @dataclass(frozen=True, slots=True)

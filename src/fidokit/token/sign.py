@@ -20,7 +20,7 @@ from fidokit.token import u2f
 from fidokit.token.answer import MISBEHAVIOUR_HINT
 from fidokit.token.auth_data import Flag, parse_auth_data
 from fidokit.token.authorisation import Permission
-from fidokit.token.enroll import GET_ASSERTION
+from fidokit.token.commands import GET_ASSERTION
 from fidokit.token.proof import prove
 from fidokit.token.status import CtapRefusal, error_for
 from fidokit.types import CtapStatus, SkFlag

@@ -30,6 +30,7 @@ class Patience:
         silence: without an answer, a keep-alive or a poll.
         total: for one call, a person's hesitation included.
         grace: for the answer after a cancel.
+        busy: waits between tries while another program holds the token.
         clock: seconds that never run backwards.
         sleep: waits so many seconds, between polls of a U2F token.
     """
@@ -37,6 +38,7 @@ class Patience:
     silence: float = 10.0
     total: float = 120.0
     grace: float = 2.0
+    busy: tuple[float, ...] = (0.1, 0.2, 0.4, 0.8)
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
 

@@ -111,3 +111,35 @@ def test_verbose_counts_round_trips_on_standard_error(bench: Bench) -> None:
     assert done.code == 0
     assert done.out.startswith("{")
     assert " round trips in " in done.err
+
+
+def test_interrupt_while_a_touch_is_awaited(sandbox: Sandbox) -> None:
+    assert sandbox.run("virtual", "create", "slow", "--presence", "delay:600000").code == 0
+    args = ("--token", "virtual:slow", "key", "generate", "-f", "k", "--no-passphrase")
+    done = sandbox.talk(*args, answers=[("Touch your security key", "\x03")])
+    assert done.code == 130, done.out
+    assert "interrupted" in done.out
+    assert done.out.rindex("\x1b[?25h") > done.out.rindex("\x1b[?25l")  # the cursor is back
+    assert not (sandbox.home / "k").exists()
+
+
+def test_touch_refused(sandbox: Sandbox) -> None:
+    assert sandbox.run("virtual", "create", "deny", "--presence", "deny").code == 0
+    args = ("--token", "virtual:deny", "key", "generate", "-f", "k", "--no-passphrase")
+    done = sandbox.run(*args)
+    assert done.code == 7
+    assert "Touch your security key (" in done.err
+    assert not (sandbox.home / "k").exists()
+
+
+def test_touch_notice_is_cleared_on_a_terminal(sandbox: Sandbox) -> None:
+    assert sandbox.run("virtual", "create", "slow", "--presence", "delay:150").code == 0
+    args = ("--token", "virtual:slow", "key", "generate", "-f", "k", "--no-passphrase")
+    done = sandbox.talk(*args)
+    assert done.code == 0, done.out
+    assert "Touch your security key" in done.out
+    after = done.out[done.out.rindex("Touch your security key") :]
+    assert "\x1b[2K" in after  # the line is erased
+    plain = sandbox.talk(*args, "--force", "--no-progress")
+    assert "\x1b[2K" not in plain.out
+    assert "Touch your security key" in plain.out

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     "--keep",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="FOLDER",
-    help="Work in this empty folder and leave the files there.",
+    help="Work in this empty or new folder, and leave the files there.",
 )
 def demo(settings: Settings, *, keep: Path | None) -> None:
     """Live through the life of two SSH keys on a virtual token, step by step.
@@ -30,6 +30,8 @@ def demo(settings: Settings, *, keep: Path | None) -> None:
     """
     from fidokit import api
 
+    if keep is not None:
+        keep.mkdir(mode=0o700, parents=True, exist_ok=True)
     steps: list[Step] = []
     for step in api.tour(keep):
         steps.append(step)

@@ -1,0 +1,101 @@
+"""Passphrases: where they come from, that they are asked once, and what stands for none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+
+from fidokit.cli import ask
+from fidokit.cli.passphrase import new_passphrase, old_passphrase
+from fidokit.errors import Malformed, PassphraseRequired
+
+Script = Callable[..., list[str]]
+KEY = Path("/keys/id")
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch) -> Script:
+    def install(*answers: str | None) -> list[str]:
+        prompts: list[str] = []
+        left = list(answers)
+
+        def answer(prompt: str) -> str | None:
+            prompts.append(prompt)
+            return left.pop(0)
+
+        monkeypatch.setattr(ask, "ask_secret", answer)
+        return prompts
+
+    return install
+
+
+def test_new_one_is_asked_twice_and_then_kept(typed: Script) -> None:
+    prompts = typed("words", "words")
+    secret = new_passphrase(None, none=False)
+    assert [secret(KEY), secret(Path("/keys/other"))] == [b"words", b"words"]
+    assert prompts == ["Passphrase for /keys/id (empty for none): ", "The same again: "]
+
+
+def test_new_one_is_asked_until_both_agree(
+    typed: Script, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed("words", "wards", "words", "words")
+    assert new_passphrase(None, none=False)(KEY) == b"words"
+    assert capsys.readouterr().err == "The two are not the same.\n"
+
+
+def test_empty_means_none(typed: Script, tmp_path: Path) -> None:
+    typed("", "")
+    assert new_passphrase(None, none=False)(KEY) is None
+    (tmp_path / "empty").write_text("\n")
+    assert new_passphrase(str(tmp_path / "empty"), none=False)(KEY) is None
+
+
+def test_no_passphrase_asks_nobody(typed: Script) -> None:
+    prompts = typed()
+    assert new_passphrase(None, none=True)(KEY) is None
+    assert prompts == []
+
+
+def test_file_is_read_once_for_many_keys(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("gr\u00fc\u00dfe\n")
+    secret = new_passphrase(str(tmp_path / "secret"), none=False)
+    assert secret(KEY) == "gr\u00fc\u00dfe".encode()
+    (tmp_path / "secret").unlink()
+    assert secret(KEY) == "gr\u00fc\u00dfe".encode()
+
+
+def test_file_that_is_empty_is_a_mistake_and_not_none(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"")
+    with pytest.raises(Malformed):
+        new_passphrase(str(tmp_path / "secret"), none=False)(KEY)
+
+
+def test_both_options_exclude_each_other() -> None:
+    with pytest.raises(click.UsageError):
+        new_passphrase("file", none=True)
+
+
+def test_nobody_to_choose_one(typed: Script) -> None:
+    typed(None)
+    with pytest.raises(PassphraseRequired) as caught:
+        new_passphrase(None, none=False)(KEY)
+    assert "--no-passphrase" in caught.value.hint
+
+
+def test_old_one_from_a_file_or_the_person(typed: Script, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("old\n")
+    assert old_passphrase(KEY, str(tmp_path / "secret"))() == b"old"
+    prompts = typed("older")
+    assert old_passphrase(KEY, None)() == b"older"
+    assert prompts == ["Passphrase of /keys/id: "]
+
+
+def test_nobody_knows_the_old_one(typed: Script) -> None:
+    typed(None)
+    with pytest.raises(PassphraseRequired) as caught:
+        old_passphrase(KEY, None)()
+    assert "--passphrase-file" in caught.value.hint

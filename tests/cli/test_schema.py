@@ -1,0 +1,224 @@
+"""JSON shapes as snapshots, and docs/json.md held to them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fidokit import api
+from fidokit.cli import schema
+from fidokit.errors import WouldOverwrite
+from fidokit.types import CredentialId
+
+ROW = api.KeyRow(
+    fingerprint="SHA256:abc",
+    key_type=api.KeyType.ED25519_SK,
+    application="ssh:work",
+    user="alice",
+    comment="laptop",
+    verify_required=True,
+    touch_required=None,
+    on_token=True,
+    created=datetime(2026, 11, 22, 13, 0, tzinfo=UTC),
+    files=(Path("/home/alice/.ssh/id"),),
+    credential_id=CredentialId(b"\xc0\xff\xee"),
+    public_line="sk-ssh-ed25519@openssh.com AAAA laptop",
+    user_name="alice@laptop",
+)
+
+ROW_JSON = {
+    "fingerprint": "SHA256:abc",
+    "type": "ed25519-sk",
+    "application": "ssh:work",
+    "user": "alice",
+    "user_name": "alice@laptop",
+    "comment": "laptop",
+    "verify_required": True,
+    "touch_required": None,
+    "on_token": True,
+    "created": "2026-11-22T13:00:00+00:00",
+    "files": ["/home/alice/.ssh/id"],
+    "credential_id": "c0ffee",
+    "public_key": "sk-ssh-ed25519@openssh.com AAAA laptop",
+}
+
+INFO = api.TokenInfo(
+    versions=("FIDO_2_1", "U2F_V2"),
+    extensions=("credProtect",),
+    options={"rk": True, "clientPin": True},
+    pin_protocols=(2, 1),
+    algorithms=(-7, -8),
+    transports=("usb",),
+    firmware_version=5,
+    remaining_resident=24,
+    max_credential_id_length=128,
+)
+
+PIN = api.PinStatus(
+    set=True,
+    retries=8,
+    uv_retries=None,
+    min_length=4,
+    max_length=63,
+    change_required=False,
+    needs_power_cycle=False,
+    supported=True,
+)
+
+PIN_JSON = {
+    "supported": True,
+    "set": True,
+    "retries": 8,
+    "uv_retries": None,
+    "min_length": 4,
+    "max_length": 63,
+    "change_required": False,
+    "needs_power_cycle": False,
+}
+
+
+def summary(**changes: Any) -> api.TokenSummary:
+    given: dict[str, Any] = {
+        "selector": "usb:1",
+        "durable": True,
+        "transport": api.Transport.USB,
+        "path": "/dev/hidraw3",
+        "product": "Key",
+        "serial": "1",
+        "info": INFO,
+    }
+    return api.TokenSummary(**given | changes)
+
+
+def test_token() -> None:
+    assert schema.token(summary()) == {
+        "selector": "usb:1",
+        "durable": True,
+        "transport": "usb",
+        "path": "/dev/hidraw3",
+        "product": "Key",
+        "serial": "1",
+        "versions": ["FIDO_2_1", "U2F_V2"],
+        "pin_set": True,
+        "problem": "",
+        "hint": "",
+    }
+
+
+def test_token_that_cannot_be_opened() -> None:
+    data = schema.token(summary(info=None, problem="may not be opened", hint="see doctor"))
+    assert (data["versions"], data["pin_set"]) == (None, None)
+    assert (data["problem"], data["hint"]) == ("may not be opened", "see doctor")
+
+
+def test_details() -> None:
+    found = api.TokenDetails(name="Key", selector="usb:1", durable=True, info=INFO, pin=PIN)
+    assert schema.details(found) == {
+        "name": "Key",
+        "selector": "usb:1",
+        "durable": True,
+        "info": {
+            "versions": ["FIDO_2_1", "U2F_V2"],
+            "extensions": ["credProtect"],
+            "aaguid": "00" * 16,
+            "options": {"rk": True, "clientPin": True},
+            "pin_protocols": [2, 1],
+            "algorithms": [-7, -8],
+            "transports": ["usb"],
+            "firmware_version": 5,
+            "remaining_resident": 24,
+            "max_credential_id_length": 128,
+            "u2f_only": False,
+        },
+        "pin": PIN_JSON,
+    }
+
+
+def test_key() -> None:
+    assert schema.key(ROW) == ROW_JSON
+
+
+def test_downloaded_and_refused() -> None:
+    written = api.DownloadResult(row=ROW, path=Path("out"), public_line="line")
+    assert schema.downloaded(written) == {
+        "path": "out",
+        "public_key": "line",
+        "fingerprint": "SHA256:abc",
+        "application": "ssh:work",
+        "user": "alice",
+        "error": None,
+    }
+    error = WouldOverwrite("out already exists", hint="move it")
+    refused = api.DownloadResult(row=ROW, path=Path("out"), public_line="line", error=error)
+    assert schema.downloaded(refused)["error"] == {
+        "kind": "WouldOverwrite",
+        "message": "out already exists",
+        "hint": "move it",
+        "exit_code": 9,
+    }
+
+
+@pytest.mark.parametrize(
+    ("flags", "names"),
+    [
+        (0x00, []),
+        (0x01, ["touch-required"]),
+        (0x05, ["touch-required", "verify-required"]),
+        (0x31, ["touch-required", "force", "resident"]),
+        (0x35, ["touch-required", "verify-required", "force", "resident"]),
+    ],
+)
+def test_flag_names(flags: int, names: list[str]) -> None:
+    assert schema.flag_names(api.SkFlag(flags)) == names
+
+
+def test_finding() -> None:
+    found = api.Finding("hid", api.Status.FAIL, "no", "do this")
+    assert schema.finding(found) == {
+        "check": "hid",
+        "status": "fail",
+        "sentence": "no",
+        "hint": "do this",
+    }
+
+
+def test_step() -> None:
+    done = api.Step(title="t", explanation="e", commands=("c",), result=("r",))
+    assert schema.step(done) == {
+        "title": "t",
+        "explanation": "e",
+        "commands": ["c"],
+        "result": ["r"],
+    }
+
+
+def documented() -> list[Mapping[str, Any]]:
+    """Every JSON document in docs/json.md; that they parse is half of the test."""
+    text = (Path(__file__).parents[2] / "docs" / "json.md").read_text()
+    return [json.loads(block) for block in re.findall(r"```json\n(.*?)```", text, re.DOTALL)]
+
+
+def test_every_documented_document_has_its_schema() -> None:
+    documents = documented()
+    assert len(documents) > 10
+    assert all(document["schema"] == 1 for document in documents)
+
+
+def test_documented_members_are_the_ones_that_come() -> None:
+    tokens = next(d for d in documented() if "tokens" in d)
+    assert set(tokens["tokens"][0]) == set(schema.token(summary()))
+    keys = next(d for d in documented() if "keys" in d)
+    assert set(keys["keys"][0]) == set(ROW_JSON)
+    pins = next(d for d in documented() if "retries" in d.get("pin", {}))
+    assert set(pins["pin"]) == set(PIN_JSON)
+    info = next(d for d in documented() if "info" in d)
+    details = api.TokenDetails(name="Key", selector="usb:1", durable=True, info=INFO, pin=PIN)
+    shown = schema.details(details)["info"]
+    assert isinstance(shown, dict)
+    assert set(info["info"]) == set(shown)
