@@ -30,6 +30,7 @@ def new_state(profile: Profile, rng: Rng, *, uv_enrolled: bool = False) -> Durab
         uv_retries=profile.uv_attempts,
         uv_enrolled=uv_enrolled,
         always_uv=profile.options.get("alwaysUv", False),
+        pin_complexity=bool(profile.pin_complexity),
     )
 
 
@@ -45,4 +46,5 @@ def reset_state(profile: Profile, state: DurableState, rng: Rng) -> DurableState
         pin_retries=profile.pin_attempts,
         uv_retries=profile.uv_attempts,
         always_uv=profile.options.get("alwaysUv", False),
+        pin_complexity=bool(profile.pin_complexity),
     )
