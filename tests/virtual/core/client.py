@@ -115,6 +115,8 @@ class FakeClock:
 class SeededRng:
     """The same bytes in every run."""
 
+    repeatable = True
+
     def __init__(self, seed: int = 1) -> None:
         self._random = random.Random(seed)
 

@@ -15,6 +15,7 @@ from tests.virtual.core.client import SeededRng, check_signature
 from fidokit.types import CoseAlg
 from fidokit.virtual.core.algorithms import ALGORITHMS, PrivateKey
 from fidokit.virtual.core.private_keys import ec_scalar, p256_private_key, p256_scalar
+from fidokit.virtual.world import SystemRng
 
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
@@ -132,6 +133,15 @@ def test_a_seed_repeats_its_keys(alg: CoseAlg) -> None:
 def test_signatures_repeat_where_the_algorithm_lets_them(alg: CoseAlg) -> None:
     key = fresh(alg)
     assert (key.sign(b"message") == key.sign(b"message")) is (alg not in RANDOMISED)
+
+
+def test_real_randomness_reaches_the_nonces_too(alg: CoseAlg) -> None:
+    secret = ALGORITHMS[alg].new_secret(SystemRng())
+    key, seeded = (ALGORITHMS[alg].key(secret, rng) for rng in (SystemRng(), SeededRng()))
+    ecdsa = SHAPES[alg][1] == EC2
+    assert key.cose() == seeded.cose()
+    assert (key.sign(b"message") != key.sign(b"message")) is (ecdsa or alg in RANDOMISED)
+    check_signature(seeded.cose(), key.sign(b"message"), b"message")
 
 
 @pytest.mark.parametrize("alg", VECTORS, ids=lambda alg: alg.name)

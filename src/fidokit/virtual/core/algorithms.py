@@ -26,17 +26,28 @@ class Algorithm:
     Args:
         secret_size: bytes of a secret.
         new_secret: draws the secret of a fresh key.
-        load: makes the key of a secret.
+        load: makes the key of a secret; its signatures repeat themselves where the algorithm
+            knows how.
+        load_faster: the same without that, where it makes a difference.
     """
 
     secret_size: int
     new_secret: Callable[[Rng], bytes]
     load: Callable[[bytes], PrivateKey]
+    load_faster: Callable[[bytes], PrivateKey] | None = None
+
+    def key(self, secret: bytes, rng: Rng) -> PrivateKey:
+        """The key of a secret, for a token with this randomness."""
+        return (self.load if rng.repeatable else self.load_faster or self.load)(secret)
 
 
 def _ec(form: ec_keys.EcForm) -> Algorithm:
-    size = coordinate_size(form.curve)
-    return Algorithm(size, partial(ec_scalar, form.curve), partial(ec_keys.EcKey, form))
+    return Algorithm(
+        coordinate_size(form.curve),
+        partial(ec_scalar, form.curve),
+        partial(ec_keys.EcKey, form),
+        partial(ec_keys.EcKey, form, repeatable=False),
+    )
 
 
 def _of_any_bytes(size: int, load: Callable[[bytes], PrivateKey]) -> Algorithm:

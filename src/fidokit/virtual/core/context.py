@@ -91,7 +91,7 @@ class TokenContext:
     @cached_property
     def attestation_key(self) -> PrivateKey:
         """The loaded batch key; no reset changes it."""
-        return ALGORITHMS[CoseAlg.ES256].load(self.state.attestation_key)
+        return ALGORITHMS[CoseAlg.ES256].key(self.state.attestation_key, self.rng)
 
     @property
     def protected(self) -> bool:

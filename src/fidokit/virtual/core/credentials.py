@@ -73,7 +73,7 @@ class Credentials:
         """Its private key; the most recently used ones stay loaded."""
         key = self._keys.get(credential.id)
         if key is None:
-            key = ALGORITHMS[credential.alg].load(credential.secret)
+            key = ALGORITHMS[credential.alg].key(credential.secret, self._rng)
             self._keys[credential.id] = key
             if len(self._keys) > KEY_CACHE_SIZE:
                 self._keys.popitem(last=False)

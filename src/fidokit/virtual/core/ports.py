@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from fidokit.types import Aaguid, CoseAlg, CredentialId, CredProtect, UserId
 
@@ -37,8 +37,7 @@ class PresenceKind(Enum):
     """Wait for one attempt at built-in user verification until the deadline."""
 
 
-@dataclass(frozen=True, slots=True)
-class NeedsPresence:
+class NeedsPresence(NamedTuple):
     """The command cannot go on without a person.
 
     Args:
@@ -75,6 +74,11 @@ class Clock(Protocol):
 
 class Rng(Protocol):
     """A source of randomness that is good enough for keys, or a seeded one for golden tests."""
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether a seed determines the bytes; then signatures repeat themselves, too."""
+        ...
 
     def bytes(self, count: int) -> bytes:
         """Fresh random bytes."""
