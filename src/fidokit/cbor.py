@@ -136,10 +136,10 @@ def _write_array(value: Sequence[Encodable]) -> bytes:
 
 def _write_map(value: Mapping[CborKey, Encodable]) -> bytes:
     # Plain byte order of encoded keys is CTAP's order: the major type leads the first byte, and
-    # a shorter canonical head, or a shorter string, always has the smaller initial bytes.
-    entries = [(_write_key(key), encode(entry)) for key, entry in value.items()]
-    entries.sort()
-    return _head(_MAP, len(entries)) + b"".join([key + entry for key, entry in entries])
+    # a shorter canonical head, or a shorter string, always has the smaller initial bytes. No
+    # encoded key begins another one, so entries may be sorted whole.
+    entries = sorted([_write_key(key) + encode(entry) for key, entry in value.items()])
+    return _head(_MAP, len(entries)) + b"".join(entries)
 
 
 # Replies have the same few keys again and again: a third of a map's time. Types are told apart, as

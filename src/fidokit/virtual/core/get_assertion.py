@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from fidokit.types import CredProtect, CtapStatus
 from fidokit.virtual.core import auth_data, authorization, extensions
@@ -47,8 +47,7 @@ REQUEST = Record(
 _BESIDE = {Place.LARGE_BLOB_KEY: 0x07, Place.UNSIGNED: 0x08}
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
+class _Plan(NamedTuple):
     """All that an assertion needs but the credential; getNextAssertion goes on with it."""
 
     rp_id_hash: bytes
@@ -180,7 +179,9 @@ def _assert(token: TokenContext, plan: _Plan, credential: Credential) -> dict[in
     signature = token.credentials.key(credential).sign(data + plan.client_data_hash)
     reply = {1: {"id": credential.id, "type": PUBLIC_KEY}, 2: data, 3: signature}
     user = _user(plan, credential)
-    return reply | ({4: user} if user else {}) | outputs.members(_BESIDE)
+    if user:
+        reply[4] = user
+    return reply | outputs.members(_BESIDE) if outputs.beside else reply
 
 
 def _user(plan: _Plan, credential: Credential) -> dict[str, Any] | None:

@@ -112,10 +112,9 @@ def _plan(token: TokenContext, params: Params) -> _Plan:
 
 
 def _chosen_algorithm(token: TokenContext, wanted: Sequence[Mapping[str, Any]]) -> CoseAlg:
-    supported = {alg.value: alg for alg in token.profile.algorithms}
     for element in wanted:
-        if element["type"] == PUBLIC_KEY and element["alg"] in supported:
-            return supported[element["alg"]]
+        if element["type"] == PUBLIC_KEY and element["alg"] in token.profile.algorithms:
+            return CoseAlg(element["alg"])
     raise CtapRejection(CtapStatus.UNSUPPORTED_ALGORITHM)
 
 
@@ -242,7 +241,7 @@ def _attest(
     )
     subject = attestation.Subject(credential, key, data, plan.params["clientDataHash"])
     reply = {1: name, 2: data, 3: chosen.make(token, subject)}
-    return reply | outputs.members(_BESIDE)
+    return reply | outputs.members(_BESIDE) if outputs.beside else reply
 
 
 COMMAND = Command(run, REQUEST)
