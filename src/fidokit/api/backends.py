@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from fidokit.errors import FidokitError
 from fidokit.token.ports import Backend, Candidate, Link
@@ -21,9 +21,19 @@ if TYPE_CHECKING:
 
 def all_backends() -> Sequence[Backend]:
     """Everything that this machine may reach a token by."""
-    from fidokit.token.backends import HidBackend, PcscBackend
+    return [make() for make in _MAKERS.values()]
 
-    return (HidBackend(who_holds=_holder), PcscBackend(), VirtualBackend())
+
+def _hid() -> Backend:
+    from fidokit.token.backends import HidBackend
+
+    return HidBackend(who_holds=_holder)
+
+
+def _pcsc() -> Backend:
+    from fidokit.token.backends import PcscBackend
+
+    return PcscBackend()
 
 
 def backends_for(selector: str | None) -> Sequence[Backend]:
@@ -32,9 +42,8 @@ def backends_for(selector: str | None) -> Sequence[Backend]:
     Args:
         selector: None or one whose first part names no transport means all.
     """
-    backends = all_backends()
-    kind = (selector or "").partition(":")[0]
-    return [backend for backend in backends if backend.transport.value == kind] or backends
+    make = _MAKERS.get((selector or "").partition(":")[0])
+    return [make()] if make else all_backends()
 
 
 def _holder(node: str) -> str | None:
@@ -103,3 +112,10 @@ class OwnedLink:
         """Close the link and let the next process have the token."""
         self._link.close()
         self._token.close()
+
+
+_MAKERS: Final[Mapping[str, Callable[[], Backend]]] = {
+    Transport.USB: _hid,
+    Transport.PCSC: _pcsc,
+    Transport.VIRTUAL: VirtualBackend,
+}

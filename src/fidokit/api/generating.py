@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import os
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -194,6 +192,9 @@ def _free_path(request: GenerateRequest) -> Path:
 
 def user_at_host() -> str:
     """The comment that ssh-keygen would give: user@host."""
+    import getpass
+    import socket
+
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container whose user id has no name

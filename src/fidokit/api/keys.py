@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fidokit.api.generating import Passphrase
 from fidokit.errors import (
     CredentialNotFound,
     FidokitError,
@@ -20,13 +19,13 @@ from fidokit.inventory.rows import KeyRow
 from fidokit.types import KeyHandle, SkFlag
 
 if TYPE_CHECKING:
+    from fidokit.api.generating import Passphrase
     from fidokit.token.resident import ResidentCredential
     from fidokit.token.session import Session
 
 __all__ = [
     "DownloadResult",
     "KeyRow",
-    "Passphrase",
     "delete_key",
     "download",
     "list_keys",

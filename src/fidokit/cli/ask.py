@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Mapping
 
 from fidokit.cli.render import escape
@@ -57,6 +56,8 @@ def ask_secret(prompt: str) -> str | None:
 
 def _run_askpass(program: str, prompt: str) -> str:
     """Run SSH_ASKPASS as ssh does: the prompt is its argument, its answer is on its output."""
+    import subprocess
+
     try:
         done = subprocess.run([program, escape(prompt)], stdout=subprocess.PIPE, check=False)  # noqa: S603
     except OSError as error:

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from fidokit.errors import StateUnusable, UsageError
+from fidokit.errors import StateUnusable, TokenNotFound, UsageError
 
 _SUFFIX: Final = ".sqlite"
 _NAME: Final = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,64}")
@@ -73,3 +73,14 @@ def names() -> list[str]:
         ) from error
     stems = (name.removesuffix(_SUFFIX) for name in files if name.endswith(_SUFFIX))
     return sorted(stem for stem in stems if _NAME.fullmatch(stem))
+
+
+def unknown(name: str) -> TokenNotFound:
+    """The error for a name that no token has; its hint lists those that exist."""
+    known = names()
+    return TokenNotFound(
+        f"there is no virtual token named {name!r}",
+        hint=f"there are: {', '.join(known)}"
+        if known
+        else f"make it: fidokit virtual create {name}",
+    )

@@ -2,7 +2,7 @@
 
 How a command module plugs in
 -----------------------------
-It exports one `Command` (see `context`), and `commands.COMMANDS` maps the command byte to it::
+It exports one `Command` (see `context`), and `commands.COMMANDS` names it by its command byte::
 
     REQUEST = Record({1: Member("subCommand", UINT, required=True), 2: Member("params", MAP), ...})
 
@@ -28,7 +28,7 @@ It exports one `Command` (see `context`), and `commands.COMMANDS` maps the comma
   when a command runs whose `Command.continues` does not name the listing; inside a command with
   subcommands, those that do not continue it call `token.enumerations.drop()`.
 
-U2F raw messages take the same way through `begin_msg`, to `commands.MESSAGE`.
+U2F raw messages take the same way through `begin_msg`, to `commands.message`.
 """
 
 from __future__ import annotations
@@ -174,7 +174,7 @@ class Authenticator:
     def _command(self, request: bytes) -> bytes | Steps[bytes]:
         if not request:
             raise CtapRejection(CtapStatus.INVALID_LENGTH)
-        command = commands.COMMANDS.get(request[0])
+        command = commands.find(request[0])
         self.token.enumerations.keep_only(command.continues if command else frozenset())
         if command is None or not command.offered(self.token.profile):
             raise CtapRejection(CtapStatus.INVALID_COMMAND)
@@ -185,7 +185,7 @@ class Authenticator:
 
     def _message(self, apdu: bytes) -> bytes | Steps[bytes]:
         self.token.enumerations.drop()
-        return commands.MESSAGE(self.token, apdu)
+        return commands.message(self.token, apdu)
 
 
 def _params(command: Command, request: bytes) -> Params:
