@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from fidokit.errors import FidokitError, NoPermission, UsageError, WouldOverwrite
+from fidokit.errors import FidokitError, FileInTheWay, NoPermission, UsageError
 
 if TYPE_CHECKING:  # pathlib takes 3 ms to import, which `key show` does without
     from pathlib import Path
@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # pathlib takes 3 ms to import, which `key show` does without
 
 
 def _exists(path: StrPath) -> FidokitError:
-    return WouldOverwrite(f"{path} already exists", hint="choose another name, or use --force")
+    return FileInTheWay(f"{path} already exists", hint="choose another name, or use --force")
 
 
 def _denied(path: StrPath) -> FidokitError:
