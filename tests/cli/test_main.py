@@ -198,3 +198,14 @@ def test_main_module_and_entry_point_are_the_same() -> None:
     import fidokit.__main__ as module
 
     assert module.main is main.main
+
+
+@pytest.mark.parametrize("group", [[], *([name] for name in app.GROUPS)], ids=" ".join)
+def test_a_group_alone_shows_its_help_and_is_a_usage_error(
+    in_process: Run, capsys: pytest.CaptureFixture[str], group: list[str]
+) -> None:
+    assert in_process(*group) == 2
+    alone = capsys.readouterr()
+    assert alone.out == ""
+    assert in_process(*group, "--help") == 0
+    assert alone.err == capsys.readouterr().out

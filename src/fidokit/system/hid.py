@@ -136,7 +136,7 @@ def _probe_node(host: Host, node: HidNode) -> Iterator[Finding]:
             "hid-permission",
             Status.FAIL,
             f"this user may not open {node.node} ({node.name})",
-            f"put the rule `{udev.rule_line()}` into {udev.RULES_PATH} (`fidokit udev print` has "
+            f"put the rule `{udev.rule_line()}` into {udev.RULES_PATH} (`fidokit doctor --udev` has "
             f"the whole file), then: {udev.RELOAD}",
         )
     else:

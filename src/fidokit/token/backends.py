@@ -189,8 +189,7 @@ def _node_error(path: str, error: OSError, holder: Callable[[], str | None]) -> 
     if error.errno in {errno.EACCES, errno.EPERM}:
         return NoPermission(
             f"this user may not open {path}",
-            hint="install the udev rule 70-fidokit.rules with `fidokit udev install`, "
-            "then plug the token in again",
+            hint="`fidokit doctor` names the udev rule that opens it; then plug the token in again",
         )
     if error.errno == errno.EBUSY:
         return fido2_device.busy(holder())
