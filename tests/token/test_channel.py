@@ -135,6 +135,7 @@ def test_the_trace_of_rubbish_tells_its_size(
 
 
 def test_who_does_not_ask_gets_no_trace(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "fidokit.trace")
     talk, _ = channel(ok({1: 2}))
     talk.cbor(4, None, "answer")
     assert caplog.messages == []
