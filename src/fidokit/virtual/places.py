@@ -32,7 +32,8 @@ def make_folder() -> Path:
     """
     wanted = folder()
     try:
-        wanted.mkdir(_PRIVATE, parents=True, exist_ok=True)
+        wanted.parent.mkdir(_PRIVATE, parents=True, exist_ok=True)  # a mode is not for parents
+        wanted.mkdir(_PRIVATE, exist_ok=True)
         wanted.chmod(_PRIVATE)
     except OSError as error:
         raise StateUnusable(
