@@ -16,7 +16,8 @@ def new_state(profile: Profile, rng: Rng, *, uv_enrolled: bool = False) -> Durab
     Args:
         profile: its model.
         rng: for its master keys and its batch key.
-        uv_enrolled: whether built-in verification is configured (scripted, no templates).
+        uv_enrolled: whether built-in verification is configured (scripted, no templates), also
+            where fresh tokens of the model come without it.
     """
     secret = p256_scalar(rng)
     return DurableState(
@@ -28,7 +29,7 @@ def new_state(profile: Profile, rng: Rng, *, uv_enrolled: bool = False) -> Durab
         min_pin_length=profile.min_pin_length,
         pin_retries=profile.pin_attempts,
         uv_retries=profile.uv_attempts,
-        uv_enrolled=uv_enrolled,
+        uv_enrolled=uv_enrolled or profile.options.get("uv", False),
         always_uv=profile.options.get("alwaysUv", False),
     )
 
@@ -44,5 +45,6 @@ def reset_state(profile: Profile, state: DurableState, rng: Rng) -> DurableState
         min_pin_length=profile.min_pin_length,
         pin_retries=profile.pin_attempts,
         uv_retries=profile.uv_attempts,
+        uv_enrolled=profile.options.get("uv", False),
         always_uv=profile.options.get("alwaysUv", False),
     )
