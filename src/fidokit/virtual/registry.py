@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from fidokit.errors import FidokitError, WouldOverwrite
 from fidokit.virtual import places
 from fidokit.virtual.core.ports import Rng
 from fidokit.virtual.identity import TokenIdentity
-from fidokit.virtual.plugging import DEFAULT_PRESENCE, DEFAULT_PROFILE, Making, model_of, unknown
+from fidokit.virtual.plugging import DEFAULT_PRESENCE, Making, model_of, unknown
 from fidokit.virtual.presence import Person
 from fidokit.virtual.store import delete_token_file, read_identity
 from fidokit.virtual.token import VirtualToken
@@ -33,10 +34,11 @@ class TokenEntry:
     problem: FidokitError | None = None
 
 
-def create(
+def create(  # noqa: PLR0913  all but the first are keywords with defaults
     name: str,
     *,
-    profile: str = DEFAULT_PROFILE,
+    profile: str | None = None,
+    model: Mapping[str, object] | None = None,
     presence: str = DEFAULT_PRESENCE,
     uv_enrolled: bool = False,
     rng: Rng | None = None,
@@ -45,7 +47,8 @@ def create(
 
     Args:
         name: 1 to 64 of A-Z a-z 0-9 . _ - not starting with a dot.
-        profile: what model it is, see `core.profile.PROFILES`.
+        profile: what model it is, see `core.profile.PROFILES`; None for `ctap2.3`.
+        model: in its place, the document of a certified model, see `models.impersonate`.
         presence: the policy that is kept with it, see `presence.parse_policy`.
         uv_enrolled: whether built-in verification is configured.
         rng: randomness for its keys and serial.
@@ -53,10 +56,12 @@ def create(
     Raises:
         WouldOverwrite: there is one of this name, which stays as it is.
         UsageError: a name, profile or policy that makes no sense.
+        Malformed: the model's document is none.
         StateUnusable: it cannot be written.
     """
     path = places.path_of(name)
-    making = Making(model_of(profile), presence, uv_enrolled, rng or SystemRng())
+    made_as, document = model_of(profile, model)
+    making = Making(made_as, presence, uv_enrolled, rng or SystemRng(), document)
     places.make_folder()
     try:
         store = making.in_file(path)
