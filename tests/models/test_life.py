@@ -1,0 +1,17 @@
+"""Every certified model lives the life of an SSH key, or says what it lacks."""
+
+from __future__ import annotations
+
+from tests.models import certified
+from tests.models.life import expected, live
+
+from fidokit.metadata.model import Model
+
+
+def test_the_models_are_there() -> None:
+    assert len(certified.require().described) >= 347
+
+
+@certified.every_model
+def test_life_of_a_key(model: Model) -> None:
+    assert live(model) == expected(model)
