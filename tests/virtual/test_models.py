@@ -16,7 +16,7 @@ from tests.virtual.model_samples import AAGUID, INFO, INFO_2_0, document
 from fidokit import cbor
 from fidokit.errors import Malformed, StateUnusable, UsageError
 from fidokit.types import CoseAlg, CtapStatus
-from fidokit.virtual import models, registry
+from fidokit.virtual import models, registry, state_schema
 from fidokit.virtual.core import extensions, info
 from fidokit.virtual.core.profile import CTAP_2_0, Behaviour, Profile
 from fidokit.virtual.model_form import MEMBERS
@@ -255,7 +255,8 @@ def test_a_file_of_before_models_is_looked_at_and_opened(tmp_path: Path) -> None
     path = tmp_path / "key.sqlite"
     VirtualToken(path, profile="ctap2.0").close()
     older = sqlite3.connect(path)
-    older.executescript("ALTER TABLE identity DROP COLUMN model; PRAGMA user_version = 1;")
+    before = state_schema.MIGRATIONS.index(state_schema._MODEL)  # which is the last step
+    older.executescript(f"ALTER TABLE identity DROP COLUMN model; PRAGMA user_version = {before};")
     older.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     older.close()
     looked_at = read_identity(path)
