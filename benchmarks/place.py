@@ -28,13 +28,16 @@ class Place:
 
     def fidokit(self, *arguments: str) -> None:
         """Run a command of fidokit to prepare something; raises when it fails."""
-        subprocess.run(
+        done = subprocess.run(
             [*FIDOKIT, *arguments],
             env=self.environment,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            check=True,
+            capture_output=True,
+            text=True,
+            check=False,
         )
+        if done.returncode:
+            raise RuntimeError(f"fidokit {' '.join(arguments)}: {done.stderr}")
 
 
 @contextmanager

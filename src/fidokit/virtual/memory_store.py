@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from fidokit.types import CredentialId, UserId
-from fidokit.virtual.core.ports import DurableState, RelyingParty, StoredCredential
+from fidokit.virtual.core.ports import DurableState, LargeBlob, RelyingParty, StoredCredential
 
 
 class MemoryStore:
@@ -71,12 +71,17 @@ class MemoryStore:
         self, credential_id: CredentialId, name: str | None, display_name: str | None
     ) -> bool:
         """Replace both names; False where the credential is not there."""
+        return self._change(credential_id, user_name=name, user_display_name=display_name)
+
+    def update_large_blob(self, credential_id: CredentialId, blob: LargeBlob) -> bool:
+        """Replace its large blob; False where the credential is not there."""
+        return self._change(credential_id, large_blob=blob)
+
+    def _change(self, credential_id: CredentialId, **members: Any) -> bool:
         credential = self._by_id.get(credential_id)
         if credential is None:
             return False
-        self._by_id[credential_id] = replace(
-            credential, user_name=name, user_display_name=display_name
-        )
+        self._by_id[credential_id] = replace(credential, **members)
         return True
 
     def find(self, credential_id: CredentialId) -> StoredCredential | None:

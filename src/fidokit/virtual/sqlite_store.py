@@ -12,7 +12,7 @@ from typing import Final, Self
 from fidokit.errors import NoPermission, WouldOverwrite
 from fidokit.types import CredentialId, UserId
 from fidokit.virtual import state_file
-from fidokit.virtual.core.ports import DurableState, RelyingParty, StoredCredential
+from fidokit.virtual.core.ports import DurableState, LargeBlob, RelyingParty, StoredCredential
 from fidokit.virtual.identity import TokenIdentity
 from fidokit.virtual.ownership import Ownership
 from fidokit.virtual.state_schema import (
@@ -203,6 +203,13 @@ class SqliteStore:
         """Replace both names; False where the credential is not there."""
         statement = "UPDATE credential SET user_name = ?, user_display_name = ? WHERE id = ?"
         return self._change(statement, name, display_name, credential_id)
+
+    def update_large_blob(self, credential_id: CredentialId, blob: LargeBlob) -> bool:
+        """Replace its large blob; False where the credential is not there."""
+        stored = CREDENTIAL["large_blob"].store(blob)
+        return self._change(
+            "UPDATE credential SET large_blob = ? WHERE id = ?", stored, credential_id
+        )
 
     def find(self, credential_id: CredentialId) -> StoredCredential | None:
         """The credential with this id."""

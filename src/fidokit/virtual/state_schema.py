@@ -11,7 +11,12 @@ from typing import Any, Final
 
 from fidokit import cbor
 from fidokit.types import CoseAlg, CredentialId, CredProtect
-from fidokit.virtual.core.ports import DurableState, StoredCredential
+from fidokit.virtual.core.ports import (
+    INITIAL_LARGE_BLOB_ARRAY,
+    DurableState,
+    LargeBlob,
+    StoredCredential,
+)
 from fidokit.virtual.identity import TokenIdentity
 
 APPLICATION_ID: Final = 0x66_64_6B_74
@@ -63,11 +68,27 @@ CREATE TABLE credential (
 CREATE INDEX credential_of_rp ON credential (rp_id_hash, created);
 """
 
+_EXTENSIONS: Final = f"""
+ALTER TABLE state ADD COLUMN pin_complexity INTEGER NOT NULL DEFAULT 0
+    CHECK (pin_complexity IN (0, 1));
+ALTER TABLE state ADD COLUMN large_blob_array BLOB NOT NULL
+    DEFAULT x'{INITIAL_LARGE_BLOB_ARRAY.hex()}';
+ALTER TABLE credential ADD COLUMN cred_blob BLOB NOT NULL DEFAULT x'';
+ALTER TABLE credential ADD COLUMN large_blob_key BLOB
+    CHECK (large_blob_key IS NULL OR length(large_blob_key) = 32);
+ALTER TABLE credential ADD COLUMN third_party_payment INTEGER NOT NULL DEFAULT 0
+    CHECK (third_party_payment IN (0, 1));
+ALTER TABLE credential ADD COLUMN large_blob_supported INTEGER NOT NULL DEFAULT 0
+    CHECK (large_blob_supported IN (0, 1));
+ALTER TABLE credential ADD COLUMN large_blob BLOB
+    CHECK (large_blob IS NULL OR length(large_blob) >= 8);
+"""
+
 _MODEL: Final = """
 ALTER TABLE identity ADD COLUMN model TEXT NOT NULL DEFAULT '';
 """
 
-MIGRATIONS: Final[Sequence[str]] = (_FIRST, _MODEL)
+MIGRATIONS: Final[Sequence[str]] = (_FIRST, _EXTENSIONS, _MODEL)
 """Step n makes a file of version n one of version n + 1; version 0 is an empty file."""
 
 VERSION: Final = len(MIGRATIONS)
@@ -93,6 +114,19 @@ _PLAIN: Final = Column()
 _FLAG: Final = Column(int, bool)
 _TEXTS: Final = Column(cbor.encode, _texts)
 
+_SIZE: Final = 8
+
+
+def _blob_to_bytes(blob: LargeBlob | None) -> bytes | None:
+    return None if blob is None else blob.original_size.to_bytes(_SIZE) + blob.data
+
+
+def _blob_from_bytes(stored: bytes | None) -> LargeBlob | None:
+    if stored is None:
+        return None
+    return LargeBlob(stored[_SIZE:], int.from_bytes(stored[:_SIZE]))
+
+
 IDENTITY: Final[Mapping[str, Column]] = dict.fromkeys(
     ("serial", "profile", "presence", "created", "model"), _PLAIN
 )
@@ -112,6 +146,8 @@ STATE: Final[Mapping[str, Column]] = {
     "force_pin_change": _FLAG,
     "always_uv": _FLAG,
     "min_pin_rp_ids": _TEXTS,
+    "pin_complexity": _FLAG,
+    "large_blob_array": _PLAIN,
 }
 
 CREDENTIAL: Final[Mapping[str, Column]] = {
@@ -125,6 +161,11 @@ CREDENTIAL: Final[Mapping[str, Column]] = {
     "secret": _PLAIN,
     "cred_protect": Column(int, CredProtect),
     "created": _PLAIN,
+    "cred_blob": _PLAIN,
+    "large_blob_key": _PLAIN,
+    "third_party_payment": _FLAG,
+    "large_blob_supported": _FLAG,
+    "large_blob": Column(_blob_to_bytes, _blob_from_bytes),
 }
 
 Row = tuple[Any, ...]

@@ -318,7 +318,7 @@ def test_permissions(pinned: Platform) -> None:
 
 
 @pytest.mark.check("PIN-22", "PIN-23")
-@pytest.mark.parametrize("permission", [0x08, 0x10, 0x40, 0x09, 0x41])
+@pytest.mark.parametrize("permission", [0x08, 0x40, 0x09, 0x41])
 def test_permissions_without_their_feature(pinned: Platform, permission: int) -> None:
     request = pinned.token_request(PIN_CODE, permission)
     assert pinned.bench.status(PIN, request) == S.UNAUTHORIZED_PERMISSION

@@ -9,7 +9,14 @@ import pytest
 from tests.virtual.core.client import INFO, MC, Bench, Platform, S, make_request
 from tests.virtual.core.conftest import PIN_CODE
 
-from fidokit.virtual.core.profile import CTAP_2_0, CTAP_2_1, CTAP_2_3, U2F, Profile
+from fidokit.virtual.core.profile import (
+    CTAP_2_0,
+    CTAP_2_1,
+    CTAP_2_3,
+    CTAP_2_3_LARGE_BLOB,
+    U2F,
+    Profile,
+)
 
 MODELS = [CTAP_2_0, CTAP_2_1, CTAP_2_3]
 KNOWN_OPTIONS = {
@@ -97,9 +104,42 @@ def test_ctap_2_0_knows_six_members() -> None:
     assert max(info_of(CTAP_2_1)) <= 0x14
 
 
-@pytest.mark.check("GI-06", "GI-08")
+@pytest.mark.check("GI-06", "GI-08", "GI-11")
 def test_members_of_absent_features_are_absent(model: Profile) -> None:
-    assert not {0x0B, 0x0F, 0x10, 0x13, 0x15, 0x18, 0x19, 0x1B, 0x1C, 0x1E} & set(info_of(model))
+    bare = replace(model.with_options(largeBlobs=None), extensions=(), pin_complexity=None)
+    bare = replace(bare, pin_complexity_url=b"https://example.org/pins")
+    assert not {0x0B, 0x0F, 0x10, 0x13, 0x15, 0x18, 0x19, 0x1B, 0x1C, 0x1E} & set(info_of(bare))
+
+
+@pytest.mark.check("GI-06")
+@pytest.mark.parametrize("chosen", [CTAP_2_1, CTAP_2_3])
+def test_room_for_blobs(chosen: Profile) -> None:
+    info = info_of(replace(chosen, max_large_blob_array=1024, max_cred_blob=48))
+    assert (info[0x0B], info[0x0F]) == (1024, 48)
+    assert info_of(chosen)[0x0B] >= 1024
+    assert info_of(chosen)[0x0F] >= 32
+
+
+@pytest.mark.check("GI-11")
+def test_the_complexity_policy(bench: Bench) -> None:
+    assert bench.info()[0x1B] is False
+    bench.authenticator.token.save(pin_complexity=True)
+    assert bench.info()[0x1B] is True
+    assert 0x1C not in bench.info()
+    strict = replace(CTAP_2_3, pin_complexity=True, pin_complexity_url=b"https://example.org")
+    assert (info_of(strict)[0x1B], info_of(strict)[0x1C]) == (True, b"https://example.org")
+
+
+@pytest.mark.check("GI-13", "GI-14")
+@pytest.mark.parametrize("chosen", [CTAP_2_1, CTAP_2_3, CTAP_2_3_LARGE_BLOB])
+def test_features_that_need_or_exclude_others(chosen: Profile) -> None:
+    info = info_of(chosen)
+    extensions, options = set(info[2]), set(info[4])
+    assert "credProtect" in extensions
+    assert "hmac-secret" in extensions
+    assert ("largeBlobKey" in extensions) is ("largeBlobs" in options)
+    assert ("largeBlob" in extensions) is (chosen is CTAP_2_3_LARGE_BLOB)
+    assert ("largeBlobs" in options) is (chosen is not CTAP_2_3_LARGE_BLOB)
 
 
 @pytest.mark.check("GI-07", "GI-08")

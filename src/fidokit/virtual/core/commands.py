@@ -11,6 +11,7 @@ from fidokit.virtual.core import (
     credential_management,
     get_assertion,
     info,
+    large_blobs,
     make_credential,
     reset,
     selection,
@@ -32,6 +33,7 @@ COMMANDS: Mapping[int, Command] = MappingProxyType(
         0x08: get_assertion.NEXT_COMMAND,
         0x0A: credential_management.COMMAND,
         0x0B: selection.COMMAND,
+        0x0C: large_blobs.COMMAND,
         0x0D: config.COMMAND,
         0x41: credential_management.PREVIEW_COMMAND,
     }

@@ -16,6 +16,7 @@ from fidokit.virtual.core.ports import Clock, DurableState, Rng, Steps, Store
 from fidokit.virtual.core.profile import Profile
 from fidokit.virtual.core.schema import Params, Record
 from fidokit.virtual.core.token_state import TokenState
+from fidokit.virtual.core.uploads import Uploads
 
 Reply = Mapping[int, Any] | None
 """Members of a reply by number; None is status 00 alone."""
@@ -48,6 +49,13 @@ class TokenContext:
         self.tokens = TokenState(self.profile, self.clock, self.rng)
         self.pin = PinState(self.profile, self.rng)
         self.enumerations = Enumerations(self.clock)
+        self.uploads = Uploads()
+
+    def interrupt(self, but: frozenset[Listing]) -> None:
+        """A command comes: what was begun and is not among `but` will not go on."""
+        self.enumerations.keep_only(but)
+        if Listing.FRAGMENTS not in but and not self.profile.behaviour.upload_is_kept:
+            self.uploads.drop()
 
     def save(self, **changes: Any) -> None:
         """Change members of the durable state; they are durable when this returns."""

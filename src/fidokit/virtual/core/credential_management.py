@@ -136,12 +136,16 @@ def _next_credential(token: TokenContext, _inner: Params) -> Reply:
 
 
 def _credential_members(token: TokenContext, credential: StoredCredential) -> dict[int, Any]:
-    return {
+    payment = token.profile.extends("thirdPartyPayment")
+    members = {
         0x06: _user(credential),
         0x07: {"id": credential.id, "type": "public-key"},
         0x08: token.credentials.key(credential).cose(),
         0x0A: credential.cred_protect.value,
+        0x0B: credential.large_blob_key,
+        0x0C: credential.third_party_payment if payment else None,
     }
+    return {number: value for number, value in members.items() if value is not None}
 
 
 def _user(credential: StoredCredential) -> dict[str, Any]:

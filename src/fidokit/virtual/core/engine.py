@@ -175,7 +175,7 @@ class Authenticator:
         if not request:
             raise CtapRejection(CtapStatus.INVALID_LENGTH)
         command = commands.COMMANDS.get(request[0])
-        self.token.enumerations.keep_only(command.continues if command else frozenset())
+        self.token.interrupt(but=command.continues if command else frozenset())
         if command is None or not command.offered(self.token.profile):
             raise CtapRejection(CtapStatus.INVALID_COMMAND)
         if len(request) > self.token.profile.max_msg_size:
@@ -184,7 +184,7 @@ class Authenticator:
         return _encoded_later(answer) if isinstance(answer, Generator) else _encoded(answer)
 
     def _message(self, apdu: bytes) -> bytes | Steps[bytes]:
-        self.token.enumerations.drop()
+        self.token.interrupt(but=frozenset())
         return commands.MESSAGE(self.token, apdu)
 
 

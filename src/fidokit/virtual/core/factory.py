@@ -31,6 +31,7 @@ def new_state(profile: Profile, rng: Rng, *, uv_enrolled: bool = False) -> Durab
         uv_retries=profile.uv_attempts,
         uv_enrolled=uv_enrolled or profile.options.get("uv", False),
         always_uv=profile.options.get("alwaysUv", False),
+        pin_complexity=bool(profile.pin_complexity),
     )
 
 
@@ -47,4 +48,5 @@ def reset_state(profile: Profile, state: DurableState, rng: Rng) -> DurableState
         uv_retries=profile.uv_attempts,
         uv_enrolled=profile.options.get("uv", False),
         always_uv=profile.options.get("alwaysUv", False),
+        pin_complexity=bool(profile.pin_complexity),
     )

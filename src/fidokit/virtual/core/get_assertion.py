@@ -13,6 +13,7 @@ from fidokit.virtual.core.authorization import Wish
 from fidokit.virtual.core.context import Command, Reply, TokenContext
 from fidokit.virtual.core.credentials import Credential
 from fidokit.virtual.core.enumeration import Listing
+from fidokit.virtual.core.extension import Occasion, Place
 from fidokit.virtual.core.make_credential import PUBLIC_KEY
 from fidokit.virtual.core.ports import CtapRejection, Steps, StoredCredential
 from fidokit.virtual.core.schema import (
@@ -43,6 +44,9 @@ REQUEST = Record(
 )
 
 
+_BESIDE = {Place.LARGE_BLOB_KEY: 0x07, Place.UNSIGNED: 0x08}
+
+
 @dataclass(frozen=True, slots=True)
 class _Plan:
     """All that an assertion needs but the credential; getNextAssertion goes on with it."""
@@ -50,7 +54,7 @@ class _Plan:
     rp_id_hash: bytes
     client_data_hash: bytes
     flags: int
-    extensions: Mapping[str, extensions.Evaluate]
+    extensions: extensions.Prepared
     several: bool
     token_serial: int | None
 
@@ -83,14 +87,17 @@ def run(token: TokenContext, params: Params) -> Steps[Reply]:
         token, params, wish, Permission.GET_ASSERTION, params["rpId"]
     )
     rp_id_hash = hashlib.sha256(params["rpId"].encode()).digest()
-    found = _locate(token, rp_id_hash, params.get("allowList"), verified=evidence.verified)
+    allowed = params.get("allowList")
+    found = _locate(token, rp_id_hash, allowed, verified=evidence.verified)
     if up:
         yield from authorization.collect_presence(token, evidence)
     flags = (auth_data.UP if up else 0) | (auth_data.UV if evidence.verified else 0)
-    prepared = extensions.prepare(token, inputs, up=up)
+    cdh = params["clientDataHash"]
+    occasion = Occasion(inputs, params["rpId"], evidence, cdh, up=up, listed=bool(allowed))
+    prepared = extensions.prepare(token, occasion)
     plan = _Plan(
         rp_id_hash,
-        params["clientDataHash"],
+        cdh,
         flags,
         prepared,
         several=len(found) > 1,
@@ -166,13 +173,13 @@ def _first(token: TokenContext, plan: _Plan, found: Sequence[Credential]) -> Rep
 
 
 def _assert(token: TokenContext, plan: _Plan, credential: Credential) -> dict[int, Any]:
-    outputs = extensions.evaluate(plan.extensions, credential, verified=plan.verified)
+    outputs = extensions.evaluate(plan.extensions, credential)
     counter = token.store.next_counter()
-    data = auth_data.build(plan.rp_id_hash, plan.flags, counter, outputs)
+    data = auth_data.build(plan.rp_id_hash, plan.flags, counter, outputs.signed)
     signature = token.credentials.key(credential).sign(data + plan.client_data_hash)
     reply = {1: {"id": credential.id, "type": PUBLIC_KEY}, 2: data, 3: signature}
     user = _user(plan, credential)
-    return {**reply, 4: user} if user else reply
+    return reply | ({4: user} if user else {}) | outputs.members(_BESIDE)
 
 
 def _user(plan: _Plan, credential: Credential) -> dict[str, Any] | None:

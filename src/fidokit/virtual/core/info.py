@@ -48,8 +48,7 @@ def _max_pin_length(token: TokenContext) -> int | None:
 
 
 def _max_min_pin_rp_ids(token: TokenContext) -> int | None:
-    listed = "minPinLength" in token.profile.extensions
-    known = token.profile.offers("setMinPINLength") and listed
+    known = token.profile.offers("setMinPINLength") and token.profile.extends("minPinLength")
     return token.profile.max_min_pin_rp_ids if known else None
 
 
@@ -73,6 +72,19 @@ def _config_commands(token: TokenContext) -> list[int] | None:
     ]
 
 
+def _max_cred_blob(token: TokenContext) -> int | None:
+    return token.profile.max_cred_blob if token.profile.extends("credBlob") else None
+
+
+def _pin_complexity(token: TokenContext) -> bool | None:
+    return None if token.profile.pin_complexity is None else token.state.pin_complexity
+
+
+def _pin_complexity_url(token: TokenContext) -> bytes | None:
+    known = token.profile.pin_complexity is not None
+    return token.profile.pin_complexity_url if known else None
+
+
 def _when(option: str, value: Callable[[TokenContext], Any]) -> Callable[[TokenContext], Any]:
     return lambda token: value(token) if token.profile.offers(option) else None
 
@@ -89,14 +101,18 @@ MEMBERS: Mapping[int, Callable[[TokenContext], Any]] = MappingProxyType(
         0x08: lambda token: token.profile.max_credential_id_length,
         0x09: lambda token: list(token.profile.transports) or None,
         0x0A: _algorithms,
+        0x0B: _when("largeBlobs", lambda token: token.profile.max_large_blob_array),
         0x0C: _when("clientPin", lambda token: token.state.force_pin_change),
         0x0D: _when("clientPin", lambda token: token.state.min_pin_length),
         0x0E: lambda token: token.profile.firmware_version,
+        0x0F: _max_cred_blob,
         0x10: _max_min_pin_rp_ids,
         0x11: _when("uv", lambda _: _UV_ATTEMPTS_BY_PLATFORM),
         0x12: _when("uv", lambda _: _UV_MODALITY_FINGERPRINT),
         0x14: _remaining,
         0x16: lambda token: list(token.profile.attestation_formats),
+        0x1B: _pin_complexity,
+        0x1C: _pin_complexity_url,
         0x1D: _max_pin_length,
         0x1F: _config_commands,
     }

@@ -12,6 +12,7 @@ from fidokit.virtual.core import attestation, auth_data, authorization, extensio
 from fidokit.virtual.core.authorization import Evidence, Wish
 from fidokit.virtual.core.context import Command, Reply, TokenContext
 from fidokit.virtual.core.credentials import Credential
+from fidokit.virtual.core.extension import Draft, Occasion, Place
 from fidokit.virtual.core.ports import CtapRejection, Steps, StoredCredential
 from fidokit.virtual.core.schema import (
     ARRAY,
@@ -35,6 +36,7 @@ PUBLIC_KEY = "public-key"
 MAX_USER_ID = 64
 MAX_NAME = 64
 _RESIDENT_ID_LENGTH = 32
+_BESIDE = {Place.LARGE_BLOB_KEY: 0x05, Place.UNSIGNED: 0x06}
 
 _RP = Record({"id": Member("id", TEXT, required=True), "name": Member("name", TEXT)})
 _ALGORITHM = Record(
@@ -164,17 +166,31 @@ def _excludes(
 
 
 def _make(token: TokenContext, plan: _Plan, evidence: Evidence) -> Reply:
-    draft = extensions.Draft()
-    outputs = extensions.make(token, plan.extensions, draft)
+    draft = Draft(
+        Occasion(
+            plan.extensions,
+            plan.rp_id,
+            evidence,
+            plan.params["clientDataHash"],
+            resident=plan.resident,
+        )
+    )
+    prepared = extensions.make(token, draft)
     credential = (_store if plan.resident else _wrap)(token, plan, draft)
+    outputs = extensions.evaluate(prepared, credential)
     return _attest(token, plan, evidence, credential, outputs)
 
 
-def _wrap(token: TokenContext, plan: _Plan, draft: extensions.Draft) -> Credential:
-    return token.credentials.wrap(plan.rp_id_hash, plan.alg, draft.cred_protect)
+def _wrap(token: TokenContext, plan: _Plan, draft: Draft) -> Credential:
+    return token.credentials.wrap(
+        plan.rp_id_hash,
+        plan.alg,
+        draft.cred_protect,
+        third_party_payment=draft.third_party_payment,
+    )
 
 
-def _store(token: TokenContext, plan: _Plan, draft: extensions.Draft) -> Credential:
+def _store(token: TokenContext, plan: _Plan, draft: Draft) -> Credential:
     user = plan.params["user"]
     replaced = token.store.of_user(plan.rp_id_hash, user["id"])
     if replaced is None and token.store.count() >= token.profile.max_resident:
@@ -189,6 +205,10 @@ def _store(token: TokenContext, plan: _Plan, draft: extensions.Draft) -> Credent
         alg=plan.alg,
         secret=token.credentials.new_secret(plan.alg),
         cred_protect=draft.cred_protect,
+        cred_blob=draft.cred_blob,
+        large_blob_key=draft.large_blob_key,
+        third_party_payment=draft.third_party_payment,
+        large_blob_supported=draft.large_blob_supported,
     )
     token.store.put(credential)
     return credential
@@ -206,7 +226,7 @@ def _attest(
     plan: _Plan,
     evidence: Evidence,
     credential: Credential,
-    outputs: Mapping[str, Any],
+    outputs: extensions.Outputs,
 ) -> Reply:
     preference = plan.params.get("attestationFormatsPreference", [])
     name = attestation.choose(token, preference, plan.alg)
@@ -217,11 +237,12 @@ def _attest(
         plan.rp_id_hash,
         auth_data.UP | (auth_data.UV if evidence.verified else 0),
         token.store.next_counter(),
-        outputs,
+        outputs.signed,
         auth_data.attested_credential(aaguid, credential.id, key.cose()),
     )
     subject = attestation.Subject(credential, key, data, plan.params["clientDataHash"])
-    return {1: name, 2: data, 3: chosen.make(token, subject)}
+    reply = {1: name, 2: data, 3: chosen.make(token, subject)}
+    return reply | outputs.members(_BESIDE)
 
 
 COMMAND = Command(run, REQUEST)

@@ -89,6 +89,10 @@ class Presence(Protocol):
         ...
 
 
+INITIAL_LARGE_BLOB_ARRAY = bytes.fromhex("8076be8b528d0075f7aae98d6fa57a6d3c")
+"""An empty CBOR array and LEFT(SHA-256 of it, 16) (CTAP 2.3 section 6.10)."""
+
+
 @dataclass(frozen=True, slots=True)
 class DurableState:
     """Everything that outlives power, except the resident credentials and the counter.
@@ -107,7 +111,9 @@ class DurableState:
         uv_enrolled: whether built-in verification is configured (a template, here a script).
         force_pin_change: the PIN works for nothing but being changed.
         always_uv: every operation that asks for presence asks for verification too.
-        min_pin_rp_ids: RP ids that may learn the minimum PIN length.
+        min_pin_rp_ids: RP ids that may learn the minimum PIN length and the complexity policy.
+        pin_complexity: a new PIN that is too simple is refused.
+        large_blob_array: what largeBlobs serves, with its 16-byte checksum at the end.
     """
 
     aaguid: Aaguid
@@ -124,6 +130,21 @@ class DurableState:
     force_pin_change: bool = False
     always_uv: bool = False
     min_pin_rp_ids: tuple[str, ...] = ()
+    pin_complexity: bool = False
+    large_blob_array: bytes = INITIAL_LARGE_BLOB_ARRAY
+
+
+@dataclass(frozen=True, slots=True)
+class LargeBlob:
+    """What a relying party keeps with one credential by the largeBlob extension.
+
+    Args:
+        data: compressed by the platform.
+        original_size: in bytes before compression, as the platform said it; below 2^64.
+    """
+
+    data: bytes
+    original_size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +162,11 @@ class StoredCredential:
         secret: what `algorithms` makes the private key of; 32 bytes for ES256 and EdDSA.
         cred_protect: the level asked for, UV_OPTIONAL where none was.
         created: the store's own order of creation, larger is newer; set by `Store.put`.
+        cred_blob: a few bytes for the relying party (credBlob), empty where there are none.
+        large_blob_key: 32 bytes that the platform seals this credential's large blob with, or None.
+        third_party_payment: it may be used for payments on pages of others.
+        large_blob_supported: it may keep a `large_blob`.
+        large_blob: what was written, or None.
     """
 
     id: CredentialId
@@ -153,6 +179,11 @@ class StoredCredential:
     secret: bytes = field(repr=False)
     cred_protect: CredProtect = CredProtect.UV_OPTIONAL
     created: int = 0
+    cred_blob: bytes = field(default=b"", repr=False)
+    large_blob_key: bytes | None = field(default=None, repr=False)
+    third_party_payment: bool = False
+    large_blob_supported: bool = False
+    large_blob: LargeBlob | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +233,10 @@ class Store(Protocol):
         self, credential_id: CredentialId, name: str | None, display_name: str | None
     ) -> bool:
         """Replace both names (None removes); the order of creation stays. False if not there."""
+        ...
+
+    def update_large_blob(self, credential_id: CredentialId, blob: LargeBlob) -> bool:
+        """Replace its large blob; the order of creation stays. False if not there."""
         ...
 
     def find(self, credential_id: CredentialId) -> StoredCredential | None:

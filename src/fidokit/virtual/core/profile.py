@@ -40,6 +40,7 @@ class Behaviour:
         token_has_permissions: [2.1] tokens carry permissions and are spent by user presence; a
             2.0 pinToken may do everything until power is lost.
         reset_window_ms: reset is accepted this long after power-up (RST-01).
+        upload_is_kept: other commands may come between the fragments of a large blob array (LB-09).
     """
 
     touch_timeout: CtapStatus = CtapStatus.OPERATION_DENIED
@@ -51,6 +52,7 @@ class Behaviour:
     token_lifetime_ms: int = TOKEN_LIFETIME_MS
     token_has_permissions: bool = True
     reset_window_ms: int = 10_000
+    upload_is_kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,12 @@ class Profile:
         min_pin_length: preconfigured minimum in code points.
         max_pin_length: in code points; the padded form bounds it to 63 bytes anyway.
         max_min_pin_rp_ids: how many RP ids may be told the minimum PIN length.
+        max_large_blob_array: capacity for largeBlobs in bytes, at least 1024; with the extension
+            largeBlob in its place, the most that one credential may keep.
+        max_cred_blob: longest credBlob in bytes, at least 32.
+        pin_complexity: whether a fresh token judges how simple a new PIN is; None where the model
+            knows no such policy.
+        pin_complexity_url: where the policy is explained, or None.
         pin_attempts: tries of a fresh token.
         uv_attempts: attempts at built-in verification of a fresh token.
         firmware_version: for getInfo.
@@ -101,6 +109,10 @@ class Profile:
     min_pin_length: int = 4
     max_pin_length: int = 63
     max_min_pin_rp_ids: int = 8
+    max_large_blob_array: int = 4096
+    max_cred_blob: int = 32
+    pin_complexity: bool | None = None
+    pin_complexity_url: bytes | None = None
     pin_attempts: int = 8
     uv_attempts: int = 8
     firmware_version: int = 0x010000
@@ -128,10 +140,28 @@ class Profile:
             option in self.options and option in CONFIGURABLE
         )
 
+    def extends(self, extension: str) -> bool:
+        """Whether an extension is served."""
+        return extension in self.extensions
+
     def with_options(self, **options: bool | None) -> Profile:
         """A variant with options added, changed, or (None) removed."""
         merged = {**self.options, **options}
         return replace(self, options=_frozen({k: v for k, v in merged.items() if v is not None}))
+
+
+def with_blobs_in_credentials(base: Profile, name: str, aaguid: Aaguid) -> Profile:
+    """A variant with the largeBlob extension of CTAP 2.3 in place of the command largeBlobs and
+    the extension largeBlobKey; no token may have both (GI-14).
+
+    Args:
+        base: the model to vary.
+        name: of the variant.
+        aaguid: of the variant, 16 bytes.
+    """
+    kept = tuple(extension for extension in base.extensions if extension != "largeBlobKey")
+    variant = base.with_options(largeBlobs=None)
+    return replace(variant, name=name, aaguid=aaguid, extensions=(*kept, "largeBlob"))
 
 
 def _frozen(options: Mapping[str, bool]) -> Mapping[str, bool]:
@@ -153,7 +183,11 @@ _OPTIONS_2_1 = {
     "pinUvAuthToken": True,
     "setMinPINLength": True,
     "makeCredUvNotRqd": True,
+    "largeBlobs": True,
 }
+
+_EXTENSIONS_2_1 = ("credProtect", "hmac-secret", "largeBlobKey", "credBlob", "minPinLength")
+_EXTENSIONS_2_3 = ("hmac-secret-mc", "pinComplexityPolicy", "thirdPartyPayment", "uvm")
 
 _BOTH = (CoseAlg.ES256, CoseAlg.EDDSA)
 
@@ -187,7 +221,7 @@ CTAP_2_1 = Profile(
     options=_frozen(_OPTIONS_2_1),
     pin_protocols=(2, 1),
     algorithms=_BOTH,
-    extensions=("credProtect", "hmac-secret"),
+    extensions=_EXTENSIONS_2_1,
     info_members=_INFO_2_1,
     max_msg_size=1200,
 )
@@ -199,12 +233,16 @@ CTAP_2_3 = Profile(
     options=_frozen({**_OPTIONS_2_1, "uv": False}),
     pin_protocols=(2, 1),
     algorithms=_BOTH,
-    extensions=("credProtect", "hmac-secret"),
+    extensions=(*_EXTENSIONS_2_1, *_EXTENSIONS_2_3),
     attestation_formats=("packed", "fido-u2f"),
+    pin_complexity=False,
 )
 
+CTAP_2_3_LARGE_BLOB = with_blobs_in_credentials(CTAP_2_3, "ctap2.3-largeblob", _aaguid(0x0231))
+"""Stock clients of 2026 know the command largeBlobs alone, so the default keeps to it."""
+
 PROFILES: Mapping[str, Profile] = MappingProxyType(
-    {profile.name: profile for profile in (U2F, CTAP_2_0, CTAP_2_1, CTAP_2_3)}
+    {profile.name: profile for profile in (U2F, CTAP_2_0, CTAP_2_1, CTAP_2_3, CTAP_2_3_LARGE_BLOB)}
 )
 
 
