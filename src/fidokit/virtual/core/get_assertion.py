@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from fidokit.types import CredProtect, CtapStatus
-from fidokit.virtual.core import auth_data, authorization, extensions
+from fidokit.virtual.core import (
+    assertion_attestation,
+    attestation,
+    auth_data,
+    authorization,
+    extensions,
+)
 from fidokit.virtual.core.authorization import Wish
 from fidokit.virtual.core.context import Command, Reply, TokenContext
 from fidokit.virtual.core.credentials import Credential
@@ -17,6 +23,7 @@ from fidokit.virtual.core.extension import Occasion, Place
 from fidokit.virtual.core.make_credential import PUBLIC_KEY
 from fidokit.virtual.core.ports import CtapRejection, Steps, StoredCredential
 from fidokit.virtual.core.schema import (
+    ANYTHING,
     BOOL,
     BYTES,
     DESCRIPTOR,
@@ -40,6 +47,8 @@ REQUEST = Record(
         0x05: Member("options", MapValues(BOOL)),
         0x06: Member("pinUvAuthParam", BYTES),
         0x07: Member("pinUvAuthProtocol", UINT),
+        0x08: Member("enterpriseAttestation", ANYTHING),
+        0x09: Member("attestationFormatsPreference", ANYTHING),
     }
 )
 
@@ -57,6 +66,7 @@ class _Plan:
     extensions: extensions.Prepared
     several: bool
     token_serial: int | None
+    attest: assertion_attestation.Wish
 
     @property
     def verified(self) -> bool:
@@ -79,10 +89,12 @@ def run(token: TokenContext, params: Params) -> Steps[Reply]:
     """
     inputs = params.get("extensions", {})
     extensions.check_get(token, inputs)
+    assertion_attestation.check_form(token, params)
     authorization.check_hash(params)
     yield from authorization.check_param(token, params)
     up = _wants_presence(token, params.get("options", {}))
     wish = _wish(token, params, up=up)
+    attest = assertion_attestation.judge(token, params)
     evidence = yield from authorization.verify(
         token, params, wish, Permission.GET_ASSERTION, params["rpId"]
     )
@@ -102,6 +114,7 @@ def run(token: TokenContext, params: Params) -> Steps[Reply]:
         prepared,
         several=len(found) > 1,
         token_serial=evidence.token_serial,
+        attest=attest,
     )
     return _first(token, plan, found)
 
@@ -176,8 +189,12 @@ def _assert(token: TokenContext, plan: _Plan, credential: Credential) -> dict[in
     outputs = extensions.evaluate(plan.extensions, credential)
     counter = token.store.next_counter()
     data = auth_data.build(plan.rp_id_hash, plan.flags, counter, outputs.signed)
-    signature = token.credentials.key(credential).sign(data + plan.client_data_hash)
+    key = token.credentials.key(credential)
+    signature = key.sign(data + plan.client_data_hash)
     reply = {1: {"id": credential.id, "type": PUBLIC_KEY}, 2: data, 3: signature}
+    if plan.attest.statement:
+        subject = attestation.Subject(credential, key, data, plan.client_data_hash)
+        reply |= assertion_attestation.members(token, plan.attest, subject)
     user = _user(plan, credential)
     return reply | ({4: user} if user else {}) | outputs.members(_BESIDE)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fidokit.types import CoseAlg, CredentialId, CredProtect, CtapStatus, UserId
-from fidokit.virtual.core import attestation, auth_data, authorization, extensions
+from fidokit.virtual.core import attestation, auth_data, authorization, enterprise, extensions
 from fidokit.virtual.core.authorization import Evidence, Wish
 from fidokit.virtual.core.context import Command, Reply, TokenContext
 from fidokit.virtual.core.credentials import Credential
@@ -87,7 +87,7 @@ def run(token: TokenContext, params: Params) -> Steps[Reply]:
     yield from authorization.check_param(token, params)
     plan = _plan(token, params)
     wish = _wish(token, params, plan)
-    _check_enterprise(token, params)
+    enterprise.wanted(token.profile, token.state, params, plan.rp_id)
     evidence = yield from authorization.verify(
         token, params, wish, Permission.MAKE_CREDENTIAL, plan.rp_id
     )
@@ -138,11 +138,6 @@ def _wish(token: TokenContext, params: Params, plan: _Plan) -> Wish:
             usable = token.pin_set and token.pin_usable
             raise CtapRejection(CtapStatus.PUAT_REQUIRED if usable else CtapStatus.OPERATION_DENIED)
     return Wish(by_param, built_in)
-
-
-def _check_enterprise(token: TokenContext, params: Params) -> None:
-    if "enterpriseAttestation" in params and not token.option("ep"):
-        raise CtapRejection(CtapStatus.INVALID_PARAMETER)
 
 
 def _check_excluded(token: TokenContext, plan: _Plan, evidence: Evidence) -> Steps[None]:
@@ -228,9 +223,10 @@ def _attest(
     credential: Credential,
     outputs: extensions.Outputs,
 ) -> Reply:
+    own = enterprise.wanted(token.profile, token.state, plan.params, plan.rp_id)
     preference = plan.params.get("attestationFormatsPreference", [])
-    name = attestation.choose(token, preference, plan.alg)
-    chosen = attestation.FORMATS[name]
+    name = "packed" if own else attestation.choose(token, preference, plan.alg)
+    chosen = attestation.ENTERPRISE if own else attestation.FORMATS[name]
     key = token.credentials.key(credential)
     aaguid = token.state.aaguid if chosen.names_model else attestation.ZERO_AAGUID
     data = auth_data.build(
@@ -241,7 +237,7 @@ def _attest(
         auth_data.attested_credential(aaguid, credential.id, key.cose()),
     )
     subject = attestation.Subject(credential, key, data, plan.params["clientDataHash"])
-    reply = {1: name, 2: data, 3: chosen.make(token, subject)}
+    reply = {1: name, 2: data, 3: chosen.make(token, subject)} | ({4: True} if own else {})
     return reply | outputs.members(_BESIDE)
 
 
