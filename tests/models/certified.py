@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Callable
 
 import pytest
 
@@ -38,4 +39,10 @@ def label(model: Model) -> str:
     return f"{model.description}-{model.name[:8]}"
 
 
-every_model = pytest.mark.parametrize("model", models().described, ids=label)
+def every_model_that(fits: Callable[[Model], bool]) -> pytest.MarkDecorator:
+    """A test for each model that fits."""
+    found = [model for model in models().described if fits(model)]
+    return pytest.mark.parametrize("model", found, ids=label)
+
+
+every_model = every_model_that(lambda _model: True)

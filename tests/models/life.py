@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 
 from tests.support.fake_link import Person, session_on
 
-from fidokit.errors import CredentialNotFound, FidokitError, Unsupported
+from fidokit.errors import CredentialNotFound, FidokitError, PinNotSet, Unsupported
 from fidokit.metadata.model import Model
 from fidokit.openssh.private import PrivateFile, SkPrivate, encode_private, parse_private
 from fidokit.openssh.signature_blob import SkEcdsaSignature, SkEd25519Signature
 from fidokit.token import pin, resident
 from fidokit.token.enroll import Enrolled, Enrolment, enroll
 from fidokit.token.pin import PinCode
+from fidokit.token.ports import QUIET
 from fidokit.token.resident import ResidentCredential
 from fidokit.token.session import Session
 from fidokit.token.sign import sign
@@ -125,7 +126,9 @@ def _listed(life: Life) -> ResidentCredential:
     return life.held
 
 
-STEPS: Mapping[str, Callable[[Life], None]] = {
+Step = Callable[[Life], None]
+
+STEPS: Mapping[str, Step] = {
     "pin": _set_pin,
     "ecdsa": _ecdsa,
     "ed25519": _ed25519,
@@ -152,21 +155,31 @@ def live(model: Model) -> Outcomes:
     if model.name not in _RESULTS:
         with VirtualToken(model=model.document()) as token:
             session = session_on(token.link(), Person(PIN), PATIENT)
-            _RESULTS[model.name] = _outcomes(Life(session))
+            _RESULTS[model.name] = _outcomes(Life(session), STEPS)
             session.close()
     return _RESULTS[model.name]
 
 
-def _outcomes(life: Life) -> Outcomes:
+def live_by_sensor(model: Model) -> Outcomes:
+    """How each step but the first ended, with a sensor that knows its owner, and no PIN."""
+    with VirtualToken(model=model.document(), uv_enrolled=True) as token:
+        session = session_on(token.link(), QUIET, PATIENT)
+        steps = {name: step for name, step in STEPS.items() if name != "pin"}
+        outcomes = _outcomes(Life(session), steps)
+        session.close()
+        return outcomes
+
+
+def _outcomes(life: Life, steps: Mapping[str, Step]) -> Outcomes:
     outcomes: dict[str, Outcome] = {}
-    for name, step in STEPS.items():
+    for name, step in steps.items():
         if name in OF_HELD and life.held is None:
             continue
         outcomes[name] = _ended(step, life)
     return outcomes
 
 
-def _ended(step: Callable[[Life], None], life: Life) -> Outcome:
+def _ended(step: Step, life: Life) -> Outcome:
     try:
         step(life)
     except FidokitError as error:
@@ -190,20 +203,34 @@ class Abilities:
     renaming: bool
 
 
-def abilities(model: Model) -> Abilities:
-    """Read from getInfo, as CTAP 2.3 section 6.4 explains its members."""
+def has_sensor(model: Model) -> bool:
+    """Whether it verifies its owner by itself, once it knows them."""
+    return "uv" in _options(model)
+
+
+def _options(model: Model) -> dict[str, bool]:
+    return dict((model.get_info or {}).get("options", {}))  # type: ignore[call-overload]
+
+
+def abilities(model: Model, *, by_sensor: bool = False) -> Abilities:
+    """Read from getInfo, as CTAP 2.3 section 6.4 explains its members.
+
+    Args:
+        model: whose getInfo is read.
+        by_sensor: with the sensor set up and no PIN; otherwise as the model comes, with a PIN.
+    """
     info = dict(model.get_info or {})
-    options = dict(info.get("options", {}))  # type: ignore[call-overload]
+    options = _options(model)
     listed = [entry["alg"] for entry in info.get("algorithms", [])]  # type: ignore[attr-defined]
     algorithms = listed or model.algorithms
-    has_pin = "clientPin" in options
-    has_sensor = options.get("uv", False)
-    provable = has_pin or has_sensor
+    has_pin = "clientPin" in options and not by_sensor
+    senses = by_sensor or options.get("uv", False)
+    provable = has_pin or senses
     usable = provable or not options.get("alwaysUv", False)
     ecdsa = CoseAlg.ES256 in algorithms and usable
     ed25519 = CoseAlg.EDDSA in algorithms and usable
     protectable = provable and "credProtect" in info.get("extensions", [])  # type: ignore[operator]
-    tokens = has_pin or (has_sensor and options.get("pinUvAuthToken", False))
+    tokens = has_pin or (senses and options.get("pinUvAuthToken", False))
     stores = protectable and options.get("rk", False) and (ecdsa or ed25519)
     manages = options.get("credMgmt", False) or options.get("credentialMgmtPreview", False)
     return Abilities(
@@ -218,10 +245,26 @@ def abilities(model: Model) -> Abilities:
 
 
 def expected(model: Model) -> Outcomes:
-    """How each step must end."""
+    """How each step of `live` must end."""
     can = abilities(model)
+    return {"pin": _if(can.pin), **_expected(can)}
+
+
+def expected_by_sensor(model: Model) -> Outcomes:
+    """How each step of `live_by_sensor` must end.
+
+    Where the sensor's word is good for makeCredential and getAssertion alone (CTAP 2.0), managing
+    keys wants the PIN, which a model that can have one has not got yet.
+    """
+    outcomes = _expected(abilities(model, by_sensor=True))
+    wants_pin = abilities(model).management and "clientPin" in _options(model)
+    if outcomes["list"] is Unsupported and wants_pin:
+        return {**outcomes, "list": PinNotSet}
+    return outcomes
+
+
+def _expected(can: Abilities) -> dict[str, Outcome]:
     outcomes: dict[str, Outcome] = {
-        "pin": _if(can.pin),
         "ecdsa": _if(can.ecdsa),
         "ed25519": _if(can.ed25519),
         "resident": _if(can.resident),

@@ -7,7 +7,7 @@ All that is asked of `core.served`, so that nothing here changes when the authen
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 from uuid import UUID
@@ -29,9 +29,6 @@ _PRESUMED_FORMATS: Final = ("packed",)
 _ROOM_FOR_CERTIFICATE: Final = 1024
 _ENROLMENTS: Final = ("bioEnroll", "userVerificationMgmtPreview")
 _FRESH: Final = dict.fromkeys(("clientPin", "uv", *_ENROLMENTS), False)
-
-_SET_UP_LATER: Final = CONFIGURABLE | {"userVerificationMgmtPreview"}
-"""Options whose false says "not yet" rather than "no"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +131,7 @@ def _is_2_0(versions: tuple[str, ...]) -> bool:
 
 def _options(given: Mapping[str, bool], withheld: _Withheld) -> Mapping[str, bool]:
     def is_served(name: str) -> bool:
-        claims = given[name] or name in _SET_UP_LATER
+        claims = given[name] or name in CONFIGURABLE
         return served.option(name) or not claims
 
     kept = {name: given[name] for name in withheld.keep(given, is_served, str)}
@@ -151,7 +148,7 @@ def _algorithms(given: Document, withheld: _Withheld) -> tuple[CoseAlg, ...]:
 
 
 def _features(options: Mapping[str, bool], extensions: tuple[str, ...]) -> frozenset[str]:
-    there = (name for name, value in options.items() if value or name in _SET_UP_LATER)
+    there = (name for name, value in options.items() if value or name in CONFIGURABLE)
     return frozenset((*there, *extensions))
 
 
@@ -159,11 +156,8 @@ def _members(
     info: Mapping[str, Any], features: frozenset[str], withheld: _Withheld
 ) -> frozenset[int]:
     def is_served(name: str) -> bool:
-        return (
-            served.member(MEMBERS[name].number)
-            and _has_field(name)
-            and features.issuperset(_SAID_WITH.get(name, ()))
-        )
+        needed = _SAID_WITH.get(name, ())
+        return served.member(MEMBERS[name].number) and features.issuperset(needed)
 
     return frozenset(MEMBERS[name].number for name in withheld.keep(info, is_served, str))
 
@@ -255,9 +249,3 @@ _LOADED: Final[Mapping[str, Callable[[Any], Any]]] = MappingProxyType(
     }
 )
 """Some makers write transports in capitals."""
-
-_FIELDS: Final = frozenset(field.name for field in fields(Profile))
-
-
-def _has_field(name: str) -> bool:
-    return _FIELD_OF.get(name) is None or _FIELD_OF[name] in _FIELDS
