@@ -271,6 +271,12 @@ def test_a_token_has_a_profile_or_a_model() -> None:
         VirtualToken(profile="ctap2.0", model=document())
 
 
+def test_a_name_is_no_document() -> None:
+    with pytest.raises(Malformed) as caught:
+        VirtualToken(model="YubiKey 5 Series")  # type: ignore[arg-type]
+    assert "fidokit.api.virtual_token" in caught.value.hint
+
+
 def test_a_bad_document_makes_no_token(state_home: Path) -> None:
     with pytest.raises(Malformed):
         registry.create("key", model=document(versions=None))

@@ -139,7 +139,7 @@ class Document:
     self_attestation: bool
 
 
-def check_document(document: Mapping[str, object]) -> Document:
+def check_document(document: object) -> Document:
     """The document as a value.
 
     Args:
@@ -149,6 +149,10 @@ def check_document(document: Mapping[str, object]) -> Document:
     Raises:
         Malformed: a member is missing or of a wrong type.
     """
+    if not isinstance(document, Mapping):
+        raise Malformed(
+            "a model's document is no map", hint="fidokit.api.virtual_token finds a model by name"
+        )
     description, info = document.get("description"), document.get("getInfo")
     if not isinstance(description, str) or not _is_text(description):
         raise Malformed("a model's document has no description")
