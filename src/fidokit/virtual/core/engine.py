@@ -54,6 +54,8 @@ from fidokit.virtual.core.ports import (
 from fidokit.virtual.core.profile import Profile
 from fidokit.virtual.core.schema import Params, check
 
+AnySteps = Steps[Reply] | Steps[bytes]
+
 _OK = b"\x00"
 _NO_PARAMS: Params = {}
 MAX_DEPTH = 4
@@ -78,7 +80,12 @@ class Authenticator:
     ) -> None:
         self.token = TokenContext(profile, store, clock, rng)
         self._presence = presence
-        self._waiting: Steps[bytes] | None = None
+        self._waiting: AnySteps | None = None
+        self._offered = {
+            number: command
+            for number, command in commands.COMMANDS.items()
+            if command.offered(profile)
+        }
 
     @property
     def waiting(self) -> bool:
@@ -152,7 +159,7 @@ class Authenticator:
         return answer
 
     def _start(
-        self, start: Callable[[], bytes | Steps[bytes]], channel: int, transport: str
+        self, start: Callable[[], bytes | AnySteps], channel: int, transport: str
     ) -> bytes | NeedsPresence:
         if self._waiting is not None:
             return bytes([CtapStatus.CHANNEL_BUSY])
@@ -163,30 +170,30 @@ class Authenticator:
             return bytes([rejection.status])
         return answer if isinstance(answer, bytes) else self._drive(answer, None)
 
-    def _drive(self, steps: Steps[bytes], outcome: Outcome | None) -> bytes | NeedsPresence:
+    def _drive(self, steps: AnySteps, outcome: Outcome | None) -> bytes | NeedsPresence:
         self._waiting = None
         try:
             need = next(steps) if outcome is None else steps.send(outcome)
         except StopIteration as done:
-            return bytes(done.value)
+            return _encoded(done.value)
         except CtapRejection as rejection:
             return bytes([rejection.status])
         self._waiting = steps
         return need
 
-    def _command(self, request: bytes) -> bytes | Steps[bytes]:
+    def _command(self, request: bytes) -> bytes | AnySteps:
         if not request:
             raise CtapRejection(CtapStatus.INVALID_LENGTH)
-        command = commands.COMMANDS.get(request[0])
+        command = self._offered.get(request[0])
         self.token.interrupt(but=command.continues if command else frozenset())
-        if command is None or not command.offered(self.token.profile):
+        if command is None:
             raise CtapRejection(CtapStatus.INVALID_COMMAND)
         if len(request) > self.token.profile.max_msg_size:
             raise CtapRejection(CtapStatus.REQUEST_TOO_LARGE)
         answer = command.run(self.token, _params(command, request))
-        return _encoded_later(answer) if isinstance(answer, Generator) else _encoded(answer)
+        return answer if isinstance(answer, Generator) else _encoded(answer)
 
-    def _message(self, apdu: bytes) -> bytes | Steps[bytes]:
+    def _message(self, apdu: bytes) -> bytes | AnySteps:
         self.token.interrupt(but=frozenset())
         return commands.MESSAGE(self.token, apdu)
 
@@ -201,9 +208,8 @@ def _params(command: Command, request: bytes) -> Params:
     return check(command.request, value)
 
 
-def _encoded(reply: Reply) -> bytes:
+def _encoded(reply: Reply | bytes) -> bytes:
+    """A reply's bytes; a U2F message's are made by its own module."""
+    if isinstance(reply, bytes):
+        return reply
     return _OK if reply is None else _OK + cbor.encode(reply)
-
-
-def _encoded_later(steps: Steps[Reply]) -> Steps[bytes]:
-    return _encoded((yield from steps))

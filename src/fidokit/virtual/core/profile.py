@@ -101,7 +101,8 @@ class Profile:
         info_members: which getInfo members this generation of tokens knows.
         max_msg_size: of requests and replies in bytes.
         max_credentials_in_list: longest allowList and excludeList.
-        max_credential_id_length: in bytes.
+        max_credential_id_length: in bytes; a non-resident credential whose sealed id would be
+            longer is kept in the token.
         max_resident: capacity for resident credentials.
         min_pin_length: preconfigured minimum in code points.
         max_pin_length: in code points; the padded form bounds it to 63 bytes anyway.
@@ -244,6 +245,27 @@ _EXTENSIONS_2_3 = ("hmac-secret-mc", "pinComplexityPolicy", "thirdPartyPayment",
 _SENSOR = {"uv": False, "bioEnroll": False, "uvBioEnroll": True, "uvAcfg": True}
 
 _BOTH = (CoseAlg.ES256, CoseAlg.EDDSA)
+_ALGORITHMS = (
+    *_BOTH,
+    CoseAlg.ESP256,
+    CoseAlg.ED25519,
+    CoseAlg.ES384,
+    CoseAlg.ESP384,
+    CoseAlg.ES512,
+    CoseAlg.ESP512,
+    CoseAlg.ED448,
+    CoseAlg.ML_DSA_44,
+    CoseAlg.ML_DSA_65,
+    CoseAlg.ML_DSA_87,
+    CoseAlg.ES256K,
+    CoseAlg.PS256,
+    CoseAlg.RS256,
+)
+"""What OpenSSH has, then the same under its fully specified names, then stronger ones, then those
+that are there for relying parties which ask for nothing else."""
+
+_LONGEST_WRAPPED_ID = 290
+"""Of an RSA credential, see `wrapped`."""
 
 U2F = Profile(name="u2f", aaguid=Aaguid(bytes(16)), versions=("U2F_V2",))
 
@@ -286,9 +308,10 @@ CTAP_2_3 = Profile(
     versions=("FIDO_2_3", "FIDO_2_1", "FIDO_2_0", "U2F_V2"),
     options=_frozen({**_OPTIONS_2_1, **_SENSOR, "perCredMgmtRO": True}),
     pin_protocols=(2, 1),
-    algorithms=_BOTH,
+    algorithms=_ALGORITHMS,
     extensions=(*_EXTENSIONS_2_1, *_EXTENSIONS_2_3),
     attestation_formats=("packed", "fido-u2f"),
+    max_credential_id_length=_LONGEST_WRAPPED_ID,
     pin_complexity=False,
     long_touch_for_reset=False,
     transports_for_reset=("usb",),
@@ -305,9 +328,9 @@ CTAP_2_3_ENTERPRISE = replace(
 )
 """What an enterprise orders: consumers' tokens have no option ep (GI-16)."""
 
-_ALL = (U2F, CTAP_2_0, CTAP_2_1, CTAP_2_3, CTAP_2_3_LARGE_BLOB, CTAP_2_3_ENTERPRISE)
+_BUILT_IN = (U2F, CTAP_2_0, CTAP_2_1, CTAP_2_3, CTAP_2_3_LARGE_BLOB, CTAP_2_3_ENTERPRISE)
 
-PROFILES: Mapping[str, Profile] = MappingProxyType({profile.name: profile for profile in _ALL})
+PROFILES: Mapping[str, Profile] = MappingProxyType({profile.name: profile for profile in _BUILT_IN})
 
 
 def profile(name: str) -> Profile:
