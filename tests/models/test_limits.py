@@ -6,7 +6,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.models import certified
-from tests.virtual.core.client import GA, HASH, MC, RP, Bench, Platform, S, encode, make_request
+from tests.virtual.core.client import (
+    GA,
+    HASH,
+    MC,
+    RP,
+    Bench,
+    Platform,
+    S,
+    encode,
+    make_request,
+    param,
+)
 
 from fidokit.metadata.model import Model
 from fidokit.virtual import models
@@ -126,3 +137,20 @@ def test_the_store_holds_as_many_as_the_model_says(model: Model) -> None:
     assert bench.info()[0x14] == 0
     one_more = make_request({3: {"id": b"one more"}}, rk=True)
     assert bench.status(MC, one_more) == S.KEY_STORE_FULL
+
+
+def asks_for_nobody(model: Model) -> bool:
+    """Whether a credential can be made before a PIN or a finger is set up."""
+    options = options_of(model)
+    knows_its_owner = options.get("uv", False) and not WAIT_TO_BE_SET_UP & set(options)
+    return bool(stand_in(model).algorithms) and not (options.get("alwaysUv") or knows_its_owner)
+
+
+@certified.every_model_that(asks_for_nobody)
+def test_no_id_is_longer_than_the_model_says(model: Model) -> None:
+    bench = Bench(stand_in(model))
+    best = {4: [param(bench.profile.algorithms[0])]}
+    longest = info_of(model).get("maxCredentialIdLength", 1023)
+    assert len(bench.make(best).id) <= longest
+    if options_of(model).get("rk", False):
+        assert len(bench.make(best, rk=True).id) <= longest
