@@ -19,6 +19,8 @@ CONFIGURABLE = frozenset(
 )
 """Options that are known with the value false while their feature waits to be set up."""
 
+_NO_SELECTION = frozenset({"FIDO_2_0", "FIDO_2_1_PRE"})
+
 _INFO_2_0 = frozenset(range(0x01, 0x07))
 _INFO_2_1 = frozenset(range(0x01, 0x15)) - {0x13}
 _INFO_2_3 = frozenset(range(0x01, 0x20))
@@ -173,7 +175,7 @@ class Profile:
     @property
     def has_selection(self) -> bool:
         """Whether authenticatorSelection is served; it came with CTAP 2.1."""
-        return any(v.startswith("FIDO_2") and v > "FIDO_2_0" for v in self.versions)
+        return any(v.startswith("FIDO_2") and v not in _NO_SELECTION for v in self.versions)
 
     @property
     def enrols_fingers(self) -> bool:
