@@ -275,7 +275,8 @@ def _count(data: bytes, at: int, depth: int, least_size: int) -> tuple[int, int]
     """The number of entries of an array or map, once the data can hold so many."""
     if depth <= 0:
         _fail("arrays and maps nested too deep", at)
-    count, start = _argument(data, at)
+    info = data[at] & 0x1F
+    count, start = (info, at + 1) if info < 24 else _argument(data, at)
     if count * least_size > len(data) - start:
         _fail(f"{count} entries announced in {len(data) - start} bytes", at)
     return count, start

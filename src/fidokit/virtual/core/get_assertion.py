@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from fidokit.types import CredProtect, CtapStatus
 from fidokit.virtual.core import auth_data, authorization, extensions
-from fidokit.virtual.core.authorization import Wish
+from fidokit.virtual.core.authorization import NO_EVIDENCE, Wish
 from fidokit.virtual.core.context import Command, Reply, TokenContext
 from fidokit.virtual.core.credentials import Credential
 from fidokit.virtual.core.enumeration import Listing
@@ -79,12 +79,15 @@ def run(token: TokenContext, params: Params) -> Steps[Reply]:
     inputs = params.get("extensions", {})
     extensions.check_get(token, inputs)
     authorization.check_hash(params)
-    yield from authorization.check_param(token, params)
+    if "pinUvAuthParam" in params:
+        yield from authorization.check_param(token, params)
     up = _wants_presence(token, params.get("options", {}))
     wish = _wish(token, params, up=up)
-    evidence = yield from authorization.verify(
-        token, params, wish, Permission.GET_ASSERTION, params["rpId"]
-    )
+    evidence = NO_EVIDENCE
+    if wish.verifies:
+        evidence = yield from authorization.verify(
+            token, params, wish, Permission.GET_ASSERTION, params["rpId"]
+        )
     rp_id_hash = hashlib.sha256(params["rpId"].encode()).digest()
     allowed = params.get("allowList")
     found = _locate(token, rp_id_hash, allowed, verified=evidence.verified)
