@@ -84,7 +84,14 @@ ALTER TABLE credential ADD COLUMN large_blob BLOB
     CHECK (large_blob IS NULL OR length(large_blob) >= 8);
 """
 
-MIGRATIONS: Final[Sequence[str]] = (_FIRST, _EXTENSIONS)
+_COUNTERS: Final = """
+CREATE TABLE credential_counter (
+    number INTEGER PRIMARY KEY CHECK (number BETWEEN 1 AND 65536),
+    reserved INTEGER NOT NULL CHECK (reserved >= 0)
+) STRICT;
+"""
+
+MIGRATIONS: Final[Sequence[str]] = (_FIRST, _EXTENSIONS, _COUNTERS)
 """Step n makes a file of version n one of version n + 1; version 0 is an empty file."""
 
 VERSION: Final = len(MIGRATIONS)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from fidokit.types import CredProtect, CtapStatus
-from fidokit.virtual.core import auth_data, authorization, extensions
+from fidokit.virtual.core import auth_data, authorization, counter, extensions
 from fidokit.virtual.core.authorization import NO_EVIDENCE, Wish
 from fidokit.virtual.core.context import Command, Reply, TokenContext
 from fidokit.virtual.core.credentials import Credential
@@ -177,8 +177,8 @@ def _first(token: TokenContext, plan: _Plan, found: Sequence[Credential]) -> Rep
 
 def _assert(token: TokenContext, plan: _Plan, credential: Credential) -> dict[int, Any]:
     outputs = extensions.evaluate(plan.extensions, credential)
-    counter = token.store.next_counter()
-    data = auth_data.build(plan.rp_id_hash, plan.flags, counter, outputs.signed)
+    rising = counter.next_value(token, credential)
+    data = auth_data.build(plan.rp_id_hash, plan.flags, rising, outputs.signed)
     signature = token.credentials.key(credential).sign(data + plan.client_data_hash)
     reply = {1: {"id": credential.id, "type": PUBLIC_KEY}, 2: data, 3: signature}
     user = _user(plan, credential)
