@@ -17,8 +17,8 @@ from benchmarks.place import Place
 from benchmarks.timing import Result, take_turns
 from benchmarks.timing import run as run_program
 
-CALLS = 500
-ROUNDS = 40
+CALLS = 100
+ROUNDS = 200
 SIZES = (10, 100, 1_000, 10_000)
 PEER = "bare cryptography"
 """The same P-256 operations without an authenticator around them."""
