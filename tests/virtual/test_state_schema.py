@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from tests.virtual.conftest import IDENTITY, STATE, credential
 
 from fidokit.errors import StateUnusable
 from fidokit.virtual import state_schema
-from fidokit.virtual.core.ports import INITIAL_LARGE_BLOB_ARRAY, LargeBlob
+from fidokit.virtual.core.ports import INITIAL_LARGE_BLOB_ARRAY, LargeBlob, Template
 from fidokit.virtual.sqlite_store import SqliteStore
 
 COLUMNS_OF_VERSION_1 = {
@@ -62,11 +63,27 @@ def test_a_file_of_version_1_gains_what_came_later(old: Path) -> None:
     store = SqliteStore.open(old)
     assert store.load() == replace(STATE, pin_hash=bytes(16), pin_retries=3)
     assert store.load().large_blob_array == INITIAL_LARGE_BLOB_ARRAY
+    assert store.revision() == 0
     assert store.find(credential(1).id) == replace(credential(1), created=7)
     richer = replace(credential(2), large_blob_key=bytes(32), third_party_payment=True)
     store.put(richer)
     assert store.find(richer.id) == replace(richer, created=8)
     store.close()
+
+
+def test_a_configured_sensor_of_version_1_becomes_a_template(old: Path) -> None:
+    with closing(sqlite3.connect(old)) as database, database:
+        database.execute("UPDATE state SET uv_enrolled = 1")
+    with closing(SqliteStore.open(old)) as store:
+        assert store.load().templates == (Template(b"\1"),)
+
+
+@pytest.mark.parametrize("encoded", ["", "05", "8101", "81814101", "8182606141", "82", "8000"])
+def test_templates_without_meaning_are_refused(old: Path, encoded: str) -> None:
+    with closing(SqliteStore.open(old)) as store:
+        store._change("UPDATE state SET templates = ?", bytes.fromhex(encoded))
+        with pytest.raises(StateUnusable):
+            store.load()
 
 
 @given(

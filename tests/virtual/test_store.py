@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 from tests.virtual.conftest import IDENTITY, STATE, credential
 
 from fidokit.types import CredentialId, UserId
-from fidokit.virtual.core.ports import LargeBlob, RelyingParty, Store
+from fidokit.virtual.core.ports import LargeBlob, RelyingParty, Store, Template
 from fidokit.virtual.memory_store import MemoryStore
 from fidokit.virtual.sqlite_store import SqliteStore
 
@@ -29,6 +29,11 @@ CHANGED = replace(
     min_pin_rp_ids=("ssh:", 'a "quoted" ü', ""),
     pin_complexity=True,
     large_blob_array=bytes(range(256)) * 16,
+    templates=(Template(b"\0\xff", "thümb"), Template(b"2")),
+    enterprise_attestation=True,
+    long_touch_for_reset=True,
+    persistent_token=b"p" * 32,
+    uv_count=2**40,
 )
 
 
@@ -243,3 +248,30 @@ class BothStores(RuleBasedStateMachine):
 def test_both_stores_agree_whatever_is_done(tmp_path_factory: pytest.TempPathFactory) -> None:
     BothStores.folder = tmp_path_factory.mktemp("both")
     run_state_machine_as_test(BothStores, settings=settings(deadline=None, max_examples=20))
+
+
+def test_the_revision_follows_the_credentials_alone(store: Store) -> None:
+    seen = [store.revision()]
+
+    def risen() -> bool:
+        seen.append(store.revision())
+        return seen[-1] > seen[-2]
+
+    store.put(credential(1))
+    assert risen()
+    store.put(replace(credential(2), user_id=credential(1).user_id))
+    assert risen()
+    assert store.update_user(credential(2).id, "new", None)
+    assert risen()
+    assert store.delete(credential(2).id)
+    assert risen()
+    store.put(credential(3))
+    assert risen()
+    store.save(CHANGED)
+    store.next_counter()
+    store.delete(credential(1).id)
+    store.update_user(credential(1).id, "nobody", None)
+    store.update_large_blob(credential(3).id, LargeBlob(b"blob", 4))
+    assert not risen()
+    store.wipe(STATE)
+    assert risen()

@@ -23,6 +23,7 @@ class MemoryStore:
         self._state = state
         self._counters: dict[int, int] = {}
         self._created = 0
+        self._revision = 0
         self._by_id: dict[CredentialId, StoredCredential] = {}
         self._ids_of_rp: dict[bytes, dict[UserId, CredentialId]] = {}
 
@@ -36,6 +37,7 @@ class MemoryStore:
 
     def wipe(self, state: DurableState) -> None:
         """Drop every credential and replace the state; the counter goes on."""
+        self._revision += len(self._by_id)
         self._by_id.clear()
         self._ids_of_rp.clear()
         self._state = state
@@ -53,6 +55,7 @@ class MemoryStore:
             self.delete(replaced.id)
         self.delete(credential.id)
         self._created += 1
+        self._revision += 1
         self._by_id[credential.id] = replace(credential, created=self._created)
         users = self._ids_of_rp.setdefault(credential.rp_id_hash, {})
         users[credential.user_id] = credential.id
@@ -62,6 +65,7 @@ class MemoryStore:
         credential = self._by_id.pop(credential_id, None)
         if credential is None:
             return False
+        self._revision += 1
         users = self._ids_of_rp[credential.rp_id_hash]
         del users[credential.user_id]
         if not users:
@@ -72,7 +76,9 @@ class MemoryStore:
         self, credential_id: CredentialId, name: str | None, display_name: str | None
     ) -> bool:
         """Replace both names; False where the credential is not there."""
-        return self._change(credential_id, user_name=name, user_display_name=display_name)
+        changed = self._change(credential_id, user_name=name, user_display_name=display_name)
+        self._revision += changed
+        return changed
 
     def update_large_blob(self, credential_id: CredentialId, blob: LargeBlob) -> bool:
         """Replace its large blob; False where the credential is not there."""
@@ -115,6 +121,10 @@ class MemoryStore:
     def count(self) -> int:
         """How many credentials there are."""
         return len(self._by_id)
+
+    def revision(self) -> int:
+        """How often credentials changed."""
+        return self._revision
 
     def close(self) -> None:
         """Nothing is held open."""

@@ -253,6 +253,11 @@ class SqliteStore:
         (count,) = self._one_row("SELECT count(*) FROM credential")
         return int(count)
 
+    def revision(self) -> int:
+        """How often credentials changed; triggers of the file count it."""
+        (revision,) = self._one_row("SELECT revision FROM counter")
+        return int(revision)
+
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         """Durable when it ends, undone when it fails."""

@@ -5,7 +5,7 @@ A file names its format by PRAGMA application_id and its version by PRAGMA user_
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from fidokit.virtual.core.ports import (
     DurableState,
     LargeBlob,
     StoredCredential,
+    Template,
 )
 from fidokit.virtual.identity import TokenIdentity
 
@@ -84,6 +85,25 @@ ALTER TABLE credential ADD COLUMN large_blob BLOB
     CHECK (large_blob IS NULL OR length(large_blob) >= 8);
 """
 
+_OWNER: Final = """
+ALTER TABLE state ADD COLUMN templates BLOB NOT NULL DEFAULT x'80';
+UPDATE state SET templates = x'8182410160' WHERE uv_enrolled;
+ALTER TABLE state ADD COLUMN enterprise_attestation INTEGER NOT NULL DEFAULT 0
+    CHECK (enterprise_attestation IN (0, 1));
+ALTER TABLE state ADD COLUMN long_touch_for_reset INTEGER NOT NULL DEFAULT 0
+    CHECK (long_touch_for_reset IN (0, 1));
+ALTER TABLE state ADD COLUMN persistent_token BLOB
+    CHECK (persistent_token IS NULL OR length(persistent_token) = 32);
+ALTER TABLE state ADD COLUMN uv_count INTEGER NOT NULL DEFAULT 0 CHECK (uv_count >= 0);
+ALTER TABLE counter ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
+CREATE TRIGGER credential_added AFTER INSERT ON credential
+    BEGIN UPDATE counter SET revision = revision + 1; END;
+CREATE TRIGGER credential_deleted AFTER DELETE ON credential
+    BEGIN UPDATE counter SET revision = revision + 1; END;
+CREATE TRIGGER credential_renamed AFTER UPDATE OF user_name, user_display_name ON credential
+    BEGIN UPDATE counter SET revision = revision + 1; END;
+"""
+
 _COUNTERS: Final = """
 CREATE TABLE credential_counter (
     number INTEGER PRIMARY KEY CHECK (number BETWEEN 1 AND 65536),
@@ -91,7 +111,7 @@ CREATE TABLE credential_counter (
 ) STRICT;
 """
 
-MIGRATIONS: Final[Sequence[str]] = (_FIRST, _EXTENSIONS, _COUNTERS)
+MIGRATIONS: Final[Sequence[str]] = (_FIRST, _EXTENSIONS, _OWNER, _COUNTERS)
 """Step n makes a file of version n one of version n + 1; version 0 is an empty file."""
 
 VERSION: Final = len(MIGRATIONS)
@@ -116,6 +136,27 @@ class Column:
 _PLAIN: Final = Column()
 _FLAG: Final = Column(int, bool)
 _TEXTS: Final = Column(cbor.encode, _texts)
+
+
+def _templates_to_bytes(templates: Iterable[Template]) -> bytes:
+    return cbor.encode([[template.id, template.name] for template in templates])
+
+
+def _template_of(pair: object) -> Template:
+    match pair:
+        case [bytes(template_id), str(name)]:
+            return Template(template_id, name)
+        case _:
+            raise ValueError("a template is not an id and a name")
+
+
+def _templates_from_bytes(encoded: bytes) -> tuple[Template, ...]:
+    match cbor.decode(encoded, max_depth=2):
+        case [*pairs]:
+            return tuple(map(_template_of, pairs))
+        case _:
+            raise ValueError("templates are not a list")
+
 
 _SIZE: Final = 8
 
@@ -151,6 +192,11 @@ STATE: Final[Mapping[str, Column]] = {
     "min_pin_rp_ids": _TEXTS,
     "pin_complexity": _FLAG,
     "large_blob_array": _PLAIN,
+    "templates": Column(_templates_to_bytes, _templates_from_bytes),
+    "enterprise_attestation": _FLAG,
+    "long_touch_for_reset": _FLAG,
+    "persistent_token": _PLAIN,
+    "uv_count": _PLAIN,
 }
 
 CREDENTIAL: Final[Mapping[str, Column]] = {

@@ -24,6 +24,7 @@ class Occasion(NamedTuple):
         inputs: those of every extension that was asked for.
         rp_id: the relying party.
         evidence: what is known of the person.
+        client_data_hash: 32 bytes.
         up: getAssertion: whether a touch was asked for.
         listed: getAssertion: whether there was an allowList.
         resident: makeCredential: option rk.
@@ -32,6 +33,7 @@ class Occasion(NamedTuple):
     inputs: Inputs
     rp_id: str
     evidence: Evidence
+    client_data_hash: bytes
     up: bool = True
     listed: bool = False
     resident: bool = False
@@ -69,8 +71,16 @@ class Place(Enum):
     """Into the reply's member largeBlobKey."""
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Outputs of one extension in two places."""
+
+    signed: Any
+    unsigned: Any
+
+
 Evaluate = Callable[[Credential], Any]
-"""The output for one finished credential; None for no output."""
+"""The output for one finished credential, or a `Beside`; None for no output."""
 
 Make = Callable[[TokenContext, Any, Draft], Evaluate]
 """Reads makeCredential's input and shapes the draft."""

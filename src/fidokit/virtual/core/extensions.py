@@ -11,10 +11,24 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from fidokit.types import CtapStatus
-from fidokit.virtual.core import credential_extensions, hmac_secret, large_blob, policy_extensions
+from fidokit.virtual.core import (
+    credential_extensions,
+    hmac_secret,
+    large_blob,
+    policy_extensions,
+    preview_sign,
+)
 from fidokit.virtual.core.context import TokenContext
 from fidokit.virtual.core.credentials import Credential
-from fidokit.virtual.core.extension import Draft, Evaluate, Extension, Inputs, Occasion, Place
+from fidokit.virtual.core.extension import (
+    Beside,
+    Draft,
+    Evaluate,
+    Extension,
+    Inputs,
+    Occasion,
+    Place,
+)
 from fidokit.virtual.core.ports import CtapRejection
 from fidokit.virtual.core.schema import Kind
 
@@ -28,6 +42,7 @@ EXTENSIONS: Mapping[str, Extension] = MappingProxyType(
         "largeBlobKey": credential_extensions.LARGE_BLOB_KEY,
         "minPinLength": policy_extensions.MIN_PIN_LENGTH,
         "pinComplexityPolicy": policy_extensions.PIN_COMPLEXITY_POLICY,
+        "previewSign": preview_sign.PREVIEW_SIGN,
         "thirdPartyPayment": credential_extensions.THIRD_PARTY_PAYMENT,
         "uvm": policy_extensions.UVM,
     }
@@ -122,23 +137,28 @@ def prepare(token: TokenContext, occasion: Occasion) -> Prepared:
 
 
 def evaluate(prepared: Prepared, credential: Credential) -> Outputs:
-    """The outputs for one credential."""
+    """The outputs for one credential.
+
+    Raises:
+        CtapRejection: as the extension says.
+    """
     if not prepared:
         return _NONE
     outputs = {name: say(credential) for name, say in prepared.items()}
-    said = {name: output for name, output in outputs.items() if output is not None}
-    return Outputs(
-        _of(Place.SIGNED, said),
-        {
-            place: value
-            for place, value in (
-                (Place.UNSIGNED, _of(Place.UNSIGNED, said)),
-                (Place.LARGE_BLOB_KEY, said.get("largeBlobKey")),
-            )
-            if value
-        },
-    )
+    placed: dict[Place, dict[str, Any]] = {place: {} for place in Place}
+    for name, output in outputs.items():
+        for place, value in _placed(name, output):
+            placed[place][name] = value
+    beside = {
+        Place.UNSIGNED: placed[Place.UNSIGNED],
+        Place.LARGE_BLOB_KEY: placed[Place.LARGE_BLOB_KEY].get("largeBlobKey"),
+    }
+    return Outputs(placed[Place.SIGNED], {place: value for place, value in beside.items() if value})
 
 
-def _of(place: Place, said: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: output for name, output in said.items() if EXTENSIONS[name].place is place}
+def _placed(name: str, output: Any) -> Sequence[tuple[Place, Any]]:
+    if output is None:
+        return ()
+    if isinstance(output, Beside):
+        return ((Place.SIGNED, output.signed), (Place.UNSIGNED, output.unsigned))
+    return ((EXTENSIONS[name].place, output),)

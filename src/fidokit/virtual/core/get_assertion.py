@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from fidokit.types import CredProtect, CtapStatus
-from fidokit.virtual.core import auth_data, authorization, counter, extensions
+from fidokit.virtual.core import (
+    assertion_attestation,
+    attestation,
+    auth_data,
+    authorization,
+    counter,
+    extensions,
+)
 from fidokit.virtual.core.authorization import NO_EVIDENCE, Wish
 from fidokit.virtual.core.context import Command, Reply, TokenContext
 from fidokit.virtual.core.credentials import Credential
@@ -17,6 +24,7 @@ from fidokit.virtual.core.extension import Occasion, Place
 from fidokit.virtual.core.make_credential import PUBLIC_KEY
 from fidokit.virtual.core.ports import CtapRejection, Steps, StoredCredential
 from fidokit.virtual.core.schema import (
+    ANYTHING,
     BOOL,
     BYTES,
     DESCRIPTOR,
@@ -40,6 +48,8 @@ REQUEST = Record(
         0x05: Member("options", MapValues(BOOL)),
         0x06: Member("pinUvAuthParam", BYTES),
         0x07: Member("pinUvAuthProtocol", UINT),
+        0x08: Member("enterpriseAttestation", ANYTHING),
+        0x09: Member("attestationFormatsPreference", ANYTHING),
     }
 )
 
@@ -56,6 +66,7 @@ class _Plan(NamedTuple):
     extensions: extensions.Prepared
     several: bool
     token_serial: int | None
+    attest: assertion_attestation.Wish
 
     @property
     def verified(self) -> bool:
@@ -78,11 +89,13 @@ def run(token: TokenContext, params: Params) -> Steps[Reply]:
     """
     inputs = params.get("extensions", {})
     extensions.check_get(token, inputs)
+    assertion_attestation.check_form(token, params)
     authorization.check_hash(params)
     if "pinUvAuthParam" in params:
         yield from authorization.check_param(token, params)
     up = _wants_presence(token, params.get("options", {}))
     wish = _wish(token, params, up=up)
+    attest = assertion_attestation.judge(token, params)
     evidence = NO_EVIDENCE
     if wish.verifies:
         evidence = yield from authorization.verify(
@@ -94,15 +107,17 @@ def run(token: TokenContext, params: Params) -> Steps[Reply]:
     if up:
         yield from authorization.collect_presence(token, evidence)
     flags = (auth_data.UP if up else 0) | (auth_data.UV if evidence.verified else 0)
-    occasion = Occasion(inputs, params["rpId"], evidence, up=up, listed=bool(allowed))
+    cdh = params["clientDataHash"]
+    occasion = Occasion(inputs, params["rpId"], evidence, cdh, up=up, listed=bool(allowed))
     prepared = extensions.prepare(token, occasion)
     plan = _Plan(
         rp_id_hash,
-        params["clientDataHash"],
+        cdh,
         flags,
         prepared,
         several=len(found) > 1,
         token_serial=evidence.token_serial,
+        attest=attest,
     )
     return _first(token, plan, found)
 
@@ -179,8 +194,12 @@ def _assert(token: TokenContext, plan: _Plan, credential: Credential) -> dict[in
     outputs = extensions.evaluate(plan.extensions, credential)
     rising = counter.next_value(token, credential)
     data = auth_data.build(plan.rp_id_hash, plan.flags, rising, outputs.signed)
-    signature = token.credentials.key(credential).sign(data + plan.client_data_hash)
+    key = token.credentials.key(credential)
+    signature = key.sign(data + plan.client_data_hash)
     reply = {1: {"id": credential.id, "type": PUBLIC_KEY}, 2: data, 3: signature}
+    if plan.attest.statement:
+        subject = attestation.Subject(credential, key, data, plan.client_data_hash)
+        reply |= assertion_attestation.members(token, plan.attest, subject)
     user = _user(plan, credential)
     if user:
         reply[4] = user

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from fidokit.types import CoseAlg, CredentialId, CredProtect, CtapStatus, UserId
-from fidokit.virtual.core import attestation, auth_data, authorization, counter, extensions
+from fidokit.virtual.core import (
+    attestation,
+    auth_data,
+    authorization,
+    counter,
+    enterprise,
+    extensions,
+)
 from fidokit.virtual.core.authorization import Evidence, Wish
 from fidokit.virtual.core.context import Command, Reply, TokenContext
 from fidokit.virtual.core.credentials import Credential
@@ -87,7 +94,7 @@ def run(token: TokenContext, params: Params) -> Steps[Reply]:
     yield from authorization.check_param(token, params)
     plan = _plan(token, params)
     wish = _wish(token, params, plan)
-    _check_enterprise(token, params)
+    enterprise.wanted(token.profile, token.state, params, plan.rp_id)
     evidence = yield from authorization.verify(
         token, params, wish, Permission.MAKE_CREDENTIAL, plan.rp_id
     )
@@ -139,11 +146,6 @@ def _wish(token: TokenContext, params: Params, plan: _Plan) -> Wish:
     return Wish(by_param, built_in)
 
 
-def _check_enterprise(token: TokenContext, params: Params) -> None:
-    if "enterpriseAttestation" in params and not token.option("ep"):
-        raise CtapRejection(CtapStatus.INVALID_PARAMETER)
-
-
 def _check_excluded(token: TokenContext, plan: _Plan, evidence: Evidence) -> Steps[None]:
     listed = plan.params.get("excludeList", [])
     if len(listed) > token.profile.max_credentials_in_list:
@@ -165,7 +167,15 @@ def _excludes(
 
 
 def _make(token: TokenContext, plan: _Plan, evidence: Evidence) -> Reply:
-    draft = Draft(Occasion(plan.extensions, plan.rp_id, evidence, resident=plan.resident))
+    draft = Draft(
+        Occasion(
+            plan.extensions,
+            plan.rp_id,
+            evidence,
+            plan.params["clientDataHash"],
+            resident=plan.resident,
+        )
+    )
     prepared = extensions.make(token, draft)
     # a model whose ids are too short to carry a key keeps it, as CTAP 2.0 section 5.1 allows
     kept = plan.resident or not token.credentials.fits_id(
@@ -227,9 +237,10 @@ def _attest(
     credential: Credential,
     outputs: extensions.Outputs,
 ) -> Reply:
+    own = enterprise.wanted(token.profile, token.state, plan.params, plan.rp_id)
     preference = plan.params.get("attestationFormatsPreference", [])
-    name = attestation.choose(token, preference, plan.alg)
-    chosen = attestation.FORMATS[name]
+    name = "packed" if own else attestation.choose(token, preference, plan.alg)
+    chosen = attestation.ENTERPRISE if own else attestation.FORMATS[name]
     key = token.credentials.key(credential)
     aaguid = token.state.aaguid if chosen.names_model else attestation.ZERO_AAGUID
     data = auth_data.build(
@@ -240,7 +251,7 @@ def _attest(
         auth_data.attested_credential(aaguid, credential.id, key.cose()),
     )
     subject = attestation.Subject(credential, key, data, plan.params["clientDataHash"])
-    reply = {1: name, 2: data, 3: chosen.make(token, subject)}
+    reply = {1: name, 2: data, 3: chosen.make(token, subject)} | ({4: True} if own else {})
     return reply | outputs.members(_BESIDE) if outputs.beside else reply
 
 

@@ -33,8 +33,14 @@ class PresenceKind(Enum):
     """Wait for a touch until the deadline."""
     TOUCH_NOW = auto()
     """Say at once whether a touch is there (U2F never waits): TOUCHED, or TIMED_OUT for not."""
+    LONG_TOUCH = auto()
+    """Wait for a touch that is held for five seconds; shorter ones do not count (RST-06)."""
     VERIFY = auto()
     """Wait for one attempt at built-in user verification until the deadline."""
+    VERIFY_NOW = auto()
+    """Say at once how an attempt ended that is there already, or TIMED_OUT where there is none."""
+    SAMPLE = auto()
+    """Wait for a finger that is being enrolled: one of SAMPLE_*, or TIMED_OUT for no finger."""
 
 
 class NeedsPresence(NamedTuple):
@@ -58,6 +64,19 @@ class Outcome(Enum):
     CANCELLED = auto()
     UV_MATCHED = auto()
     UV_MISMATCHED = auto()
+    SAMPLE_GOOD = auto()
+    SAMPLE_HIGH = auto()
+    SAMPLE_LOW = auto()
+    SAMPLE_LEFT = auto()
+    SAMPLE_RIGHT = auto()
+    SAMPLE_FAST = auto()
+    SAMPLE_SLOW = auto()
+    SAMPLE_POOR = auto()
+    SAMPLE_SKEWED = auto()
+    SAMPLE_SHORT = auto()
+    SAMPLE_UNMERGED = auto()
+    SAMPLE_KNOWN = auto()
+    SAMPLE_UNMOVED = auto()
 
 
 Steps = Generator[NeedsPresence, Outcome, T]
@@ -98,6 +117,19 @@ INITIAL_LARGE_BLOB_ARRAY = bytes.fromhex("8076be8b528d0075f7aae98d6fa57a6d3c")
 
 
 @dataclass(frozen=True, slots=True)
+class Template:
+    """One enrolled finger.
+
+    Args:
+        id: what the platform names it by, unique on the token.
+        name: given by the owner, or empty.
+    """
+
+    id: bytes
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class DurableState:
     """Everything that outlives power, except the resident credentials and the counter.
 
@@ -112,12 +144,18 @@ class DurableState:
         pin_length: of the PIN in code points; 0 while none is set.
         pin_retries: tries left, 0 to 8.
         uv_retries: attempts left at built-in verification.
-        uv_enrolled: whether built-in verification is configured (a template, here a script).
+        uv_enrolled: whether built-in verification is configured, on models that cannot enrol
+            fingers; those that can have `templates`.
         force_pin_change: the PIN works for nothing but being changed.
         always_uv: every operation that asks for presence asks for verification too.
         min_pin_rp_ids: RP ids that may learn the minimum PIN length and the complexity policy.
         pin_complexity: a new PIN that is too simple is refused.
         large_blob_array: what largeBlobs serves, with its 16-byte checksum at the end.
+        templates: enrolled fingers, oldest first.
+        enterprise_attestation: switched on by the owner; only a reset switches it off.
+        long_touch_for_reset: a reset takes a touch of five seconds.
+        persistent_token: the pinUvAuthToken of permission pcmr, 32 bytes, on models that have it.
+        uv_count: attempts at built-in verification since a PIN was last right.
     """
 
     aaguid: Aaguid
@@ -136,6 +174,11 @@ class DurableState:
     min_pin_rp_ids: tuple[str, ...] = ()
     pin_complexity: bool = False
     large_blob_array: bytes = INITIAL_LARGE_BLOB_ARRAY
+    templates: tuple[Template, ...] = ()
+    enterprise_attestation: bool = False
+    long_touch_for_reset: bool = False
+    persistent_token: bytes | None = field(default=None, repr=False)
+    uv_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,4 +308,11 @@ class Store(Protocol):
 
     def count(self) -> int:
         """How many credentials there are."""
+        ...
+
+    def revision(self) -> int:
+        """How often credentials were added, replaced, renamed or deleted; never falls.
+
+        It rises in the same transaction as the change (encCredStoreState, GI-18).
+        """
         ...
