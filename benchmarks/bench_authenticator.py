@@ -248,7 +248,7 @@ def many(files: dict[int, Path], rounds: int) -> Iterator[Result]:
     """What grows with the number of residents, and how."""
     fewer, count = sorted(files)[-2:]
     large, small = (Machine(opened(files[size])) for size in (count, fewer))
-    ours, peer = take_turns(lambda: enumeration(large), lambda: enumeration(small), min(rounds, 5))
+    ours, peer = take_turns(lambda: enumeration(large), lambda: enumeration(small), min(rounds, 20))
     yield Result(f"enumerating {count:,} residents, each", ours, f"of {fewer:,}", peer, FLAT)
     for machine in (large, small):
         machine.store.close()

@@ -108,8 +108,10 @@ def run(token: TokenContext, params: Params) -> Steps[Reply]:
         yield from authorization.collect_presence(token, evidence)
     flags = (auth_data.UP if up else 0) | (auth_data.UV if evidence.verified else 0)
     cdh = params["clientDataHash"]
-    occasion = Occasion(inputs, params["rpId"], evidence, cdh, up=up, listed=bool(allowed))
-    prepared = extensions.prepare(token, occasion)
+    prepared = extensions.UNASKED
+    if inputs:
+        occasion = Occasion(inputs, params["rpId"], evidence, cdh, up=up, listed=bool(allowed))
+        prepared = extensions.prepare(token, occasion)
     plan = _Plan(
         rp_id_hash,
         cdh,
