@@ -104,11 +104,18 @@ CREATE TRIGGER credential_renamed AFTER UPDATE OF user_name, user_display_name O
     BEGIN UPDATE counter SET revision = revision + 1; END;
 """
 
+_COUNTERS: Final = """
+CREATE TABLE credential_counter (
+    number INTEGER PRIMARY KEY CHECK (number BETWEEN 1 AND 65536),
+    reserved INTEGER NOT NULL CHECK (reserved >= 0)
+) STRICT;
+"""
+
 _MODEL: Final = """
 ALTER TABLE identity ADD COLUMN model TEXT NOT NULL DEFAULT '';
 """
 
-MIGRATIONS: Final[Sequence[str]] = (_FIRST, _EXTENSIONS, _OWNER, _MODEL)
+MIGRATIONS: Final[Sequence[str]] = (_FIRST, _EXTENSIONS, _OWNER, _COUNTERS, _MODEL)
 """Step n makes a file of version n one of version n + 1; version 0 is an empty file."""
 
 VERSION: Final = len(MIGRATIONS)

@@ -72,7 +72,9 @@ class VirtualToken:
             that is kept with the token.
         store: memory that the caller made, and that this token closes; then no `source` is given.
         clock: monotonic milliseconds.
-        rng: randomness for keys, tokens and nonces.
+        rng: randomness for keys, tokens and nonces. With a `world.SeededRng`, and a
+            `world.ManualClock` for time, a token in memory answers the same requests with the same
+            bytes in every run; RSA keys and ML-DSA signatures alone differ.
         uv_enrolled: whether a token that is made now has built-in verification configured.
 
     Raises:

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from fidokit.types import CoseAlg, CredentialId, CredProtect, CtapStatus, UserId
-from fidokit.virtual.core import attestation, auth_data, authorization, enterprise, extensions
+from fidokit.virtual.core import (
+    attestation,
+    auth_data,
+    authorization,
+    counter,
+    enterprise,
+    extensions,
+)
 from fidokit.virtual.core.authorization import Evidence, Wish
 from fidokit.virtual.core.context import Command, Reply, TokenContext
 from fidokit.virtual.core.credentials import Credential
@@ -240,7 +247,7 @@ def _attest(
     data = auth_data.build(
         plan.rp_id_hash,
         auth_data.UP | (auth_data.UV if evidence.verified else 0),
-        token.store.next_counter(),
+        counter.at_creation(token),
         outputs.signed,
         auth_data.attested_credential(aaguid, credential.id, key.cose()),
     )
