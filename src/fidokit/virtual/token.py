@@ -16,6 +16,7 @@ from fidokit.types import CtapStatus
 from fidokit.virtual.core.engine import Authenticator
 from fidokit.virtual.core.ports import Clock, NeedsPresence, Outcome, Rng
 from fidokit.virtual.core.profile import Profile
+from fidokit.virtual.faults import Faults
 from fidokit.virtual.plugging import (
     DEFAULT_PRESENCE,
     Making,
@@ -57,6 +58,8 @@ def _never() -> bool:
 
 class VirtualToken:
     """One token, plugged in. Safe to use from several threads and through several links.
+
+    `faults` makes it break on demand.
 
     Args:
         source: the name of a registered token, the path of a token's file (made where there is
@@ -116,6 +119,7 @@ class VirtualToken:
         except BaseException:
             self._store.close()
             raise
+        self.faults = Faults(self, clock)
 
     # --- the outside ---------------------------------------------------------------------------
 
@@ -129,6 +133,11 @@ class VirtualToken:
     def plugged_in(self) -> bool:
         """Whether the token has power."""
         return self._power != _UNPLUGGED
+
+    @property
+    def power(self) -> int:
+        """Changes whenever power is lost; 0 once it is lost for good."""
+        return self._power
 
     def link(self) -> MemoryLink:
         """A new channel to the token.
@@ -151,7 +160,7 @@ class VirtualToken:
             self._require_power()
             self._power += 1
             self._authenticator.power_cycle()
-        self._gestures.wake()
+        self._wake()
 
     def unplug(self) -> None:
         """Take the power away for good and let go of the file; harmless when repeated."""
@@ -159,9 +168,13 @@ class VirtualToken:
             if self._power != _UNPLUGGED:
                 self._power = _UNPLUGGED
                 self._store.close()
-        self._gestures.wake()
+        self._wake()
 
     close = unplug
+
+    def _wake(self) -> None:
+        self._gestures.wake()
+        self.faults.wake()
 
     def __enter__(self) -> Self:
         return self
@@ -200,12 +213,22 @@ class VirtualToken:
         self, request: bytes, channel: int, on_keepalive: OnKeepalive, cancelled: Cancelled
     ) -> bytes:
         """One CTAP2 command to its end; see `MemoryLink.cbor`."""
-        return self._exchange(
-            lambda: self._authenticator.begin(request, channel), on_keepalive, cancelled
+        self._require_power()
+        return self.faults.around_cbor(
+            request,
+            on_keepalive,
+            cancelled,
+            lambda: self._exchange(
+                lambda: self._authenticator.begin(request, channel), on_keepalive, cancelled
+            ),
         )
 
     def exchange_msg(self, apdu: bytes, channel: int) -> bytes:
         """One U2F raw message; see `MemoryLink.msg`."""
+        self._require_power()
+        return self.faults.around_msg(apdu, lambda: self._message(apdu, channel))
+
+    def _message(self, apdu: bytes, channel: int) -> bytes:
         reply = self._exchange(
             lambda: self._authenticator.begin_msg(apdu, channel), _ignore, _never
         )
