@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Self
 
-from fidokit.errors import TokenGone, UsageError
+from fidokit.errors import FidokitError, TokenGone, UsageError
 from fidokit.types import CtapStatus
 from fidokit.virtual.core.engine import Authenticator
 from fidokit.virtual.core.ports import Clock, NeedsPresence, Outcome, Rng
@@ -32,7 +32,9 @@ from fidokit.virtual.presence import (
     PolicyPerson,
     parse_policy,
 )
+from fidokit.virtual.store import SqliteStore
 from fidokit.virtual.transports.memory import MemoryLink
+from fidokit.virtual.transports.socket_owner import Listener
 from fidokit.virtual.world import SystemClock, SystemRng
 
 _WINK: Final = 0x01
@@ -58,6 +60,9 @@ def _never() -> bool:
 
 class VirtualToken:
     """One token, plugged in. Safe to use from several threads and through several links.
+
+    A registered token is shared: other processes of this user reach it through a socket beside its
+    file (see `registry.open_link`). `unshared` says why, where that is not possible.
 
     `faults` makes it break on demand.
 
@@ -120,6 +125,18 @@ class VirtualToken:
             self._store.close()
             raise
         self.faults = Faults(self, clock)
+        self.unshared: FidokitError | None = None
+        self.listener = self._listen() if isinstance(source, str) else None
+
+    def _listen(self) -> Listener | None:
+        """Share a registered token; its folder is closed to other users."""
+        if not isinstance(self._store, SqliteStore):
+            return None
+        try:
+            return Listener.open(self, self._store.path)
+        except FidokitError as error:
+            self.unshared = error  # the token itself is good
+            return None
 
     # --- the outside ---------------------------------------------------------------------------
 
@@ -167,6 +184,8 @@ class VirtualToken:
         with self._turn:
             if self._power != _UNPLUGGED:
                 self._power = _UNPLUGGED
+                if self.listener:
+                    self.listener.close()
                 self._store.close()
         self._wake()
 
