@@ -13,6 +13,8 @@ from typing import Final, Self
 
 from fidokit.errors import FidokitError, TokenGone, UsageError
 from fidokit.types import CtapStatus
+from fidokit.virtual import places
+from fidokit.virtual.core.context import USB
 from fidokit.virtual.core.engine import Authenticator
 from fidokit.virtual.core.ports import Clock, NeedsPresence, Outcome, Rng
 from fidokit.virtual.core.profile import Profile
@@ -32,7 +34,7 @@ from fidokit.virtual.presence import (
     PolicyPerson,
     parse_policy,
 )
-from fidokit.virtual.store import SqliteStore
+from fidokit.virtual.sensor import Sensor
 from fidokit.virtual.transports.memory import MemoryLink
 from fidokit.virtual.transports.socket_owner import Listener
 from fidokit.virtual.world import SystemClock, SystemRng
@@ -62,7 +64,7 @@ class VirtualToken:
     """One token, plugged in. Safe to use from several threads and through several links.
 
     A registered token is shared: other processes of this user reach it through a socket beside its
-    file (see `registry.open_link`). `unshared` says why, where that is not possible.
+    file (see `sharing.open_link`). `unshared` says why, where that is not possible.
 
     `faults` makes it break on demand.
 
@@ -116,6 +118,7 @@ class VirtualToken:
         self._person: Person = person or self._gestures
         self._turn = threading.Lock()
         self._channels = itertools.count(1)
+        self._transports: dict[int, str] = {}
         self._power = 1
         try:
             self._authenticator = Authenticator(
@@ -126,14 +129,12 @@ class VirtualToken:
             raise
         self.faults = Faults(self, clock)
         self.unshared: FidokitError | None = None
-        self.listener = self._listen() if isinstance(source, str) else None
+        self.listener = self._listen(source) if isinstance(source, str) else None
 
-    def _listen(self) -> Listener | None:
+    def _listen(self, name: str) -> Listener | None:
         """Share a registered token; its folder is closed to other users."""
-        if not isinstance(self._store, SqliteStore):
-            return None
         try:
-            return Listener.open(self, self._store.path)
+            return Listener.open(self, places.path_of(name))
         except FidokitError as error:
             self.unshared = error  # the token itself is good
             return None
@@ -156,14 +157,20 @@ class VirtualToken:
         """Changes whenever power is lost; 0 once it is lost for good."""
         return self._power
 
-    def link(self) -> MemoryLink:
+    def link(self, transport: str = USB) -> MemoryLink:
         """A new channel to the token.
+
+        Args:
+            transport: how it reaches the token, as getInfo names it.
 
         Raises:
             TokenGone: it was unplugged.
         """
         self._require_power()
-        return MemoryLink(self, next(self._channels))
+        channel = next(self._channels)
+        if transport != USB:
+            self._transports[channel] = transport
+        return MemoryLink(self, channel)
 
     def power_cycle(self) -> None:
         """Take the power away and give it back: what is not durable is forgotten.
@@ -203,9 +210,13 @@ class VirtualToken:
 
     # --- the person ----------------------------------------------------------------------------
 
-    def touch(self) -> None:
-        """Queue a touch: it answers the wait that is going on, or the next one."""
-        self._script().touch(Outcome.TOUCHED)
+    def touch(self, *, held: bool = False) -> None:
+        """Queue a touch: it answers the wait that is going on, or the next one.
+
+        Args:
+            held: for five seconds, which a reset under longTouchForReset takes.
+        """
+        self._script().touch(Outcome.TOUCHED, held=held)
 
     def refuse(self) -> None:
         """Queue a refusal of a touch."""
@@ -218,6 +229,11 @@ class VirtualToken:
     def uv_mismatch(self) -> None:
         """Queue a failed built-in verification."""
         self._script().verify(Outcome.UV_MISMATCHED)
+
+    @property
+    def sensor(self) -> Sensor:
+        """The finger sensor, to be scripted: `token.sensor.script("good", "left", "good")`."""
+        return Sensor(self._script().sample)
 
     def _script(self) -> PolicyPerson:
         if self._person is not self._gestures:
@@ -238,7 +254,9 @@ class VirtualToken:
             on_keepalive,
             cancelled,
             lambda: self._exchange(
-                lambda: self._authenticator.begin(request, channel), on_keepalive, cancelled
+                lambda: self._authenticator.begin(request, channel, self._transport(channel)),
+                on_keepalive,
+                cancelled,
             ),
         )
 
@@ -253,6 +271,9 @@ class VirtualToken:
         )
         # A bare CTAP status (busy) has no meaning to a U2F client; this word makes it try again.
         return reply if len(reply) >= _STATUS_WORD else _NOT_YET
+
+    def _transport(self, channel: int) -> str:
+        return self._transports.get(channel, USB)
 
     def winked(self) -> None:
         """Count a wink.
