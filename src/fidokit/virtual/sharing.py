@@ -11,11 +11,13 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
 from fidokit.errors import TokenBusy
 from fidokit.virtual import places
+from fidokit.virtual.plugging import Passphrase
 from fidokit.virtual.presence import Person
 from fidokit.virtual.token import VirtualToken
 from fidokit.virtual.transports.socket import connect
@@ -70,6 +72,7 @@ def open_link(
     name: str,
     *,
     presence: str | Person | None = None,
+    passphrase: Passphrase | None = None,
     pauses: Sequence[float] = PAUSES,
     sleep: Callable[[float], None] = time.sleep,
 ) -> TokenLink:
@@ -78,31 +81,34 @@ def open_link(
     Args:
         name: of a registered token.
         presence: as `VirtualToken`; only where this call plugs the token in.
+        passphrase: likewise; who has the token plugged in has unsealed it.
         pauses: seconds to wait before each further try while the owner does not answer.
         sleep: waits so many seconds.
 
     Raises:
         TokenNotFound: there is none of this name.
         TokenBusy: it is plugged in, and its owner shares it with nobody, or with too many.
+        PassphraseRequired, PassphraseWrong: it is sealed.
         StateUnusable, NoPermission, UsageError: see `VirtualToken`.
     """
     path = places.path_of(name)
+    plug = partial(VirtualToken, name, presence=presence, passphrase=passphrase)
     for pause in pauses:
         try:
-            return _plug_in(name, path, presence)
+            return _plug_in(path, plug)
         except TokenBusy:
             if link := connect(path):
                 return link
         sleep(pause)
-    return _plug_in(name, path, presence)
+    return _plug_in(path, plug)
 
 
-def _plug_in(name: str, path: Path, presence: str | Person | None) -> OwnedLink:
+def _plug_in(path: Path, plug: Callable[[], VirtualToken]) -> OwnedLink:
     key = os.getpid(), path
     with _turn:
         plugged = _here.get(key)
         if plugged is None or not plugged.token.plugged_in:
-            plugged = _here[key] = _Plugged(VirtualToken(name, presence=presence))
+            plugged = _here[key] = _Plugged(plug())
         link = OwnedLink(plugged)
         plugged.users += 1
     return link

@@ -22,6 +22,7 @@ from fidokit.virtual.faults import Faults
 from fidokit.virtual.plugging import (
     DEFAULT_PRESENCE,
     Making,
+    Passphrase,
     Plugged,
     PluggedStore,
     model_of,
@@ -79,11 +80,13 @@ class VirtualToken:
         clock: monotonic milliseconds.
         rng: randomness for keys, tokens and nonces.
         uv_enrolled: whether a token that is made now has built-in verification configured.
+        passphrase: gives the one that the token is sealed under; asked only where it is.
 
     Raises:
         TokenNotFound: no token has this name.
         TokenBusy: it is plugged in already.
         StateUnusable, NoPermission: its file cannot be used.
+        PassphraseRequired, PassphraseWrong: it is sealed.
         UsageError: a name, profile or policy that makes no sense.
     """
 
@@ -97,6 +100,7 @@ class VirtualToken:
         clock: Clock | None = None,
         rng: Rng | None = None,
         uv_enrolled: bool = False,
+        passphrase: Passphrase | None = None,
     ) -> None:
         if store is not None and source is not None:
             raise UsageError("a virtual token has a source or a store, not both")
@@ -105,7 +109,7 @@ class VirtualToken:
         parse_policy(policy or DEFAULT_PRESENCE)  # judged before anything is opened or made
         making = Making(model_of(profile), policy or DEFAULT_PRESENCE, uv_enrolled, rng)
         plugged = (
-            plug_in(source, making)
+            plug_in(source, making, passphrase)
             if store is None
             else Plugged(store, making.identity(), making.model)
         )
