@@ -507,6 +507,58 @@ def test_a_migration_that_fails_changes_nothing(
     assert path.read_bytes() == before
 
 
+OLD = Path(__file__).parents[1] / "vectors" / "virtual" / "version-1.sqlite"
+"""Written by the first fidokit: three credentials, one signature given."""
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    path = tmp_path / "old.sqlite"
+    path.write_bytes(OLD.read_bytes())
+    return path
+
+
+def test_the_first_version_is_read_and_brought_up(old: Path) -> None:
+    assert read_identity(old) == IDENTITY
+    store = SqliteStore.open(old)
+    assert store.load() == STATE
+    assert store.of_rp(credential(1).rp_id_hash) == [
+        replace(credential(n), created=n) for n in (3, 2, 1)
+    ]
+    assert store.next_counter() > 100
+    assert store.seal is None
+    assert store._db.execute("PRAGMA user_version").fetchone() == (state_schema.VERSION,)
+    store.close()
+
+
+@pytest.mark.parametrize("size", [0, 4096, 12_000])
+def test_a_full_disk_stops_a_migration_and_leaves_the_old_file(old: Path, size: int) -> None:
+    before = old.read_bytes()
+    with file_size_limit(size), pytest.raises(StateUnusable) as caught:
+        SqliteStore.open(old)
+    assert "free some space" in caught.value.hint
+    assert old.read_bytes() == before
+    store = SqliteStore.open(old)
+    assert store.count() == 3
+    store.close()
+
+
+def test_a_read_only_file_of_an_older_version_is_left(old: Path) -> None:
+    old.chmod(0o400)
+    with pytest.raises(StateUnusable, match="is read-only"):
+        SqliteStore.open(old)
+    assert old.read_bytes() == OLD.read_bytes()
+
+
+def test_a_damaged_file_of_an_older_version_is_named(old: Path) -> None:
+    data = bytearray(old.read_bytes())
+    data[8192:] = bytes(len(data) - 8192)
+    old.write_bytes(data)
+    with pytest.raises(StateUnusable, match="is damaged") as caught:
+        SqliteStore.open(old)
+    assert caught.value.hint
+
+
 # --- size -----------------------------------------------------------------------------------
 
 

@@ -81,6 +81,8 @@ if TYPE_CHECKING:
     from fidokit.api.virtual import VirtualSummary as VirtualSummary
     from fidokit.api.virtual import create_virtual as create_virtual
     from fidokit.api.virtual import delete_virtual as delete_virtual
+    from fidokit.api.virtual import export_virtual as export_virtual
+    from fidokit.api.virtual import import_virtual as import_virtual
     from fidokit.api.virtual import list_virtual as list_virtual
     from fidokit.api.virtual import serve_virtual as serve_virtual
     from fidokit.types import KeyType as KeyType
@@ -155,6 +157,8 @@ _HOME = {
         "VirtualSummary",
         "create_virtual",
         "delete_virtual",
+        "export_virtual",
+        "import_virtual",
         "list_virtual",
         "serve_virtual",
     ),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from fidokit.errors import WouldOverwrite
 
 if TYPE_CHECKING:
     from fidokit.virtual.presence import Person
@@ -24,6 +27,7 @@ class VirtualSummary:
             be read; then `problem` and `hint` say why.
         presence: how a touch is answered: "auto", "deny", ...
         created: UTC.
+        sealed: whether its secrets are under a passphrase.
     """
 
     name: str
@@ -34,6 +38,7 @@ class VirtualSummary:
     created: datetime | None = None
     problem: str = ""
     hint: str = ""
+    sealed: bool = False
 
     @property
     def selector(self) -> str:
@@ -42,7 +47,11 @@ class VirtualSummary:
 
 
 def create_virtual(
-    name: str, *, profile: str = "ctap2.3", presence: str = "auto"
+    name: str,
+    *,
+    profile: str = "ctap2.3",
+    presence: str = "auto",
+    passphrase: bytes | None = None,
 ) -> VirtualSummary:
     """Create a virtual token.
 
@@ -50,13 +59,16 @@ def create_virtual(
         name: 1 to 64 of A-Z a-z 0-9 . _ - not starting with a dot.
         profile: which model, see `fidokit.virtual.core.profile`.
         presence: the policy for touches: "auto", "deny", "delay:MS" or "script".
+        passphrase: to seal its secrets under; None leaves them in plain in its file.
 
     Raises:
         UsageError (a bad name, profile or policy), WouldOverwrite (it exists), StateUnusable.
     """
     from fidokit.virtual import registry
 
-    return _summary(registry.create(name, profile=profile, presence=presence))
+    return _summary(
+        registry.create(name, profile=profile, presence=presence, passphrase=passphrase)
+    )
 
 
 def list_virtual() -> list[VirtualSummary]:
@@ -82,24 +94,84 @@ def delete_virtual(name: str) -> None:
 
 
 @contextmanager
-def serve_virtual(name: str, *, presence: str | Person | None = None) -> Iterator[VirtualToken]:
+def serve_virtual(
+    name: str,
+    *,
+    presence: str | Person | None = None,
+    passphrase: Callable[[], bytes] | None = None,
+) -> Iterator[VirtualToken]:
     """Keep a virtual token plugged in for every process of this user, until the block ends.
 
     Args:
         name: of a virtual token.
         presence: a policy's text, or whoever answers requests for a touch, in place of the policy
             that is kept with the token.
+        passphrase: gives the one that it is sealed under; asked only where it is.
 
     Raises:
+        PassphraseRequired, PassphraseWrong: it is sealed.
         TokenNotFound, TokenBusy (another process has it plugged in), StateUnusable, UsageError.
         Unsupported: its folder's path is too long for a socket.
     """
     from fidokit.virtual import registry
 
-    with registry.open_token(name, presence=presence) as token:
+    with registry.open_token(name, presence=presence, passphrase=passphrase) as token:
         if token.unshared:
             raise token.unshared
         yield token
+
+
+def export_virtual(
+    name: str,
+    path: Path,
+    *,
+    passphrase: Callable[[], bytes] | None = None,
+    seal: bytes | None = None,
+) -> None:
+    """Write a virtual token into one file (mode 0600), for another machine.
+
+    The token stays; it and what is made of the file are the same token, whose counters and PIN
+    tries go apart from now on.
+
+    Args:
+        name: of a virtual token that is not plugged in.
+        path: where nothing is.
+        passphrase: gives the one that the token is sealed under; its export is, too.
+        seal: the passphrase to seal the export of another one under.
+
+    Raises:
+        WouldOverwrite: something has this path.
+        TokenNotFound, TokenBusy, PassphraseRequired, PassphraseWrong, StateUnusable, UsageError.
+    """
+    from fidokit.files import atomic
+    from fidokit.virtual import moving
+
+    if os.path.lexists(path):
+        raise WouldOverwrite(f"{path} already exists", hint="choose another name")
+    atomic.write_new(path, moving.export_token(name, passphrase=passphrase, seal=seal))
+
+
+def import_virtual(
+    path: Path, name: str, *, passphrase: Callable[[], bytes] | None = None
+) -> VirtualSummary:
+    """Register the virtual token of an export; one that was sealed stays sealed.
+
+    Args:
+        path: of `export_virtual`, at most 64 MiB.
+        name: a free one.
+        passphrase: gives the one that the export is sealed under; asked only where it is.
+
+    Raises:
+        WouldOverwrite: there is a token of this name.
+        MalformedFile: the file is no export, damaged, or of a newer version.
+        PassphraseRequired, PassphraseWrong, StateUnusable, UsageError, NoPermission.
+    """
+    from fidokit.files.disk_errors import explained
+    from fidokit.virtual import export, moving
+
+    with explained(path), path.open("rb") as file:
+        data = file.read(export.LONGEST + 1)
+    return _summary(moving.import_token(data, name, passphrase=passphrase))
 
 
 def _summary(entry: TokenEntry) -> VirtualSummary:
@@ -118,4 +190,5 @@ def _summary(entry: TokenEntry) -> VirtualSummary:
         profile=identity.profile,
         presence=identity.presence,
         created=datetime.fromtimestamp(identity.created, UTC),
+        sealed=entry.sealed,
     )

@@ -75,6 +75,8 @@ GROUPS: Mapping[str, Section] = {
             "create": Entry("virtual:create", "Create a virtual token"),
             "list": Entry("virtual:list_virtual", "List the virtual tokens"),
             "serve": Entry("virtual:serve", "Keep a virtual token plugged in"),
+            "export": Entry("virtual:export", "Write a virtual token into a file"),
+            "import": Entry("virtual:import_virtual", "Take a virtual token from a file"),
             "delete": Entry("virtual:delete", "Delete a virtual token and its keys"),
         },
     ),

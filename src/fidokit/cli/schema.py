@@ -226,6 +226,7 @@ def virtual(summary: VirtualSummary) -> Json:
         "selector": summary.selector,
         "path": str(summary.path),
         "profile": summary.profile,
+        "sealed": summary.sealed,
         "problem": summary.problem,
     }
 

@@ -257,8 +257,13 @@ def credential_of(row: Row) -> StoredCredential:
 
 def to_record(value: object, columns: Mapping[str, Column]) -> bytes:
     """A dataclass as canonical CBOR: a map of its columns without those that are NULL."""
+    return cbor.encode(to_members(value, columns))
+
+
+def to_members(value: object, columns: Mapping[str, Column]) -> dict[str, Any]:
+    """The map that `to_record` encodes."""
     row = dict(zip(columns, to_row(value, columns), strict=True))
-    return cbor.encode({name: stored for name, stored in row.items() if stored is not None})
+    return {name: stored for name, stored in row.items() if stored is not None}
 
 
 T = TypeVar("T")
