@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import resource
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.virtual.conftest import IDENTITY, PASSPHRASE, STATE, credential, make_sealed
+from tests.virtual.conftest import (
+    IDENTITY,
+    PASSPHRASE,
+    STATE,
+    credential,
+    file_size_limit,
+    make_sealed,
+)
 
 from fidokit.errors import (
     PassphraseRequired,
@@ -169,16 +174,6 @@ def words() -> bytes:
     return PASSPHRASE
 
 
-@contextmanager
-def full_disk() -> Iterator[None]:
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 WRITES = {
     "save": lambda store: store.save(replace(STATE, pin_retries=1)),
     "put": lambda store: store.put(credential(7)),
@@ -198,7 +193,7 @@ def test_what_cannot_be_written_does_not_seem_to_be_there(
 ) -> None:
     assert callable(write)
     before = contents(store)
-    with full_disk(), pytest.raises(StateUnusable):
+    with file_size_limit(0), pytest.raises(StateUnusable):
         write(store)
     assert contents(store) == before
     write(store)

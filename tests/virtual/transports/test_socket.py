@@ -1,30 +1,35 @@
-"""Both ends of a token's socket: links as good as in-process ones, and clients that misbehave."""
+"""A link over a socket is as good as one in the same process, and told when its owner is not."""
 
 from __future__ import annotations
 
 import socket
 import stat
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.virtual.conftest import IDENTITY, STATE
+from tests.virtual.transports.conftest import (
+    BUSY,
+    CANCELLED,
+    GET_INFO,
+    OK,
+    SELECTION,
+    U2F_VERSION,
+    Desk,
+    ignore,
+    never,
+)
 
 from fidokit import cbor
 from fidokit.errors import (
     FidokitError,
-    NoPermission,
     StateUnusable,
     TokenBusy,
     TokenGone,
     TokenMisbehaved,
 )
 from fidokit.virtual.presence import UP_NEEDED
-from fidokit.virtual.store import SqliteStore
-from fidokit.virtual.token import VirtualToken
-from fidokit.virtual.transports import socket_owner, unix_address
 from fidokit.virtual.transports.frames import (
     FROM_OWNER,
     Frame,
@@ -34,59 +39,7 @@ from fidokit.virtual.transports.frames import (
     hello,
 )
 from fidokit.virtual.transports.socket import SocketLink, connect
-from fidokit.virtual.transports.socket_owner import MOST_CLIENTS, Listener
 from fidokit.virtual.transports.unix_address import socket_path
-
-GET_INFO = b"\x04"
-SELECTION = b"\x0b"
-U2F_VERSION = bytes.fromhex("00030000000000")
-OK = b"\x00"
-BUSY = b"\x06"
-CANCELLED = b"\x2d"
-
-
-def ignore(_: int) -> None:
-    pass
-
-
-def never() -> bool:
-    return False
-
-
-class Desk:
-    """A powered token that is shared, and what its clients take to reach it."""
-
-    def __init__(self, state: Path) -> None:
-        self.state = state
-        self.token = VirtualToken(presence="script")
-        self.listener = Listener.open(self.token, state)
-
-    def link(self) -> SocketLink:
-        link = connect(self.state)
-        assert link is not None
-        return link
-
-    def raw(self) -> socket.socket:
-        """A connection, greeted."""
-        channel = socket.socket(socket.AF_UNIX)
-        channel.settimeout(20)
-        channel.connect(str(socket_path(self.state)))
-        assert channel.recv(100) == hello(0x05).encode()
-        return channel
-
-    def alone(self) -> bool:
-        return self.listener.wait_for_clients(20)
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    desk = Desk(tmp_path / "work.sqlite")
-    yield desk
-    desk.token.faults.clear()
-    desk.token.unplug()
-    desk.listener.close()
-    assert desk.alone()
-
 
 # --- a link as any other --------------------------------------------------------------------
 
@@ -297,94 +250,6 @@ def test_a_token_that_is_gone_greets_nobody(desk: Desk) -> None:
     assert desk.alone()
 
 
-# --- clients that misbehave -----------------------------------------------------------------
-
-HOSTILE = {
-    "huge": b"\xff\xff\xff\xff\x01",
-    "no kind": bytes.fromhex("00000005ee00000001"),
-    "an owner's frame": Frame(Kind.ANSWER, 1, b"\0").encode(),
-    "a short frame": bytes.fromhex("0000000101"),
-    "http": b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
-    "hello": hello(1).encode(),
-}
-
-
-@pytest.mark.parametrize("data", HOSTILE.values(), ids=HOSTILE.keys())
-def test_a_hostile_client_loses_its_own_connection_only(desk: Desk, data: bytes) -> None:
-    good = desk.link()
-    with desk.raw() as channel:
-        channel.sendall(data)
-        assert channel.recv(1) == b""
-    assert good.cbor(GET_INFO, ignore, never)[:1] == OK
-    good.close()
-
-
-@pytest.mark.parametrize("data", HOSTILE.values(), ids=HOSTILE.keys())
-def test_also_while_its_command_waits(desk: Desk, data: bytes) -> None:
-    good = desk.link()
-    with desk.raw() as channel:
-        channel.sendall(Frame(Kind.CBOR, 1, SELECTION).encode())
-        assert channel.recv(100)
-        channel.sendall(data)
-        while channel.recv(1000):
-            pass
-    while good.cbor(GET_INFO, ignore, never) == BUSY:
-        pass
-    good.close()
-
-
-def test_a_second_command_before_the_first_is_done_is_hostile(desk: Desk) -> None:
-    with desk.raw() as channel:
-        channel.sendall(Frame(Kind.CBOR, 1, SELECTION).encode())
-        assert channel.recv(100)
-        channel.sendall(Frame(Kind.CBOR, 2, GET_INFO).encode())
-        while channel.recv(1000):
-            pass
-    assert desk.alone()
-
-
-def test_half_a_frame_and_goodbye(desk: Desk) -> None:
-    for cut in range(len(Frame(Kind.CBOR, 1, GET_INFO).encode())):
-        with desk.raw() as channel:
-            channel.sendall(Frame(Kind.CBOR, 1, GET_INFO).encode()[:cut])
-    assert desk.alone()
-
-
-def test_one_too_many_is_told_and_one_that_leaves_makes_room(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(socket_owner, "MOST_CLIENTS", 2)
-    links = [desk.link(), desk.link()]
-    with pytest.raises(TokenBusy, match="talk to the virtual token already"):
-        connect(desk.state)
-    for link in links:
-        link.close()
-    assert desk.alone()
-    desk.link().close()
-    assert MOST_CLIENTS == 64
-
-
-def test_another_user_is_told_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    def stranger(_: socket.socket) -> None:
-        raise NoPermission("another user")
-
-    monkeypatch.setattr(socket_owner, "require_own_user", stranger)
-    assert connect(desk.state) is None
-    assert desk.alone()
-
-
-def test_an_owner_of_another_user_is_not_trusted(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("fidokit.virtual.transports.socket.require_own_user", _refuse)
-    with pytest.raises(NoPermission):
-        connect(desk.state)
-
-
-def _refuse(_: socket.socket) -> None:
-    raise NoPermission("another user")
-
-
 # --- owners that misbehave ------------------------------------------------------------------
 
 
@@ -442,65 +307,3 @@ def test_a_wrong_greeting(greeting: bytes, error: type[FidokitError]) -> None:
     theirs.close()
     with ours, pytest.raises(error):
         SocketLink(ours)
-
-
-# --- where it lies --------------------------------------------------------------------------
-
-
-def test_nobody_listens(tmp_path: Path) -> None:
-    assert connect(tmp_path / "work.sqlite") is None
-    socket_path(tmp_path / "work.sqlite").write_bytes(b"")
-    assert connect(tmp_path / "work.sqlite") is None
-
-
-def test_what_a_killed_owner_left_is_replaced(tmp_path: Path) -> None:
-    path = socket_path(tmp_path / "work.sqlite")
-    with socket.socket(socket.AF_UNIX) as left:
-        left.bind(str(path))
-    assert connect(tmp_path / "work.sqlite") is None
-    desk = Desk(tmp_path / "work.sqlite")
-    desk.link().close()
-    desk.listener.close()
-    desk.token.unplug()
-    assert not path.exists()
-
-
-def test_a_path_of_any_length(tmp_path: Path) -> None:
-    folder = tmp_path / ("d" * 120)
-    folder.mkdir()
-    desk = Desk(folder / ("n" * 64 + ".sqlite"))
-    link = connect(desk.state)
-    assert link is not None
-    assert link.cbor(GET_INFO, ignore, never)[:1] == OK
-    link.close()
-    desk.token.unplug()
-    desk.listener.close()
-
-
-def test_a_folder_that_takes_no_socket_is_named(tmp_path: Path) -> None:
-    with VirtualToken() as token, pytest.raises(StateUnusable, match="cannot be made") as caught:
-        Listener.open(token, tmp_path / "none" / "work.sqlite")
-    assert caught.value.hint
-
-
-def test_a_token_that_cannot_be_shared_works_alone(
-    state_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    state_home.mkdir(parents=True)
-    SqliteStore.create(state_home / "work.sqlite", IDENTITY, STATE).close()
-    monkeypatch.setattr(unix_address, "_LONGEST", 0)
-    monkeypatch.setattr(unix_address, "_PROC", Path("/none"))
-    with VirtualToken("work") as token:
-        assert token.unshared is not None
-        assert token.link().cbor(GET_INFO, ignore, never)[:1] == OK
-    assert {p.name for p in state_home.iterdir()} == {"work.sqlite", "work.sqlite.lock"}
-
-
-def test_descriptors_are_given_back(desk: Desk) -> None:
-    desk.link().close()
-    assert desk.alone()
-    before = len(list(Path("/proc/self/fd").iterdir()))
-    for _ in range(20):
-        desk.link().close()
-    assert desk.alone()
-    assert len(list(Path("/proc/self/fd").iterdir())) <= before
