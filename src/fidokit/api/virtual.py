@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from fidokit.errors import WouldOverwrite
 
 if TYPE_CHECKING:
+    from fidokit.virtual.identity import TokenIdentity
     from fidokit.virtual.presence import Person
     from fidokit.virtual.registry import TokenEntry
     from fidokit.virtual.token import VirtualToken
@@ -23,8 +24,10 @@ class VirtualSummary:
     """One virtual token: `--token virtual:NAME` selects it.
 
     Attributes:
-        profile: which model it stands for; empty, as serial and presence, where the file cannot
-            be read; then `problem` and `hint` say why.
+        profile: how it behaves; empty, as serial and presence, where the file cannot be read;
+            then `problem` and `hint` say why.
+        model: the certified model that it stands in for, by its maker's name; or empty.
+        withheld: what that model has and this token has not.
         presence: how a touch is answered: "auto", "deny", ...
         created: UTC.
         sealed: whether its secrets are under a passphrase.
@@ -38,6 +41,8 @@ class VirtualSummary:
     created: datetime | None = None
     problem: str = ""
     hint: str = ""
+    model: str = ""
+    withheld: tuple[str, ...] = ()
     sealed: bool = False
 
     @property
@@ -49,7 +54,8 @@ class VirtualSummary:
 def create_virtual(
     name: str,
     *,
-    profile: str = "ctap2.3",
+    profile: str | None = None,
+    model: str | None = None,
     presence: str = "auto",
     passphrase: bytes | None = None,
 ) -> VirtualSummary:
@@ -57,18 +63,25 @@ def create_virtual(
 
     Args:
         name: 1 to 64 of A-Z a-z 0-9 . _ - not starting with a dot.
-        profile: which model, see `fidokit.virtual.core.profile`.
-        presence: the policy for touches: "auto", "deny", "delay:MS" or "script".
+        profile: how it behaves, see `fidokit.virtual.core.profile`; None for `ctap2.3`.
+        model: in its place, the certified model that it shall stand in for, by AAGUID or
+            description.
+        presence: the policy for touches: "auto", "deny", "delay:MS", "prompt" (the
+            `Gestures` of an Interaction are asked) or "script".
         passphrase: to seal its secrets under; None leaves them in plain in its file.
 
     Raises:
-        UsageError (a bad name, profile or policy), WouldOverwrite (it exists), StateUnusable.
+        UsageError (a bad name, profile, model or policy), WouldOverwrite (it exists),
+        StateUnusable, Unsupported (the metadata is not installed).
     """
+    from fidokit.api.models import model_document
     from fidokit.virtual import registry
 
-    return _summary(
-        registry.create(name, profile=profile, presence=presence, passphrase=passphrase)
+    document = None if model is None else model_document(model)
+    made = registry.create(
+        name, profile=profile, model=document, presence=presence, passphrase=passphrase
     )
+    return _summary(made)
 
 
 def list_virtual() -> list[VirtualSummary]:
@@ -183,6 +196,7 @@ def _summary(entry: TokenEntry) -> VirtualSummary:
             problem=problem.message if problem else "its file cannot be read",
             hint=problem.hint if problem else "",
         )
+    description, withheld = _model(identity)
     return VirtualSummary(
         name=entry.name,
         path=entry.path,
@@ -190,5 +204,20 @@ def _summary(entry: TokenEntry) -> VirtualSummary:
         profile=identity.profile,
         presence=identity.presence,
         created=datetime.fromtimestamp(identity.created, UTC),
+        model=description,
+        withheld=withheld,
         sealed=entry.sealed,
     )
+
+
+def _model(identity: TokenIdentity) -> tuple[str, tuple[str, ...]]:
+    if not identity.model:
+        return "", ()
+    from fidokit.errors import Malformed
+    from fidokit.virtual import models
+
+    try:
+        made = models.reopen(identity.model)
+    except Malformed:  # told when somebody opens it
+        return identity.profile, ()
+    return made.description, made.withheld

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from fidokit.errors import PassphraseRequired, StateUnusable, TokenNotFound, UsageError
-from fidokit.virtual import places
+from fidokit.errors import (
+    Malformed,
+    PassphraseRequired,
+    StateUnusable,
+    TokenNotFound,
+    UsageError,
+)
+from fidokit.virtual import models, places
 from fidokit.virtual.core import profile as profiles
 from fidokit.virtual.core.factory import new_state
 from fidokit.virtual.core.ports import Rng, Store
@@ -46,12 +52,14 @@ class Making:
         presence: the text of its presence policy.
         uv_enrolled: whether built-in verification is configured.
         rng: for its keys and its serial.
+        document: of the certified model that it stands in for, or empty.
     """
 
     model: Profile
     presence: str
     uv_enrolled: bool
     rng: Rng
+    document: str = ""
 
     def identity(self) -> TokenIdentity:
         """A fresh identity.
@@ -61,7 +69,7 @@ class Making:
         """
         serial = f"FK{self.rng.bytes(5).hex().upper()}"
         policy = str(parse_policy(self.presence))
-        return TokenIdentity(serial, self.model.name, policy, int(time.time()))
+        return TokenIdentity(serial, self.model.name, policy, int(time.time()), self.document)
 
     def in_memory(self) -> MemoryStore:
         """A store without a file."""
@@ -78,13 +86,26 @@ class Making:
         return SqliteStore.create_with(path, Contents(self.identity(), state), passphrase)
 
 
-def model_of(given: str | Profile | None) -> Profile:
-    """The profile that a caller named, or brought, or left to us.
+def model_of(
+    given: str | Profile | None, document: Mapping[str, object] | None = None
+) -> tuple[Profile, str]:
+    """The profile that a caller named, or brought, or left to us; and what is kept of its model.
+
+    Args:
+        given: a profile or the name of one of our own.
+        document: of a certified model, see `models.impersonate`; then no profile is given.
 
     Raises:
-        UsageError: there is no profile of this name.
+        UsageError: there is no profile of this name, or both are given.
+        Malformed: the document is none.
     """
-    return given if isinstance(given, Profile) else profiles.profile(given or DEFAULT_PROFILE)
+    if document is None:
+        named = given if isinstance(given, Profile) else profiles.profile(given or DEFAULT_PROFILE)
+        return named, ""
+    if given is not None:
+        raise UsageError("a virtual token has a profile or a model, not both")
+    made = models.impersonate(document)
+    return made.profile, made.text
 
 
 def open_named(name: str) -> SqliteStore:
@@ -96,7 +117,7 @@ def open_named(name: str) -> SqliteStore:
     try:
         return SqliteStore.open(places.path_of(name))
     except TokenNotFound as missing:
-        raise unknown(name) from missing
+        raise places.unknown(name) from missing
 
 
 def unsealed(file: SqliteStore, passphrase: Passphrase | None) -> SqliteStore | SealedStore:
@@ -128,17 +149,6 @@ def _nobody_for(name: str) -> Passphrase:
     return ask
 
 
-def unknown(name: str) -> TokenNotFound:
-    """The error for a name that no token has; its hint lists those that exist."""
-    known = places.names()
-    return TokenNotFound(
-        f"there is no virtual token named {name!r}",
-        hint=f"there are: {', '.join(known)}"
-        if known
-        else f"make it: fidokit virtual create {name}",
-    )
-
-
 def _known(identity: TokenIdentity) -> Profile:
     """The model of a token that was made before, and its presence policy at least judged.
 
@@ -147,8 +157,10 @@ def _known(identity: TokenIdentity) -> Profile:
     """
     try:
         parse_policy(identity.presence)
+        if identity.model:
+            return models.reopen(identity.model).profile
         return profiles.profile(identity.profile)
-    except UsageError as unknown_word:
+    except (UsageError, Malformed) as unknown_word:
         raise StateUnusable(
             f"the virtual token {identity.serial} is not for this fidokit: {unknown_word}",
             hint="use the newer fidokit that made it",

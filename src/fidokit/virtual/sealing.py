@@ -10,10 +10,6 @@ import os
 from dataclasses import dataclass, field
 from typing import Final
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
-
 from fidokit.errors import MalformedFile, PassphraseWrong, UsageError
 from fidokit.virtual.core.ports import Rng
 
@@ -96,6 +92,9 @@ def _derived(passphrase: bytes, salt: bytes, cost: int) -> bytes:
             f"a passphrase has 1 to {_LONGEST_PASSPHRASE} bytes, not {len(passphrase)}",
             hint="choose another one",
         )
+    # Here and below: a list of tokens looks at seals, and does without cryptography's 40 ms.
+    from cryptography.hazmat.primitives.kdf.scrypt import Scrypt  # noqa: PLC0415
+
     return Scrypt(salt, _KEY, 1 << cost, _BLOCKS, 1).derive(passphrase)
 
 
@@ -113,6 +112,8 @@ class Box:
 
     def close(self, name: str, content: bytes) -> bytes:
         """A sealed record."""
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
+
         nonce = os.urandom(_NONCE)
         return nonce + AESGCM(self.key).encrypt(nonce, content, self._context(name))
 
@@ -122,6 +123,9 @@ class Box:
         Raises:
             MalformedFile: it was changed, or is another record.
         """
+        from cryptography.exceptions import InvalidTag  # noqa: PLC0415
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
+
         nonce, sealed = record[:_NONCE], record[_NONCE:]
         try:
             return AESGCM(self.key).decrypt(nonce, sealed, self._context(name))

@@ -27,7 +27,6 @@ from fidokit.virtual.ownership import Ownership
 from fidokit.virtual.sealing import Seal
 from fidokit.virtual.state_schema import (
     CREDENTIAL,
-    IDENTITY,
     STATE,
     Row,
     credential_of,
@@ -43,11 +42,13 @@ ordinary disk and a signature 30 us, so one in 100 would double the time of each
 LOOKUPS_KEPT: Final = 256
 """Answers of the credential table that are remembered."""
 
+_ROW_MISSING: Final = "a row that every token has is missing"
+
 _STATE_NAMES: Final = tuple(STATE)
 _NEW_NAMES: Final = tuple(name for name in CREDENTIAL if name != "created")
 _NEW: Final = {name: CREDENTIAL[name] for name in _NEW_NAMES}
 
-_LOAD_IDENTITY: Final = f"SELECT {columns(tuple(IDENTITY))} FROM identity"  # noqa: S608
+_LOAD_IDENTITY: Final = "SELECT * FROM identity"  # who only looks does not migrate
 _LOAD_STATE: Final = f"SELECT {columns(_STATE_NAMES)} FROM state"  # noqa: S608
 _RESERVE: Final = "UPDATE counter SET reserved = reserved + ? RETURNING reserved"
 _PUT: Final = insert("INSERT OR REPLACE", "credential", _NEW_NAMES)
@@ -315,13 +316,17 @@ def _one_row(connection: sqlite3.Connection, path: Path, statement: str) -> Row:
     with state_file.translated(path):
         row: Row | None = connection.execute(statement).fetchone()
     if row is None:
-        raise state_file.damaged(path, "a row that every token has is missing")
+        raise state_file.damaged(path, _ROW_MISSING)
     return row
 
 
 def _one_identity(connection: sqlite3.Connection, path: Path) -> TokenIdentity:
     with state_file.translated(path):
-        return identity_of(_one_row(connection, path, _LOAD_IDENTITY))
+        cursor = connection.execute(_LOAD_IDENTITY)
+        row: Row | None = cursor.fetchone()
+        if row is None:
+            raise state_file.damaged(path, _ROW_MISSING)
+        return identity_of([column[0] for column in cursor.description], row)
 
 
 def _require_free(path: Path) -> None:

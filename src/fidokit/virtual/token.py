@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, Self
 
@@ -74,6 +74,9 @@ class VirtualToken:
             none), or None for a token in memory.
         profile: what model a token that is made now shall be; an existing one stays the model it
             is, unless a `Profile` itself is given.
+        model: in place of a profile, the document of a certified model that a token that is made
+            now shall stand in for, see `models.impersonate`; `fidokit.api.virtual_token` finds it
+            by name.
         presence: a policy's text (see `presence.parse_policy`) or a `Person`; None for the policy
             that is kept with the token.
         store: memory that the caller made, and that this token closes; then no `source` is given.
@@ -88,6 +91,7 @@ class VirtualToken:
         StateUnusable, NoPermission: its file cannot be used.
         PassphraseRequired, PassphraseWrong: it is sealed.
         UsageError: a name, profile or policy that makes no sense.
+        Malformed: the model's document is none.
     """
 
     def __init__(  # noqa: PLR0913  all but the first are keywords with defaults
@@ -95,6 +99,7 @@ class VirtualToken:
         source: str | Path | None = None,
         *,
         profile: str | Profile | None = None,
+        model: Mapping[str, object] | None = None,
         presence: str | Person | None = None,
         store: PluggedStore | None = None,
         clock: Clock | None = None,
@@ -107,7 +112,8 @@ class VirtualToken:
         clock, rng = clock or SystemClock(), rng or SystemRng()
         policy, person = (presence, None) if isinstance(presence, str) else (None, presence)
         parse_policy(policy or DEFAULT_PRESENCE)  # judged before anything is opened or made
-        making = Making(model_of(profile), policy or DEFAULT_PRESENCE, uv_enrolled, rng)
+        made_as, document = model_of(profile, model)
+        making = Making(made_as, policy or DEFAULT_PRESENCE, uv_enrolled, rng, document)
         plugged = (
             plug_in(source, making, passphrase)
             if store is None

@@ -1,4 +1,4 @@
-"""`fidokit virtual`: create, list, serve, export, import, delete."""
+"""`fidokit virtual`: create, list, models, serve, export, import, delete."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import click
 
 from fidokit.cli import ask, schema
 from fidokit.cli.options import Settings, verb
-from fidokit.cli.render import Column, Lines, Listing, home_path, note, show
+from fidokit.cli.render import Column, Lines, Listing, escape, home_path, note, show
 from fidokit.cli.seals import (
     is_sealed,
     known_if_sealed,
@@ -23,6 +23,7 @@ from fidokit.cli.seals import (
     seal_passphrase,
 )
 
+NO_MODELS = "No model is called so. See them all: fidokit virtual models"
 EMPTY = "No virtual tokens yet. Create one: fidokit virtual create NAME"
 
 
@@ -32,11 +33,23 @@ EMPTY = "No virtual tokens yet. Create one: fidokit virtual create NAME"
     "--presence",
     metavar="POLICY",
     default="auto",
-    help="Who touches it: auto (always touched), deny (never) or delay:MS.  [default: auto]",
+    help="Who touches it: auto (always touched at once), deny (never), delay:MS (touched after so "
+    "many milliseconds) or prompt (you are asked on the terminal).  [default: auto]",
+)
+@click.option(
+    "--model",
+    metavar="AAGUID|NAME",
+    help="Stand in for a certified model; `fidokit virtual models` lists them.",
 )
 @seal_options("Encrypt its keys in its file under a passphrase.")
 def create(
-    settings: Settings, *, name: str, presence: str, seal: bool, passphrase_file: str | None
+    settings: Settings,
+    *,
+    name: str,
+    presence: str,
+    model: str | None,
+    seal: bool,
+    passphrase_file: str | None,
 ) -> None:
     """Create a virtual token called NAME.
 
@@ -46,10 +59,15 @@ def create(
     from fidokit import api
 
     passphrase = new_seal(f"virtual:{name}", seal, passphrase_file)
-    made = api.create_virtual(name, presence=presence, passphrase=passphrase)
-    lines = [f"Created {made.selector}.", f"Use it: fidokit --token {made.selector} pin set"]
+    made = api.create_virtual(name, model=model, presence=presence, passphrase=passphrase)
+    use = f"fidokit --token {made.selector} pin set"
     if made.sealed:
-        lines[1] = f"Use it: fidokit virtual serve {name}, and then every command of yours."
+        use = f"fidokit virtual serve {name}, and then every command of yours"
+    lines = [f"Created {made.selector}.", f"Use it: {use}"]
+    if made.model:
+        lines.insert(1, f"It stands in for: {made.model}")
+    if made.withheld:
+        lines.insert(2, f"What it lacks of that model: {', '.join(made.withheld)}")
     show(settings, {"virtual": schema.virtual(made)}, Lines(lines))
 
 
@@ -60,9 +78,32 @@ def list_virtual(settings: Settings) -> None:
 
     found = api.list_virtual()
     columns = [Column("Selector", "bold"), Column("Profile"), Column("File"), Column("Problem")]
-    rows = [(v.selector, v.profile, str(v.path), v.problem) for v in found]
+    rows = [(v.selector, v.model or v.profile, str(v.path), v.problem) for v in found]
     data = {"virtual": [schema.virtual(v) for v in found]}
     show(settings, data, Listing(columns, rows, EMPTY))
+
+
+@verb()
+@click.option("--search", metavar="TEXT", default="", help="Only models that hold these words.")
+def models(settings: Settings, *, search: str) -> None:
+    """List the certified models that a virtual token can stand in for.
+
+    They come from the FIDO Alliance's metadata: pip install 'fidokit[mds]'. With --json, each
+    says what it has and a virtual token in its place has not.
+    """
+    from fidokit import api
+
+    found = api.list_models(search)
+    columns = [Column("Model", "bold"), Column("AAGUID"), Column("Versions"), Column("Status")]
+    rows = [(m.description, m.aaguid, " ".join(m.versions), m.certification) for m in found.models]
+    data = {
+        "models": [schema.model(m) for m in found.models],
+        "problems": list(found.problems),
+        "source": found.source,
+    }
+    notes = [f"{len(rows)} models of {found.source}", *found.problems]
+    footer = "\n".join(map(escape, notes))
+    show(settings, data, Listing(columns, rows, NO_MODELS, footer))
 
 
 @verb()

@@ -170,7 +170,7 @@ def _make(token: TokenContext, plan: _Plan, evidence: Evidence) -> Reply:
         )
     )
     prepared = extensions.make(token, draft)
-    # a model whose ids are too short to carry a key keeps it, as CTAP 2.0 section 5.1 allows
+    # a model whose ids are too short to name a key keeps it, as CTAP 2.0 section 5.1 allows
     kept = plan.resident or not token.credentials.fits_id(
         plan.alg, token.profile.max_credential_id_length
     )
@@ -184,6 +184,7 @@ def _wrap(token: TokenContext, plan: _Plan, draft: Draft) -> Credential:
         plan.rp_id_hash,
         plan.alg,
         draft.cred_protect,
+        longest=token.profile.max_credential_id_length,
         third_party_payment=draft.third_party_payment,
     )
 

@@ -19,6 +19,8 @@ CONFIGURABLE = frozenset(
 )
 """Options that are known with the value false while their feature waits to be set up."""
 
+_NO_SELECTION = frozenset({"FIDO_2_0", "FIDO_2_1_PRE"})
+
 _INFO_2_0 = frozenset(range(0x01, 0x07))
 _INFO_2_1 = frozenset(range(0x01, 0x15)) - {0x13}
 _INFO_2_3 = frozenset(range(0x01, 0x20))
@@ -173,7 +175,7 @@ class Profile:
     @property
     def has_selection(self) -> bool:
         """Whether authenticatorSelection is served; it came with CTAP 2.1."""
-        return any(v.startswith("FIDO_2") and v > "FIDO_2_0" for v in self.versions)
+        return any(v.startswith("FIDO_2") and v not in _NO_SELECTION for v in self.versions)
 
     @property
     def enrols_fingers(self) -> bool:
@@ -230,6 +232,7 @@ _OPTIONS_2_1 = {
     "plat": False,
     "alwaysUv": False,
     "credMgmt": True,
+    "credentialMgmtPreview": True,  # libfido2 1.12, and so ssh-keygen -K, sends the preview alone
     "authnrCfg": True,
     "clientPin": False,
     "pinUvAuthToken": True,
@@ -240,7 +243,13 @@ _OPTIONS_2_1 = {
 
 _EXTENSIONS_2_1 = ("credProtect", "hmac-secret", "largeBlobKey", "credBlob", "minPinLength")
 _EXTENSIONS_2_3 = ("hmac-secret-mc", "pinComplexityPolicy", "thirdPartyPayment", "uvm")
-_SENSOR = {"uv": False, "bioEnroll": False, "uvBioEnroll": True, "uvAcfg": True}
+_SENSOR = {
+    "uv": False,
+    "bioEnroll": False,
+    "userVerificationMgmtPreview": False,  # for libfido2 1.12 likewise
+    "uvBioEnroll": True,
+    "uvAcfg": True,
+}
 
 _BOTH = (CoseAlg.ES256, CoseAlg.EDDSA)
 _ALGORITHMS = (

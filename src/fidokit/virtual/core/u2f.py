@@ -112,7 +112,9 @@ def _register(token: TokenContext, sent: _Message) -> Steps[bytes]:
     _check_verification_possible(token)
     yield from _gesture(token)
     challenge, application = sent.data[:_HASH], sent.data[_HASH:]
-    credential = token.credentials.wrap(application, CoseAlg.ES256)
+    credential = token.credentials.wrap(
+        application, CoseAlg.ES256, longest=token.profile.max_credential_id_length
+    )
     handle, point = credential.id, token.credentials.key(credential).u2f_point() or b""
     signature = token.attestation_key.sign(u2f_registration(application, challenge, handle, point))
     head = _RESERVED + point + len(handle).to_bytes(1) + handle
