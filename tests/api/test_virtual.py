@@ -12,10 +12,12 @@ from fidokit.errors import (
     FidokitError,
     TokenBusy,
     TokenNotFound,
+    TouchRefused,
     Unsupported,
     UsageError,
     WouldOverwrite,
 )
+from fidokit.token.ports import Quiet
 from fidokit.types import Transport
 
 
@@ -105,6 +107,45 @@ def test_serving_keeps_it_powered_until_the_end() -> None:
             tokens.wink(session)
         assert token.winks == 1
     assert not token.plugged_in
+
+
+class Toucher(Quiet):
+    """Somebody at a terminal, who touches whatever asks."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def ask_gesture(self, token: str, *, verify: bool) -> None:
+        self.asked.append(token)
+
+    def gesture(self, seconds: float) -> bool | None:
+        return True
+
+    def gesture_over(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("kept", "given"), [("prompt", None), ("deny", "prompt")])
+def test_the_person_at_the_serving_terminal_is_asked(kept: str, given: str | None) -> None:
+    virtual.create_virtual("one", presence=kept)
+    toucher = Toucher()
+    with (
+        virtual.serve_virtual("one", presence=given, interaction=toucher),
+        tokens.open_token("virtual:one") as session,
+    ):
+        session.select()
+    assert toucher.asked == ["virtual:one"]
+
+
+def test_where_nobody_can_be_asked_the_client_is_told() -> None:
+    virtual.create_virtual("one", presence="prompt")
+    with (
+        virtual.serve_virtual("one"),
+        tokens.open_token("virtual:one") as session,
+        pytest.raises(TouchRefused) as caught,
+    ):
+        session.select()
+    assert caught.value.hint
 
 
 def test_what_cannot_be_shared_is_not_served(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -219,7 +219,6 @@ def test_virtual_and_model() -> None:
         "certification": "REVOKED",
         "untrusted": True,
         "withheld": ["uvm"],
-        "sealed": False,
     }
 
 

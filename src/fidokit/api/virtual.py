@@ -10,7 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fidokit.api.gestures import PROMPT, Gestures, PromptPerson
 from fidokit.errors import WouldOverwrite
+from fidokit.token.ports import QUIET, Interaction
 
 if TYPE_CHECKING:
     from fidokit.virtual.identity import TokenIdentity
@@ -112,6 +114,7 @@ def serve_virtual(
     *,
     presence: str | Person | None = None,
     passphrase: Callable[[], bytes] | None = None,
+    interaction: Interaction = QUIET,
 ) -> Iterator[VirtualToken]:
     """Keep a virtual token plugged in for every process of this user, until the block ends.
 
@@ -120,6 +123,7 @@ def serve_virtual(
         presence: a policy's text, or whoever answers requests for a touch, in place of the policy
             that is kept with the token.
         passphrase: gives the one that it is sealed under; asked only where it is.
+        interaction: who is asked for touches where the policy is "prompt" and it has `Gestures`.
 
     Raises:
         PassphraseRequired, PassphraseWrong: it is sealed.
@@ -128,10 +132,27 @@ def serve_virtual(
     """
     from fidokit.virtual import registry
 
-    with registry.open_token(name, presence=presence, passphrase=passphrase) as token:
+    person = _prompting(name, presence, interaction)
+    with registry.open_token(name, presence=person, passphrase=passphrase) as token:
         if token.unshared:
             raise token.unshared
         yield token
+
+
+def _prompting(
+    name: str, presence: str | Person | None, interaction: Interaction
+) -> str | Person | None:
+    """The policy as given, with somebody to ask where it is `prompt`."""
+    from fidokit.virtual import places
+    from fidokit.virtual.store import read_identity
+    from fidokit.virtual.world import SystemClock
+
+    if presence is None and name in places.names():
+        presence = read_identity(places.path_of(name)).presence
+    if presence != PROMPT:
+        return presence
+    asked = interaction if isinstance(interaction, Gestures) else None
+    return PromptPerson(f"virtual:{name}", asked, SystemClock().now_ms)
 
 
 def export_virtual(

@@ -128,7 +128,7 @@ def serve(
     # Asked before signals are held back, so that Ctrl-C ends the question.
     words = known_if_sealed(name, passphrase_file)
     serving = partial(api.serve_virtual, name, presence=presence, passphrase=words)
-    with _told_to_stop() as wait, serving():
+    with _told_to_stop() as wait, serving(interaction=settings.person()):
         lines = [f"virtual:{name} is plugged in; Ctrl-C pulls it out."]
         show(settings, {"serving": f"virtual:{name}"}, Lines(lines))
         sys.stdout.flush()  # a script that waits for this line reads it from a pipe

@@ -159,6 +159,7 @@ PASSED_ON: Final[Mapping[str, type[FidokitError]]] = {
         known.TokenBusy,
         known.TokenGone,
         known.TokenMisbehaved,
+        known.TouchRefused,
         known.UsageError,
     )
 }
