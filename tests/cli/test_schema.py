@@ -207,6 +207,7 @@ def test_virtual_and_model() -> None:
         "profile": "",
         "model": "Key",
         "withheld": ["uvm"],
+        "sealed": False,
         "problem": "",
     }
     model = api.ModelSummary("00", "Key", ("FIDO_2_0",), ("usb",), "REVOKED", True, ("uvm",))

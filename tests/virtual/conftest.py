@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import resource
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from fidokit.types import Aaguid, CoseAlg, CredentialId, CredProtect, UserId
+from fidokit.virtual import sealing
 from fidokit.virtual.core.ports import DurableState, Store, StoredCredential
 from fidokit.virtual.identity import TokenIdentity
-from fidokit.virtual.store import MemoryStore, SqliteStore
+from fidokit.virtual.new_file import Contents
+from fidokit.virtual.store import MemoryStore, SealedStore, SqliteStore
 
 STATE = DurableState(
     aaguid=Aaguid(bytes(range(16))),
@@ -49,10 +53,26 @@ def make_sqlite(folder: Path) -> SqliteStore:
     return SqliteStore.create(folder / "token.sqlite", IDENTITY, STATE)
 
 
-@pytest.fixture(params=[make_memory, make_sqlite], ids=["memory", "sqlite"])
+PASSPHRASE = b"correct horse"
+
+
+def make_sealed(folder: Path) -> SealedStore:
+    contents = Contents(IDENTITY, STATE)
+    file = SqliteStore.create_with(folder / "token.sqlite", contents, PASSPHRASE)
+    assert file.seal is not None
+    return SealedStore(file, file.seal.unlock(PASSPHRASE, IDENTITY.serial))
+
+
+@pytest.fixture(autouse=True)
+def hasty_scrypt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """1 MiB in place of 32, a few milliseconds in place of a hundred."""
+    monkeypatch.setattr(sealing, "COST", sealing.LEAST_COST)
+
+
+@pytest.fixture(params=[make_memory, make_sqlite, make_sealed], ids=["memory", "sqlite", "sealed"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    """Each store in turn: one contract for both."""
-    make: Callable[[Path], MemoryStore | SqliteStore] = request.param
+    """Each store in turn: one contract for all."""
+    make: Callable[[Path], MemoryStore | SqliteStore | SealedStore] = request.param
     made = make(tmp_path)
     yield made
     made.close()
@@ -63,3 +83,14 @@ def state_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home for registered tokens; returns the folder that will hold them."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     return tmp_path / "fidokit" / "virtual"
+
+
+@contextmanager
+def file_size_limit(size: int) -> Iterator[None]:
+    """Writing beyond `size` bytes of any file fails, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -2,13 +2,15 @@
 
 Each line `JOB NUMBER PATH` on standard input forks a worker, which tells on standard output what is
 acknowledged: job `store` does operation NUMBER and those after it on the bare store, without end;
-job `guess` tries wrong PINs through the whole authenticator.
+job `sealed` does the same on a sealed store; job `guess` tries wrong PINs through the whole
+authenticator; job `migrate` opens a file of an older version.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +19,7 @@ from tests.virtual.core.client import Answer, Bench, Platform
 
 from fidokit.types import CoseAlg, CredentialId, CtapStatus, UserId
 from fidokit.virtual.core.ports import LargeBlob, Store, StoredCredential
+from fidokit.virtual.sealed_store import SealedStore
 from fidokit.virtual.sqlite_store import SqliteStore
 from fidokit.virtual.token import VirtualToken
 
@@ -55,8 +58,33 @@ def apply(store: Store, number: int) -> None:
             store.delete(credential(number - 12).id)
 
 
+SEAL = b"words"
+
+
+def unsealed(path: Path) -> SealedStore:
+    file = SqliteStore.open(path)
+    assert file.seal is not None
+    return SealedStore(file, file.seal.unlock(SEAL, file.identity.serial))
+
+
 def work(path: Path, number: int) -> None:
+    go_on(SqliteStore.open(path), number)
+
+
+def work_sealed(path: Path, number: int) -> None:
+    go_on(unsealed(path), number)
+
+
+def migrate(path: Path, _number: int) -> None:
+    os.write(1, b"opening\n")
     store = SqliteStore.open(path)
+    os.write(1, b"opened\n")
+    store.load()
+    while True:
+        signal.pause()
+
+
+def go_on(store: Store, number: int) -> None:
     while True:
         apply(store, number)
         number += 1
@@ -86,7 +114,7 @@ def guess(path: Path, _number: int) -> None:
             platform.agree()
 
 
-JOBS = {"store": work, "guess": guess}
+JOBS = {"store": work, "sealed": work_sealed, "guess": guess, "migrate": migrate}
 
 
 def main() -> None:
@@ -94,8 +122,8 @@ def main() -> None:
         job, number, path = line.rstrip("\n").split(" ", 2)
         child = os.fork()
         if child == 0:
+            os.write(1, f"worker {os.getpid()}\n".encode())
             JOBS[job](Path(path), int(number))
-        os.write(1, f"worker {child}\n".encode())
         os.waitpid(child, 0)
         os.write(1, b"gone\n")
 

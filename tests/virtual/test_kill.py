@@ -8,19 +8,24 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
 import pytest
 from tests.virtual import kill_worker
-from tests.virtual.conftest import STATE, make_sqlite
+from tests.virtual.conftest import IDENTITY, STATE, credential, make_sqlite
 
 from fidokit.virtual.core.ports import Store
 from fidokit.virtual.memory_store import MemoryStore
+from fidokit.virtual.new_file import Contents
+from fidokit.virtual.sealed_store import SealedStore
 from fidokit.virtual.sqlite_store import COUNTER_BATCH, SqliteStore
+from fidokit.virtual.state_schema import VERSION
 from fidokit.virtual.token import VirtualToken
 
 KILLS = int(os.environ.get("FIDOKIT_KILLS", "60"))
@@ -89,9 +94,9 @@ class Worker:
     def line(self) -> bytes:
         return self._out.readline()
 
-    def kill(self, rng: random.Random) -> list[bytes]:
+    def kill(self, rng: random.Random, spins: int = 30_000) -> list[bytes]:
         """Kill it at a random instant inside its next operation; returns its last words."""
-        for _ in range(rng.randint(0, 30_000)):
+        for _ in range(rng.randint(0, spins)):
             pass
         os.kill(self._pid, signal.SIGKILL)
         return list(iter(self.line, b"gone\n"))
@@ -105,15 +110,34 @@ def run_until_killed(worker: Worker, model: Model, rng: random.Random) -> None:
 
 
 @pytest.mark.check("LB-08")
-def test_kill_at_random_instants(worker: subprocess.Popen[bytes], tmp_path: Path) -> None:
+def make_plain(folder: Path) -> Path:
+    created = make_sqlite(folder)
+    created.close()
+    return created.path
+
+
+def make_sealed(folder: Path) -> Path:
+    path = folder / "token.sqlite"
+    SqliteStore.create_with(path, Contents(IDENTITY, STATE), kill_worker.SEAL).close()
+    return path
+
+
+JOBS: dict[str, tuple[Callable[[Path], Path], Callable[[Path], SqliteStore | SealedStore]]] = {
+    "store": (make_plain, SqliteStore.open),
+    "sealed": (make_sealed, kill_worker.unsealed),
+}
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_kill_at_random_instants(worker: subprocess.Popen[bytes], tmp_path: Path, job: str) -> None:
     rng = random.Random()
     model = Model()
-    created = make_sqlite(tmp_path)
-    created.close()
+    make, open_store = JOBS[job]
+    path = make(tmp_path)
     in_flight = 0
     for _ in range(KILLS):
-        run_until_killed(Worker(worker, f"store {model.done} {created.path}"), model, rng)
-        store = SqliteStore.open(created.path)
+        run_until_killed(Worker(worker, f"{job} {model.done} {path}"), model, rng)
+        store = open_store(path)
         try:
             if snapshot(store) != snapshot(model.store):
                 # The one operation that was not acknowledged yet may be there, whole.
@@ -127,6 +151,35 @@ def test_kill_at_random_instants(worker: subprocess.Popen[bytes], tmp_path: Path
             store.close()
     assert model.done > KILLS
     assert model.highest_counter < model.done * 30 + (2 * KILLS + 1) * COUNTER_BATCH + 31
+
+
+OLD = Path(__file__).parents[1] / "vectors" / "virtual" / "version-1.sqlite"
+
+
+def test_kill_during_a_migration(worker: subprocess.Popen[bytes], tmp_path: Path) -> None:
+    """A file that an older fidokit wrote is, after each kill, still the same token."""
+    path = tmp_path / "old.sqlite"
+    rng = random.Random()
+    for _ in range(KILLS // 2):
+        for left in tmp_path.iterdir():
+            left.unlink()
+        path.write_bytes(OLD.read_bytes())
+        opener = Worker(worker, f"migrate 0 {path}")
+        assert opener.line() == b"opening\n"
+        opener.kill(rng, 500_000)
+        assert 1 <= version_of(path) <= VERSION
+        store = SqliteStore.open(path)
+        assert (store.load(), store.count()) == (STATE, 3)
+        assert store.find(credential(2).id) == replace(credential(2), created=2)
+        assert store.next_counter() > 100
+        store.close()
+
+
+def version_of(path: Path) -> int:
+    with sqlite3.connect(path) as connection:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+    connection.close()
+    return int(version)
 
 
 def pin_protected(path: Path) -> int:

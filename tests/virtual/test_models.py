@@ -255,8 +255,11 @@ def test_a_file_of_before_models_is_looked_at_and_opened(tmp_path: Path) -> None
     path = tmp_path / "key.sqlite"
     VirtualToken(path, profile="ctap2.0").close()
     older = sqlite3.connect(path)
-    before = state_schema.MIGRATIONS.index(state_schema._MODEL)  # which is the last step
-    older.executescript(f"ALTER TABLE identity DROP COLUMN model; PRAGMA user_version = {before};")
+    before = state_schema.MIGRATIONS.index(state_schema._MODEL)
+    older.executescript(
+        "ALTER TABLE identity DROP COLUMN model; DROP TABLE seal; DROP TABLE sealed;"
+        f"PRAGMA user_version = {before};"
+    )
     older.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     older.close()
     looked_at = read_identity(path)

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import os
-import resource
 import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.virtual.conftest import IDENTITY, STATE, credential, make_sqlite
+from tests.virtual.conftest import IDENTITY, STATE, credential, file_size_limit, make_sqlite
 
 from fidokit.errors import StateUnusable, TokenBusy, TokenNotFound, WouldOverwrite
 from fidokit.virtual import state_schema
@@ -287,17 +285,6 @@ def test_create_gets_over_a_crashed_creation(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["token.sqlite", "token.sqlite.lock"]
 
 
-@contextmanager
-def file_size_limit(size: int) -> Iterator[None]:
-    """Writing beyond `size` bytes of any file fails, as on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 @pytest.mark.parametrize("size", [0, 4096, 20_000])
 def test_create_on_a_full_disk_leaves_nothing(tmp_path: Path, size: int) -> None:
     with file_size_limit(size), pytest.raises(StateUnusable) as caught:
@@ -477,76 +464,4 @@ def test_a_write_against_another_program_gives_up_with_a_sentence(
         store.save(STATE)
     intruder.close()
     store.save(STATE)
-    store.close()
-
-
-# --- versions -------------------------------------------------------------------------------
-
-
-def test_an_older_file_is_brought_up_step_by_step(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    steps = (*state_schema.MIGRATIONS, "CREATE TABLE later (x INTEGER) STRICT;")
-    monkeypatch.setattr("fidokit.virtual.state_file.MIGRATIONS", steps)
-    monkeypatch.setattr("fidokit.virtual.state_file.VERSION", len(steps))
-    store = SqliteStore.open(path)
-    assert store._db.execute("PRAGMA user_version").fetchone() == (len(steps),)
-    assert store._db.execute("SELECT count(*) FROM later").fetchone() == (0,)
-    assert store.find(credential(1).id) is not None
-    store.close()
-
-
-def test_a_migration_that_fails_changes_nothing(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    steps = (*state_schema.MIGRATIONS, "CREATE TABLE later (x INTEGER); CREATE TABLE state (x);")
-    monkeypatch.setattr("fidokit.virtual.state_file.MIGRATIONS", steps)
-    monkeypatch.setattr("fidokit.virtual.state_file.VERSION", len(steps))
-    before = path.read_bytes()
-    with pytest.raises(StateUnusable):
-        SqliteStore.open(path)
-    assert path.read_bytes() == before
-
-
-# --- size -----------------------------------------------------------------------------------
-
-
-def test_lookups_do_not_depend_on_how_many_credentials_there_are(path: Path) -> None:
-    store = SqliteStore.open(path)
-    queries = {
-        "find": ("SELECT * FROM credential WHERE id = ?", (b"",)),
-        "of_user": (
-            "SELECT * FROM credential WHERE rp_id_hash = ? AND user_id = ?",
-            (b"", b""),
-        ),
-        "of_rp": ("SELECT * FROM credential WHERE rp_id_hash = ? ORDER BY created DESC", (b"",)),
-    }
-    for name, (query, parameters) in queries.items():
-        plan = store._db.execute(f"EXPLAIN QUERY PLAN {query}", parameters).fetchall()
-        steps = [row[3] for row in plan]
-        assert all(step.startswith("SEARCH credential USING INDEX") for step in steps), name
-    store.close()
-
-
-def test_ten_thousand_credentials(path: Path) -> None:
-    store = SqliteStore.open(path)
-    with store._transaction():
-        rows = (
-            state_schema.to_row(
-                replace(credential(n, f"ssh:{n % 5000}"), created=n), state_schema.CREDENTIAL
-            )
-            for n in range(2, 10_001)
-        )
-        marks = ", ".join("?" * len(state_schema.CREDENTIAL))
-        names = ", ".join(state_schema.CREDENTIAL)
-        store._db.executemany(f"INSERT INTO credential ({names}) VALUES ({marks})", rows)
-    store = reopened(store)
-    assert store.count() == 10_000
-    assert len(store.relying_parties()) == 5001
-    assert [c.id for c in store.of_rp(credential(7, "ssh:7").rp_id_hash)] == [
-        credential(n).id for n in (5007, 7)
-    ]
-    found = store.find(credential(9999).id)
-    assert found is not None
-    assert found.rp_id == "ssh:4999"
     store.close()

@@ -17,7 +17,6 @@ from fidokit.types import Transport
 
 if TYPE_CHECKING:
     from fidokit.virtual.identity import TokenIdentity
-    from fidokit.virtual.token import VirtualToken
 
 
 def all_backends(interaction: Interaction = QUIET) -> Sequence[Backend]:
@@ -65,7 +64,7 @@ def _holder(node: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class VirtualBackend:
-    """The virtual tokens under this user's state folder; opening one plugs it in.
+    """The virtual tokens under this user's state folder; opening one plugs it in, or shares it.
 
     Args:
         asked: who is asked for touches of tokens with presence `prompt`; None for nobody.
@@ -109,34 +108,17 @@ def _candidate(name: str, identity: TokenIdentity | None, asked: Gestures | None
 
 
 def _open(name: str) -> Link:
-    from fidokit.virtual import registry
+    from fidokit.virtual import sharing
 
-    return OwnedLink(registry.open_token(name))
+    return sharing.open_link(name)
 
 
 def _open_prompting(name: str, asked: Gestures | None) -> Link:
-    from fidokit.virtual import registry
+    from fidokit.virtual import sharing
     from fidokit.virtual.world import SystemClock
 
     person = PromptPerson(f"virtual:{name}", asked, SystemClock().now_ms)
-    return OwnedLink(registry.open_token(name, presence=person))
-
-
-class OwnedLink:
-    """A link to a virtual token that pulls it out when it is closed."""
-
-    def __init__(self, token: VirtualToken) -> None:
-        self._token = token
-        self._link = token.link()
-        self.capabilities = self._link.capabilities
-        self.cbor = self._link.cbor
-        self.msg = self._link.msg
-        self.wink = self._link.wink
-
-    def close(self) -> None:
-        """Close the link and let the next process have the token."""
-        self._link.close()
-        self._token.close()
+    return sharing.open_link(name, presence=person)
 
 
 _MAKERS: Final[Mapping[str, Callable[[Interaction], Backend]]] = {

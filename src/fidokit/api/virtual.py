@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fidokit.api.gestures import PROMPT, Gestures, PromptPerson
+from fidokit.errors import WouldOverwrite
+from fidokit.token.ports import QUIET, Interaction
+
 if TYPE_CHECKING:
     from fidokit.virtual.identity import TokenIdentity
+    from fidokit.virtual.presence import Person
     from fidokit.virtual.registry import TokenEntry
+    from fidokit.virtual.token import VirtualToken
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +32,7 @@ class VirtualSummary:
         withheld: what that model has and this token has not.
         presence: how a touch is answered: "auto", "deny", ...
         created: UTC.
+        sealed: whether its secrets are under a passphrase.
     """
 
     name: str
@@ -35,6 +45,7 @@ class VirtualSummary:
     hint: str = ""
     model: str = ""
     withheld: tuple[str, ...] = ()
+    sealed: bool = False
 
     @property
     def selector(self) -> str:
@@ -48,6 +59,7 @@ def create_virtual(
     profile: str | None = None,
     model: str | None = None,
     presence: str = "auto",
+    passphrase: bytes | None = None,
 ) -> VirtualSummary:
     """Create a virtual token.
 
@@ -58,6 +70,7 @@ def create_virtual(
             description.
         presence: the policy for touches: "auto", "deny", "delay:MS", "prompt" (the
             `Gestures` of an Interaction are asked) or "script".
+        passphrase: to seal its secrets under; None leaves them in plain in its file.
 
     Raises:
         UsageError (a bad name, profile, model or policy), WouldOverwrite (it exists),
@@ -67,7 +80,9 @@ def create_virtual(
     from fidokit.virtual import registry
 
     document = None if model is None else model_document(model)
-    made = registry.create(name, profile=profile, model=document, presence=presence)
+    made = registry.create(
+        name, profile=profile, model=document, presence=presence, passphrase=passphrase
+    )
     return _summary(made)
 
 
@@ -93,6 +108,106 @@ def delete_virtual(name: str) -> None:
     registry.delete(name)
 
 
+@contextmanager
+def serve_virtual(
+    name: str,
+    *,
+    presence: str | Person | None = None,
+    passphrase: Callable[[], bytes] | None = None,
+    interaction: Interaction = QUIET,
+) -> Iterator[VirtualToken]:
+    """Keep a virtual token plugged in for every process of this user, until the block ends.
+
+    Args:
+        name: of a virtual token.
+        presence: a policy's text, or whoever answers requests for a touch, in place of the policy
+            that is kept with the token.
+        passphrase: gives the one that it is sealed under; asked only where it is.
+        interaction: who is asked for touches where the policy is "prompt" and it has `Gestures`.
+
+    Raises:
+        PassphraseRequired, PassphraseWrong: it is sealed.
+        TokenNotFound, TokenBusy (another process has it plugged in), StateUnusable, UsageError.
+        Unsupported: its folder's path is too long for a socket.
+    """
+    from fidokit.virtual import registry
+
+    person = _prompting(name, presence, interaction)
+    with registry.open_token(name, presence=person, passphrase=passphrase) as token:
+        if token.unshared:
+            raise token.unshared
+        yield token
+
+
+def _prompting(
+    name: str, presence: str | Person | None, interaction: Interaction
+) -> str | Person | None:
+    """The policy as given, with somebody to ask where it is `prompt`."""
+    from fidokit.virtual import places
+    from fidokit.virtual.store import read_identity
+    from fidokit.virtual.world import SystemClock
+
+    if presence is None and name in places.names():
+        presence = read_identity(places.path_of(name)).presence
+    if presence != PROMPT:
+        return presence
+    asked = interaction if isinstance(interaction, Gestures) else None
+    return PromptPerson(f"virtual:{name}", asked, SystemClock().now_ms)
+
+
+def export_virtual(
+    name: str,
+    path: Path,
+    *,
+    passphrase: Callable[[], bytes] | None = None,
+    seal: bytes | None = None,
+) -> None:
+    """Write a virtual token into one file (mode 0600), for another machine.
+
+    The token stays; it and what is made of the file are the same token, whose counters and PIN
+    tries go apart from now on.
+
+    Args:
+        name: of a virtual token that is not plugged in.
+        path: where nothing is.
+        passphrase: gives the one that the token is sealed under; its export is, too.
+        seal: the passphrase to seal the export of another one under.
+
+    Raises:
+        WouldOverwrite: something has this path.
+        TokenNotFound, TokenBusy, PassphraseRequired, PassphraseWrong, StateUnusable, UsageError.
+    """
+    from fidokit.files import atomic
+    from fidokit.virtual import moving
+
+    if os.path.lexists(path):
+        raise WouldOverwrite(f"{path} already exists", hint="choose another name")
+    atomic.write_new(path, moving.export_token(name, passphrase=passphrase, seal=seal))
+
+
+def import_virtual(
+    path: Path, name: str, *, passphrase: Callable[[], bytes] | None = None
+) -> VirtualSummary:
+    """Register the virtual token of an export; one that was sealed stays sealed.
+
+    Args:
+        path: of `export_virtual`, at most 64 MiB.
+        name: a free one.
+        passphrase: gives the one that the export is sealed under; asked only where it is.
+
+    Raises:
+        WouldOverwrite: there is a token of this name.
+        MalformedFile: the file is no export, damaged, or of a newer version.
+        PassphraseRequired, PassphraseWrong, StateUnusable, UsageError, NoPermission.
+    """
+    from fidokit.files.disk_errors import explained
+    from fidokit.virtual import export, moving
+
+    with explained(path), path.open("rb") as file:
+        data = file.read(export.LONGEST + 1)
+    return _summary(moving.import_token(data, name, passphrase=passphrase))
+
+
 def _summary(entry: TokenEntry) -> VirtualSummary:
     identity, problem = entry.identity, entry.problem
     if identity is None:
@@ -112,6 +227,7 @@ def _summary(entry: TokenEntry) -> VirtualSummary:
         created=datetime.fromtimestamp(identity.created, UTC),
         model=description,
         withheld=withheld,
+        sealed=entry.sealed,
     )
 
 

@@ -229,6 +229,7 @@ def virtual(summary: VirtualSummary) -> Json:
         "profile": summary.profile,
         "model": summary.model,
         "withheld": list(summary.withheld),
+        "sealed": summary.sealed,
         "problem": summary.problem,
     }
 

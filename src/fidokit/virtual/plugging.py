@@ -4,23 +4,35 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from fidokit.errors import Malformed, StateUnusable, TokenNotFound, UsageError
+from fidokit.errors import (
+    Malformed,
+    PassphraseRequired,
+    StateUnusable,
+    TokenNotFound,
+    UsageError,
+)
 from fidokit.virtual import models, places
 from fidokit.virtual.core import profile as profiles
 from fidokit.virtual.core.factory import new_state
 from fidokit.virtual.core.ports import Rng, Store
 from fidokit.virtual.core.profile import Profile
 from fidokit.virtual.identity import TokenIdentity
+from fidokit.virtual.new_file import Contents
 from fidokit.virtual.presence import parse_policy
+from fidokit.virtual.sealed_store import SealedStore
 from fidokit.virtual.store import MemoryStore, SqliteStore
 
 DEFAULT_PROFILE: Final = "ctap2.3"
 DEFAULT_PRESENCE: Final = "auto"
+
+
+Passphrase = Callable[[], bytes]
+"""Whoever knows what a token is sealed under; asked only where one is."""
 
 
 class PluggedStore(Store, Protocol):
@@ -63,14 +75,15 @@ class Making:
         """A store without a file."""
         return MemoryStore(new_state(self.model, self.rng, uv_enrolled=self.uv_enrolled))
 
-    def in_file(self, path: Path) -> SqliteStore:
-        """A store in a new file.
+    def in_file(self, path: Path, passphrase: bytes | None = None) -> SqliteStore:
+        """A store in a new file; one that is sealed under `passphrase` is to be closed again.
 
         Raises:
+            UsageError: the passphrase is empty.
             WouldOverwrite, TokenBusy, StateUnusable: as `SqliteStore.create`.
         """
         state = new_state(self.model, self.rng, uv_enrolled=self.uv_enrolled)
-        return SqliteStore.create(path, self.identity(), state)
+        return SqliteStore.create_with(path, Contents(self.identity(), state), passphrase)
 
 
 def model_of(
@@ -107,6 +120,35 @@ def open_named(name: str) -> SqliteStore:
         raise places.unknown(name) from missing
 
 
+def unsealed(file: SqliteStore, passphrase: Passphrase | None) -> SqliteStore | SealedStore:
+    """The store in an open file, its seal unlocked if it has one; closed where that fails.
+
+    Raises:
+        PassphraseRequired: nobody knows the passphrase.
+        PassphraseWrong: it is another one.
+        StateUnusable: the file is damaged.
+    """
+    try:
+        seal = file.seal
+        if seal is None:
+            return file
+        words = (passphrase or _nobody_for(file.path.stem))()
+        return SealedStore(file, seal.unlock(words, file.identity.serial))
+    except BaseException:
+        file.close()
+        raise
+
+
+def _nobody_for(name: str) -> Passphrase:
+    def ask() -> bytes:
+        raise PassphraseRequired(
+            f"the virtual token {name!r} is sealed under a passphrase",
+            hint=f"keep it plugged in meanwhile: fidokit virtual serve {name}",
+        )
+
+    return ask
+
+
 def _known(identity: TokenIdentity) -> Profile:
     """The model of a token that was made before, and its presence policy at least judged.
 
@@ -134,10 +176,13 @@ class Plugged:
     model: Profile
 
 
-def plug_in(source: str | Path | None, making: Making) -> Plugged:
+def plug_in(
+    source: str | Path | None, making: Making, passphrase: Passphrase | None = None
+) -> Plugged:
     """Open the token behind a source, or make it where a path has none.
 
     Raises:
+        PassphraseRequired, PassphraseWrong: it is sealed.
         TokenNotFound, TokenBusy, NoPermission, StateUnusable, UsageError: see `VirtualToken`.
     """
     if source is None:
@@ -145,7 +190,8 @@ def plug_in(source: str | Path | None, making: Making) -> Plugged:
     if isinstance(source, Path) and not os.path.lexists(source):
         made = making.in_file(source)
         return Plugged(made, made.identity, making.model)
-    found = open_named(source) if isinstance(source, str) else SqliteStore.open(source)
+    file = open_named(source) if isinstance(source, str) else SqliteStore.open(source)
+    found = unsealed(file, passphrase)
     try:
         return Plugged(found, found.identity, _known(found.identity))
     except BaseException:

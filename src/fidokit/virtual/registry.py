@@ -11,12 +11,13 @@ from fidokit.errors import FidokitError, WouldOverwrite
 from fidokit.virtual import places
 from fidokit.virtual.identity import TokenIdentity
 from fidokit.virtual.places import unknown
-from fidokit.virtual.store import delete_token_file, read_identity
+from fidokit.virtual.store import delete_token_file, look
 
 # A list needs no authenticator, whose modules and cryptography take 40 ms to import: those who
 # plug a token in or make one import them below.
 if TYPE_CHECKING:
     from fidokit.virtual.core.ports import Rng
+    from fidokit.virtual.plugging import Passphrase
     from fidokit.virtual.presence import Person
     from fidokit.virtual.token import VirtualToken
 
@@ -30,12 +31,14 @@ class TokenEntry:
         path: its file.
         identity: what it is, or None where the file does not say.
         problem: why the file does not say, or None.
+        sealed: whether its secrets are under a passphrase.
     """
 
     name: str
     path: Path
     identity: TokenIdentity | None
     problem: FidokitError | None = None
+    sealed: bool = False
 
 
 def create(  # noqa: PLR0913  all but the first are keywords with defaults
@@ -46,6 +49,7 @@ def create(  # noqa: PLR0913  all but the first are keywords with defaults
     presence: str | None = None,
     uv_enrolled: bool = False,
     rng: Rng | None = None,
+    passphrase: bytes | None = None,
 ) -> TokenEntry:
     """Make a token; it is not plugged in.
 
@@ -56,6 +60,7 @@ def create(  # noqa: PLR0913  all but the first are keywords with defaults
         presence: the policy that is kept with it, see `presence.parse_policy`; None for auto.
         uv_enrolled: whether built-in verification is configured.
         rng: randomness for its keys and serial.
+        passphrase: to seal its secrets under, 1 to 1024 bytes; None leaves them in plain.
 
     Raises:
         WouldOverwrite: there is one of this name, which stays as it is.
@@ -72,14 +77,14 @@ def create(  # noqa: PLR0913  all but the first are keywords with defaults
     making = Making(made_as, policy, uv_enrolled, rng or SystemRng(), document)
     places.make_folder()
     try:
-        store = making.in_file(path)
+        store = making.in_file(path, passphrase)
     except WouldOverwrite as taken:
         raise WouldOverwrite(
             f"there is a virtual token named {name!r} already",
             hint=f"choose another name, or remove it: fidokit virtual delete {name}",
         ) from taken
     store.close()
-    return TokenEntry(name, path, store.identity)
+    return TokenEntry(name, path, store.identity, sealed=passphrase is not None)
 
 
 def list_tokens() -> list[TokenEntry]:
@@ -94,26 +99,34 @@ def list_tokens() -> list[TokenEntry]:
 def _entry(name: str) -> TokenEntry:
     path = places.path_of(name)
     try:
-        return TokenEntry(name, path, read_identity(path))
+        identity, sealed = look(path)
+        return TokenEntry(name, path, identity, sealed=sealed)
     except FidokitError as problem:
         return TokenEntry(name, path, None, problem)
 
 
-def open_token(name: str, *, presence: str | Person | None = None) -> VirtualToken:
+def open_token(
+    name: str,
+    *,
+    presence: str | Person | None = None,
+    passphrase: Passphrase | None = None,
+) -> VirtualToken:
     """Plug a token in.
 
     Args:
         name: of a registered token.
         presence: a policy's text or a `Person` in place of the policy that is kept with it.
+        passphrase: gives the one that it is sealed under; asked only where it is.
 
     Raises:
         TokenNotFound: there is none of this name.
         TokenBusy: it is plugged in already.
+        PassphraseRequired, PassphraseWrong: it is sealed.
         StateUnusable, NoPermission, UsageError: see `VirtualToken`.
     """
     from fidokit.virtual.token import VirtualToken  # noqa: PLC0415
 
-    return VirtualToken(name, presence=presence)
+    return VirtualToken(name, presence=presence, passphrase=passphrase)
 
 
 def delete(name: str) -> None:

@@ -10,15 +10,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-from fidokit.errors import NoPermission, WouldOverwrite
+from fidokit.errors import MalformedFile, NoPermission, WouldOverwrite
 from fidokit.types import CredentialId, UserId
 from fidokit.virtual import state_file
 from fidokit.virtual.core.ports import DurableState, LargeBlob, RelyingParty, StoredCredential
 from fidokit.virtual.identity import TokenIdentity
+from fidokit.virtual.new_file import (
+    LOAD_SEAL,
+    SAVE_STATE,
+    Contents,
+    columns,
+    insert,
+    make_complete,
+    remove,
+)
 from fidokit.virtual.ownership import Ownership
+from fidokit.virtual.sealing import Seal
 from fidokit.virtual.state_schema import (
     CREDENTIAL,
-    IDENTITY,
     STATE,
     Row,
     credential_of,
@@ -36,33 +45,19 @@ LOOKUPS_KEPT: Final = 256
 
 _ROW_MISSING: Final = "a row that every token has is missing"
 
-_FILE_SUFFIXES: Final = ("", "-wal", "-shm")
-
-
-def _columns(names: Sequence[str]) -> str:
-    return ", ".join(names)
-
-
-def _insert(verb: str, table: str, names: Sequence[str]) -> str:
-    marks = ", ".join("?" * len(names))
-    return f"{verb} INTO {table} ({_columns(names)}) VALUES ({marks})"
-
-
 _STATE_NAMES: Final = tuple(STATE)
 _NEW_NAMES: Final = tuple(name for name in CREDENTIAL if name != "created")
 _NEW: Final = {name: CREDENTIAL[name] for name in _NEW_NAMES}
 
 _LOAD_IDENTITY: Final = "SELECT * FROM identity"  # who only looks does not migrate
-_SAVE_IDENTITY: Final = _insert("INSERT OR REPLACE", "identity", ("one", *IDENTITY))
-_LOAD_STATE: Final = f"SELECT {_columns(_STATE_NAMES)} FROM state"  # noqa: S608
-_SAVE_STATE: Final = _insert("INSERT OR REPLACE", "state", ("one", *_STATE_NAMES))
+_LOAD_STATE: Final = f"SELECT {columns(_STATE_NAMES)} FROM state"  # noqa: S608
 _RESERVE: Final = "UPDATE counter SET reserved = reserved + :batch RETURNING reserved"
 _RESERVE_OTHER: Final = (
     "INSERT INTO credential_counter VALUES (:number, :batch) "
     "ON CONFLICT (number) DO UPDATE SET reserved = reserved + :batch RETURNING reserved"
 )
-_PUT: Final = _insert("INSERT OR REPLACE", "credential", _NEW_NAMES)
-_SELECT: Final = f"SELECT {_columns(tuple(CREDENTIAL))} FROM credential WHERE "  # noqa: S608
+_PUT: Final = insert("INSERT OR REPLACE", "credential", _NEW_NAMES)
+_SELECT: Final = f"SELECT {columns(tuple(CREDENTIAL))} FROM credential WHERE "  # noqa: S608
 _RELYING_PARTIES: Final = (
     "SELECT rp_id, rp_id_hash FROM credential GROUP BY rp_id_hash ORDER BY min(created)"
 )
@@ -74,9 +69,18 @@ def read_identity(path: Path) -> TokenIdentity:
     Raises:
         TokenNotFound, NoPermission, StateUnusable: as `state_file.connect`.
     """
+    return look(path)[0]
+
+
+def look(path: Path) -> tuple[TokenIdentity, bool]:
+    """The same, and whether its secrets are sealed."""
     connection = state_file.open_for_a_look(path)
     try:
-        return _one_identity(connection, path)
+        identity = _one_identity(connection, path)
+        with state_file.translated(path):
+            known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'seal'").fetchone()
+            sealed = known and connection.execute(LOAD_SEAL).fetchone()
+        return identity, bool(sealed)
     finally:
         connection.close()
 
@@ -90,7 +94,7 @@ def delete_token_file(path: Path) -> None:
     """
     ownership = Ownership.acquire(path)
     try:
-        _remove(path)
+        remove(path)
     except OSError as error:
         ownership.release()
         raise NoPermission(
@@ -129,10 +133,21 @@ class SqliteStore:
 
     @classmethod
     def create(cls, path: Path, identity: TokenIdentity, state: DurableState) -> Self:
+        """Make the file and own it; as `create_with`."""
+        return cls.create_with(path, Contents(identity, state))
+
+    @classmethod
+    def create_with(cls, path: Path, contents: Contents, passphrase: bytes | None = None) -> Self:
         """Make the file and own it; it appears under its name complete, or not at all.
+
+        Args:
+            path: where nothing is.
+            contents: what is in it from the beginning.
+            passphrase: to seal it under, or None.
 
         Raises:
             WouldOverwrite: something has this name.
+            UsageError: the passphrase is empty.
             TokenBusy: another process is making the same token.
             StateUnusable: the disk is full or the folder read-only.
         """
@@ -140,7 +155,7 @@ class SqliteStore:
         ownership = Ownership.acquire(path)
         try:
             _require_free(path)
-            _make_complete(path, identity, state)
+            make_complete(path, contents, passphrase)
         except WouldOverwrite:
             ownership.release()
             raise
@@ -171,6 +186,15 @@ class SqliteStore:
             undo.pop_all()
             return store
 
+    @property
+    def seal(self) -> Seal | None:
+        """What its secrets are sealed by, or None; then `sealed_store` reads them."""
+        rows = self.rows(LOAD_SEAL)
+        try:
+            return Seal(*rows[0]) if rows else None
+        except MalformedFile as error:
+            raise state_file.damaged(self.path, error.message) from error
+
     def close(self) -> None:
         """Let the next process have the token; harmless when repeated."""
         self._db.close()
@@ -183,14 +207,14 @@ class SqliteStore:
 
     def save(self, state: DurableState) -> None:
         """Replace the state."""
-        with self._transaction():
-            self._db.execute(_SAVE_STATE, (1, *to_row(state, STATE)))
+        with self.transaction():
+            self._db.execute(SAVE_STATE, (1, *to_row(state, STATE)))
 
     def wipe(self, state: DurableState) -> None:
         """Drop every credential and replace the state; the counter goes on."""
-        with self._transaction():
+        with self.transaction():
             self._db.execute("DELETE FROM credential")
-            self._db.execute(_SAVE_STATE, (1, *to_row(state, STATE)))
+            self._db.execute(SAVE_STATE, (1, *to_row(state, STATE)))
         # Erased keys would otherwise stay readable in the log until it is next written over. The
         # reset is durable already, so failing at this is no failure of the reset.
         with suppress(sqlite3.Error):
@@ -206,14 +230,18 @@ class SqliteStore:
 
     def _reserve(self, number: int) -> _Counter:
         statement = _RESERVE_OTHER if number else _RESERVE
-        with self._transaction():
+        with self.transaction():
             wanted = {"number": number, "batch": COUNTER_BATCH}
             (reserved,) = self._db.execute(statement, wanted).fetchone()
         return _Counter(reserved - COUNTER_BATCH, reserved)
 
+    def credential_counters(self) -> dict[int, int]:
+        """The counters that credentials have of their own: number to the last value reserved."""
+        return dict(self.rows("SELECT number, reserved FROM credential_counter"))
+
     def put(self, credential: StoredCredential) -> None:
         """Add as the newest, in the place of the same user's older one."""
-        with self._transaction():
+        with self.transaction():
             self._db.execute(_PUT, to_row(credential, _NEW))
 
     def delete(self, credential_id: CredentialId) -> bool:
@@ -248,7 +276,7 @@ class SqliteStore:
 
     def relying_parties(self) -> Sequence[RelyingParty]:
         """Every relying party once, the one with the oldest credential first."""
-        return [RelyingParty(*row) for row in self._rows(_RELYING_PARTIES)]
+        return [RelyingParty(*row) for row in self.rows(_RELYING_PARTIES)]
 
     def count(self) -> int:
         """How many credentials there are."""
@@ -261,7 +289,7 @@ class SqliteStore:
         return int(revision)
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[None]:
         """Durable when it ends, undone when it fails."""
         self._lookups.clear()
         with state_file.translated(self.path):
@@ -274,10 +302,15 @@ class SqliteStore:
                 raise
 
     def _change(self, statement: str, *parameters: object) -> bool:
-        with self._transaction():
+        with self.transaction():
             return self._db.execute(statement, parameters).rowcount > 0
 
-    def _rows(self, statement: str, *parameters: object) -> list[Row]:
+    def execute(self, statement: str, *parameters: object) -> None:
+        """Run a statement inside a `transaction`."""
+        self._db.execute(statement, parameters)
+
+    def rows(self, statement: str, *parameters: object) -> list[Row]:
+        """What a question to the file gives."""
         with state_file.translated(self.path):
             return self._db.execute(statement, parameters).fetchall()
 
@@ -323,38 +356,3 @@ def _require_free(path: Path) -> None:
         raise WouldOverwrite(
             f"{path} exists already and was left as it is", hint="choose another name"
         )
-
-
-def _make_complete(path: Path, identity: TokenIdentity, state: DurableState) -> None:
-    """Build beside the final name, flush, and rename: a crash leaves no half token."""
-    draft = path.with_name(path.name + ".new")
-    try:
-        _remove(draft)
-        connection = state_file.build(draft)
-        try:
-            with state_file.translated(path):
-                connection.execute("BEGIN IMMEDIATE")
-                connection.execute(_SAVE_IDENTITY, (1, *to_row(identity, IDENTITY)))
-                connection.execute(_SAVE_STATE, (1, *to_row(state, STATE)))
-                connection.execute("COMMIT")
-                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        finally:
-            connection.close()
-        draft.rename(path)
-        _flush_folder(path.parent)
-    except BaseException:
-        _remove(draft)
-        raise
-
-
-def _remove(path: Path) -> None:
-    for suffix in _FILE_SUFFIXES:
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
-
-
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -6,8 +6,8 @@ A file names its format by PRAGMA application_id and its version by PRAGMA user_
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, Final, TypeVar
 
 from fidokit import cbor
 from fidokit.types import CoseAlg, CredentialId, CredProtect
@@ -115,7 +115,21 @@ _MODEL: Final = """
 ALTER TABLE identity ADD COLUMN model TEXT NOT NULL DEFAULT '';
 """
 
-MIGRATIONS: Final[Sequence[str]] = (_FIRST, _EXTENSIONS, _OWNER, _COUNTERS, _MODEL)
+_SEALING: Final = """
+CREATE TABLE sealed (
+    number INTEGER PRIMARY KEY CHECK (number >= 0),
+    record BLOB NOT NULL
+) STRICT;
+CREATE TABLE seal (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    salt BLOB,
+    cost INTEGER,
+    key BLOB
+) STRICT;
+INSERT INTO seal (one) VALUES (1);
+"""
+
+MIGRATIONS: Final[Sequence[str]] = (_FIRST, _EXTENSIONS, _OWNER, _COUNTERS, _MODEL, _SEALING)
 """Step n makes a file of version n one of version n + 1; version 0 is an empty file."""
 
 VERSION: Final = len(MIGRATIONS)
@@ -221,6 +235,8 @@ CREDENTIAL: Final[Mapping[str, Column]] = {
     "large_blob": Column(_blob_to_bytes, _blob_from_bytes),
 }
 
+SEAL: Final[Mapping[str, Column]] = dict.fromkeys(("salt", "cost", "key"), _PLAIN)
+
 Row = tuple[Any, ...]
 
 
@@ -249,3 +265,39 @@ def state_of(row: Row) -> DurableState:
 def credential_of(row: Row) -> StoredCredential:
     """The credential in a row of CREDENTIAL's columns; ValueError as above."""
     return StoredCredential(**_from_row(row, CREDENTIAL))
+
+
+def to_record(value: object, columns: Mapping[str, Column]) -> bytes:
+    """A dataclass as canonical CBOR: a map of its columns without those that are NULL."""
+    return cbor.encode(to_members(value, columns))
+
+
+def to_members(value: object, columns: Mapping[str, Column]) -> dict[str, Any]:
+    """The map that `to_record` encodes."""
+    row = dict(zip(columns, to_row(value, columns), strict=True))
+    return {name: stored for name, stored in row.items() if stored is not None}
+
+
+T = TypeVar("T")
+
+
+def of_record(kind: type[T], encoded: bytes, columns: Mapping[str, Column]) -> T:
+    """The dataclass in a record of `to_record`, perhaps of an older version with fewer columns.
+
+    Raises:
+        ValueError: a column is unknown, missing, or of the wrong type; or a value has no meaning.
+        MalformedCbor: it is no CBOR.
+    """
+    return of_members(kind, cbor.decode(encoded, max_depth=1), columns)
+
+
+def of_members(kind: type[T], members: object, columns: Mapping[str, Column]) -> T:
+    """The same from the decoded map."""
+    if not isinstance(members, dict) or not members.keys() <= columns.keys():
+        raise ValueError(f"a {kind.__name__} has members that this fidokit does not know")
+    values = {
+        member.name: columns[member.name].load(members.get(member.name))
+        for member in fields(kind)  # type: ignore[arg-type]  # a dataclass
+        if member.name in members or member.default is MISSING
+    }
+    return kind(**values)

@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 from fidokit.virtual.memory_store import MemoryStore
-from fidokit.virtual.sqlite_store import SqliteStore, delete_token_file, read_identity
+from fidokit.virtual.sealed_store import SealedStore
+from fidokit.virtual.sqlite_store import SqliteStore, delete_token_file, look, read_identity
 
-__all__ = ["MemoryStore", "SqliteStore", "delete_token_file", "read_identity"]
+__all__ = [
+    "MemoryStore",
+    "SealedStore",
+    "SqliteStore",
+    "delete_token_file",
+    "look",
+    "read_identity",
+]

@@ -11,15 +11,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, Self
 
-from fidokit.errors import TokenGone, UsageError
+from fidokit.errors import FidokitError, TokenGone, UsageError
 from fidokit.types import CtapStatus
+from fidokit.virtual import places
 from fidokit.virtual.core.context import USB
 from fidokit.virtual.core.engine import Authenticator
 from fidokit.virtual.core.ports import Clock, NeedsPresence, Outcome, Rng
 from fidokit.virtual.core.profile import Profile
+from fidokit.virtual.faults import Faults
 from fidokit.virtual.plugging import (
     DEFAULT_PRESENCE,
     Making,
+    Passphrase,
     Plugged,
     PluggedStore,
     model_of,
@@ -34,6 +37,7 @@ from fidokit.virtual.presence import (
 )
 from fidokit.virtual.sensor import Sensor
 from fidokit.virtual.transports.memory import MemoryLink
+from fidokit.virtual.transports.socket_owner import Listener
 from fidokit.virtual.world import SystemClock, SystemRng
 
 _WINK: Final = 0x01
@@ -60,6 +64,11 @@ def _never() -> bool:
 class VirtualToken:
     """One token, plugged in. Safe to use from several threads and through several links.
 
+    A registered token is shared: other processes of this user reach it through a socket beside its
+    file (see `sharing.open_link`). `unshared` says why, where that is not possible.
+
+    `faults` makes it break on demand.
+
     Args:
         source: the name of a registered token, the path of a token's file (made where there is
             none), or None for a token in memory.
@@ -76,11 +85,13 @@ class VirtualToken:
             `world.ManualClock` for time, a token in memory answers the same requests with the same
             bytes in every run; RSA keys and ML-DSA signatures alone differ.
         uv_enrolled: whether a token that is made now has built-in verification configured.
+        passphrase: gives the one that the token is sealed under; asked only where it is.
 
     Raises:
         TokenNotFound: no token has this name.
         TokenBusy: it is plugged in already.
         StateUnusable, NoPermission: its file cannot be used.
+        PassphraseRequired, PassphraseWrong: it is sealed.
         UsageError: a name, profile or policy that makes no sense.
         Malformed: the model's document is none.
     """
@@ -96,6 +107,7 @@ class VirtualToken:
         clock: Clock | None = None,
         rng: Rng | None = None,
         uv_enrolled: bool = False,
+        passphrase: Passphrase | None = None,
     ) -> None:
         if store is not None and source is not None:
             raise UsageError("a virtual token has a source or a store, not both")
@@ -105,7 +117,7 @@ class VirtualToken:
         made_as, document = model_of(profile, model)
         making = Making(made_as, policy or DEFAULT_PRESENCE, uv_enrolled, rng, document)
         plugged = (
-            plug_in(source, making)
+            plug_in(source, making, passphrase)
             if store is None
             else Plugged(store, making.identity(), making.model)
         )
@@ -127,6 +139,17 @@ class VirtualToken:
         except BaseException:
             self._store.close()
             raise
+        self.faults = Faults(self, clock)
+        self.unshared: FidokitError | None = None
+        self.listener = self._listen(source) if isinstance(source, str) else None
+
+    def _listen(self, name: str) -> Listener | None:
+        """Share a registered token; its folder is closed to other users."""
+        try:
+            return Listener.open(self, places.path_of(name))
+        except FidokitError as error:
+            self.unshared = error  # the token itself is good
+            return None
 
     # --- the outside ---------------------------------------------------------------------------
 
@@ -140,6 +163,11 @@ class VirtualToken:
     def plugged_in(self) -> bool:
         """Whether the token has power."""
         return self._power != _UNPLUGGED
+
+    @property
+    def power(self) -> int:
+        """Changes whenever power is lost; 0 once it is lost for good."""
+        return self._power
 
     def link(self, transport: str = USB) -> MemoryLink:
         """A new channel to the token.
@@ -168,17 +196,23 @@ class VirtualToken:
             self._require_power()
             self._power += 1
             self._authenticator.power_cycle()
-        self._gestures.wake()
+        self._wake()
 
     def unplug(self) -> None:
         """Take the power away for good and let go of the file; harmless when repeated."""
         with self._turn:
             if self._power != _UNPLUGGED:
                 self._power = _UNPLUGGED
+                if self.listener:
+                    self.listener.close()
                 self._store.close()
-        self._gestures.wake()
+        self._wake()
 
     close = unplug
+
+    def _wake(self) -> None:
+        self._gestures.wake()
+        self.faults.wake()
 
     def __enter__(self) -> Self:
         return self
@@ -226,14 +260,24 @@ class VirtualToken:
         self, request: bytes, channel: int, on_keepalive: OnKeepalive, cancelled: Cancelled
     ) -> bytes:
         """One CTAP2 command to its end; see `MemoryLink.cbor`."""
-        return self._exchange(
-            lambda: self._authenticator.begin(request, channel, self._transport(channel)),
+        self._require_power()
+        return self.faults.around_cbor(
+            request,
             on_keepalive,
             cancelled,
+            lambda: self._exchange(
+                lambda: self._authenticator.begin(request, channel, self._transport(channel)),
+                on_keepalive,
+                cancelled,
+            ),
         )
 
     def exchange_msg(self, apdu: bytes, channel: int) -> bytes:
         """One U2F raw message; see `MemoryLink.msg`."""
+        self._require_power()
+        return self.faults.around_msg(apdu, lambda: self._message(apdu, channel))
+
+    def _message(self, apdu: bytes, channel: int) -> bytes:
         reply = self._exchange(
             lambda: self._authenticator.begin_msg(apdu, channel), _ignore, _never
         )

@@ -1,12 +1,27 @@
-"""`fidokit virtual`: create, list, models, delete."""
+"""`fidokit virtual`: create, list, models, serve, export, import, delete."""
 
 from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 
 import click
 
 from fidokit.cli import ask, schema
 from fidokit.cli.options import Settings, verb
-from fidokit.cli.render import Column, Lines, Listing, escape, show
+from fidokit.cli.render import Column, Lines, Listing, escape, home_path, note, show
+from fidokit.cli.seals import (
+    is_sealed,
+    known_if_sealed,
+    new_seal,
+    passphrase_option,
+    seal_options,
+    seal_passphrase,
+)
 
 NO_MODELS = "No model is called so. See them all: fidokit virtual models"
 EMPTY = "No virtual tokens yet. Create one: fidokit virtual create NAME"
@@ -26,7 +41,16 @@ EMPTY = "No virtual tokens yet. Create one: fidokit virtual create NAME"
     metavar="AAGUID|NAME",
     help="Stand in for a certified model; `fidokit virtual models` lists them.",
 )
-def create(settings: Settings, *, name: str, presence: str, model: str | None) -> None:
+@seal_options("Encrypt its keys in its file under a passphrase.")
+def create(
+    settings: Settings,
+    *,
+    name: str,
+    presence: str,
+    model: str | None,
+    seal: bool,
+    passphrase_file: str | None,
+) -> None:
     """Create a virtual token called NAME.
 
     It behaves as a real one in every command. Its keys lie in a file, not in hardware: use it
@@ -34,8 +58,12 @@ def create(settings: Settings, *, name: str, presence: str, model: str | None) -
     """
     from fidokit import api
 
-    made = api.create_virtual(name, model=model, presence=presence)
-    lines = [f"Created {made.selector}.", f"Use it: fidokit --token {made.selector} pin set"]
+    passphrase = new_seal(f"virtual:{name}", seal, passphrase_file)
+    made = api.create_virtual(name, model=model, presence=presence, passphrase=passphrase)
+    use = f"fidokit --token {made.selector} pin set"
+    if made.sealed:
+        use = f"fidokit virtual serve {name}, and then every command of yours"
+    lines = [f"Created {made.selector}.", f"Use it: {use}"]
     if made.model:
         lines.insert(1, f"It stands in for: {made.model}")
     if made.withheld:
@@ -76,6 +104,91 @@ def models(settings: Settings, *, search: str) -> None:
     notes = [f"{len(rows)} models of {found.source}", *found.problems]
     footer = "\n".join(map(escape, notes))
     show(settings, data, Listing(columns, rows, NO_MODELS, footer))
+
+
+@verb()
+@click.argument("name")
+@click.option(
+    "--presence",
+    metavar="POLICY",
+    help="Who touches it meanwhile, in place of the policy it was created with.",
+)
+@passphrase_option
+def serve(
+    settings: Settings, *, name: str, presence: str | None, passphrase_file: str | None
+) -> None:
+    """Keep the virtual token NAME plugged in until Ctrl-C or SIGTERM.
+
+    Every command of yours reaches it meanwhile. Otherwise each command plugs it in and pulls it
+    out again, and what lasts as long as the power (the lock after three wrong PINs, the time in
+    which a reset is allowed) ends with it.
+    """
+    from fidokit import api
+
+    # Asked before signals are held back, so that Ctrl-C ends the question.
+    words = known_if_sealed(name, passphrase_file)
+    serving = partial(api.serve_virtual, name, presence=presence, passphrase=words)
+    with _told_to_stop() as wait, serving(interaction=settings.person()):
+        lines = [f"virtual:{name} is plugged in; Ctrl-C pulls it out."]
+        show(settings, {"serving": f"virtual:{name}"}, Lines(lines))
+        sys.stdout.flush()  # a script that waits for this line reads it from a pipe
+        wait()
+
+
+@contextmanager
+def _told_to_stop() -> Iterator[Callable[[], object]]:
+    """Hold back the signals that end a process; the block gets a function that waits for one.
+
+    They are held back before any thread starts, so that none of them takes a signal meanwhile.
+    """
+    ends = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ends)
+    try:
+        yield lambda: signal.sigwait(ends)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@verb()
+@click.argument("name")
+@click.argument("file", type=click.Path(path_type=Path))
+@seal_options("Encrypt the file under a passphrase; a sealed token's always is, under its own.")
+def export(
+    settings: Settings, *, name: str, file: Path, seal: bool, passphrase_file: str | None
+) -> None:
+    """Write the virtual token NAME into FILE, for another machine.
+
+    NAME stays. It and what is imported from FILE are the same token: whoever has FILE can log in
+    with its keys, and their counters go apart from now on.
+    """
+    from fidokit import api
+
+    sealed = is_sealed(name)
+    words = known_if_sealed(name, passphrase_file)
+    new = None if sealed else new_seal(home_path(file), seal, passphrase_file)
+    api.export_virtual(name, file, passphrase=words, seal=new)
+    note(f"virtual:{name} and what is imported from this file are the same token.")
+    show(settings, {"exported": str(file)}, Lines([f"Wrote virtual:{name} to {home_path(file)}."]))
+
+
+@verb()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("name", required=False)
+@passphrase_option
+def import_virtual(
+    settings: Settings, *, file: Path, name: str | None, passphrase_file: str | None
+) -> None:
+    """Take the virtual token that `virtual export` wrote into FILE, and call it NAME.
+
+    Without NAME it is called as FILE is, without its ending.
+    """
+    from fidokit import api
+
+    words = seal_passphrase(home_path(file), passphrase_file)
+    made = api.import_virtual(file, name or file.stem, passphrase=words)
+    note("It is the same token as the one that was exported: use one of the two.")
+    lines = [f"Imported {made.selector}."]
+    show(settings, {"virtual": schema.virtual(made)}, Lines(lines))
 
 
 @verb()

@@ -1,0 +1,174 @@
+"""`fidokit virtual` as processes: served to others, and pulled out on request."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from tests.cli.conftest import Sandbox
+
+
+@contextmanager
+def served(sandbox: Sandbox, *args: str) -> Iterator[subprocess.Popen[str]]:
+    """`virtual serve` in a process of its own, from its first line on."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "fidokit", "virtual", "serve", *args],
+        env=sandbox.env,
+        cwd=sandbox.home,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as child:
+        assert child.stdout is not None
+        assert "is plugged in; Ctrl-C pulls it out." in child.stdout.readline()
+        try:
+            yield child
+        finally:
+            child.terminate()
+
+
+@pytest.fixture(autouse=True)
+def token(sandbox: Sandbox) -> None:
+    assert sandbox.run("virtual", "create", "t", "--presence", "deny").code == 0
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_served_until_told_to_stop(sandbox: Sandbox, end: signal.Signals) -> None:
+    folder = sandbox.home / "state" / "fidokit" / "virtual"
+    with served(sandbox, "t") as child:
+        assert (folder / "t.sqlite.sock").is_socket()
+        child.send_signal(end)
+        assert child.wait(20) == 0
+        assert child.stderr is not None
+        assert child.stderr.read() == ""
+    assert {p.name for p in folder.iterdir()} == {"t.sqlite", "t.sqlite.lock"}
+
+
+def test_other_commands_reach_it_and_wrong_pins_add_up(sandbox: Sandbox) -> None:
+    (sandbox.home / "pin").write_text("2580\n")
+    (sandbox.home / "wrong").write_text("wrong\n")
+    verify = ("--token", "virtual:t", "pin", "verify", "--pin-file")
+    with served(sandbox, "t", "--presence", "auto"):
+        assert sandbox.run("--token", "virtual:t", "pin", "set", "--new-pin-file", "pin").code == 0
+        assert [sandbox.run(*verify, "wrong").code for _ in range(3)] == [5, 5, 6]
+        assert sandbox.run(*verify, "pin").code == 6
+        refused = sandbox.run("virtual", "delete", "t", "--yes")
+        assert refused.code == 3
+        assert "plugged in already" in refused.err
+        again = sandbox.run("virtual", "serve", "t")
+        assert again.code == 3
+    assert sandbox.run(*verify, "pin").code == 0
+
+
+def test_json_says_what_is_served(sandbox: Sandbox) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "fidokit", "virtual", "serve", "t", "--json"],
+        env=sandbox.env,
+        cwd=sandbox.home,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as child:
+        assert child.stdout is not None
+        lines = []
+        while not lines or lines[-1] != "}\n":
+            lines.append(child.stdout.readline())
+        child.terminate()
+    assert json.loads("".join(lines)) == {"schema": 1, "serving": "virtual:t"}
+
+
+def test_what_is_not_there_is_not_served(sandbox: Sandbox) -> None:
+    done = sandbox.run("virtual", "serve", "none")
+    assert done.code == 3
+    assert "there is no virtual token named 'none'" in done.err
+
+
+# --- sealing and moving ---------------------------------------------------------------------
+
+
+def test_a_sealed_token_is_served_and_then_used_by_all(sandbox: Sandbox) -> None:
+    (sandbox.home / "words").write_text("open sesame\n")
+    (sandbox.home / "wrong").write_text("open rye\n")
+    made = sandbox.run("virtual", "create", "s", "--seal", "--passphrase-file", "words")
+    assert made.code == 0
+    assert "fidokit virtual serve s" in made.out
+    alone = sandbox.run("--token", "virtual:s", "token", "info")
+    assert alone.code == 1
+    assert "is sealed under a passphrase" in alone.err
+    assert sandbox.run("virtual", "serve", "s", "--passphrase-file", "wrong").code == 1
+    assert sandbox.run("virtual", "serve", "s").code == 1
+    with served(sandbox, "s", "--passphrase-file", "words"):
+        assert sandbox.run("--token", "virtual:s", "token", "info").code == 0
+    listed = json.loads(sandbox.run("virtual", "list", "--json").out)["virtual"]
+    assert [(token["name"], token["sealed"]) for token in listed] == [("s", True), ("t", False)]
+
+
+def test_a_passphrase_is_asked_twice_on_a_terminal(sandbox: Sandbox) -> None:
+    answers = [
+        ("to seal virtual:s under: ", "one\n"),
+        ("same again: ", "two\n"),
+        ("to seal virtual:s under: ", "one\n"),
+        ("same again: ", "one\n"),
+    ]
+    done = sandbox.talk("virtual", "create", "s", "--seal", answers=answers)
+    assert done.code == 0
+    assert "The two are not the same." in done.out
+    (sandbox.home / "words").write_text("one\n")
+    with served(sandbox, "s", "--passphrase-file", "words"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        (["--passphrase-file", "words"], 2),
+        (["--seal"], 1),
+        (["--seal", "--passphrase-file", "empty"], 2),
+        (["--seal", "--passphrase-file", "none"], 1),
+    ],
+)
+def test_a_seal_and_its_passphrase_belong_together(
+    sandbox: Sandbox, options: list[str], code: int
+) -> None:
+    (sandbox.home / "words").write_text("words\n")
+    (sandbox.home / "empty").write_text("\n")
+    done = sandbox.run("virtual", "create", "s", *options)
+    assert done.code == code
+    assert "hint:" in done.err or "none" in done.err
+    assert "virtual:s" not in sandbox.run("virtual", "list").out
+
+
+def test_out_and_in_again(sandbox: Sandbox) -> None:
+    out = sandbox.run("virtual", "export", "t", "moved.fidokit")
+    assert out.code == 0
+    assert "the same token" in out.err
+    file = sandbox.home / "moved.fidokit"
+    assert file.stat().st_mode & 0o777 == 0o600
+    again = sandbox.run("virtual", "export", "t", "moved.fidokit")
+    assert again.code == 9
+    assert sandbox.run("virtual", "import", "moved.fidokit", "t").code == 9
+    back = sandbox.run("virtual", "import", "moved.fidokit")
+    assert back.code == 0
+    assert "Imported virtual:moved." in back.out
+    assert "the same token" in back.err
+    file.write_bytes(file.read_bytes()[:-1])
+    broken = sandbox.run("virtual", "import", "moved.fidokit", "other")
+    assert broken.code == 4
+    assert sandbox.run("virtual", "import", "none", "other").code == 1
+
+
+def test_a_sealed_export(sandbox: Sandbox) -> None:
+    (sandbox.home / "words").write_text("open sesame\n")
+    seal = ("--seal", "--passphrase-file", "words")
+    assert sandbox.run("virtual", "export", "t", "moved", *seal).code == 0
+    assert sandbox.run("virtual", "import", "moved", "u").code == 1
+    assert sandbox.run("virtual", "import", "moved", "u", "--passphrase-file", "words").code == 0
+    # what it became is sealed, and so is its own export
+    assert sandbox.run("virtual", "export", "u", "again").code == 1
+    assert sandbox.run("virtual", "export", "u", "again", "--passphrase-file", "words").code == 0
+    assert b"ctap2.3" not in (sandbox.home / "again").read_bytes()
