@@ -145,6 +145,12 @@ class PolicyPerson:
         """Queue UV_MATCHED or UV_MISMATCHED as the answer to the next verification."""
         self._queue(self._verifications, outcome)
 
+    def forget(self) -> None:
+        """Drop every queued gesture."""
+        with self._changed:
+            self._touches.clear()
+            self._verifications.clear()
+
     def wake(self) -> None:
         """Make waits look again at whether they are cancelled."""
         with self._changed:

@@ -187,6 +187,10 @@ class VirtualToken:
         """Queue a failed built-in verification."""
         self._script().verify(Outcome.UV_MISMATCHED)
 
+    def forget_gestures(self) -> None:
+        """Drop what was queued and not used; the policy is left."""
+        self._script().forget()
+
     def _script(self) -> PolicyPerson:
         if self._person is not self._gestures:
             raise UsageError(
