@@ -79,6 +79,12 @@ def test_longer_than_sequence_numbers_reach(length: int) -> None:
     assert assembler.feed(reports_of(b"next")[0]) == Message(CHANNEL, 0x10, b"next")
 
 
+def test_a_message_that_no_honest_token_sends() -> None:
+    reports = reports_of(bytes(0xFFFF))
+    assert reports[0][5:7] == b"\xff\xff"
+    assert [report[4] for report in reports[128:131]] == [127, 0, 1]
+
+
 @pytest.mark.check("HID-27")
 def test_what_fills_the_last_report_is_ignored() -> None:
     (report,) = reports_of(b"ping")

@@ -44,7 +44,8 @@ class Message:
     Args:
         channel: the requester's channel id.
         command: a number of `HidCommand`, or an unknown one below 0x80.
-        payload: at most 7609 bytes.
+        payload: at most 7609 bytes; a token that is to test its host may send 65535, whose
+            sequence numbers begin again at 0.
     """
 
     channel: int
@@ -57,7 +58,7 @@ class Message:
         head = bytes([_FIRST_BIT | self.command]) + len(body).to_bytes(2)
         yield _padded(channel + head + body[:_FIRST_ROOM])
         for number, at in enumerate(range(_FIRST_ROOM, len(body), _NEXT_ROOM)):
-            yield _padded(channel + bytes([number]) + body[at : at + _NEXT_ROOM])
+            yield _padded(channel + bytes([number % _FIRST_BIT]) + body[at : at + _NEXT_ROOM])
 
 
 def error(channel: int, status: CtapStatus) -> Message:
