@@ -134,6 +134,16 @@ def test_listing_finds_ours_and_no_others(
     assert list(CtapHidDevice.list_devices()) == []
 
 
+def test_only_these(factory: TokenFactory, devices: FidoDevices) -> None:
+    first, second = factory(), factory()
+    devices.plug_in(first)
+    devices.only(second)
+    (device,) = CtapHidDevice.list_devices()
+    assert device.serial_number == second.identity.serial
+    devices.only()
+    assert list(CtapHidDevice.list_devices()) == []
+
+
 def test_opening_by_path(factory: TokenFactory, devices: FidoDevices) -> None:
     token = factory()
     path = descriptor_of(token).path

@@ -86,6 +86,11 @@ class FidoDevices:
         self.take_away(token)
         self._usb.append(token)
 
+    def only(self, *tokens: VirtualToken) -> None:
+        """Let these be found on USB, and no others anywhere."""
+        self._nfc.clear()
+        self._usb[:] = tokens
+
     def lay_on_reader(self, token: VirtualToken) -> None:
         """Let a token be found on a contactless reader of its own, and not on USB.
 
