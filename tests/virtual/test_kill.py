@@ -20,7 +20,7 @@ from tests.virtual.conftest import STATE, make_sqlite
 
 from fidokit.virtual.core.ports import Store
 from fidokit.virtual.memory_store import MemoryStore
-from fidokit.virtual.sqlite_store import SqliteStore
+from fidokit.virtual.sqlite_store import COUNTER_BATCH, SqliteStore
 from fidokit.virtual.token import VirtualToken
 
 KILLS = int(os.environ.get("FIDOKIT_KILLS", "60"))
@@ -31,7 +31,8 @@ ROOT = Path(__file__).parents[2]
 def snapshot(store: Store) -> Any:
     parties = store.relying_parties()
     names = [
-        [(c.id, c.secret, c.user_name) for c in store.of_rp(party.id_hash)] for party in parties
+        [(c.id, c.secret, c.user_name, c.large_blob) for c in store.of_rp(party.id_hash)]
+        for party in parties
     ]
     return store.load(), store.count(), parties, names
 
@@ -103,6 +104,7 @@ def run_until_killed(worker: Worker, model: Model, rng: random.Random) -> None:
         model.acknowledge(line)
 
 
+@pytest.mark.check("LB-08")
 def test_kill_at_random_instants(worker: subprocess.Popen[bytes], tmp_path: Path) -> None:
     rng = random.Random()
     model = Model()
@@ -124,7 +126,7 @@ def test_kill_at_random_instants(worker: subprocess.Popen[bytes], tmp_path: Path
         finally:
             store.close()
     assert model.done > KILLS
-    assert model.highest_counter < model.done * 30 + (2 * KILLS + 1) * 100 + 31
+    assert model.highest_counter < model.done * 30 + (2 * KILLS + 1) * COUNTER_BATCH + 31
 
 
 def pin_protected(path: Path) -> int:

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from fidokit.types import CoseAlg, CredentialId, CredProtect
 from fidokit.virtual.core.algorithms import ALGORITHMS, PrivateKey
 from fidokit.virtual.core.ports import DurableState, Rng, Store, StoredCredential
-from fidokit.virtual.core.wrapped import WrappedCredential, Wrapper
+from fidokit.virtual.core.wrapped import WrappedCredential, Wrapper, wrapped_length
 
 KEY_CACHE_SIZE = 256
 
@@ -53,15 +53,27 @@ class Credentials:
         rp_id_hash: bytes,
         alg: CoseAlg,
         cred_protect: CredProtect = CredProtect.UV_OPTIONAL,
+        *,
+        third_party_payment: bool = False,
     ) -> WrappedCredential:
         """A new non-resident credential with a fresh key."""
-        return self._wrapper.wrap(rp_id_hash, alg, self.new_secret(alg), cred_protect)
+        return self._wrapper.wrap(
+            rp_id_hash,
+            alg,
+            self.new_secret(alg),
+            cred_protect,
+            third_party_payment=third_party_payment,
+        )
+
+    def fits_id(self, alg: CoseAlg, longest: int) -> bool:
+        """Whether a wrapped credential's id is at most `longest` bytes."""
+        return wrapped_length(ALGORITHMS[alg].secret_size) <= longest
 
     def key(self, credential: Credential) -> PrivateKey:
         """Its private key; the most recently used ones stay loaded."""
         key = self._keys.get(credential.id)
         if key is None:
-            key = ALGORITHMS[credential.alg].load(credential.secret)
+            key = ALGORITHMS[credential.alg].key(credential.secret, self._rng)
             self._keys[credential.id] = key
             if len(self._keys) > KEY_CACHE_SIZE:
                 self._keys.popitem(last=False)

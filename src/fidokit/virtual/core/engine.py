@@ -40,7 +40,7 @@ from fidokit import cbor
 from fidokit.errors import MalformedCbor
 from fidokit.types import CtapStatus
 from fidokit.virtual.core import commands
-from fidokit.virtual.core.context import Command, Reply, TokenContext
+from fidokit.virtual.core.context import USB, Command, Reply, TokenContext
 from fidokit.virtual.core.ports import (
     Clock,
     CtapRejection,
@@ -53,6 +53,8 @@ from fidokit.virtual.core.ports import (
 )
 from fidokit.virtual.core.profile import Profile
 from fidokit.virtual.core.schema import Params, check
+
+AnySteps = Steps[Reply] | Steps[bytes]
 
 _OK = b"\x00"
 _NO_PARAMS: Params = {}
@@ -78,24 +80,32 @@ class Authenticator:
     ) -> None:
         self.token = TokenContext(profile, store, clock, rng)
         self._presence = presence
-        self._waiting: Steps[bytes] | None = None
+        self._waiting: AnySteps | None = None
+        self._offered = {
+            number: command
+            for number, command in commands.COMMANDS.items()
+            if command.offered(profile)
+        }
 
     @property
     def waiting(self) -> bool:
         """Whether a command waits for a person."""
         return self._waiting is not None
 
-    def begin(self, request: bytes, channel: int = 0) -> bytes | NeedsPresence:
+    def begin(
+        self, request: bytes, channel: int = 0, transport: str = USB
+    ) -> bytes | NeedsPresence:
         """Start a CTAP2 command.
 
         Args:
             request: command byte and CBOR, as in one CTAPHID_CBOR message.
             channel: who asks; enumerations belong to the channel that began them.
+            transport: how the request came, as getInfo names it.
 
         Returns:
             The reply (status byte and CBOR), or what the command waits for; then `resume` goes on.
         """
-        return self._start(lambda: self._command(request), channel)
+        return self._start(lambda: self._command(request), channel, transport)
 
     def begin_msg(self, apdu: bytes, channel: int = 0) -> bytes | NeedsPresence:
         """Start a U2F raw message (CTAP1).
@@ -107,7 +117,7 @@ class Authenticator:
         Returns:
             The reply with its status word, or what it waits for.
         """
-        return self._start(lambda: self._message(apdu), channel)
+        return self._start(lambda: self._message(apdu), channel, USB)
 
     def resume(self, outcome: Outcome) -> bytes | NeedsPresence:
         """Go on with the command that waits.
@@ -149,42 +159,42 @@ class Authenticator:
         return answer
 
     def _start(
-        self, start: Callable[[], bytes | Steps[bytes]], channel: int
+        self, start: Callable[[], bytes | AnySteps], channel: int, transport: str
     ) -> bytes | NeedsPresence:
         if self._waiting is not None:
             return bytes([CtapStatus.CHANNEL_BUSY])
-        self.token.channel = channel
+        self.token.channel, self.token.transport = channel, transport
         try:
             answer = start()
         except CtapRejection as rejection:
             return bytes([rejection.status])
         return answer if isinstance(answer, bytes) else self._drive(answer, None)
 
-    def _drive(self, steps: Steps[bytes], outcome: Outcome | None) -> bytes | NeedsPresence:
+    def _drive(self, steps: AnySteps, outcome: Outcome | None) -> bytes | NeedsPresence:
         self._waiting = None
         try:
             need = next(steps) if outcome is None else steps.send(outcome)
         except StopIteration as done:
-            return bytes(done.value)
+            return _encoded(done.value)
         except CtapRejection as rejection:
             return bytes([rejection.status])
         self._waiting = steps
         return need
 
-    def _command(self, request: bytes) -> bytes | Steps[bytes]:
+    def _command(self, request: bytes) -> bytes | AnySteps:
         if not request:
             raise CtapRejection(CtapStatus.INVALID_LENGTH)
-        command = commands.COMMANDS.get(request[0])
-        self.token.enumerations.keep_only(command.continues if command else frozenset())
-        if command is None or not command.offered(self.token.profile):
+        command = self._offered.get(request[0])
+        self.token.interrupt(but=command.continues if command else frozenset())
+        if command is None:
             raise CtapRejection(CtapStatus.INVALID_COMMAND)
         if len(request) > self.token.profile.max_msg_size:
             raise CtapRejection(CtapStatus.REQUEST_TOO_LARGE)
         answer = command.run(self.token, _params(command, request))
-        return _encoded_later(answer) if isinstance(answer, Generator) else _encoded(answer)
+        return answer if isinstance(answer, Generator) else _encoded(answer)
 
-    def _message(self, apdu: bytes) -> bytes | Steps[bytes]:
-        self.token.enumerations.drop()
+    def _message(self, apdu: bytes) -> bytes | AnySteps:
+        self.token.interrupt(but=frozenset())
         return commands.MESSAGE(self.token, apdu)
 
 
@@ -198,9 +208,8 @@ def _params(command: Command, request: bytes) -> Params:
     return check(command.request, value)
 
 
-def _encoded(reply: Reply) -> bytes:
+def _encoded(reply: Reply | bytes) -> bytes:
+    """A reply's bytes; a U2F message's are made by its own module."""
+    if isinstance(reply, bytes):
+        return reply
     return _OK if reply is None else _OK + cbor.encode(reply)
-
-
-def _encoded_later(steps: Steps[Reply]) -> Steps[bytes]:
-    return _encoded((yield from steps))
