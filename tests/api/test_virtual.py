@@ -8,7 +8,14 @@ import pytest
 from tests.api.desk import Person
 
 from fidokit.api import backends, pins, tokens, virtual
-from fidokit.errors import FidokitError, TokenBusy, TokenNotFound, UsageError, WouldOverwrite
+from fidokit.errors import (
+    FidokitError,
+    TokenBusy,
+    TokenNotFound,
+    Unsupported,
+    UsageError,
+    WouldOverwrite,
+)
 from fidokit.types import Transport
 
 
@@ -73,18 +80,41 @@ def test_opening_by_name_keeps_what_is_done() -> None:
         pins.verify_pin(session)
 
 
-def test_one_process_owns_it() -> None:
+def test_one_truth_for_all_who_open_it() -> None:
     virtual.create_virtual("one")
-    with tokens.open_token("virtual:one"):
-        with pytest.raises(TokenBusy), tokens.open_token("virtual:one"):
-            pytest.fail("it is plugged in already")
+    person = Person()
+    with tokens.open_token("virtual:one", person) as first:
+        with tokens.open_token("virtual:one", person) as second:
+            pins.set_pin(first)
+            pins.verify_pin(second)
+        (found,) = tokens.list_tokens(backends=[backends.VirtualBackend()])
+        assert found.info is not None
+        assert found.info.pin_set
         with pytest.raises(TokenBusy):
             virtual.delete_virtual("one")
-        (found,) = tokens.list_tokens(backends=[backends.VirtualBackend()])
-        assert found.info is None
-        assert "plugged in already" in found.problem
-    (found,) = tokens.list_tokens(backends=[backends.VirtualBackend()])
-    assert found.info is not None
+        pins.verify_pin(first)
+    virtual.delete_virtual("one")
+
+
+def test_serving_keeps_it_powered_until_the_end() -> None:
+    virtual.create_virtual("one", presence="deny")
+    with virtual.serve_virtual("one", presence="auto") as token:
+        with pytest.raises(TokenBusy), virtual.serve_virtual("one"):
+            pytest.fail("it is served already")
+        with tokens.open_token("virtual:one") as session:
+            tokens.wink(session)
+        assert token.winks == 1
+    assert not token.plugged_in
+
+
+def test_what_cannot_be_shared_is_not_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fidokit.virtual.transports.unix_address._LONGEST", 0)
+    monkeypatch.setattr("fidokit.virtual.transports.unix_address._PROC", Path("/none"))
+    virtual.create_virtual("one")
+    with pytest.raises(Unsupported, match="too long"), virtual.serve_virtual("one"):
+        pytest.fail("nobody can reach it")
+    with tokens.open_token("virtual:one"):
+        pass
 
 
 def test_a_listed_one() -> None:

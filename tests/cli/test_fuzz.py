@@ -13,7 +13,7 @@ from fidokit.errors import ExitCode
 
 WORDS = [
     *GROUPS,
-    *(name for section in GROUPS.values() for name in section.verbs),
+    *(name for section in GROUPS.values() for name in section.verbs if name != "serve"),
     *(name for name in TOP if name != "demo"),
     "--token", "virtual:none", "usb:0", "--json", "-v", "--help", "--version", "-O", "resident",
     "-t", "ed25519-sk", "-f", "-C", "-N", "-", "--", "", "=", "--pin-fd", "99", "-1", "--yes",

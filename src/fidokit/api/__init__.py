@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     from fidokit.api.virtual import create_virtual as create_virtual
     from fidokit.api.virtual import delete_virtual as delete_virtual
     from fidokit.api.virtual import list_virtual as list_virtual
+    from fidokit.api.virtual import serve_virtual as serve_virtual
     from fidokit.types import KeyType as KeyType
     from fidokit.types import SkFlag as SkFlag
     from fidokit.types import Transport as Transport
@@ -150,7 +151,13 @@ _HOME = {
         "token_info",
         "wink",
     ),
-    "fidokit.api.virtual": ("VirtualSummary", "create_virtual", "delete_virtual", "list_virtual"),
+    "fidokit.api.virtual": (
+        "VirtualSummary",
+        "create_virtual",
+        "delete_virtual",
+        "list_virtual",
+        "serve_virtual",
+    ),
     "fidokit.types": ("KeyType", "SkFlag", "Transport"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}

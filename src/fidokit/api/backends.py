@@ -16,7 +16,6 @@ from fidokit.types import Transport
 
 if TYPE_CHECKING:
     from fidokit.virtual.identity import TokenIdentity
-    from fidokit.virtual.token import VirtualToken
 
 
 def all_backends() -> Sequence[Backend]:
@@ -46,7 +45,7 @@ def _holder(node: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class VirtualBackend:
-    """The virtual tokens under this user's state folder; opening one plugs it in."""
+    """The virtual tokens under this user's state folder; opening one plugs it in, or shares it."""
 
     transport: Transport = Transport.VIRTUAL
 
@@ -83,23 +82,6 @@ def _candidate(name: str, identity: TokenIdentity | None) -> Candidate:
 
 
 def _open(name: str) -> Link:
-    from fidokit.virtual import registry
+    from fidokit.virtual import sharing
 
-    return OwnedLink(registry.open_token(name))
-
-
-class OwnedLink:
-    """A link to a virtual token that pulls it out when it is closed."""
-
-    def __init__(self, token: VirtualToken) -> None:
-        self._token = token
-        self._link = token.link()
-        self.capabilities = self._link.capabilities
-        self.cbor = self._link.cbor
-        self.msg = self._link.msg
-        self.wink = self._link.wink
-
-    def close(self) -> None:
-        """Close the link and let the next process have the token."""
-        self._link.close()
-        self._token.close()
+    return sharing.open_link(name)

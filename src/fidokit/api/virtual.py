@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fidokit.virtual.presence import Person
     from fidokit.virtual.registry import TokenEntry
+    from fidokit.virtual.token import VirtualToken
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,27 @@ def delete_virtual(name: str) -> None:
     from fidokit.virtual import registry
 
     registry.delete(name)
+
+
+@contextmanager
+def serve_virtual(name: str, *, presence: str | Person | None = None) -> Iterator[VirtualToken]:
+    """Keep a virtual token plugged in for every process of this user, until the block ends.
+
+    Args:
+        name: of a virtual token.
+        presence: a policy's text, or whoever answers requests for a touch, in place of the policy
+            that is kept with the token.
+
+    Raises:
+        TokenNotFound, TokenBusy (another process has it plugged in), StateUnusable, UsageError.
+        Unsupported: its folder's path is too long for a socket.
+    """
+    from fidokit.virtual import registry
+
+    with registry.open_token(name, presence=presence) as token:
+        if token.unshared:
+            raise token.unshared
+        yield token
 
 
 def _summary(entry: TokenEntry) -> VirtualSummary:

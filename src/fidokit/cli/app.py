@@ -74,6 +74,7 @@ GROUPS: Mapping[str, Section] = {
         {
             "create": Entry("virtual:create", "Create a virtual token"),
             "list": Entry("virtual:list_virtual", "List the virtual tokens"),
+            "serve": Entry("virtual:serve", "Keep a virtual token plugged in"),
             "delete": Entry("virtual:delete", "Delete a virtual token and its keys"),
         },
     ),

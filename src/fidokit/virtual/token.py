@@ -11,12 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Self
 
-from fidokit.errors import TokenGone, UsageError
+from fidokit.errors import FidokitError, TokenGone, UsageError
 from fidokit.types import CtapStatus
+from fidokit.virtual import places
 from fidokit.virtual.core.context import USB
 from fidokit.virtual.core.engine import Authenticator
 from fidokit.virtual.core.ports import Clock, NeedsPresence, Outcome, Rng
 from fidokit.virtual.core.profile import Profile
+from fidokit.virtual.faults import Faults
 from fidokit.virtual.plugging import (
     DEFAULT_PRESENCE,
     Making,
@@ -34,6 +36,7 @@ from fidokit.virtual.presence import (
 )
 from fidokit.virtual.sensor import Sensor
 from fidokit.virtual.transports.memory import MemoryLink
+from fidokit.virtual.transports.socket_owner import Listener
 from fidokit.virtual.world import SystemClock, SystemRng
 
 _WINK: Final = 0x01
@@ -59,6 +62,11 @@ def _never() -> bool:
 
 class VirtualToken:
     """One token, plugged in. Safe to use from several threads and through several links.
+
+    A registered token is shared: other processes of this user reach it through a socket beside its
+    file (see `sharing.open_link`). `unshared` says why, where that is not possible.
+
+    `faults` makes it break on demand.
 
     Args:
         source: the name of a registered token, the path of a token's file (made where there is
@@ -119,6 +127,17 @@ class VirtualToken:
         except BaseException:
             self._store.close()
             raise
+        self.faults = Faults(self, clock)
+        self.unshared: FidokitError | None = None
+        self.listener = self._listen(source) if isinstance(source, str) else None
+
+    def _listen(self, name: str) -> Listener | None:
+        """Share a registered token; its folder is closed to other users."""
+        try:
+            return Listener.open(self, places.path_of(name))
+        except FidokitError as error:
+            self.unshared = error  # the token itself is good
+            return None
 
     # --- the outside ---------------------------------------------------------------------------
 
@@ -132,6 +151,11 @@ class VirtualToken:
     def plugged_in(self) -> bool:
         """Whether the token has power."""
         return self._power != _UNPLUGGED
+
+    @property
+    def power(self) -> int:
+        """Changes whenever power is lost; 0 once it is lost for good."""
+        return self._power
 
     def link(self, transport: str = USB) -> MemoryLink:
         """A new channel to the token.
@@ -160,17 +184,23 @@ class VirtualToken:
             self._require_power()
             self._power += 1
             self._authenticator.power_cycle()
-        self._gestures.wake()
+        self._wake()
 
     def unplug(self) -> None:
         """Take the power away for good and let go of the file; harmless when repeated."""
         with self._turn:
             if self._power != _UNPLUGGED:
                 self._power = _UNPLUGGED
+                if self.listener:
+                    self.listener.close()
                 self._store.close()
-        self._gestures.wake()
+        self._wake()
 
     close = unplug
+
+    def _wake(self) -> None:
+        self._gestures.wake()
+        self.faults.wake()
 
     def __enter__(self) -> Self:
         return self
@@ -222,14 +252,24 @@ class VirtualToken:
         self, request: bytes, channel: int, on_keepalive: OnKeepalive, cancelled: Cancelled
     ) -> bytes:
         """One CTAP2 command to its end; see `MemoryLink.cbor`."""
-        return self._exchange(
-            lambda: self._authenticator.begin(request, channel, self._transport(channel)),
+        self._require_power()
+        return self.faults.around_cbor(
+            request,
             on_keepalive,
             cancelled,
+            lambda: self._exchange(
+                lambda: self._authenticator.begin(request, channel, self._transport(channel)),
+                on_keepalive,
+                cancelled,
+            ),
         )
 
     def exchange_msg(self, apdu: bytes, channel: int) -> bytes:
         """One U2F raw message; see `MemoryLink.msg`."""
+        self._require_power()
+        return self.faults.around_msg(apdu, lambda: self._message(apdu, channel))
+
+    def _message(self, apdu: bytes, channel: int) -> bytes:
         reply = self._exchange(
             lambda: self._authenticator.begin_msg(apdu, channel), _ignore, _never
         )

@@ -1,6 +1,11 @@
-"""`fidokit virtual`: create, list, delete."""
+"""`fidokit virtual`: create, list, serve, delete."""
 
 from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import click
 
@@ -42,6 +47,43 @@ def list_virtual(settings: Settings) -> None:
     rows = [(v.selector, v.profile, str(v.path), v.problem) for v in found]
     data = {"virtual": [schema.virtual(v) for v in found]}
     show(settings, data, Listing(columns, rows, EMPTY))
+
+
+@verb()
+@click.argument("name")
+@click.option(
+    "--presence",
+    metavar="POLICY",
+    help="Who touches it meanwhile, in place of the policy it was created with.",
+)
+def serve(settings: Settings, *, name: str, presence: str | None) -> None:
+    """Keep the virtual token NAME plugged in until Ctrl-C or SIGTERM.
+
+    Every command of yours reaches it meanwhile. Otherwise each command plugs it in and pulls it
+    out again, and what lasts as long as the power (the lock after three wrong PINs, the time in
+    which a reset is allowed) ends with it.
+    """
+    from fidokit import api
+
+    with _told_to_stop() as wait, api.serve_virtual(name, presence=presence):
+        lines = [f"virtual:{name} is plugged in; Ctrl-C pulls it out."]
+        show(settings, {"serving": f"virtual:{name}"}, Lines(lines))
+        sys.stdout.flush()  # a script that waits for this line reads it from a pipe
+        wait()
+
+
+@contextmanager
+def _told_to_stop() -> Iterator[Callable[[], object]]:
+    """Hold back the signals that end a process; the block gets a function that waits for one.
+
+    They are held back before any thread starts, so that none of them takes a signal meanwhile.
+    """
+    ends = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ends)
+    try:
+        yield lambda: signal.sigwait(ends)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @verb()

@@ -1,0 +1,270 @@
+"""The owner's side of a token's socket: lets other processes of the same user talk to it."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, Protocol
+
+from fidokit.errors import (
+    FidokitError,
+    Malformed,
+    NoPermission,
+    StateUnusable,
+    TokenBusy,
+    TokenGone,
+)
+from fidokit.virtual.transports.frames import (
+    COMMANDS,
+    FROM_CLIENT,
+    Frame,
+    FrameReader,
+    Kind,
+    failure,
+    hello,
+)
+from fidokit.virtual.transports.memory import MemoryLink
+from fidokit.virtual.transports.unix_address import address, require_own_user, socket_path
+
+MOST_CLIENTS: Final = 64
+"""Connections at a time; each may hold one frame and one answer."""
+
+_PRIVATE: Final = 0o600
+_CHUNK: Final = 16_384
+_ALIVE_S: Final = 0.1
+_SEND_WAIT: Final = struct.pack("ll", 5, 0)
+"""A timeval: a client that reads nothing for five seconds has hung up."""
+
+
+class Powered(Protocol):
+    """The token that is shared."""
+
+    def link(self) -> MemoryLink:
+        """A new channel to it."""
+        ...
+
+
+class Listener:
+    """A token's socket, from `Listener.open` to `close`.
+
+    Clients are served by one thread each; what is wrong with one of them ends that one alone.
+    """
+
+    def __init__(self, token: Powered, path: Path, server: socket.socket) -> None:
+        self._token = token
+        self._path = path
+        self._server = server
+        self._clients: set[_Client] = set()
+        self._changed = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+
+    @classmethod
+    def open(cls, token: Powered, state: Path) -> Listener:
+        """Listen beside the token's file, which this process owns.
+
+        What lies under the socket's name was left by an owner that was killed: the lock says so.
+
+        Args:
+            token: what clients are given links to.
+            state: the token's file, in a folder that is closed to other users.
+
+        Raises:
+            StateUnusable: the folder takes no socket.
+            Unsupported: its path is too long for this system.
+        """
+        path = socket_path(state)
+        server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            path.unlink(missing_ok=True)
+            with address(path) as where:
+                server.bind(where)
+            path.chmod(_PRIVATE)
+            server.listen(MOST_CLIENTS)
+        except OSError as error:
+            server.close()
+            raise StateUnusable(
+                f"the virtual token's socket {path} cannot be made: {error.strerror}",
+                hint="choose a writable folder on a local disk with XDG_STATE_HOME",
+            ) from error
+        except BaseException:
+            server.close()
+            raise
+        listener = cls(token, path, server)
+        listener._thread.start()
+        return listener
+
+    @property
+    def clients(self) -> int:
+        """How many are connected."""
+        return len(self._clients)
+
+    def stop(self) -> None:
+        """Take no new clients; those that are connected stay. Harmless when repeated."""
+        with self._changed:
+            if self._closed:
+                return
+            self._closed = True
+        self._path.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._server.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
+        self._server.close()
+
+    def wait_for_clients(self, seconds: float) -> bool:
+        """Whether the last client hung up within so many seconds."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._clients, seconds)
+
+    def close(self) -> None:
+        """Take no new clients and hang up on the others; harmless when repeated."""
+        self.stop()
+        with self._changed:
+            clients = list(self._clients)
+        for client in clients:
+            client.hang_up()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                channel, _ = self._server.accept()
+            except OSError:
+                if self._closed:
+                    return
+                time.sleep(_ALIVE_S)  # out of descriptors: clients that leave give some back
+                continue
+            self._admit(channel)
+
+    def _admit(self, channel: socket.socket) -> None:
+        client = _Client(self, channel)
+        try:
+            require_own_user(channel)
+            channel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _SEND_WAIT)
+            self._add(client)
+            channel.sendall(hello(client.open(self._token)).encode())
+        except NoPermission:
+            channel.close()  # a stranger is told nothing
+        except FidokitError as error:
+            client.refuse(error)
+            self.remove(client)
+        except OSError:
+            channel.close()
+            self.remove(client)
+        else:
+            threading.Thread(target=client.serve, daemon=True).start()
+
+    def _add(self, client: _Client) -> None:
+        with self._changed:
+            if self._closed:
+                raise TokenGone("the virtual token is being unplugged", hint="repeat the command")
+            if len(self._clients) >= MOST_CLIENTS:
+                raise TokenBusy(
+                    f"{MOST_CLIENTS} programs talk to the virtual token already",
+                    hint="close one of them",
+                )
+            self._clients.add(client)
+
+    def remove(self, client: _Client) -> None:
+        """Forget a client that hung up."""
+        with self._changed:
+            self._clients.discard(client)
+            self._changed.notify_all()
+
+
+class _Client:
+    """One connection: reads commands, and while one runs, whether it is still wanted."""
+
+    def __init__(self, listener: Listener, channel: socket.socket) -> None:
+        self._listener = listener
+        self._channel = channel
+        self._reader = FrameReader(FROM_CLIENT)
+        self._running = 0
+        self._wanted = True
+        self._said_s = 0.0
+        self._link: MemoryLink | None = None
+
+    def open(self, token: Powered) -> int:
+        """Take a link to the token; returns its capabilities."""
+        self._link = token.link()
+        return self._link.capabilities
+
+    def refuse(self, error: FidokitError) -> None:
+        """Say why, and hang up."""
+        with suppress(OSError):
+            self._channel.sendall(failure(0, error).encode())
+        self._channel.close()
+
+    def hang_up(self) -> None:
+        """End the connection, from any thread."""
+        with suppress(OSError):
+            self._channel.shutdown(socket.SHUT_RDWR)
+
+    def serve(self) -> None:
+        """Answer commands until the client hangs up or says what it may not say."""
+        try:
+            while data := self._channel.recv(_CHUNK):
+                for frame in self._reader.feed(data):
+                    self._take(frame)
+        except (OSError, Malformed):
+            return
+        finally:
+            self._channel.close()
+            self._listener.remove(self)
+
+    def _take(self, frame: Frame) -> None:
+        if frame.kind not in COMMANDS:
+            return  # a cancel that came when its command had ended
+        self._running, self._wanted = frame.number, True
+        try:
+            answer = Frame(Kind.ANSWER, frame.number, self._run(frame))
+        except FidokitError as error:
+            answer = failure(frame.number, error)
+        self._channel.sendall(answer.encode())
+
+    def _run(self, frame: Frame) -> bytes:
+        assert self._link is not None  # noqa: S101  opened before this thread began
+        if frame.kind is Kind.CBOR:
+            return self._link.cbor(frame.body, self._keepalive, self._cancelled)
+        if frame.kind is Kind.MSG:
+            return self._link.msg(frame.body)
+        self._link.wink()
+        return b""
+
+    def _keepalive(self, status: int) -> None:
+        self._say(Frame(Kind.KEEPALIVE, self._running, bytes([status])))
+
+    def _cancelled(self) -> bool:
+        """Polled by the token several times a second while a command waits."""
+        if self._wanted:
+            self._wanted = self._still_wanted()
+        if self._wanted and time.monotonic() - self._said_s >= _ALIVE_S:
+            self._say(Frame(Kind.ALIVE, self._running))
+        return not self._wanted
+
+    def _say(self, frame: Frame) -> None:
+        self._said_s = time.monotonic()
+        try:
+            self._channel.sendall(frame.encode())
+        except OSError:
+            self._wanted = False
+
+    def _still_wanted(self) -> bool:
+        frames = self._heard()
+        # One command at a time, so that a client costs one frame of memory.
+        if frames is None or any(frame.kind in COMMANDS for frame in frames):
+            self.hang_up()
+            return False
+        return all(frame.number != self._running for frame in frames)
+
+    def _heard(self) -> list[Frame] | None:
+        """What the client said while its command runs; None where it hung up, or ought to."""
+        try:
+            data = self._channel.recv(_CHUNK, socket.MSG_DONTWAIT)
+            return list(self._reader.feed(data)) if data else None
+        except BlockingIOError:
+            return list(self._reader.feed(b""))
+        except (OSError, Malformed):
+            return None

@@ -1,0 +1,89 @@
+"""Where a token's socket lies, and who is at its other end."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from fidokit.errors import NoPermission, Unsupported
+
+_SUFFIX: Final = ".sock"
+
+_LONGEST: Final = 103
+"""Bytes of a path in sockaddr_un beside its NUL: 103 on BSD and macOS, 107 on Linux."""
+
+_PROC: Final = Path("/proc/self/fd")
+
+_LINUX: Final[bool] = sys.platform == "linux"
+
+_UCRED: Final = struct.Struct("3i")
+"""Linux's struct ucred: pid, uid, gid."""
+
+_XUCRED: Final = struct.Struct("=II")
+"""The front of struct xucred on BSD and macOS: version 0, uid."""
+_LOCAL_PEERCRED: Final = (0, 1, 76)
+"""Level, option and size to ask for on BSD and macOS; Python has no names for them."""
+
+
+def socket_path(state: Path) -> Path:
+    """The socket of the token that lives in `state`."""
+    return state.with_name(state.name + _SUFFIX)
+
+
+@contextmanager
+def address(path: Path) -> Iterator[str]:
+    """What to bind or connect to for `path`, however deep it lies.
+
+    A path that does not fit into sockaddr_un is reached through a descriptor of its folder.
+
+    Raises:
+        Unsupported: it is too long, and the system (without /proc) knows no other way.
+        OSError: the folder cannot be opened.
+    """
+    if len(os.fsencode(path)) <= _LONGEST:
+        yield str(path)
+        return
+    if not _PROC.is_dir():
+        raise Unsupported(
+            f"the path {path} is too long for a socket",
+            hint="choose a folder with a shorter name by XDG_STATE_HOME",
+        )
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield str(_PROC / str(folder) / path.name)
+    finally:
+        os.close(folder)
+
+
+def peer_uid(channel: socket.socket) -> int | None:
+    """The user at the other end, as the kernel knows it; None where the system does not say."""
+    if _LINUX:
+        credentials = channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+        return int(_UCRED.unpack(credentials)[1])
+    try:
+        credentials = channel.getsockopt(*_LOCAL_PEERCRED)
+        return int(_XUCRED.unpack_from(credentials)[1])
+    except (OSError, struct.error):
+        return None
+
+
+def require_own_user(channel: socket.socket) -> None:
+    """Let nobody but this user, or root, be at the other end.
+
+    Where the system does not say who is, the folder's mode 0700 is what keeps others out.
+
+    Raises:
+        NoPermission: it is somebody else.
+    """
+    uid = peer_uid(channel)
+    if uid not in {None, 0, os.geteuid()}:
+        raise NoPermission(
+            f"the virtual token's socket is used by another user (id {uid})",
+            hint="close its folder to others: chmod 700",
+        )
