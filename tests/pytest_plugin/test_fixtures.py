@@ -141,6 +141,31 @@ def test_built_in_verification(suite: Run) -> None:
     ).assert_outcomes(passed=1)
 
 
+def test_faults(suite: Run) -> None:
+    suite(
+        """
+        import pytest
+        from fido2.ctap import CtapError
+        from fido2.ctap2 import Ctap2
+        from fido2.hid import CtapHidDevice
+        from fidokit.virtual.faults import Refuse, Unplug
+
+        def test_a_refusal(fido_device, virtual_token):
+            virtual_token.faults.add(Refuse(0x7F), command=0x0B)
+            with pytest.raises(CtapError) as broken:
+                Ctap2(fido_device).selection()
+            assert broken.value.code == CtapError.ERR.OTHER
+            Ctap2(fido_device).selection()
+
+        def test_unplugged_in_the_middle(fido_device, fido_devices, virtual_token):
+            virtual_token.faults.add(Unplug(acted=True), command=0x0B)
+            with pytest.raises(OSError):
+                Ctap2(fido_device).selection()
+            assert list(CtapHidDevice.list_devices()) == []
+        """
+    ).assert_outcomes(passed=2)
+
+
 # --- a stall is a failure -------------------------------------------------------------------------
 
 

@@ -16,10 +16,21 @@ from fido2.hid import CAPABILITY, CtapHidDevice
 from tests.support import pyscard
 
 from fidokit.errors import Unsupported
-from fidokit.testing import Credential, FidoDevices, TokenFactory, open_device
+from fidokit.testing import Credential, FidoDevices, Stalled, TokenFactory, open_device
 from fidokit.testing.devices import descriptor_of
 from fidokit.token import fido2_device
 from fidokit.virtual.core.profile import CTAP_2_3
+from fidokit.virtual.faults import (
+    Fault,
+    NonCanonical,
+    Oversize,
+    PowerCycle,
+    Refuse,
+    StallInSilence,
+    Truncate,
+    Unplug,
+)
+from fidokit.virtual.spoiling import Form
 
 
 @pytest.fixture
@@ -113,6 +124,42 @@ def test_unplugged_while_open(factory: TokenFactory) -> None:
             Ctap2(device)
     with pytest.raises(OSError, match="Input/output"):
         open_device(token)
+
+
+UNREADABLE = (ValueError, IndexError)
+
+
+@pytest.mark.parametrize(
+    ("fault", "seen"),
+    [
+        (Unplug(), OSError),
+        (Unplug(acted=True), OSError),
+        (PowerCycle(), OSError),
+        (Refuse(0x7F), CtapError),
+        (Truncate(), UNREADABLE),
+        (NonCanonical(Form.TRAILING), UNREADABLE),
+        (Oversize(7610), UNREADABLE),
+    ],
+    ids=repr,
+)
+def test_faults_as_python_fido2_sees_them(
+    factory: TokenFactory, fault: Fault, seen: type[Exception] | tuple[type[Exception], ...]
+) -> None:
+    token = factory()
+    with open_device(token) as device:
+        ctap = Ctap2(device)
+        token.faults.add(fault, command=0x04)
+        with pytest.raises(seen):
+            ctap.get_info()
+        assert token.faults.struck == [fault]
+
+
+def test_a_stalled_token_on_usb_fails_the_test(factory: TokenFactory) -> None:
+    token = factory(patience_s=0.05)
+    with open_device(token) as device:
+        token.faults.add(StallInSilence(), command=0x04)
+        with pytest.raises(Stalled):
+            Ctap2(device)
 
 
 def test_listing_finds_ours_and_no_others(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 
 from fidokit.testing import Stalled, WatchedToken
 from fidokit.token.watchdog import Patience, guarded
+from fidokit.virtual.faults import Fault, Refuse, Stall, StallInSilence
 from fidokit.virtual.world import ManualClock
 
 SELECTION, GET_INFO = b"\x0b", b"\x04"
@@ -30,7 +32,7 @@ def token(presence: str = "script", patience_s: float = 0.05, **given: object) -
 
 def test_a_touch_that_nobody_queued_is_an_error() -> None:
     with token() as waiting:
-        with pytest.raises(Stalled, match=r"0x0b waited 0\.05 s .* queue touch\(\)") as caught:
+        with pytest.raises(Stalled, match=r"0x0b waited 0\.05 s .*: queue touch\(\)") as caught:
             waiting.link().cbor(SELECTION, ignore, never)
         assert waiting.stalls == [caught.value]
 
@@ -114,6 +116,39 @@ def test_a_touch_from_another_thread() -> None:
         toucher.start()
         assert waiting.link().cbor(SELECTION, lambda _: asked.set(), never) == b"\0"
         toucher.join()
+
+
+@pytest.mark.parametrize("fault", [Stall(), Stall(obeys_cancel=False), StallInSilence()], ids=repr)
+@pytest.mark.parametrize("presence", ["auto", "script"])
+def test_faults_that_stall_end_too(fault: Fault, presence: str) -> None:
+    with token(presence) as broken:
+        link = broken.link()
+        broken.faults.add(fault, count=2)
+        with pytest.raises(Stalled, match=r"0x0b.*faults\.clear"):
+            link.cbor(SELECTION, ignore, never)
+        broken.faults.clear()
+        broken.touch()
+        assert link.cbor(SELECTION, ignore, never) == b"\0"
+
+
+@pytest.mark.parametrize("fault", [Stall(), StallInSilence()], ids=repr)
+def test_u2f_messages_that_stall_end_too(fault: Fault) -> None:
+    with token() as broken:
+        broken.faults.add(fault, u2f=0x03)
+        with pytest.raises(Stalled, match="U2F command 0x03"):
+            broken.link().msg(VERSION)
+
+
+def test_a_fault_without_a_stall_is_none(token_in_time: WatchedToken) -> None:
+    token_in_time.faults.add(Refuse(0x7F), command=SELECTION[0])
+    assert token_in_time.link().cbor(SELECTION, ignore, never) == b"\x7f"
+    assert token_in_time.stalls == []
+
+
+@pytest.fixture
+def token_in_time() -> Iterator[WatchedToken]:
+    with token("auto", patience_s=20) as made:
+        yield made
 
 
 @pytest.mark.parametrize(("presence", "takes"), [(None, True), ("auto", True), ("deny", True)])

@@ -3,6 +3,8 @@ from doorman import Door, NoSecurityKey
 from fido2.client import ClientError, UserInteraction
 from fido2.webauthn import UserVerificationRequirement
 
+from fidokit.virtual.faults import Unplug
+
 
 def test_a_registered_key_opens_the_door(fido_devices):
     door = Door()
@@ -23,6 +25,14 @@ def test_a_touch_that_is_refused(fido_devices, virtual_token):
     with pytest.raises(ClientError) as refused:
         door.open("ada")
     assert refused.value.code == ClientError.ERR.BAD_REQUEST
+
+
+def test_unplugged_while_the_door_waits(fido_devices, virtual_token):
+    door = Door()
+    door.register("ada")
+    virtual_token.faults.add(Unplug(), command=0x02)  # authenticatorGetAssertion
+    with pytest.raises(OSError, match="Input/output error"):
+        door.open("ada")
 
 
 def test_somebody_elses_key(fido_devices, virtual_token_factory):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from fidokit.errors import FidokitError
+from fidokit.virtual.presence import Cancelled
 from fidokit.virtual.token import VirtualToken
 
 if TYPE_CHECKING:
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 
     from fidokit.virtual.core.ports import Clock, Rng
     from fidokit.virtual.core.profile import Profile
+    from fidokit.virtual.faults import Faults
     from fidokit.virtual.presence import Person
 
 PATIENCE_S: Final = 10.0
@@ -29,6 +33,30 @@ class Stalled(FidokitError):
     def __str__(self) -> str:
         """The sentence and the hint: pytest shows nothing else of an exception."""
         return f"{self.message}: {self.hint}"
+
+
+class _Watch:
+    """Whether one command has lasted too long, in real time.
+
+    Args:
+        patience_s: seconds.
+        cancelled: whether the platform gave up.
+    """
+
+    def __init__(self, patience_s: float, cancelled: Cancelled = lambda: False) -> None:
+        self._deadline = time.monotonic() + patience_s
+        self._cancelled = cancelled
+        self.expired = False
+
+    def over(self) -> bool:
+        """Whether to end it, asked several times a second."""
+        self.expired = self.expired or time.monotonic() > self._deadline
+        return self.expired or self._cancelled()
+
+    def expire(self, faults: Faults) -> None:
+        """Let go of a command that asks nobody."""
+        self.expired = True
+        faults.clear()
 
 
 class WatchedToken(VirtualToken):
@@ -81,16 +109,10 @@ class WatchedToken(VirtualToken):
         Raises:
             Stalled: it waited too long.
         """
-        deadline = time.monotonic() + self.patience_s
-        expired = False
-
-        def over() -> bool:
-            nonlocal expired
-            expired = expired or time.monotonic() > deadline
-            return expired or cancelled()
-
-        reply = super().exchange_cbor(request, channel, on_keepalive, over)
-        if expired:
+        watch = _Watch(self.patience_s, cancelled)
+        with self._breaking(watch):
+            reply = super().exchange_cbor(request, channel, on_keepalive, watch.over)
+        if watch.expired:
             raise self._stalled(f"CTAP command 0x{request[0]:02x}")
         return reply
 
@@ -98,9 +120,16 @@ class WatchedToken(VirtualToken):
         """See `VirtualToken.exchange_msg`.
 
         Raises:
-            Stalled: a client has asked for a touch for too long.
+            Stalled: it waited too long, or a client has asked for a touch for too long.
         """
-        reply = super().exchange_msg(apdu, channel)
+        watch = _Watch(self.patience_s)
+        with self._breaking(watch):
+            reply = super().exchange_msg(apdu, channel)
+        if watch.expired or self._asked_too_long(reply):
+            raise self._stalled(f"U2F command 0x{apdu[1]:02x}")
+        return reply
+
+    def _asked_too_long(self, reply: bytes) -> bool:
         now = time.monotonic()
         if reply != _NOT_YET:
             self._asked_for_touch = None
@@ -108,14 +137,28 @@ class WatchedToken(VirtualToken):
             self._asked_for_touch = now
         elif now - self._asked_for_touch > self.patience_s:
             self._asked_for_touch = None
-            raise self._stalled(f"U2F command 0x{apdu[1]:02x}")
-        return reply
+            return True
+        return False
+
+    @contextmanager
+    def _breaking(self, watch: _Watch) -> Iterator[None]:
+        """End a fault that no cancel ends, once the patience is; without faults, do nothing."""
+        if not self.faults.pending:
+            yield
+            return
+        timer = threading.Timer(self.patience_s, lambda: watch.expire(self.faults))
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def _stalled(self, what: str) -> Stalled:
         stalled = Stalled(
-            f"{what} waited {self.patience_s:g} s for the token's person",
+            f"{what} waited {self.patience_s:g} s for the token's answer",
             hint="queue touch(), refuse(), uv_match() or uv_mismatch() before it or from another "
-            "thread, or make the token with presence='auto'",
+            "thread, or make the token with presence='auto'; a fault that stalls ends by "
+            "faults.clear()",
         )
         self.stalls.append(stalled)
         return stalled
