@@ -296,6 +296,21 @@ def test_waiting_and_cancelling_on_a_reader(factory: TokenFactory, readers: Fido
     ctap.selection(on_keepalive=lambda _: token.touch())
 
 
+def test_the_token_knows_that_it_lies_on_a_reader(
+    factory: TokenFactory, readers: FidoDevices
+) -> None:
+    from fido2.pcsc import CtapPcscDevice
+
+    token = factory(profile="ctap2.3")
+    readers.lay_on_reader(token)
+    (device,) = CtapPcscDevice.list_devices()
+    with pytest.raises(CtapError) as refused:
+        Ctap2(device).reset()
+    assert refused.value.code is CtapError.ERR.NOT_ALLOWED  # RST-06: over USB alone
+    with open_device(token) as usb:
+        Ctap2(usb).reset()
+
+
 def test_a_u2f_token_on_a_reader(factory: TokenFactory, readers: FidoDevices) -> None:
     from fido2.pcsc import CtapPcscDevice
 

@@ -20,6 +20,7 @@ MAX_REQUEST: Final = 7609
 POLL_S: Final = 0.1
 """How long a command may take before the card says 9100, and between polls."""
 
+_TRANSPORT: Final = "nfc"
 _CBOR: Final = 0x04
 _NO_MSG: Final = 0x08
 _CAN_POLL: Final = 0x80
@@ -38,8 +39,8 @@ class Pluggable(Protocol):
         """CTAPHID's bits: WINK 01, CBOR 04, NMSG 08."""
         ...
 
-    def link(self) -> MemoryLink:
-        """A new channel."""
+    def link(self, transport: str) -> MemoryLink:
+        """A new channel that comes over a transport, as getInfo names it."""
         ...
 
 
@@ -66,7 +67,7 @@ class CardSession:
 
     def __init__(self, token: Pluggable, poll_s: float = POLL_S) -> None:
         self._token = token
-        self._link = token.link()
+        self._link = token.link(_TRANSPORT)
         self._poll_s = poll_s
         self._chain = Chain(MAX_REQUEST)
         self._rest = Remainder()
