@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -239,7 +240,7 @@ def readers(monkeypatch: pytest.MonkeyPatch) -> FidoDevices:
 def test_without_pyscard_there_are_no_readers(
     factory: TokenFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fidokit.testing.devices._has_pyscard", lambda: False)
+    monkeypatch.setitem(sys.modules, "smartcard", None)
     with pytest.raises(Unsupported, match="PC/SC") as caught:
         FidoDevices(monkeypatch).lay_on_reader(factory())
     assert "pip install" in caught.value.hint

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Final, Protocol
 
 from fido2.hid import CtapHidDevice
@@ -134,7 +132,11 @@ class FidoDevices:
 
 
 def _has_pyscard() -> bool:
-    return "smartcard" in sys.modules or find_spec("smartcard") is not None
+    try:
+        import smartcard.System  # noqa: F401  only whether it can be
+    except ImportError:  # or the system's library beneath it is missing
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
