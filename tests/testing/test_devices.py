@@ -140,6 +140,7 @@ UNREADABLE = (ValueError, IndexError)
         (Truncate(), UNREADABLE),
         (NonCanonical(Form.TRAILING), UNREADABLE),
         (Oversize(7610), UNREADABLE),
+        (Oversize(100_000), UNREADABLE),
     ],
     ids=repr,
 )

@@ -22,6 +22,8 @@ _FIRST_ROOM: Final = REPORT_SIZE - 7
 _NEXT_ROOM: Final = REPORT_SIZE - 5
 MAX_MESSAGE: Final = _FIRST_ROOM + 128 * _NEXT_ROOM
 """7609 bytes: sequence numbers end at 127."""
+LONGEST: Final = 0xFFFF
+"""What the length field can say; only a token that is broken on purpose says more than 7609."""
 
 
 class HidCommand(IntEnum):

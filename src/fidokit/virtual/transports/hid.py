@@ -15,6 +15,7 @@ from fidokit.errors import FidokitError, TokenGone
 from fidokit.types import CtapStatus
 from fidokit.virtual.framing.ctaphid import (
     BROADCAST,
+    LONGEST,
     NONCE_SIZE,
     PROTOCOL_VERSION,
     REPORT_SIZE,
@@ -247,7 +248,7 @@ def _reply(channel: int, reply: bytes) -> Message:
     # Busy with another opening's command: hosts try again only where the framing says so.
     if reply == bytes([CtapStatus.CHANNEL_BUSY]):
         return error(channel, CtapStatus.CHANNEL_BUSY)
-    return Message(channel, HidCommand.CBOR, reply)
+    return Message(channel, HidCommand.CBOR, reply[:LONGEST])
 
 
 def _require(holds: bool, message: Message, status: CtapStatus) -> None:
