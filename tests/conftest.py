@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import settings
+
+pytest_plugins = ["pytester"]
 
 # A machine that is busy with something else is no failure: time is measured in benchmarks/.
 settings.register_profile("fidokit", deadline=None)
 settings.load_profile("fidokit")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have our own plug-in also where the tests run from a tree that is not installed."""
+    if not config.pluginmanager.has_plugin("fidokit"):
+        config.pluginmanager.import_plugin("fidokit.pytest_plugin")

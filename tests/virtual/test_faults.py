@@ -80,6 +80,14 @@ def test_count_and_after(token: VirtualToken, link: MemoryLink) -> None:
     assert [status(link) for _ in range(5)] == [0, 0x7F, 0x7F, 0, 0]
 
 
+def test_it_is_pending_until_it_has_happened(token: VirtualToken, link: MemoryLink) -> None:
+    assert not token.faults.pending
+    token.faults.add(Refuse(0x7F), command=GET_INFO[0])
+    assert token.faults.pending
+    status(link)
+    assert not token.faults.pending
+
+
 def test_only_its_command_counts(token: VirtualToken, link: MemoryLink) -> None:
     token.faults.add(Refuse(0x7F), command=SELECTION[0], after=1)
     token.faults.add(Refuse(0x6F00), u2f=0x03)

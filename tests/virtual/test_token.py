@@ -195,6 +195,16 @@ def test_queued_gestures_answer_in_order(token: VirtualToken) -> None:
     assert [select(token.link()) for _ in range(3)] == [OK, DENIED, OK]
 
 
+def test_gestures_that_nobody_used_can_be_forgotten() -> None:
+    with VirtualToken(presence="auto") as token:
+        token.refuse()
+        token.uv_mismatch()
+        token.forget_gestures()
+        assert select(token.link()) == OK
+        token.refuse()
+        assert select(token.link()) == DENIED
+
+
 def test_a_wait_is_reported_and_ended_by_a_touch(token: VirtualToken) -> None:
     seen: list[int] = []
 

@@ -224,6 +224,11 @@ class Faults:
         with self._changed:
             self._rules.append(rule)
 
+    @property
+    def pending(self) -> bool:
+        """Whether a fault waits for its command."""
+        return bool(self._rules)
+
     def clear(self) -> None:
         """Forget the faults that wait; what stalls goes on and answers."""
         with self._changed:

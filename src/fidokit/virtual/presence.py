@@ -174,6 +174,13 @@ class PolicyPerson:
         """Queue one of SAMPLE_*, TIMED_OUT or REFUSED as the next sample of a finger."""
         self._queue(self._samples, outcome)
 
+    def forget(self) -> None:
+        """Drop every queued gesture."""
+        with self._changed:
+            self._touches.clear()
+            self._verifications.clear()
+            self._samples.clear()
+
     def wake(self) -> None:
         """Make waits look again at whether they are cancelled."""
         with self._changed:

@@ -247,6 +247,10 @@ class VirtualToken:
         """The finger sensor, to be scripted: `token.sensor.script("good", "left", "good")`."""
         return Sensor(self._script().sample)
 
+    def forget_gestures(self) -> None:
+        """Drop what was queued and not used; the policy is left."""
+        self._script().forget()
+
     def _script(self) -> PolicyPerson:
         if self._person is not self._gestures:
             raise UsageError(

@@ -1,0 +1,206 @@
+"""A virtual token as a contactless card on a reader, for host code that deals in APDUs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from typing import Final, Protocol, TypeAlias
+
+from fidokit.errors import FidokitError, TokenGone
+from fidokit.virtual.framing.apdu import Apdu, ApduRejection, Chain, Remainder, StatusWord, parse
+from fidokit.virtual.transports.memory import MemoryLink
+
+AID: Final = bytes.fromhex("A0000006472F0001")
+ANSWER_TO_RESET: Final = bytes.fromhex("3B80800101")
+"""A contactless card without historical bytes (PC/SC part 3 section 3.1.3.2.3)."""
+
+MAX_REQUEST: Final = 7609
+POLL_S: Final = 0.1
+"""How long a command may take before the card says 9100, and between polls."""
+
+_TRANSPORT: Final = "nfc"
+_CBOR: Final = 0x04
+_NO_MSG: Final = 0x08
+_CAN_POLL: Final = 0x80
+_CANCEL: Final = 0x11
+_PROCESSING: Final = 1
+
+_Answer: TypeAlias = tuple[bytes, int]
+"""Data and status word."""
+
+
+class Pluggable(Protocol):
+    """The token inside the card."""
+
+    @property
+    def capabilities(self) -> int:
+        """CTAPHID's bits: WINK 01, CBOR 04, NMSG 08."""
+        ...
+
+    def link(self, transport: str) -> MemoryLink:
+        """A new channel that comes over a transport, as getInfo names it."""
+        ...
+
+
+@dataclass(slots=True)
+class _Running:
+    """A command under way; `box` gets its outcome."""
+
+    box: SimpleQueue[bytes | FidokitError] = field(default_factory=SimpleQueue)
+    status: int = _PROCESSING
+    cancelled: bool = False
+
+    def keepalive(self, status: int) -> None:
+        """Remember what the next poll is told."""
+        self.status = status
+
+
+class CardSession:
+    """A card in a reader's field, from its activation on: APDUs in, answers out.
+
+    Args:
+        token: what answers inside.
+        poll_s: seconds that a client which can poll waits before it is told 9100.
+    """
+
+    def __init__(self, token: Pluggable, poll_s: float = POLL_S) -> None:
+        self._token = token
+        self._link = token.link(_TRANSPORT)
+        self._poll_s = poll_s
+        self._chain = Chain(MAX_REQUEST)
+        self._rest = Remainder()
+        self._rest.drop()
+        self._selected = False
+        self._running: _Running | None = None
+
+    def transmit(self, raw: bytes) -> _Answer:
+        """Answer one command APDU.
+
+        Args:
+            raw: a short or extended APDU.
+
+        Returns:
+            Data and status word.
+
+        Raises:
+            TokenGone: the card was taken away.
+            FidokitError: what the token could not go on with.
+        """
+        try:
+            return self._answer(parse(raw), raw)
+        except ApduRejection as rejection:
+            self._chain.drop()
+            self._rest.drop()
+            return b"", rejection.status
+
+    def close(self) -> None:
+        """Take the card away: what waits is cancelled; harmless when repeated."""
+        self._abandon()
+        self._link.close()
+
+    def _answer(self, apdu: Apdu, raw: bytes) -> _Answer:
+        serve = _INSTRUCTIONS.get((apdu.plain_cla, apdu.ins))
+        if serve is None:
+            known = any(cla == apdu.plain_cla for cla, _ in _INSTRUCTIONS)
+            raise ApduRejection(StatusWord.WRONG_INSTRUCTION if known else StatusWord.WRONG_CLASS)
+        return serve(self, apdu, raw)
+
+    def _select(self, apdu: Apdu, _raw: bytes) -> _Answer:
+        self._abandon()
+        self._selected = apdu.data == AID
+        if not self._selected:
+            raise ApduRejection(StatusWord.NOT_FOUND)
+        return self._cut(apdu, b"FIDO_2_0" if self._token.capabilities & _NO_MSG else b"U2F_V2")
+
+    def _get_response(self, apdu: Apdu, _raw: bytes) -> _Answer:
+        return self._rest.go_on(apdu.limit)
+
+    def _u2f(self, apdu: Apdu, raw: bytes) -> _Answer:
+        self._require_selected()
+        if self._token.capabilities & _NO_MSG:
+            raise ApduRejection(StatusWord.WRONG_INSTRUCTION)
+        whole = self._chain.add(apdu)
+        if whole is None:
+            return b"", StatusWord.OK
+        reply = self._link.msg(raw if whole.data == apdu.data else _extended(whole))
+        return self._cut(apdu, reply[:-2], int.from_bytes(reply[-2:]))
+
+    def _ctap(self, apdu: Apdu, _raw: bytes) -> _Answer:
+        self._require_selected()
+        if not self._token.capabilities & _CBOR:
+            raise ApduRejection(StatusWord.WRONG_INSTRUCTION)
+        whole = self._chain.add(apdu)
+        if whole is None:
+            return b"", StatusWord.OK
+        self._abandon()
+        running = self._running = _Running()
+        threading.Thread(target=self._run, args=(whole.data, running), daemon=True).start()
+        return self._wait(running, apdu, self._poll_s if apdu.p1 & _CAN_POLL else None)
+
+    def _poll(self, apdu: Apdu, _raw: bytes) -> _Answer:
+        running = self._running
+        if running is None:
+            raise ApduRejection(StatusWord.NOT_ALLOWED)
+        if apdu.p1 not in {0, _CANCEL}:
+            raise ApduRejection(StatusWord.WRONG_PARAMETERS)
+        running.cancelled = running.cancelled or apdu.p1 == _CANCEL
+        return self._wait(running, apdu, self._poll_s)
+
+    def _end(self, _apdu: Apdu, _raw: bytes) -> _Answer:
+        self._abandon()
+        self._selected = False
+        return b"", StatusWord.OK
+
+    def _run(self, request: bytes, running: _Running) -> None:
+        outcome: bytes | FidokitError = TokenGone("the virtual card broke off")
+        try:
+            outcome = self._link.cbor(request, running.keepalive, lambda: running.cancelled)
+        except FidokitError as failed:
+            outcome = failed
+        finally:
+            running.box.put(outcome)
+
+    def _wait(self, running: _Running, apdu: Apdu, seconds: float | None) -> _Answer:
+        try:
+            outcome = running.box.get(timeout=seconds)
+        except Empty:
+            return bytes([running.status]), StatusWord.UPDATE
+        self._running = None
+        if isinstance(outcome, FidokitError):
+            raise outcome
+        return self._cut(apdu, outcome)
+
+    def _cut(self, apdu: Apdu, data: bytes, status: int = StatusWord.OK) -> _Answer:
+        return self._rest.begin(data, status, apdu.limit)
+
+    def _abandon(self) -> None:
+        self._chain.drop()
+        self._rest.drop()
+        if self._running is not None:
+            self._running.cancelled = True
+            self._running = None
+
+    def _require_selected(self) -> None:
+        self._rest.drop()
+        if not self._selected:
+            raise ApduRejection(StatusWord.NOT_ALLOWED)
+
+
+def _extended(apdu: Apdu) -> bytes:
+    head = bytes([apdu.plain_cla, apdu.ins, apdu.p1, apdu.p2])
+    return head + b"\0" + len(apdu.data).to_bytes(2) + apdu.data + b"\0\0"
+
+
+_INSTRUCTIONS: Final[Mapping[tuple[int, int], Callable[[CardSession, Apdu, bytes], _Answer]]] = {
+    (0x00, 0xA4): CardSession._select,
+    (0x00, 0xC0): CardSession._get_response,
+    (0x80, 0xC0): CardSession._get_response,
+    (0x00, 0x01): CardSession._u2f,
+    (0x00, 0x02): CardSession._u2f,
+    (0x00, 0x03): CardSession._u2f,
+    (0x80, 0x10): CardSession._ctap,
+    (0x80, 0x11): CardSession._poll,
+    (0x80, 0x12): CardSession._end,
+}
