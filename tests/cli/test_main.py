@@ -198,3 +198,23 @@ def test_main_module_and_entry_point_are_the_same() -> None:
     import fidokit.__main__ as module
 
     assert module.main is main.main
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1), (0, 1, 2)])
+def test_a_command_without_standard_streams(sandbox: Sandbox, closed: tuple[int, ...]) -> None:
+    """What is printed reaches no file of the command's own, and nothing ends in a traceback."""
+    sandbox.run("virtual", "create", "t")
+    words = ("key", "generate", "-t", "ecdsa-sk", "--no-passphrase", "-f", "k")
+    shut = " ".join(f"{number}>&-" for number in closed)
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {shut}', "sh", sys.executable, "-m", "fidokit", *words],
+        env=sandbox.env,
+        cwd=sandbox.home,
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, b"Traceback" in done.stderr) == (0, False)
+    assert bool(done.stdout) is (1 not in closed)
+    assert (sandbox.home / "k").read_bytes().startswith(b"-----BEGIN OPENSSH PRIVATE KEY-----\n")
+    assert (sandbox.home / "k.pub").read_bytes().count(b"\n") == 1
+    assert sandbox.run("virtual", "list").out.count("\n") == 2
