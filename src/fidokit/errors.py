@@ -31,15 +31,16 @@ class FidokitError(Exception):
 
     Args:
         message: one sentence that says what happened, without a full stop at its end.
-        hint: what to do next; empty where there is nothing to do.
+        hint: what to do next; where empty, the class's usual one.
     """
 
     exit_code: ClassVar[ExitCode] = ExitCode.OTHER
+    usual_hint: ClassVar[str] = ""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.message = message
-        self.hint = hint
+        self.hint = hint or self.usual_hint
 
 
 class UsageError(FidokitError):
@@ -116,6 +117,9 @@ class Malformed(FidokitError):
     """Bytes or text that do not follow their format."""
 
     exit_code = ExitCode.MALFORMED
+    usual_hint = (
+        "it is damaged, cut off, or not what it was taken for; get it again from its origin"
+    )
 
 
 class MalformedKey(Malformed):

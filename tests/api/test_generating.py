@@ -109,6 +109,17 @@ def test_attestation_and_challenge(desk: Desk, folder: Path) -> None:
     assert parse_attestation((folder / "attestation").read_bytes()).version == 1
 
 
+def test_an_empty_challenge_is_none(desk: Desk, folder: Path) -> None:
+    """Stock refuses it too: an attestation over it could be anybody's, of any day."""
+    (folder / "challenge").touch()
+    asked = request(folder, path=folder / "key", challenge_file=folder / "challenge")
+    with desk.open() as session, pytest.raises(UsageError, match="is empty") as caught:
+        generate(session, asked)
+    assert caught.value.hint
+    assert not (folder / "key").exists()
+    assert desk.person.touches == []
+
+
 @pytest.mark.parametrize("name", ["key", "key.pub", "attestation"])
 def test_what_is_in_the_way_is_found_before_the_token_is_asked(
     desk: Desk, folder: Path, name: str

@@ -198,6 +198,24 @@ def test_download_by_file_of_the_same_key(
     assert result.row.fingerprint == made.fingerprint
 
 
+def test_a_file_outside_the_searched_folders_names_its_key(
+    desk: Desk, three: list[Generated], new: Path, home: Path
+) -> None:
+    alone = new / "copy.pub"
+    alone.write_bytes(three[1].public_path.read_bytes())
+    rows = listed(desk)
+    assert [row.files for row in rows] == [(), ()]
+    for name in (three[1].path, three[1].public_path, alone):
+        assert keys.resolve(str(name), rows).fingerprint == three[1].fingerprint
+    (new / "alice").write_text("no key\n")
+    for name in ("alice", str(new / "alice"), "a\0b", "", "~nobody-has-this/x"):
+        if name == "alice":
+            assert keys.resolve(name, rows).application == "ssh:a"
+            continue
+        with pytest.raises(CredentialNotFound):
+            keys.resolve(name, rows)
+
+
 def test_download_by_template(desk: Desk, three: list[Generated], new: Path) -> None:
     names = [r.path.name for r in downloaded(desk, new, template="{type}-{application}-{user}")]
     assert names == ["ed25519_sk-a-alice", "ecdsa_sk-b-"]

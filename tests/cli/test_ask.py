@@ -147,3 +147,10 @@ def test_closed_descriptor_is_an_error() -> None:
     os.close(reading)
     with pytest.raises(FidokitError, match=f"file descriptor {reading}"):
         ask.read_secret(reading, "PIN")
+
+
+@pytest.mark.parametrize("number", [-1, -3, 1 << 31, 1 << 64])
+def test_a_number_that_no_descriptor_has(number: int) -> None:
+    with pytest.raises(UsageError, match=f"no file descriptor {number}") as caught:
+        ask.read_secret(number, "PIN")
+    assert caught.value.hint

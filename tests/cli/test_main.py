@@ -232,3 +232,23 @@ def test_every_kind_of_error_ends_with_its_status(
     assert said.err == "fidokit: it happened\nhint: do this\n"
     told = json.loads(said.out)["error"]
     assert (told["kind"], told["exit_code"]) == (kind.__name__, kind.exit_code)
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1), (0, 1, 2)])
+def test_a_command_without_standard_streams(sandbox: Sandbox, closed: tuple[int, ...]) -> None:
+    """What is printed reaches no file of the command's own, and nothing ends in a traceback."""
+    sandbox.run("virtual", "create", "t")
+    words = ("key", "generate", "-t", "ecdsa-sk", "--no-passphrase", "-f", "k")
+    shut = " ".join(f"{number}>&-" for number in closed)
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {shut}', "sh", sys.executable, "-m", "fidokit", *words],
+        env=sandbox.env,
+        cwd=sandbox.home,
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, b"Traceback" in done.stderr) == (0, False)
+    assert bool(done.stdout) is (1 not in closed)
+    assert (sandbox.home / "k").read_bytes().startswith(b"-----BEGIN OPENSSH PRIVATE KEY-----\n")
+    assert (sandbox.home / "k.pub").read_bytes().count(b"\n") == 1
+    assert sandbox.run("virtual", "list").out.count("\n") == 2

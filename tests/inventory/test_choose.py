@@ -126,6 +126,18 @@ def test_any_selector_names_one_or_none(selector: str) -> None:
     assert found in ROWS
 
 
-def test_a_name_that_begins_like_a_home_folder_is_only_a_name() -> None:
+def test_a_file_in_any_folder_names_its_key() -> None:
+    asked: list[str] = []
+
+    def key_in(name: str) -> str | None:
+        asked.append(name)
+        return BOB.fingerprint if name == "/elsewhere/id_bob" else None
+
+    assert resolve("/elsewhere/id_bob", ROWS, key_in=key_in) == BOB
+    assert resolve("alice", ROWS, key_in=key_in) == ALICE
+    assert asked == ["/elsewhere/id_bob", "alice"]  # each read once, however many keys there are
+    assert resolve("/keys/id_home", ROWS, key_in=lambda _name: ALICE.fingerprint) == HOME
     with pytest.raises(CredentialNotFound):
-        resolve("~no-user-of-this-name", ROWS)
+        resolve("/elsewhere/nobodys", ROWS, key_in=lambda _name: "SHA256:none")
+    with pytest.raises(CredentialNotFound):
+        resolve("/elsewhere/id_bob", ROWS)

@@ -208,6 +208,14 @@ def test_a_shortened_application_makes_no_key_file() -> None:
     assert found.public is None
 
 
+def test_an_application_with_a_nul_hides_no_other_key() -> None:
+    name = "ssh:a\0b"
+    found = read(name, hashlib.sha256(name.encode()).digest())
+    assert isinstance(found, ResidentCredential)
+    assert found.public is None
+    assert found.application == name
+
+
 def test_a_user_id_that_is_no_text() -> None:
     assert credential(_6={"id": b"\xff\xfe\0\0"}).user == "fffe"
     assert credential(_6={"id": b""}).user == ""

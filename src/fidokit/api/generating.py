@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from fidokit.errors import FidokitError
+from fidokit.errors import FidokitError, UsageError
 from fidokit.types import Application, CredentialId, KeyType, SkFlag
 
 if TYPE_CHECKING:
@@ -178,7 +178,15 @@ def _plan(request: GenerateRequest) -> _Plan:
 def _challenge(request: GenerateRequest) -> bytes | None:
     from fidokit.files.keyfile import read_bounded
 
-    return read_bounded(request.challenge_file, MAX_CHALLENGE) if request.challenge_file else None
+    if request.challenge_file is None:
+        return None
+    challenge = read_bounded(request.challenge_file, MAX_CHALLENGE)
+    if not challenge:
+        raise UsageError(
+            f"the challenge file {request.challenge_file} is empty",
+            hint="put the bytes in it that whoever verifies the attestation gave you",
+        )
+    return challenge
 
 
 def _free_path(request: GenerateRequest) -> Path:

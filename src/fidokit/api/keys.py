@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from fidokit.errors import (
     Unsupported,
     UsageError,
 )
-from fidokit.inventory.choose import resolve
+from fidokit.inventory import choose
 from fidokit.inventory.rows import KeyRow
 from fidokit.types import KeyHandle, SkFlag
 
@@ -63,6 +64,33 @@ def list_keys(
     searched = [ssh_folder(), *folders] if search_home else folders
     rows = join(held, find_keys(searched), _read_flags)
     return [row for row in rows if row.on_token] if only_token else rows
+
+
+def resolve(selector: str, rows: Sequence[KeyRow]) -> KeyRow:
+    """The one row that a person names: see `fidokit.inventory.choose.resolve`.
+
+    A file, private or public, names its key wherever it lies, also outside the folders that
+    `list_keys` searched.
+
+    Raises:
+        CredentialNotFound: nothing fits; UsageError: several keys do.
+    """
+    return choose.resolve(selector, rows, key_in=_fingerprint_in)
+
+
+def _fingerprint_in(name: str) -> str | None:
+    """Of the key in a file; None where there is no such file, or no key in it."""
+    from fidokit.files.scan import read_key
+    from fidokit.openssh import fingerprint
+
+    if not name or "\0" in name:
+        return None
+    try:
+        # os.path leaves a name that nobody has alone, where Path.expanduser raises RuntimeError
+        line, _ = read_key(Path(os.path.expanduser(name)))  # noqa: PTH111
+    except FidokitError:
+        return None
+    return fingerprint.sha256(line.key.blob())
 
 
 def _held(session: Session, any_rp: bool) -> list[ResidentCredential]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TERMINAL = "/dev/tty"
+LARGEST_DESCRIPTOR = (1 << 31) - 1
 LONGEST_SECRET = 1024
 """Bytes; far above CTAP's 63 for a PIN, and ssh-keygen's 1024 for a passphrase."""
 
@@ -130,8 +131,14 @@ def read_secret(source: str | int, what: str) -> str:
 
     Raises:
         NoPermission, FidokitError: it cannot be read; Malformed: empty, too long, not UTF-8.
+        UsageError: a number that no descriptor has.
     """
     name = f"file descriptor {source}" if isinstance(source, int) else source
+    if isinstance(source, int) and not 0 <= source <= LARGEST_DESCRIPTOR:
+        raise UsageError(
+            f"there is no {name} to read the {what} from",
+            hint="open one in the shell, as 3 is here: --pin-fd 3 3<FILE",
+        )
     try:
         if isinstance(source, int) or source == "-":
             descriptor = 0 if source == "-" else int(source)

@@ -18,7 +18,24 @@ def main() -> NoReturn:
     # Imports make many objects and no garbage: looking for it 40 times costs 3 ms of 40. The
     # collector stays on for what a long command leaves behind.
     gc.set_threshold(50_000)
+    _have_three_streams()
     _leave(run(sys.argv[1:]))
+
+
+def _have_three_streams() -> None:
+    """Put nothing behind standard streams that we were started without.
+
+    The first file that is opened would get the number of a closed one otherwise, and what is
+    printed would go into it: a key, or a token's state.
+    """
+    descriptor = 0
+    while descriptor <= 2:  # the lowest number that is free is the one that is given
+        descriptor = os.open(os.devnull, os.O_RDWR)
+        os.set_inheritable(descriptor, descriptor <= 2)  # as those of programs that we start
+    os.close(descriptor)
+    sys.stdin = sys.stdin or os.fdopen(0, closefd=False)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
 
 
 def run(args: Sequence[str]) -> int:

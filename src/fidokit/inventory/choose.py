@@ -22,18 +22,25 @@ _LISTED: Final = 8
 Matcher = Callable[[str, KeyRow], bool]
 
 
-def resolve(selector: str, rows: Sequence[KeyRow]) -> KeyRow:
+def resolve(
+    selector: str, rows: Sequence[KeyRow], *, key_in: Callable[[str], str | None] | None = None
+) -> KeyRow:
     """The one row that `selector` names.
 
     It is held against all rows in these ways, and the first way that fits any row decides: whole
-    fingerprint, file, application or user or comment or `APPLICATION/USER`, fingerprint's
-    beginning (4 characters and more), credential id's beginning (4 hexadecimal digits and more).
+    fingerprint, file of a row, file with the same key, application or user or comment or
+    `APPLICATION/USER`, fingerprint's beginning (4 characters and more), credential id's beginning
+    (4 hexadecimal digits and more).
+
+    Args:
+        key_in: the fingerprint of the key in the file of that name, None where it holds none;
+            it finds files in folders that no list has searched.
 
     Raises:
         CredentialNotFound: none fits.
         UsageError: several do; the hint lists them.
     """
-    for fits in _WAYS:
+    for fits in (*_BY_FILE, _holds_same_key(key_in), *_BY_NAME):
         found = [row for row in rows if fits(selector, row)]
         if len(found) > 1:
             raise _ambiguous(selector, found)
@@ -84,6 +91,18 @@ def _is_file(selector: str, row: KeyRow) -> bool:
     return wanted in names or (wanted.suffix == ".pub" and wanted.with_suffix("") in names)
 
 
+def _holds_same_key(key_in: Callable[[str], str | None] | None) -> Matcher:
+    """A matcher that reads the file once, and only when it is asked about a first row."""
+    read: dict[str, str | None] = {}
+
+    def fits(selector: str, row: KeyRow) -> bool:
+        if key_in is not None and selector not in read:
+            read[selector] = key_in(selector)
+        return bool(row.fingerprint) and read.get(selector) == row.fingerprint
+
+    return fits
+
+
 def _is_name(selector: str, row: KeyRow) -> bool:
     application = row.application
     short = re.sub(r"^ssh:(//)?", "", application)
@@ -100,10 +119,5 @@ def _begins_credential_id(selector: str, row: KeyRow) -> bool:
     )
 
 
-_WAYS: Final[Sequence[Matcher]] = (
-    _is_fingerprint,
-    _is_file,
-    _is_name,
-    _begins_fingerprint,
-    _begins_credential_id,
-)
+_BY_FILE: Final[Sequence[Matcher]] = (_is_fingerprint, _is_file)
+_BY_NAME: Final[Sequence[Matcher]] = (_is_name, _begins_fingerprint, _begins_credential_id)

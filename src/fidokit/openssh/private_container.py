@@ -54,7 +54,9 @@ def dearmour(text: bytes) -> bytes:
         lines = text[len(_BEGIN) : end].split()
         return binascii.a2b_base64(b"".join(lines), strict_mode=True)
     except ValueError as error:
-        raise MalformedKey(f"private key: {str(error).lower()} in the base64 text") from None
+        raise MalformedKey(
+            "private key: the text between the BEGIN and END lines is no base64"
+        ) from error
 
 
 def _no_armour(text: bytes) -> MalformedKey:

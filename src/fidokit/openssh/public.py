@@ -309,7 +309,7 @@ def decode_base64(field: bytes) -> bytes:
     try:
         data = a2b_base64(field)
     except ValueError as error:
-        raise MalformedKey(f"public key: {str(error).lower()} in the base64 field") from None
+        raise MalformedKey("public key: its base64 is cut off or damaged") from error
     # Decoding is lenient; what encoding gives back is all that was there.
     if b2a_base64(data, newline=False) != field:
         raise MalformedKey("public key: stray signs or bits in the base64 field")

@@ -215,8 +215,9 @@ class _Manager:
 
 def _credential(answer: Answer, rp_id: Application, rp_id_hash: bytes) -> ResidentCredential:
     user = answer.member(6)
-    # a token may shorten a long RP id; a key file with that application would never work
-    whole = _hash(rp_id) == rp_id_hash
+    # a token may shorten a long RP id, and no program of C reads one with a NUL as it is: a key
+    # file with such an application would never work
+    usable = "\0" not in rp_id and _hash(rp_id) == rp_id_hash
     protection = answer.uint(0x0A, default=1)
     if not 1 <= protection <= 3:
         raise answer.wrong(0x0A, f"is {protection}, which is no level of protection")
@@ -226,7 +227,7 @@ def _credential(answer: Answer, rp_id: Application, rp_id_hash: bytes) -> Reside
         user_id=UserId(user.octets("id", longest=64, shortest=0)),
         user_name=user.optional_text("name") or "",
         display_name=user.optional_text("displayName") or "",
-        public=sk_public(answer.member(8), rp_id) if whole else None,
+        public=sk_public(answer.member(8), rp_id) if usable else None,
         cred_protect=CredProtect(protection),
     )
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fidokit.cli.render import escape
+
 if TYPE_CHECKING:
     from fidokit.api import KeyRow
 
@@ -14,6 +16,6 @@ def yes_no(value: bool | None) -> str:
 
 
 def key_name(row: KeyRow) -> str:
-    """A key in a sentence: what it is for, and its fingerprint."""
+    """A key in a sentence on one line, harmless for a terminal: what it is for, its fingerprint."""
     user = f" / {row.user}" if row.user else ""
-    return f"{row.application}{user} ({row.fingerprint})"
+    return escape(f"{row.application}{user} ({row.fingerprint})")
