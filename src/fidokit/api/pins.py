@@ -106,7 +106,7 @@ def set_min_pin_length(
     """
     from fidokit.token import pin
 
-    pin.set_min_length(session, length, rp_ids, force_change)
+    pin.set_min_length(session, length, rp_ids, force_change=force_change)
 
 
 def always_uv(session: Session, on: bool | None = None) -> bool:

@@ -58,6 +58,7 @@ class Enrolment:
         replace: let a resident key of the same application and user go.
         comment: rides in the displayName of a resident key.
         allow_any_application: allow applications that OpenSSH refuses to use.
+        large_blob: let the resident key have a large blob beside it.
     """
 
     key_type: KeyType
@@ -72,6 +73,7 @@ class Enrolment:
     replace: bool = False
     comment: str = ""
     allow_any_application: bool = False
+    large_blob: bool = False
 
     @property
     def flags(self) -> SkFlag:
@@ -145,6 +147,10 @@ def check_request(enrolment: Enrolment) -> None:
         )
     if not application or "\0" in application or len(application.encode()) > 255:
         raise UsageError("the application has to be 1 to 255 bytes of text without NUL")
+    if enrolment.large_blob and not enrolment.resident:
+        raise UsageError(
+            "only a resident key can have a large blob", hint="make it with -O resident"
+        )
     if "\0" in enrolment.user or len(enrolment.user.encode()) >= USER_ID_SIZE:
         raise UsageError(
             f"the user string has to be at most {USER_ID_SIZE - 1} bytes of text without NUL",
@@ -172,6 +178,10 @@ def check_token(session: Session, enrolment: Enrolment) -> None:
         raise Unsupported(
             f"{session.name} cannot protect credentials (no credProtect)",
             hint="make the key without -O resident and -O verify-required",
+        )
+    if enrolment.large_blob and not (info.has_large_blobs and "largeBlobKey" in info.extensions):
+        raise Unsupported(
+            f"{session.name} keeps no large blobs", hint="make the key without --large-blob"
         )
     if _needs_proof(session, enrolment) and not info.uv_configured and not info.pin_set:
         raise PinNotSet(
@@ -215,6 +225,8 @@ def _make_credential(
     statement = attested.Statement.read(answer)
     data = parse_auth_data(statement.auth_data)
     public, handle = _check_made(enrolment, data, proof_wanted)
+    if enrolment.large_blob and answer.optional_bytes(5, longest=32) is None:
+        raise _not_as_asked("it gave no key for large blobs")
     attested.verify(statement, public, handle, digest)
     return public, handle, statement.as_openssh()
 
@@ -229,11 +241,21 @@ def _request(enrolment: Enrolment, digest: bytes) -> dict[int, object]:
         3: {"id": enrolment.user_id, "name": name, "displayName": cut(display, LONGEST) or STOCK},
         4: [{"alg": int(enrolment.key_type.cose_alg), "type": "public-key"}],
     }
-    if enrolment.cred_protect:
-        request[6] = {"credProtect": int(enrolment.cred_protect)}
+    if extensions := _extensions(enrolment):
+        request[6] = extensions
     if enrolment.resident:
         request[7] = {"rk": True}
     return request
+
+
+def _extensions(enrolment: Enrolment) -> dict[str, object]:
+    """What is asked for beyond the key itself (CTAP 2.3 section 12)."""
+    wanted: dict[str, object] = {}
+    if enrolment.cred_protect:
+        wanted["credProtect"] = int(enrolment.cred_protect)
+    if enrolment.large_blob:
+        wanted["largeBlobKey"] = True
+    return wanted
 
 
 def _refuse_overwrite(session: Session, enrolment: Enrolment, permissions: Permission) -> None:
