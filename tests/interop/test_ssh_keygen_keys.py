@@ -6,7 +6,6 @@ import getpass
 import socket
 from base64 import b64decode, b64encode
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -205,7 +204,7 @@ class TestPrivate:
         """It reads this layout, and never writes it to a file: only agents are sent it."""
         certified = certificate(public, ed25519_key(), principals=("alice",), key_id="id")
         plain = file_of(public)
-        file = PrivateFile(replace(plain.key, certificate=certified), plain.comment)
+        file = PrivateFile(plain.key._replace(certificate=certified), plain.comment)
         path = write_key(tmp_path, encode_private(file))
         type_name, base64 = ssh_keygen("-y", "-f", path).split()[:2]
         assert type_name == certified.type_name

@@ -86,6 +86,12 @@ def test_a_long_list_is_cut() -> None:
         resolve("x", many)
 
 
+@pytest.mark.parametrize("selector", ["~0", "~no-such-user", "~no-such-user/id"])
+def test_the_home_of_nobody(selector: str) -> None:
+    with pytest.raises(CredentialNotFound):
+        resolve(selector, ROWS)
+
+
 def test_a_relative_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "id").write_bytes(b"")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from tests.support.samples import ED25519, SK_ECDSA, SK_ED25519, SK_KEYS, key_id
 from tests.support.signers import certificate, ed25519_key
@@ -111,6 +109,6 @@ def test_certificate_of_an_ordinary_key() -> None:
 def test_the_outer_half_is_the_certificate() -> None:
     """A file whose outer half is the bare key contradicts itself; stock compares them too."""
     file = PrivateFile(key_of(SK_ED25519), "me@here")
-    bare = PrivateFile(replace(file.key, certificate=None), "me@here")
+    bare = PrivateFile(file.key._replace(certificate=None), "me@here")
     assert file.key.public_blob() == certified(SK_ED25519).blob()
     assert bare.key.public_blob() == SK_ED25519.blob()

@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.virtual.core.client import Answer, Bench, Platform
 
 from fidokit.types import CoseAlg, CredentialId, CtapStatus, UserId
-from fidokit.virtual.core.ports import Store, StoredCredential
+from fidokit.virtual.core.ports import LargeBlob, Store, StoredCredential
 from fidokit.virtual.sqlite_store import SqliteStore
 from fidokit.virtual.token import VirtualToken
 
@@ -41,11 +41,14 @@ def apply(store: Store, number: int) -> None:
     match number % 5:
         case 0 | 1:
             left = state.pin_retries - 1 if state.pin_retries else 8
-            store.save(replace(state, pin_retries=left))
+            array = number.to_bytes(4) * 1000
+            store.save(replace(state, pin_retries=left, large_blob_array=array))
         case 2:
             store.put(credential(number))
         case 3:
             store.update_user(credential(number - 1).id, f"name {number}", None)
+        case _ if number % 50 == 24:
+            store.update_large_blob(credential(number - 2).id, LargeBlob(bytes(2000), number))
         case _ if number % 50 == 49:
             store.wipe(replace(state, pin_retries=8))
         case _:

@@ -31,7 +31,8 @@ ROOT = Path(__file__).parents[2]
 def snapshot(store: Store) -> Any:
     parties = store.relying_parties()
     names = [
-        [(c.id, c.secret, c.user_name) for c in store.of_rp(party.id_hash)] for party in parties
+        [(c.id, c.secret, c.user_name, c.large_blob) for c in store.of_rp(party.id_hash)]
+        for party in parties
     ]
     return store.load(), store.count(), parties, names
 
@@ -103,6 +104,7 @@ def run_until_killed(worker: Worker, model: Model, rng: random.Random) -> None:
         model.acknowledge(line)
 
 
+@pytest.mark.check("LB-08")
 def test_kill_at_random_instants(worker: subprocess.Popen[bytes], tmp_path: Path) -> None:
     rng = random.Random()
     model = Model()

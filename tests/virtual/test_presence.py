@@ -21,6 +21,8 @@ from fidokit.virtual.presence import (
 from fidokit.virtual.world import ManualClock
 
 TOUCH, NOW, VERIFY = PresenceKind.TOUCH, PresenceKind.TOUCH_NOW, PresenceKind.VERIFY
+LONG, SAMPLE = PresenceKind.LONG_TOUCH, PresenceKind.SAMPLE
+VERIFY_NOW = PresenceKind.VERIFY_NOW
 
 
 def wait(person: PolicyPerson, kind: PresenceKind, *, cancelled: bool = False) -> Outcome:
@@ -60,6 +62,13 @@ def test_other_names_are_refused_with_the_choice(text: str) -> None:
         (Auto(), TOUCH, Outcome.TOUCHED),
         (Auto(), NOW, Outcome.TOUCHED),
         (Auto(), VERIFY, Outcome.UV_MATCHED),
+        (Auto(), VERIFY_NOW, Outcome.UV_MATCHED),
+        (Auto(), LONG, Outcome.TOUCHED),
+        (Auto(), SAMPLE, Outcome.SAMPLE_GOOD),
+        (Deny(), VERIFY_NOW, Outcome.UV_MISMATCHED),
+        (Deny(), LONG, Outcome.REFUSED),
+        (Deny(), SAMPLE, Outcome.REFUSED),
+        (Script(), VERIFY_NOW, Outcome.TIMED_OUT),
         (Deny(), TOUCH, Outcome.REFUSED),
         (Deny(), NOW, Outcome.TIMED_OUT),
         (Deny(), VERIFY, Outcome.UV_MISMATCHED),
@@ -120,3 +129,40 @@ def test_waking_looks_at_cancelled_again() -> None:
     need = NeedsPresence(TOUCH, 1000)
     assert person.wait(need, lambda _: waiting.set(), stop.is_set) is Outcome.CANCELLED
     thread.join()
+
+
+@pytest.mark.check("RST-06")
+def test_a_short_touch_is_lost_on_a_long_one() -> None:
+    clock = ManualClock(2000)
+    person = PolicyPerson(Script(), clock)
+    person.touch(Outcome.TOUCHED)
+    assert wait(person, LONG) is Outcome.TIMED_OUT
+    assert wait(person, TOUCH) is Outcome.TIMED_OUT
+    person.touch(Outcome.TOUCHED)
+    person.touch(Outcome.TOUCHED, held=True)
+    assert wait(person, LONG) is Outcome.TOUCHED
+    person.touch(Outcome.REFUSED)
+    assert wait(person, LONG) is Outcome.REFUSED
+
+
+def test_a_held_touch_is_a_touch() -> None:
+    person = PolicyPerson(Script(), ManualClock(2000))
+    person.touch(Outcome.TOUCHED, held=True)
+    assert wait(person, TOUCH) is Outcome.TOUCHED
+
+
+def test_samples_have_a_queue_of_their_own() -> None:
+    person = PolicyPerson(Auto(), ManualClock(0))
+    person.sample(Outcome.SAMPLE_LEFT)
+    person.touch(Outcome.REFUSED)
+    assert wait(person, VERIFY) is Outcome.UV_MATCHED
+    assert wait(person, SAMPLE) is Outcome.SAMPLE_LEFT
+    assert wait(person, SAMPLE) is Outcome.SAMPLE_GOOD
+    assert wait(person, TOUCH) is Outcome.REFUSED
+
+
+def test_a_queued_verification_answers_at_once_too() -> None:
+    person = PolicyPerson(Script(), ManualClock(0))
+    person.verify(Outcome.UV_MISMATCHED)
+    assert wait(person, VERIFY_NOW) is Outcome.UV_MISMATCHED
+    assert wait(person, VERIFY_NOW) is Outcome.TIMED_OUT

@@ -476,15 +476,14 @@ def test_ten_thousand_credentials(path: Path) -> None:
     store = SqliteStore.open(path)
     with store._transaction():
         rows = (
-            state_schema.to_row(credential(n, f"ssh:{n % 5000}"), state_schema.CREDENTIAL)
+            state_schema.to_row(
+                replace(credential(n, f"ssh:{n % 5000}"), created=n), state_schema.CREDENTIAL
+            )
             for n in range(2, 10_001)
         )
         marks = ", ".join("?" * len(state_schema.CREDENTIAL))
         names = ", ".join(state_schema.CREDENTIAL)
-        store._db.executemany(
-            f"INSERT INTO credential ({names}) VALUES ({marks})",
-            ([*row[:-1], number] for number, row in enumerate(rows, 2)),
-        )
+        store._db.executemany(f"INSERT INTO credential ({names}) VALUES ({marks})", rows)
     store = reopened(store)
     assert store.count() == 10_000
     assert len(store.relying_parties()) == 5001

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 from tests.virtual.conftest import IDENTITY, STATE, credential
 
 from fidokit.types import CredentialId, UserId
-from fidokit.virtual.core.ports import RelyingParty, Store
+from fidokit.virtual.core.ports import LargeBlob, RelyingParty, Store, Template
 from fidokit.virtual.memory_store import MemoryStore
 from fidokit.virtual.sqlite_store import SqliteStore
 
@@ -27,6 +27,13 @@ CHANGED = replace(
     always_uv=True,
     min_pin_length=63,
     min_pin_rp_ids=("ssh:", 'a "quoted" ü', ""),
+    pin_complexity=True,
+    large_blob_array=bytes(range(256)) * 16,
+    templates=(Template(b"\0\xff", "thümb"), Template(b"2")),
+    enterprise_attestation=True,
+    long_touch_for_reset=True,
+    persistent_token=b"p" * 32,
+    uv_count=2**40,
 )
 
 
@@ -60,6 +67,7 @@ def test_find_does_not_know_other_ids(store: Store, stranger: bytes) -> None:
     assert store.find(CredentialId(stranger)) is None
     assert not store.delete(CredentialId(stranger))
     assert not store.update_user(CredentialId(stranger), "a", "b")
+    assert not store.update_large_blob(CredentialId(stranger), LargeBlob(b"x", 1))
 
 
 def test_of_rp_is_newest_first_and_of_one_rp_alone(store: Store) -> None:
@@ -120,6 +128,20 @@ def test_update_user_changes_the_names_and_nothing_else(
     expected = replace(before, user_name=name, user_display_name=display_name)
     assert store.find(before.id) == expected
     assert store.of_rp(before.rp_id_hash)[-1] == expected
+
+
+def test_a_large_blob_is_replaced_and_goes_with_its_credential(store: Store) -> None:
+    store.put(credential(1))
+    before = store.find(credential(1).id)
+    store.put(credential(2))
+    assert before is not None
+    for blob in (LargeBlob(b"first", 2**64 - 1), LargeBlob(b"", 0), LargeBlob(b"x" * 5000, 1)):
+        assert store.update_large_blob(before.id, blob)
+        assert store.of_rp(before.rp_id_hash)[-1] == replace(before, large_blob=blob)
+    store.put(credential(1))
+    again = store.find(before.id)
+    assert again is not None
+    assert again.large_blob is None
 
 
 def test_relying_parties_come_once_in_the_order_of_their_oldest(store: Store) -> None:
@@ -189,6 +211,10 @@ class BothStores(RuleBasedStateMachine):
     def update(self, number: int, name: str | None, display_name: str | None) -> None:
         self.both("update_user", credential(number).id, name, display_name)
 
+    @rule(number=numbers, data=st.binary(max_size=9), size=st.integers(0, 99))
+    def write_blob(self, number: int, data: bytes, size: int) -> None:
+        self.both("update_large_blob", credential(number).id, LargeBlob(data, size))
+
     @rule()
     def wipe(self) -> None:
         self.both("wipe", CHANGED)
@@ -214,3 +240,30 @@ class BothStores(RuleBasedStateMachine):
 def test_both_stores_agree_whatever_is_done(tmp_path_factory: pytest.TempPathFactory) -> None:
     BothStores.folder = tmp_path_factory.mktemp("both")
     run_state_machine_as_test(BothStores, settings=settings(deadline=None, max_examples=20))
+
+
+def test_the_revision_follows_the_credentials_alone(store: Store) -> None:
+    seen = [store.revision()]
+
+    def risen() -> bool:
+        seen.append(store.revision())
+        return seen[-1] > seen[-2]
+
+    store.put(credential(1))
+    assert risen()
+    store.put(replace(credential(2), user_id=credential(1).user_id))
+    assert risen()
+    assert store.update_user(credential(2).id, "new", None)
+    assert risen()
+    assert store.delete(credential(2).id)
+    assert risen()
+    store.put(credential(3))
+    assert risen()
+    store.save(CHANGED)
+    store.next_counter()
+    store.delete(credential(1).id)
+    store.update_user(credential(1).id, "nobody", None)
+    store.update_large_blob(credential(3).id, LargeBlob(b"blob", 4))
+    assert not risen()
+    store.wipe(STATE)
+    assert risen()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -155,7 +155,7 @@ def set_flags(
             after = after | flag if state else after & ~flag
     change = FlagsChange(path, file.key.flags, after)
     if change.changed:
-        changed = replace(file, key=replace(file.key, flags=after))
+        changed = file._replace(key=file.key._replace(flags=after))
         _rewrite(path, changed, known.value, _protection(data), rounds)
     return change
 

@@ -131,9 +131,13 @@ def _usual(number: int, line: bytes, fingerprint: Callable[[bytes], str]) -> Lis
 # --- the full parser -----------------------------------------------------------------------
 
 _OPTIONS: Final = re.compile(
-    rb"""((?: \\" | "(?: \\" | [^"] )*+" | [^\ \t"] )++) [\ \t]++ (.*+)""", re.VERBOSE | re.DOTALL
+    rb"""(
+        (?: [^\ \t"\\]++ | \\(?:"|(?!")) | "(?: [^"\\]++ | \\(?:"|(?!")) )*" )+
+    ) [\ \t]++ (.*+)""",
+    re.VERBOSE | re.DOTALL,
 )
-"""Options or host names: no blank outside of quotes, a backslash saves a quote (sshd(8))."""
+"""Options or host names: no blank outside of quotes, a backslash saves a quote (sshd(8)). No
+possessive groups: see `option_list`."""
 
 _KEY: Final = re.compile(rb"([^ \t]++)[ \t]++([^ \t]++)[ \t]*+(.*+)", re.DOTALL)
 

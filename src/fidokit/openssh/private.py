@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fidokit.errors import MalformedKey, PassphraseRequired, UsageError
 from fidokit.openssh import wire
@@ -44,8 +43,7 @@ _WHAT: Final = "private key"
 _CERTIFICATE: Final = CERTIFICATE_SUFFIX.encode()
 
 
-@dataclass(frozen=True, slots=True)
-class SkPrivate:
+class SkPrivate(NamedTuple):
     """The public key's fields, byte flags, string key handle, string reserved.
 
     With a certificate: string certificate type, string certificate, string point (ed25519-sk
@@ -84,8 +82,7 @@ def _certified(public: SkPublic, certificate: Certificate | None) -> bytes:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class PrivateFile:
+class PrivateFile(NamedTuple):
     """One private key and its comment, which may be empty."""
 
     key: SkPrivate

@@ -46,7 +46,10 @@ class Reader:
 
     def u8(self) -> int:
         """One byte."""
-        return self.raw(1)[0]
+        if self._at >= len(self._buf):
+            self.raw(1)
+        self._at += 1
+        return self._buf[self._at - 1]
 
     def u32(self) -> int:
         """Four bytes, big-endian."""
@@ -58,13 +61,12 @@ class Reader:
 
     def string(self) -> bytes:
         """A uint32 length and as many bytes."""
-        at = self._at
-        length = int.from_bytes(self._buf[at : at + 4], "big")
-        piece = self._buf[at + 4 : at + 4 + length]
-        if at + 4 + length > len(self._buf):
+        start = self._at + 4
+        end = start + int.from_bytes(self._buf[start - 4 : start])
+        if end > len(self._buf):
             return self.raw(self.u32())  # which of the two is missing, it says
-        self._at = at + 4 + length
-        return piece
+        self._at = end
+        return self._buf[start:end]
 
     def skip(self, piece: bytes) -> bool:
         """Whether `piece` comes next; if so, it is behind the reader now."""

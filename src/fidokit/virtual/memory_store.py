@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from fidokit.types import CredentialId, UserId
-from fidokit.virtual.core.ports import DurableState, RelyingParty, StoredCredential
+from fidokit.virtual.core.ports import DurableState, LargeBlob, RelyingParty, StoredCredential
 
 
 class MemoryStore:
@@ -23,6 +23,7 @@ class MemoryStore:
         self._state = state
         self._counter = 0
         self._created = 0
+        self._revision = 0
         self._by_id: dict[CredentialId, StoredCredential] = {}
         self._ids_of_rp: dict[bytes, dict[UserId, CredentialId]] = {}
 
@@ -36,6 +37,7 @@ class MemoryStore:
 
     def wipe(self, state: DurableState) -> None:
         """Drop every credential and replace the state; the counter goes on."""
+        self._revision += len(self._by_id)
         self._by_id.clear()
         self._ids_of_rp.clear()
         self._state = state
@@ -52,6 +54,7 @@ class MemoryStore:
             self.delete(replaced.id)
         self.delete(credential.id)
         self._created += 1
+        self._revision += 1
         self._by_id[credential.id] = replace(credential, created=self._created)
         users = self._ids_of_rp.setdefault(credential.rp_id_hash, {})
         users[credential.user_id] = credential.id
@@ -61,6 +64,7 @@ class MemoryStore:
         credential = self._by_id.pop(credential_id, None)
         if credential is None:
             return False
+        self._revision += 1
         users = self._ids_of_rp[credential.rp_id_hash]
         del users[credential.user_id]
         if not users:
@@ -71,12 +75,19 @@ class MemoryStore:
         self, credential_id: CredentialId, name: str | None, display_name: str | None
     ) -> bool:
         """Replace both names; False where the credential is not there."""
+        changed = self._change(credential_id, user_name=name, user_display_name=display_name)
+        self._revision += changed
+        return changed
+
+    def update_large_blob(self, credential_id: CredentialId, blob: LargeBlob) -> bool:
+        """Replace its large blob; False where the credential is not there."""
+        return self._change(credential_id, large_blob=blob)
+
+    def _change(self, credential_id: CredentialId, **members: Any) -> bool:
         credential = self._by_id.get(credential_id)
         if credential is None:
             return False
-        self._by_id[credential_id] = replace(
-            credential, user_name=name, user_display_name=display_name
-        )
+        self._by_id[credential_id] = replace(credential, **members)
         return True
 
     def find(self, credential_id: CredentialId) -> StoredCredential | None:
@@ -106,6 +117,10 @@ class MemoryStore:
     def count(self) -> int:
         """How many credentials there are."""
         return len(self._by_id)
+
+    def revision(self) -> int:
+        """How often credentials changed."""
+        return self._revision
 
     def close(self) -> None:
         """Nothing is held open."""

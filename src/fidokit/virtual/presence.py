@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeAlias, assert_never
+from typing import Final, Protocol, TypeAlias, TypeVar, assert_never
 
 from fidokit.errors import UsageError
 from fidokit.virtual.core.ports import Clock, NeedsPresence, Outcome, PresenceKind
@@ -21,6 +21,8 @@ _TICKS_PER_KEEPALIVE: Final = 4
 
 UP_NEEDED: Final = 2
 """The keep-alive status of a token that waits for its person."""
+
+T = TypeVar("T")
 
 OnKeepalive: TypeAlias = Callable[[int], None]
 Cancelled: TypeAlias = Callable[[], bool]
@@ -110,13 +112,30 @@ def parse_policy(text: str) -> Policy:
 _GRANTED: Final[Mapping[PresenceKind, Outcome]] = {
     PresenceKind.TOUCH: Outcome.TOUCHED,
     PresenceKind.TOUCH_NOW: Outcome.TOUCHED,
+    PresenceKind.LONG_TOUCH: Outcome.TOUCHED,
     PresenceKind.VERIFY: Outcome.UV_MATCHED,
+    PresenceKind.VERIFY_NOW: Outcome.UV_MATCHED,
+    PresenceKind.SAMPLE: Outcome.SAMPLE_GOOD,
 }
 _DENIED: Final[Mapping[PresenceKind, Outcome]] = {
     PresenceKind.TOUCH: Outcome.REFUSED,
     PresenceKind.TOUCH_NOW: Outcome.TIMED_OUT,
+    PresenceKind.LONG_TOUCH: Outcome.REFUSED,
     PresenceKind.VERIFY: Outcome.UV_MISMATCHED,
+    PresenceKind.VERIFY_NOW: Outcome.UV_MISMATCHED,
+    PresenceKind.SAMPLE: Outcome.REFUSED,
 }
+
+_AT_ONCE: Final = frozenset({PresenceKind.TOUCH_NOW, PresenceKind.VERIFY_NOW})
+_VERIFICATIONS: Final = frozenset({PresenceKind.VERIFY, PresenceKind.VERIFY_NOW})
+
+
+@dataclass(frozen=True, slots=True)
+class _Touch:
+    """A queued touch or refusal; a refusal need not be held to count."""
+
+    outcome: Outcome
+    held: bool
 
 
 class PolicyPerson:
@@ -133,17 +152,27 @@ class PolicyPerson:
         self._policy = policy
         self._clock = clock
         self._changed = threading.Condition()
-        self._touches: deque[Outcome] = deque()
+        self._touches: deque[_Touch] = deque()
+        self._samples: deque[Outcome] = deque()
         self._verifications: deque[Outcome] = deque()
         self._asked_ms: int | None = None
 
-    def touch(self, outcome: Outcome) -> None:
-        """Queue TOUCHED or REFUSED as the answer to the next request for a touch."""
-        self._queue(self._touches, outcome)
+    def touch(self, outcome: Outcome, *, held: bool = False) -> None:
+        """Queue TOUCHED or REFUSED as the answer to the next request for a touch.
+
+        Args:
+            outcome: which of the two.
+            held: for the five seconds that a LONG_TOUCH takes; shorter ones are lost on it.
+        """
+        self._queue(self._touches, _Touch(outcome, held or outcome is Outcome.REFUSED))
 
     def verify(self, outcome: Outcome) -> None:
         """Queue UV_MATCHED or UV_MISMATCHED as the answer to the next verification."""
         self._queue(self._verifications, outcome)
+
+    def sample(self, outcome: Outcome) -> None:
+        """Queue one of SAMPLE_*, TIMED_OUT or REFUSED as the next sample of a finger."""
+        self._queue(self._samples, outcome)
 
     def wake(self) -> None:
         """Make waits look again at whether they are cancelled."""
@@ -152,7 +181,7 @@ class PolicyPerson:
 
     def wait(self, need: NeedsPresence, on_keepalive: OnKeepalive, cancelled: Cancelled) -> Outcome:
         """See `Person.wait`."""
-        if need.kind is PresenceKind.TOUCH_NOW:
+        if need.kind in _AT_ONCE:
             return self._answer(need.kind) or Outcome.TIMED_OUT
         self._asked_ms = self._clock.now_ms()
         ticks = itertools.count()
@@ -167,16 +196,26 @@ class PolicyPerson:
             with self._changed:
                 self._changed.wait(_TICK_S)
 
-    def _queue(self, gestures: deque[Outcome], outcome: Outcome) -> None:
+    def _queue(self, gestures: deque[T], gesture: T) -> None:
         with self._changed:
-            gestures.append(outcome)
+            gestures.append(gesture)
             self._changed.notify_all()
 
     def _answer(self, kind: PresenceKind) -> Outcome | None:
         """The next gesture that fits, else the policy's; None while neither has one."""
-        gestures = self._verifications if kind is PresenceKind.VERIFY else self._touches
         with self._changed:
-            return gestures.popleft() if gestures else self._by_policy(kind)
+            return self._queued(kind) or self._by_policy(kind)
+
+    def _queued(self, kind: PresenceKind) -> Outcome | None:
+        if kind in _VERIFICATIONS:
+            return self._verifications.popleft() if self._verifications else None
+        if kind is PresenceKind.SAMPLE:
+            return self._samples.popleft() if self._samples else None
+        while self._touches:
+            touch = self._touches.popleft()
+            if touch.held or kind is not PresenceKind.LONG_TOUCH:
+                return touch.outcome
+        return None
 
     def _by_policy(self, kind: PresenceKind) -> Outcome | None:
         match self._policy:

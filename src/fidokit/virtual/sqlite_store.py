@@ -12,7 +12,7 @@ from typing import Final, Self
 from fidokit.errors import NoPermission, WouldOverwrite
 from fidokit.types import CredentialId, UserId
 from fidokit.virtual import state_file
-from fidokit.virtual.core.ports import DurableState, RelyingParty, StoredCredential
+from fidokit.virtual.core.ports import DurableState, LargeBlob, RelyingParty, StoredCredential
 from fidokit.virtual.identity import TokenIdentity
 from fidokit.virtual.ownership import Ownership
 from fidokit.virtual.state_schema import (
@@ -159,8 +159,9 @@ class SqliteStore:
 
     def load(self) -> DurableState:
         """The state as last saved."""
+        row = self._one_row(_LOAD_STATE)
         with state_file.translated(self.path):
-            return state_of(self._one_row(_LOAD_STATE))
+            return state_of(row)
 
     def save(self, state: DurableState) -> None:
         """Replace the state."""
@@ -202,6 +203,13 @@ class SqliteStore:
         statement = "UPDATE credential SET user_name = ?, user_display_name = ? WHERE id = ?"
         return self._change(statement, name, display_name, credential_id)
 
+    def update_large_blob(self, credential_id: CredentialId, blob: LargeBlob) -> bool:
+        """Replace its large blob; False where the credential is not there."""
+        stored = CREDENTIAL["large_blob"].store(blob)
+        return self._change(
+            "UPDATE credential SET large_blob = ? WHERE id = ?", stored, credential_id
+        )
+
     def find(self, credential_id: CredentialId) -> StoredCredential | None:
         """The credential with this id."""
         return self._first("id = ?", credential_id)
@@ -222,6 +230,11 @@ class SqliteStore:
         """How many credentials there are."""
         (count,) = self._one_row("SELECT count(*) FROM credential")
         return int(count)
+
+    def revision(self) -> int:
+        """How often credentials changed; triggers of the file count it."""
+        (revision,) = self._one_row("SELECT revision FROM counter")
+        return int(revision)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -5,13 +5,20 @@ A file names its format by PRAGMA application_id and its version by PRAGMA user_
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from fidokit import cbor
 from fidokit.types import CoseAlg, CredentialId, CredProtect
-from fidokit.virtual.core.ports import DurableState, StoredCredential
+from fidokit.virtual.core.ports import (
+    INITIAL_LARGE_BLOB_ARRAY,
+    DurableState,
+    LargeBlob,
+    StoredCredential,
+    Template,
+)
 from fidokit.virtual.identity import TokenIdentity
 
 APPLICATION_ID: Final = 0x66_64_6B_74
@@ -63,7 +70,42 @@ CREATE TABLE credential (
 CREATE INDEX credential_of_rp ON credential (rp_id_hash, created);
 """
 
-MIGRATIONS: Final[Sequence[str]] = (_FIRST,)
+_EXTENSIONS: Final = f"""
+ALTER TABLE state ADD COLUMN pin_complexity INTEGER NOT NULL DEFAULT 0
+    CHECK (pin_complexity IN (0, 1));
+ALTER TABLE state ADD COLUMN large_blob_array BLOB NOT NULL
+    DEFAULT x'{INITIAL_LARGE_BLOB_ARRAY.hex()}';
+ALTER TABLE credential ADD COLUMN cred_blob BLOB NOT NULL DEFAULT x'';
+ALTER TABLE credential ADD COLUMN large_blob_key BLOB
+    CHECK (large_blob_key IS NULL OR length(large_blob_key) = 32);
+ALTER TABLE credential ADD COLUMN third_party_payment INTEGER NOT NULL DEFAULT 0
+    CHECK (third_party_payment IN (0, 1));
+ALTER TABLE credential ADD COLUMN large_blob_supported INTEGER NOT NULL DEFAULT 0
+    CHECK (large_blob_supported IN (0, 1));
+ALTER TABLE credential ADD COLUMN large_blob BLOB
+    CHECK (large_blob IS NULL OR length(large_blob) >= 8);
+"""
+
+_OWNER: Final = """
+ALTER TABLE state ADD COLUMN templates TEXT NOT NULL DEFAULT '[]';
+UPDATE state SET templates = '[["01", ""]]' WHERE uv_enrolled;
+ALTER TABLE state ADD COLUMN enterprise_attestation INTEGER NOT NULL DEFAULT 0
+    CHECK (enterprise_attestation IN (0, 1));
+ALTER TABLE state ADD COLUMN long_touch_for_reset INTEGER NOT NULL DEFAULT 0
+    CHECK (long_touch_for_reset IN (0, 1));
+ALTER TABLE state ADD COLUMN persistent_token BLOB
+    CHECK (persistent_token IS NULL OR length(persistent_token) = 32);
+ALTER TABLE state ADD COLUMN uv_count INTEGER NOT NULL DEFAULT 0 CHECK (uv_count >= 0);
+ALTER TABLE counter ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
+CREATE TRIGGER credential_added AFTER INSERT ON credential
+    BEGIN UPDATE counter SET revision = revision + 1; END;
+CREATE TRIGGER credential_deleted AFTER DELETE ON credential
+    BEGIN UPDATE counter SET revision = revision + 1; END;
+CREATE TRIGGER credential_renamed AFTER UPDATE OF user_name, user_display_name ON credential
+    BEGIN UPDATE counter SET revision = revision + 1; END;
+"""
+
+MIGRATIONS: Final[Sequence[str]] = (_FIRST, _EXTENSIONS, _OWNER)
 """Step n makes a file of version n one of version n + 1; version 0 is an empty file."""
 
 VERSION: Final = len(MIGRATIONS)
@@ -89,6 +131,40 @@ _PLAIN: Final = Column()
 _FLAG: Final = Column(int, bool)
 _TEXTS: Final = Column(cbor.encode, _texts)
 
+
+def _templates_to_text(templates: Iterable[Template]) -> str:
+    return json.dumps([[template.id.hex(), template.name] for template in templates])
+
+
+def _template_of(pair: object) -> Template:
+    match pair:
+        case [str(id_in_hex), str(name)]:
+            return Template(bytes.fromhex(id_in_hex), name)
+        case _:
+            raise ValueError("a template is not an id and a name")
+
+
+def _templates_from_text(text: str) -> tuple[Template, ...]:
+    match json.loads(text):
+        case [*pairs]:
+            return tuple(map(_template_of, pairs))
+        case _:
+            raise ValueError("templates are not a list")
+
+
+_SIZE: Final = 8
+
+
+def _blob_to_bytes(blob: LargeBlob | None) -> bytes | None:
+    return None if blob is None else blob.original_size.to_bytes(_SIZE) + blob.data
+
+
+def _blob_from_bytes(stored: bytes | None) -> LargeBlob | None:
+    if stored is None:
+        return None
+    return LargeBlob(stored[_SIZE:], int.from_bytes(stored[:_SIZE]))
+
+
 IDENTITY: Final[Mapping[str, Column]] = dict.fromkeys(
     ("serial", "profile", "presence", "created"), _PLAIN
 )
@@ -108,6 +184,13 @@ STATE: Final[Mapping[str, Column]] = {
     "force_pin_change": _FLAG,
     "always_uv": _FLAG,
     "min_pin_rp_ids": _TEXTS,
+    "pin_complexity": _FLAG,
+    "large_blob_array": _PLAIN,
+    "templates": Column(_templates_to_text, _templates_from_text),
+    "enterprise_attestation": _FLAG,
+    "long_touch_for_reset": _FLAG,
+    "persistent_token": _PLAIN,
+    "uv_count": _PLAIN,
 }
 
 CREDENTIAL: Final[Mapping[str, Column]] = {
@@ -121,6 +204,11 @@ CREDENTIAL: Final[Mapping[str, Column]] = {
     "secret": _PLAIN,
     "cred_protect": Column(int, CredProtect),
     "created": _PLAIN,
+    "cred_blob": _PLAIN,
+    "large_blob_key": _PLAIN,
+    "third_party_payment": _FLAG,
+    "large_blob_supported": _FLAG,
+    "large_blob": Column(_blob_to_bytes, _blob_from_bytes),
 }
 
 Row = tuple[Any, ...]

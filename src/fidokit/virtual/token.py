@@ -13,6 +13,7 @@ from typing import Final, Self
 
 from fidokit.errors import TokenGone, UsageError
 from fidokit.types import CtapStatus
+from fidokit.virtual.core.context import USB
 from fidokit.virtual.core.engine import Authenticator
 from fidokit.virtual.core.ports import Clock, NeedsPresence, Outcome, Rng
 from fidokit.virtual.core.profile import Profile
@@ -31,6 +32,7 @@ from fidokit.virtual.presence import (
     PolicyPerson,
     parse_policy,
 )
+from fidokit.virtual.sensor import Sensor
 from fidokit.virtual.transports.memory import MemoryLink
 from fidokit.virtual.world import SystemClock, SystemRng
 
@@ -108,6 +110,7 @@ class VirtualToken:
         self._person: Person = person or self._gestures
         self._turn = threading.Lock()
         self._channels = itertools.count(1)
+        self._transports: dict[int, str] = {}
         self._power = 1
         try:
             self._authenticator = Authenticator(
@@ -130,14 +133,20 @@ class VirtualToken:
         """Whether the token has power."""
         return self._power != _UNPLUGGED
 
-    def link(self) -> MemoryLink:
+    def link(self, transport: str = USB) -> MemoryLink:
         """A new channel to the token.
+
+        Args:
+            transport: how it reaches the token, as getInfo names it.
 
         Raises:
             TokenGone: it was unplugged.
         """
         self._require_power()
-        return MemoryLink(self, next(self._channels))
+        channel = next(self._channels)
+        if transport != USB:
+            self._transports[channel] = transport
+        return MemoryLink(self, channel)
 
     def power_cycle(self) -> None:
         """Take the power away and give it back: what is not durable is forgotten.
@@ -171,9 +180,13 @@ class VirtualToken:
 
     # --- the person ----------------------------------------------------------------------------
 
-    def touch(self) -> None:
-        """Queue a touch: it answers the wait that is going on, or the next one."""
-        self._script().touch(Outcome.TOUCHED)
+    def touch(self, *, held: bool = False) -> None:
+        """Queue a touch: it answers the wait that is going on, or the next one.
+
+        Args:
+            held: for five seconds, which a reset under longTouchForReset takes.
+        """
+        self._script().touch(Outcome.TOUCHED, held=held)
 
     def refuse(self) -> None:
         """Queue a refusal of a touch."""
@@ -186,6 +199,11 @@ class VirtualToken:
     def uv_mismatch(self) -> None:
         """Queue a failed built-in verification."""
         self._script().verify(Outcome.UV_MISMATCHED)
+
+    @property
+    def sensor(self) -> Sensor:
+        """The finger sensor, to be scripted: `token.sensor.script("good", "left", "good")`."""
+        return Sensor(self._script().sample)
 
     def _script(self) -> PolicyPerson:
         if self._person is not self._gestures:
@@ -201,7 +219,9 @@ class VirtualToken:
     ) -> bytes:
         """One CTAP2 command to its end; see `MemoryLink.cbor`."""
         return self._exchange(
-            lambda: self._authenticator.begin(request, channel), on_keepalive, cancelled
+            lambda: self._authenticator.begin(request, channel, self._transport(channel)),
+            on_keepalive,
+            cancelled,
         )
 
     def exchange_msg(self, apdu: bytes, channel: int) -> bytes:
@@ -211,6 +231,9 @@ class VirtualToken:
         )
         # A bare CTAP status (busy) has no meaning to a U2F client; this word makes it try again.
         return reply if len(reply) >= _STATUS_WORD else _NOT_YET
+
+    def _transport(self, channel: int) -> str:
+        return self._transports.get(channel, USB)
 
     def winked(self) -> None:
         """Count a wink.

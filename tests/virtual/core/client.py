@@ -122,6 +122,13 @@ class SeededRng:
         return self._random.randbytes(count)
 
 
+_WILLING = {
+    PresenceKind.VERIFY: Outcome.UV_MATCHED,
+    PresenceKind.VERIFY_NOW: Outcome.UV_MATCHED,
+    PresenceKind.SAMPLE: Outcome.SAMPLE_GOOD,
+}
+
+
 class Person:
     """Touches and matches, unless a script says otherwise; remembers what was asked."""
 
@@ -133,7 +140,7 @@ class Person:
         self.asked.append(need.kind)
         if self.script:
             return self.script.popleft()
-        return Outcome.UV_MATCHED if need.kind is PresenceKind.VERIFY else Outcome.TOUCHED
+        return _WILLING.get(need.kind, Outcome.TOUCHED)
 
     def will(self, *outcomes: Outcome) -> None:
         self.script.extend(outcomes)
@@ -255,6 +262,10 @@ class Bench:
 
     def info(self) -> Any:
         return self.ok(INFO)
+
+    def settled_info(self) -> Any:
+        """getInfo without encIdentifier and encCredStoreState, which differ in each reply."""
+        return {key: value for key, value in self.info().items() if key not in (0x19, 0x1E)}
 
     def make(self, patch: Mapping[Any, Any] | None = None, **options: bool) -> Made:
         body = self.ok(MC, make_request(patch, **options))

@@ -24,13 +24,13 @@ from tests.virtual.core.client import (
 )
 from tests.virtual.fido2_device import LinkDevice
 
-from fidokit.virtual.core.profile import CTAP_2_3
+from fidokit.virtual.core.profile import CTAP_2_3, CTAP_2_3_ENTERPRISE
 from fidokit.virtual.token import VirtualToken
 
 CONFIG = 0x0D
 PIN_CODE = "motörhead"
 ACFG = 0x20
-TOGGLE, SET_MIN = 2, 3
+ENTERPRISE, TOGGLE, SET_MIN, LONG_TOUCH, VENDOR = 1, 2, 3, 4, 0xFF
 
 WITH_LIST = replace(CTAP_2_3, extensions=(*CTAP_2_3.extensions, "minPinLength"))
 
@@ -59,7 +59,7 @@ def bare(bench: Bench, sub: int, params: Any = None) -> int:
 
 
 @pytest.mark.check("CFG-01")
-@pytest.mark.parametrize("sub", [0, 1, 4, 5, 0xFF, 2**40])
+@pytest.mark.parametrize("sub", [0, 1, 5, 0xFF, 2**40])
 def test_subcommands_that_are_not_there(bench: Bench, sub: int) -> None:
     assert bare(bench, sub) == S.INVALID_SUBCOMMAND
 
@@ -98,7 +98,6 @@ def test_faults_of_a_request(pinned: Platform, patch: dict[int, Any], expected: 
         case("CBR-07", {2: [b"ssh:"]}, S.CBOR_UNEXPECTED_TYPE),
         case("CBR-07", {3: 1}, S.CBOR_UNEXPECTED_TYPE),
         case("CBR-07", {4: 1}, S.CBOR_UNEXPECTED_TYPE),
-        case("CFG-08", {4: True}, S.INVALID_PARAMETER),
         case("CFG-08", {4: False}, S.OK),
     ],
 )
@@ -157,6 +156,106 @@ def test_a_model_without_the_command() -> None:
     assert bare(bench, TOGGLE) == S.INVALID_COMMAND
 
 
+# --- enterprise attestation, long touch, vendors' own --------------------------------------------
+
+
+@pytest.mark.check("CFG-04")
+def test_enabling_enterprise_attestation_again_and_again() -> None:
+    bench = Bench("ctap2.3-enterprise")
+    shown = []
+    for _ in range(3):
+        shown.append(bench.info()[4]["ep"])
+        assert bare(bench, ENTERPRISE) == S.OK
+    assert shown == [False, True, True]
+    bench.power_up()
+    assert bench.info()[4]["ep"] is True
+    bench.ok(RESET)
+    assert bench.info()[4]["ep"] is False
+
+
+@pytest.mark.check("CFG-04")
+def test_a_consumers_token_has_no_enterprise_attestation(bench: Bench) -> None:
+    assert bare(bench, ENTERPRISE) == S.INVALID_SUBCOMMAND
+    assert ENTERPRISE not in bench.info()[0x1F]
+
+
+@pytest.mark.check("CFG-02", "CFG-04", "CFG-10")
+@pytest.mark.parametrize("sub", [ENTERPRISE, LONG_TOUCH, VENDOR])
+def test_owners_settings_are_authorised(sub: int) -> None:
+    platform = Platform(Bench(replace(CTAP_2_3_ENTERPRISE, vendor_config_commands=(7,))))
+    platform.set_pin(PIN_CODE)
+    before = platform.bench.state
+    assert bare(platform.bench, sub, {1: 7}) == S.PUAT_REQUIRED
+    assert platform.bench.state == before
+
+
+@pytest.mark.check("CFG-10", "CFG-11", "GI-10")
+def test_enabling_the_long_touch(pinned: Platform) -> None:
+    bench = pinned.bench
+    shown = []
+    for _ in range(3):
+        shown.append(bench.info()[0x18])
+        assert status(pinned, LONG_TOUCH) == S.OK
+    assert shown == [False, True, True]
+    bench.power_up()
+    assert bench.info()[0x18] is True
+    bench.ok(RESET)
+    assert bench.info()[0x18] is False
+
+
+@pytest.mark.check("CFG-10", "GI-10")
+def test_a_model_without_the_long_touch() -> None:
+    bench = Bench(replace(CTAP_2_3, long_touch_for_reset=None))
+    assert bare(bench, LONG_TOUCH) == S.INVALID_SUBCOMMAND
+    assert LONG_TOUCH not in bench.info()[0x1F]
+    assert 0x18 not in bench.info()
+
+
+@pytest.mark.check("CFG-10", "CFG-11")
+def test_a_long_touch_from_the_factory_is_back_after_a_reset() -> None:
+    bench = Bench(replace(CTAP_2_3, long_touch_for_reset=True))
+    bench.ok(RESET)
+    assert bench.info()[0x18] is True
+
+
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        case("CFG-10", {1: 8}, S.INVALID_PARAMETER),
+        case("CFG-10", {1: 7}, S.OPERATION_DENIED),
+        case("CFG-10", {}, S.MISSING_PARAMETER),
+        case("CFG-10", None, S.MISSING_PARAMETER),
+        case("CBR-07", {1: "7"}, S.CBOR_UNEXPECTED_TYPE),
+    ],
+)
+def test_vendors_own(params: Any, expected: int) -> None:
+    bench = Bench(replace(CTAP_2_3, vendor_config_commands=(7, 9)))
+    info = bench.info()
+    assert info[0x15] == [7, 9]
+    assert info[0x1F] == [2, 3, 4, 0xFF]
+    assert bare(bench, VENDOR, params) == expected
+
+
+@pytest.mark.check("CFG-08", "GI-11")
+def test_the_complexity_policy(pinned: Platform) -> None:
+    bench = pinned.bench
+    assert bench.info()[0x1B] is False
+    for params in ({4: False}, {4: True}, {4: False}, {}):
+        assert status(pinned, SET_MIN, params) == S.OK
+    assert bench.info()[0x1B] is True
+    bench.power_up()
+    assert bench.info()[0x1B] is True
+    bench.ok(RESET)
+    assert bench.info()[0x1B] is False
+
+
+@pytest.mark.check("CFG-08")
+def test_a_model_without_such_a_policy() -> None:
+    bench = Bench(replace(CTAP_2_3, pin_complexity=None))
+    assert bare(bench, SET_MIN, {1: 9, 4: True}) == S.INVALID_PARAMETER
+    assert bench.info()[0x0D] == 4
+
+
 # --- alwaysUv ------------------------------------------------------------------------------------
 
 
@@ -168,6 +267,15 @@ def test_toggling_always_uv(pinned: Platform) -> None:
         shown.append((options["alwaysUv"], options["makeCredUvNotRqd"]))
         assert status(pinned, TOGGLE) == S.OK
     assert shown == [(False, True), (True, False), (False, True)]
+
+
+@pytest.mark.check("CFG-05")
+def test_a_model_that_never_lets_go_of_always_uv() -> None:
+    fixed = replace(CTAP_2_3, behaviour=replace(CTAP_2_3.behaviour, always_uv_fixed=True))
+    bench = Bench(fixed)
+    assert bare(bench, TOGGLE) == S.OK
+    assert bare(bench, TOGGLE) == S.OPERATION_DENIED
+    assert bench.info()[4]["alwaysUv"] is True
 
 
 @pytest.mark.check("CFG-05", "MC-26")

@@ -250,6 +250,7 @@ def test_a_credential_is_listed_as_it_was_made(pinned: Platform) -> None:
         8: made.data.key,
         9: 1,
         10: 1,
+        12: False,
     }
 
 
@@ -270,7 +271,7 @@ def test_names_that_are_absent_stay_absent(pinned: Platform) -> None:
 def test_the_next_credentials_come_without_a_total(manager: Manager) -> None:
     first, second = manager.ok(4, HASH_PARAMS), manager.next(5)
     assert first[9] == 2
-    assert sorted(second) == [6, 7, 8, 10]
+    assert sorted(second) == [6, 7, 8, 10, 12]
     assert {first[6]["id"], second[6]["id"]} == {b"ada", b"bob"}
     assert manager.next_status(5) == S.NOT_ALLOWED
 

@@ -246,12 +246,6 @@ def test_the_counter_rises_over_restarts(bench: Bench) -> None:
     assert counters == sorted(set(counters))
 
 
-@pytest.mark.check("GA-20")
-def test_attestation_members_are_ignored(bench: Bench) -> None:
-    bench.make(rk=True)
-    assert set(bench.get({8: 1, 9: ["packed"]})) == {1, 2, 3, 4}
-
-
 def test_unknown_flags_of_presence_stay_out(bench: Bench) -> None:
     bench.make(rk=True)
     assert AuthData.parse(bench.get()[2]).flags & ~0x05 == 0

@@ -9,6 +9,7 @@ import pytest
 from tests.virtual.core.client import (
     GA,
     GNA,
+    MC,
     MISSING,
     PIN,
     RP,
@@ -20,6 +21,7 @@ from tests.virtual.core.client import (
     descriptor,
     encode,
     get_request,
+    make_request,
     patched,
 )
 
@@ -196,3 +198,70 @@ def test_asking_does_not_change_the_pins_key(fresh: Platform) -> None:
     fresh.bench.make({2: {"id": RP}}, rk=True)
     secrets(fresh, ONE)
     fresh.bench.ok(PIN, fresh.set_request("1234"))
+
+
+# --- hmac-secret-mc ------------------------------------------------------------------------------
+
+
+def at_once(platform: Platform, *salts: bytes, **changes: Any) -> dict[int, Any]:
+    """A makeCredential patch with both extensions."""
+    inputs = {"hmac-secret": True, "hmac-secret-mc": asked(platform, *salts)} | changes
+    return {6: {name: value for name, value in inputs.items() if value is not MISSING}}
+
+
+@pytest.mark.check("HMC-01")
+@pytest.mark.parametrize("salts", [(ONE,), (ONE, TWO)])
+@pytest.mark.parametrize("rk", [True, False])
+@pytest.mark.parametrize("uv", [True, False])
+def test_made_and_used_alike(
+    sensed: Platform, salts: tuple[bytes, ...], rk: bool, uv: bool
+) -> None:
+    made = sensed.bench.make(at_once(sensed, *salts), rk=rk, uv=uv or rk)
+    assert set(made.data.extensions) == {"hmac-secret", "hmac-secret-mc"}
+    assert made.data.extensions["hmac-secret"] is True
+    at_making = sensed.open(made.data.extensions["hmac-secret-mc"])
+    patch = {3: [descriptor(made.id)], 4: {"hmac-secret": asked(sensed, *salts)}}
+    with_uv = opened(sensed, sensed.bench.get(patch, uv=True))
+    without = opened(sensed, sensed.bench.get(patch))
+    assert (at_making == with_uv, at_making == without) == (uv or rk, not (uv or rk))
+    assert len(at_making) == 32 * len(salts)
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        case("HMC-02", {"hmac-secret": MISSING}, S.MISSING_PARAMETER),
+        case("HMC-02", {"hmac-secret": False}, S.MISSING_PARAMETER),
+        case("HMC-02", {"hmac-secret-mc": True}, S.CBOR_UNEXPECTED_TYPE),
+        case("HMC-02", {"hmac-secret-mc": b"x"}, S.CBOR_UNEXPECTED_TYPE),
+        case("HMC-02", {"hmac-secret-mc": None}, S.CBOR_UNEXPECTED_TYPE),
+        case("HMC-02", {"hmac-secret-mc": {}}, S.MISSING_PARAMETER),
+    ],
+)
+def test_faults_at_making(fresh: Platform, changes: dict[str, Any], status: S) -> None:
+    request = make_request(at_once(fresh, ONE, **changes), rk=True)
+    assert fresh.bench.status(MC, request) == status
+    assert fresh.bench.store.count() == 0
+
+
+@pytest.mark.check("HMC-02", "HMS-04")
+@pytest.mark.parametrize("size", [0, 16, 48, 96])
+def test_salts_of_other_lengths_at_making(fresh: Platform, size: int) -> None:
+    request = make_request(at_once(fresh, bytes(size)), rk=True)
+    assert fresh.bench.status(MC, request) == S.INVALID_PARAMETER
+    assert fresh.bench.store.count() == 0
+
+
+@pytest.mark.check("HMC-02")
+def test_a_wrong_mac_at_making(fresh: Platform) -> None:
+    bad = asked(fresh, ONE) | {3: bytes(32)}
+    request = make_request(at_once(fresh, **{"hmac-secret-mc": bad}), rk=True)
+    assert fresh.bench.status(MC, request) == S.PIN_AUTH_INVALID
+    assert fresh.bench.store.count() == 0
+
+
+@pytest.mark.check("EXT-01")
+def test_a_model_without_it() -> None:
+    platform = Platform(Bench("ctap2.1"))
+    made = platform.bench.make({6: {"hmac-secret": True, "hmac-secret-mc": 7}})
+    assert made.data.extensions == {"hmac-secret": True}

@@ -9,7 +9,15 @@ import pytest
 from tests.virtual.core.client import INFO, MC, Bench, Platform, S, make_request
 from tests.virtual.core.conftest import PIN_CODE
 
-from fidokit.virtual.core.profile import CTAP_2_0, CTAP_2_1, CTAP_2_3, U2F, Profile
+from fidokit.virtual.core.ports import Outcome
+from fidokit.virtual.core.profile import (
+    CTAP_2_0,
+    CTAP_2_1,
+    CTAP_2_3,
+    CTAP_2_3_LARGE_BLOB,
+    U2F,
+    Profile,
+)
 
 MODELS = [CTAP_2_0, CTAP_2_1, CTAP_2_3]
 KNOWN_OPTIONS = {
@@ -97,9 +105,43 @@ def test_ctap_2_0_knows_six_members() -> None:
     assert max(info_of(CTAP_2_1)) <= 0x14
 
 
-@pytest.mark.check("GI-06", "GI-08")
+@pytest.mark.check("GI-06", "GI-08", "GI-11")
 def test_members_of_absent_features_are_absent(model: Profile) -> None:
-    assert not {0x0B, 0x0F, 0x10, 0x13, 0x15, 0x18, 0x19, 0x1B, 0x1C, 0x1E} & set(info_of(model))
+    bare = replace(model.with_options(largeBlobs=None), extensions=(), pin_complexity=None)
+    bare = replace(bare.with_options(perCredMgmtRO=None), long_touch_for_reset=None)
+    bare = replace(bare, pin_complexity_url=b"https://example.org/pins")
+    assert not {0x0B, 0x0F, 0x10, 0x13, 0x15, 0x18, 0x19, 0x1B, 0x1C, 0x1E} & set(info_of(bare))
+
+
+@pytest.mark.check("GI-06")
+@pytest.mark.parametrize("chosen", [CTAP_2_1, CTAP_2_3])
+def test_room_for_blobs(chosen: Profile) -> None:
+    info = info_of(replace(chosen, max_large_blob_array=1024, max_cred_blob=48))
+    assert (info[0x0B], info[0x0F]) == (1024, 48)
+    assert info_of(chosen)[0x0B] >= 1024
+    assert info_of(chosen)[0x0F] >= 32
+
+
+@pytest.mark.check("GI-11")
+def test_the_complexity_policy(bench: Bench) -> None:
+    assert bench.info()[0x1B] is False
+    bench.authenticator.token.save(pin_complexity=True)
+    assert bench.info()[0x1B] is True
+    assert 0x1C not in bench.info()
+    strict = replace(CTAP_2_3, pin_complexity=True, pin_complexity_url=b"https://example.org")
+    assert (info_of(strict)[0x1B], info_of(strict)[0x1C]) == (True, b"https://example.org")
+
+
+@pytest.mark.check("GI-13", "GI-14")
+@pytest.mark.parametrize("chosen", [CTAP_2_1, CTAP_2_3, CTAP_2_3_LARGE_BLOB])
+def test_features_that_need_or_exclude_others(chosen: Profile) -> None:
+    info = info_of(chosen)
+    extensions, options = set(info[2]), set(info[4])
+    assert "credProtect" in extensions
+    assert "hmac-secret" in extensions
+    assert ("largeBlobKey" in extensions) is ("largeBlobs" in options)
+    assert ("largeBlob" in extensions) is (chosen is CTAP_2_3_LARGE_BLOB)
+    assert ("largeBlobs" in options) is (chosen is not CTAP_2_3_LARGE_BLOB)
 
 
 @pytest.mark.check("GI-07", "GI-08")
@@ -122,10 +164,10 @@ def test_rp_ids_for_the_minimum_length() -> None:
 @pytest.mark.parametrize(
     ("options", "commands"),
     [
-        ({}, [2, 3]),
-        ({"alwaysUv": None}, [3]),
-        ({"setMinPINLength": None}, [2]),
-        ({"ep": False}, [1, 2, 3]),
+        ({}, [2, 3, 4]),
+        ({"alwaysUv": None}, [3, 4]),
+        ({"setMinPINLength": None}, [2, 4]),
+        ({"ep": False}, [1, 2, 3, 4]),
         ({"authnrCfg": None}, None),
     ],
 )
@@ -171,7 +213,10 @@ def test_consumer_profile(model: Profile) -> None:
 def test_bytes_behind_and_blocked_pin(pinned: Platform) -> None:
     bench = pinned.bench
     bench.authenticator.token.save(pin_retries=0)
-    assert bench.raw(b"\x04\xff\xff").body == bench.info()
+    before = bench.settled_info()
+    padded = bench.raw(b"\x04\xff\xff").body
+    assert {key: padded[key] for key in before} == before
+    assert set(padded) == set(bench.info())
     assert bench.touches() == 0
 
 
@@ -184,3 +229,44 @@ def test_u2f_has_no_ctap2() -> None:
 
 def test_transports(bench: Bench) -> None:
     assert bench.info()[9] == ["usb"]
+
+
+@pytest.mark.check("GI-09")
+def test_certifications() -> None:
+    certified = replace(CTAP_2_3, certifications={"FIDO": 1, "CC-EAL": 5})
+    assert info_of(certified)[0x13] == {"FIDO": 1, "CC-EAL": 5}
+    assert 0x13 not in info_of(CTAP_2_3)
+
+
+@pytest.mark.check("GI-12", "PIN-31")
+def test_members_of_the_sensor() -> None:
+    swipe = replace(CTAP_2_3, uv_modality=0x80, preferred_uv_attempts=1)
+    assert [info_of(swipe)[member] for member in (0x11, 0x12, 0x17)] == [1, 0x80, 0]
+    assert not {0x11, 0x12, 0x17} & set(info_of(CTAP_2_3.with_options(uv=None)))
+
+
+@pytest.mark.check("GI-12", "PIN-31")
+def test_verifications_since_the_last_pin() -> None:
+    platform = Platform(Bench(uv=True))
+    bench = platform.bench
+    platform.set_pin(PIN_CODE)
+    bench.person.will(Outcome.UV_MISMATCHED, Outcome.TIMED_OUT)
+    for count, status in ((1, S.OPERATION_DENIED), (2, S.USER_ACTION_TIMEOUT), (3, S.OK)):
+        assert bench.status(MC, make_request(uv=True)) == status
+        assert bench.info()[0x17] == count
+    bench.power_up()
+    platform.agree()
+    assert bench.info()[0x17] == 3
+    assert platform.try_pin("wrong") == S.PIN_INVALID
+    assert bench.info()[0x17] == 3
+    assert platform.try_pin(PIN_CODE) == S.OK
+    assert bench.info()[0x17] == 0
+
+
+@pytest.mark.check("GI-05", "GI-10", "GI-15")
+def test_what_the_default_model_shows(bench: Bench) -> None:
+    info = bench.info()
+    expected = {"uv", "bioEnroll", "uvBioEnroll", "uvAcfg", "perCredMgmtRO", "authnrCfg"}
+    assert expected <= set(info[4])
+    assert {0x11, 0x12, 0x16, 0x17, 0x18, 0x19, 0x1A, 0x1B, 0x1E, 0x1F} <= set(info)
+    assert set(info[0x1A]) <= set(info[9])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tests.virtual.core.client import (
     GA,
@@ -19,7 +21,7 @@ from tests.virtual.core.client import (
 from tests.virtual.core.conftest import PIN_CODE
 
 from fidokit.virtual.core import factory
-from fidokit.virtual.core.ports import Outcome
+from fidokit.virtual.core.ports import NeedsPresence, Outcome, PresenceKind
 from fidokit.virtual.core.profile import CTAP_2_3
 
 
@@ -76,10 +78,41 @@ def test_credentials_die(bench: Bench, rk: bool) -> None:
     assert bench.store.count() == 0
 
 
+@pytest.mark.check("RST-06")
+def test_a_long_touch_is_asked_for() -> None:
+    bench = Bench(replace(CTAP_2_3, long_touch_for_reset=True))
+    bench.make(rk=True)
+    bench.touches()
+    bench.person.will(Outcome.TIMED_OUT)
+    assert bench.status(RESET) == S.USER_ACTION_TIMEOUT
+    assert bench.store.count() == 1
+    assert bench.status(RESET) == S.OK
+    assert bench.person.asked == [PresenceKind.LONG_TOUCH] * 2
+    assert bench.store.count() == 0
+
+
+@pytest.mark.check("RST-06")
+@pytest.mark.parametrize(("transport", "expected"), [("usb", S.OK), ("nfc", S.NOT_ALLOWED)])
+def test_transports_for_reset(transport: str, expected: int) -> None:
+    bench = Bench(replace(CTAP_2_3, transports=("usb", "nfc"), transports_for_reset=("usb",)))
+    assert bench.info()[0x1A] == ["usb"]
+    answer = bench.authenticator.begin(bytes([RESET]), 1, transport)
+    if isinstance(answer, NeedsPresence):
+        answer = bench.authenticator.resume(Outcome.TOUCHED)
+    assert answer == bytes([expected])
+
+
+@pytest.mark.check("RST-06")
+def test_transports_for_reset_unknown_is_all() -> None:
+    bench = Bench(replace(CTAP_2_3, transports_for_reset=()))
+    assert 0x1A not in bench.info()
+    assert isinstance(bench.authenticator.begin(bytes([RESET]), 1, "nfc"), NeedsPresence)
+
+
 @pytest.mark.check("RST-05", "CFG-11")
 def test_the_state_is_as_made(pinned: Platform) -> None:
     bench = pinned.bench
-    made = bench.info()
+    made = bench.settled_info()
     bench.authenticator.token.save(
         min_pin_length=8,
         force_pin_change=True,
@@ -90,7 +123,7 @@ def test_the_state_is_as_made(pinned: Platform) -> None:
     )
     bench.ok(RESET)
     made[4]["clientPin"] = False
-    assert bench.info() == made
+    assert bench.settled_info() == made
     assert bench.ok(PIN, {2: 7}) == {5: 8}
     assert bench.state.min_pin_rp_ids == ()
     pinned.agree()

@@ -29,7 +29,7 @@ from tests.virtual.core.client import (
 )
 from tests.virtual.fido2_device import LinkDevice
 
-from fidokit.virtual.core.ports import Outcome
+from fidokit.virtual.core.ports import Outcome, PresenceKind
 from fidokit.virtual.core.profile import CTAP_2_3
 from fidokit.virtual.token import VirtualToken
 
@@ -385,6 +385,71 @@ def test_always_uv_without_a_sensor_shuts_u2f_off(bench: Bench) -> None:
     assert word(bench, extended(REGISTER, data=CHALLENGE + APP)) == NOT_ALLOWED
     assert authenticate(bench, handle) == (b"", NOT_ALLOWED)
     assert authenticate(bench, handle, CHECK) == (b"", NOT_ALLOWED)
+
+
+@pytest.mark.check("U2F-16")
+def test_another_word_for_it_is_a_models_choice() -> None:
+    behaviour = replace(CTAP_2_3.behaviour, u2f_under_always_uv=CONDITIONS)
+    bench = Bench(replace(CTAP_2_3, behaviour=behaviour))
+    bench.ok(0x0D, {1: 2})
+    assert word(bench, extended(REGISTER, data=CHALLENGE + APP)) == CONDITIONS
+
+
+def sensor() -> Bench:
+    """Under alwaysUv, with a finger enrolled."""
+    bench = Bench(uv=True)
+    bench.authenticator.token.save(always_uv=True)
+    return bench
+
+
+@pytest.mark.check("U2F-16")
+def test_a_sensor_serves_u2f_under_always_uv() -> None:
+    bench = sensor()
+    assert "U2F_V2" in bench.info()[1]
+    handle = register(bench).handle
+    assert authenticate(bench, handle)[1] == OK
+    assert bench.person.asked == [PresenceKind.VERIFY_NOW] * 2
+    assert authenticate(bench, handle, CHECK) == (b"", CONDITIONS)
+    assert len(bench.person.asked) == 2
+
+
+@pytest.mark.check("U2F-16", "U2F-02")
+def test_a_finger_that_is_not_there_yet_costs_nothing() -> None:
+    bench = sensor()
+    bench.person.will(*[Outcome.TIMED_OUT] * 20)
+    for _ in range(20):
+        assert word(bench, extended(REGISTER, data=CHALLENGE + APP)) == CONDITIONS
+    assert (bench.state.uv_retries, bench.state.uv_count) == (8, 0)
+    assert register(bench)
+    assert bench.state.uv_count == 1
+
+
+@pytest.mark.check("U2F-16")
+def test_wrong_fingers_shut_it() -> None:
+    bench = sensor()
+    bench.person.will(*[Outcome.UV_MISMATCHED] * 8)
+    for left in range(7, -1, -1):
+        assert word(bench, extended(REGISTER, data=CHALLENGE + APP)) == CONDITIONS
+        assert bench.state.uv_retries == left
+    assert word(bench, extended(REGISTER, data=CHALLENGE + APP)) == NOT_ALLOWED
+    assert bench.info()[0x17] == 8
+
+
+@pytest.mark.check("U2F-16")
+def test_the_right_finger_restores_the_attempts() -> None:
+    bench = sensor()
+    bench.person.will(Outcome.UV_MISMATCHED)
+    assert word(bench, extended(REGISTER, data=CHALLENGE + APP)) == CONDITIONS
+    assert register(bench)
+    assert bench.state.uv_retries == 8
+
+
+@pytest.mark.check("U2F-16")
+def test_a_plain_touch_is_no_finger() -> None:
+    bench = sensor()
+    bench.person.will(Outcome.TOUCHED)
+    assert word(bench, extended(REGISTER, data=CHALLENGE + APP)) == CONDITIONS
+    assert bench.state.uv_retries == 7
 
 
 @pytest.mark.check("U2F-16")

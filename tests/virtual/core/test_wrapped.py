@@ -20,12 +20,13 @@ ONE = WRAPPER.wrap(RP_HASH, CoseAlg.ES256, b"s" * 32, CredProtect.UV_REQUIRED)
     alg=st.sampled_from(CoseAlg),
     level=st.sampled_from(CredProtect),
     secret=st.binary(min_size=32, max_size=64),
+    payment=st.booleans(),
 )
-def test_round_trip(alg: CoseAlg, level: CredProtect, secret: bytes) -> None:
-    made = WRAPPER.wrap(RP_HASH, alg, secret, level)
+def test_round_trip(alg: CoseAlg, level: CredProtect, secret: bytes, payment: bool) -> None:
+    made = WRAPPER.wrap(RP_HASH, alg, secret, level, third_party_payment=payment)
     assert len(made.id) == 34 + len(secret)
     assert WRAPPER.unwrap(RP_HASH, made.id) == made
-    assert made == WrappedCredential(made.id, RP_HASH, alg, secret, level)
+    assert made == WrappedCredential(made.id, RP_HASH, alg, secret, level, payment)
 
 
 def test_ids_are_short_enough_for_u2f_and_openssh() -> None:

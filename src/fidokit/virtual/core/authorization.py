@@ -22,11 +22,13 @@ class Evidence:
         present: verification took a gesture that still counts as the touch.
         token_serial: the pinUvAuthToken that verified, if one did; what the command leaves behind
             ends with it.
+        by_sensor: it was verified by the token itself, and not by PIN.
     """
 
     verified: bool
     present: bool
     token_serial: int | None = None
+    by_sensor: bool = False
 
 
 NO_EVIDENCE = Evidence(verified=False, present=False)
@@ -134,10 +136,15 @@ def verify(
         message, param = params["clientDataHash"], params["pinUvAuthParam"]
         token.tokens.authenticate(protocol, message, param, permission)
         token.tokens.verify_user(rp_id)
-        return Evidence(True, token.tokens.user_present(), token.tokens.serial())
+        return Evidence(
+            verified=True,
+            present=token.tokens.user_present(),
+            token_serial=token.tokens.serial(),
+            by_sensor=token.tokens.by_sensor(),
+        )
     if wish.built_in:
         yield from user_verification.require(token, user_verification.IN_OPERATIONS)
-        return Evidence(verified=True, present=True)
+        return Evidence(verified=True, present=True, by_sensor=True)
     return NO_EVIDENCE
 
 

@@ -1,4 +1,4 @@
-"""The attestation certificate of a token's batch, made once when the token is made (ATT-02)."""
+"""Attestation certificates: the batch's, made with the token (ATT-02), and a token's own."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from fidokit.virtual.core.ports import Rng
 from fidokit.virtual.core.private_keys import p256_from_scalar
 
 _AAGUID_OID = x509.ObjectIdentifier("1.3.6.1.4.1.45724.1.1.4")
+_DEVICE_OID = x509.ObjectIdentifier("1.3.6.1.4.1.45724.1.1.2")
 _NOT_BEFORE = datetime(2024, 1, 1, tzinfo=UTC)
 _NOT_AFTER = datetime(2054, 1, 1, tzinfo=UTC)
 _NAME = x509.Name(
@@ -25,7 +26,7 @@ _NAME = x509.Name(
 )
 
 
-def make(secret: bytes, aaguid: Aaguid, rng: Rng) -> bytes:
+def make(secret: bytes, aaguid: Aaguid, rng: Rng, device: bytes | None = None) -> bytes:
     """A self-signed X.509 version 3 leaf, DER.
 
     The dates are fixed: a seeded token has the same certificate every day.
@@ -33,13 +34,16 @@ def make(secret: bytes, aaguid: Aaguid, rng: Rng) -> bytes:
     Args:
         secret: the batch key's P-256 scalar, 32 bytes.
         aaguid: named in the extension of WebAuthn section 8.2.1, which is not critical.
-        rng: for the serial number.
+        rng: for the certificate's serial number.
+        device: the token's own serial, for enterprise attestation alone (WebAuthn section
+            8.2.1.2): it stands in the subject and in an extension that is not critical.
     """
     key = p256_from_scalar(secret)
+    name = _NAME if device is None else _named(device)
     builder = (
         x509.CertificateBuilder()
-        .subject_name(_NAME)
-        .issuer_name(_NAME)
+        .subject_name(name)
+        .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(int.from_bytes(b"\x01" + rng.bytes(8), "big"))
         .not_valid_before(_NOT_BEFORE)
@@ -49,5 +53,13 @@ def make(secret: bytes, aaguid: Aaguid, rng: Rng) -> bytes:
             x509.UnrecognizedExtension(_AAGUID_OID, b"\x04\x10" + aaguid), critical=False
         )
     )
+    if device is not None:
+        serial = x509.UnrecognizedExtension(_DEVICE_OID, b"\x04" + bytes([len(device)]) + device)
+        builder = builder.add_extension(serial, critical=False)
     certificate = builder.sign(key, hashes.SHA256(), ecdsa_deterministic=True)
     return certificate.public_bytes(serialization.Encoding.DER)
+
+
+def _named(device: bytes) -> x509.Name:
+    serial = x509.NameAttribute(NameOID.SERIAL_NUMBER, device.hex().upper())
+    return x509.Name([*_NAME, serial])

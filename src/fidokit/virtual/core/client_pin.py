@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from fidokit.types import CtapStatus
-from fidokit.virtual.core import new_pin, user_verification
+from fidokit.virtual.core import new_pin, persistent_token, user_verification
 from fidokit.virtual.core.context import Command, Reply, TokenContext
 from fidokit.virtual.core.permissions import grantable
 from fidokit.virtual.core.pin_protocol import COSE_KEY, PROTOCOLS, SharedSecret, verify
@@ -83,6 +83,7 @@ def _store_pin(token: TokenContext, pin_hash: bytes, length: int) -> None:
         pin_length=length,
         pin_retries=token.profile.pin_attempts,
         force_pin_change=False,
+        **persistent_token.renewed(token),
     )
     token.tokens.revoke()
 
@@ -119,7 +120,11 @@ def _compare_pin(exchange: _Exchange, pin_hash_enc: bytes) -> None:
     if not hmac.compare_digest(offered, _stored_hash(token)):
         raise CtapRejection(token.pin.missed(token.state.pin_retries))
     token.pin.matched()
-    token.save(pin_retries=token.profile.pin_attempts, uv_retries=token.profile.uv_attempts)
+    token.save(
+        pin_retries=token.profile.pin_attempts,
+        uv_retries=token.profile.uv_attempts,
+        uv_count=0,
+    )
 
 
 def _pin_token(
@@ -130,7 +135,16 @@ def _pin_token(
     _compare_pin(exchange, params["pinHashEnc"])
     if token.state.force_pin_change:
         raise CtapRejection(forced)
-    issued = token.tokens.issue(exchange.protocol, permissions, params.get("rpId"))
+    return _issue(exchange, permissions, params, user_present=False)
+
+
+def _issue(
+    exchange: _Exchange, permissions: Permission, params: Params, *, user_present: bool
+) -> Reply:
+    token, rp_id = exchange.token, params.get("rpId")
+    if permissions is Permission.PERSISTENT_CREDENTIAL_MANAGEMENT:
+        return {2: exchange.seal(persistent_token.value(token))}
+    issued = token.tokens.issue(exchange.protocol, permissions, rp_id, user_present=user_present)
     return {2: exchange.seal(issued)}
 
 
@@ -157,10 +171,7 @@ def _get_token_using_uv(token: TokenContext, params: Params) -> Steps[Reply]:
         raise CtapRejection(CtapStatus.NOT_ALLOWED)
     exchange = _exchange(token, params)
     yield from user_verification.require(token, user_verification.IN_CLIENT_PIN)
-    issued = token.tokens.issue(
-        exchange.protocol, permissions, params.get("rpId"), user_present=True
-    )
-    return {2: exchange.seal(issued)}
+    return _issue(exchange, permissions, params, user_present=True)
 
 
 def _get_uv_retries(token: TokenContext, _params: Params) -> Reply:

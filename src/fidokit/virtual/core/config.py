@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from fidokit import cbor
 from fidokit.types import CtapStatus
+from fidokit.virtual.core import persistent_token
 from fidokit.virtual.core.context import Command, Reply, TokenContext
-from fidokit.virtual.core.info import CONFIG_COMMAND_FEATURES
+from fidokit.virtual.core.info import CONFIG_COMMAND_OFFERED
 from fidokit.virtual.core.ports import CtapRejection
 from fidokit.virtual.core.schema import (
     BOOL,
@@ -26,8 +27,11 @@ from fidokit.virtual.core.schema import (
 )
 from fidokit.virtual.core.token_state import Permission
 
+_ENABLE_ENTERPRISE: Final = 0x01
 _TOGGLE_ALWAYS_UV: Final = 0x02
 _SET_MIN_PIN_LENGTH: Final = 0x03
+_ENABLE_LONG_TOUCH: Final = 0x04
+_VENDOR: Final = 0xFF
 _MESSAGE_HEAD: Final = b"\xff" * 32 + b"\x0d"
 
 REQUEST = Record(
@@ -65,7 +69,7 @@ def run(token: TokenContext, params: Params) -> Reply:
     """
     number = params["subCommand"]
     subcommand = _SUBCOMMANDS.get(number)
-    if subcommand is None or not token.profile.offers(CONFIG_COMMAND_FEATURES[number]):
+    if subcommand is None or not CONFIG_COMMAND_OFFERED[number](token.profile):
         raise CtapRejection(CtapStatus.INVALID_SUBCOMMAND)
     if _needs_authorisation(token, number):
         _authorise(token, params)
@@ -92,7 +96,29 @@ def _inner(params: Params, form: Record | None) -> Params:
     return check(form, params["params"])
 
 
+_VENDOR_COMMAND = Record({0x01: Member("vendorCommandId", UINT, required=True)})
+
+
+def _enable_enterprise(token: TokenContext, _inner: Params) -> Reply:
+    token.save(enterprise_attestation=True)
+    return None
+
+
+def _enable_long_touch(token: TokenContext, _inner: Params) -> Reply:
+    token.save(long_touch_for_reset=True)
+    return None
+
+
+def _vendor(token: TokenContext, inner: Params) -> Reply:
+    if inner["vendorCommandId"] not in token.profile.vendor_config_commands:
+        raise CtapRejection(CtapStatus.INVALID_PARAMETER)
+    # A model lists these ids, but only its maker knows what they do.
+    raise CtapRejection(CtapStatus.OPERATION_DENIED)
+
+
 def _toggle_always_uv(token: TokenContext, _inner: Params) -> Reply:
+    if token.state.always_uv and token.profile.behaviour.always_uv_fixed:
+        raise CtapRejection(CtapStatus.OPERATION_DENIED)
     token.save(always_uv=not token.state.always_uv)
     return None
 
@@ -107,15 +133,18 @@ def _set_min_pin_length(token: TokenContext, inner: Params) -> Reply:
     wanted: bool = inner.get("forceChangePin", False)
     if wanted and not token.pin_set:
         raise CtapRejection(CtapStatus.PIN_NOT_SET)
-    if inner.get("pinComplexityPolicy", False):
-        raise CtapRejection(CtapStatus.INVALID_PARAMETER)  # no profile has such a policy
+    complexity: bool = inner.get("pinComplexityPolicy", False)
+    if complexity and token.profile.pin_complexity is None:
+        raise CtapRejection(CtapStatus.INVALID_PARAMETER)
     too_short = token.pin_set and token.state.pin_length < length
+    forced = wanted or too_short
     changes: dict[str, Any] = {
         "min_pin_length": length,
         "min_pin_rp_ids": rp_ids,
-        "force_pin_change": token.state.force_pin_change or wanted or too_short,
+        "force_pin_change": token.state.force_pin_change or forced,
+        "pin_complexity": token.state.pin_complexity or complexity,
     }
-    token.save(**changes)
+    token.save(**changes, **(persistent_token.renewed(token) if forced else {}))
     return None
 
 
@@ -141,8 +170,11 @@ def _judged_rp_ids(token: TokenContext, inner: Params) -> tuple[str, ...]:
 
 _SUBCOMMANDS: Final[Mapping[int, _Subcommand]] = MappingProxyType(
     {
+        _ENABLE_ENTERPRISE: _Subcommand(_enable_enterprise),
         _TOGGLE_ALWAYS_UV: _Subcommand(_toggle_always_uv),
         _SET_MIN_PIN_LENGTH: _Subcommand(_set_min_pin_length, _MIN_PIN_LENGTH),
+        _ENABLE_LONG_TOUCH: _Subcommand(_enable_long_touch),
+        _VENDOR: _Subcommand(_vendor, _VENDOR_COMMAND),
     }
 )
 

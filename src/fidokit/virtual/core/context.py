@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 from fidokit.types import CoseAlg
+from fidokit.virtual.core import enterprise
 from fidokit.virtual.core.algorithms import ALGORITHMS, PrivateKey
 from fidokit.virtual.core.credentials import Credentials
 from fidokit.virtual.core.enumeration import Enumerations, Listing
@@ -16,16 +17,35 @@ from fidokit.virtual.core.ports import Clock, DurableState, Rng, Steps, Store
 from fidokit.virtual.core.profile import Profile
 from fidokit.virtual.core.schema import Params, Record
 from fidokit.virtual.core.token_state import TokenState
+from fidokit.virtual.core.uploads import Uploads
+
+USB: Final = "usb"
+"""A transport, as getInfo names it; the one of callers that name none."""
 
 Reply = Mapping[int, Any] | None
 """Members of a reply by number; None is status 00 alone."""
+
+
+@dataclass(slots=True)
+class Enrolment:
+    """A finger that is being enrolled.
+
+    Args:
+        template_id: of the template that it will become.
+        remaining: good samples still wanted.
+    """
+
+    template_id: bytes
+    remaining: int
 
 
 class TokenContext:
     """One powered token.
 
     `state` is the durable state; change it only through `save` or `wipe`. `channel` is who sent
-    the command that runs. The rest lives as long as the power does.
+    the command that runs, `transport` how it came. `authority` is the serial of the session token
+    that let credential management begin an enumeration, None where that was the persistent one.
+    The rest lives as long as the power does.
     """
 
     def __init__(self, profile: Profile, store: Store, clock: Clock, rng: Rng) -> None:
@@ -34,6 +54,8 @@ class TokenContext:
         self.clock = clock
         self.rng = rng
         self.channel = 0
+        self.transport = USB
+        self.authority: int | None = None
         self.state: DurableState = store.load()
         self.power_up()
 
@@ -44,10 +66,18 @@ class TokenContext:
         self.forget_authorisation()
 
     def forget_authorisation(self) -> None:
-        """Tokens, key agreement, PIN lock and enumerations start afresh."""
+        """Tokens, key agreement, PIN lock, enumerations and enrolment start afresh."""
         self.tokens = TokenState(self.profile, self.clock, self.rng)
         self.pin = PinState(self.profile, self.rng)
         self.enumerations = Enumerations(self.clock)
+        self.enrolment: Enrolment | None = None
+        self.uploads = Uploads()
+
+    def interrupt(self, but: frozenset[Listing]) -> None:
+        """A command comes: what was begun and is not among `but` will not go on."""
+        self.enumerations.keep_only(but)
+        if Listing.FRAGMENTS not in but and not self.profile.behaviour.upload_is_kept:
+            self.uploads.drop()
 
     def save(self, **changes: Any) -> None:
         """Change members of the durable state; they are durable when this returns."""
@@ -74,7 +104,8 @@ class TokenContext:
     @property
     def uv_configured(self) -> bool:
         """Whether built-in user verification exists and is enrolled."""
-        return self.profile.offers("uv") and self.state.uv_enrolled
+        enrolled = self.state.templates if self.profile.enrols_fingers else self.state.uv_enrolled
+        return self.profile.offers("uv") and bool(enrolled)
 
     @property
     def pin_usable(self) -> bool:
@@ -92,6 +123,11 @@ class TokenContext:
     def attestation_key(self) -> PrivateKey:
         """The loaded batch key; no reset changes it."""
         return ALGORITHMS[CoseAlg.ES256].load(self.state.attestation_key)
+
+    @cached_property
+    def enterprise_identity(self) -> enterprise.Identity:
+        """What enterprise attestation shows; no reset changes it either."""
+        return enterprise.identity(self.state)
 
     @property
     def protected(self) -> bool:

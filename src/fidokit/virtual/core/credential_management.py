@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from fidokit import cbor
 from fidokit.types import CredentialId, CtapStatus
+from fidokit.virtual.core import persistent_token
 from fidokit.virtual.core.context import Command, Reply, TokenContext
 from fidokit.virtual.core.enumeration import Listing
 from fidokit.virtual.core.make_credential import stored_name
@@ -56,11 +57,14 @@ class _Subcommand:
         form: of those; None where it has none.
         continues: the enumeration it hands more out of; it needs no pinUvAuthParam then, since
             the Begin before it had one.
+        reads: what a session token must pass besides; subcommands that only read have this, and
+            a persistent token passes without (CM-12).
     """
 
     run: Callable[[TokenContext, Params], Reply]
     form: Record | None = None
     continues: Listing | None = None
+    reads: Callable[[TokenContext, Params], None] | None = None
 
 
 def run(token: TokenContext, params: Params) -> Reply:
@@ -75,26 +79,38 @@ def run(token: TokenContext, params: Params) -> Reply:
     if subcommand.continues is not None:
         return subcommand.run(token, {})
     token.enumerations.drop()
-    return subcommand.run(token, _authorised(token, params, subcommand.form))
+    return subcommand.run(token, _authorised(token, params, subcommand))
 
 
-def _authorised(token: TokenContext, params: Params, form: Record | None) -> Params:
-    """The inner parameters, once the platform has shown a token with permission cm."""
+def _authorised(token: TokenContext, params: Params, subcommand: _Subcommand) -> Params:
+    """The inner parameters, once the platform has shown a token with permission cm or pcmr."""
     if "pinUvAuthParam" not in params:
         raise CtapRejection(CtapStatus.PUAT_REQUIRED)
     message = bytes([params["subCommand"]])
     inner: Params = {}
-    if form is not None:
+    if subcommand.form is not None:
         if "params" not in params:
             raise CtapRejection(CtapStatus.MISSING_PARAMETER)
-        inner = check(form, params["params"])
+        inner = check(subcommand.form, params["params"])
         message += cbor.encode(params["params"])
-    token.tokens.demand(params, message, Permission.CREDENTIAL_MANAGEMENT)
+    token.authority = None
+    if subcommand.reads is None or not persistent_token.authorises(token, params, message):
+        token.tokens.demand(params, message, Permission.CREDENTIAL_MANAGEMENT)
+        token.authority = token.tokens.serial()
+        if subcommand.reads is not None:
+            subcommand.reads(token, inner)
     return inner
 
 
-def _metadata(token: TokenContext, _inner: Params) -> Reply:
+def _for_all_rps(token: TokenContext, _inner: Params) -> None:
     token.tokens.require_unbound()
+
+
+def _for_this_rp(token: TokenContext, inner: Params) -> None:
+    token.tokens.require_rp_hash(inner["rpIDHash"])
+
+
+def _metadata(token: TokenContext, _inner: Params) -> Reply:
     existing = token.store.count()
     return {0x01: existing, 0x02: max(0, token.profile.max_resident - existing)}
 
@@ -103,7 +119,6 @@ def _metadata(token: TokenContext, _inner: Params) -> Reply:
 
 
 def _first_rp(token: TokenContext, _inner: Params) -> Reply:
-    token.tokens.require_unbound()
     parties = token.store.relying_parties()
     if not parties:
         raise CtapRejection(CtapStatus.NO_CREDENTIALS)
@@ -123,7 +138,6 @@ def _first_credential(token: TokenContext, inner: Params) -> Reply:
     rp_id_hash: bytes = inner["rpIDHash"]
     if len(rp_id_hash) != _HASH_LENGTH:
         raise CtapRejection(CtapStatus.INVALID_PARAMETER)
-    token.tokens.require_rp_hash(rp_id_hash)
     credentials = token.store.of_rp(rp_id_hash)
     if not credentials:
         raise CtapRejection(CtapStatus.NO_CREDENTIALS)
@@ -136,12 +150,16 @@ def _next_credential(token: TokenContext, _inner: Params) -> Reply:
 
 
 def _credential_members(token: TokenContext, credential: StoredCredential) -> dict[int, Any]:
-    return {
+    payment = token.profile.extends("thirdPartyPayment")
+    members = {
         0x06: _user(credential),
         0x07: {"id": credential.id, "type": "public-key"},
         0x08: token.credentials.key(credential).cose(),
         0x0A: credential.cred_protect.value,
+        0x0B: credential.large_blob_key,
+        0x0C: credential.third_party_payment if payment else None,
     }
+    return {number: value for number, value in members.items() if value is not None}
 
 
 def _user(credential: StoredCredential) -> dict[str, Any]:
@@ -150,7 +168,7 @@ def _user(credential: StoredCredential) -> dict[str, Any]:
 
 
 def _remember(token: TokenContext, listing: Listing, rest: Any) -> None:
-    token.enumerations.begin(listing, rest, token.channel, token.tokens.serial())
+    token.enumerations.begin(listing, rest, token.channel, token.authority)
 
 
 def _take(token: TokenContext, listing: Listing) -> Any:
@@ -185,10 +203,10 @@ def _named(token: TokenContext, inner: Params) -> StoredCredential:
 
 _SUBCOMMANDS: Final[Mapping[int, _Subcommand]] = MappingProxyType(
     {
-        0x01: _Subcommand(_metadata),
-        0x02: _Subcommand(_first_rp),
+        0x01: _Subcommand(_metadata, reads=_for_all_rps),
+        0x02: _Subcommand(_first_rp, reads=_for_all_rps),
         0x03: _Subcommand(_next_rp, continues=Listing.RELYING_PARTIES),
-        0x04: _Subcommand(_first_credential, _OF_RP),
+        0x04: _Subcommand(_first_credential, _OF_RP, reads=_for_this_rp),
         0x05: _Subcommand(_next_credential, continues=Listing.CREDENTIALS),
         0x06: _Subcommand(_delete, _OF_CREDENTIAL),
         0x07: _Subcommand(_update_user, _NEW_USER),

@@ -53,9 +53,17 @@ class Credentials:
         rp_id_hash: bytes,
         alg: CoseAlg,
         cred_protect: CredProtect = CredProtect.UV_OPTIONAL,
+        *,
+        third_party_payment: bool = False,
     ) -> WrappedCredential:
         """A new non-resident credential with a fresh key."""
-        return self._wrapper.wrap(rp_id_hash, alg, self.new_secret(alg), cred_protect)
+        return self._wrapper.wrap(
+            rp_id_hash,
+            alg,
+            self.new_secret(alg),
+            cred_protect,
+            third_party_payment=third_party_payment,
+        )
 
     def key(self, credential: Credential) -> PrivateKey:
         """Its private key; the most recently used ones stay loaded."""

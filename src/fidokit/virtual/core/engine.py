@@ -40,7 +40,7 @@ from fidokit import cbor
 from fidokit.errors import MalformedCbor
 from fidokit.types import CtapStatus
 from fidokit.virtual.core import commands
-from fidokit.virtual.core.context import Command, Reply, TokenContext
+from fidokit.virtual.core.context import USB, Command, Reply, TokenContext
 from fidokit.virtual.core.ports import (
     Clock,
     CtapRejection,
@@ -85,17 +85,20 @@ class Authenticator:
         """Whether a command waits for a person."""
         return self._waiting is not None
 
-    def begin(self, request: bytes, channel: int = 0) -> bytes | NeedsPresence:
+    def begin(
+        self, request: bytes, channel: int = 0, transport: str = USB
+    ) -> bytes | NeedsPresence:
         """Start a CTAP2 command.
 
         Args:
             request: command byte and CBOR, as in one CTAPHID_CBOR message.
             channel: who asks; enumerations belong to the channel that began them.
+            transport: how the request came, as getInfo names it.
 
         Returns:
             The reply (status byte and CBOR), or what the command waits for; then `resume` goes on.
         """
-        return self._start(lambda: self._command(request), channel)
+        return self._start(lambda: self._command(request), channel, transport)
 
     def begin_msg(self, apdu: bytes, channel: int = 0) -> bytes | NeedsPresence:
         """Start a U2F raw message (CTAP1).
@@ -107,7 +110,7 @@ class Authenticator:
         Returns:
             The reply with its status word, or what it waits for.
         """
-        return self._start(lambda: self._message(apdu), channel)
+        return self._start(lambda: self._message(apdu), channel, USB)
 
     def resume(self, outcome: Outcome) -> bytes | NeedsPresence:
         """Go on with the command that waits.
@@ -149,11 +152,11 @@ class Authenticator:
         return answer
 
     def _start(
-        self, start: Callable[[], bytes | Steps[bytes]], channel: int
+        self, start: Callable[[], bytes | Steps[bytes]], channel: int, transport: str
     ) -> bytes | NeedsPresence:
         if self._waiting is not None:
             return bytes([CtapStatus.CHANNEL_BUSY])
-        self.token.channel = channel
+        self.token.channel, self.token.transport = channel, transport
         try:
             answer = start()
         except CtapRejection as rejection:
@@ -175,7 +178,7 @@ class Authenticator:
         if not request:
             raise CtapRejection(CtapStatus.INVALID_LENGTH)
         command = commands.COMMANDS.get(request[0])
-        self.token.enumerations.keep_only(command.continues if command else frozenset())
+        self.token.interrupt(but=command.continues if command else frozenset())
         if command is None or not command.offered(self.token.profile):
             raise CtapRejection(CtapStatus.INVALID_COMMAND)
         if len(request) > self.token.profile.max_msg_size:
@@ -184,7 +187,7 @@ class Authenticator:
         return _encoded_later(answer) if isinstance(answer, Generator) else _encoded(answer)
 
     def _message(self, apdu: bytes) -> bytes | Steps[bytes]:
-        self.token.enumerations.drop()
+        self.token.interrupt(but=frozenset())
         return commands.MESSAGE(self.token, apdu)
 
 

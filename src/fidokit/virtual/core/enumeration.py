@@ -24,6 +24,8 @@ class Listing(Enum):
     ASSERTIONS = auto()
     RELYING_PARTIES = auto()
     CREDENTIALS = auto()
+    FRAGMENTS = auto()
+    """No enumeration: the upload of a large blob array, which is kept in `uploads`."""
 
 
 @dataclass(slots=True)

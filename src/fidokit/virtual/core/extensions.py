@@ -5,88 +5,77 @@ An extension is served exactly when the profile lists it; otherwise its input is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
-from fidokit.types import CredProtect, CtapStatus
-from fidokit.virtual.core import hmac_secret
+from fidokit.types import CtapStatus
+from fidokit.virtual.core import (
+    credential_extensions,
+    hmac_secret,
+    large_blob,
+    policy_extensions,
+    preview_sign,
+)
 from fidokit.virtual.core.context import TokenContext
 from fidokit.virtual.core.credentials import Credential
+from fidokit.virtual.core.extension import (
+    Beside,
+    Draft,
+    Evaluate,
+    Extension,
+    Inputs,
+    Occasion,
+    Place,
+)
 from fidokit.virtual.core.ports import CtapRejection
-from fidokit.virtual.core.schema import BOOL, UINT, Kind
-
-Inputs = Mapping[str, Any]
-
-
-@dataclass(slots=True)
-class Draft:
-    """A credential in the making, for extensions to shape.
-
-    Args:
-        cred_protect: its level.
-    """
-
-    cred_protect: CredProtect = CredProtect.UV_OPTIONAL
-
-
-Make = Callable[[TokenContext, Any, Draft], Any]
-"""Shapes the draft and returns the output; None for no output."""
-
-Evaluate = Callable[[Credential, bool], Any]
-"""The output for one credential, verified or not; None for no output."""
-
-Prepare = Callable[[TokenContext, Any, bool], Evaluate]
-"""Reads an assertion's input once (third argument: option up), for all credentials."""
-
-
-@dataclass(frozen=True, slots=True)
-class Extension:
-    """One extension; a command that it has no part in ignores its input.
-
-    Args:
-        make_input: form of its makeCredential input.
-        make: its part in makeCredential.
-        get_input: form of its getAssertion input.
-        get: its part in getAssertion.
-    """
-
-    make_input: Kind | None = None
-    make: Make | None = None
-    get_input: Kind | None = None
-    get: Prepare | None = None
-
-
-def _protect(_token: TokenContext, level: int, draft: Draft) -> int:
-    try:
-        draft.cred_protect = CredProtect(level)
-    except ValueError:
-        raise CtapRejection(CtapStatus.INVALID_OPTION) from None
-    return level
-
-
-def _offer_hmac_secret(_token: TokenContext, wanted: bool, _draft: Draft) -> bool | None:
-    return wanted or None
-
+from fidokit.virtual.core.schema import Kind
 
 EXTENSIONS: Mapping[str, Extension] = MappingProxyType(
     {
-        "credProtect": Extension(make_input=UINT, make=_protect),
-        "hmac-secret": Extension(
-            make_input=BOOL,
-            make=_offer_hmac_secret,
-            get_input=hmac_secret.INPUT,
-            get=hmac_secret.prepare,
-        ),
+        "credBlob": credential_extensions.CRED_BLOB,
+        "credProtect": credential_extensions.CRED_PROTECT,
+        "hmac-secret": hmac_secret.HMAC_SECRET,
+        "hmac-secret-mc": hmac_secret.HMAC_SECRET_MC,
+        "largeBlob": large_blob.LARGE_BLOB,
+        "largeBlobKey": credential_extensions.LARGE_BLOB_KEY,
+        "minPinLength": policy_extensions.MIN_PIN_LENGTH,
+        "pinComplexityPolicy": policy_extensions.PIN_COMPLEXITY_POLICY,
+        "previewSign": preview_sign.PREVIEW_SIGN,
+        "thirdPartyPayment": credential_extensions.THIRD_PARTY_PAYMENT,
+        "uvm": policy_extensions.UVM,
     }
 )
+
+Prepared = Mapping[str, Evaluate]
+"""Extensions whose inputs were read, ready for each credential."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What the extensions say about one credential.
+
+    Args:
+        signed: for the authenticator data.
+        beside: for the reply itself, by place.
+    """
+
+    signed: Mapping[str, Any]
+    beside: Mapping[Place, Any]
+
+    def members(self, numbers: Mapping[Place, int]) -> dict[int, Any]:
+        """The reply's members for `beside`, under the numbers that the command gives them."""
+        return {numbers[place]: value for place, value in self.beside.items()}
+
+
+_NONE: Final = Outputs(MappingProxyType({}), MappingProxyType({}))
 
 
 def _served(token: TokenContext, inputs: Inputs) -> Sequence[str]:
     if not inputs:
         return ()
-    return [name for name in token.profile.extensions if name in inputs]
+    return [name for name in token.profile.extensions if name in inputs and name in EXTENSIONS]
 
 
 def check_make(token: TokenContext, inputs: Inputs) -> None:
@@ -95,7 +84,8 @@ def check_make(token: TokenContext, inputs: Inputs) -> None:
     Raises:
         CtapRejection: CBOR_UNEXPECTED_TYPE, MISSING_PARAMETER.
     """
-    _check((EXTENSIONS[name].make_input, inputs[name]) for name in _served(token, inputs))
+    served = [(EXTENSIONS[name], inputs[name]) for name in _served(token, inputs)]
+    _check((known.make_input, value, known.misfit) for known, value in served)
 
 
 def check_get(token: TokenContext, inputs: Inputs) -> None:
@@ -104,46 +94,64 @@ def check_get(token: TokenContext, inputs: Inputs) -> None:
     Raises:
         CtapRejection: CBOR_UNEXPECTED_TYPE, MISSING_PARAMETER.
     """
-    _check((EXTENSIONS[name].get_input, inputs[name]) for name in _served(token, inputs))
+    served = [(EXTENSIONS[name], inputs[name]) for name in _served(token, inputs)]
+    _check((known.get_input, value, known.misfit) for known, value in served)
 
 
-def _check(inputs: Iterable[tuple[Kind | None, Any]]) -> None:
-    known = [(kind, value) for kind, value in inputs if kind is not None]
-    if not all(kind.fits(value) for kind, value in known):
-        raise CtapRejection(CtapStatus.CBOR_UNEXPECTED_TYPE)
-    if not all(kind.complete(value) for kind, value in known):
+def _check(inputs: Iterable[tuple[Kind | None, Any, CtapStatus]]) -> None:
+    known = [(kind, value, misfit) for kind, value, misfit in inputs if kind is not None]
+    for kind, value, misfit in known:
+        if not kind.fits(value):
+            raise CtapRejection(misfit)
+    if not all(kind.complete(value) for kind, value, _ in known):
         raise CtapRejection(CtapStatus.MISSING_PARAMETER)
 
 
-def make(token: TokenContext, inputs: Inputs, draft: Draft) -> dict[str, Any]:
-    """Run makeCredential's extensions on a draft and collect their outputs.
+def make(token: TokenContext, draft: Draft) -> Prepared:
+    """Run makeCredential's extensions on a draft; `evaluate` says what they answer.
 
     Raises:
         CtapRejection: as the extension says.
     """
+    inputs = draft.occasion.inputs
     parts = ((name, EXTENSIONS[name].make) for name in _served(token, inputs))
-    outputs = {name: part(token, inputs[name], draft) for name, part in parts if part}
-    return {name: output for name, output in outputs.items() if output is not None}
+    return {name: part(token, inputs[name], draft) for name, part in parts if part}
 
 
-def prepare(token: TokenContext, inputs: Inputs, *, up: bool) -> Mapping[str, Evaluate]:
+def prepare(token: TokenContext, occasion: Occasion) -> Prepared:
     """Read getAssertion's inputs, once for all credentials it may return (GN-05).
 
-    Args:
-        token: the token.
-        inputs: checked by `check_get`.
-        up: whether a touch was asked for.
+    Raises:
+        CtapRejection: as the extension says.
+    """
+    inputs = occasion.inputs
+    parts = ((name, EXTENSIONS[name].get) for name in _served(token, inputs))
+    return {name: part(token, inputs[name], occasion) for name, part in parts if part}
+
+
+def evaluate(prepared: Prepared, credential: Credential) -> Outputs:
+    """The outputs for one credential.
 
     Raises:
         CtapRejection: as the extension says.
     """
-    parts = ((name, EXTENSIONS[name].get) for name in _served(token, inputs))
-    return {name: part(token, inputs[name], up) for name, part in parts if part}
+    if not prepared:
+        return _NONE
+    outputs = {name: say(credential) for name, say in prepared.items()}
+    placed: dict[Place, dict[str, Any]] = {place: {} for place in Place}
+    for name, output in outputs.items():
+        for place, value in _placed(name, output):
+            placed[place][name] = value
+    beside = {
+        Place.UNSIGNED: placed[Place.UNSIGNED],
+        Place.LARGE_BLOB_KEY: placed[Place.LARGE_BLOB_KEY].get("largeBlobKey"),
+    }
+    return Outputs(placed[Place.SIGNED], {place: value for place, value in beside.items() if value})
 
 
-def evaluate(
-    prepared: Mapping[str, Evaluate], credential: Credential, *, verified: bool
-) -> dict[str, Any]:
-    """The outputs for one credential."""
-    outputs = {name: evaluate(credential, verified) for name, evaluate in prepared.items()}
-    return {name: output for name, output in outputs.items() if output is not None}
+def _placed(name: str, output: Any) -> Sequence[tuple[Place, Any]]:
+    if output is None:
+        return ()
+    if isinstance(output, Beside):
+        return ((Place.SIGNED, output.signed), (Place.UNSIGNED, output.unsigned))
+    return ((EXTENSIONS[name].place, output),)

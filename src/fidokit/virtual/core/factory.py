@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fidokit.virtual.core import batch_certificate
-from fidokit.virtual.core.ports import DurableState, Rng
+from fidokit.virtual.core.ports import DurableState, Rng, Template
 from fidokit.virtual.core.private_keys import p256_scalar
 from fidokit.virtual.core.profile import Profile
 
 _KEY_LENGTH = 32
+TEMPLATE_ID_LENGTH = 8
 
 
 def new_state(profile: Profile, rng: Rng, *, uv_enrolled: bool = False) -> DurableState:
@@ -16,7 +19,8 @@ def new_state(profile: Profile, rng: Rng, *, uv_enrolled: bool = False) -> Durab
     Args:
         profile: its model.
         rng: for its master keys and its batch key.
-        uv_enrolled: whether built-in verification is configured (scripted, no templates).
+        uv_enrolled: whether built-in verification is configured; on a model that enrols fingers,
+            by a template that is there already.
     """
     secret = p256_scalar(rng)
     return DurableState(
@@ -29,7 +33,9 @@ def new_state(profile: Profile, rng: Rng, *, uv_enrolled: bool = False) -> Durab
         pin_retries=profile.pin_attempts,
         uv_retries=profile.uv_attempts,
         uv_enrolled=uv_enrolled,
-        always_uv=profile.options.get("alwaysUv", False),
+        templates=_first_finger(rng) if uv_enrolled and profile.enrols_fingers else (),
+        **_preconfigured(profile),
+        persistent_token=persistent_token(profile, rng),
     )
 
 
@@ -44,5 +50,24 @@ def reset_state(profile: Profile, state: DurableState, rng: Rng) -> DurableState
         min_pin_length=profile.min_pin_length,
         pin_retries=profile.pin_attempts,
         uv_retries=profile.uv_attempts,
-        always_uv=profile.options.get("alwaysUv", False),
+        **_preconfigured(profile),
+        persistent_token=persistent_token(profile, rng),
     )
+
+
+def _first_finger(rng: Rng) -> tuple[Template, ...]:
+    return (Template(rng.bytes(TEMPLATE_ID_LENGTH)),)
+
+
+def persistent_token(profile: Profile, rng: Rng) -> bytes | None:
+    """A fresh persistent pinUvAuthToken, 32 bytes, where the model has such tokens."""
+    return rng.bytes(_KEY_LENGTH) if profile.offers("perCredMgmtRO") else None
+
+
+def _preconfigured(profile: Profile) -> dict[str, Any]:
+    return {
+        "always_uv": profile.options.get("alwaysUv", False),
+        "enterprise_attestation": profile.options.get("ep", False),
+        "long_touch_for_reset": bool(profile.long_touch_for_reset),
+        "pin_complexity": bool(profile.pin_complexity),
+    }

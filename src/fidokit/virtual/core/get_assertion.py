@@ -8,14 +8,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from fidokit.types import CredProtect, CtapStatus
-from fidokit.virtual.core import auth_data, authorization, extensions
+from fidokit.virtual.core import (
+    assertion_attestation,
+    attestation,
+    auth_data,
+    authorization,
+    extensions,
+)
 from fidokit.virtual.core.authorization import Wish
 from fidokit.virtual.core.context import Command, Reply, TokenContext
 from fidokit.virtual.core.credentials import Credential
 from fidokit.virtual.core.enumeration import Listing
+from fidokit.virtual.core.extension import Occasion, Place
 from fidokit.virtual.core.make_credential import PUBLIC_KEY
 from fidokit.virtual.core.ports import CtapRejection, Steps, StoredCredential
 from fidokit.virtual.core.schema import (
+    ANYTHING,
     BOOL,
     BYTES,
     DESCRIPTOR,
@@ -39,8 +47,13 @@ REQUEST = Record(
         0x05: Member("options", MapValues(BOOL)),
         0x06: Member("pinUvAuthParam", BYTES),
         0x07: Member("pinUvAuthProtocol", UINT),
+        0x08: Member("enterpriseAttestation", ANYTHING),
+        0x09: Member("attestationFormatsPreference", ANYTHING),
     }
 )
+
+
+_BESIDE = {Place.LARGE_BLOB_KEY: 0x07, Place.UNSIGNED: 0x08}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +63,10 @@ class _Plan:
     rp_id_hash: bytes
     client_data_hash: bytes
     flags: int
-    extensions: Mapping[str, extensions.Evaluate]
+    extensions: extensions.Prepared
     several: bool
     token_serial: int | None
+    attest: assertion_attestation.Wish
 
     @property
     def verified(self) -> bool:
@@ -75,26 +89,32 @@ def run(token: TokenContext, params: Params) -> Steps[Reply]:
     """
     inputs = params.get("extensions", {})
     extensions.check_get(token, inputs)
+    assertion_attestation.check_form(token, params)
     authorization.check_hash(params)
     yield from authorization.check_param(token, params)
     up = _wants_presence(token, params.get("options", {}))
     wish = _wish(token, params, up=up)
+    attest = assertion_attestation.judge(token, params)
     evidence = yield from authorization.verify(
         token, params, wish, Permission.GET_ASSERTION, params["rpId"]
     )
     rp_id_hash = hashlib.sha256(params["rpId"].encode()).digest()
-    found = _locate(token, rp_id_hash, params.get("allowList"), verified=evidence.verified)
+    allowed = params.get("allowList")
+    found = _locate(token, rp_id_hash, allowed, verified=evidence.verified)
     if up:
         yield from authorization.collect_presence(token, evidence)
     flags = (auth_data.UP if up else 0) | (auth_data.UV if evidence.verified else 0)
-    prepared = extensions.prepare(token, inputs, up=up)
+    cdh = params["clientDataHash"]
+    occasion = Occasion(inputs, params["rpId"], evidence, cdh, up=up, listed=bool(allowed))
+    prepared = extensions.prepare(token, occasion)
     plan = _Plan(
         rp_id_hash,
-        params["clientDataHash"],
+        cdh,
         flags,
         prepared,
         several=len(found) > 1,
         token_serial=evidence.token_serial,
+        attest=attest,
     )
     return _first(token, plan, found)
 
@@ -166,13 +186,17 @@ def _first(token: TokenContext, plan: _Plan, found: Sequence[Credential]) -> Rep
 
 
 def _assert(token: TokenContext, plan: _Plan, credential: Credential) -> dict[int, Any]:
-    outputs = extensions.evaluate(plan.extensions, credential, verified=plan.verified)
+    outputs = extensions.evaluate(plan.extensions, credential)
     counter = token.store.next_counter()
-    data = auth_data.build(plan.rp_id_hash, plan.flags, counter, outputs)
-    signature = token.credentials.key(credential).sign(data + plan.client_data_hash)
+    data = auth_data.build(plan.rp_id_hash, plan.flags, counter, outputs.signed)
+    key = token.credentials.key(credential)
+    signature = key.sign(data + plan.client_data_hash)
     reply = {1: {"id": credential.id, "type": PUBLIC_KEY}, 2: data, 3: signature}
+    if plan.attest.statement:
+        subject = attestation.Subject(credential, key, data, plan.client_data_hash)
+        reply |= assertion_attestation.members(token, plan.attest, subject)
     user = _user(plan, credential)
-    return {**reply, 4: user} if user else reply
+    return reply | ({4: user} if user else {}) | outputs.members(_BESIDE)
 
 
 def _user(plan: _Plan, credential: Credential) -> dict[str, Any] | None:

@@ -1,17 +1,18 @@
-"""hmac-secret in getAssertion: a secret per credential and salt (CTAP 2.3 section 12.7; HMS-*)."""
+"""hmac-secret and hmac-secret-mc: a secret per credential and salt, when a credential is used and
+already when it is made (CTAP 2.3 sections 12.7 and 12.8; HMS-*, HMC-*)."""
 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from fidokit.types import CtapStatus
 from fidokit.virtual.core.context import TokenContext
 from fidokit.virtual.core.credentials import Credential
+from fidokit.virtual.core.extension import NOTHING, Draft, Evaluate, Extension, Occasion, always
 from fidokit.virtual.core.pin_protocol import COSE_KEY, PROTOCOLS, SharedSecret, verify
 from fidokit.virtual.core.ports import CtapRejection
-from fidokit.virtual.core.schema import BYTES, UINT, Member, Params, Record
+from fidokit.virtual.core.schema import BOOL, BYTES, UINT, Member, Params, Record
 
 INPUT = Record(
     {
@@ -25,22 +26,22 @@ INPUT = Record(
 _SALT = 32
 
 
-def prepare(token: TokenContext, value: Any, up: bool) -> Callable[[Credential, bool], bytes]:
+def prepare(token: TokenContext, value: Any, occasion: Occasion) -> Evaluate:
     """Open the salts; the result seals the outputs for one credential.
 
     Raises:
         CtapRejection: UNSUPPORTED_OPTION without a touch, INVALID_PARAMETER for a protocol, key
             or salt that is none, PIN_AUTH_INVALID (by `Behaviour.bad_salt_auth`) for a wrong MAC.
     """
-    if not up:
+    if not occasion.up:
         raise CtapRejection(CtapStatus.UNSUPPORTED_OPTION)
     params = {"pinUvAuthProtocol": 1, **INPUT.named(value)}
     protocol = token.tokens.offered_protocol(params)
     secret = token.pin.agreement(protocol).agree(params["keyAgreement"])
     salts = _open_salts(token, protocol, secret, params)
 
-    def seal(credential: Credential, verified: bool) -> bytes:
-        key = token.credentials.hmac_secret(credential, verified=verified)
+    def seal(credential: Credential) -> bytes:
+        key = token.credentials.hmac_secret(credential, verified=occasion.evidence.verified)
         outputs = b"".join(hmac.digest(key, salt, "sha256") for salt in salts)
         return PROTOCOLS[protocol].encrypt(secret, outputs, token.rng)
 
@@ -57,3 +58,17 @@ def _open_salts(
     if plain is None or len(plain) not in (_SALT, 2 * _SALT):
         raise CtapRejection(CtapStatus.INVALID_PARAMETER)
     return [plain[at : at + _SALT] for at in range(0, len(plain), _SALT)]
+
+
+def _offer(_token: TokenContext, wanted: bool, _draft: Draft) -> Evaluate:
+    return always(True) if wanted else NOTHING
+
+
+def _evaluate_at_once(token: TokenContext, value: Any, draft: Draft) -> Evaluate:
+    if draft.occasion.inputs.get("hmac-secret") is not True:
+        raise CtapRejection(CtapStatus.MISSING_PARAMETER)
+    return prepare(token, value, draft.occasion)
+
+
+HMAC_SECRET: Final = Extension(make_input=BOOL, make=_offer, get_input=INPUT, get=prepare)
+HMAC_SECRET_MC: Final = Extension(make_input=INPUT, make=_evaluate_at_once)

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from fidokit.virtual.core import persistent_token
 from fidokit.virtual.core.context import Command, Reply, TokenContext
+from fidokit.virtual.core.profile import Profile
 from fidokit.virtual.core.schema import Params
 
 _DEFAULT_MAX_PIN_LENGTH = 63
-_UV_ATTEMPTS_BY_PLATFORM = 3
-_UV_MODALITY_FINGERPRINT = 0x02
 
 
 def _versions(token: TokenContext) -> list[str]:
@@ -25,6 +25,9 @@ _OPTION_FROM_STATE: Mapping[str, Callable[[TokenContext], bool]] = MappingProxyT
         "clientPin": lambda token: token.pin_set,
         "uv": lambda token: token.uv_configured,
         "alwaysUv": lambda token: token.state.always_uv,
+        "ep": lambda token: token.state.enterprise_attestation,
+        "bioEnroll": lambda token: bool(token.state.templates),
+        "userVerificationMgmtPreview": lambda token: bool(token.state.templates),
         "makeCredUvNotRqd": lambda token: token.make_cred_uv_not_required,
     }
 )
@@ -48,8 +51,7 @@ def _max_pin_length(token: TokenContext) -> int | None:
 
 
 def _max_min_pin_rp_ids(token: TokenContext) -> int | None:
-    listed = "minPinLength" in token.profile.extensions
-    known = token.profile.offers("setMinPINLength") and listed
+    known = token.profile.offers("setMinPINLength") and token.profile.extends("minPinLength")
     return token.profile.max_min_pin_rp_ids if known else None
 
 
@@ -59,18 +61,40 @@ def _remaining(token: TokenContext) -> int | None:
     return max(0, token.profile.max_resident - token.store.count())
 
 
-CONFIG_COMMAND_FEATURES: Mapping[int, str] = MappingProxyType(
-    {0x01: "ep", 0x02: "alwaysUv", 0x03: "setMinPINLength"}
+CONFIG_COMMAND_OFFERED: Mapping[int, Callable[[Profile], bool]] = MappingProxyType(
+    {
+        0x01: lambda profile: profile.offers("ep"),
+        0x02: lambda profile: profile.offers("alwaysUv"),
+        0x03: lambda profile: profile.offers("setMinPINLength"),
+        0x04: lambda profile: profile.long_touch_for_reset is not None,
+        0xFF: lambda profile: bool(profile.vendor_config_commands),
+    }
 )
-"""Which option offers which authenticatorConfig subcommand (GI-10)."""
+"""Which feature offers which authenticatorConfig subcommand (GI-10)."""
 
 
 def _config_commands(token: TokenContext) -> list[int] | None:
     if not token.profile.offers("authnrCfg"):
         return None
-    return [
-        number for number, option in CONFIG_COMMAND_FEATURES.items() if token.profile.offers(option)
-    ]
+    return [n for n, offered in CONFIG_COMMAND_OFFERED.items() if offered(token.profile)]
+
+
+def _long_touch(token: TokenContext) -> bool | None:
+    known = token.profile.long_touch_for_reset is not None
+    return token.state.long_touch_for_reset if known else None
+
+
+def _max_cred_blob(token: TokenContext) -> int | None:
+    return token.profile.max_cred_blob if token.profile.extends("credBlob") else None
+
+
+def _pin_complexity(token: TokenContext) -> bool | None:
+    return None if token.profile.pin_complexity is None else token.state.pin_complexity
+
+
+def _pin_complexity_url(token: TokenContext) -> bytes | None:
+    known = token.profile.pin_complexity is not None
+    return token.profile.pin_complexity_url if known else None
 
 
 def _when(option: str, value: Callable[[TokenContext], Any]) -> Callable[[TokenContext], Any]:
@@ -89,15 +113,26 @@ MEMBERS: Mapping[int, Callable[[TokenContext], Any]] = MappingProxyType(
         0x08: lambda token: token.profile.max_credential_id_length,
         0x09: lambda token: list(token.profile.transports) or None,
         0x0A: _algorithms,
+        0x0B: _when("largeBlobs", lambda token: token.profile.max_large_blob_array),
         0x0C: _when("clientPin", lambda token: token.state.force_pin_change),
         0x0D: _when("clientPin", lambda token: token.state.min_pin_length),
         0x0E: lambda token: token.profile.firmware_version,
+        0x0F: _max_cred_blob,
         0x10: _max_min_pin_rp_ids,
-        0x11: _when("uv", lambda _: _UV_ATTEMPTS_BY_PLATFORM),
-        0x12: _when("uv", lambda _: _UV_MODALITY_FINGERPRINT),
+        0x11: _when("uv", lambda token: token.profile.preferred_uv_attempts),
+        0x12: _when("uv", lambda token: token.profile.uv_modality),
+        0x13: lambda token: dict(token.profile.certifications) or None,
         0x14: _remaining,
+        0x15: lambda token: list(token.profile.vendor_config_commands) or None,
         0x16: lambda token: list(token.profile.attestation_formats),
+        0x17: _when("uv", lambda token: token.state.uv_count),
+        0x18: _long_touch,
+        0x19: persistent_token.sealed_identifier,
+        0x1A: lambda token: list(token.profile.transports_for_reset) or None,
+        0x1B: _pin_complexity,
+        0x1C: _pin_complexity_url,
         0x1D: _max_pin_length,
+        0x1E: persistent_token.sealed_store_state,
         0x1F: _config_commands,
     }
 )

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from fidokit.types import CoseAlg, CredentialId, CredProtect, CtapStatus, UserId
-from fidokit.virtual.core import attestation, auth_data, authorization, extensions
+from fidokit.virtual.core import attestation, auth_data, authorization, enterprise, extensions
 from fidokit.virtual.core.authorization import Evidence, Wish
 from fidokit.virtual.core.context import Command, Reply, TokenContext
 from fidokit.virtual.core.credentials import Credential
+from fidokit.virtual.core.extension import Draft, Occasion, Place
 from fidokit.virtual.core.ports import CtapRejection, Steps, StoredCredential
 from fidokit.virtual.core.schema import (
     ARRAY,
@@ -35,6 +36,7 @@ PUBLIC_KEY = "public-key"
 MAX_USER_ID = 64
 MAX_NAME = 64
 _RESIDENT_ID_LENGTH = 32
+_BESIDE = {Place.LARGE_BLOB_KEY: 0x05, Place.UNSIGNED: 0x06}
 
 _RP = Record({"id": Member("id", TEXT, required=True), "name": Member("name", TEXT)})
 _ALGORITHM = Record(
@@ -85,7 +87,7 @@ def run(token: TokenContext, params: Params) -> Steps[Reply]:
     yield from authorization.check_param(token, params)
     plan = _plan(token, params)
     wish = _wish(token, params, plan)
-    _check_enterprise(token, params)
+    enterprise.wanted(token.profile, token.state, params, plan.rp_id)
     evidence = yield from authorization.verify(
         token, params, wish, Permission.MAKE_CREDENTIAL, plan.rp_id
     )
@@ -138,11 +140,6 @@ def _wish(token: TokenContext, params: Params, plan: _Plan) -> Wish:
     return Wish(by_param, built_in)
 
 
-def _check_enterprise(token: TokenContext, params: Params) -> None:
-    if "enterpriseAttestation" in params and not token.option("ep"):
-        raise CtapRejection(CtapStatus.INVALID_PARAMETER)
-
-
 def _check_excluded(token: TokenContext, plan: _Plan, evidence: Evidence) -> Steps[None]:
     listed = plan.params.get("excludeList", [])
     if len(listed) > token.profile.max_credentials_in_list:
@@ -164,17 +161,31 @@ def _excludes(
 
 
 def _make(token: TokenContext, plan: _Plan, evidence: Evidence) -> Reply:
-    draft = extensions.Draft()
-    outputs = extensions.make(token, plan.extensions, draft)
+    draft = Draft(
+        Occasion(
+            plan.extensions,
+            plan.rp_id,
+            evidence,
+            plan.params["clientDataHash"],
+            resident=plan.resident,
+        )
+    )
+    prepared = extensions.make(token, draft)
     credential = (_store if plan.resident else _wrap)(token, plan, draft)
+    outputs = extensions.evaluate(prepared, credential)
     return _attest(token, plan, evidence, credential, outputs)
 
 
-def _wrap(token: TokenContext, plan: _Plan, draft: extensions.Draft) -> Credential:
-    return token.credentials.wrap(plan.rp_id_hash, plan.alg, draft.cred_protect)
+def _wrap(token: TokenContext, plan: _Plan, draft: Draft) -> Credential:
+    return token.credentials.wrap(
+        plan.rp_id_hash,
+        plan.alg,
+        draft.cred_protect,
+        third_party_payment=draft.third_party_payment,
+    )
 
 
-def _store(token: TokenContext, plan: _Plan, draft: extensions.Draft) -> Credential:
+def _store(token: TokenContext, plan: _Plan, draft: Draft) -> Credential:
     user = plan.params["user"]
     replaced = token.store.of_user(plan.rp_id_hash, user["id"])
     if replaced is None and token.store.count() >= token.profile.max_resident:
@@ -189,6 +200,10 @@ def _store(token: TokenContext, plan: _Plan, draft: extensions.Draft) -> Credent
         alg=plan.alg,
         secret=token.credentials.new_secret(plan.alg),
         cred_protect=draft.cred_protect,
+        cred_blob=draft.cred_blob,
+        large_blob_key=draft.large_blob_key,
+        third_party_payment=draft.third_party_payment,
+        large_blob_supported=draft.large_blob_supported,
     )
     token.store.put(credential)
     return credential
@@ -206,22 +221,24 @@ def _attest(
     plan: _Plan,
     evidence: Evidence,
     credential: Credential,
-    outputs: Mapping[str, Any],
+    outputs: extensions.Outputs,
 ) -> Reply:
+    own = enterprise.wanted(token.profile, token.state, plan.params, plan.rp_id)
     preference = plan.params.get("attestationFormatsPreference", [])
-    name = attestation.choose(token, preference, plan.alg)
-    chosen = attestation.FORMATS[name]
+    name = "packed" if own else attestation.choose(token, preference, plan.alg)
+    chosen = attestation.ENTERPRISE if own else attestation.FORMATS[name]
     key = token.credentials.key(credential)
     aaguid = token.state.aaguid if chosen.names_model else attestation.ZERO_AAGUID
     data = auth_data.build(
         plan.rp_id_hash,
         auth_data.UP | (auth_data.UV if evidence.verified else 0),
         token.store.next_counter(),
-        outputs,
+        outputs.signed,
         auth_data.attested_credential(aaguid, credential.id, key.cose()),
     )
     subject = attestation.Subject(credential, key, data, plan.params["clientDataHash"])
-    return {1: name, 2: data, 3: chosen.make(token, subject)}
+    reply = {1: name, 2: data, 3: chosen.make(token, subject)} | ({4: True} if own else {})
+    return reply | outputs.members(_BESIDE)
 
 
 COMMAND = Command(run, REQUEST)

@@ -6,6 +6,7 @@ import hashlib
 
 from fidokit.types import CtapStatus
 from fidokit.virtual.core.context import TokenContext
+from fidokit.virtual.core.pin_complexity import too_simple
 from fidokit.virtual.core.ports import CtapRejection
 
 PADDED_LENGTH = 64
@@ -31,9 +32,10 @@ def judge(token: TokenContext, padded: bytes | None) -> tuple[bytes, int]:
         raise CtapRejection(CtapStatus.PIN_POLICY_VIOLATION)
     pin = padded.rstrip(b"\0")
     try:
-        length = len(pin.decode())
+        text = pin.decode()
     except UnicodeDecodeError:
         raise CtapRejection(CtapStatus.PIN_POLICY_VIOLATION) from None
-    if not token.state.min_pin_length <= length <= token.profile.max_pin_length:
+    fits = token.state.min_pin_length <= len(text) <= token.profile.max_pin_length
+    if not fits or (token.state.pin_complexity and too_simple(text)):
         raise CtapRejection(CtapStatus.PIN_POLICY_VIOLATION)
-    return pin_hash(pin), length
+    return pin_hash(pin), len(text)

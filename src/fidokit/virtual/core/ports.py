@@ -33,8 +33,14 @@ class PresenceKind(Enum):
     """Wait for a touch until the deadline."""
     TOUCH_NOW = auto()
     """Say at once whether a touch is there (U2F never waits): TOUCHED, or TIMED_OUT for not."""
+    LONG_TOUCH = auto()
+    """Wait for a touch that is held for five seconds; shorter ones do not count (RST-06)."""
     VERIFY = auto()
     """Wait for one attempt at built-in user verification until the deadline."""
+    VERIFY_NOW = auto()
+    """Say at once how an attempt ended that is there already, or TIMED_OUT where there is none."""
+    SAMPLE = auto()
+    """Wait for a finger that is being enrolled: one of SAMPLE_*, or TIMED_OUT for no finger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,19 @@ class Outcome(Enum):
     CANCELLED = auto()
     UV_MATCHED = auto()
     UV_MISMATCHED = auto()
+    SAMPLE_GOOD = auto()
+    SAMPLE_HIGH = auto()
+    SAMPLE_LOW = auto()
+    SAMPLE_LEFT = auto()
+    SAMPLE_RIGHT = auto()
+    SAMPLE_FAST = auto()
+    SAMPLE_SLOW = auto()
+    SAMPLE_POOR = auto()
+    SAMPLE_SKEWED = auto()
+    SAMPLE_SHORT = auto()
+    SAMPLE_UNMERGED = auto()
+    SAMPLE_KNOWN = auto()
+    SAMPLE_UNMOVED = auto()
 
 
 Steps = Generator[NeedsPresence, Outcome, T]
@@ -89,6 +108,23 @@ class Presence(Protocol):
         ...
 
 
+INITIAL_LARGE_BLOB_ARRAY = bytes.fromhex("8076be8b528d0075f7aae98d6fa57a6d3c")
+"""An empty CBOR array and LEFT(SHA-256 of it, 16) (CTAP 2.3 section 6.10)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """One enrolled finger.
+
+    Args:
+        id: what the platform names it by, unique on the token.
+        name: given by the owner, or empty.
+    """
+
+    id: bytes
+    name: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class DurableState:
     """Everything that outlives power, except the resident credentials and the counter.
@@ -104,10 +140,18 @@ class DurableState:
         pin_length: of the PIN in code points; 0 while none is set.
         pin_retries: tries left, 0 to 8.
         uv_retries: attempts left at built-in verification.
-        uv_enrolled: whether built-in verification is configured (a template, here a script).
+        uv_enrolled: whether built-in verification is configured, on models that cannot enrol
+            fingers; those that can have `templates`.
         force_pin_change: the PIN works for nothing but being changed.
         always_uv: every operation that asks for presence asks for verification too.
-        min_pin_rp_ids: RP ids that may learn the minimum PIN length.
+        min_pin_rp_ids: RP ids that may learn the minimum PIN length and the complexity policy.
+        pin_complexity: a new PIN that is too simple is refused.
+        large_blob_array: what largeBlobs serves, with its 16-byte checksum at the end.
+        templates: enrolled fingers, oldest first.
+        enterprise_attestation: switched on by the owner; only a reset switches it off.
+        long_touch_for_reset: a reset takes a touch of five seconds.
+        persistent_token: the pinUvAuthToken of permission pcmr, 32 bytes, on models that have it.
+        uv_count: attempts at built-in verification since a PIN was last right.
     """
 
     aaguid: Aaguid
@@ -124,6 +168,26 @@ class DurableState:
     force_pin_change: bool = False
     always_uv: bool = False
     min_pin_rp_ids: tuple[str, ...] = ()
+    pin_complexity: bool = False
+    large_blob_array: bytes = INITIAL_LARGE_BLOB_ARRAY
+    templates: tuple[Template, ...] = ()
+    enterprise_attestation: bool = False
+    long_touch_for_reset: bool = False
+    persistent_token: bytes | None = field(default=None, repr=False)
+    uv_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LargeBlob:
+    """What a relying party keeps with one credential by the largeBlob extension.
+
+    Args:
+        data: compressed by the platform.
+        original_size: in bytes before compression, as the platform said it; below 2^64.
+    """
+
+    data: bytes
+    original_size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +205,11 @@ class StoredCredential:
         secret: what `algorithms` makes the private key of; 32 bytes for ES256 and EdDSA.
         cred_protect: the level asked for, UV_OPTIONAL where none was.
         created: the store's own order of creation, larger is newer; set by `Store.put`.
+        cred_blob: a few bytes for the relying party (credBlob), empty where there are none.
+        large_blob_key: 32 bytes that the platform seals this credential's large blob with, or None.
+        third_party_payment: it may be used for payments on pages of others.
+        large_blob_supported: it may keep a `large_blob`.
+        large_blob: what was written, or None.
     """
 
     id: CredentialId
@@ -153,6 +222,11 @@ class StoredCredential:
     secret: bytes = field(repr=False)
     cred_protect: CredProtect = CredProtect.UV_OPTIONAL
     created: int = 0
+    cred_blob: bytes = field(default=b"", repr=False)
+    large_blob_key: bytes | None = field(default=None, repr=False)
+    third_party_payment: bool = False
+    large_blob_supported: bool = False
+    large_blob: LargeBlob | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +278,10 @@ class Store(Protocol):
         """Replace both names (None removes); the order of creation stays. False if not there."""
         ...
 
+    def update_large_blob(self, credential_id: CredentialId, blob: LargeBlob) -> bool:
+        """Replace its large blob; the order of creation stays. False if not there."""
+        ...
+
     def find(self, credential_id: CredentialId) -> StoredCredential | None:
         """The credential with this id."""
         ...
@@ -222,4 +300,11 @@ class Store(Protocol):
 
     def count(self) -> int:
         """How many credentials there are."""
+        ...
+
+    def revision(self) -> int:
+        """How often credentials were added, replaced, renamed or deleted; never falls.
+
+        It rises in the same transaction as the change (encCredStoreState, GI-18).
+        """
         ...

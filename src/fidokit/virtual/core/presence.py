@@ -9,31 +9,41 @@ from fidokit.virtual.core.ports import CtapRejection, NeedsPresence, Outcome, Pr
 WAIT_MS = 30_000
 
 
-def ask(token: TokenContext, kind: PresenceKind = PresenceKind.TOUCH) -> Steps[Outcome]:
+def ask(
+    token: TokenContext, kind: PresenceKind = PresenceKind.TOUCH, wait_ms: int = WAIT_MS
+) -> Steps[Outcome]:
     """Wait for the person and return how it ended, unless the platform cancels.
+
+    Args:
+        token: whose person is asked.
+        kind: what for.
+        wait_ms: how long, in milliseconds.
 
     Raises:
         CtapRejection: KEEPALIVE_CANCEL.
     """
-    outcome = yield NeedsPresence(kind, token.clock.now_ms() + WAIT_MS)
+    outcome = yield NeedsPresence(kind, token.clock.now_ms() + wait_ms)
     if outcome is Outcome.CANCELLED:
         raise CtapRejection(CtapStatus.KEEPALIVE_CANCEL)
     return outcome
 
 
 def touch(
-    token: TokenContext, timed_out: CtapStatus = CtapStatus.USER_ACTION_TIMEOUT
+    token: TokenContext,
+    timed_out: CtapStatus = CtapStatus.USER_ACTION_TIMEOUT,
+    kind: PresenceKind = PresenceKind.TOUCH,
 ) -> Steps[None]:
     """Wait for a touch.
 
     Args:
         token: whose person is asked.
         timed_out: the status when nobody came; the commands differ in it.
+        kind: TOUCH, or LONG_TOUCH.
 
     Raises:
         CtapRejection: OPERATION_DENIED, KEEPALIVE_CANCEL, or `timed_out`.
     """
-    outcome = yield from ask(token)
+    outcome = yield from ask(token, kind)
     if outcome is Outcome.TIMED_OUT:
         raise CtapRejection(timed_out)
     if outcome is Outcome.REFUSED:

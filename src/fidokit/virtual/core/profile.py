@@ -12,8 +12,11 @@ from fidokit.types import Aaguid, CoseAlg, CtapStatus
 TOKEN_LIFETIME_MS = 600_000
 USB_USAGE_LIMIT_MS = 30_000
 _EXTENSION_FIRST = 0xE0
+_FINGERPRINT_INTERNAL = 0x02
 
-CONFIGURABLE = frozenset({"clientPin", "uv", "alwaysUv", "ep", "bioEnroll"})
+CONFIGURABLE = frozenset(
+    {"clientPin", "uv", "alwaysUv", "ep", "bioEnroll", "userVerificationMgmtPreview"}
+)
 """Options that are known with the value false while their feature waits to be set up."""
 
 _INFO_2_0 = frozenset(range(0x01, 0x07))
@@ -38,6 +41,11 @@ class Behaviour:
         token_has_permissions: [2.1] tokens carry permissions and are spent by user presence; a
             2.0 pinToken may do everything until power is lost.
         reset_window_ms: reset is accepted this long after power-up (RST-01).
+        upload_is_kept: other commands may come between the fragments of a large blob array (LB-09).
+        always_uv_fixed: alwaysUv, once on, stays on until a reset (CFG-05).
+        u2f_under_always_uv: status word for U2F under alwaysUv without built-in verification
+            (U2F-16).
+        wrong_reset_transport: status for a reset over a transport that has none (RST-06).
     """
 
     touch_timeout: CtapStatus = CtapStatus.OPERATION_DENIED
@@ -49,6 +57,27 @@ class Behaviour:
     token_lifetime_ms: int = TOKEN_LIFETIME_MS
     token_has_permissions: bool = True
     reset_window_ms: int = 10_000
+    upload_is_kept: bool = False
+    always_uv_fixed: bool = False
+    u2f_under_always_uv: int = 0x6986
+    wrong_reset_transport: CtapStatus = CtapStatus.NOT_ALLOWED
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """The sensor of models that enrol fingers.
+
+    Args:
+        kind: 1 to touch, 2 to swipe.
+        samples: good ones that make a template.
+        max_name: of a template's name, in bytes of UTF-8.
+        max_templates: how many fingers fit.
+    """
+
+    kind: int = 1
+    samples: int = 5
+    max_name: int = 64
+    max_templates: int = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +104,24 @@ class Profile:
         min_pin_length: preconfigured minimum in code points.
         max_pin_length: in code points; the padded form bounds it to 63 bytes anyway.
         max_min_pin_rp_ids: how many RP ids may be told the minimum PIN length.
+        max_large_blob_array: capacity for largeBlobs in bytes, at least 1024; with the extension
+            largeBlob in its place, the most that one credential may keep.
+        max_cred_blob: longest credBlob in bytes, at least 32.
+        pin_complexity: whether a fresh token judges how simple a new PIN is; None where the model
+            knows no such policy.
+        pin_complexity_url: where the policy is explained, or None.
         pin_attempts: tries of a fresh token.
         uv_attempts: attempts at built-in verification of a fresh token.
         firmware_version: for getInfo.
         behaviour: see `Behaviour`.
+        fingerprint: the sensor behind bioEnroll and userVerificationMgmtPreview.
+        uv_modality: how built-in verification works, bits of the FIDO registry's USER_VERIFY.
+        preferred_uv_attempts: how often platforms shall try it before they ask for a PIN.
+        certifications: for getInfo, id to level.
+        vendor_config_commands: ids that authenticatorConfig FF knows.
+        long_touch_for_reset: whether a fresh token wants it; None where there is no such thing.
+        transports_for_reset: those that reset is served over; empty for all.
+        enterprise_rp_ids: that vendor-facilitated enterprise attestation is given to.
     """
 
     name: str
@@ -99,10 +142,22 @@ class Profile:
     min_pin_length: int = 4
     max_pin_length: int = 63
     max_min_pin_rp_ids: int = 8
+    max_large_blob_array: int = 4096
+    max_cred_blob: int = 32
+    pin_complexity: bool | None = None
+    pin_complexity_url: bytes | None = None
     pin_attempts: int = 8
     uv_attempts: int = 8
     firmware_version: int = 0x010000
     behaviour: Behaviour = Behaviour()
+    fingerprint: Fingerprint = Fingerprint()
+    uv_modality: int = _FINGERPRINT_INTERNAL
+    preferred_uv_attempts: int = 3
+    certifications: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    vendor_config_commands: tuple[int, ...] = ()
+    long_touch_for_reset: bool | None = None
+    transports_for_reset: tuple[str, ...] = ()
+    enterprise_rp_ids: tuple[str, ...] = ()
 
     @property
     def has_ctap2(self) -> bool:
@@ -119,6 +174,16 @@ class Profile:
         """Whether authenticatorSelection is served; it came with CTAP 2.1."""
         return any(v.startswith("FIDO_2") and v > "FIDO_2_0" for v in self.versions)
 
+    @property
+    def enrols_fingers(self) -> bool:
+        """Whether templates decide that built-in verification is configured."""
+        return self.offers("bioEnroll") or self.offers("userVerificationMgmtPreview")
+
+    @property
+    def attests_assertions(self) -> bool:
+        """Whether getAssertion can be asked for an attestation; it came with CTAP 2.3."""
+        return "FIDO_2_3" in self.versions
+
     def offers(self, option: str) -> bool:
         """Whether the feature behind an option exists: its value is true, or false means no more
         than "not configured yet"."""
@@ -126,10 +191,28 @@ class Profile:
             option in self.options and option in CONFIGURABLE
         )
 
+    def extends(self, extension: str) -> bool:
+        """Whether an extension is served."""
+        return extension in self.extensions
+
     def with_options(self, **options: bool | None) -> Profile:
         """A variant with options added, changed, or (None) removed."""
         merged = {**self.options, **options}
         return replace(self, options=_frozen({k: v for k, v in merged.items() if v is not None}))
+
+
+def with_blobs_in_credentials(base: Profile, name: str, aaguid: Aaguid) -> Profile:
+    """A variant with the largeBlob extension of CTAP 2.3 in place of the command largeBlobs and
+    the extension largeBlobKey; no token may have both (GI-14).
+
+    Args:
+        base: the model to vary.
+        name: of the variant.
+        aaguid: of the variant, 16 bytes.
+    """
+    kept = tuple(extension for extension in base.extensions if extension != "largeBlobKey")
+    variant = base.with_options(largeBlobs=None)
+    return replace(variant, name=name, aaguid=aaguid, extensions=(*kept, "largeBlob"))
 
 
 def _frozen(options: Mapping[str, bool]) -> Mapping[str, bool]:
@@ -151,7 +234,12 @@ _OPTIONS_2_1 = {
     "pinUvAuthToken": True,
     "setMinPINLength": True,
     "makeCredUvNotRqd": True,
+    "largeBlobs": True,
 }
+
+_EXTENSIONS_2_1 = ("credProtect", "hmac-secret", "largeBlobKey", "credBlob", "minPinLength")
+_EXTENSIONS_2_3 = ("hmac-secret-mc", "pinComplexityPolicy", "thirdPartyPayment", "uvm")
+_SENSOR = {"uv": False, "bioEnroll": False, "uvBioEnroll": True, "uvAcfg": True}
 
 _BOTH = (CoseAlg.ES256, CoseAlg.EDDSA)
 
@@ -185,7 +273,7 @@ CTAP_2_1 = Profile(
     options=_frozen(_OPTIONS_2_1),
     pin_protocols=(2, 1),
     algorithms=_BOTH,
-    extensions=("credProtect", "hmac-secret"),
+    extensions=_EXTENSIONS_2_1,
     info_members=_INFO_2_1,
     max_msg_size=1200,
 )
@@ -194,16 +282,30 @@ CTAP_2_3 = Profile(
     name="ctap2.3",
     aaguid=_aaguid(0x0230),
     versions=("FIDO_2_3", "FIDO_2_1", "FIDO_2_0", "U2F_V2"),
-    options=_frozen({**_OPTIONS_2_1, "uv": False}),
+    options=_frozen({**_OPTIONS_2_1, **_SENSOR, "perCredMgmtRO": True}),
     pin_protocols=(2, 1),
     algorithms=_BOTH,
-    extensions=("credProtect", "hmac-secret"),
+    extensions=(*_EXTENSIONS_2_1, *_EXTENSIONS_2_3),
     attestation_formats=("packed", "fido-u2f"),
+    pin_complexity=False,
+    long_touch_for_reset=False,
+    transports_for_reset=("usb",),
 )
 
-PROFILES: Mapping[str, Profile] = MappingProxyType(
-    {profile.name: profile for profile in (U2F, CTAP_2_0, CTAP_2_1, CTAP_2_3)}
+CTAP_2_3_LARGE_BLOB = with_blobs_in_credentials(CTAP_2_3, "ctap2.3-largeblob", _aaguid(0x0231))
+"""Stock clients of 2026 know the command largeBlobs alone, so the default keeps to it."""
+
+CTAP_2_3_ENTERPRISE = replace(
+    CTAP_2_3.with_options(ep=False),
+    name="ctap2.3-enterprise",
+    aaguid=_aaguid(0x0232),
+    enterprise_rp_ids=("enterprisetest.certinfra.fidoalliance.org",),
 )
+"""What an enterprise orders: consumers' tokens have no option ep (GI-16)."""
+
+_ALL = (U2F, CTAP_2_0, CTAP_2_1, CTAP_2_3, CTAP_2_3_LARGE_BLOB, CTAP_2_3_ENTERPRISE)
+
+PROFILES: Mapping[str, Profile] = MappingProxyType({profile.name: profile for profile in _ALL})
 
 
 def profile(name: str) -> Profile:

@@ -58,6 +58,19 @@ class Unsigned:
 
 
 @dataclass(frozen=True, slots=True)
+class Anything:
+    """A member that the handler judges itself, because not every model knows it."""
+
+    def fits(self, value: object) -> bool:  # noqa: ARG002  # whatever it is
+        """Always."""
+        return True
+
+    def complete(self, value: Any) -> bool:  # noqa: ARG002  # whatever it is
+        """Always."""
+        return True
+
+
+@dataclass(frozen=True, slots=True)
 class ListOf:
     """An array whose elements all have one type."""
 
@@ -131,6 +144,7 @@ TEXT = Scalar(str)
 BOOL = Scalar(bool)
 INT = Scalar(int)
 UINT = Unsigned()
+ANYTHING = Anything()
 ARRAY = Scalar(list)
 MAP = Scalar(dict)
 

@@ -72,6 +72,7 @@ class _Token:
     issued_ms: int
     user_verified: bool = True
     user_present: bool = False
+    by_sensor: bool = False
 
 
 class TokenState:
@@ -103,7 +104,9 @@ class TokenState:
         """
         value = self._rng.bytes(TOKEN_LENGTH)
         now = self._clock.now_ms()
-        self._token = _Token(value, protocol, permissions, rp_id, now, True, user_present)
+        self._token = _Token(
+            value, protocol, permissions, rp_id, now, True, user_present, by_sensor=user_present
+        )
         self._serial += 1
         self._advance(Event.ISSUED)
         return value
@@ -239,6 +242,10 @@ class TokenState:
             return False
         usage = self._profile.behaviour.token_usage_ms
         return usage is None or self._clock.now_ms() - token.issued_ms <= usage
+
+    def by_sensor(self) -> bool:
+        """Whether built-in verification, rather than a PIN, issued the token (UVM-01)."""
+        return self._token is not None and self._token.by_sensor
 
     def spend(self) -> None:
         """User presence was collected: the token verifies nobody any more and may at most write

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Final
 
 from fidokit.types import CoseAlg, CredProtect
+from fidokit.virtual.core import user_verification
 from fidokit.virtual.core.attestation import u2f_registration
 from fidokit.virtual.core.context import TokenContext
 from fidokit.virtual.core.credentials import Credential
@@ -108,8 +109,8 @@ def _version(_token: TokenContext, sent: _Message) -> bytes:
 def _register(token: TokenContext, sent: _Message) -> Steps[bytes]:
     if len(sent.data) != 2 * _HASH:
         raise _Refusal(Sw.WRONG_LENGTH)
-    _check_verification_not_forced(token)
-    yield from _touch(token)
+    _check_verification_possible(token)
+    yield from _gesture(token)
     challenge, application = sent.data[:_HASH], sent.data[_HASH:]
     credential = token.credentials.wrap(application, CoseAlg.ES256)
     handle, point = credential.id, token.credentials.key(credential).u2f_point() or b""
@@ -126,12 +127,12 @@ def _authenticate(token: TokenContext, sent: _Message) -> Steps[bytes]:
     handle = sent.data[2 * _HASH + 1 :]
     if len(sent.data) <= 2 * _HASH or sent.data[2 * _HASH] != len(handle):
         raise _Refusal(Sw.WRONG_LENGTH)
-    _check_verification_not_forced(token)
+    _check_verification_possible(token)
     credential = _usable(token, application, handle)
     if control.only_looks:
         raise _Refusal(Sw.CONDITIONS_NOT_SATISFIED)  # which says here: yes, this is mine
     if control.needs_touch:
-        yield from _touch(token)
+        yield from _gesture(token)
     flags = control.needs_touch.to_bytes(1)
     counter = token.store.next_counter().to_bytes(4)
     signed = application + flags + counter + challenge
@@ -150,14 +151,20 @@ def _usable(token: TokenContext, application: bytes, handle: bytes) -> Credentia
     return credential
 
 
-def _check_verification_not_forced(token: TokenContext) -> None:
-    if token.state.always_uv and not token.uv_configured:
-        raise _Refusal(Sw.COMMAND_NOT_ALLOWED)
+def _check_verification_possible(token: TokenContext) -> None:
+    """U2F knows no PIN, so under alwaysUv it takes a sensor (CTAP 2.3 section 7.2.4)."""
+    if token.state.always_uv and not (token.uv_configured and token.state.uv_retries):
+        raise _Refusal(Sw(token.profile.behaviour.u2f_under_always_uv))
 
 
-def _touch(token: TokenContext) -> Steps[None]:
-    outcome = yield NeedsPresence(PresenceKind.TOUCH_NOW, token.clock.now_ms())
-    if outcome is not Outcome.TOUCHED:
+def _gesture(token: TokenContext) -> Steps[None]:
+    """A touch, or under alwaysUv one that the sensor recognises; what is missing is 6985."""
+    if token.state.always_uv:
+        there = yield from user_verification.look(token)
+    else:
+        outcome = yield NeedsPresence(PresenceKind.TOUCH_NOW, token.clock.now_ms())
+        there = outcome is Outcome.TOUCHED
+    if not there:
         raise _Refusal(Sw.CONDITIONS_NOT_SATISFIED)
 
 

@@ -8,7 +8,7 @@ from enum import Enum, auto
 from fidokit.types import CtapStatus
 from fidokit.virtual.core import presence
 from fidokit.virtual.core.context import TokenContext
-from fidokit.virtual.core.ports import CtapRejection, Outcome, PresenceKind, Steps
+from fidokit.virtual.core.ports import CtapRejection, NeedsPresence, Outcome, PresenceKind, Steps
 
 
 class Verification(Enum):
@@ -66,7 +66,7 @@ def _attempt(token: TokenContext) -> Steps[Verification]:
     if token.state.uv_retries == 0:
         return Verification.BLOCKED
     # durable before the sensor is asked: pulling the plug must cost an attempt
-    token.save(uv_retries=token.state.uv_retries - 1)
+    token.save(uv_retries=token.state.uv_retries - 1, uv_count=token.state.uv_count + 1)
     outcome = yield from presence.ask(token, PresenceKind.VERIFY)
     ended = _ENDED.get(outcome, Verification.MISMATCHED)
     if ended is Verification.MATCHED:
@@ -74,3 +74,21 @@ def _attempt(token: TokenContext) -> Steps[Verification]:
     elif ended is Verification.MISMATCHED and token.state.uv_retries == 0:
         return Verification.BLOCKED
     return ended
+
+
+def look(token: TokenContext) -> Steps[bool]:
+    """Whether the person is at the sensor now and is verified, for U2F, which never waits.
+
+    Only an attempt that is there counts; a miss is durable before anybody hears of it.
+
+    Args:
+        token: with verification configured and attempts left.
+    """
+    outcome = yield NeedsPresence(PresenceKind.VERIFY_NOW, token.clock.now_ms())
+    ended = _ENDED.get(outcome, Verification.MISMATCHED)
+    attempts = token.state.uv_count + 1
+    if ended is Verification.MATCHED:
+        token.save(uv_retries=token.profile.uv_attempts, uv_count=attempts)
+    elif ended is Verification.MISMATCHED:
+        token.save(uv_retries=token.state.uv_retries - 1, uv_count=attempts)
+    return ended is Verification.MATCHED

@@ -14,7 +14,9 @@ from fidokit.virtual.core.ports import Rng
 _VERSION = b"\x01"
 _NONCE = 12
 _TAG = 16
-_HEAD = struct.Struct(">iB")  # COSE algorithm, credProtect
+_HEAD = struct.Struct(">iB")  # COSE algorithm; credProtect and flags
+_PAYMENT = 0x80
+_LEVEL = 0x03
 _SHORTEST = len(_VERSION) + _NONCE + _HEAD.size + _TAG
 
 
@@ -28,6 +30,7 @@ class WrappedCredential:
         alg: its algorithm.
         secret: as `StoredCredential.secret`.
         cred_protect: its level.
+        third_party_payment: as `StoredCredential.third_party_payment`.
     """
 
     id: CredentialId
@@ -35,13 +38,15 @@ class WrappedCredential:
     alg: CoseAlg
     secret: bytes = field(repr=False)
     cred_protect: CredProtect
+    third_party_payment: bool = False
 
 
 class Wrapper:
     """Seals and opens credential ids with AES-256-GCM.
 
-    The id is version 01, nonce (12), then the sealed i32 algorithm, u8 credProtect and secret,
-    then the tag (16). Version and rpIdHash are authenticated, so an id opens for its RP alone.
+    The id is version 01, nonce (12), then the sealed i32 algorithm, a byte and the secret, then the
+    tag (16). The byte holds credProtect, and 80 for thirdPartyPayment. Version and rpIdHash are
+    authenticated, so an id opens for its RP alone.
 
     Args:
         key: 32 bytes; a new one (reset) makes every older id a stranger.
@@ -53,14 +58,23 @@ class Wrapper:
         self._rng = rng
 
     def wrap(
-        self, rp_id_hash: bytes, alg: CoseAlg, secret: bytes, cred_protect: CredProtect
+        self,
+        rp_id_hash: bytes,
+        alg: CoseAlg,
+        secret: bytes,
+        cred_protect: CredProtect,
+        *,
+        third_party_payment: bool = False,
     ) -> WrappedCredential:
         """A new non-resident credential."""
         nonce = self._rng.bytes(_NONCE)
-        body = _HEAD.pack(alg, cred_protect) + secret
+        flags = cred_protect | (_PAYMENT if third_party_payment else 0)
+        body = _HEAD.pack(alg, flags) + secret
         sealed = self._cipher.encrypt(nonce, body, _VERSION + rp_id_hash)
         credential_id = CredentialId(_VERSION + nonce + sealed)
-        return WrappedCredential(credential_id, rp_id_hash, alg, secret, cred_protect)
+        return WrappedCredential(
+            credential_id, rp_id_hash, alg, secret, cred_protect, third_party_payment
+        )
 
     def unwrap(self, rp_id_hash: bytes, credential_id: bytes) -> WrappedCredential | None:
         """The credential, or None for an id that this token did not make for this RP."""
@@ -71,8 +85,12 @@ class Wrapper:
             body = self._cipher.decrypt(nonce, sealed, _VERSION + rp_id_hash)
         except InvalidTag:
             return None
-        alg, level = _HEAD.unpack_from(body)
-        secret = body[_HEAD.size :]
+        alg, flags = _HEAD.unpack_from(body)
         return WrappedCredential(
-            CredentialId(credential_id), rp_id_hash, CoseAlg(alg), secret, CredProtect(level)
+            CredentialId(credential_id),
+            rp_id_hash,
+            CoseAlg(alg),
+            body[_HEAD.size :],
+            CredProtect(flags & _LEVEL),
+            bool(flags & _PAYMENT),
         )

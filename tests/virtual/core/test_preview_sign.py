@@ -1,0 +1,258 @@
+"""previewSign, draft 4: keys that sign bare data, beside a credential."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+from fido2 import cbor
+from fido2.cose import CoseKey
+from tests.virtual.core.client import (
+    EDDSA,
+    ES256,
+    GA,
+    GNA,
+    HASH,
+    MC,
+    RESET,
+    AuthData,
+    Bench,
+    Made,
+    Platform,
+    S,
+    case,
+    check_signature,
+    descriptor,
+    encode,
+    get_request,
+    make_request,
+)
+
+from fidokit.virtual.core.profile import CTAP_2_3
+
+MODEL = replace(CTAP_2_3, extensions=(*CTAP_2_3.extensions, "previewSign"))
+ARKG = -65539
+UNATTENDED, TOUCHED, VERIFIED = 0, 1, 5
+
+
+@dataclass(frozen=True)
+class SigningKey:
+    """What makeCredential told of a signing key."""
+
+    made: Made
+    handle: bytes
+    key: Any
+    data: AuthData
+    fmt: str
+    statement: Any
+    raw: bytes
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench(MODEL)
+
+
+def make(
+    bench: Bench, algorithms: list[int], flags: int | None = None, **options: bool
+) -> SigningKey:
+    asked: dict[int, Any] = {3: algorithms} | ({} if flags is None else {4: flags})
+    made = bench.make({6: {"previewSign": asked}}, **options)
+    raw = made.body[6]["previewSign"][7]
+    nested = cbor.decode(raw)
+    assert encode(nested) == raw
+    data = AuthData.parse(nested[2])
+    return SigningKey(made, data.credential_id, data.key, data, nested[1], nested[3], raw)
+
+
+def request(key: SigningKey, tbs: bytes, args: bytes | None = None, **more: bool) -> dict[int, Any]:
+    value: dict[int, Any] = {2: key.handle, 6: tbs} | ({} if args is None else {7: args})
+    patch = {3: [descriptor(key.made.id)], 4: {"previewSign": value}}
+    return get_request(patch, **more)
+
+
+def sign(
+    bench: Bench, key: SigningKey, tbs: bytes, args: bytes | None = None, **more: bool
+) -> bytes:
+    body = bench.ok(GA, request(key, tbs, args, **more))
+    extensions = AuthData.parse(body[2]).extensions
+    assert list(extensions["previewSign"]) == [6]
+    signature: bytes = extensions["previewSign"][6]
+    return signature
+
+
+# --- making --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("algorithms", "chosen"),
+    [
+        ([ES256], ES256),
+        ([EDDSA, ES256], EDDSA),
+        ([-999, ARKG, ES256], ARKG),
+    ],
+)
+@pytest.mark.parametrize("rk", [True, False])
+def test_a_key_is_attested_beside_the_credential(
+    bench: Bench, algorithms: list[int], chosen: int, rk: bool
+) -> None:
+    key = make(bench, algorithms, rk=rk)
+    assert key.made.data.extensions == {"previewSign": {3: chosen}}
+    assert list(key.made.body[6]["previewSign"]) == [7]
+    assert key.handle != key.made.id
+    assert key.data.rp_id_hash == key.made.data.rp_id_hash
+    assert key.data.aaguid == key.made.data.aaguid
+    assert (key.data.counter, key.data.up, key.data.uv) == (0, True, False)
+    assert key.data.extensions == {"previewSign": {4: TOUCHED}}
+    leaf = key.statement["x5c"][0]
+    assert leaf == key.made.statement["x5c"][0]
+
+
+def test_self_attestation_is_the_keys_own() -> None:
+    bench = Bench(replace(MODEL, self_attestation=True))
+    key = make(bench, [ES256])
+    nested = cbor.decode(key.raw)
+    check_signature(key.key, key.statement["sig"], nested[2] + HASH)
+    assert set(key.statement) == {"alg", "sig"}
+    seed = make(bench, [ARKG])
+    assert (seed.fmt, seed.statement) == ("none", {})
+
+
+@pytest.mark.parametrize(
+    ("value", "status"),
+    [
+        case("EXT-01", True, S.CBOR_UNEXPECTED_TYPE),
+        case("EXT-01", {3: ES256}, S.CBOR_UNEXPECTED_TYPE),
+        case("EXT-01", {3: ["x"]}, S.CBOR_UNEXPECTED_TYPE),
+        case("EXT-01", {3: [ES256], 4: -1}, S.CBOR_UNEXPECTED_TYPE),
+        case("CBR-09", {}, S.MISSING_PARAMETER),
+        case("CBR-09", {4: 1}, S.MISSING_PARAMETER),
+        *[pytest.param({3: [ES256], 4: flags}, S.INVALID_OPTION) for flags in (2, 3, 4, 6, 7, 255)],
+        pytest.param({3: []}, S.UNSUPPORTED_ALGORITHM),
+        pytest.param({3: [-999, 2**40]}, S.UNSUPPORTED_ALGORITHM),
+    ],
+)
+def test_faults_of_making(bench: Bench, value: Any, status: S) -> None:
+    assert bench.status(MC, make_request({6: {"previewSign": value}}, rk=True)) == status
+    assert bench.store.count() == 0
+
+
+# --- signing -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("alg", [ES256, EDDSA])
+@pytest.mark.parametrize("tbs", [b"", b"anything at all", bytes(2000)])
+def test_bare_data_is_signed(bench: Bench, alg: int, tbs: bytes) -> None:
+    key = make(bench, [alg], rk=True)
+    bench.power_up()
+    check_signature(key.key, sign(bench, key, tbs), tbs)
+
+
+def derived(key: SigningKey, context: bytes = b"context") -> tuple[Any, bytes]:
+    """A public key of the seed, and the arguments that name it."""
+    public, args = CoseKey.parse(key.key).derive_public_key(b"e" * 32, context)  # type: ignore[attr-defined]
+    return public, encode(dict(args))
+
+
+def test_a_derived_key_signs_a_digest(bench: Bench) -> None:
+    key = make(bench, [ARKG], rk=True)
+    digest = hashlib.sha256(b"message").digest()
+    for context in (b"", b"one", b"two"):
+        public, args = derived(key, context)
+        signature = sign(bench, key, digest, args)
+        x, y = (int.from_bytes(public[label]) for label in (-2, -3))
+        point = ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
+        point.verify(signature, digest, ec.ECDSA(Prehashed(hashes.SHA256())))
+
+
+@pytest.mark.parametrize(
+    ("args", "status"),
+    [
+        (None, S.MISSING_PARAMETER),
+        (b"", S.INVALID_CBOR),
+        (b"\xa1", S.INVALID_CBOR),
+        (encode([]), S.CBOR_UNEXPECTED_TYPE),
+        (encode({3: ARKG, -1: bytes(81)}), S.MISSING_PARAMETER),
+        (encode({3: ARKG, -1: "x", -2: b""}), S.CBOR_UNEXPECTED_TYPE),
+        (encode({3: ARKG, -1: bytes(81), -2: b""}), S.INVALID_PARAMETER),
+        (encode({3: ARKG, -1: b"", -2: b""}), S.INVALID_PARAMETER),
+    ],
+)
+def test_faulty_arguments(bench: Bench, args: bytes | None, status: S) -> None:
+    key = make(bench, [ARKG])
+    assert bench.status(GA, request(key, bytes(32), args)) == status
+
+
+def test_a_digest_has_its_length_and_an_algorithm_its_arguments(bench: Bench) -> None:
+    seed, plain = make(bench, [ARKG]), make(bench, [ES256])
+    _, args = derived(seed)
+    for size in (0, 31, 33):
+        assert bench.status(GA, request(seed, bytes(size), args)) == S.INVALID_LENGTH
+    other = encode({**cbor.decode(args), 3: ES256})
+    assert bench.status(GA, request(seed, bytes(32), other)) == S.INVALID_PARAMETER
+    assert bench.status(GA, request(plain, bytes(32), args)) == S.INVALID_PARAMETER
+
+
+@pytest.mark.parametrize(
+    ("flags", "without_touch", "without_pin"),
+    [
+        (UNATTENDED, S.OK, S.OK),
+        (TOUCHED, S.UP_REQUIRED, S.OK),
+        (VERIFIED, S.UP_REQUIRED, S.PUAT_REQUIRED),
+    ],
+)
+def test_the_policy_of_the_key(flags: int, without_touch: S, without_pin: S) -> None:
+    platform = Platform(Bench(MODEL, uv=True))
+    bench = platform.bench
+    key = make(bench, [ES256], flags, uv=True)
+    assert key.data.extensions == {"previewSign": {4: flags}}
+    assert key.data.uv
+    assert bench.status(GA, request(key, b"x", up=False)) == without_touch
+    assert bench.status(GA, request(key, b"x")) == without_pin
+    check_signature(key.key, sign(bench, key, b"x", uv=True), b"x")
+
+
+@pytest.mark.parametrize("at", range(5))
+def test_neither_policy_nor_algorithm_can_be_changed(bench: Bench, at: int) -> None:
+    key = make(bench, [ES256], VERIFIED)
+    changed = key.handle[:at] + bytes([key.handle[at] ^ 1]) + key.handle[at + 1 :]
+    bad = request(replace(key, handle=changed), b"x", uv=False)
+    assert bench.status(GA, bad | {5: {}}) == S.INVALID_CREDENTIAL
+
+
+@pytest.mark.parametrize("cut", range(71))
+def test_cut_handles(cut: int) -> None:
+    bench = Bench(MODEL)
+    key = make(bench, [ES256])
+    assert len(key.handle) == 71
+    bad = request(replace(key, handle=key.handle[:cut]), b"x")
+    assert bench.status(GA, bad) == S.INVALID_CREDENTIAL
+
+
+def test_a_key_belongs_to_its_credential(bench: Bench) -> None:
+    ours, theirs = make(bench, [ES256]), make(bench, [ES256])
+    mixed = request(replace(theirs, handle=ours.handle), b"x")
+    assert bench.status(GA, mixed) == S.INVALID_CREDENTIAL
+    no_list = get_request({4: {"previewSign": {2: ours.handle, 6: b"x"}}})
+    bench.make(rk=True)
+    assert bench.status(GA, no_list) == S.INVALID_OPTION
+    as_credential = get_request({3: [descriptor(ours.handle), descriptor(ours.handle[5:])]})
+    assert bench.status(GA, as_credential) == S.NO_CREDENTIALS
+
+
+def test_nothing_is_left_of_it_after_a_reset(bench: Bench) -> None:
+    key = make(bench, [ES256], rk=True)
+    bench.ok(RESET)
+    assert bench.status(GA, request(key, b"x")) == S.NO_CREDENTIALS
+    assert bench.status(GNA) == S.NOT_ALLOWED
+
+
+def test_our_own_models_do_not_list_it() -> None:
+    bench = Bench()
+    assert "previewSign" not in bench.info()[2]
+    assert bench.make({6: {"previewSign": 7}}).data.extensions is None
