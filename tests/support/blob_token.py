@@ -36,7 +36,7 @@ class BlobToken:
             {
                 **GET_INFO,
                 2: ["credProtect", "largeBlobKey"],
-                4: {"rk": True, "largeBlobs": True, "clientPin": False},
+                4: {"rk": True, "largeBlobs": True, "clientPin": False, "credMgmt": True},
                 5: self.max_msg_size,
                 11: self.capacity,
             }

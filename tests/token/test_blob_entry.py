@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from fidokit import cbor
 from fidokit.errors import Malformed, UsageError
-from fidokit.token.blob_entry import LARGEST, BlobEntry, read_entry, seal
+from fidokit.token.blob_entry import BlobEntry, read_entry, seal
+from fidokit.token.deflate import LARGEST
 
 KEY, OTHER_KEY = bytes(range(32)), bytes(32)
 TEXT = b"ssh-ed25519-cert-v01@openssh.com AAAA... " * 20

@@ -7,7 +7,6 @@ DEFLATE (RFC 1951). Source: CTAP 2.3 section 6.10.3.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -15,19 +14,14 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from fidokit.errors import Malformed, TokenMisbehaved, UsageError
-from fidokit.token import fido2_device
+from fidokit.errors import TokenMisbehaved
+from fidokit.token import deflate, fido2_device
 from fidokit.token.answer import Answer
 from fidokit.token.channel import checked
 
-LARGEST: Final = 1 << 20
-"""Bytes of one blob before compression: what a token stores of a hostile array, some kilobytes,
-could grow a thousandfold otherwise."""
 NONCE: Final = 12
 TAG: Final = 16
-KEY: Final = 32
 _LONGEST_SEALED: Final = 1 << 16
-_RAW, _WITH_HEADER = -zlib.MAX_WBITS, zlib.MAX_WBITS
 
 Random = Callable[[int], bytes]
 
@@ -63,17 +57,7 @@ class BlobEntry:
         compressed = self._unsealed(key)
         if compressed is None:
             return None
-        if self.size > LARGEST:
-            raise Malformed(f"the blob claims {self.size} bytes, and at most {LARGEST} are read")
-        # libfido2 before 1.11 left zlib's header and checksum around it
-        for form in (_RAW, _WITH_HEADER):
-            blob = _inflated(compressed, form, self.size)
-            if blob is not None:
-                return blob
-        raise Malformed(
-            f"the blob does not unpack to the {self.size} bytes that it claims",
-            hint="another program wrote it so; `fidokit blob delete` removes it",
-        )
+        return deflate.unpack(compressed, self.size)
 
     def _unsealed(self, key: bytes) -> bytes | None:
         try:
@@ -103,10 +87,7 @@ def seal(blob: bytes, key: bytes, random: Random) -> BlobEntry:
     Raises:
         UsageError: the blob is larger than that.
     """
-    if len(blob) > LARGEST:
-        raise UsageError(f"a blob has at most {LARGEST} bytes, not {len(blob)}")
-    packer = zlib.compressobj(level=9, wbits=_RAW)
-    compressed = packer.compress(blob) + packer.flush()
+    compressed = deflate.pack(blob)
     nonce = random(NONCE)
     sealed = AESGCM(key).encrypt(nonce, compressed, _associated(len(blob)))
     return BlobEntry(sealed, nonce, len(blob))
@@ -114,15 +95,3 @@ def seal(blob: bytes, key: bytes, random: Random) -> BlobEntry:
 
 def _associated(size: int) -> bytes:
     return b"blob" + size.to_bytes(8, "little")
-
-
-def _inflated(compressed: bytes, form: int, size: int) -> bytes | None:
-    """Exactly `size` bytes, the stream being whole and nothing behind it; else None."""
-    unpacker = zlib.decompressobj(form)
-    try:
-        blob = unpacker.decompress(compressed, size + 1)  # never more memory than announced
-    except zlib.error:
-        return None
-    if len(blob) != size or not unpacker.eof or unpacker.unused_data:
-        return None
-    return blob

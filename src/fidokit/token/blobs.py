@@ -1,4 +1,8 @@
-"""Blobs that belong to resident keys: list, get, set, delete, under each key's largeBlobKey."""
+"""Blobs that belong to resident keys: list, get, set, delete, however the token keeps them.
+
+Most tokens keep one array for all (`blob_array`), each blob sealed under its credential's
+largeBlobKey; tokens with the largeBlob extension of CTAP 2.3 keep each with its credential.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +12,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fidokit.errors import NotStored, Unsupported
+from fidokit.token import credential_blobs
 from fidokit.token.authorisation import Permission
 from fidokit.token.blob_array import BlobArray, capacity, read_array, serialise, write_array
 from fidokit.token.blob_entry import BlobEntry, Random, read_entry, seal
+from fidokit.token.credential_blobs import Owner, kept_with_credentials
 
 if TYPE_CHECKING:
     from fidokit.token.resident import ResidentCredential
     from fidokit.token.session import Session
+
+_READING = "reading the blob"
+_WRITING = "changing the blob"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,48 +32,55 @@ class StoredBlob:
 
     Args:
         credential: the key it belongs to.
-        size: bytes of the blob, as the array says.
-        stored: bytes that it takes in the array.
+        size: bytes of the blob.
+        stored: bytes that it takes in the array; None where the token does not tell.
     """
 
     credential: ResidentCredential
     size: int
-    stored: int
+    stored: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class BlobListing:
-    """What the array of a token holds.
+    """What a token holds.
 
     Args:
-        blobs: those that the given keys open.
-        others: how many entries none of them opens: other applications', or of deleted keys.
-        used, capacity: bytes of the serialised array, now and at most.
+        blobs: those that belong to the given keys.
+        others: how many entries none of these keys opens: other applications', or of keys that
+            were deleted.
+        used, capacity: bytes of the serialised array, now and at most; None without an array.
         damaged: whether the array's checksum was wrong, so that it counts as empty.
     """
 
     blobs: tuple[StoredBlob, ...]
-    others: int
-    used: int
-    capacity: int
-    damaged: bool
+    others: int = 0
+    used: int | None = None
+    capacity: int | None = None
+    damaged: bool = False
 
 
 def require(session: Session) -> None:
-    """Check, at no cost, that the token keeps large blobs. Raises Unsupported where not."""
-    capacity(session)
+    """Check, at no cost, that the token keeps blobs at all.
+
+    Raises:
+        Unsupported: it does not.
+    """
+    if not kept_with_credentials(session.info):
+        capacity(session)
 
 
 def authorise_change(session: Session) -> None:
-    """Ask once for all that changing a blob takes: listing the keys, and writing.
+    """Ask once for all that changing the array takes: listing the keys, and writing.
 
     Raises:
         Unsupported: the token keeps no large blobs.
         PinNotSet, PinError: as `authorisation.obtain`.
     """
     require(session)
-    both = Permission.CREDENTIAL_MANAGEMENT | Permission.LARGE_BLOB_WRITE
-    session.authorise(both, None, "changing the large blobs")
+    if not kept_with_credentials(session.info) and session.info.has_cred_mgmt:
+        both = Permission.CREDENTIAL_MANAGEMENT | Permission.LARGE_BLOB_WRITE
+        session.authorise(both, None, _WRITING)
 
 
 def list_blobs(session: Session, credentials: Sequence[ResidentCredential]) -> BlobListing:
@@ -74,8 +90,10 @@ def list_blobs(session: Session, credentials: Sequence[ResidentCredential]) -> B
         Unsupported: the token keeps no large blobs.
         MalformedCbor: the array is none.
     """
+    if kept_with_credentials(session.info):
+        return BlobListing(tuple(_beside(session, credentials)))
     array = read_array(session)
-    found = [_owner(item, credentials) for item in array.items]
+    found = [_owned(item, credentials) for item in array.items]
     return BlobListing(
         blobs=tuple(stored for stored in found if stored is not None),
         others=found.count(None),
@@ -85,7 +103,14 @@ def list_blobs(session: Session, credentials: Sequence[ResidentCredential]) -> B
     )
 
 
-def _owner(item: bytes, credentials: Sequence[ResidentCredential]) -> StoredBlob | None:
+def _beside(session: Session, credentials: Sequence[ResidentCredential]) -> Iterator[StoredBlob]:
+    for credential in credentials:
+        blob = credential_blobs.read(session, credential, _READING)
+        if blob is not None:
+            yield StoredBlob(credential, len(blob), None)
+
+
+def _owned(item: bytes, credentials: Sequence[ResidentCredential]) -> StoredBlob | None:
     entry = read_entry(item)
     for credential in credentials if entry else ():
         key = credential.large_blob_key
@@ -94,7 +119,7 @@ def _owner(item: bytes, credentials: Sequence[ResidentCredential]) -> StoredBlob
     return None
 
 
-def get(session: Session, credential: ResidentCredential) -> bytes:
+def get(session: Session, owner: Owner) -> bytes:
     """The blob of a key.
 
     Raises:
@@ -102,17 +127,23 @@ def get(session: Session, credential: ResidentCredential) -> bytes:
         Unsupported: the key can have none, or the token keeps none.
         Malformed: it does not unpack.
     """
-    key = large_blob_key(session, credential)
-    for entry in _entries(read_array(session)):
-        blob = entry.open(key)
-        if blob is not None:
-            return blob
-    raise _none(session, credential)
+    require(session)
+    if kept_with_credentials(session.info):
+        blob = credential_blobs.read(session, owner, _READING)
+    else:
+        blob = _from_array(session, owner)
+    if blob is None:
+        raise _none(session, owner)
+    return blob
 
 
-def put(
-    session: Session, credential: ResidentCredential, blob: bytes, random: Random = os.urandom
-) -> None:
+def _from_array(session: Session, owner: Owner) -> bytes | None:
+    key = large_blob_key(session, owner)
+    opened = (entry.open(key) for entry in _entries(read_array(session)))
+    return next((blob for blob in opened if blob is not None), None)
+
+
+def put(session: Session, owner: Owner, blob: bytes, random: Random = os.urandom) -> None:
     """Store a blob for a key, in the place of the one it had.
 
     Args:
@@ -124,25 +155,36 @@ def put(
         Unsupported: the key can have none, or the token keeps none.
         UsageError: it is larger than 1 MiB.
     """
-    key = large_blob_key(session, credential)
+    require(session)
+    if kept_with_credentials(session.info):
+        credential_blobs.write(session, owner, blob, _WRITING)
+        return
+    key = large_blob_key(session, owner)
     entry = seal(blob, key, random).encode()
     items = [item for item in read_array(session).items if not _fits(item, key)]
     write_array(session, [*items, entry])
 
 
-def delete(session: Session, credentials: Sequence[ResidentCredential]) -> None:
-    """Remove the blobs of these keys, in one write.
+def delete(session: Session, owners: Sequence[Owner]) -> None:
+    """Remove the blobs of these keys, from an array in one write.
 
     Raises:
         NotStored: one of them has none; nothing was changed.
         Unsupported: a key can have none, or the token keeps none.
     """
+    require(session)
+    if kept_with_credentials(session.info):
+        for owner in owners:
+            get(session, owner)
+        for owner in owners:
+            credential_blobs.write(session, owner, None, _WRITING)
+        return
     items = read_array(session).items
-    for credential in credentials:
-        key = large_blob_key(session, credential)
+    for owner in owners:
+        key = large_blob_key(session, owner)
         left = tuple(item for item in items if not _fits(item, key))
         if len(left) == len(items):
-            raise _none(session, credential)
+            raise _none(session, owner)
         items = left
     write_array(session, items)
 
@@ -150,37 +192,50 @@ def delete(session: Session, credentials: Sequence[ResidentCredential]) -> None:
 def delete_orphans(session: Session, credentials: Sequence[ResidentCredential]) -> int:
     """Remove the entries that no key of the token opens any more; returns how many there were.
 
-    An entry of a form that is not known here is left alone (CTAP 2.3 section 6.10.5).
+    An entry of a form that is not known here is left alone.
 
     Args:
         credentials: every resident credential of the token, websites' too.
+
+    Raises:
+        Unsupported: the token keeps no array; a blob then goes with its credential.
     """
     items = read_array(session).items
-    left = [i for i in items if read_entry(i) is None or _owner(i, credentials) is not None]
+    left = [i for i in items if read_entry(i) is None or _owned(i, credentials) is not None]
     if len(left) != len(items):
         write_array(session, left)
     return len(items) - len(left)
 
 
 def delete_all(session: Session) -> None:
-    """Empty the array, whatever is in it."""
-    require(session)
+    """Empty the array, whatever is in it.
+
+    Raises:
+        Unsupported: the token keeps no array.
+        PinError: the PIN is wrong or cannot be asked for.
+    """
     write_array(session, ())
 
 
-def large_blob_key(session: Session, credential: ResidentCredential) -> bytes:
+def large_blob_key(session: Session, owner: Owner) -> bytes:
     """The key under which a credential's blob is sealed, 32 bytes.
+
+    A token that cannot list its credentials is asked for it in an assertion, with a touch.
 
     Raises:
         Unsupported: the token keeps no large blobs, or the credential was made without a key.
+        CredentialNotFound: the token does not hold the credential.
     """
-    require(session)
-    if credential.large_blob_key is None:
+    capacity(session)
+    key = owner.large_blob_key
+    if key is None and session.info.has_cred_mgmt is None:
+        key = credential_blobs.fetch_key(session, owner, _READING)
+    if key is None:
         raise Unsupported(
-            f"the key for {credential.application!r} can have no blob",
+            f"the key for {owner.application!r} can have no blob",
             hint="only a resident key made with `fidokit key generate --large-blob` can",
         )
-    return credential.large_blob_key
+    return key
 
 
 def _entries(array: BlobArray) -> Iterator[BlobEntry]:
@@ -195,8 +250,8 @@ def _fits(item: bytes, key: bytes) -> bool:
     return entry is not None and entry.fits(key)
 
 
-def _none(session: Session, credential: ResidentCredential) -> NotStored:
+def _none(session: Session, owner: Owner) -> NotStored:
     return NotStored(
-        f"{session.name} holds no blob for the key of {credential.application!r}",
+        f"{session.name} holds no blob for the key of {owner.application!r}",
         hint="`fidokit blob list` shows which keys have one",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -23,6 +23,7 @@ from fidokit.token.answer import MISBEHAVIOUR_HINT
 from fidokit.token.auth_data import Flag, parse_auth_data, sk_public
 from fidokit.token.authorisation import Permission
 from fidokit.token.commands import GET_ASSERTION, GET_NEXT_ASSERTION, MAKE_CREDENTIAL
+from fidokit.token.credential_blobs import KEY_SIZE, kept_with_credentials
 from fidokit.token.proof import prove
 from fidokit.token.resident_label import LONGEST, STOCK, cut, encode_display
 from fidokit.token.status import CtapRefusal, error_for
@@ -31,6 +32,7 @@ from fidokit.types import Application, CredProtect, CtapStatus, KeyHandle, KeyTy
 if TYPE_CHECKING:
     from fidokit.token.answer import Answer
     from fidokit.token.auth_data import AuthData
+    from fidokit.token.info import TokenInfo
     from fidokit.token.session import Session
 
 USER_ID_SIZE: Final = 32
@@ -179,7 +181,7 @@ def check_token(session: Session, enrolment: Enrolment) -> None:
             f"{session.name} cannot protect credentials (no credProtect)",
             hint="make the key without -O resident and -O verify-required",
         )
-    if enrolment.large_blob and not (info.has_large_blobs and "largeBlobKey" in info.extensions):
+    if enrolment.large_blob and _blob_extension(info) is None:
         raise Unsupported(
             f"{session.name} keeps no large blobs", hint="make the key without --large-blob"
         )
@@ -216,7 +218,7 @@ def _make_credential(
     if looking:
         permissions |= Permission.GET_ASSERTION
         _refuse_overwrite(session, enrolment, permissions)
-    request = _request(enrolment, digest)
+    request = _request(session.info, enrolment, digest)
     if proof_wanted:
         proof = session.authorise_use(permissions, enrolment.application, WHY)
         prove(request, proof, digest, option=7, param=8)
@@ -225,13 +227,13 @@ def _make_credential(
     statement = attested.Statement.read(answer)
     data = parse_auth_data(statement.auth_data)
     public, handle = _check_made(enrolment, data, proof_wanted)
-    if enrolment.large_blob and answer.optional_bytes(5, longest=32) is None:
-        raise _not_as_asked("it gave no key for large blobs")
+    if enrolment.large_blob and not _can_have_blob(session.info, answer):
+        raise _not_as_asked("the key can have no large blob")
     attested.verify(statement, public, handle, digest)
     return public, handle, statement.as_openssh()
 
 
-def _request(enrolment: Enrolment, digest: bytes) -> dict[int, object]:
+def _request(info: TokenInfo, enrolment: Enrolment, digest: bytes) -> dict[int, object]:
     """The map of authenticatorMakeCredential (CTAP 2.1 section 6.1)."""
     name = cut(enrolment.user_name, LONGEST) or STOCK
     display = enrolment.display_name or encode_display(enrolment.comment, enrolment.touch_required)
@@ -241,21 +243,36 @@ def _request(enrolment: Enrolment, digest: bytes) -> dict[int, object]:
         3: {"id": enrolment.user_id, "name": name, "displayName": cut(display, LONGEST) or STOCK},
         4: [{"alg": int(enrolment.key_type.cose_alg), "type": "public-key"}],
     }
-    if extensions := _extensions(enrolment):
+    if extensions := _extensions(info, enrolment):
         request[6] = extensions
     if enrolment.resident:
         request[7] = {"rk": True}
     return request
 
 
-def _extensions(enrolment: Enrolment) -> dict[str, object]:
+def _extensions(info: TokenInfo, enrolment: Enrolment) -> dict[str, object]:
     """What is asked for beyond the key itself (CTAP 2.3 section 12)."""
     wanted: dict[str, object] = {}
     if enrolment.cred_protect:
         wanted["credProtect"] = int(enrolment.cred_protect)
     if enrolment.large_blob:
-        wanted["largeBlobKey"] = True
+        wanted |= _blob_extension(info) or {}
     return wanted
+
+
+def _blob_extension(info: TokenInfo) -> Mapping[str, object] | None:
+    """How a key is made that can have a large blob; None where the token keeps none."""
+    if info.has_large_blobs and "largeBlobKey" in info.extensions:
+        return {"largeBlobKey": True}
+    return {"largeBlob": {"support": "required"}} if kept_with_credentials(info) else None
+
+
+def _can_have_blob(info: TokenInfo, answer: Answer) -> bool:
+    if not kept_with_credentials(info):
+        return answer.optional_bytes(5, longest=KEY_SIZE) is not None
+    unsigned = answer.optional_map(6)
+    output = unsigned.optional_map("largeBlob") if unsigned else None
+    return output is not None and output.flag("supported")
 
 
 def _refuse_overwrite(session: Session, enrolment: Enrolment, permissions: Permission) -> None:
