@@ -8,6 +8,7 @@ keeps python-fido2's codec, so that both cannot agree on one mistake.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, NoReturn, TypeAlias
 
 from fidokit.errors import MalformedCbor
@@ -102,6 +103,8 @@ def _head(major: int, argument: int) -> bytes:
 _SMALL_INTEGERS: Final = {n: _head(_UNSIGNED, n) for n in range(256)} | {
     n: _head(_NEGATIVE, -1 - n) for n in range(-256, 0)
 }
+_BYTES_HEADS: Final = [_head(_BYTES, size) for size in range(256)]
+_TEXT_HEADS: Final = [_head(_TEXT, size) for size in range(256)]
 
 
 def _write_integer(value: int) -> bytes:
@@ -114,7 +117,8 @@ def _write_integer(value: int) -> bytes:
 
 
 def _write_bytes(value: bytes) -> bytes:
-    return _head(_BYTES, len(value)) + value
+    size = len(value)
+    return (_BYTES_HEADS[size] if size < 256 else _head(_BYTES, size)) + value
 
 
 def _write_text(value: str) -> bytes:
@@ -122,7 +126,8 @@ def _write_text(value: str) -> bytes:
         raw = value.encode()
     except UnicodeEncodeError:
         raise MalformedCbor("the text is not valid Unicode", hint=_HINT) from None
-    return _head(_TEXT, len(raw)) + raw
+    size = len(raw)
+    return (_TEXT_HEADS[size] if size < 256 else _head(_TEXT, size)) + raw
 
 
 def _write_array(value: Sequence[Encodable]) -> bytes:
@@ -131,13 +136,16 @@ def _write_array(value: Sequence[Encodable]) -> bytes:
 
 def _write_map(value: Mapping[CborKey, Encodable]) -> bytes:
     # Plain byte order of encoded keys is CTAP's order: the major type leads the first byte, and
-    # a shorter canonical head, or a shorter string, always has the smaller initial bytes.
-    entries = sorted([(_write_key(key), encode(entry)) for key, entry in value.items()])
-    return _head(_MAP, len(entries)) + b"".join([key + entry for key, entry in entries])
+    # a shorter canonical head, or a shorter string, always has the smaller initial bytes. No
+    # encoded key begins another one, so entries may be sorted whole.
+    entries = sorted([_write_key(key) + encode(entry) for key, entry in value.items()])
+    return _head(_MAP, len(entries)) + b"".join(entries)
 
 
+# Replies have the same few keys again and again: a third of a map's time. Types are told apart, as
+# True and 1 are one key to Python and two to CBOR.
+@lru_cache(256, typed=True)
 def _write_key(key: Any) -> bytes:
-    # True and 1 are one key to Python and two to CBOR.
     if type(key) in _KEY_TYPES or (isinstance(key, _KEY_KINDS) and not isinstance(key, bool)):
         return encode(key)
     raise TypeError(f"a CBOR map key cannot be a {type(key).__name__}")
@@ -204,9 +212,10 @@ def _fail(what: str, at: int) -> NoReturn:
 
 def _item(data: bytes, at: int, depth: int) -> _Read:
     """The value at `at` and the offset behind it; `depth` levels may still open."""
-    if at >= len(data):
+    try:
+        initial = data[at]
+    except IndexError:
         _fail("the data ends where a value should begin", at)
-    initial = data[at]
     value = _ONE_BYTE[initial]
     if value is not _LONGER:
         return value, at + 1
@@ -224,7 +233,7 @@ def _argument(data: bytes, at: int) -> tuple[int, int]:
     end = at + 1 + size
     if end > len(data):
         _fail(f"a head of {1 + size} bytes is cut short", at)
-    argument = int.from_bytes(data[at + 1 : end])
+    argument = data[at + 1] if size == 1 else int.from_bytes(data[at + 1 : end])
     if argument < _SMALLEST_ARGUMENT[info]:
         _fail(f"{argument} is not in its shortest form", at)
     return argument, end
@@ -242,7 +251,8 @@ def _read_negative(data: bytes, at: int, _: int) -> _Read:
 
 
 def _read_bytes(data: bytes, at: int, _: int) -> _Read:
-    size, start = _argument(data, at)
+    info = data[at] & 0x1F
+    size, start = (info, at + 1) if info < 24 else _argument(data, at)
     end = start + size
     if end > len(data):
         _fail(f"a string of {size} bytes has only {len(data) - start}", at)
@@ -250,7 +260,8 @@ def _read_bytes(data: bytes, at: int, _: int) -> _Read:
 
 
 def _read_text(data: bytes, at: int, _: int) -> _Read:
-    size, start = _argument(data, at)
+    info = data[at] & 0x1F
+    size, start = (info, at + 1) if info < 24 else _argument(data, at)
     end = start + size
     if end > len(data):
         _fail(f"a text of {size} bytes has only {len(data) - start}", at)
@@ -282,23 +293,18 @@ def _read_array(data: bytes, at: int, depth: int) -> _Read:
 def _read_map(data: bytes, at: int, depth: int) -> _Read:
     count, at = _count(data, at, depth, 2)
     entries: dict[CborKey, CborValue] = {}
+    key: Any
     previous = b""
     for _ in range(count):
-        key, end = _key(data, at)
+        key, end = _item(data, at, 0)
+        if type(key) not in _KEY_TYPES:
+            _fail("a map key that is neither integer, text nor bytes", at)
         raw = data[at:end]
         if raw <= previous:
             _fail("a map key is repeated or out of order", at)
         previous = raw
         entries[key], at = _item(data, end, depth - 1)
     return entries, at
-
-
-def _key(data: bytes, at: int) -> tuple[CborKey, int]:
-    key: Any
-    key, end = _item(data, at, 0)
-    if type(key) not in _KEY_TYPES:
-        _fail("a map key that is neither integer, text nor bytes", at)
-    return key, end
 
 
 def _refuse_tag(_data: bytes, at: int, _depth: int) -> NoReturn:

@@ -20,7 +20,7 @@ from tests.virtual.conftest import STATE, make_sqlite
 
 from fidokit.virtual.core.ports import Store
 from fidokit.virtual.memory_store import MemoryStore
-from fidokit.virtual.sqlite_store import SqliteStore
+from fidokit.virtual.sqlite_store import COUNTER_BATCH, SqliteStore
 from fidokit.virtual.token import VirtualToken
 
 KILLS = int(os.environ.get("FIDOKIT_KILLS", "60"))
@@ -126,7 +126,7 @@ def test_kill_at_random_instants(worker: subprocess.Popen[bytes], tmp_path: Path
         finally:
             store.close()
     assert model.done > KILLS
-    assert model.highest_counter < model.done * 30 + (2 * KILLS + 1) * 100 + 31
+    assert model.highest_counter < model.done * 30 + (2 * KILLS + 1) * COUNTER_BATCH + 31
 
 
 def pin_protected(path: Path) -> int:

@@ -25,6 +25,7 @@ from fidokit.virtual.identity import TokenIdentity
 from fidokit.virtual.ownership import lock_path
 from fidokit.virtual.sqlite_store import (
     COUNTER_BATCH,
+    LOOKUPS_KEPT,
     SqliteStore,
     delete_token_file,
     read_identity,
@@ -124,7 +125,9 @@ def test_every_commit_is_flushed(path: Path) -> None:
 
 def test_at_most_one_flush_per_hundred_signatures(path: Path) -> None:
     store = SqliteStore.open(path)
-    assert commits_of(store, lambda: [store.next_counter() for _ in range(1000)]) == 10
+    drawn = 5 * COUNTER_BATCH
+    assert commits_of(store, lambda: [store.next_counter() for _ in range(drawn)]) == 5
+    assert COUNTER_BATCH >= 100
     store.close()
 
 
@@ -140,8 +143,57 @@ def test_the_counter_jumps_ahead_and_never_repeats(path: Path) -> None:
         store = SqliteStore.open(path)
         first = store.next_counter()
         assert highest < first <= highest + COUNTER_BATCH
-        highest = max(store.next_counter() for _ in range(130))
+        highest = max(store.next_counter() for _ in range(COUNTER_BATCH + 30))
         store.close()
+
+
+# --- lookups are remembered -----------------------------------------------------------------
+
+
+def looks(store: SqliteStore, work: Callable[[], object]) -> int:
+    """How often the credential table is read meanwhile."""
+    seen: list[str] = []
+    store._db.set_trace_callback(seen.append)
+    work()
+    store._db.set_trace_callback(None)
+    return sum("FROM credential WHERE" in statement for statement in seen)
+
+
+def test_the_same_lookup_reads_once(path: Path) -> None:
+    store = SqliteStore.open(path)
+    store.put(credential(1))
+    one = store.find(credential(1).id)
+    assert looks(store, lambda: [store.find(credential(1).id) for _ in range(9)]) == 0
+    assert looks(store, lambda: [store.find(credential(2).id) for _ in range(9)]) == 1
+    assert one is not None
+    assert looks(store, lambda: [store.of_rp(one.rp_id_hash) for _ in range(9)]) == 1
+    store.close()
+
+
+def test_every_write_forgets_what_was_remembered(path: Path) -> None:
+    store = SqliteStore.open(path)
+    one, two = credential(1), credential(2)
+    writes: list[tuple[Callable[[], object], list[str]]] = [
+        (lambda: store.put(one), ["user 1"]),
+        (lambda: store.put(two), ["user 2", "user 1"]),
+        (lambda: store.update_user(two.id, "new", None), ["new", "user 1"]),
+        (lambda: store.delete(one.id), ["new"]),
+        (lambda: store.wipe(STATE), []),
+    ]
+    for write, names in writes:
+        write()
+        assert [found.user_name for found in store.of_rp(one.rp_id_hash)] == names
+        looked_up = [store.find(stored.id) for stored in (two, one)]
+        assert [found.user_name for found in looked_up if found] == names
+    store.close()
+
+
+def test_few_lookups_are_remembered(path: Path) -> None:
+    store = SqliteStore.open(path)
+    for number in range(3 * LOOKUPS_KEPT):
+        store.find(credential(number).id)
+    assert len(store._lookups) <= LOOKUPS_KEPT
+    store.close()
 
 
 # --- one owner ------------------------------------------------------------------------------

@@ -45,7 +45,8 @@ def create_virtual(
     Args:
         name: 1 to 64 of A-Z a-z 0-9 . _ - not starting with a dot.
         profile: which model, see `fidokit.virtual.core.profile`.
-        presence: the policy for touches: "auto", "deny", "delay:MS" or "script".
+        presence: the policy for touches: "auto", "deny", "delay:MS", "prompt" (the
+            `Gestures` of an Interaction are asked) or "script".
 
     Raises:
         UsageError (a bad name, profile or policy), WouldOverwrite (it exists), StateUnusable.

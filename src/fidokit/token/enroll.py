@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from fidokit.errors import (
+    CredentialInTheWay,
     PinNotSet,
     StoreFull,
     TokenMisbehaved,
     Unsupported,
     UsageError,
-    WouldOverwrite,
 )
 from fidokit.openssh.attestation import Attestation
 from fidokit.openssh.public import SkPublic
@@ -281,7 +281,7 @@ def _refuse_overwrite(session: Session, enrolment: Enrolment, permissions: Permi
     for user_id in _resident_user_ids(session, enrolment.application, permissions, why):
         if user_id == enrolment.user_id:
             user = f" and user {enrolment.user!r}" if enrolment.user else ""
-            raise WouldOverwrite(
+            raise CredentialInTheWay(
                 f"{session.name} already holds a resident key for "
                 f"{enrolment.application!r}{user}, and nothing was changed",
                 hint="--force replaces it; another application or user keeps both",

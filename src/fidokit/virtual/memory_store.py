@@ -96,8 +96,11 @@ class MemoryStore:
 
     def of_rp(self, rp_id_hash: bytes) -> Sequence[StoredCredential]:
         """Every credential of one relying party, newest first."""
-        ids = self._ids_of_rp.get(rp_id_hash, {}).values()
-        return sorted((self._by_id[i] for i in ids), key=lambda c: c.created, reverse=True)
+        ids = self._ids_of_rp.get(rp_id_hash)
+        if ids is None:
+            return []
+        # `put` takes a user's older entry out first, so the order of insertion is that of creation
+        return [self._by_id[i] for i in reversed(ids.values())]
 
     def of_user(self, rp_id_hash: bytes, user_id: UserId) -> StoredCredential | None:
         """The one credential that `put` would replace."""

@@ -88,18 +88,7 @@ def open_named(name: str) -> SqliteStore:
     try:
         return SqliteStore.open(places.path_of(name))
     except TokenNotFound as missing:
-        raise unknown(name) from missing
-
-
-def unknown(name: str) -> TokenNotFound:
-    """The error for a name that no token has; its hint lists those that exist."""
-    known = places.names()
-    return TokenNotFound(
-        f"there is no virtual token named {name!r}",
-        hint=f"there are: {', '.join(known)}"
-        if known
-        else f"make it: fidokit virtual create {name}",
-    )
+        raise places.unknown(name) from missing
 
 
 def _known(identity: TokenIdentity) -> Profile:

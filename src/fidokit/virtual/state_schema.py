@@ -5,7 +5,6 @@ A file names its format by PRAGMA application_id and its version by PRAGMA user_
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -87,8 +86,8 @@ ALTER TABLE credential ADD COLUMN large_blob BLOB
 """
 
 _OWNER: Final = """
-ALTER TABLE state ADD COLUMN templates TEXT NOT NULL DEFAULT '[]';
-UPDATE state SET templates = '[["01", ""]]' WHERE uv_enrolled;
+ALTER TABLE state ADD COLUMN templates BLOB NOT NULL DEFAULT x'80';
+UPDATE state SET templates = x'8182410160' WHERE uv_enrolled;
 ALTER TABLE state ADD COLUMN enterprise_attestation INTEGER NOT NULL DEFAULT 0
     CHECK (enterprise_attestation IN (0, 1));
 ALTER TABLE state ADD COLUMN long_touch_for_reset INTEGER NOT NULL DEFAULT 0
@@ -132,20 +131,20 @@ _FLAG: Final = Column(int, bool)
 _TEXTS: Final = Column(cbor.encode, _texts)
 
 
-def _templates_to_text(templates: Iterable[Template]) -> str:
-    return json.dumps([[template.id.hex(), template.name] for template in templates])
+def _templates_to_bytes(templates: Iterable[Template]) -> bytes:
+    return cbor.encode([[template.id, template.name] for template in templates])
 
 
 def _template_of(pair: object) -> Template:
     match pair:
-        case [str(id_in_hex), str(name)]:
-            return Template(bytes.fromhex(id_in_hex), name)
+        case [bytes(template_id), str(name)]:
+            return Template(template_id, name)
         case _:
             raise ValueError("a template is not an id and a name")
 
 
-def _templates_from_text(text: str) -> tuple[Template, ...]:
-    match json.loads(text):
+def _templates_from_bytes(encoded: bytes) -> tuple[Template, ...]:
+    match cbor.decode(encoded, max_depth=2):
         case [*pairs]:
             return tuple(map(_template_of, pairs))
         case _:
@@ -186,7 +185,7 @@ STATE: Final[Mapping[str, Column]] = {
     "min_pin_rp_ids": _TEXTS,
     "pin_complexity": _FLAG,
     "large_blob_array": _PLAIN,
-    "templates": Column(_templates_to_text, _templates_from_text),
+    "templates": Column(_templates_to_bytes, _templates_from_bytes),
     "enterprise_attestation": _FLAG,
     "long_touch_for_reset": _FLAG,
     "persistent_token": _PLAIN,

@@ -6,6 +6,7 @@ import hashlib
 import os
 import threading
 import time
+from typing import Final
 
 
 class SystemClock:
@@ -40,6 +41,8 @@ class ManualClock:
 class SystemRng:
     """The operating system's randomness."""
 
+    repeatable: Final = False
+
     def bytes(self, count: int) -> bytes:
         """Fresh random bytes, fit for keys."""
         return os.urandom(count)
@@ -51,6 +54,8 @@ class SeededRng:
     Args:
         seed: anything.
     """
+
+    repeatable: Final = True
 
     def __init__(self, seed: bytes = b"") -> None:
         self._seed = seed

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, mldsa, padding, rsa
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from fido2 import cbor
@@ -115,6 +115,8 @@ class FakeClock:
 class SeededRng:
     """The same bytes in every run."""
 
+    repeatable = True
+
     def __init__(self, seed: int = 1) -> None:
         self._random = random.Random(seed)
 
@@ -197,14 +199,52 @@ class AuthData:
         return bool(self.flags & 4)
 
 
-def check_signature(key: Mapping[int, Any], signature: bytes, message: bytes) -> None:
-    """Verify under a COSE key; raises cryptography's InvalidSignature."""
-    if key[1] == 1:
-        ed25519.Ed25519PublicKey.from_public_bytes(key[-2]).verify(signature, message)
-        return
+def _verify_ec2(key: Mapping[int, Any], signature: bytes, message: bytes) -> None:
     x, y = (int.from_bytes(key[label], "big") for label in (-2, -3))
-    public = ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
-    public.verify(signature, message, ec.ECDSA(hashes.SHA256()))
+    public = ec.EllipticCurvePublicNumbers(x, y, CURVES[key[-1]]).public_key()
+    public.verify(signature, message, ec.ECDSA(EC_HASHES[key[3]]))
+
+
+def _verify_okp(key: Mapping[int, Any], signature: bytes, message: bytes) -> None:
+    loaders = {
+        6: ed25519.Ed25519PublicKey.from_public_bytes,
+        7: ed448.Ed448PublicKey.from_public_bytes,
+    }
+    loaders[key[-1]](key[-2]).verify(signature, message)
+
+
+def _verify_rsa(key: Mapping[int, Any], signature: bytes, message: bytes) -> None:
+    n, e = (int.from_bytes(key[label], "big") for label in (-1, -2))
+    schemes = {
+        -257: padding.PKCS1v15(),
+        -37: padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=32),
+    }
+    public = rsa.RSAPublicNumbers(e, n).public_key()
+    public.verify(signature, message, schemes[key[3]], hashes.SHA256())
+
+
+def _verify_akp(key: Mapping[int, Any], signature: bytes, message: bytes) -> None:
+    loaders = {
+        -48: mldsa.MLDSA44PublicKey.from_public_bytes,
+        -49: mldsa.MLDSA65PublicKey.from_public_bytes,
+        -50: mldsa.MLDSA87PublicKey.from_public_bytes,
+    }
+    loaders[key[3]](key[-1]).verify(signature, message)
+
+
+CURVES = {1: ec.SECP256R1(), 2: ec.SECP384R1(), 3: ec.SECP521R1(), 8: ec.SECP256K1()}
+EC_HASHES = {alg: hashes.SHA256() for alg in (-7, -9, -47)} | {
+    -35: hashes.SHA384(),
+    -51: hashes.SHA384(),
+    -36: hashes.SHA512(),
+    -52: hashes.SHA512(),
+}
+VERIFIERS = {1: _verify_okp, 2: _verify_ec2, 3: _verify_rsa, 7: _verify_akp}
+
+
+def check_signature(key: Mapping[int, Any], signature: bytes, message: bytes) -> None:
+    """Verify under a COSE key of any type; raises cryptography's InvalidSignature."""
+    VERIFIERS[key[1]](key, signature, message)
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from fido2 import cbor
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.virtual.core.client import (
     MC,
     MISSING,
@@ -360,6 +363,15 @@ def test_a_token_made_with_a_finger() -> None:
 
 # --- the preview ---------------------------------------------------------------------------------
 
+
+@pytest.mark.check("BIO-01")
+def test_the_default_model_serves_both_numbers(pinned: Platform) -> None:
+    template = enrol(pinned)
+    assert pinned.bench.info()[4]["userVerificationMgmtPreview"] is True
+    listing = pinned.bench.ok(PREVIEW, request(pinned, LIST))
+    assert listing == {7: [{1: template, 2: ""}]}
+
+
 PRE = replace(
     CTAP_2_1.with_options(userVerificationMgmtPreview=False, uv=False),
     versions=("FIDO_2_0", "FIDO_2_1_PRE"),
@@ -381,3 +393,72 @@ def test_the_preview_is_the_same_command() -> None:
         bench.ok(PREVIEW, request(platform, NEXT, {1: begun[4]}, token=token))
     options = bench.info()[4]
     assert (options["uv"], options["userVerificationMgmtPreview"]) == (True, True)
+
+
+# --- anything at all -----------------------------------------------------------------------------
+
+VALUES = (
+    st.none() | st.booleans() | st.integers(-3, 2**33) | st.binary(max_size=9) | st.text(max_size=9)
+)
+INNER = st.dictionaries(st.integers(0, 4), VALUES, max_size=4)
+
+
+@pytest.mark.check("CBR-14")
+@given(asked=st.dictionaries(st.integers(0, 7), VALUES | INNER, max_size=7))
+def test_no_request_without_authorisation_changes_anything(asked: dict[int, Any]) -> None:
+    bench = Bench(SMALL, uv=True)
+    before = bench.state
+    bench.call(BIO, asked)
+    assert bench.state == before
+    assert bench.touches() == 0
+
+
+@pytest.mark.check("CBR-14", "BIO-03", "BIO-05")
+@given(data=st.data())
+def test_random_lives_of_fingers(data: st.DataObject) -> None:
+    """Against a model: what is stored is what good samples made, under its last name."""
+    platform = Platform(Bench(SMALL))
+    platform.set_pin(PIN_CODE)
+    granted = platform.token(PIN_CODE, BE)
+    known: dict[bytes, str] = {}
+    current: tuple[bytes, int] | None = None
+
+    def ask(sub: int, params: Any = None) -> Any:
+        return platform.bench.call(BIO, request(platform, sub, params, token=granted))
+
+    def looked(
+        template: bytes, before: int, sample: Outcome, body: Any
+    ) -> tuple[bytes, int] | None:
+        left = before - (sample is Outcome.SAMPLE_GOOD)
+        assert body[6] == left
+        if left == 0:
+            known[template] = ""
+        return (template, left) if left else None
+
+    for _ in range(data.draw(st.integers(1, 12))):
+        sub = data.draw(st.sampled_from([BEGIN, NEXT, NEXT, NEXT, CANCEL, RENAME, REMOVE]))
+        sample = data.draw(st.sampled_from([Outcome.SAMPLE_GOOD] * 3 + [o for o, _ in SAMPLES]))
+        chosen = data.draw(st.sampled_from([b"stranger", *known]))
+        if sub == BEGIN:
+            platform.bench.person.script = deque([sample])
+            answer = ask(BEGIN)
+            full = len(known) == SMALL.fingerprint.max_templates
+            assert (answer.status == S.FP_DATABASE_FULL) is full
+            current = None if full else looked(answer.body[4], 3, sample, answer.body)
+        elif sub == NEXT:
+            platform.bench.person.script = deque([sample])
+            answer = ask(NEXT, {1: current[0] if current else chosen})
+            assert answer.status == (S.OK if current else S.INVALID_OPTION)
+            current = looked(*current, sample, answer.body) if current else None
+        elif sub == CANCEL:
+            assert bare(platform.bench, CANCEL).status == S.OK
+            current = None
+        elif sub == RENAME:
+            assert (ask(RENAME, {1: chosen, 2: "new"}).status == S.OK) is (chosen in known)
+            known |= {chosen: "new"} if chosen in known else {}
+        else:
+            assert (ask(REMOVE, {1: chosen}).status == S.OK) is (chosen in known)
+            known.pop(chosen, None)
+        stored = {template.id: template.name for template in platform.bench.state.templates}
+        assert stored == known
+        assert platform.bench.info()[4]["uv"] is bool(known)

@@ -441,13 +441,17 @@ def test_deletions_survive_a_power_cycle(pinned: Platform) -> None:
 
 
 @pytest.mark.check("CM-13")
-def test_the_preview_number_is_refused_where_it_is_not_shown(manager: Manager) -> None:
-    assert manager.bench.status(CM_PREVIEW, manager.request(1)) == S.INVALID_COMMAND
+def test_the_preview_number_is_refused_where_it_is_not_shown() -> None:
+    platform = Platform(Bench(CTAP_2_3.with_options(credentialMgmtPreview=None)))
+    platform.set_pin(PIN_CODE)
+    request = Manager(platform).request(1)
+    assert platform.bench.status(CM_PREVIEW, request) == S.INVALID_COMMAND
 
 
 @pytest.mark.check("CM-13")
 def test_the_preview_number_does_the_same_where_it_is_shown() -> None:
-    bench = Bench(CTAP_2_1.with_options(credentialMgmtPreview=True))
+    bench = Bench(CTAP_2_1)
+    assert bench.info()[4]["credentialMgmtPreview"] is True
     platform = Platform(bench)
     platform.set_pin(PIN_CODE)
     make(platform)

@@ -37,7 +37,7 @@ KEY_1 = b"\x01\x58\x20" + bytes(32)
 @pytest.mark.check("CBR-01")
 def test_no_bytes_and_unknown_commands(bench: Bench) -> None:
     assert bench.authenticator.handle(b"") == bytes([S.INVALID_LENGTH])
-    served = {MC, GA, INFO, PIN, RESET, 0x08, SELECTION, 0x09, 0x0A, 0x0C, 0x0D}
+    served = {MC, GA, INFO, PIN, RESET, 0x08, SELECTION, 0x09, 0x0A, 0x0C, 0x0D, 0x40, 0x41}
     for command in set(range(256)) - served:
         assert bench.authenticator.handle(bytes([command])) == bytes([S.INVALID_COMMAND])
 

@@ -307,3 +307,14 @@ def test_the_seal_is_under_the_persistent_token_alone(pinned: Platform) -> None:
     stranger.set_pin(PIN_CODE)
     assert identifier(stranger, stranger.token(PIN_CODE, PCMR)) != known
     assert identifier(pinned, bytes(32)) != known
+
+
+@pytest.mark.check("PIN-22")
+def test_a_token_opened_as_a_lesser_model_keeps_it_to_itself(pinned: Platform) -> None:
+    token = pinned.token(PIN_CODE, PCMR)
+    bench = pinned.bench
+    bench.profile = bench.profile.with_options(perCredMgmtRO=None)
+    bench.power_up()
+    assert bench.state.persistent_token == token
+    assert status(pinned, token, METADATA) == S.PIN_AUTH_INVALID
+    assert not {0x19, 0x1E} & set(bench.info())

@@ -8,6 +8,7 @@ from fidokit.errors import UsageError
 from fidokit.virtual.core.algorithms import ALGORITHMS
 from fidokit.virtual.core.pin_protocol import PROTOCOLS
 from fidokit.virtual.core.profile import CTAP_2_1, CTAP_2_3, PROFILES, U2F, Profile, profile
+from fidokit.virtual.core.wrapped import wrapped_length
 
 
 @pytest.fixture(params=PROFILES.values(), ids=PROFILES)
@@ -30,7 +31,12 @@ def test_it_lists_what_exists(model: Profile) -> None:
     assert set(model.algorithms) <= set(ALGORITHMS)
     assert set(model.pin_protocols) <= set(PROTOCOLS)
     assert len(model.aaguid) == 16
-    assert model.max_credential_id_length <= 128
+
+
+@pytest.mark.check("MC-36")
+def test_ids_have_room_for_every_wrapped_key(model: Profile) -> None:
+    needed = max(wrapped_length(ALGORITHMS[alg].secret_size) for alg in model.algorithms)
+    assert needed <= model.max_credential_id_length <= max(needed, 128)
 
 
 @pytest.mark.check("GI-13", "GI-14")

@@ -17,7 +17,8 @@ EMPTY = "No virtual tokens yet. Create one: fidokit virtual create NAME"
     "--presence",
     metavar="POLICY",
     default="auto",
-    help="Who touches it: auto (always touched), deny (never) or delay:MS.  [default: auto]",
+    help="Who touches it: auto (always touched at once), deny (never), delay:MS (touched after so "
+    "many milliseconds) or prompt (you are asked on the terminal).  [default: auto]",
 )
 def create(settings: Settings, *, name: str, presence: str) -> None:
     """Create a virtual token called NAME.

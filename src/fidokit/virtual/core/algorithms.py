@@ -1,82 +1,22 @@
-"""Credential key algorithms: a table from COSE number to what makes, loads and signs.
+"""Credential key algorithms: a table from COSE number to what makes and loads their keys.
 
-A credential stores only its secret (32 bytes for these); everything else follows from it.
+A credential stores only its secret; everything else follows from it. Secrets are short, so that a
+wrapped credential, which carries its secret in its id, has an id of bounded size.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
-from typing import Protocol
-
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from fidokit.types import CoseAlg
+from fidokit.virtual.core import ec_keys, ml_dsa_keys, okp_keys, rsa_keys
 from fidokit.virtual.core.ports import Rng
-from fidokit.virtual.core.private_keys import p256_from_scalar, p256_scalar
+from fidokit.virtual.core.private_keys import CoseKey, PrivateKey, coordinate_size, ec_scalar
 
-CoseKey = Mapping[int, "int | bytes"]
-
-_ES256_SIGNING = ec.ECDSA(hashes.SHA256())
-
-
-class PrivateKey(Protocol):
-    """A loaded private key."""
-
-    def sign(self, message: bytes) -> bytes:
-        """The signature in the form CTAP carries: DER for ECDSA, 64 bytes for EdDSA."""
-        ...
-
-    def cose(self) -> CoseKey:
-        """The public half with exactly the members its key type has (MC-35)."""
-        ...
-
-    def u2f_point(self) -> bytes | None:
-        """The public half as 04 x y (65 bytes), or None where U2F has no form for it."""
-        ...
-
-
-class P256Key:
-    """ES256."""
-
-    def __init__(self, secret: bytes) -> None:
-        self._key = p256_from_scalar(secret)
-
-    def sign(self, message: bytes) -> bytes:
-        """ECDSA with SHA-256, DER."""
-        return self._key.sign(message, _ES256_SIGNING)
-
-    def cose(self) -> CoseKey:
-        """EC2 key on P-256."""
-        point = self._key.public_key().public_numbers()
-        x, y = point.x.to_bytes(32, "big"), point.y.to_bytes(32, "big")
-        return {1: 2, 3: CoseAlg.ES256.value, -1: 1, -2: x, -3: y}
-
-    def u2f_point(self) -> bytes:
-        """Uncompressed point."""
-        cose = self.cose()
-        return b"\x04" + bytes(cose[-2]) + bytes(cose[-3])
-
-
-class Ed25519Key:
-    """EdDSA over Ed25519."""
-
-    def __init__(self, secret: bytes) -> None:
-        self._key = ed25519.Ed25519PrivateKey.from_private_bytes(secret)
-
-    def sign(self, message: bytes) -> bytes:
-        """64 bytes."""
-        return self._key.sign(message)
-
-    def cose(self) -> CoseKey:
-        """OKP key on Ed25519."""
-        x = self._key.public_key().public_bytes_raw()
-        return {1: 1, 3: CoseAlg.EDDSA.value, -1: 6, -2: x}
-
-    def u2f_point(self) -> None:
-        """U2F knows P-256 alone."""
+__all__ = ["ALGORITHMS", "Algorithm", "CoseKey", "PrivateKey"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,21 +24,51 @@ class Algorithm:
     """How one algorithm's keys come to be.
 
     Args:
+        secret_size: bytes of a secret.
         new_secret: draws the secret of a fresh key.
-        load: makes the key of a secret.
+        load: makes the key of a secret; its signatures repeat themselves where the algorithm
+            knows how.
+        load_faster: the same without that, where it makes a difference.
     """
 
+    secret_size: int
     new_secret: Callable[[Rng], bytes]
     load: Callable[[bytes], PrivateKey]
+    load_faster: Callable[[bytes], PrivateKey] | None = None
+
+    def key(self, secret: bytes, rng: Rng) -> PrivateKey:
+        """The key of a secret, for a token with this randomness."""
+        return (self.load if rng.repeatable else self.load_faster or self.load)(secret)
 
 
-def _seed(rng: Rng) -> bytes:
-    return rng.bytes(32)
+def _ec(form: ec_keys.EcForm) -> Algorithm:
+    return Algorithm(
+        coordinate_size(form.curve),
+        partial(ec_scalar, form.curve),
+        partial(ec_keys.EcKey, form),
+        partial(ec_keys.EcKey, form, repeatable=False),
+    )
+
+
+def _of_any_bytes(size: int, load: Callable[[bytes], PrivateKey]) -> Algorithm:
+    return Algorithm(size, lambda rng: rng.bytes(size), load)
 
 
 ALGORITHMS: Mapping[CoseAlg, Algorithm] = MappingProxyType(
     {
-        CoseAlg.ES256: Algorithm(p256_scalar, P256Key),
-        CoseAlg.EDDSA: Algorithm(_seed, Ed25519Key),
+        **{alg: _ec(form) for alg, form in ec_keys.FORMS.items()},
+        **{
+            alg: _of_any_bytes(form.size, partial(okp_keys.OkpKey, form))
+            for alg, form in okp_keys.FORMS.items()
+        },
+        **{
+            alg: _of_any_bytes(ml_dsa_keys.SECRET_SIZE, partial(ml_dsa_keys.MlDsaKey, alg))
+            for alg in ml_dsa_keys.LOADERS
+        },
+        **{
+            alg: Algorithm(rsa_keys.SECRET_SIZE, rsa_keys.new_secret, partial(rsa_keys.RsaKey, alg))
+            for alg in rsa_keys.PADDINGS
+        },
     }
 )
+"""From 32 bytes of secret (P-256, Ed25519, ML-DSA) to 256 (RSA); see `wrapped` for ids."""

@@ -4,6 +4,7 @@ specification (CTAP 2.3 sections 6.1.2 and 6.2.2; MC-20..28, MC-37, GA-05..10)."
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from fidokit.types import CtapStatus
 from fidokit.virtual.core import presence, user_verification
@@ -98,8 +99,7 @@ def apply_always_uv(token: TokenContext) -> bool:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(NamedTuple):
     """How the person is to be verified.
 
     Args:

@@ -122,7 +122,7 @@ class TokenContext:
     @cached_property
     def attestation_key(self) -> PrivateKey:
         """The loaded batch key; no reset changes it."""
-        return ALGORITHMS[CoseAlg.ES256].load(self.state.attestation_key)
+        return ALGORITHMS[CoseAlg.ES256].key(self.state.attestation_key, self.rng)
 
     @cached_property
     def enterprise_identity(self) -> enterprise.Identity:

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from fidokit.types import CoseAlg, CredentialId, CredProtect
 from fidokit.virtual.core.algorithms import ALGORITHMS, PrivateKey
 from fidokit.virtual.core.ports import DurableState, Rng, Store, StoredCredential
-from fidokit.virtual.core.wrapped import WrappedCredential, Wrapper
+from fidokit.virtual.core.wrapped import WrappedCredential, Wrapper, wrapped_length
 
 KEY_CACHE_SIZE = 256
 
@@ -65,11 +65,15 @@ class Credentials:
             third_party_payment=third_party_payment,
         )
 
+    def fits_id(self, alg: CoseAlg, longest: int) -> bool:
+        """Whether a wrapped credential's id is at most `longest` bytes."""
+        return wrapped_length(ALGORITHMS[alg].secret_size) <= longest
+
     def key(self, credential: Credential) -> PrivateKey:
         """Its private key; the most recently used ones stay loaded."""
         key = self._keys.get(credential.id)
         if key is None:
-            key = ALGORITHMS[credential.alg].load(credential.secret)
+            key = ALGORITHMS[credential.alg].key(credential.secret, self._rng)
             self._keys[credential.id] = key
             if len(self._keys) > KEY_CACHE_SIZE:
                 self._keys.popitem(last=False)

@@ -2,7 +2,7 @@
 
 How a command module plugs in
 -----------------------------
-It exports one `Command` (see `context`), and `commands.COMMANDS` maps the command byte to it::
+It exports one `Command` (see `context`), and `commands.COMMANDS` names it by its command byte::
 
     REQUEST = Record({1: Member("subCommand", UINT, required=True), 2: Member("params", MAP), ...})
 
@@ -28,7 +28,7 @@ It exports one `Command` (see `context`), and `commands.COMMANDS` maps the comma
   when a command runs whose `Command.continues` does not name the listing; inside a command with
   subcommands, those that do not continue it call `token.enumerations.drop()`.
 
-U2F raw messages take the same way through `begin_msg`, to `commands.MESSAGE`.
+U2F raw messages take the same way through `begin_msg`, to `commands.message`.
 """
 
 from __future__ import annotations
@@ -54,6 +54,8 @@ from fidokit.virtual.core.ports import (
 from fidokit.virtual.core.profile import Profile
 from fidokit.virtual.core.schema import Params, check
 
+AnySteps = Steps[Reply] | Steps[bytes]
+
 _OK = b"\x00"
 _NO_PARAMS: Params = {}
 MAX_DEPTH = 4
@@ -78,7 +80,8 @@ class Authenticator:
     ) -> None:
         self.token = TokenContext(profile, store, clock, rng)
         self._presence = presence
-        self._waiting: Steps[bytes] | None = None
+        self._waiting: AnySteps | None = None
+        self._commands: dict[int, Command | None] = {}
 
     @property
     def waiting(self) -> bool:
@@ -152,7 +155,7 @@ class Authenticator:
         return answer
 
     def _start(
-        self, start: Callable[[], bytes | Steps[bytes]], channel: int, transport: str
+        self, start: Callable[[], bytes | AnySteps], channel: int, transport: str
     ) -> bytes | NeedsPresence:
         if self._waiting is not None:
             return bytes([CtapStatus.CHANNEL_BUSY])
@@ -163,32 +166,40 @@ class Authenticator:
             return bytes([rejection.status])
         return answer if isinstance(answer, bytes) else self._drive(answer, None)
 
-    def _drive(self, steps: Steps[bytes], outcome: Outcome | None) -> bytes | NeedsPresence:
+    def _drive(self, steps: AnySteps, outcome: Outcome | None) -> bytes | NeedsPresence:
         self._waiting = None
         try:
             need = next(steps) if outcome is None else steps.send(outcome)
         except StopIteration as done:
-            return bytes(done.value)
+            return _encoded(done.value)
         except CtapRejection as rejection:
             return bytes([rejection.status])
         self._waiting = steps
         return need
 
-    def _command(self, request: bytes) -> bytes | Steps[bytes]:
+    def _command(self, request: bytes) -> bytes | AnySteps:
         if not request:
             raise CtapRejection(CtapStatus.INVALID_LENGTH)
-        command = commands.COMMANDS.get(request[0])
+        command = self._offered(request[0])
         self.token.interrupt(but=command.continues if command else frozenset())
-        if command is None or not command.offered(self.token.profile):
+        if command is None:
             raise CtapRejection(CtapStatus.INVALID_COMMAND)
         if len(request) > self.token.profile.max_msg_size:
             raise CtapRejection(CtapStatus.REQUEST_TOO_LARGE)
         answer = command.run(self.token, _params(command, request))
-        return _encoded_later(answer) if isinstance(answer, Generator) else _encoded(answer)
+        return answer if isinstance(answer, Generator) else _encoded(answer)
 
-    def _message(self, apdu: bytes) -> bytes | Steps[bytes]:
+    def _offered(self, number: int) -> Command | None:
+        """The command of a byte, if this profile has it; judged once, for neither changes."""
+        if number not in self._commands:
+            command = commands.find(number)
+            offered = command is not None and command.offered(self.token.profile)
+            self._commands[number] = command if offered else None
+        return self._commands[number]
+
+    def _message(self, apdu: bytes) -> bytes | AnySteps:
         self.token.interrupt(but=frozenset())
-        return commands.MESSAGE(self.token, apdu)
+        return commands.message(self.token, apdu)
 
 
 def _params(command: Command, request: bytes) -> Params:
@@ -201,9 +212,8 @@ def _params(command: Command, request: bytes) -> Params:
     return check(command.request, value)
 
 
-def _encoded(reply: Reply) -> bytes:
+def _encoded(reply: Reply | bytes) -> bytes:
+    """A reply's bytes; a U2F message's are made by its own module."""
+    if isinstance(reply, bytes):
+        return reply
     return _OK if reply is None else _OK + cbor.encode(reply)
-
-
-def _encoded_later(steps: Steps[Reply]) -> Steps[bytes]:
-    return _encoded((yield from steps))

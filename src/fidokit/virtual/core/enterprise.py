@@ -67,6 +67,8 @@ def identity(state: DurableState) -> Identity:
 class _Derived:
     """The same bytes in the same order from the same key."""
 
+    repeatable: Final = True
+
     def __init__(self, key: bytes) -> None:
         self._key = key
         self._drawn = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Any
+from typing import Any, NamedTuple
 
 from fidokit.types import CredProtect, CtapStatus
 from fidokit.virtual.core.authorization import Evidence
@@ -17,8 +17,7 @@ Inputs = Mapping[str, Any]
 """Inputs of a request by extension identifier."""
 
 
-@dataclass(frozen=True, slots=True)
-class Occasion:
+class Occasion(NamedTuple):
     """What an extension may want to know of the command that it rides on.
 
     Args:

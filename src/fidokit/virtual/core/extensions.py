@@ -69,12 +69,11 @@ class Outputs:
         return {numbers[place]: value for place, value in self.beside.items()}
 
 
+_UNASKED: Final[Prepared] = MappingProxyType({})
 _NONE: Final = Outputs(MappingProxyType({}), MappingProxyType({}))
 
 
 def _served(token: TokenContext, inputs: Inputs) -> Sequence[str]:
-    if not inputs:
-        return ()
     return [name for name in token.profile.extensions if name in inputs and name in EXTENSIONS]
 
 
@@ -84,6 +83,8 @@ def check_make(token: TokenContext, inputs: Inputs) -> None:
     Raises:
         CtapRejection: CBOR_UNEXPECTED_TYPE, MISSING_PARAMETER.
     """
+    if not inputs:
+        return
     served = [(EXTENSIONS[name], inputs[name]) for name in _served(token, inputs)]
     _check((known.make_input, value, known.misfit) for known, value in served)
 
@@ -94,6 +95,8 @@ def check_get(token: TokenContext, inputs: Inputs) -> None:
     Raises:
         CtapRejection: CBOR_UNEXPECTED_TYPE, MISSING_PARAMETER.
     """
+    if not inputs:
+        return
     served = [(EXTENSIONS[name], inputs[name]) for name in _served(token, inputs)]
     _check((known.get_input, value, known.misfit) for known, value in served)
 
@@ -114,6 +117,8 @@ def make(token: TokenContext, draft: Draft) -> Prepared:
         CtapRejection: as the extension says.
     """
     inputs = draft.occasion.inputs
+    if not inputs:
+        return _UNASKED
     parts = ((name, EXTENSIONS[name].make) for name in _served(token, inputs))
     return {name: part(token, inputs[name], draft) for name, part in parts if part}
 
@@ -125,6 +130,8 @@ def prepare(token: TokenContext, occasion: Occasion) -> Prepared:
         CtapRejection: as the extension says.
     """
     inputs = occasion.inputs
+    if not inputs:
+        return _UNASKED
     parts = ((name, EXTENSIONS[name].get) for name in _served(token, inputs))
     return {name: part(token, inputs[name], occasion) for name, part in parts if part}
 

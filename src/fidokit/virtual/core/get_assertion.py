@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from fidokit.types import CredProtect, CtapStatus
 from fidokit.virtual.core import (
@@ -56,8 +56,7 @@ REQUEST = Record(
 _BESIDE = {Place.LARGE_BLOB_KEY: 0x07, Place.UNSIGNED: 0x08}
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
+class _Plan(NamedTuple):
     """All that an assertion needs but the credential; getNextAssertion goes on with it."""
 
     rp_id_hash: bytes
@@ -169,6 +168,8 @@ def _listed(
 
 
 def _discovered(token: TokenContext, rp_id_hash: bytes, *, verified: bool) -> Sequence[Credential]:
+    if not token.profile.offers("rk"):
+        return []
     return [
         credential
         for credential in token.store.of_rp(rp_id_hash)
@@ -196,7 +197,9 @@ def _assert(token: TokenContext, plan: _Plan, credential: Credential) -> dict[in
         subject = attestation.Subject(credential, key, data, plan.client_data_hash)
         reply |= assertion_attestation.members(token, plan.attest, subject)
     user = _user(plan, credential)
-    return reply | ({4: user} if user else {}) | outputs.members(_BESIDE)
+    if user:
+        reply[4] = user
+    return reply | outputs.members(_BESIDE) if outputs.beside else reply
 
 
 def _user(plan: _Plan, credential: Credential) -> dict[str, Any] | None:

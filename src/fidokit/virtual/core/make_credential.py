@@ -112,10 +112,9 @@ def _plan(token: TokenContext, params: Params) -> _Plan:
 
 
 def _chosen_algorithm(token: TokenContext, wanted: Sequence[Mapping[str, Any]]) -> CoseAlg:
-    supported = {alg.value: alg for alg in token.profile.algorithms}
     for element in wanted:
-        if element["type"] == PUBLIC_KEY and element["alg"] in supported:
-            return supported[element["alg"]]
+        if element["type"] == PUBLIC_KEY and element["alg"] in token.profile.algorithms:
+            return CoseAlg(element["alg"])
     raise CtapRejection(CtapStatus.UNSUPPORTED_ALGORITHM)
 
 
@@ -171,7 +170,11 @@ def _make(token: TokenContext, plan: _Plan, evidence: Evidence) -> Reply:
         )
     )
     prepared = extensions.make(token, draft)
-    credential = (_store if plan.resident else _wrap)(token, plan, draft)
+    # a model whose ids are too short to carry a key keeps it, as CTAP 2.0 section 5.1 allows
+    kept = plan.resident or not token.credentials.fits_id(
+        plan.alg, token.profile.max_credential_id_length
+    )
+    credential = (_store if kept else _wrap)(token, plan, draft)
     outputs = extensions.evaluate(prepared, credential)
     return _attest(token, plan, evidence, credential, outputs)
 
@@ -191,7 +194,7 @@ def _store(token: TokenContext, plan: _Plan, draft: Draft) -> Credential:
     if replaced is None and token.store.count() >= token.profile.max_resident:
         raise CtapRejection(CtapStatus.KEY_STORE_FULL)
     credential = StoredCredential(
-        id=CredentialId(token.rng.bytes(_RESIDENT_ID_LENGTH)),
+        id=CredentialId(token.rng.bytes(_id_length(token))),
         rp_id=plan.rp_id,
         rp_id_hash=plan.rp_id_hash,
         user_id=UserId(user["id"]),
@@ -207,6 +210,10 @@ def _store(token: TokenContext, plan: _Plan, draft: Draft) -> Credential:
     )
     token.store.put(credential)
     return credential
+
+
+def _id_length(token: TokenContext) -> int:
+    return min(_RESIDENT_ID_LENGTH, token.profile.max_credential_id_length)
 
 
 def stored_name(name: str | None) -> str | None:
@@ -238,7 +245,7 @@ def _attest(
     )
     subject = attestation.Subject(credential, key, data, plan.params["clientDataHash"])
     reply = {1: name, 2: data, 3: chosen.make(token, subject)} | ({4: True} if own else {})
-    return reply | outputs.members(_BESIDE)
+    return reply | outputs.members(_BESIDE) if outputs.beside else reply
 
 
 COMMAND = Command(run, REQUEST)

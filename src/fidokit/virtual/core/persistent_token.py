@@ -46,8 +46,13 @@ def authorises(token: TokenContext, params: Params, message: bytes) -> bool:
         CtapRejection: MISSING_PARAMETER, INVALID_PARAMETER, for the protocol.
     """
     protocol = token.tokens.offered_protocol(params)
-    key = token.state.persistent_token
+    key = _alive(token)
     return key is not None and pin_protocol.verify(protocol, key, message, params["pinUvAuthParam"])
+
+
+def _alive(token: TokenContext) -> bytes | None:
+    """The token, on a model that has one: a file may be opened as another model than it was."""
+    return token.state.persistent_token if token.profile.offers("perCredMgmtRO") else None
 
 
 def sealed_identifier(token: TokenContext) -> bytes | None:
@@ -66,11 +71,11 @@ def _sealed(token: TokenContext, name: bytes, what: bytes) -> bytes | None:
     The plain text is derived from a key that every reset replaces, so it says nothing more than
     whether it is the same as before.
     """
-    if token.state.persistent_token is None:
+    key = _alive(token)
+    if key is None:
         return None
     plain = hmac.digest(token.state.hmac_secret_key, name + what, "sha256")[:_BLOCK]
     derive = HKDF(hashes.SHA256(), length=_BLOCK, salt=bytes(32), info=name)
     iv = token.rng.bytes(_BLOCK)
-    cipher = Cipher(algorithms.AES(derive.derive(token.state.persistent_token)), modes.CBC(iv))
-    encryptor = cipher.encryptor()
+    encryptor = Cipher(algorithms.AES(derive.derive(key)), modes.CBC(iv)).encryptor()
     return iv + encryptor.update(plain) + encryptor.finalize()

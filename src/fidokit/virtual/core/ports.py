@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from fidokit.types import Aaguid, CoseAlg, CredentialId, CredProtect, UserId
 
@@ -43,8 +43,7 @@ class PresenceKind(Enum):
     """Wait for a finger that is being enrolled: one of SAMPLE_*, or TIMED_OUT for no finger."""
 
 
-@dataclass(frozen=True, slots=True)
-class NeedsPresence:
+class NeedsPresence(NamedTuple):
     """The command cannot go on without a person.
 
     Args:
@@ -94,6 +93,11 @@ class Clock(Protocol):
 
 class Rng(Protocol):
     """A source of randomness that is good enough for keys, or a seeded one for golden tests."""
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether a seed determines the bytes; then signatures repeat themselves, too."""
+        ...
 
     def bytes(self, count: int) -> bytes:
         """Fresh random bytes."""
@@ -202,7 +206,7 @@ class StoredCredential:
         user_name: at most 64 bytes of UTF-8, or None where absent or empty.
         user_display_name: likewise.
         alg: the COSE algorithm that was asked for.
-        secret: what `algorithms` makes the private key of; 32 bytes for ES256 and EdDSA.
+        secret: what `algorithms` makes the private key of; 32 to 256 bytes.
         cred_protect: the level asked for, UV_OPTIONAL where none was.
         created: the store's own order of creation, larger is newer; set by `Store.put`.
         cred_blob: a few bytes for the relying party (credBlob), empty where there are none.

@@ -41,11 +41,11 @@ class Behaviour:
         token_has_permissions: [2.1] tokens carry permissions and are spent by user presence; a
             2.0 pinToken may do everything until power is lost.
         reset_window_ms: reset is accepted this long after power-up (RST-01).
-        upload_is_kept: other commands may come between the fragments of a large blob array (LB-09).
         always_uv_fixed: alwaysUv, once on, stays on until a reset (CFG-05).
         u2f_under_always_uv: status word for U2F under alwaysUv without built-in verification
             (U2F-16).
         wrong_reset_transport: status for a reset over a transport that has none (RST-06).
+        upload_is_kept: other commands may come between the fragments of a large blob array (LB-09).
     """
 
     touch_timeout: CtapStatus = CtapStatus.OPERATION_DENIED
@@ -57,10 +57,10 @@ class Behaviour:
     token_lifetime_ms: int = TOKEN_LIFETIME_MS
     token_has_permissions: bool = True
     reset_window_ms: int = 10_000
-    upload_is_kept: bool = False
     always_uv_fixed: bool = False
     u2f_under_always_uv: int = 0x6986
     wrong_reset_transport: CtapStatus = CtapStatus.NOT_ALLOWED
+    upload_is_kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,8 @@ class Profile:
         info_members: which getInfo members this generation of tokens knows.
         max_msg_size: of requests and replies in bytes.
         max_credentials_in_list: longest allowList and excludeList.
-        max_credential_id_length: in bytes.
+        max_credential_id_length: in bytes; a non-resident credential whose sealed id would be
+            longer is kept in the token.
         max_resident: capacity for resident credentials.
         min_pin_length: preconfigured minimum in code points.
         max_pin_length: in code points; the padded form bounds it to 63 bytes anyway.
@@ -229,6 +230,7 @@ _OPTIONS_2_1 = {
     "plat": False,
     "alwaysUv": False,
     "credMgmt": True,
+    "credentialMgmtPreview": True,  # libfido2 1.12, and so ssh-keygen -K, sends the preview alone
     "authnrCfg": True,
     "clientPin": False,
     "pinUvAuthToken": True,
@@ -239,9 +241,36 @@ _OPTIONS_2_1 = {
 
 _EXTENSIONS_2_1 = ("credProtect", "hmac-secret", "largeBlobKey", "credBlob", "minPinLength")
 _EXTENSIONS_2_3 = ("hmac-secret-mc", "pinComplexityPolicy", "thirdPartyPayment", "uvm")
-_SENSOR = {"uv": False, "bioEnroll": False, "uvBioEnroll": True, "uvAcfg": True}
+_SENSOR = {
+    "uv": False,
+    "bioEnroll": False,
+    "userVerificationMgmtPreview": False,  # for libfido2 1.12 likewise
+    "uvBioEnroll": True,
+    "uvAcfg": True,
+}
 
 _BOTH = (CoseAlg.ES256, CoseAlg.EDDSA)
+_ALGORITHMS = (
+    *_BOTH,
+    CoseAlg.ESP256,
+    CoseAlg.ED25519,
+    CoseAlg.ES384,
+    CoseAlg.ESP384,
+    CoseAlg.ES512,
+    CoseAlg.ESP512,
+    CoseAlg.ED448,
+    CoseAlg.ML_DSA_44,
+    CoseAlg.ML_DSA_65,
+    CoseAlg.ML_DSA_87,
+    CoseAlg.ES256K,
+    CoseAlg.PS256,
+    CoseAlg.RS256,
+)
+"""What OpenSSH has, then the same under its fully specified names, then stronger ones, then those
+that are there for relying parties which ask for nothing else."""
+
+_LONGEST_WRAPPED_ID = 290
+"""Of an RSA credential, see `wrapped`."""
 
 U2F = Profile(name="u2f", aaguid=Aaguid(bytes(16)), versions=("U2F_V2",))
 
@@ -284,9 +313,10 @@ CTAP_2_3 = Profile(
     versions=("FIDO_2_3", "FIDO_2_1", "FIDO_2_0", "U2F_V2"),
     options=_frozen({**_OPTIONS_2_1, **_SENSOR, "perCredMgmtRO": True}),
     pin_protocols=(2, 1),
-    algorithms=_BOTH,
+    algorithms=_ALGORITHMS,
     extensions=(*_EXTENSIONS_2_1, *_EXTENSIONS_2_3),
     attestation_formats=("packed", "fido-u2f"),
+    max_credential_id_length=_LONGEST_WRAPPED_ID,
     pin_complexity=False,
     long_touch_for_reset=False,
     transports_for_reset=("usb",),
@@ -303,9 +333,9 @@ CTAP_2_3_ENTERPRISE = replace(
 )
 """What an enterprise orders: consumers' tokens have no option ep (GI-16)."""
 
-_ALL = (U2F, CTAP_2_0, CTAP_2_1, CTAP_2_3, CTAP_2_3_LARGE_BLOB, CTAP_2_3_ENTERPRISE)
+_BUILT_IN = (U2F, CTAP_2_0, CTAP_2_1, CTAP_2_3, CTAP_2_3_LARGE_BLOB, CTAP_2_3_ENTERPRISE)
 
-PROFILES: Mapping[str, Profile] = MappingProxyType({profile.name: profile for profile in _ALL})
+PROFILES: Mapping[str, Profile] = MappingProxyType({profile.name: profile for profile in _BUILT_IN})
 
 
 def profile(name: str) -> Profile:

@@ -125,8 +125,10 @@ class TokenState:
             self._token = None
 
     def _living(self) -> _Token | None:
+        if self._token is None:
+            return None
         usage = self._profile.behaviour.token_usage_ms
-        if self._token is not None and usage is not None:
+        if usage is not None:
             age = self._clock.now_ms() - self._token.issued_ms
             if age > usage:
                 self._advance(Event.USAGE_LIMIT)

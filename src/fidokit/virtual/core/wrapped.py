@@ -20,12 +20,21 @@ _LEVEL = 0x03
 _SHORTEST = len(_VERSION) + _NONCE + _HEAD.size + _TAG
 
 
+def wrapped_length(secret_size: int) -> int:
+    """Bytes of a credential id that carries a secret of so many bytes.
+
+    It is 66 for P-256, Ed25519 and ML-DSA, 82 for P-384, 91 for Ed448, 100 for P-521, and 290 for
+    RSA, whose keys follow from nothing shorter than their primes.
+    """
+    return _SHORTEST + secret_size
+
+
 @dataclass(frozen=True, slots=True)
 class WrappedCredential:
     """What a wrapped credential id holds.
 
     Args:
-        id: the id itself; 66 bytes with a 32-byte secret.
+        id: the id itself; see `wrapped_length`.
         rp_id_hash: the relying party it is bound to, or a U2F application parameter.
         alg: its algorithm.
         secret: as `StoredCredential.secret`.
