@@ -51,7 +51,7 @@ def stocked(desk: Desk, folder: Path) -> Desk:
     return desk
 
 
-def test_set_list_get_delete(stocked: Desk) -> None:
+def test_set_list_get_delete(stocked: Desk, folder: Path) -> None:
     asked = len(stocked.person.asked)
     with stocked.open() as session:
         set_blob(session, "ssh:work", BLOB)
@@ -64,6 +64,8 @@ def test_set_list_get_delete(stocked: Desk) -> None:
         assert table.used is not None
         assert table.capacity == 4096
         assert get_blob(session, row.key.fingerprint) == BLOB
+        for name in ("work", "work.pub"):
+            assert get_blob(session, str(folder / name)) == BLOB
     assert len(stocked.person.asked) == asked + 2
     with stocked.open() as session:
         delete_blobs(session, ["ssh:work"])
@@ -130,7 +132,9 @@ def test_a_key_made_without(desk: Desk, folder: Path) -> None:
 def unlisting(folder: Path) -> Iterator[Desk]:
     """A token that keeps blobs and cannot list its keys."""
     desk = Desk()
-    desk.plug("U", VirtualToken(profile=CTAP_2_1.with_options(credMgmt=None)))
+    desk.plug(
+        "U", VirtualToken(profile=CTAP_2_1.with_options(credMgmt=None, credentialMgmtPreview=None))
+    )
     with desk.open() as session:
         api.set_pin(session, PinCode.parse(PIN))
     key(desk, folder / "work")

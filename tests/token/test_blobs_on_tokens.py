@@ -161,7 +161,7 @@ def test_without_a_pin_none_is_asked_for() -> None:
 
 
 def test_the_key_by_an_assertion_where_keys_cannot_be_listed() -> None:
-    for profile in (CTAP_2_1.with_options(credMgmt=None),):
+    for profile in (CTAP_2_1.with_options(credMgmt=None, credentialMgmtPreview=None),):
         with VirtualToken(profile=profile) as token:
             bench = Bench(token, Person(PIN))
             pin.set_pin(bench.session(), PinCode.parse(PIN))

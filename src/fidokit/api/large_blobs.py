@@ -217,7 +217,10 @@ def _owner(session: Session, key: str, any_rp: bool, passphrase: PassphraseOf | 
     from fidokit.api.keys import credential_of, list_keys
     from fidokit.inventory.choose import resolve
 
-    return credential_of(resolve(key, list_keys(session, any_rp=any_rp, only_token=True)))
+    # a file is known to the list by the folder it is in
+    folders = [Path(key).expanduser().parent] if Path(key).expanduser().is_file() else []
+    rows = list_keys(session, folders=folders, any_rp=any_rp, only_token=True)
+    return credential_of(resolve(key, rows))
 
 
 def _from_file(session: Session, path: Path, passphrase: PassphraseOf | None) -> Owner:
