@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -116,21 +117,21 @@ def test_ctrl_c_between_samples_is_told_to_the_token(with_pin: Opened, token: Vi
     assert bio.list_fingerprints(with_pin()) == []
 
 
-def test_ctrl_c_during_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
-    session = session_on(FakeLink(bio_info(), ok(), ok()))
-    asked: list[int] = []
+def test_ctrl_c_during_a_sample() -> None:
+    class Impatient(Person):
+        def touch_wanted(self, token: str, why: str) -> None:
+            super().touch_wanted(token, why)
+            if len(self.touches) == 2:
+                signal.raise_signal(signal.SIGINT)
 
-    def attempt(_self: object, subcommand: int, *_: object) -> None:
-        raise Interrupted("interrupted")
-
-    monkeypatch.setattr(bio._Sensor, "proved", attempt)
-    monkeypatch.setattr(
-        bio._Sensor, "open", lambda _self, subcommand, _why: asked.append(subcommand)
-    )
-    monkeypatch.setattr(Session, "authorise", lambda *_: None)
-    with pytest.raises(Interrupted):
-        bio.enroll(session)
-    assert asked == [bio.CANCEL]
+    with VirtualToken(presence="script") as token:
+        pin.set_pin(session_on(token.link(), Person(PIN), PATIENT), pin.PinCode.parse(PIN))
+        token.sensor.script("good")  # and then nobody touches it any more
+        spy = Spy(token.link())
+        with pytest.raises(Interrupted):
+            bio.enroll(session_on(spy, Impatient(PIN), PATIENT))
+        assert [request[2] for request in spy.sent(9)] == [bio.BEGIN, bio.NEXT, bio.CANCEL]
+        assert bio.list_fingerprints(session_on(token.link(), Person(PIN), PATIENT)) == []
 
 
 def test_a_full_database(with_pin: Opened) -> None:

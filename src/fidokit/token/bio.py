@@ -191,15 +191,17 @@ def enroll(
         TokenMisbehaved: the token never has enough.
     """
     if name:
-        _check_name(session, name)
+        _check_name(name)
+        _check_length(session, name)
     with ExitStack() as undo:
         enrolment = _Enrolment(session, progress)
         undo.callback(enrolment.cancel)
         template_id = enrolment.run()
         undo.pop_all()
+    if name:
+        _name(session, template_id, name)
     session.forget_options()  # the first finger turns `uv` on
-    fingerprint = Fingerprint(template_id, "")
-    return rename(session, fingerprint, name) if name else fingerprint
+    return Fingerprint(template_id, name)
 
 
 def rename(session: Session, fingerprint: Fingerprint, name: str) -> Fingerprint:
@@ -210,9 +212,13 @@ def rename(session: Session, fingerprint: Fingerprint, name: str) -> Fingerprint
         NotStored: it is not enrolled any more.
         Unsupported, PinError: as said.
     """
-    _check_name(session, name)
-    _change(session, RENAME, {1: fingerprint.template_id, 2: name}, "naming the fingerprint")
+    _check_name(name)
+    _name(session, fingerprint.template_id, name)
     return Fingerprint(fingerprint.template_id, name)
+
+
+def _name(session: Session, template_id: bytes, name: str) -> None:
+    _change(session, RENAME, {1: template_id, 2: name}, "naming the fingerprint")
 
 
 def delete(session: Session, fingerprint: Fingerprint) -> None:
@@ -230,21 +236,31 @@ def _change(session: Session, subcommand: int, params: Mapping[int, object], why
     try:
         _Sensor(session).proved(subcommand, params, why)
     except CtapRefusal as refusal:
-        if refusal.status == CtapStatus.INVALID_OPTION:
-            raise _gone(session, why) from None
-        raise error_for(refusal.status, why) from None
+        raise _refused(session, refusal.status, why) from None
 
 
-def _gone(session: Session, why: str) -> FidokitError:
-    return NotStored(
-        f"{why} failed: {session.name} does not hold it",
-        hint="`fidokit bio list` shows the fingerprints that are enrolled",
-    )
+def _refused(session: Session, status: int, why: str) -> FidokitError:
+    """What two statuses mean here; of others the table says it."""
+    if status == CtapStatus.INVALID_OPTION:
+        return NotStored(
+            f"{why} failed: {session.name} does not hold it",
+            hint="`fidokit bio list` shows the fingerprints that are enrolled",
+        )
+    if status == CtapStatus.INVALID_LENGTH:
+        return UsageError(
+            f"{why} failed: the name is longer than {session.name} takes",
+            hint="choose a shorter one",
+        )
+    return error_for(status, why)
 
 
-def _check_name(session: Session, name: str) -> None:
+def _check_name(name: str) -> None:
     if not name or not name.isprintable():
         raise UsageError("a fingerprint's name has to be one line of visible text")
+
+
+def _check_length(session: Session, name: str) -> None:
+    """Before the first touch; afterwards the token itself would say it."""
     longest = sensor(session).max_name
     size = len(name.encode("utf-8", "surrogatepass"))
     if longest is not None and size > longest:
