@@ -66,6 +66,11 @@ if TYPE_CHECKING:
     from fidokit.api.large_blobs import get_blob as get_blob
     from fidokit.api.large_blobs import list_blobs as list_blobs
     from fidokit.api.large_blobs import set_blob as set_blob
+    from fidokit.api.models import ModelList as ModelList
+    from fidokit.api.models import ModelSummary as ModelSummary
+    from fidokit.api.models import list_models as list_models
+    from fidokit.api.models import model_document as model_document
+    from fidokit.api.models import virtual_token as virtual_token
     from fidokit.api.pins import PinCode as PinCode
     from fidokit.api.pins import PinStatus as PinStatus
     from fidokit.api.pins import change_pin as change_pin
@@ -165,6 +170,13 @@ _HOME = {
         "get_blob",
         "list_blobs",
         "set_blob",
+    ),
+    "fidokit.api.models": (
+        "ModelList",
+        "ModelSummary",
+        "list_models",
+        "model_document",
+        "virtual_token",
     ),
     "fidokit.api.pins": (
         "PinCode",

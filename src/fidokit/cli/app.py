@@ -101,6 +101,7 @@ GROUPS: Mapping[str, Section] = {
         {
             "create": Entry("virtual:create", "Create a virtual token"),
             "list": Entry("virtual:list_virtual", "List the virtual tokens"),
+            "models": Entry("virtual:models", "List the certified models they can stand in for"),
             "delete": Entry("virtual:delete", "Delete a virtual token and its keys"),
         },
     ),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from fidokit.errors import (
     CredentialInTheWay,
+    FidokitError,
     PinNotSet,
     StoreFull,
     TokenMisbehaved,
@@ -186,15 +187,24 @@ def check_token(session: Session, enrolment: Enrolment) -> None:
             f"{session.name} keeps no large blobs", hint="make the key without --large-blob"
         )
     if _needs_proof(session, enrolment) and not info.uv_configured and not info.pin_set:
-        raise PinNotSet(
-            f"such a key needs a PIN, and {session.name} has none yet",
-            hint="set one with `fidokit pin set`",
-        )
+        raise _nothing_to_prove_with(session)
     if enrolment.resident and info.remaining_resident == 0 and not enrolment.replace:
         raise StoreFull(
             f"{session.name} has no room for another resident key",
             hint="delete one with `fidokit key delete`, or make the key without -O resident",
         )
+
+
+def _nothing_to_prove_with(session: Session) -> FidokitError:
+    if session.info.pin_set is None:
+        return Unsupported(
+            f"such a key needs a PIN or a finger, and {session.name} has neither",
+            hint="enrol a finger if it has a sensor, or make the key without such options",
+        )
+    return PinNotSet(
+        f"such a key needs a PIN, and {session.name} has none yet",
+        hint="set one with `fidokit pin set`",
+    )
 
 
 def _needs_proof(session: Session, enrolment: Enrolment) -> bool:

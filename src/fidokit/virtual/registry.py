@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,10 +38,11 @@ class TokenEntry:
     problem: FidokitError | None = None
 
 
-def create(
+def create(  # noqa: PLR0913  all but the first are keywords with defaults
     name: str,
     *,
     profile: str | None = None,
+    model: Mapping[str, object] | None = None,
     presence: str | None = None,
     uv_enrolled: bool = False,
     rng: Rng | None = None,
@@ -49,7 +51,8 @@ def create(
 
     Args:
         name: 1 to 64 of A-Z a-z 0-9 . _ - not starting with a dot.
-        profile: what model it is, see `core.profile.PROFILES`; None for our own.
+        profile: what it is, see `core.profile.PROFILES`; None for `ctap2.3`.
+        model: in its place, the document of a certified model, see `models.impersonate`.
         presence: the policy that is kept with it, see `presence.parse_policy`; None for auto.
         uv_enrolled: whether built-in verification is configured.
         rng: randomness for its keys and serial.
@@ -57,6 +60,7 @@ def create(
     Raises:
         WouldOverwrite: there is one of this name, which stays as it is.
         UsageError: a name, profile or policy that makes no sense.
+        Malformed: the model's document is none.
         StateUnusable: it cannot be written.
     """
     from fidokit.virtual.plugging import DEFAULT_PRESENCE, Making, model_of  # noqa: PLC0415
@@ -64,7 +68,8 @@ def create(
 
     path = places.path_of(name)
     policy = DEFAULT_PRESENCE if presence is None else presence
-    making = Making(model_of(profile), policy, uv_enrolled, rng or SystemRng())
+    made_as, document = model_of(profile, model)
+    making = Making(made_as, policy, uv_enrolled, rng or SystemRng(), document)
     places.make_folder()
     try:
         store = making.in_file(path)

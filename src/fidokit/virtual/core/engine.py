@@ -101,7 +101,7 @@ class Authenticator:
         Returns:
             The reply (status byte and CBOR), or what the command waits for; then `resume` goes on.
         """
-        return self._start(lambda: self._command(request), channel, transport)
+        return self._start(self._command, request, channel, transport)
 
     def begin_msg(self, apdu: bytes, channel: int = 0) -> bytes | NeedsPresence:
         """Start a U2F raw message (CTAP1).
@@ -113,7 +113,7 @@ class Authenticator:
         Returns:
             The reply with its status word, or what it waits for.
         """
-        return self._start(lambda: self._message(apdu), channel, USB)
+        return self._start(self._message, apdu, channel, USB)
 
     def resume(self, outcome: Outcome) -> bytes | NeedsPresence:
         """Go on with the command that waits.
@@ -155,13 +155,17 @@ class Authenticator:
         return answer
 
     def _start(
-        self, start: Callable[[], bytes | AnySteps], channel: int, transport: str
+        self,
+        start: Callable[[bytes], bytes | AnySteps],
+        sent: bytes,
+        channel: int,
+        transport: str,
     ) -> bytes | NeedsPresence:
         if self._waiting is not None:
             return bytes([CtapStatus.CHANNEL_BUSY])
         self.token.channel, self.token.transport = channel, transport
         try:
-            answer = start()
+            answer = start(sent)
         except CtapRejection as rejection:
             return bytes([rejection.status])
         return answer if isinstance(answer, bytes) else self._drive(answer, None)
