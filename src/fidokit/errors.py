@@ -110,6 +110,10 @@ class CredentialNotFound(FidokitError):
     exit_code = ExitCode.NO_TOKEN
 
 
+class NotStored(FidokitError):
+    """The token holds no fingerprint or blob of that name."""
+
+
 # --- malformed input -----------------------------------------------------------------------
 
 

@@ -102,11 +102,3 @@ def test_force_change_alone(desk: Desk) -> None:
         assert pins.pin_status(session).change_required
         pins.change_pin(session, OLD, NEW)
         assert not pins.pin_status(session).change_required
-
-
-def test_always_uv(desk: Desk) -> None:
-    with desk.open() as session:
-        assert pins.always_uv(session) is False
-        assert pins.always_uv(session, True) is True
-        assert pins.always_uv(session) is True
-        assert pins.always_uv(session, False) is False

@@ -108,6 +108,7 @@ def test_token() -> None:
         "pin_set": True,
         "problem": "",
         "hint": "",
+        "identifier": None,
     }
 
 
@@ -123,6 +124,7 @@ def test_details() -> None:
         "name": "Key",
         "selector": "usb:1",
         "durable": True,
+        "identifier": None,
         "info": {
             "versions": ["FIDO_2_1", "U2F_V2"],
             "extensions": ["credProtect"],
@@ -195,6 +197,36 @@ def test_step() -> None:
         "explanation": "e",
         "commands": ["c"],
         "result": ["r"],
+    }
+
+
+def test_configuration() -> None:
+    found = api.Configuration(True, None, False, 6, None, frozenset({3, 2}))
+    assert schema.configuration(found) == {
+        "always_uv": True,
+        "enterprise_attestation": None,
+        "long_touch_reset": False,
+        "min_length": 6,
+        "pin_complexity": None,
+        "changeable": [2, 3],
+    }
+
+
+def test_fingerprint() -> None:
+    assert schema.fingerprint(api.Fingerprint(b"\xb1\xc3", "thumb")) == {
+        "id": "b1c3",
+        "name": "thumb",
+    }
+
+
+def test_blobs() -> None:
+    table = api.BlobTable((api.BlobRow(ROW, 1432, None),), 2, None, None, False)
+    assert schema.blobs(table) == {
+        "blobs": [{"size": 1432, "stored": None, "key": ROW_JSON}],
+        "others": 2,
+        "used": None,
+        "capacity": None,
+        "damaged": False,
     }
 
 

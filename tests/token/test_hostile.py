@@ -12,17 +12,19 @@ from hypothesis import strategies as st
 from tests.support.fake_link import FakeLink, Person, info, ok, session_on
 from tests.support.mutate import fuzz_count, mutants
 from tests.token.conftest import PIN
+from tests.token.test_persistent import Shelf
 
 from fidokit import cbor
 from fidokit.errors import FidokitError
 from fidokit.openssh.private import SkPrivate
-from fidokit.token import config, pin, resident
+from fidokit.token import bio, blobs, config, pin, resident
 from fidokit.token.enroll import Enrolment, enroll
+from fidokit.token.persistent import Reading
 from fidokit.token.pin import PinCode
 from fidokit.token.ports import CBOR
 from fidokit.token.session import Session
 from fidokit.token.sign import sign
-from fidokit.types import Application, KeyType
+from fidokit.types import Application, CredentialId, CredProtect, KeyType, UserId
 from fidokit.virtual.token import VirtualToken
 
 SSH = Application("ssh:")
@@ -71,6 +73,21 @@ def run_change(session: Session) -> None:
     pin.change_pin(session, PinCode.parse(PIN), PinCode.parse(PIN))
 
 
+def run_blobs(session: Session) -> None:
+    blobs.put(session, OWNER, b"text " * 30)
+    blobs.get(session, OWNER)
+    blobs.list_blobs(session, [OWNER])
+
+
+def run_reading(session: Session) -> None:
+    session.reading = Reading(Shelf(), wanted=True)
+    resident.list_credentials(session)
+
+
+OWNER = resident.ResidentCredential(
+    CredentialId(b"id"), SSH, UserId(b""), "", "", None, CredProtect.UV_OPTIONAL, bytes(32)
+)
+
 OPERATIONS: dict[str, Callable[[Session], object]] = {
     "enroll": run_enroll,
     "look": run_look,
@@ -81,6 +98,10 @@ OPERATIONS: dict[str, Callable[[Session], object]] = {
     "remaining": resident.remaining,
     "always-uv": partial(config.set_always_uv, on=False),
     "select": Session.select,
+    "fingers": bio.list_fingerprints,
+    "sensor": bio.sensor,
+    "blobs": run_blobs,
+    "read": run_reading,
 }
 
 
@@ -190,6 +211,19 @@ def test_a_token_that_goes_in_the_middle() -> None:
     for at in range(honest.replies):
         with pytest.raises(FidokitError, match="disappeared"):
             run_enroll(session_on(Damaged(token, at, gone), Person(PIN)))
+
+
+@pytest.mark.parametrize("reply", [b"", b"\0", b"\0\xff", b"\x99", ok({4: b"x", 5: 0})])
+def test_rubbish_in_place_of_any_sample(reply: bytes) -> None:
+    """Enrolling leaves nothing behind on the token, wherever it breaks."""
+    with VirtualToken() as token:
+        pin.set_pin(session_on(token.link()), PinCode.parse(PIN))
+        for at in range(4, 9):  # behind getInfo and the three messages about the PIN
+            session = session_on(Damaged(token, at, lambda _true: reply), Person(PIN))
+            with pytest.raises(FidokitError):
+                bio.enroll(session)
+        left = bio.list_fingerprints(session_on(token.link(), Person(PIN)))
+        assert len(left) == (1 if at == 8 else 0)
 
 
 def test_signing_survives_damage() -> None:

@@ -101,3 +101,32 @@ def test_wrong_members(members: dict[str, object]) -> None:
 def test_absurd_pin_lengths_are_bounded() -> None:
     assert decoded(_d=1000, _1d=0).min_pin_length == 63
     assert decoded(_d=0, _1d=1000).max_pin_length == 63
+
+
+def test_members_of_later_ctaps() -> None:
+    info = decoded(_b=4096, _1b=False, _19=bytes(32), _18=True)
+    assert info.max_large_blob_array == 4096
+    assert info.pin_complexity is False
+    assert info.enc_identifier == bytes(32)
+    assert info.long_touch_for_reset is True
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ({"bioEnroll": False, "userVerificationMgmtPreview": True}, "bioEnroll"),
+        ({"bioEnroll": True}, "bioEnroll"),
+        ({"userVerificationMgmtPreview": False}, "userVerificationMgmtPreview"),
+        ({}, None),
+    ],
+)
+def test_bio_enrolment(options: dict[str, bool], found: str | None) -> None:
+    assert decoded(_4=options).has_bio_enrollment == found
+
+
+def test_reading_that_lasts_needs_credential_management() -> None:
+    assert decoded(_4={"perCredMgmtRO": True, "credMgmt": True}).has_persistent_reading
+    assert not decoded(_4={"perCredMgmtRO": True}).has_persistent_reading
+    assert not decoded(_4={"credMgmt": True}).has_persistent_reading
+    assert decoded(_4={"largeBlobs": True}).has_large_blobs
+    assert not decoded().has_large_blobs

@@ -7,14 +7,16 @@ from collections.abc import Callable
 import pytest
 from tests.support.fake_link import Person
 from tests.token.conftest import PIN, Opened
+from tests.token.test_persistent import Shelf
 
 from fidokit.openssh.private import SkPrivate
-from fidokit.token import config, pin, resident
+from fidokit.token import bio, blob_array, blobs, config, pin, resident
 from fidokit.token.enroll import Enrolment, enroll
+from fidokit.token.persistent import Reading
 from fidokit.token.pin import PinCode
 from fidokit.token.session import Session
 from fidokit.token.sign import sign
-from fidokit.types import Application, KeyType
+from fidokit.types import Application, CredentialId, CredProtect, KeyType, UserId
 
 WORK, HOME = Application("ssh:work"), Application("ssh:home")
 Operation = Callable[[Session], object]
@@ -61,7 +63,42 @@ TABLE: dict[str, tuple[int, Operation]] = {
         7,
         lambda s: resident.rename(s, resident.list_credentials(s, application=WORK)[0], "a", "b"),
     ),
+    "list, remembering": (8, lambda s: remembering(s, Shelf())),  # + PIN, getInfo, 1 RP, 2 keys
+    "list, remembered": (4, lambda s: remembering(s, SHELF)),  # + 1 RP, 2 keys
+    "settings": (1, config.configuration),
+    "long touch": (5, config.enable_long_touch_reset),
+    "sensor": (2, bio.sensor),
+    "fingers": (5, bio.list_fingerprints),
+    "finger": (9, bio.enroll),  # + PIN, 5 samples
+    "finger with a name": (11, lambda s: bio.enroll(s, "thumb")),  # + sensor, name
+    "finger, renamed and deleted": (
+        12,  # + PIN, 5 samples, getInfo anew, name, deletion
+        lambda s: bio.delete(s, bio.rename(s, bio.enroll(s), "thumb")),
+    ),
+    "blob array": (2, blob_array.read_array),
+    "blob": (2, lambda s: blobs.get(s, OWNER)),
+    "set blob": (6, lambda s: blobs.put(s, OWNER, b"text")),  # + get, PIN, set
+    "list keys, set blob": (
+        9,  # + PIN, 1 RP, 2 keys, get, set
+        lambda s: (
+            blobs.authorise_change(s),
+            resident.list_credentials(s),
+            blobs.put(s, OWNER, b""),
+        ),
+    ),
+    "delete blob": (6, lambda s: blobs.delete(s, [OWNER])),
+    "delete all blobs": (5, blobs.delete_all),
 }
+
+SHELF = Shelf()
+OWNER = resident.ResidentCredential(
+    CredentialId(b"id"), WORK, UserId(b""), "", "", None, CredProtect.UV_OPTIONAL, bytes(32)
+)
+
+
+def remembering(session: Session, shelf: Shelf) -> None:
+    session.reading = Reading(shelf, wanted=True)
+    resident.list_credentials(session)
 
 
 @pytest.fixture
@@ -69,6 +106,9 @@ def stocked(with_pin: Opened) -> Opened:
     """A token with a PIN and two resident keys of one application."""
     for user in ("a", "b"):
         enroll(with_pin(), Enrolment(KeyType.ECDSA_SK, WORK, user=user, resident=True))
+    SHELF.tokens.clear()
+    remembering(with_pin(), SHELF)
+    blobs.put(with_pin(), OWNER, b"text")
     return with_pin
 
 

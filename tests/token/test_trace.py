@@ -38,6 +38,9 @@ def told(
         pytest.param(commands.CREDENTIAL_MANAGEMENT, 4, id="pinUvAuthParam of credMgmt"),
         pytest.param(commands.CREDENTIAL_MANAGEMENT_PREVIEW, 4, id="and of its preview"),
         pytest.param(commands.CONFIG, 4, id="pinUvAuthParam of config"),
+        pytest.param(commands.BIO_ENROLLMENT, 5, id="pinUvAuthParam of bioEnrollment"),
+        pytest.param(commands.BIO_ENROLLMENT_PREVIEW, 5, id="the same of its preview"),
+        pytest.param(commands.LARGE_BLOBS, 5, id="pinUvAuthParam of largeBlobs"),
     ],
 )
 def test_what_proves_the_owner_is_never_shown(

@@ -16,6 +16,11 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fidokit.api.configuring import Configuration as Configuration
+    from fidokit.api.configuring import always_uv as always_uv
+    from fidokit.api.configuring import configuration as configuration
+    from fidokit.api.configuring import enterprise_attestation as enterprise_attestation
+    from fidokit.api.configuring import long_touch_reset as long_touch_reset
     from fidokit.api.demo import DemoMismatch as DemoMismatch
     from fidokit.api.demo import Step as Step
     from fidokit.api.demo import tour as tour
@@ -24,6 +29,13 @@ if TYPE_CHECKING:
     from fidokit.api.doctor import diagnose as diagnose
     from fidokit.api.doctor import udev_rule_path as udev_rule_path
     from fidokit.api.doctor import udev_rules as udev_rules
+    from fidokit.api.fingers import Fingerprint as Fingerprint
+    from fidokit.api.fingers import Sample as Sample
+    from fidokit.api.fingers import delete_fingerprint as delete_fingerprint
+    from fidokit.api.fingers import enroll_fingerprint as enroll_fingerprint
+    from fidokit.api.fingers import list_fingerprints as list_fingerprints
+    from fidokit.api.fingers import rename_fingerprint as rename_fingerprint
+    from fidokit.api.fingers import resolve_fingerprint as resolve_fingerprint
     from fidokit.api.generating import Generated as Generated
     from fidokit.api.generating import GenerateRequest as GenerateRequest
     from fidokit.api.generating import Orphan as Orphan
@@ -44,6 +56,16 @@ if TYPE_CHECKING:
     from fidokit.api.keys import list_keys as list_keys
     from fidokit.api.keys import rename_key as rename_key
     from fidokit.api.keys import resolve as resolve
+    from fidokit.api.large_blobs import LARGEST_BLOB as LARGEST_BLOB
+    from fidokit.api.large_blobs import BlobRow as BlobRow
+    from fidokit.api.large_blobs import BlobTable as BlobTable
+    from fidokit.api.large_blobs import delete_all_blobs as delete_all_blobs
+    from fidokit.api.large_blobs import delete_blobs as delete_blobs
+    from fidokit.api.large_blobs import delete_orphaned_blobs as delete_orphaned_blobs
+    from fidokit.api.large_blobs import download_blob as download_blob
+    from fidokit.api.large_blobs import get_blob as get_blob
+    from fidokit.api.large_blobs import list_blobs as list_blobs
+    from fidokit.api.large_blobs import set_blob as set_blob
     from fidokit.api.models import ModelList as ModelList
     from fidokit.api.models import ModelSummary as ModelSummary
     from fidokit.api.models import list_models as list_models
@@ -51,13 +73,14 @@ if TYPE_CHECKING:
     from fidokit.api.models import virtual_token as virtual_token
     from fidokit.api.pins import PinCode as PinCode
     from fidokit.api.pins import PinStatus as PinStatus
-    from fidokit.api.pins import always_uv as always_uv
     from fidokit.api.pins import change_pin as change_pin
     from fidokit.api.pins import force_pin_change as force_pin_change
     from fidokit.api.pins import pin_status as pin_status
     from fidokit.api.pins import set_min_pin_length as set_min_pin_length
     from fidokit.api.pins import set_pin as set_pin
     from fidokit.api.pins import verify_pin as verify_pin
+    from fidokit.api.remembering import forget_token as forget_token
+    from fidokit.api.remembering import forget_tokens as forget_tokens
     from fidokit.api.resetting import ResetGuide as ResetGuide
     from fidokit.api.resetting import ResetPlan as ResetPlan
     from fidokit.api.resetting import plan_reset as plan_reset
@@ -95,8 +118,24 @@ if TYPE_CHECKING:
     from fidokit.types import Transport as Transport
 
 _HOME = {
+    "fidokit.api.configuring": (
+        "Configuration",
+        "always_uv",
+        "configuration",
+        "enterprise_attestation",
+        "long_touch_reset",
+    ),
     "fidokit.api.demo": ("DemoMismatch", "Step", "tour"),
     "fidokit.api.doctor": ("Finding", "Status", "diagnose", "udev_rule_path", "udev_rules"),
+    "fidokit.api.fingers": (
+        "Fingerprint",
+        "Sample",
+        "delete_fingerprint",
+        "enroll_fingerprint",
+        "list_fingerprints",
+        "rename_fingerprint",
+        "resolve_fingerprint",
+    ),
     "fidokit.api.generating": (
         "Generated",
         "GenerateRequest",
@@ -123,6 +162,18 @@ _HOME = {
         "rename_key",
         "resolve",
     ),
+    "fidokit.api.large_blobs": (
+        "LARGEST_BLOB",
+        "BlobRow",
+        "BlobTable",
+        "delete_all_blobs",
+        "delete_blobs",
+        "delete_orphaned_blobs",
+        "download_blob",
+        "get_blob",
+        "list_blobs",
+        "set_blob",
+    ),
     "fidokit.api.models": (
         "ModelList",
         "ModelSummary",
@@ -133,7 +184,6 @@ _HOME = {
     "fidokit.api.pins": (
         "PinCode",
         "PinStatus",
-        "always_uv",
         "change_pin",
         "force_pin_change",
         "pin_status",
@@ -141,6 +191,7 @@ _HOME = {
         "set_pin",
         "verify_pin",
     ),
+    "fidokit.api.remembering": ("forget_token", "forget_tokens"),
     "fidokit.api.resetting": ("ResetGuide", "ResetPlan", "plan_reset", "reset"),
     "fidokit.api.selection": ("configured_selector",),
     "fidokit.api.showing": ("ShownKey", "fingerprint_lines", "show"),

@@ -37,6 +37,7 @@ class GenerateRequest:
         force: replace files that are in the way.
         replace: replace a resident credential with the same application and user.
         rounds: bcrypt rounds of the passphrase.
+        large_blob: let the resident key have a blob beside it, see `fidokit.api.set_blob`.
     """
 
     key_type: KeyType
@@ -53,6 +54,7 @@ class GenerateRequest:
     force: bool = False
     replace: bool = False
     rounds: int = 24
+    large_blob: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +170,7 @@ def _plan(request: GenerateRequest) -> _Plan:
         comment=comment,
         replace=request.replace,
         allow_any_application=request.allow_any_application,
+        large_blob=request.large_blob,
     )
     enroll.check_request(enrolment)
     check_comment(comment, forbidden="\r\n\0")

@@ -43,6 +43,7 @@ def list_keys(
     any_rp: bool = False,
     only_token: bool = False,
     search_home: bool = True,
+    remember: bool | None = None,
 ) -> list[KeyRow]:
     """Keys on the token joined with key files, by public key; sorted by application, user.
 
@@ -52,15 +53,19 @@ def list_keys(
         any_rp: also credentials whose application does not start with `ssh:`.
         only_token: leave out files whose key is not on this token.
         search_home: look into `~/.ssh` at all.
+        remember: keep the right to list this token's keys, so that the next time needs no PIN
+            (True), use none that is kept (False), or do as was agreed before (None). See
+            `fidokit.api.remembering` for what that means.
 
     Raises:
-        Unsupported (a token without credential management), PinError and others of the token.
+        Unsupported (a token without credential management, or without such a right), PinError
+        and others of the token.
     """
     from fidokit.files.keyfile import ssh_folder
     from fidokit.files.scan import find_keys
     from fidokit.inventory.join import join
 
-    held = _held(session, any_rp) if session else []
+    held = _held(session, any_rp, remember) if session else []
     searched = [ssh_folder(), *folders] if search_home else folders
     rows = join(held, find_keys(searched), _read_flags)
     return [row for row in rows if row.on_token] if only_token else rows
@@ -93,9 +98,11 @@ def _fingerprint_in(name: str) -> str | None:
     return fingerprint.sha256(line.key.blob())
 
 
-def _held(session: Session, any_rp: bool) -> list[ResidentCredential]:
+def _held(session: Session, any_rp: bool, remember: bool | None) -> list[ResidentCredential]:
+    from fidokit.api.remembering import attach
     from fidokit.token import resident
 
+    attach(session, remember)
     return resident.list_credentials(session, any_rp=any_rp)
 
 

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 __all__ = [
     "PinCode",
     "PinStatus",
-    "always_uv",
     "change_pin",
     "force_pin_change",
     "pin_status",
@@ -93,30 +92,24 @@ def force_pin_change(session: Session) -> None:
 
 
 def set_min_pin_length(
-    session: Session, length: int, rp_ids: Sequence[str] = (), *, force_change: bool = False
+    session: Session,
+    length: int,
+    rp_ids: Sequence[str] = (),
+    *,
+    force_change: bool = False,
+    complexity: bool = False,
 ) -> None:
     """Raise the minimum PIN length; it cannot be lowered except by a reset.
 
     Args:
         length: code points, 4 to 63.
         rp_ids: RP ids that may read the minimum through the minPinLength extension.
+        force_change: demand a new PIN at once.
+        complexity: refuse weak PINs from now on, where the token has a policy for that.
 
     Raises:
         UsageError, PinPolicy, Unsupported.
     """
     from fidokit.token import pin
 
-    pin.set_min_length(session, length, rp_ids, force_change)
-
-
-def always_uv(session: Session, on: bool | None = None) -> bool:
-    """Whether the token verifies its user at every use; turn it on or off first if `on` is given.
-
-    Returns the state after the call. Raises Unsupported where the token lacks alwaysUv and
-    it is to be changed.
-    """
-    from fidokit.token import config
-
-    if on is not None:
-        config.set_always_uv(session, on)
-    return session.info.always_uv
+    pin.set_min_length(session, length, rp_ids, force_change=force_change, complexity=complexity)

@@ -131,6 +131,7 @@ def reset(
         TouchTimedOut, TouchRefused, TokenRefused (too late after power-up), Unsupported.
     """
     from fidokit.api.backends import backends_for
+    from fidokit.api.remembering import remembered
     from fidokit.api.tokens import open_candidate
 
     if typed != plan.confirm:
@@ -147,7 +148,9 @@ def reset(
                 f"another token than {plan.name} was inserted, so nothing was reset",
                 hint="start again with the right one",
             )
+        forgotten = remembered(session)
         session.reset()
+    forgotten()
 
 
 @dataclass(frozen=True, slots=True)

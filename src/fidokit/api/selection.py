@@ -43,24 +43,45 @@ def config_path(environ: Mapping[str, str]) -> Path:
     return folder / "fidokit" / "config.toml"
 
 
+def configured_remember(
+    environ: Mapping[str, str] | None = None, config: Path | None = None
+) -> bool:
+    """`remember` in the configuration file: keep rights to read that last; False by default.
+
+    Raises:
+        MalformedFile: the file is not TOML, or `remember` is neither true nor false.
+        NoPermission: it cannot be read.
+    """
+    path = config or config_path(os.environ if environ is None else environ)
+    remember = _settings(path).get("remember", False)
+    if not isinstance(remember, bool):
+        raise MalformedFile(
+            f"{path}: `remember` is neither true nor false", hint="it should say: remember = true"
+        )
+    return remember
+
+
 def _from_file(path: Path) -> str | None:
+    token = _settings(path).get("token")
+    if token is not None and not isinstance(token, str):
+        raise MalformedFile(
+            f"{path}: `token` is not a string", hint='it should say: token = "usb:SERIAL"'
+        )
+    return token or None
+
+
+def _settings(path: Path) -> Mapping[str, object]:
     if not path.exists():
-        return None
+        return {}
     import tomllib
 
     from fidokit.files.keyfile import read_bounded
 
     try:
-        settings = tomllib.loads(read_bounded(path, MAX_CONFIG).decode("utf-8"))
+        return tomllib.loads(read_bounded(path, MAX_CONFIG).decode("utf-8"))
     except ValueError as error:  # not UTF-8, or not TOML
         raise MalformedFile(
             f"{path} is not a TOML file: {error}", hint='it should say: token = "usb:SERIAL"'
         ) from None
     except UsageError as error:
         raise MalformedFile(error.message, hint=error.hint) from None
-    token = settings.get("token")
-    if token is not None and not isinstance(token, str):
-        raise MalformedFile(
-            f"{path}: `token` is not a string", hint='it should say: token = "usb:SERIAL"'
-        )
-    return token or None

@@ -23,6 +23,7 @@ class TokenSummary:
     `selector` is what `--token` takes; `durable` says whether it will mean the same token
     tomorrow. `info` is None when the token was not or could not be opened; then `problem` is one
     sentence and `hint` the remedy (both empty when it was merely not asked).
+    `identifier` is the durable `id:` selector of a token that is remembered, else None.
     All text except `selector` comes from the token: escape it before a terminal.
     """
 
@@ -35,17 +36,22 @@ class TokenSummary:
     info: TokenInfo | None = None
     problem: str = ""
     hint: str = ""
+    identifier: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TokenDetails:
-    """An open token: its name and selector, getInfo, and the state of its PIN."""
+    """An open token: its name and selector, getInfo, and the state of its PIN.
+
+    `identifier` is its durable `id:` selector where it is remembered, else None.
+    """
 
     name: str
     selector: str
     durable: bool
     info: TokenInfo
     pin: PinStatus
+    identifier: str | None = None
 
 
 def list_tokens(
@@ -89,11 +95,20 @@ def _summary(candidate: Candidate, *, with_info: bool) -> TokenSummary:
         return seen
     try:
         with open_candidate(candidate) as session:
-            return replace(seen, info=session.info)
+            return _recognised(seen, session.info)
     except Interrupted:
         raise
     except FidokitError as error:
         return replace(seen, problem=error.message, hint=error.hint)
+
+
+def _recognised(seen: TokenSummary, info: TokenInfo) -> TokenSummary:
+    """With what is known of a remembered token, which may have no better selector."""
+    from fidokit.api.remembering import identify
+
+    known = identify(info)
+    found = replace(seen, info=info, identifier=known)
+    return replace(found, selector=known, durable=True) if known and not seen.durable else found
 
 
 @contextmanager
@@ -107,7 +122,7 @@ def open_token(
     """Open one token for the `with` block; close it at the end, cancelling on Ctrl-C.
 
     Args:
-        selector: `usb:SERIAL`, `virtual:NAME`, ...; None reads FIDOKIT_TOKEN, then the
+        selector: `usb:SERIAL`, `virtual:NAME`, `id:...`; None reads FIDOKIT_TOKEN, then the
             configuration file, then takes the only token there is or lets `interaction` choose.
         interaction: how a person is asked for PIN, touch and choice.
         spend_last_try: allow the last PIN try to be spent.
@@ -115,11 +130,12 @@ def open_token(
     Raises:
         TokenNotFound, SeveralTokens, TokenBusy, NoPermission, UsageError (bad selector).
     """
+    from fidokit.api.remembering import identify
     from fidokit.api.selection import configured_selector
     from fidokit.token import discover
 
     chosen = selector or configured_selector()
-    opener = discover.Opener(interaction, spend_last_try)
+    opener = discover.Opener(interaction, spend_last_try, identify=identify)
     where = _backends(backends, chosen, interaction)
     with opener(discover.find(chosen, where, opener)) as session:
         yield session
@@ -138,10 +154,16 @@ def open_candidate(
 
 def token_info(session: Session) -> TokenDetails:
     """What the open token says of itself, and its PIN's state (CTAP 2.3 section 6.4)."""
+    from fidokit.api.remembering import identify
     from fidokit.token import pin
 
     return TokenDetails(
-        session.name, session.selector, session.durable, session.info, pin.status(session)
+        session.name,
+        session.selector,
+        session.durable,
+        session.info,
+        pin.status(session),
+        identify(session.info),
     )
 
 

@@ -63,12 +63,38 @@ GROUPS: Mapping[str, Section] = {
             "list": Entry("token:list_tokens", "List the tokens at hand"),
             "info": Entry("token:info", "What a token is and can do"),
             "wink": Entry("token:wink", "Make a token blink"),
+            "forget": Entry("token:forget", "Forget a token that is remembered"),
             "reset": Entry("reset:reset", "Erase a token completely"),
         },
     ),
     "config": Section(
         "Settings of the token",
-        {"always-uv": Entry("config:always_uv", "Ask for PIN or fingerprint at every use")},
+        {
+            "show": Entry("config:show_all", "Show all settings"),
+            "always-uv": Entry("config:always_uv", "Ask for PIN or fingerprint at every use"),
+            "enterprise-attestation": Entry(
+                "config:enterprise_attestation", "Let enterprises tell the token from others"
+            ),
+            "long-touch-reset": Entry("config:long_touch_reset", "Reset only by a long touch"),
+        },
+    ),
+    "bio": Section(
+        "Fingers on the token's sensor",
+        {
+            "list": Entry("bio:list_fingers", "List the enrolled fingers"),
+            "enroll": Entry("bio:enroll", "Enrol a finger"),
+            "rename": Entry("bio:rename", "Give a finger another name"),
+            "delete": Entry("bio:delete", "Forget fingers"),
+        },
+    ),
+    "blob": Section(
+        "Data that is kept on the token beside a resident key",
+        {
+            "list": Entry("blob:list_blobs", "List the blobs and the room that is left"),
+            "get": Entry("blob:get", "Read a key's blob"),
+            "set": Entry("blob:set_blob", "Store a blob for a key"),
+            "delete": Entry("blob:delete", "Delete blobs"),
+        },
     ),
     "virtual": Section(
         "Virtual tokens, for tests and for trying things out",

@@ -130,6 +130,28 @@ def write_json(data: Json) -> None:
     print(json.dumps({"schema": SCHEMA, **data}, indent=2))
 
 
+def write_raw(data: bytes) -> None:
+    """Print bytes as they are to a pipe or file; a terminal gets text, escaped.
+
+    Raises:
+        UsageError: a terminal, and no text.
+    """
+    if not sys.stdout.isatty():
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        print(escape_lines(data.decode("utf-8").rstrip("\n")))
+    except UnicodeDecodeError:
+        from fidokit.errors import UsageError
+
+        raise UsageError(
+            f"these {len(data)} bytes are no text, and this is a terminal",
+            hint="write them to a file with -o FILE",
+        ) from None
+
+
 def labelled(label: str, text: str) -> str:
     """Text for standard error behind a label; further lines are indented, so none can pose as
     another message."""

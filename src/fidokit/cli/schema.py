@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fidokit.api import (
+        BlobTable,
+        Configuration,
         DownloadResult,
         Finding,
+        Fingerprint,
         FlagsChange,
         Generated,
         KeyFile,
@@ -43,6 +46,7 @@ def token(summary: TokenSummary) -> Json:
         "pin_set": summary.info.pin_set if summary.info else None,
         "problem": summary.problem,
         "hint": summary.hint,
+        "identifier": summary.identifier,
     }
 
 
@@ -52,6 +56,7 @@ def details(found: TokenDetails) -> Json:
         "name": found.name,
         "selector": found.selector,
         "durable": found.durable,
+        "identifier": found.identifier,
         "info": _info(found.info),
         "pin": pin(found.pin),
     }
@@ -90,6 +95,36 @@ def pin(status: PinStatus) -> Json:
 def on_token(session: Session) -> Json:
     """What every command that changed a token says: which one it was."""
     return {"token": {"name": session.name, "selector": session.selector}}
+
+
+def configuration(found: Configuration) -> Json:
+    """`config show`; null is a setting that the token does not have."""
+    return {
+        "always_uv": found.always_uv,
+        "enterprise_attestation": found.enterprise_attestation,
+        "long_touch_reset": found.long_touch_reset,
+        "min_length": found.min_pin_length,
+        "pin_complexity": found.pin_complexity,
+        "changeable": sorted(found.changeable),
+    }
+
+
+def fingerprint(found: Fingerprint) -> Json:
+    """One line of `bio list`."""
+    return {"id": found.template_id.hex(), "name": found.name}
+
+
+def blobs(table: BlobTable) -> Json:
+    """`blob list`; sizes in bytes."""
+    return {
+        "blobs": [
+            {"size": row.size, "stored": row.stored, "key": key(row.key)} for row in table.blobs
+        ],
+        "others": table.others,
+        "used": table.used,
+        "capacity": table.capacity,
+        "damaged": table.damaged,
+    }
 
 
 def key(row: KeyRow) -> Json:

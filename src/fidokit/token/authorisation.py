@@ -39,6 +39,7 @@ class Permission(IntFlag):
     BIO_ENROLLMENT = 0x08
     LARGE_BLOB_WRITE = 0x10
     CONFIG = 0x20
+    PERSISTENT_READ = 0x40
 
 
 class PinCommand(IntEnum):
@@ -68,6 +69,11 @@ class PinToken:
     permissions: Permission
     rp_id: str | None
     _secret: bytes = field(repr=False)
+
+    @property
+    def secret(self) -> bytes:
+        """The token itself, 16 or 32 bytes; only one that lasts may be kept anywhere."""
+        return self._secret
 
     def authenticate(self, message: bytes) -> bytes:
         """PinUvAuthParam of `message`."""

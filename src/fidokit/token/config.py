@@ -1,8 +1,9 @@
-"""authenticatorConfig: switches of the token itself (CTAP 2.1 section 6.11)."""
+"""authenticatorConfig: switches of the token itself (CTAP 2.3 section 6.11)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from fidokit.errors import Unsupported
@@ -11,9 +12,14 @@ from fidokit.token.authorisation import Permission
 from fidokit.token.commands import CONFIG
 
 if TYPE_CHECKING:
+    from fidokit.token.info import TokenInfo
     from fidokit.token.session import Session
 
+ENABLE_ENTERPRISE_ATTESTATION: Final = 1
 TOGGLE_ALWAYS_UV: Final = 2
+SET_MIN_PIN_LENGTH: Final = 3
+ENABLE_LONG_TOUCH_FOR_RESET: Final = 4
+"""Subcommands (CTAP 2.3 section 6.11)."""
 
 
 def configure(
@@ -59,5 +65,95 @@ def set_always_uv(session: Session, on: bool) -> bool:
     if now == on:
         return False
     configure(session, TOGGLE_ALWAYS_UV, None, "switching alwaysUv")
+    session.forget_info()
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """The switches of a token; None is one that it does not have.
+
+    Args:
+        always_uv: every use wants the PIN or the sensor.
+        enterprise_attestation: it may tell an enterprise which token a key was made on.
+        long_touch_reset: a reset wants a touch of five seconds or more.
+        min_pin_length: in code points.
+        pin_complexity: weak PINs are refused, by a rule of the maker's own.
+        changeable: the subcommands of authenticatorConfig that the token lists or, before
+            CTAP 2.3, that its options imply.
+    """
+
+    always_uv: bool | None
+    enterprise_attestation: bool | None
+    long_touch_reset: bool | None
+    min_pin_length: int
+    pin_complexity: bool | None
+    changeable: frozenset[int]
+
+
+def configuration(session: Session) -> Configuration:
+    """What the token says of its switches; neither PIN nor touch is needed."""
+    info = session.info
+    return Configuration(
+        always_uv=info.options.get("alwaysUv"),
+        enterprise_attestation=info.options.get("ep"),
+        long_touch_reset=info.long_touch_for_reset,
+        min_pin_length=info.min_pin_length,
+        pin_complexity=info.pin_complexity,
+        changeable=_changeable(info),
+    )
+
+
+def _changeable(info: TokenInfo) -> frozenset[int]:
+    if not info.options.get("authnrCfg", False):
+        return frozenset()
+    if info.config_commands is not None:
+        return frozenset(info.config_commands)
+    implied = {
+        ENABLE_ENTERPRISE_ATTESTATION: "ep" in info.options,
+        TOGGLE_ALWAYS_UV: "alwaysUv" in info.options,
+        SET_MIN_PIN_LENGTH: info.options.get("setMinPINLength", False),
+        ENABLE_LONG_TOUCH_FOR_RESET: info.long_touch_for_reset is not None,
+    }
+    return frozenset(subcommand for subcommand, there in implied.items() if there)
+
+
+def enable_enterprise_attestation(session: Session) -> bool:
+    """Let the token tell enterprises which token a key was made on; only a reset undoes it.
+
+    Returns whether anything changed.
+
+    Raises:
+        Unsupported: the token has no enterprise attestation.
+        PinError: the PIN is wrong or cannot be asked for.
+    """
+    return _enable(session, ENABLE_ENTERPRISE_ATTESTATION, session.info.options.get("ep"))
+
+
+def enable_long_touch_reset(session: Session) -> bool:
+    """Make a reset want a long touch, against resets by accident; only a reset undoes it.
+
+    Returns whether anything changed.
+
+    Raises:
+        Unsupported: the token has no such switch.
+        PinError: the PIN is wrong or cannot be asked for.
+    """
+    return _enable(session, ENABLE_LONG_TOUCH_FOR_RESET, session.info.long_touch_for_reset)
+
+
+_ENABLED: Final[Mapping[int, tuple[str, str]]] = {
+    ENABLE_ENTERPRISE_ATTESTATION: ("enterprise attestation", "a token sold to enterprises has it"),
+    ENABLE_LONG_TOUCH_FOR_RESET: ("long touch for a reset", "some tokens of CTAP 2.3 have it"),
+}
+
+
+def _enable(session: Session, subcommand: int, now: bool | None) -> bool:
+    name, where = _ENABLED[subcommand]
+    if now is None:
+        raise Unsupported(f"{session.name} has no {name}", hint=where)
+    if now:
+        return False
+    configure(session, subcommand, None, f"enabling {name}")
     session.forget_info()
     return True

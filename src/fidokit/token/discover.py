@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
@@ -20,6 +20,7 @@ from fidokit.errors import (
 )
 from fidokit.token import u2f
 from fidokit.token.commands import GET_ASSERTION
+from fidokit.token.info import TokenInfo
 from fidokit.token.ports import QUIET, Backend, Candidate, Interaction
 from fidokit.token.session import Label, Session
 from fidokit.token.status import CtapRefusal
@@ -27,7 +28,10 @@ from fidokit.token.watchdog import Patience
 from fidokit.types import Application, KeyHandle, Transport
 
 _AAGUID: Final = "aaguid"
-_KINDS: Final = frozenset({*Transport, _AAGUID})
+_ID: Final = "id"
+_DIGITS: Final = {_AAGUID: 32, _ID: 16}
+"""Hexadecimal digits of the selectors for which a token has to be opened and asked."""
+_KINDS: Final = frozenset({*Transport, *_DIGITS})
 _ORDER: Final = (Transport.USB, Transport.PCSC, Transport.VIRTUAL)
 """Without a selector, a contactless reader is looked at only when nothing is on USB, and virtual
 tokens only when there is no hardware: a test's leftover must never stand in for a real key."""
@@ -37,8 +41,9 @@ tokens only when there is no hardware: a test's leftover must never stand in for
 class Selector:
     """What names a token on the command line: KIND ":" VALUE.
 
-    `usb:SERIAL` and `virtual:NAME` are durable; `usb:/dev/hidraw3`, `pcsc:READER` and
-    `aaguid:HEX` name a token as it is connected now, or one of its model.
+    `usb:SERIAL`, `virtual:NAME` and `id:HEX` (a remembered token) are durable;
+    `usb:/dev/hidraw3`, `pcsc:READER` and `aaguid:HEX` name a token as it is connected now, or one
+    of its model.
     """
 
     kind: str
@@ -55,13 +60,17 @@ class Selector:
         if not colon or not value or kind not in _KINDS:
             raise UsageError(
                 f"{text!r} does not name a token",
-                hint="write usb:SERIAL, usb:/dev/hidrawN, pcsc:READER, virtual:NAME or aaguid:HEX; "
+                hint="write usb:SERIAL, usb:/dev/hidrawN, pcsc:READER, virtual:NAME, id:HEX or "
+                "aaguid:HEX; "
                 "`fidokit token list` shows them",
             )
-        if kind == _AAGUID:
+        if kind in _DIGITS:
             value = value.replace("-", "").lower()
-            if len(value) != 32 or set(value) - set("0123456789abcdef"):
-                raise UsageError(f"{text!r} is no AAGUID: 32 hexadecimal digits are wanted")
+            if len(value) != _DIGITS[kind] or set(value) - set("0123456789abcdef"):
+                raise UsageError(
+                    f"{text!r} does not name a token: {kind}: wants {_DIGITS[kind]} "
+                    "hexadecimal digits"
+                )
         return cls(kind, value)
 
     def __str__(self) -> str:
@@ -82,11 +91,13 @@ class Opener:
         interaction: how the owner is reached.
         spend_last_try: whether the last PIN try may be spent.
         patience: time limits.
+        identify: the `id:` selector of a token that says this of itself; None for strangers.
     """
 
     interaction: Interaction = QUIET
     spend_last_try: bool = False
     patience: Patience = field(default_factory=Patience)
+    identify: Callable[[TokenInfo], str | None] = lambda _info: None
 
     def __call__(self, candidate: Candidate) -> Session:
         """Open the token.
@@ -143,9 +154,16 @@ def find(selector: str | None, backends: Sequence[Backend], opener: Opener) -> C
     if not candidates:
         raise TokenNotFound(
             f"no token is connected that answers to {selector}",
-            hint="plug it in, or see `fidokit token list` for what is there",
+            hint=_MISSING.get(selector.partition(":")[0], _MISSING[""]),
         )
     return choose(candidates, opener)
+
+
+_MISSING: Final[Mapping[str, str]] = {
+    "": "plug it in, or see `fidokit token list` for what is there",
+    _ID: "plug it in; one whose PIN was changed has to be remembered again with "
+    "`fidokit key list --remember`",
+}
 
 
 def in_order(backends: Sequence[Backend]) -> list[Candidate]:
@@ -171,20 +189,23 @@ def choose(candidates: Sequence[Candidate], opener: Opener) -> Candidate:
 
 
 def _named(selector: Selector, backends: Sequence[Backend], opener: Opener) -> list[Candidate]:
-    if selector.kind != _AAGUID:
+    if selector.kind not in _DIGITS:
         right = (backend for backend in backends if backend.transport == selector.kind)
         return [candidate for candidate in seen(right) if selector.matches(candidate)]
-    return [c for c in seen(backends) if _aaguid(c, opener) == bytes.fromhex(selector.value)]
+    return [c for c in seen(backends) if _says(selector, c, opener)]
 
 
-def _aaguid(candidate: Candidate, opener: Opener) -> bytes | None:
+def _says(selector: Selector, candidate: Candidate, opener: Opener) -> bool:
+    """Whether the token, opened, says that it is what the selector names."""
     try:
         with opener(candidate) as session:
-            return session.info.aaguid
+            if selector.kind == _AAGUID:
+                return session.info.aaguid == bytes.fromhex(selector.value)
+            return opener.identify(session.info) == str(selector)
     except Interrupted:
         raise
     except FidokitError:
-        return None  # another token's trouble is not this command's
+        return False  # another token's trouble is not this command's
 
 
 def _none_seen(backends: Sequence[Backend]) -> TokenNotFound:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +24,7 @@ from fidokit.token.answer import MISBEHAVIOUR_HINT
 from fidokit.token.auth_data import Flag, parse_auth_data, sk_public
 from fidokit.token.authorisation import Permission
 from fidokit.token.commands import GET_ASSERTION, GET_NEXT_ASSERTION, MAKE_CREDENTIAL
+from fidokit.token.credential_blobs import KEY_SIZE, kept_with_credentials
 from fidokit.token.proof import prove
 from fidokit.token.resident_label import LONGEST, STOCK, cut, encode_display
 from fidokit.token.status import CtapRefusal, error_for
@@ -32,6 +33,7 @@ from fidokit.types import Application, CredProtect, CtapStatus, KeyHandle, KeyTy
 if TYPE_CHECKING:
     from fidokit.token.answer import Answer
     from fidokit.token.auth_data import AuthData
+    from fidokit.token.info import TokenInfo
     from fidokit.token.session import Session
 
 USER_ID_SIZE: Final = 32
@@ -59,6 +61,7 @@ class Enrolment:
         replace: let a resident key of the same application and user go.
         comment: rides in the displayName of a resident key.
         allow_any_application: allow applications that OpenSSH refuses to use.
+        large_blob: let the resident key have a large blob beside it.
     """
 
     key_type: KeyType
@@ -73,6 +76,7 @@ class Enrolment:
     replace: bool = False
     comment: str = ""
     allow_any_application: bool = False
+    large_blob: bool = False
 
     @property
     def flags(self) -> SkFlag:
@@ -146,6 +150,10 @@ def check_request(enrolment: Enrolment) -> None:
         )
     if not application or "\0" in application or len(application.encode()) > 255:
         raise UsageError("the application has to be 1 to 255 bytes of text without NUL")
+    if enrolment.large_blob and not enrolment.resident:
+        raise UsageError(
+            "only a resident key can have a large blob", hint="make it with -O resident"
+        )
     if "\0" in enrolment.user or len(enrolment.user.encode()) >= USER_ID_SIZE:
         raise UsageError(
             f"the user string has to be at most {USER_ID_SIZE - 1} bytes of text without NUL",
@@ -173,6 +181,10 @@ def check_token(session: Session, enrolment: Enrolment) -> None:
         raise Unsupported(
             f"{session.name} cannot protect credentials (no credProtect)",
             hint="make the key without -O resident and -O verify-required",
+        )
+    if enrolment.large_blob and _blob_extension(info) is None:
+        raise Unsupported(
+            f"{session.name} keeps no large blobs", hint="make the key without --large-blob"
         )
     if _needs_proof(session, enrolment) and not info.uv_configured and not info.pin_set:
         raise _nothing_to_prove_with(session)
@@ -216,7 +228,7 @@ def _make_credential(
     if looking:
         permissions |= Permission.GET_ASSERTION
         _refuse_overwrite(session, enrolment, permissions)
-    request = _request(enrolment, digest)
+    request = _request(session.info, enrolment, digest)
     if proof_wanted:
         proof = session.authorise_use(permissions, enrolment.application, WHY)
         prove(request, proof, digest, option=7, param=8)
@@ -225,11 +237,13 @@ def _make_credential(
     statement = attested.Statement.read(answer)
     data = parse_auth_data(statement.auth_data)
     public, handle = _check_made(enrolment, data, proof_wanted)
+    if enrolment.large_blob and not _can_have_blob(session.info, answer):
+        raise _not_as_asked("the key can have no large blob")
     attested.verify(statement, public, handle, digest)
     return public, handle, statement.as_openssh()
 
 
-def _request(enrolment: Enrolment, digest: bytes) -> dict[int, object]:
+def _request(info: TokenInfo, enrolment: Enrolment, digest: bytes) -> dict[int, object]:
     """The map of authenticatorMakeCredential (CTAP 2.1 section 6.1)."""
     name = cut(enrolment.user_name, LONGEST) or STOCK
     display = enrolment.display_name or encode_display(enrolment.comment, enrolment.touch_required)
@@ -239,11 +253,36 @@ def _request(enrolment: Enrolment, digest: bytes) -> dict[int, object]:
         3: {"id": enrolment.user_id, "name": name, "displayName": cut(display, LONGEST) or STOCK},
         4: [{"alg": int(enrolment.key_type.cose_alg), "type": "public-key"}],
     }
-    if enrolment.cred_protect:
-        request[6] = {"credProtect": int(enrolment.cred_protect)}
+    if extensions := _extensions(info, enrolment):
+        request[6] = extensions
     if enrolment.resident:
         request[7] = {"rk": True}
     return request
+
+
+def _extensions(info: TokenInfo, enrolment: Enrolment) -> dict[str, object]:
+    """What is asked for beyond the key itself (CTAP 2.3 section 12)."""
+    wanted: dict[str, object] = {}
+    if enrolment.cred_protect:
+        wanted["credProtect"] = int(enrolment.cred_protect)
+    if enrolment.large_blob:
+        wanted |= _blob_extension(info) or {}
+    return wanted
+
+
+def _blob_extension(info: TokenInfo) -> Mapping[str, object] | None:
+    """How a key is made that can have a large blob; None where the token keeps none."""
+    if info.has_large_blobs and "largeBlobKey" in info.extensions:
+        return {"largeBlobKey": True}
+    return {"largeBlob": {"support": "required"}} if kept_with_credentials(info) else None
+
+
+def _can_have_blob(info: TokenInfo, answer: Answer) -> bool:
+    if not kept_with_credentials(info):
+        return answer.optional_bytes(5, longest=KEY_SIZE) is not None
+    unsigned = answer.optional_map(6)
+    output = unsigned.optional_map("largeBlob") if unsigned else None
+    return output is not None and output.flag("supported")
 
 
 def _refuse_overwrite(session: Session, enrolment: Enrolment, permissions: Permission) -> None:

@@ -32,6 +32,7 @@ class TokenInfo:
     max_credential_id_length: int | None = None
     transports: tuple[str, ...] = ()
     algorithms: tuple[int, ...] = ()
+    max_large_blob_array: int | None = None
     force_pin_change: bool = False
     min_pin_length: int = 4
     firmware_version: int | None = None
@@ -42,6 +43,7 @@ class TokenInfo:
     max_pin_length: int = 63
     long_touch_for_reset: bool | None = None
     transports_for_reset: tuple[str, ...] = ()
+    pin_complexity: bool | None = None
     config_commands: tuple[int, ...] | None = None
     enc_identifier: bytes | None = None
 
@@ -77,6 +79,27 @@ class TokenInfo:
             if self.options.get(option):
                 return option
         return None
+
+    @property
+    def has_bio_enrollment(self) -> str | None:
+        """Which bio enrolment the token has: `bioEnroll`, `userVerificationMgmtPreview`, none.
+
+        The option's value says whether a finger is enrolled; its presence that one can be.
+        """
+        for option in ("bioEnroll", "userVerificationMgmtPreview"):
+            if option in self.options:
+                return option
+        return None
+
+    @property
+    def has_large_blobs(self) -> bool:
+        """Whether the token keeps the large-blob array (CTAP 2.1 section 6.10)."""
+        return self.options.get("largeBlobs", False)
+
+    @property
+    def has_persistent_reading(self) -> bool:
+        """Whether a lasting token that reads credentials is to be had (CTAP 2.3, pcmr)."""
+        return self.options.get("perCredMgmtRO", False) and self.options.get("credMgmt", False)
 
     @property
     def has_pin_token_permissions(self) -> bool:
@@ -127,6 +150,7 @@ def decode_info(answer: Answer) -> TokenInfo:
         max_credential_id_length=answer.optional_uint(0x08),
         transports=answer.texts(0x09),
         algorithms=_algorithms(answer),
+        max_large_blob_array=answer.optional_uint(0x0B),
         force_pin_change=answer.flag(0x0C),
         min_pin_length=min(63, max(4, answer.uint(0x0D, default=4))),
         firmware_version=answer.optional_uint(0x0E),
@@ -137,6 +161,7 @@ def decode_info(answer: Answer) -> TokenInfo:
         long_touch_for_reset=answer.optional_flag(0x18),
         enc_identifier=answer.optional_bytes(0x19, longest=64),
         transports_for_reset=answer.texts(0x1A),
+        pin_complexity=answer.optional_flag(0x1B),
         max_pin_length=min(63, max(8, answer.uint(0x1D, default=63))),
         config_commands=answer.ints(0x1F),
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fidokit.errors import PinPolicy, PinRequired, Unsupported, UsageError
 from fidokit.token import authorisation as auth
 from fidokit.token.authorisation import Permission, PinCommand
-from fidokit.token.config import configure
+from fidokit.token.config import SET_MIN_PIN_LENGTH, configure
 from fidokit.token.pin_code import PinCode
 from fidokit.token.status import CtapRefusal, error_for
 from fidokit.types import CtapStatus
@@ -28,8 +28,6 @@ __all__ = [
     "status",
     "verify",
 ]
-
-SET_MIN_PIN_LENGTH = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +181,12 @@ def force_change(session: Session) -> None:
 
 
 def set_min_length(
-    session: Session, length: int, rp_ids: Sequence[str] = (), force_change: bool = False
+    session: Session,
+    length: int,
+    rp_ids: Sequence[str] = (),
+    *,
+    force_change: bool = False,
+    complexity: bool = False,
 ) -> None:
     """Raise the minimum length of the PIN; only a reset lowers it again.
 
@@ -191,6 +194,7 @@ def set_min_length(
         length: in code points, 4 to 63.
         rp_ids: the applications that may learn the minimum.
         force_change: whether the PIN must be changed in any case.
+        complexity: whether the token is to refuse weak PINs from now on, by a rule of its maker's.
 
     Raises:
         UsageError: a length outside 4 to 63, or more RP ids than the token takes.
@@ -199,6 +203,19 @@ def set_min_length(
     """
     why = "raising the PIN's minimum length"
     _minimum_supported(session, why)
+    _check_policy(session, length, rp_ids, complexity)
+    members = {
+        1: length,
+        2: list(rp_ids) or None,
+        3: force_change or None,
+        4: complexity or None,
+    }
+    params = {key: value for key, value in members.items() if value is not None}
+    configure(session, SET_MIN_PIN_LENGTH, params, why)
+    session.forget_info()
+
+
+def _check_policy(session: Session, length: int, rp_ids: Sequence[str], complexity: bool) -> None:
     info = session.info
     if not 4 <= length <= info.max_pin_length:
         raise UsageError(f"a minimum length is 4 to {info.max_pin_length} characters, not {length}")
@@ -211,10 +228,11 @@ def set_min_length(
         raise UsageError(
             f"{session.name} takes {info.max_rp_ids_for_min_pin_length} RP ids, not {len(rp_ids)}"
         )
-    members = {1: length, 2: list(rp_ids) or None, 3: force_change or None}
-    params = {key: value for key, value in members.items() if value is not None}
-    configure(session, SET_MIN_PIN_LENGTH, params, why)
-    session.forget_info()
+    if complexity and info.pin_complexity is None:
+        raise Unsupported(
+            f"{session.name} has no policy on the complexity of PINs",
+            hint="leave out --complexity; the minimum length alone can be raised",
+        )
 
 
 def _supported(session: Session) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from fidokit.errors import Unsupported, UsageError
 from fidokit.openssh.public import SkPublic
 from fidokit.token import fido2_device
 from fidokit.token.auth_data import LONGEST_CREDENTIAL_ID, sk_public
-from fidokit.token.authorisation import Permission
+from fidokit.token.authorisation import Permission, PinToken
 from fidokit.token.commands import CREDENTIAL_MANAGEMENT, CREDENTIAL_MANAGEMENT_PREVIEW
 from fidokit.token.resident_label import LONGEST, cut, decode_display
 from fidokit.token.status import CtapRefusal, error_for
@@ -27,6 +27,8 @@ COMMANDS: Final[Mapping[str, int]] = {
 }
 METADATA, RPS_BEGIN, RPS_NEXT, KEYS_BEGIN, KEYS_NEXT, DELETE, UPDATE = range(1, 8)
 """Subcommands of authenticatorCredentialManagement (CTAP 2.1 section 6.8)."""
+_READING: Final = {METADATA, RPS_BEGIN, KEYS_BEGIN}
+"""Those that need a proof and only read."""
 MOST: Final = 1024
 """RPs or credentials; no token on the market stores as many."""
 _SSH: Final = "ssh:"
@@ -43,6 +45,7 @@ class ResidentCredential:
         user_name, display_name: as stored, empty where the token gave none.
         public: None for key types that OpenSSH does not know.
         cred_protect: the protection level; 1 where the token does not say.
+        large_blob_key: the key of its large blob, 32 bytes; None where it can have none.
     """
 
     credential_id: CredentialId
@@ -52,6 +55,7 @@ class ResidentCredential:
     display_name: str
     public: SkPublic | None
     cred_protect: CredProtect
+    large_blob_key: bytes | None = field(default=None, repr=False)
 
     @property
     def verify_required(self) -> bool:
@@ -204,7 +208,20 @@ class _Manager:
             yield self._session.request(self._command, {1: following}, "list of keys", why=why)
 
     def _proved(self, subcommand: int, params: Mapping[int, object] | None, why: str) -> Answer:
-        proof = self._session.authorise(Permission.CREDENTIAL_MANAGEMENT, self._rp_id, why)
+        if subcommand not in _READING:
+            proof = self._session.authorise(Permission.CREDENTIAL_MANAGEMENT, self._rp_id, why)
+            return self._send(subcommand, params, proof, why)
+        proof = self._session.authorise_reading(self._rp_id, why)
+        try:
+            return self._send(subcommand, params, proof, why)
+        except CtapRefusal as refusal:
+            if not self._session.reading_died(refusal.status, proof):
+                raise
+        return self._proved(subcommand, params, why)
+
+    def _send(
+        self, subcommand: int, params: Mapping[int, object] | None, proof: PinToken, why: str
+    ) -> Answer:
         body = b"" if params is None else fido2_device.encode(params)
         request: dict[int, object] = {1: subcommand, 3: proof.version}
         if params is not None:
@@ -229,6 +246,7 @@ def _credential(answer: Answer, rp_id: Application, rp_id_hash: bytes) -> Reside
         display_name=user.optional_text("displayName") or "",
         public=sk_public(answer.member(8), rp_id) if usable else None,
         cred_protect=CredProtect(protection),
+        large_blob_key=answer.exactly(0x0B, 32) if 0x0B in answer else None,
     )
 
 

@@ -21,6 +21,7 @@ from fidokit.types import CtapStatus
 
 if TYPE_CHECKING:
     from fidokit.token.answer import Answer
+    from fidokit.token.persistent import Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,8 @@ class Session:
         self._channel = Channel(link, patience or Patience())
         self._info: TokenInfo | None = None
         self._token: PinToken | None = None
+        self.reading: Reading | None = None
+        """How credentials are read without PIN; None: not at all."""
 
     def __enter__(self) -> Self:
         return self
@@ -103,6 +106,10 @@ class Session:
         """Ask the token again at the next need: its PIN, policy or options just changed."""
         self._info = None
         self._token = None
+
+    def forget_options(self) -> None:
+        """Ask the token again what it is at the next need; the owner's proof stays good."""
+        self._info = None
 
     def _fetch_info(self) -> TokenInfo:
         if not self._channel.capabilities & CBOR:
@@ -183,6 +190,24 @@ class Session:
         if self._token is None or not self._token.covers(permissions, rp_id):
             self._token = authorisation.obtain(self, Wish(permissions, rp_id, why))
         return self._token
+
+    def authorise_reading(self, rp_id: str | None, why: str) -> PinToken:
+        """The same for listing credentials: without PIN where a right that lasts was kept."""
+        there = self._token
+        if there is not None and there.covers(Permission.CREDENTIAL_MANAGEMENT, rp_id):
+            return there
+        kept = self.reading.token(self, why) if self.reading else None
+        return kept or self.authorise(Permission.CREDENTIAL_MANAGEMENT, rp_id, why)
+
+    def reading_died(self, status: int, proof: PinToken) -> bool:
+        """Whether a refusal means that the right that lasts is dead, and another try makes sense.
+
+        Args:
+            status: the CTAP status of the refusal.
+            proof: what was shown.
+        """
+        refused = status == CtapStatus.PIN_AUTH_INVALID
+        return refused and self.reading is not None and self.reading.died(proof)
 
     def authorise_use(self, permissions: Permission, rp_id: str, why: str) -> Proof:
         """The proof for makeCredential or getAssertion; on CTAP 2.0 a sensor gives it itself."""

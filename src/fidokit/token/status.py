@@ -208,9 +208,9 @@ MEANINGS: Final[Mapping[S, Meaning]] = MappingProxyType(
             "repeat with the enrolled finger, or give the PIN",
         ),
         S.UNAUTHORIZED_PERMISSION: Meaning(
-            errors.TokenRefused,
-            "the PIN's proof does not permit this",
-            _FAULTY,
+            errors.Unsupported,
+            "the token does not give the right to do this, not even for the PIN",
+            _BY_TOKEN,
         ),
         S.OTHER: Meaning(errors.TokenRefused, "the token failed without saying why", _FAULTY),
     }

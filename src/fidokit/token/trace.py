@@ -59,6 +59,9 @@ FORMS: Final[Mapping[int, Form]] = {
     commands.RESET: Form("reset"),
     commands.SELECTION: Form("selection"),
     commands.CONFIG: Form("config", frozenset({4})),
+    commands.BIO_ENROLLMENT: Form("bioEnrollment", frozenset({5})),
+    commands.BIO_ENROLLMENT_PREVIEW: Form("bioEnrollmentPreview", frozenset({5})),
+    commands.LARGE_BLOBS: Form("largeBlobs", frozenset({5})),
     commands.CREDENTIAL_MANAGEMENT: Form("credentialManagement", frozenset({4}), frozenset({0x0B})),
     commands.CREDENTIAL_MANAGEMENT_PREVIEW: Form(
         "credentialManagementPreview", frozenset({4}), frozenset({0x0B})

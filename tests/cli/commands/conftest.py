@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from tests.cli.conftest import Done, Sandbox
 
+from fidokit import api
+
 PIN = "9472-pin"
 PASSPHRASE = "words-never-shown"
 
@@ -63,6 +65,14 @@ class Bench:
         assert document.pop("schema") == 1
         assert isinstance(document, dict)
         return document
+
+    def plug(self, name: str, profile: str, *, pin: bool = False) -> tuple[str, str]:
+        """Make another virtual token, of another model; returns the option that names it."""
+        api.create_virtual(name, profile=profile)
+        if pin:
+            where = ("--new-pin-file", str(self.home / "pin"))
+            self.ok("--token", f"virtual:{name}", "pin", "set", *where)
+        return "--token", f"virtual:{name}"
 
     def with_pin(self, *args: str) -> tuple[str, ...]:
         return (*args, "--pin-file", str(self.home / "pin"))

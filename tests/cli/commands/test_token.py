@@ -30,7 +30,7 @@ def test_list_as_json(bench: Bench) -> None:
     token = next(t for t in tokens if t["selector"] == "virtual:t")
     assert set(token) == {
         "selector", "durable", "transport", "path", "product", "serial",
-        "versions", "pin_set", "problem", "hint",
+        "versions", "pin_set", "problem", "hint", "identifier",
     }  # fmt: skip
     assert (token["durable"], token["transport"], token["pin_set"]) == (True, "virtual", True)
 
@@ -40,7 +40,7 @@ def test_info(bench: Bench) -> None:
     assert "virtual:t" in out
     assert "ed25519-sk, ecdsa-sk" in out
     document = bench.json("token", "info")
-    assert set(document) == {"name", "selector", "durable", "info", "pin"}
+    assert set(document) == {"name", "selector", "durable", "identifier", "info", "pin"}
     assert document["info"]["options"]["clientPin"] is True
     assert "FIDO_2_1" in document["info"]["versions"]
 

@@ -101,14 +101,19 @@ def force_change(settings: Settings) -> None:
     "--rp-id", "rp_ids", multiple=True, metavar="RPID", help="An RP that may read the minimum."
 )
 @click.option("--force-change", "force", is_flag=True, help="Demand a new PIN at once.")
-def min_length(settings: Settings, *, length: int, rp_ids: tuple[str, ...], force: bool) -> None:
+@click.option(
+    "--complexity", is_flag=True, help="Refuse weak PINs, by the rule of the token's maker."
+)
+def min_length(
+    settings: Settings, *, length: int, rp_ids: tuple[str, ...], force: bool, complexity: bool
+) -> None:
     """Raise the minimum length of the PIN to LENGTH characters.
 
-    Only a reset of the token lowers it again.
+    Only a reset of the token lowers it again, or lifts --complexity.
     """
     from fidokit import api
 
     with settings.open_token() as session:
-        api.set_min_pin_length(session, length, rp_ids, force_change=force)
+        api.set_min_pin_length(session, length, rp_ids, force_change=force, complexity=complexity)
         done = f"PINs of {session.name} now have at least {length} characters."
         show(settings, {**schema.on_token(session), "min_length": length}, Lines([done]))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import click
+
 from fidokit.cli import schema
 from fidokit.cli.commands.pin import pin_facts
 from fidokit.cli.options import Settings, verb
@@ -68,6 +70,7 @@ def _facts(found: TokenDetails) -> list[tuple[str, str]]:
     types = [str(kind) for kind in reversed(KeyType) if info.supports(kind)]
     return [
         ("selector", found.selector + ("" if found.durable else " (for now)")),
+        *([("remembered as", found.identifier)] if found.identifier else []),
         ("speaks", ", ".join(info.versions)),
         ("model (AAGUID)", info.aaguid.hex()),
         ("firmware", "-" if info.firmware_version is None else str(info.firmware_version)),
@@ -79,6 +82,25 @@ def _facts(found: TokenDetails) -> list[tuple[str, str]]:
         ("extensions", ", ".join(info.extensions) or "-"),
         ("options", ", ".join(k if v else f"no {k}" for k, v in info.options.items()) or "-"),
     ]
+
+
+@verb()
+@click.option("--all", "every", is_flag=True, help="All tokens; none has to be there.")
+def forget(settings: Settings, *, every: bool) -> None:
+    """Delete the right to read a token that `key list --remember` keeps.
+
+    The next `key list` asks for the PIN again, and `id:` selectors of the token end.
+    """
+    from fidokit import api
+
+    if every:
+        count = api.forget_tokens()
+        show(settings, {"forgotten": count}, Lines([f"Forgot {count} token(s)."]))
+        return
+    with settings.open_token() as session:
+        known = api.forget_token(session)
+        said = f"{session.name} is forgotten." if known else f"{session.name} was not remembered."
+        show(settings, {**schema.on_token(session), "forgotten": int(known)}, Lines([said]))
 
 
 @verb()

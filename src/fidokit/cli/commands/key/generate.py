@@ -113,6 +113,9 @@ def _refused_letters(command: click.Command) -> click.Command:
 @click.option(
     "--allow-any-application", is_flag=True, help="Allow applications that do not start with ssh:."
 )
+@click.option(
+    "--large-blob", is_flag=True, help="Let the resident key have a blob: fidokit blob set."
+)
 @new_passphrase_options
 def generate(
     settings: Settings,

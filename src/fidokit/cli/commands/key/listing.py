@@ -36,12 +36,27 @@ NO_FILES = "No key files found. Create one: fidokit key generate"
 @click.option("--only-token", is_flag=True, help="Leave out files whose key is not on the token.")
 @click.option("--no-token", is_flag=True, help="List files alone; no token and no PIN is needed.")
 @click.option("--any-rp", is_flag=True, help="Also logins to websites.")
+@click.option(
+    "--remember/--no-remember",
+    default=None,
+    help="Keep the right to list this token, so that the next time needs no PIN; or do not use it.",
+)
 def list_keys(
-    settings: Settings, *, folders: tuple[Path, ...], only_token: bool, no_token: bool, any_rp: bool
+    settings: Settings,
+    *,
+    folders: tuple[Path, ...],
+    only_token: bool,
+    no_token: bool,
+    any_rp: bool,
+    remember: bool | None,
 ) -> None:
     """List the keys on the token and the files they have in ~/.ssh and in FOLDERS.
 
     Keys that are not resident are known by their files alone.
+
+    With --remember (tokens of CTAP 2.2 and later) a right to read is kept in a file of yours:
+    whoever has that file and the token can list what is on it, but neither sign nor change
+    anything. It ends when the PIN is changed, or with `fidokit token forget`.
     """
     from fidokit import api
 
@@ -49,7 +64,9 @@ def list_keys(
         rows = api.list_keys(None, folders=folders)
     else:
         with settings.open_token() as session:
-            rows = api.list_keys(session, folders=folders, any_rp=any_rp, only_token=only_token)
+            rows = api.list_keys(
+                session, folders=folders, any_rp=any_rp, only_token=only_token, remember=remember
+            )
     listing = Listing(COLUMNS, [_cells(row) for row in rows], NO_FILES if no_token else EMPTY_STORE)
     show(settings, {"keys": [schema.key(row) for row in rows]}, listing)
 

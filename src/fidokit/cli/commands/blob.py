@@ -1,0 +1,166 @@
+"""`fidokit blob`: data that is kept on the token beside a resident key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import click
+
+from fidokit.cli import ask, schema
+from fidokit.cli.options import Settings, verb
+from fidokit.cli.passphrase import old_passphrase, old_passphrase_option
+from fidokit.cli.render import Column, Lines, Listing, home_path, note, show, write_raw
+from fidokit.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fidokit.api import BlobTable
+
+COLUMNS = (Column("Application", "bold"), Column("User"), Column("Size"), Column("On token"))
+EMPTY = """No blobs of these keys on this token.
+A key that can have one: fidokit key generate -O resident --large-blob"""
+DAMAGED = "What was there is damaged, perhaps by a write that was cut short, and counts as nothing."
+
+any_rp_option = click.option("--any-rp", is_flag=True, help="Also those of logins to websites.")
+
+
+@verb(pin=True)
+@any_rp_option
+def list_blobs(settings: Settings, *, any_rp: bool) -> None:
+    """List the blobs of the keys on the token, and the room that is left."""
+    from fidokit import api
+
+    with settings.open_token() as session:
+        table = api.list_blobs(session, any_rp=any_rp)
+    rows = [
+        (
+            row.key.application,
+            row.key.user,
+            str(row.size),
+            None if row.stored is None else str(row.stored),
+        )
+        for row in table.blobs
+    ]
+    footer = "\n".join(_room(table))
+    if not rows and footer and not settings.json:
+        note(footer)
+    show(settings, schema.blobs(table), Listing(COLUMNS, rows, EMPTY, footer))
+
+
+def _room(table: BlobTable) -> list[str]:
+    lines = [DAMAGED] if table.damaged else []
+    if table.others:
+        lines.append(f"{table.others} more belong to other applications or to deleted keys.")
+    if table.used is not None:
+        lines.append(f"{table.used} of {table.capacity} bytes are in use.")
+    return lines
+
+
+@verb(pin=True)
+@click.argument("key")
+@click.option(
+    "-o", "output", metavar="FILE", type=click.Path(path_type=Path), help="Write to FILE."
+)
+@click.option("--force", is_flag=True, help="Replace FILE.")
+@any_rp_option
+@old_passphrase_option
+def get(
+    settings: Settings,
+    *,
+    key: str,
+    output: Path | None,
+    force: bool,
+    any_rp: bool,
+    passphrase_file: str | None,
+) -> None:
+    """Print the blob of KEY, byte for byte.
+
+    KEY is a file, fingerprint, application, user, comment or credential id.
+    """
+    from fidokit import api
+
+    secret = _secret(passphrase_file)
+    with settings.open_token() as session:
+        if output is not None:
+            size = api.download_blob(
+                session, key, output, force=force, any_rp=any_rp, passphrase=secret
+            )
+            done = f"Wrote {size} bytes to {home_path(output)}."
+            show(settings, {"path": str(output), "size": size}, Lines([done]))
+            return
+        blob = api.get_blob(session, key, any_rp=any_rp, passphrase=secret)
+    if settings.json:
+        show(settings, {"blob": blob.hex(), "size": len(blob)}, Lines([]))
+    else:
+        write_raw(blob)
+
+
+@verb(pin=True)
+@click.argument("key")
+@click.argument("source", type=click.File("rb"), metavar="FILE")
+@any_rp_option
+@old_passphrase_option
+def set_blob(
+    settings: Settings, *, key: str, source: BinaryIO, any_rp: bool, passphrase_file: str | None
+) -> None:
+    """Store FILE (- is standard input) on the token as the blob of KEY.
+
+    KEY is a file, fingerprint, application, user, comment or credential id, of a resident key
+    that was made with --large-blob. The blob is compressed, and takes the place of the one that
+    the key had.
+    """
+    from fidokit import api
+
+    blob = source.read(api.LARGEST_BLOB + 1)
+    with settings.open_token() as session:
+        api.set_blob(session, key, blob, any_rp=any_rp, passphrase=_secret(passphrase_file))
+        done = f"Stored {len(blob)} bytes for {key} on {session.name}."
+        show(settings, {**schema.on_token(session), "size": len(blob)}, Lines([done]))
+
+
+@verb(pin=True)
+@click.argument("keys", nargs=-1)
+@click.option("--orphans", is_flag=True, help="Those that no key on the token opens any more.")
+@click.option("--all", "every", is_flag=True, help="All, other applications' too.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@any_rp_option
+@old_passphrase_option
+def delete(
+    settings: Settings,
+    *,
+    keys: tuple[str, ...],
+    orphans: bool,
+    every: bool,
+    yes: bool,
+    any_rp: bool,
+    passphrase_file: str | None,
+) -> None:
+    """Delete the blobs of KEYS from the token; the keys stay.
+
+    KEYS are files, fingerprints, applications, users, comments or credential ids.
+    """
+    from fidokit import api
+
+    if bool(keys) + orphans + every != 1:
+        raise UsageError("name the keys, or say --orphans, or --all")
+    what = "EVERY blob" if every else "the orphaned blobs" if orphans else f"{len(keys)} blob(s)"
+    with settings.open_token() as session:
+        if not yes:
+            ask.require_yes(f"Delete {what} from {session.name} for good?")
+        count: int | None = len(keys)
+        if every:
+            api.delete_all_blobs(session)
+            count = None
+        elif orphans:
+            count = api.delete_orphaned_blobs(session)
+        else:
+            api.delete_blobs(session, keys, any_rp=any_rp, passphrase=_secret(passphrase_file))
+        done = "Deleted all." if count is None else f"Deleted {count} blob(s)."
+        show(settings, {**schema.on_token(session), "deleted": count}, Lines([done]))
+
+
+def _secret(source: str | None) -> Callable[[Path], bytes]:
+    """Who knows the passphrase of a key file, should one be opened."""
+    return lambda path: old_passphrase(path, source)()

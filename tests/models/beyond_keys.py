@@ -1,0 +1,144 @@
+"""What certified models have beside keys, used by our client; expected by the metadata alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+from tests.models.life import PATIENT, PIN, WORK, Outcome, abilities
+from tests.support.fake_link import Person, session_on
+from tests.token.test_persistent import Nobody, Shelf
+
+from fidokit.errors import FidokitError, Unsupported
+from fidokit.metadata.model import Model
+from fidokit.token import bio, blobs, config, pin, resident
+from fidokit.token.enroll import Enrolment, enroll
+from fidokit.token.persistent import Reading
+from fidokit.token.pin import PinCode
+from fidokit.token.session import Session
+from fidokit.types import KeyType
+from fidokit.virtual.token import VirtualToken
+
+ENTERPRISE, MIN_PIN = 1, 3
+"""Subcommands of authenticatorConfig."""
+
+
+def _finger(session: Session) -> None:
+    before = bio.list_fingerprints(session)
+    made = bio.enroll(session, "thumb")
+    assert bio.list_fingerprints(session) == [*before, made]
+    bio.delete(session, made)
+    assert bio.list_fingerprints(session) == before
+
+
+def _blob(session: Session) -> None:
+    enroll(session, Enrolment(KeyType.ECDSA_SK, WORK, resident=True, large_blob=True))
+    (key,) = resident.list_credentials(session, application=WORK)
+    blobs.put(session, key, b"a certificate")
+    assert blobs.get(session, key) == b"a certificate"
+    assert [stored.credential for stored in blobs.list_blobs(session, [key]).blobs] == [key]
+    blobs.delete(session, [key])
+    assert blobs.list_blobs(session, [key]).blobs == ()
+    resident.delete(session, key)
+
+
+def _enterprise(session: Session) -> None:
+    config.enable_enterprise_attestation(session)
+    assert config.configuration(session).enterprise_attestation
+
+
+def _long_touch(session: Session) -> None:
+    config.enable_long_touch_reset(session)
+    assert config.configuration(session).long_touch_reset
+
+
+def _complexity(session: Session) -> None:
+    length = session.info.min_pin_length
+    pin.set_min_length(session, length, complexity=True)
+    assert config.configuration(session).pin_complexity
+
+
+STEPS: Mapping[str, Callable[[Session], None]] = {
+    "finger": _finger,
+    "blob": _blob,
+    "enterprise attestation": _enterprise,
+    "long touch": _long_touch,
+    "complexity": _complexity,
+}
+
+
+def live(model: Model) -> dict[str, Outcome]:
+    """How each step ended, with a PIN where the model can have one."""
+    outcomes: dict[str, Outcome] = {}
+    with VirtualToken(model=model.document()) as token:
+        if "clientPin" in _options(model):
+            pin.set_pin(session_on(token.link(), Person(PIN), PATIENT), PinCode.parse(PIN))
+        for name, step in STEPS.items():
+            session = session_on(token.link(), Person(PIN), PATIENT)
+            outcomes[name] = _ended(lambda: step(session))  # noqa: B023  called at once
+        outcomes["remember"] = _ended(lambda: _remember(token))
+    return outcomes
+
+
+def _remember(token: VirtualToken) -> None:
+    """List with the PIN once, and then, the token plugged in anew, without."""
+    shelf = Shelf()
+    for person in (Person(PIN), Nobody()):
+        session = session_on(token.link(), person, PATIENT)
+        if not session.info.has_persistent_reading:
+            raise Unsupported("no right that lasts")
+        session.reading = Reading(shelf, wanted=isinstance(person, Person))
+        resident.list_credentials(session)
+        token.power_cycle()
+
+
+def _ended(step: Callable[[], None]) -> Outcome:
+    try:
+        step()
+    except FidokitError as error:
+        return type(error)
+    return None
+
+
+# --- what the metadata lets us expect ------------------------------------------------------------
+
+
+def _info(model: Model) -> Mapping[str, Any]:
+    return cast("Mapping[str, Any]", model.get_info or {})
+
+
+def _options(model: Model) -> Mapping[str, bool]:
+    return cast("Mapping[str, bool]", _info(model).get("options", {}))
+
+
+def _configures(model: Model, subcommand: int) -> bool:
+    """Whether authenticatorConfig has a subcommand; what no getInfo lists is not ruled out."""
+    listed = _info(model).get("authenticatorConfigCommands")
+    return _options(model).get("authnrCfg", False) and (listed is None or subcommand in listed)
+
+
+def expected(model: Model) -> dict[str, Outcome]:
+    """How each step must end."""
+    info, options = _info(model), _options(model)
+    can = abilities(model)
+    # PIN-22: the permission for it comes with bioEnroll; the preview is from before permissions
+    fingers = "bioEnroll" in options or (
+        "userVerificationMgmtPreview" in options and not options.get("pinUvAuthToken", False)
+    )
+    array = options.get("largeBlobs", False) and "largeBlobKey" in info.get("extensions", [])
+    able = {
+        "finger": fingers and can.pin,
+        "blob": array and can.ecdsa and can.resident and can.management,
+        "enterprise attestation": "ep" in options
+        and (options["ep"] or _configures(model, ENTERPRISE)),
+        # GI-10: subcommand 4 comes with the member, though twelve models of 2026 do not list it
+        "long touch": "longTouchForReset" in info and _options(model).get("authnrCfg", False),
+        "complexity": "pinComplexityPolicy" in info
+        and options.get("setMinPINLength", False)
+        and can.pin
+        and _configures(model, MIN_PIN),
+        "remember": options.get("perCredMgmtRO", False)
+        and options.get("credMgmt", False)
+        and can.management,
+    }
+    return {name: None if there else Unsupported for name, there in able.items()}
