@@ -10,6 +10,7 @@ from ctypes import POINTER, c_size_t, c_ubyte
 import pytest
 from tests.interop.libfido2 import Device
 from tests.support.fake_link import Person, session_on
+from tests.token.conftest import PATIENT
 
 from fidokit.errors import NotStored
 from fidokit.token import blobs, pin, resident
@@ -35,7 +36,7 @@ def token() -> Iterator[VirtualToken]:
 
 
 def opened(token: VirtualToken) -> Session:
-    return session_on(token.link(), Person(PIN))
+    return session_on(token.link(), Person(PIN), PATIENT)
 
 
 def key(token: VirtualToken, name: str) -> ResidentCredential:

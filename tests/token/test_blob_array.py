@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tests.support.blob_token import EMPTY, BlobToken, with_checksum
 from tests.support.fake_link import GET_INFO, FakeLink, Person, info, ok, session_on
 from tests.support.spy import members
+from tests.token.conftest import PATIENT
 from tests.token.test_authorisation import KEY
 
 from fidokit.errors import MalformedCbor, StoreFull, TokenMisbehaved, Unsupported
@@ -69,12 +70,12 @@ def test_fragments_both_ways(size: int) -> None:
         cbor2.dumps(bytes(size - 17 - len(cbor2.dumps(bytes(size))) + size)) if size > 17 else b""
     )
     items = [item] if item else []
-    write_array(session_on(token), items)
+    write_array(session_on(token, None, PATIENT), items)
     assert token.array == serialise(items)
     fragments = [request for request in token.requests if 2 in request]
     assert [len(f[2]) for f in fragments[:-1]] == [960] * (len(fragments) - 1)  # type: ignore[arg-type]
     assert [4 in fragment for fragment in fragments] == [True] + [False] * (len(fragments) - 1)
-    assert read_array(session_on(token)).items == tuple(items)
+    assert read_array(session_on(token, None, PATIENT)).items == tuple(items)
 
 
 @pytest.mark.parametrize("total", [959, 960, 961, 1920])
@@ -82,19 +83,19 @@ def test_reading_stops_at_a_short_fragment(total: int) -> None:
     array = with_checksum(cbor2.dumps([bytes(total - 20)]))
     assert len(array) == total
     token = BlobToken(capacity=4096, array=array)
-    assert read_array(session_on(token)).items == (cbor2.dumps(bytes(total - 20)),)
+    assert read_array(session_on(token, None, PATIENT)).items == (cbor2.dumps(bytes(total - 20)),)
     assert len(token.requests) == total // 960 + 1
 
 
 def test_a_damaged_array_counts_as_empty() -> None:
     token = BlobToken(array=EMPTY[:-1] + b"\0")
-    assert read_array(session_on(token)) == BlobArray(damaged=True)
+    assert read_array(session_on(token, None, PATIENT)) == BlobArray(damaged=True)
 
 
 def test_too_large_for_the_token_changes_nothing() -> None:
     token = BlobToken(capacity=1024)
     with pytest.raises(StoreFull, match="1024") as caught:
-        write_array(session_on(token), [cbor2.dumps(bytes(1100))])
+        write_array(session_on(token, None, PATIENT), [cbor2.dumps(bytes(1100))])
     assert "blob delete" in caught.value.hint
     assert token.requests == []
     assert token.array == EMPTY
@@ -103,7 +104,7 @@ def test_too_large_for_the_token_changes_nothing() -> None:
 def test_as_large_as_the_token_takes() -> None:
     token = BlobToken(capacity=1024)
     item = cbor2.dumps(bytes(1024 - 17 - 3))
-    write_array(session_on(token), [item])
+    write_array(session_on(token, None, PATIENT), [item])
     assert len(token.array) == 1024
 
 

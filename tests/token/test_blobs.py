@@ -12,6 +12,7 @@ from fido2.ctap2.blob import LargeBlobs
 from fido2.hid import CAPABILITY
 from tests.support.blob_token import EMPTY, BlobToken, with_checksum
 from tests.support.fake_link import FakeLink, info, session_on
+from tests.token.conftest import PATIENT
 
 from fidokit.errors import MalformedCbor, NotStored, StoreFull, Unsupported, UsageError
 from fidokit.token import blobs
@@ -72,25 +73,25 @@ def token() -> BlobToken:
 
 
 def test_set_get_replace_delete(token: BlobToken) -> None:
-    blobs.put(session_on(token), WORK, CERTIFICATE)
-    blobs.put(session_on(token), HOME, b"home")
-    assert blobs.get(session_on(token), WORK) == CERTIFICATE
-    blobs.put(session_on(token), WORK, b"newer")
-    assert blobs.get(session_on(token), WORK) == b"newer"
-    assert blobs.get(session_on(token), HOME) == b"home"
+    blobs.put(session_on(token, None, PATIENT), WORK, CERTIFICATE)
+    blobs.put(session_on(token, None, PATIENT), HOME, b"home")
+    assert blobs.get(session_on(token, None, PATIENT), WORK) == CERTIFICATE
+    blobs.put(session_on(token, None, PATIENT), WORK, b"newer")
+    assert blobs.get(session_on(token, None, PATIENT), WORK) == b"newer"
+    assert blobs.get(session_on(token, None, PATIENT), HOME) == b"home"
     assert len(parse_array(token.array).items) == 2
-    blobs.delete(session_on(token), [WORK])
+    blobs.delete(session_on(token, None, PATIENT), [WORK])
     with pytest.raises(NotStored) as caught:
-        blobs.get(session_on(token), WORK)
+        blobs.get(session_on(token, None, PATIENT), WORK)
     assert "blob list" in caught.value.hint
-    blobs.delete(session_on(token), [HOME])
+    blobs.delete(session_on(token, None, PATIENT), [HOME])
     assert token.array == EMPTY
 
 
 def test_listing(token: BlobToken) -> None:
     token.array = with_checksum(b"\x83" + b"".join(FOREIGN))
-    blobs.put(session_on(token), HOME, bytes(500))
-    listing = blobs.list_blobs(session_on(token), [WORK, HOME, PLAIN])
+    blobs.put(session_on(token, None, PATIENT), HOME, bytes(500))
+    listing = blobs.list_blobs(session_on(token, None, PATIENT), [WORK, HOME, PLAIN])
     (stored,) = listing.blobs
     assert (stored.credential, stored.size) == (HOME, 500)
     assert stored.stored < 100  # zeros compress
@@ -100,16 +101,16 @@ def test_listing(token: BlobToken) -> None:
 
 def test_foreign_entries_stay_as_they_are(token: BlobToken) -> None:
     token.array = with_checksum(b"\x83" + b"".join(FOREIGN))
-    blobs.put(session_on(token), WORK, b"mine")
-    blobs.put(session_on(token), WORK, b"mine again")
+    blobs.put(session_on(token, None, PATIENT), WORK, b"mine")
+    blobs.put(session_on(token, None, PATIENT), WORK, b"mine again")
     items = parse_array(token.array).items
     assert list(items[:3]) == FOREIGN
-    blobs.delete(session_on(token), [WORK])
+    blobs.delete(session_on(token, None, PATIENT), [WORK])
     assert parse_array(token.array).items == tuple(FOREIGN)
 
 
 def test_python_fido2_reads_what_we_wrote(token: BlobToken) -> None:
-    blobs.put(session_on(token), WORK, CERTIFICATE)
+    blobs.put(session_on(token, None, PATIENT), WORK, CERTIFICATE)
     assert WORK.large_blob_key is not None
     assert fido2_blobs(token).get_blob(WORK.large_blob_key) == CERTIFICATE
 
@@ -117,72 +118,72 @@ def test_python_fido2_reads_what_we_wrote(token: BlobToken) -> None:
 def test_we_read_what_python_fido2_wrote(token: BlobToken) -> None:
     assert WORK.large_blob_key is not None
     theirs = fido2_blobs(token)
-    blobs.put(session_on(token), HOME, b"ours")
+    blobs.put(session_on(token, None, PATIENT), HOME, b"ours")
     theirs.put_blob(WORK.large_blob_key, CERTIFICATE)
-    assert blobs.get(session_on(token), WORK) == CERTIFICATE
-    assert blobs.get(session_on(token), HOME) == b"ours"
+    assert blobs.get(session_on(token, None, PATIENT), WORK) == CERTIFICATE
+    assert blobs.get(session_on(token, None, PATIENT), HOME) == b"ours"
     theirs.delete_blob(WORK.large_blob_key)
     with pytest.raises(NotStored):
-        blobs.get(session_on(token), WORK)
-    assert blobs.get(session_on(token), HOME) == b"ours"
+        blobs.get(session_on(token, None, PATIENT), WORK)
+    assert blobs.get(session_on(token, None, PATIENT), HOME) == b"ours"
 
 
 def test_the_first_of_two_blobs_of_one_key_is_read_and_both_are_replaced(token: BlobToken) -> None:
     assert WORK.large_blob_key is not None
     entries = [blobs.seal(text, WORK.large_blob_key, bytes).encode() for text in (b"1", b"2")]
     token.array = with_checksum(b"\x82" + b"".join(entries))
-    assert blobs.get(session_on(token), WORK) == b"1"
-    blobs.put(session_on(token), WORK, b"3")
+    assert blobs.get(session_on(token, None, PATIENT), WORK) == b"1"
+    blobs.put(session_on(token, None, PATIENT), WORK, b"3")
     assert len(parse_array(token.array).items) == 1
 
 
 def test_a_damaged_array_is_replaced(token: BlobToken) -> None:
     token.array = EMPTY[:-1] + b"\0"
-    assert blobs.list_blobs(session_on(token), [WORK]).damaged
+    assert blobs.list_blobs(session_on(token, None, PATIENT), [WORK]).damaged
     with pytest.raises(NotStored):
-        blobs.get(session_on(token), WORK)
-    blobs.put(session_on(token), WORK, b"new")
-    assert blobs.get(session_on(token), WORK) == b"new"
+        blobs.get(session_on(token, None, PATIENT), WORK)
+    blobs.put(session_on(token, None, PATIENT), WORK, b"new")
+    assert blobs.get(session_on(token, None, PATIENT), WORK) == b"new"
 
 
 def test_what_is_no_array_is_only_emptied_on_demand(token: BlobToken) -> None:
     token.array = with_checksum(b"\xa0")
     with pytest.raises(MalformedCbor):
-        blobs.put(session_on(token), WORK, b"new")
+        blobs.put(session_on(token, None, PATIENT), WORK, b"new")
     assert token.array == with_checksum(b"\xa0")
-    blobs.delete_all(session_on(token))
+    blobs.delete_all(session_on(token, None, PATIENT))
     assert token.array == EMPTY
 
 
 def test_full(token: BlobToken) -> None:
     import os
 
-    blobs.put(session_on(token), WORK, b"old")
+    blobs.put(session_on(token, None, PATIENT), WORK, b"old")
     before = token.array
     with pytest.raises(StoreFull):
-        blobs.put(session_on(token), WORK, os.urandom(2048))
+        blobs.put(session_on(token, None, PATIENT), WORK, os.urandom(2048))
     assert token.array == before
     with pytest.raises(UsageError):
-        blobs.put(session_on(token), WORK, bytes((1 << 20) + 1))
+        blobs.put(session_on(token, None, PATIENT), WORK, bytes((1 << 20) + 1))
 
 
 def test_orphans(token: BlobToken) -> None:
     token.array = with_checksum(b"\x83" + b"".join(FOREIGN))
     for owner in (WORK, HOME):
-        blobs.put(session_on(token), owner, b"text")
-    assert blobs.delete_orphans(session_on(token), [WORK, PLAIN]) == 1
-    assert blobs.get(session_on(token), WORK) == b"text"
+        blobs.put(session_on(token, None, PATIENT), owner, b"text")
+    assert blobs.delete_orphans(session_on(token, None, PATIENT), [WORK, PLAIN]) == 1
+    assert blobs.get(session_on(token, None, PATIENT), WORK) == b"text"
     assert list(parse_array(token.array).items[:3]) == FOREIGN
     writes = sum(2 in request for request in token.requests)
-    assert blobs.delete_orphans(session_on(token), [WORK]) == 0
+    assert blobs.delete_orphans(session_on(token, None, PATIENT), [WORK]) == 0
     assert sum(2 in request for request in token.requests) == writes
 
 
 def test_deleting_what_is_not_there_changes_nothing(token: BlobToken) -> None:
-    blobs.put(session_on(token), WORK, b"text")
+    blobs.put(session_on(token, None, PATIENT), WORK, b"text")
     before = token.array
     with pytest.raises(NotStored):
-        blobs.delete(session_on(token), [WORK, HOME])
+        blobs.delete(session_on(token, None, PATIENT), [WORK, HOME])
     assert token.array == before
 
 
@@ -197,7 +198,7 @@ USES: list[Use] = [
 @pytest.mark.parametrize("use", USES)
 def test_a_key_made_without(token: BlobToken, use: Use) -> None:
     with pytest.raises(Unsupported, match="ssh:plain") as caught:
-        use(session_on(token), PLAIN)
+        use(session_on(token, None, PATIENT), PLAIN)
     assert "--large-blob" in caught.value.hint
     assert all(2 not in request for request in token.requests)
 

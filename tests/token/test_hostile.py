@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.fake_link import FakeLink, Person, info, ok, session_on
 from tests.support.mutate import fuzz_count, mutants
-from tests.token.conftest import PIN
+from tests.token.conftest import PATIENT, PIN
 from tests.token.test_persistent import Shelf
 
 from fidokit import cbor
@@ -219,10 +219,10 @@ def test_rubbish_in_place_of_any_sample(reply: bytes) -> None:
     with VirtualToken() as token:
         pin.set_pin(session_on(token.link()), PinCode.parse(PIN))
         for at in range(4, 9):  # behind getInfo and the three messages about the PIN
-            session = session_on(Damaged(token, at, lambda _true: reply), Person(PIN))
+            session = session_on(Damaged(token, at, lambda _true: reply), Person(PIN), PATIENT)
             with pytest.raises(FidokitError):
                 bio.enroll(session)
-        left = bio.list_fingerprints(session_on(token.link(), Person(PIN)))
+        left = bio.list_fingerprints(session_on(token.link(), Person(PIN), PATIENT))
         assert len(left) == (1 if at == 8 else 0)
 
 
