@@ -19,6 +19,9 @@ Reply = bytes | Exception | Live
 QUICK = Patience(silence=0.03, total=5.0, grace=0.03)
 """Real time, but so little of it that a silent token costs a test 60 ms."""
 
+UNHURRIED = Patience(silence=0.5, total=5.0, grace=0.5)
+"""For tokens that answer: a busy machine must not pass for a silent token."""
+
 GET_INFO = {
     1: ["U2F_V2", "FIDO_2_0", "FIDO_2_1"],
     2: ["credProtect"],
@@ -111,7 +114,7 @@ class Person:
 
 
 def session_on(
-    link: object, person: Interaction | None = None, patience: Patience = QUICK
+    link: object, person: Interaction | None = None, patience: Patience = UNHURRIED
 ) -> Session:
     """A session on `link`."""
     return Session(
