@@ -194,3 +194,10 @@ def test_mode_warnings(tmp_path: Path, mode: int, folder_mode: int, words: list[
     assert len(warnings) == len(words)
     for warning, word in zip(warnings, words, strict=True):
         assert word in warning
+
+
+@pytest.mark.parametrize("nameless", ["", ".", "/", "./."])
+def test_a_path_without_a_name_is_refused(nameless: str) -> None:
+    with pytest.raises(UsageError, match="names no file") as caught:
+        keyfile.check_pair_free(Path(nameless))
+    assert caught.value.hint

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import pytest
 from tests.support.mutate import fuzz_count, survive
@@ -23,7 +24,7 @@ from tests.support.signers import (
     webauthn_signature,
 )
 
-from fidokit.errors import Malformed, MalformedKey, SignatureInvalid
+from fidokit.errors import Malformed, MalformedKey, SignatureInvalid, UsageError
 from fidokit.openssh import allowed_signers, authorized_keys
 from fidokit.openssh.attestation import Attestation, parse_attestation, wrap_bytes
 from fidokit.openssh.authorized_keys import AuthorizedKey
@@ -102,6 +103,7 @@ def authorized(data: bytes) -> None:
     assert b"".join(line.raw for line in lines) == data
     for line in lines:
         if isinstance(line, AuthorizedKey):
+            with suppress(UsageError):  # read as sshd reads it, but never written again: a CR within
             encode_options(line.options)
 
 

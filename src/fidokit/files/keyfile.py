@@ -37,7 +37,13 @@ def ssh_folder() -> Path:
 
 
 def public_path(path: Path) -> Path:
-    """The public half's path: `.pub` appended, never substituted."""
+    """The public half's path: `.pub` appended, never substituted.
+
+    Raises:
+        UsageError: the path ends in no name (it is empty, `.` or `/`).
+    """
+    if not path.name:
+        raise UsageError(f"{str(path)!r} names no file", hint="name one, such as ~/.ssh/id_work")
     return path.with_name(path.name + ".pub")
 
 
