@@ -23,7 +23,9 @@ def test_makes_an_environment_and_installs_under_the_constraints(machine: Machin
     assert installs[-1].endswith("--no-build-isolation --editable .")
 
 
-@pytest.mark.parametrize(("level", "extra"), [("check", ".[check]"), ("test", ".[test]")])
+@pytest.mark.parametrize(
+    ("level", "extra"), [("check", ".[check]"), ("test", ".[test]"), ("fuzz", ".[test,fuzz]")]
+)
 def test_each_level_installs_its_extra(machine: Machine, level: str, extra: str) -> None:
     machine.have(*READY)
     assert machine.run(".ci/setup", level).returncode == 0

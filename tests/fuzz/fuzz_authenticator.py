@@ -1,20 +1,25 @@
 """Coverage-guided fuzzing of the authenticator's commands and of U2F, by atheris (libFuzzer).
 
-Usage: python -m tests.fuzz.fuzz_authenticator [CORPUS-FOLDER] [-runs=N] [-max_total_time=SECONDS]
+Usage: python -m tests.fuzz.fuzz_authenticator [CORPUS-FOLDER] [-max_total_time=SECONDS] [...]
 
-Without a corpus it starts from seeds that are the same in every run. Every input is a short life
-of a token (see `target`); a broken invariant ends the run with a traceback and the input in a
-file. Memory that grows beyond the limit ends it, too.
+FIDOKIT_FUZZ says how many inputs. Each one is a short life of a token of about eight requests, and
+the invariants of `target` are judged after every request. One that does not hold ends the run with
+a traceback and the input in a file, which given as an argument is run again alone. Memory that
+grows beyond a limit ends it, too.
 """
 
 from __future__ import annotations
 
+import os
 import random
 import sys
 import tempfile
 from pathlib import Path
 
-import atheris
+try:
+    import atheris
+except ImportError:
+    sys.exit("fuzz: atheris is not installed; it has wheels for Linux and Python 3.11 to 3.13")
 
 with atheris.instrument_imports(include=["fidokit.virtual", "fidokit.cbor"]):
     from tests.fuzz.target import live
@@ -22,7 +27,7 @@ with atheris.instrument_imports(include=["fidokit.virtual", "fidokit.cbor"]):
 SEEDS = 300
 MOST_MEGABYTES = 300
 LONGEST = 400
-REPORT_EVERY = 20_000
+REPORT_EVERY = 10_000
 
 
 class Counted:
@@ -39,7 +44,7 @@ class Counted:
 
 
 def seeds(folder: Path) -> None:
-    """Inputs that reach far, so that the fuzzer need not find everything by itself."""
+    """The same in every run: long enough that the fuzzer need not learn to write by itself."""
     source = random.Random(1)
     for number in range(SEEDS):
         (folder / f"seed{number}").write_bytes(source.randbytes(source.randrange(20, LONGEST)))
@@ -47,10 +52,14 @@ def seeds(folder: Path) -> None:
 
 def main(arguments: list[str]) -> None:
     """Fuzz until the runs, the time or an invariant is out."""
-    options = [f"-rss_limit_mb={MOST_MEGABYTES}", f"-max_len={LONGEST}", "-len_control=0"]
+    runs = int(os.environ.get("FIDOKIT_FUZZ", "10000"))
+    options = [f"-runs={runs}", f"-max_len={LONGEST}", "-len_control=0"]
+    options += [f"-rss_limit_mb={MOST_MEGABYTES}", "-print_final_stats=1", "-verbosity=0"]
     with tempfile.TemporaryDirectory() as made:
-        seeds(Path(made))
-        atheris.Setup([sys.argv[0], *options, *arguments, made], Counted())
+        one_file = len(arguments) == 1 and Path(arguments[0]).is_file()
+        if not one_file:
+            seeds(Path(made))
+        atheris.Setup([sys.argv[0], *options, *arguments, *([] if one_file else [made])], Counted())
         atheris.Fuzz()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from tests.fuzz.source import Source
 from tests.fuzz.world import PINS, RPS, Terminal, blob_array
 from tests.support.mutate import mutants
-from tests.virtual.core.client import HASH, descriptor, make_request
+from tests.virtual.core.client import HASH, descriptor, make_request, param
 
 from fidokit.cbor import encode
 
@@ -45,7 +45,7 @@ def _make(source: Source, terminal: Terminal, ids: list[bytes]) -> Map:
         "uvm": True,
     }
     chosen = _some(source, extensions)
-    algorithms = [{"alg": -(source.byte()), "type": "public-key"}, {"alg": -7, "type": "public-key"}]
+    algorithms = [param(-source.byte()), param(-7)]
     request = make_request({2: {"id": source.pick(RPS)}, 4: algorithms}, rk=bool(source.below(2)))
     request[3] = {"id": source.take(1 + source.below(3)), "name": "Ada", "displayName": "A. L."}
     request |= {6: chosen} if chosen else {}

@@ -17,7 +17,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from tests.fuzz import requests
 from tests.fuzz.requests import PREVIEW, TEMPLATES, WITHOUT_MAP, authorised, bent, damaged
@@ -42,6 +41,7 @@ MAY_NOTE = {
     "delete": MANAGE,
     "rename": MANAGE,
 }
+TRIES = ("pin_retries", "uv_retries", "uv_count")
 WORDS = frozenset((0x9000, 0x6700, 0x6985, 0x6986, 0x6A80, 0x6A86, 0x6D00, 0x6E00))
 OUTCOMES = tuple(Outcome)
 PASSING_MS = (1, 1_000, 9_000, 20_000, 31_000, 601_000)
@@ -130,7 +130,10 @@ class Life:
     def wrong_pin(self) -> None:
         if self.terminal is not None:
             self.terminal.agree()
-            self.send(PIN, encode(self.terminal.token_request("0000 wrong", 1)))
+            before = self.bench.state.pin_retries
+            reply = self.send(PIN, encode(self.terminal.old_token_request("0000 wrong")))
+            if reply[0] == S.PIN_INVALID:
+                assert self.bench.state.pin_retries == before - 1, "a miss cost no try"
 
     def person(self) -> None:
         for _ in range(1 + self.source.below(3)):
@@ -202,7 +205,7 @@ class Life:
             return
         pin_command = command == PIN
         if status:
-            tries = {name: getattr(before, name) for name in ("pin_retries", "uv_retries", "uv_count")}
+            tries = {name: getattr(before, name) for name in TRIES}
             assert replace(after, **tries) == before, "a refused request changed the state"
         assert after.pin_hash == before.pin_hash or (pin_command and status == 0)
         right = pin_command and status in (0, S.PIN_POLICY_VIOLATION)
@@ -273,4 +276,3 @@ def live(data: bytes) -> int:
         life.step()
     life.end()
     return life.requests
-

@@ -167,4 +167,3 @@ def blob_array(size: int) -> bytes:
     """A whole large blob array with its checksum."""
     array = encode([{1: bytes(size)}])
     return array + hashlib.sha256(array).digest()[:16]
-
