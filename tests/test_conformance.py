@@ -147,7 +147,7 @@ def test_a_run_that_could_not_look_everywhere_judges_nothing(page: Path) -> None
     run.collect({"tests/test_x.py::test_a": ["GI-01"]})
     run.report("tests/test_x.py::test_a", "skipped")
     assert run.finish() == 0
-    assert run.plugin.complaint == "conformance.md is not judged: 1 test was skipped"
+    assert run.plugin.complaint == "conformance.md is not judged: tests were skipped: 1"
 
 
 @pytest.mark.parametrize("args", [["tests"], ["tests/virtual"]])
