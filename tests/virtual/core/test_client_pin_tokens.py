@@ -76,6 +76,7 @@ def test_permissions_without_their_feature(permission: int) -> None:
     [
         ({"credMgmt": None}, 0x04),
         ({"authnrCfg": None}, 0x20),
+        ({"largeBlobs": None}, 0x10),
         ({"noMcGaPermissionsWithClientPin": True}, 0x01),
         ({"noMcGaPermissionsWithClientPin": True}, 0x02),
     ],

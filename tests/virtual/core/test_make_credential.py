@@ -397,7 +397,8 @@ def test_no_touch(model: str, command: int, outcome: Outcome, status: S) -> None
 def test_same_rp_and_user_replace(bench: Bench) -> None:
     first, second = bench.make(rk=True), bench.make({4: [param(EDDSA)]}, rk=True)
     longer = bench.make({3: {"id": b"ada2"}}, rk=True)
-    assert first.id != second.id != longer.id
+    assert len({first.id, second.id, longer.id}) == 3
+    assert len({str(made.data.key) for made in (first, second, longer)}) == 3
     assert bench.store.count() == 2
     dead = get_request({3: [descriptor(first.id)]})
     assert bench.status(GA, dead) == S.NO_CREDENTIALS
@@ -431,6 +432,15 @@ def test_store_full() -> None:
 )
 def test_names_are_cut_between_code_points(name: str | None, kept: str | None) -> None:
     assert stored_name(name) == kept
+
+
+@pytest.mark.check("MC-32")
+def test_long_names_are_kept_cut(bench: Bench) -> None:
+    user = {"id": b"ada", "name": "n" * 63 + "é", "displayName": "é" * 40, "icon": "i"}
+    made = bench.make({3: user}, rk=True)
+    kept = bench.store.find(made.id)  # type: ignore[arg-type]
+    assert kept is not None
+    assert (kept.user_name, kept.user_display_name) == ("n" * 63, "é" * 32)
 
 
 @pytest.mark.check("MC-32")
