@@ -170,7 +170,7 @@ def test_demo_needs_no_debian_packages(machine: Machine) -> None:
 def test_unknown_level_is_refused(machine: Machine, level: str) -> None:
     done = machine.run(".ci/setup", level)
     assert done.returncode == 1
-    assert "venv, run, check or test" in done.stderr
+    assert "venv, run, check, test or fuzz" in done.stderr
 
 
 def test_command_runs_in_the_environment_from_the_top(machine: Machine) -> None:
