@@ -28,8 +28,9 @@ fuzz: ## FIDOKIT_FUZZ mutated inputs for each parser, and guided ones for the au
 soak: ## FIDOKIT_KILLS rounds of kill -9 against the virtual token's store
 	@FIDOKIT_KILLS=$(FIDOKIT_KILLS) .ci/in-venv test python -m pytest -q -k kill $(ARGS)
 
-docs: ## rewrite the transcripts and the table of conformance in docs/ from real runs
+docs: ## rewrite the transcripts and the tables of models and conformance in docs/ from real runs
 	@.ci/in-venv test python -m tests.docs.rewrite $(ARGS)
+	@.ci/in-venv test python -m tests.models.page
 	@.ci/in-venv test python -m pytest -q -m check --conformance=write
 
 lock: ## newest versions that pyproject.toml allows, into constraints.txt

@@ -105,6 +105,7 @@ _SMALL_INTEGERS: Final = {n: _head(_UNSIGNED, n) for n in range(256)} | {
 }
 _BYTES_HEADS: Final = [_head(_BYTES, size) for size in range(256)]
 _TEXT_HEADS: Final = [_head(_TEXT, size) for size in range(256)]
+_MAP_HEADS: Final = [_head(_MAP, count) for count in range(24)]
 
 
 def _write_integer(value: int) -> bytes:
@@ -139,7 +140,8 @@ def _write_map(value: Mapping[CborKey, Encodable]) -> bytes:
     # a shorter canonical head, or a shorter string, always has the smaller initial bytes. No
     # encoded key begins another one, so entries may be sorted whole.
     entries = sorted([_write_key(key) + encode(entry) for key, entry in value.items()])
-    return _head(_MAP, len(entries)) + b"".join(entries)
+    count = len(entries)
+    return (_MAP_HEADS[count] if count < 24 else _head(_MAP, count)) + b"".join(entries)
 
 
 # Replies have the same few keys again and again: a third of a map's time. Types are told apart, as
@@ -227,13 +229,15 @@ def _argument(data: bytes, at: int) -> tuple[int, int]:
     info = data[at] & 0x1F
     if info < 24:
         return info, at + 1
+    if info == 24 and data[at + 1 : at + 2] >= b"\x18":
+        return data[at + 1], at + 2  # of hashes and ids, so before the general case
     size = _ARGUMENT_SIZE.get(info)
     if size is None:
         _fail("an indefinite or reserved length", at)
     end = at + 1 + size
     if end > len(data):
         _fail(f"a head of {1 + size} bytes is cut short", at)
-    argument = data[at + 1] if size == 1 else int.from_bytes(data[at + 1 : end])
+    argument = int.from_bytes(data[at + 1 : end])
     if argument < _SMALLEST_ARGUMENT[info]:
         _fail(f"{argument} is not in its shortest form", at)
     return argument, end
@@ -275,7 +279,8 @@ def _count(data: bytes, at: int, depth: int, least_size: int) -> tuple[int, int]
     """The number of entries of an array or map, once the data can hold so many."""
     if depth <= 0:
         _fail("arrays and maps nested too deep", at)
-    count, start = _argument(data, at)
+    info = data[at] & 0x1F
+    count, start = (info, at + 1) if info < 24 else _argument(data, at)
     if count * least_size > len(data) - start:
         _fail(f"{count} entries announced in {len(data) - start} bytes", at)
     return count, start

@@ -228,5 +228,13 @@ class WouldOverwrite(FidokitError):
     exit_code = ExitCode.WOULD_OVERWRITE
 
 
+class FileInTheWay(WouldOverwrite):
+    """Files have the names that new ones were to get; they can be replaced where that is meant."""
+
+
+class CredentialInTheWay(WouldOverwrite):
+    """The token holds a resident key of this application and user, which a new one replaces."""
+
+
 class StateUnusable(FidokitError):
     """A virtual token's file is corrupt, read-only, of a newer version, or the disk is full."""

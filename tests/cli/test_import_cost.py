@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 
 import pytest
 from tests.cli.conftest import Sandbox
@@ -21,12 +22,12 @@ SLOW = (
 )
 
 
-def loaded_by(sandbox: Sandbox, *args: str) -> list[str]:
+def loaded_by(sandbox: Sandbox, *args: str, slow: Sequence[str] = SLOW) -> list[str]:
     probe = (
         "import sys\n"
         "from fidokit.cli import main\n"
         "status = main.run(sys.argv[1:])\n"
-        f"loaded = [name for name in {SLOW!r} if name in sys.modules]\n"
+        f"loaded = [name for name in {slow!r} if name in sys.modules]\n"
         "import json\n"
         "sys.stderr.write(json.dumps([status, loaded]))\n"
     )
@@ -69,3 +70,24 @@ PUBLIC = (
 def test_fingerprints_import_nothing_heavy(sandbox: Sandbox, options: list[str]) -> None:
     (sandbox.home / "k.pub").write_text(PUBLIC)
     assert loaded_by(sandbox, "key", "show", *options, "k.pub") == []
+
+
+@pytest.mark.parametrize(
+    ("args", "spared"),
+    [
+        (["key", "show", "k.pub"], {"pathlib", "subprocess", "cryptography"}),
+        (["virtual", "list"], {"cryptography", "fido2", "rich", "subprocess"}),
+        (
+            ["--token", "virtual:t", "token", "info"],
+            {"cryptography.x509", "fido2.ctap2", "logging", "subprocess", "rich", "shutil"},
+        ),
+        (["--token", "virtual:t", "pin", "status"], {"cryptography.x509", "fido2.ctap2", "rich"}),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_each_command_pays_for_what_it_uses(
+    sandbox: Sandbox, args: list[str], spared: set[str]
+) -> None:
+    (sandbox.home / "k.pub").write_text(PUBLIC)
+    assert sandbox.run("virtual", "create", "t").code == 0
+    assert loaded_by(sandbox, *args, slow=sorted(spared)) == []

@@ -6,7 +6,7 @@ import errno
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -198,3 +198,37 @@ def test_main_module_and_entry_point_are_the_same() -> None:
     import fidokit.__main__ as module
 
     assert module.main is main.main
+
+
+@pytest.mark.parametrize("group", [[], *([name] for name in app.GROUPS)], ids=" ".join)
+def test_a_group_alone_shows_its_help_and_is_a_usage_error(
+    in_process: Run, capsys: pytest.CaptureFixture[str], group: list[str]
+) -> None:
+    assert in_process(*group) == 2
+    alone = capsys.readouterr()
+    assert alone.out == ""
+    assert in_process(*group, "--help") == 0
+    assert alone.err == capsys.readouterr().out
+
+
+def every_error(of: type[FidokitError] = FidokitError) -> Iterator[type[FidokitError]]:
+    yield of
+    for more in of.__subclasses__():
+        yield from every_error(more)
+
+
+@pytest.mark.parametrize("kind", sorted(set(every_error()), key=lambda kind: kind.__name__))
+def test_every_kind_of_error_ends_with_its_status(
+    boom: Callable[[BaseException], None],
+    in_process: Run,
+    capsys: pytest.CaptureFixture[str],
+    kind: type[FidokitError],
+) -> None:
+    error = kind.__new__(kind)
+    FidokitError.__init__(error, "it happened", hint="do this")
+    boom(error)
+    assert in_process("doctor", "--json") == kind.exit_code != 0
+    said = capsys.readouterr()
+    assert said.err == "fidokit: it happened\nhint: do this\n"
+    told = json.loads(said.out)["error"]
+    assert (told["kind"], told["exit_code"]) == (kind.__name__, kind.exit_code)

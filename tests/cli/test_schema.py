@@ -198,6 +198,29 @@ def test_step() -> None:
     }
 
 
+def test_virtual_and_model() -> None:
+    token = api.VirtualSummary("one", Path("/v/one.sqlite"), model="Key", withheld=("uvm",))
+    assert schema.virtual(token) == {
+        "name": "one",
+        "selector": "virtual:one",
+        "path": "/v/one.sqlite",
+        "profile": "",
+        "model": "Key",
+        "withheld": ["uvm"],
+        "problem": "",
+    }
+    model = api.ModelSummary("00", "Key", ("FIDO_2_0",), ("usb",), "REVOKED", True, ("uvm",))
+    assert schema.model(model) == {
+        "aaguid": "00",
+        "description": "Key",
+        "versions": ["FIDO_2_0"],
+        "transports": ["usb"],
+        "certification": "REVOKED",
+        "untrusted": True,
+        "withheld": ["uvm"],
+    }
+
+
 def documented() -> list[Mapping[str, Any]]:
     """Every JSON document in docs/json.md; that they parse is half of the test."""
     text = (Path(__file__).parents[2] / "docs" / "json.md").read_text()

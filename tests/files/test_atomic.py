@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -273,3 +274,79 @@ def test_kill_at_any_point_never_leaves_halves_of_two_keys(tmp_path: Path) -> No
         after += 1
     assert (path.read_bytes(), public.read_bytes()) == (b"new", b"new\n")
     assert 8 <= after <= KILLS
+
+
+# --- what a crash left ---------------------------------------------------------------------
+
+LEFT = ".fidokit-0123456789abcdef.tmp"
+
+
+def left_behind(folder: Path, name: str = LEFT, age: float = atomic.STALE + 60) -> Path:
+    path = folder / name
+    path.write_bytes(b"half a key")
+    then = time.time() - age
+    os.utime(path, (then, then))
+    return path
+
+
+def test_the_next_write_sweeps_what_a_crash_left(tmp_path: Path) -> None:
+    left = left_behind(tmp_path)
+    atomic.write_new(tmp_path / "key", DATA)
+    assert not left.exists()
+    assert (tmp_path / "key").read_bytes() == DATA
+
+
+@pytest.mark.parametrize("age", [0, atomic.STALE - 60, -7200])
+def test_a_write_that_may_be_under_way_is_left_alone(tmp_path: Path, age: float) -> None:
+    left = left_behind(tmp_path, age=age)
+    atomic.write_new(tmp_path / "key", DATA)
+    assert left.exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "fidokit-0123456789abcdef.tmp",
+        ".fidokit-0123456789abcde.tmp",
+        ".fidokit-0123456789ABCDEF.tmp",
+        ".fidokit-0123456789abcdef.tmp~",
+        ".fidokit-0123456789abcdef.tmp\n",
+    ],
+)
+def test_other_names_are_nobody_s_business(tmp_path: Path, name: str) -> None:
+    left = left_behind(tmp_path, name)
+    atomic.write_new(tmp_path / "key", DATA)
+    assert left.exists()
+
+
+def test_other_people_s_files_are_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = left_behind(tmp_path)
+    me = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: me + 1)
+    atomic.write_new(tmp_path / "key", DATA)
+    assert left.exists()
+
+
+def test_links_and_folders_are_left_alone(tmp_path: Path) -> None:
+    target = left_behind(tmp_path, "target")
+    (tmp_path / LEFT).symlink_to(target)
+    folder = tmp_path / LEFT.replace("0", "9")
+    folder.mkdir()
+    os.utime(folder, (0, 0))
+    atomic.write_new(tmp_path / "key", DATA)
+    assert target.exists()
+    assert (tmp_path / LEFT).is_symlink()
+    assert folder.is_dir()
+
+
+def test_a_folder_that_cannot_be_listed_is_still_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_path: Path) -> object:
+        raise PermissionError(errno.EACCES, "denied")
+
+    monkeypatch.setattr(os, "scandir", refused)
+    atomic.write_new(tmp_path / "key", DATA)
+    assert (tmp_path / "key").exists()

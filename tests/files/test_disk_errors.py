@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fidokit.errors import FidokitError, NoPermission, UsageError, WouldOverwrite
+from fidokit.errors import FidokitError, FileInTheWay, NoPermission, UsageError
 from fidokit.files.disk_errors import explain, explained
 
 PATH = Path("/some/where/key")
@@ -17,7 +17,7 @@ PATH = Path("/some/where/key")
 @pytest.mark.parametrize(
     ("code", "error"),
     [
-        (errno.EEXIST, WouldOverwrite),
+        (errno.EEXIST, FileInTheWay),
         (errno.EACCES, NoPermission),
         (errno.EPERM, NoPermission),
         (errno.EROFS, NoPermission),

@@ -124,3 +124,8 @@ def test_any_selector_names_one_or_none(selector: str) -> None:
     except (CredentialNotFound, UsageError):
         return
     assert found in ROWS
+
+
+def test_a_name_that_begins_like_a_home_folder_is_only_a_name() -> None:
+    with pytest.raises(CredentialNotFound):
+        resolve("~no-user-of-this-name", ROWS)

@@ -106,15 +106,39 @@ def test_prefixes() -> None:
             checked(bad, "key")
 
 
-def test_the_trace_tells_sizes_and_no_content(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_trace_names_what_is_said(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG", "fidokit.trace")
-    talk, _ = channel(ok({1: b"secret answer"}), apdus=(b"secret data\x90\x00",))
-    talk.cbor(6, {1: b"secret request"}, "answer")
+    talk, _ = channel(ok({1: b"abc"}), b"\x36", apdus=(b"data\x90\x00",))
+    talk.cbor(4, None, "answer")
+    with pytest.raises(CtapRefusal):
+        talk.cbor(0x0D, {1: 2}, "answer")
     talk.msg(b"\0\x02\x03\0")
-    assert "CTAP2 0x06 status 0x00: " in caplog.messages[0]
-    assert "CTAP1 0x02 status 0x9000: 4 bytes out, 13 in" in caplog.messages[1]
-    assert "secret" not in caplog.text
-    assert b"secret".hex() not in caplog.text
+    said, answer = caplog.messages[0].split("\n")
+    assert said.startswith("getInfo 0x04: 1 bytes out, 7 in, ")
+    assert said.endswith(" ms, status 0x00 OK")
+    assert answer == "  < {1: h'616263'}"
+    assert caplog.messages[1].endswith("status 0x36 PUAT_REQUIRED\n  > {1: 2}")
+    assert caplog.messages[2].startswith("U2F 0x02: 4 bytes out, 6 in, ")
+    assert caplog.messages[2].endswith("status word 0x9000")
+
+
+@pytest.mark.parametrize("reply", [b"", b"\0\xff", b"\0" * (LONGEST_ANSWER + 1)])
+def test_the_trace_of_rubbish_tells_its_size(
+    caplog: pytest.LogCaptureFixture, reply: bytes
+) -> None:
+    caplog.set_level("DEBUG", "fidokit.trace")
+    talk, _ = channel(reply)
+    with pytest.raises(TokenMisbehaved):
+        talk.cbor(4, None, "answer")
+    assert f"{len(reply)} in" in caplog.messages[0]
+    assert "<" not in caplog.messages[0]
+
+
+def test_who_does_not_ask_gets_no_trace(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "fidokit.trace")
+    talk, _ = channel(ok({1: 2}))
+    talk.cbor(4, None, "answer")
+    assert caplog.messages == []
 
 
 def test_a_busy_token_is_tried_again() -> None:

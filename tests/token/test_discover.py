@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import pytest
 from tests.support.fake_link import QUICK, FakeLink, Person, candidate, info, ok, stall
@@ -8,6 +9,7 @@ from tests.token.conftest import PATIENT
 
 from fidokit.errors import (
     FidokitError,
+    Interrupted,
     NoPermission,
     SeveralTokens,
     TokenBusy,
@@ -32,7 +34,7 @@ from fidokit.token.enroll import Enrolled, Enrolment, enroll
 from fidokit.token.pin import PinCode
 from fidokit.token.ports import QUIET, Candidate, several_tokens
 from fidokit.token.sign import sign
-from fidokit.types import Application, KeyType, Transport
+from fidokit.types import Application, KeyHandle, KeyType, Transport
 from fidokit.virtual.token import VirtualToken
 
 SSH = Application("ssh:")
@@ -294,3 +296,18 @@ def test_refusing_is_not_choosing() -> None:
 
 def test_several_lists_all() -> None:
     assert "3 tokens" in several_tokens([usb("a"), usb("b"), usb("c")]).message
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        pytest.param(lambda: Interrupted("interrupted"), id="while it is opened"),
+        pytest.param(lambda: FakeLink(Interrupted("interrupted")), id="while it is asked"),
+    ],
+)
+def test_an_interruption_is_no_token_s_trouble(link: Callable[[], object]) -> None:
+    with pytest.raises(Interrupted):
+        holder_of(KeyHandle(b"handle"), SSH, [usb("x", link()), usb("a")], Opener())
+    shelf = Shelf(Transport.USB, usb("x", link()), usb("a"))
+    with pytest.raises(Interrupted):
+        find("aaguid:" + "00" * 16, [shelf], Opener())

@@ -112,6 +112,8 @@ def info_without(member: int) -> bytes:
         (info_without(2), RESIDENT, Unsupported, "without -O resident and"),
         (info_without(2), VERIFIED, Unsupported, "without -O resident and"),
         (info(), RESIDENT, PinNotSet, "pin set"),
+        (info(clientPin=None), RESIDENT, Unsupported, "enrol a finger"),
+        (info(clientPin=None, uv=False), VERIFIED, Unsupported, "enrol a finger"),
         (info(), VERIFIED, PinNotSet, "pin set"),
         (info(alwaysUv=True), Enrolment(KeyType.ECDSA_SK, SSH), PinNotSet, "pin set"),
     ],

@@ -161,3 +161,12 @@ def test_a_seeded_token_repeats_itself(state_home: Path) -> None:
         serials.add(entry.identity.serial)
         registry.delete("work")
     assert len(serials) == 1
+
+
+def test_what_is_made_is_closed_to_others_from_our_own_folder_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    registry.create("t")
+    for folder in ("state/fidokit", "state/fidokit/virtual"):
+        assert stat.S_IMODE((tmp_path / folder).stat().st_mode) == 0o700

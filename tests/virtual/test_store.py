@@ -172,8 +172,16 @@ def test_wipe_drops_credentials_and_keeps_the_counter_and_the_order(store: Store
     assert store.of_rp(credential(1).rp_id_hash)[0].created > newest
 
 
-def test_the_counter_starts_at_one_and_rises_by_one(store: Store) -> None:
-    assert [store.next_counter() for _ in range(350)] == list(range(1, 351))
+@pytest.mark.parametrize("number", [0, 1, 65536])
+def test_a_counter_starts_at_one_and_rises_by_one(store: Store, number: int) -> None:
+    assert [store.next_counter(number) for _ in range(350)] == list(range(1, 351))
+
+
+def test_counters_rise_apart_from_each_other(store: Store) -> None:
+    drawn = [store.next_counter(number) for number in (0, 1, 2, 1, 1, 0, 2)]
+    assert drawn == [1, 1, 1, 2, 3, 2, 2]
+    store.wipe(CHANGED)
+    assert [store.next_counter(number) for number in (0, 1, 2, 3)] == [3, 4, 3, 1]
 
 
 NAMES = st.none() | st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)

@@ -44,6 +44,11 @@ if TYPE_CHECKING:
     from fidokit.api.keys import list_keys as list_keys
     from fidokit.api.keys import rename_key as rename_key
     from fidokit.api.keys import resolve as resolve
+    from fidokit.api.models import ModelList as ModelList
+    from fidokit.api.models import ModelSummary as ModelSummary
+    from fidokit.api.models import list_models as list_models
+    from fidokit.api.models import model_document as model_document
+    from fidokit.api.models import virtual_token as virtual_token
     from fidokit.api.pins import PinCode as PinCode
     from fidokit.api.pins import PinStatus as PinStatus
     from fidokit.api.pins import always_uv as always_uv
@@ -114,6 +119,13 @@ _HOME = {
         "list_keys",
         "rename_key",
         "resolve",
+    ),
+    "fidokit.api.models": (
+        "ModelList",
+        "ModelSummary",
+        "list_models",
+        "model_document",
+        "virtual_token",
     ),
     "fidokit.api.pins": (
         "PinCode",

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from fidokit.api.gestures import PROMPT, Gestures, PromptPerson
 from fidokit.errors import FidokitError
-from fidokit.token.ports import Backend, Candidate, Link
+from fidokit.token.ports import QUIET, Backend, Candidate, Interaction, Link
 from fidokit.types import Transport
 
 if TYPE_CHECKING:
@@ -19,22 +20,40 @@ if TYPE_CHECKING:
     from fidokit.virtual.token import VirtualToken
 
 
-def all_backends() -> Sequence[Backend]:
-    """Everything that this machine may reach a token by."""
-    from fidokit.token.backends import HidBackend, PcscBackend
+def all_backends(interaction: Interaction = QUIET) -> Sequence[Backend]:
+    """Everything that this machine may reach a token by.
 
-    return (HidBackend(who_holds=_holder), PcscBackend(), VirtualBackend())
+    Args:
+        interaction: who is asked for touches of virtual tokens, where it has `Gestures` too.
+    """
+    return [make(interaction) for make in _MAKERS.values()]
 
 
-def backends_for(selector: str | None) -> Sequence[Backend]:
+def _virtual(interaction: Interaction) -> Backend:
+    return VirtualBackend(interaction if isinstance(interaction, Gestures) else None)
+
+
+def _hid(_interaction: Interaction) -> Backend:
+    from fidokit.token.backends import HidBackend
+
+    return HidBackend(who_holds=_holder)
+
+
+def _pcsc(_interaction: Interaction) -> Backend:
+    from fidokit.token.backends import PcscBackend
+
+    return PcscBackend()
+
+
+def backends_for(selector: str | None, interaction: Interaction = QUIET) -> Sequence[Backend]:
     """Only those that can have the selected token: asking a card reader takes time.
 
     Args:
         selector: None or one whose first part names no transport means all.
+        interaction: as `all_backends`.
     """
-    backends = all_backends()
-    kind = (selector or "").partition(":")[0]
-    return [backend for backend in backends if backend.transport.value == kind] or backends
+    make = _MAKERS.get((selector or "").partition(":")[0])
+    return [make(interaction)] if make else all_backends(interaction)
 
 
 def _holder(node: str) -> str | None:
@@ -46,8 +65,13 @@ def _holder(node: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class VirtualBackend:
-    """The virtual tokens under this user's state folder; opening one plugs it in."""
+    """The virtual tokens under this user's state folder; opening one plugs it in.
 
+    Args:
+        asked: who is asked for touches of tokens with presence `prompt`; None for nobody.
+    """
+
+    asked: Gestures | None = None
     transport: Transport = Transport.VIRTUAL
 
     def candidates(self) -> Sequence[Candidate]:
@@ -55,7 +79,8 @@ class VirtualBackend:
         from fidokit.virtual import registry
 
         try:
-            return [_candidate(entry.name, entry.identity) for entry in registry.list_tokens()]
+            found = registry.list_tokens()
+            return [_candidate(entry.name, entry.identity, self.asked) for entry in found]
         except FidokitError:
             return []
 
@@ -70,7 +95,8 @@ class VirtualBackend:
         return None
 
 
-def _candidate(name: str, identity: TokenIdentity | None) -> Candidate:
+def _candidate(name: str, identity: TokenIdentity | None, asked: Gestures | None) -> Candidate:
+    prompts = identity is not None and identity.presence == PROMPT
     return Candidate(
         transport=Transport.VIRTUAL,
         path=name,
@@ -78,7 +104,7 @@ def _candidate(name: str, identity: TokenIdentity | None) -> Candidate:
         serial=identity.serial if identity else None,
         selector=f"virtual:{name}",
         durable=True,
-        open=partial(_open, name),
+        open=partial(_open_prompting, name, asked) if prompts else partial(_open, name),
     )
 
 
@@ -86,6 +112,14 @@ def _open(name: str) -> Link:
     from fidokit.virtual import registry
 
     return OwnedLink(registry.open_token(name))
+
+
+def _open_prompting(name: str, asked: Gestures | None) -> Link:
+    from fidokit.virtual import registry
+    from fidokit.virtual.world import SystemClock
+
+    person = PromptPerson(f"virtual:{name}", asked, SystemClock().now_ms)
+    return OwnedLink(registry.open_token(name, presence=person))
 
 
 class OwnedLink:
@@ -103,3 +137,10 @@ class OwnedLink:
         """Close the link and let the next process have the token."""
         self._link.close()
         self._token.close()
+
+
+_MAKERS: Final[Mapping[str, Callable[[Interaction], Backend]]] = {
+    Transport.USB: _hid,
+    Transport.PCSC: _pcsc,
+    Transport.VIRTUAL: _virtual,
+}

@@ -228,7 +228,7 @@ class _Tour:
         return Step(
             "List the keys",
             "The list joins what is on the token with the key files at hand.",
-            ("fidokit key list",),
+            ("fidokit key list .",),
             tuple(
                 f"{row.key_type}  {row.application}  {row.user}  verify-required  "
                 f"{row.files[0].name}  {row.fingerprint}"
@@ -337,10 +337,10 @@ class _Tour:
             "Ask OpenSSH",
             "What fidokit writes is OpenSSH's own format, so stock ssh-keygen reads it, names the "
             "same fingerprints, and verifies the same signatures.",
-            (
-                "ssh-keygen -lf KEY.pub",
-                "ssh-keygen -y -f KEY",
-                f"ssh-keygen -Y verify -f allowed_signers -I {SIGNER} -n file -s KEY.sig",
+            tuple(
+                command
+                for result in self.recovered
+                for command in _asked_of_ssh_keygen(result.path.name)
             ),
             tuple(lines),
         )
@@ -359,8 +359,19 @@ class _Tour:
         return [listed.strip(), verdict.strip()]
 
 
-def _sign_and_verify(key: str) -> tuple[str, str]:
+def _asked_of_ssh_keygen(key: str) -> Sequence[str]:
+    verify = f"ssh-keygen -Y verify -f allowed_signers -I {SIGNER} -n file"
     return (
+        f"ssh-keygen -lf {key}.pub",
+        f"ssh-keygen -y -f {key}",
+        f'echo "{SIGNER} $(cat {key}.pub)" > allowed_signers',
+        f"{verify} -s {key}.challenge.sig < {key}.challenge",
+    )
+
+
+def _sign_and_verify(key: str) -> Sequence[str]:
+    return (
+        f'echo "{MESSAGE.decode().strip()}" > {key}.challenge',
         f"fidokit key sign -f {key} {key}.challenge",
         f"fidokit key verify -k {key}.pub {key}.challenge",
     )

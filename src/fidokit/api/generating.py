@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import os
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -119,8 +117,10 @@ def generate(
     can do, then the passphrase is asked, then the token is touched, then the files are written.
 
     Raises:
-        WouldOverwrite: a file, or a resident credential of the same application and user, is in
-            the way; nothing was changed.
+        FileInTheWay: files are in the way, and `force` is not given; nothing was changed.
+        CredentialInTheWay: a resident credential of the same application and user is, and
+            `replace` is not given; nothing was changed.
+        WouldOverwrite: what is in the way cannot be replaced (a symbolic link, a folder).
         OrphanedCredential: the key was made but not written.
         Unsupported, StoreFull, PinNotSet, PinError, TouchRefused, TouchTimedOut, UsageError.
     """
@@ -186,14 +186,16 @@ def _free_path(request: GenerateRequest) -> Path:
 
     path = request.path or keyfile.default_path(request.key_type)
     keyfile.ensure_ssh_folder(path)
-    keyfile.check_pair_free(path, force=request.force)
-    if request.attestation_file:
-        keyfile.check_free(request.attestation_file, force=request.force)
+    others = [request.attestation_file] if request.attestation_file else []
+    keyfile.check_free(path, keyfile.public_path(path), *others, force=request.force)
     return path
 
 
 def user_at_host() -> str:
     """The comment that ssh-keygen would give: user@host."""
+    import getpass
+    import socket
+
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container whose user id has no name

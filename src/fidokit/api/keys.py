@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fidokit.api.generating import Passphrase
 from fidokit.errors import (
     CredentialNotFound,
     FidokitError,
+    FileInTheWay,
     Interrupted,
     Unsupported,
     UsageError,
@@ -20,13 +20,13 @@ from fidokit.inventory.rows import KeyRow
 from fidokit.types import KeyHandle, SkFlag
 
 if TYPE_CHECKING:
+    from fidokit.api.generating import Passphrase
     from fidokit.token.resident import ResidentCredential
     from fidokit.token.session import Session
 
 __all__ = [
     "DownloadResult",
     "KeyRow",
-    "Passphrase",
     "delete_key",
     "download",
     "list_keys",
@@ -184,7 +184,12 @@ def _write_one(row: KeyRow, path: Path, passphrase: Passphrase | None, rounds: i
             f"the credential of {row.application!r} is of a type that OpenSSH does not know",
             hint="it belongs to a website; leave it there",
         )
-    check_pair_free(path)
+    try:
+        check_pair_free(path)
+    except FileInTheWay as error:  # nothing is ever replaced here
+        raise FileInTheWay(
+            error.message, hint="move it away, or choose another --dir or --name"
+        ) from None
     comment = printable(held.comment) or held.application
     line = public_line(held.public, comment)
     key = SkPrivate(held.public, held.flags, KeyHandle(held.credential_id))

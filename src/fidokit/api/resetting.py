@@ -138,9 +138,8 @@ def reset(
             f"what was typed is not {plan.confirm!r}, so nothing was reset",
             hint="type it exactly as shown",
         )
-    watch = _Watch(
-        plan, backends_for(plan.selector) if backends is None else backends, sleep, clock
-    )
+    where = backends_for(plan.selector, interaction) if backends is None else backends
+    watch = _Watch(plan, where, sleep, clock)
     candidate = watch.replugged(guide) if plan.must_replug else watch.present()
     with open_candidate(candidate, interaction) as session:
         if session.info.aaguid != plan.aaguid:

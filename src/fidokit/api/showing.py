@@ -7,18 +7,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, Literal
 
 from fidokit.errors import MalformedKey, UsageError
 from fidokit.files.disk_errors import explained
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from fidokit.openssh.listing import Listed, Unreadable
 
 HashName = Literal["sha256", "md5", "bubblebabble"]
 
-STDIN: Final = Path("-")
+STDIN: Final = "-"
 _CHUNK: Final = 1 << 18
 _PRIVATE_HEAD: Final = b"-----BEGIN "
 
@@ -47,7 +48,7 @@ class ShownKey:
 
 
 def show(
-    path: Path, *, hash_name: HashName = "sha256", randomart: bool = False
+    path: Path | str, *, hash_name: HashName = "sha256", randomart: bool = False
 ) -> Iterator[ShownKey]:
     """The keys in a public file, authorized_keys, private file or certificate, in order.
 
@@ -70,7 +71,7 @@ def show(
         yield shown
 
 
-def fingerprint_lines(path: Path, *, hash_name: HashName = "sha256") -> Iterator[str]:
+def fingerprint_lines(path: Path | str, *, hash_name: HashName = "sha256") -> Iterator[str]:
     """`show` as ready text lines, `256 SHA256:... comment (ED25519-SK)`: the fast path.
 
     Lines that hold no key are left out, as ssh-keygen does; `show` tells about them.
@@ -107,7 +108,7 @@ class _Remember:
         return self._fingerprint(blob)
 
 
-def _read(path: Path, fingerprint: Callable[[bytes], str]) -> Iterator[Listed | Unreadable]:
+def _read(path: Path | str, fingerprint: Callable[[bytes], str]) -> Iterator[Listed | Unreadable]:
     from fidokit.openssh.listing import Unreadable, bounded_lines, list_fingerprints
 
     any_key, first_error = False, None
@@ -129,36 +130,39 @@ def _read(path: Path, fingerprint: Callable[[bytes], str]) -> Iterator[Listed | 
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
-    if path == STDIN:
+def _opened(path: Path | str) -> Iterator[BinaryIO]:
+    if str(path) == STDIN:
         yield sys.stdin.buffer
         return
-    with path.open("rb") as file:
+    with open(path, "rb") as file:  # noqa: PTH123  a str stays one: see disk_errors
         yield file
 
 
-def _no_key(path: Path, first: Unreadable | None) -> MalformedKey:
+def _no_key(path: Path | str, first: Unreadable | None) -> MalformedKey:
     why = f" (line {first.line}: {first.error.message})" if first else ""
-    name = "standard input" if path == STDIN else str(path)
+    name = "standard input" if str(path) == STDIN else path
     return MalformedKey(
         f"{name} holds no key{why}",
         hint="name a public key, authorized_keys, a private key file or a certificate",
     )
 
 
-def _private(path: Path, data: bytes, fingerprint: Callable[[bytes], str]) -> Listed:
+def _private(path: Path | str, data: bytes, fingerprint: Callable[[bytes], str]) -> Listed:
     from fidokit.openssh.listing import Listed
     from fidokit.openssh.private import peek_public
 
     key = peek_public(data)
-    comment = "" if path == STDIN else _private_comment(path)
+    comment = "" if str(path) == STDIN else _private_comment(path)
     return Listed(0, key.bits, fingerprint(key.blob()), comment, key.short_type)
 
 
-def _private_comment(path: Path) -> str:
+def _private_comment(path: Path | str) -> str:
+    from pathlib import Path
+
     from fidokit.api.keyfiles import comment_of
     from fidokit.files.keyfile import read_bounded
 
+    path = Path(path)
     return comment_of(path, read_bounded(path, _CHUNK))
 
 

@@ -70,7 +70,8 @@ def token_for_key(
             yield session
         return
     opener = discover.Opener(interaction, spend_last_try)
-    candidates = discover.in_order(all_backends() if backends is None else backends)
+    where = all_backends(interaction) if backends is None else backends
+    candidates = discover.in_order(where)
     handle, application = key.key.key_handle, key.key.public.application
     with discover.holder_of(handle, application, candidates, opener) as session:
         yield session

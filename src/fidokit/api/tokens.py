@@ -66,10 +66,14 @@ def list_tokens(
     ]
 
 
-def _backends(backends: Sequence[Backend] | None, selector: str | None = None) -> Sequence[Backend]:
+def _backends(
+    backends: Sequence[Backend] | None,
+    selector: str | None = None,
+    interaction: Interaction = QUIET,
+) -> Sequence[Backend]:
     from fidokit.api.backends import backends_for
 
-    return backends_for(selector) if backends is None else backends
+    return backends_for(selector, interaction) if backends is None else backends
 
 
 def _summary(candidate: Candidate, *, with_info: bool) -> TokenSummary:
@@ -116,7 +120,8 @@ def open_token(
 
     chosen = selector or configured_selector()
     opener = discover.Opener(interaction, spend_last_try)
-    with opener(discover.find(chosen, _backends(backends, chosen), opener)) as session:
+    where = _backends(backends, chosen, interaction)
+    with opener(discover.find(chosen, where, opener)) as session:
         yield session
 
 

@@ -10,6 +10,7 @@ import click
 
 from fidokit import __version__
 from fidokit.cli.options import common_options, format_sections
+from fidokit.errors import ExitCode
 
 PROGRAM = "fidokit"
 COMPLETION_VARIABLE = "_FIDOKIT_COMPLETE"
@@ -74,6 +75,7 @@ GROUPS: Mapping[str, Section] = {
         {
             "create": Entry("virtual:create", "Create a virtual token"),
             "list": Entry("virtual:list_virtual", "List the virtual tokens"),
+            "models": Entry("virtual:models", "List the certified models they can stand in for"),
             "delete": Entry("virtual:delete", "Delete a virtual token and its keys"),
         },
     ),
@@ -120,12 +122,18 @@ class LazyGroup(click.Group):
             name,
             help=summary,
             short_help=summary.partition("\n")[0],
-            no_args_is_help=True,
             params=list(common_options()),
             context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
         )
         self.entries = entries
         self.sections = sections or {}
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does; nothing but the group's name shows its help, and is a usage error."""
+        if not args and not ctx.resilient_parsing:
+            click.echo(ctx.get_help(), err=True)
+            ctx.exit(ExitCode.USAGE)
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
         """The names, in the order of the table: the most used first."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from fidokit.cli.render import escape
 from fidokit.errors import FidokitError, Interrupted, Malformed, NoPermission, UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TERMINAL = "/dev/tty"
 LONGEST_SECRET = 1024
@@ -57,6 +60,8 @@ def ask_secret(prompt: str) -> str | None:
 
 def _run_askpass(program: str, prompt: str) -> str:
     """Run SSH_ASKPASS as ssh does: the prompt is its argument, its answer is on its output."""
+    import subprocess
+
     try:
         done = subprocess.run([program, escape(prompt)], stdout=subprocess.PIPE, check=False)  # noqa: S603
     except OSError as error:
@@ -84,6 +89,15 @@ def ask_line(prompt: str) -> str | None:
     if not line:
         raise Interrupted("the question was not answered")
     return line.rstrip("\r\n")
+
+
+def typed_path(answer: str) -> Path | None:
+    """The path that a person typed, ~ and ~user being home folders; None for nothing."""
+    from pathlib import Path
+
+    answer = answer.strip()
+    # os.path's leaves ~nobody as it is; Path's raises where no user has the name
+    return Path(os.path.expanduser(answer)) if answer else None  # noqa: PTH111
 
 
 def confirmed(question: str) -> bool | None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from fidokit.api import Candidate, PinCode
     from fidokit.cli.options import Settings
+    from fidokit.cli.touch_prompt import TouchPrompt
 
 
 class Person:
@@ -23,6 +24,7 @@ class Person:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._status: Status | None = None
+        self._prompt: TouchPrompt | None = None
 
     def ask_pin(
         self, token: str, retries: int | None, why: str, previous_was_wrong: bool
@@ -112,6 +114,22 @@ class Person:
         if self._status is not None:
             self._status.stop()
             self._status = None
+
+    def ask_gesture(self, token: str, *, verify: bool) -> None:
+        """Ask for a touch of a virtual token (api.gestures.Gestures)."""
+        from fidokit.cli.touch_prompt import TouchPrompt
+
+        self._prompt = TouchPrompt()
+        self._prompt.ask(token, verify=verify)
+
+    def gesture(self, seconds: float) -> bool | None:
+        """The answer, where one came within `seconds`."""
+        return self._prompt.answer(seconds) if self._prompt else False
+
+    def gesture_over(self) -> None:
+        """The question does not matter any more."""
+        if self._prompt:
+            self._prompt.over()
 
     def choose_token(self, candidates: Sequence[Candidate]) -> Candidate | None:
         """Let the person choose from a numbered list; None: by touching the token."""

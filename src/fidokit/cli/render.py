@@ -185,8 +185,7 @@ def _show_facts(facts: Facts) -> None:
 
 def _hanging(value: str, indent: int, stream: TextIO | None = None) -> str:
     """A value in its column: broken between words on a terminal, one line for a pipe."""
-    room = _width() - indent
-    if len(value) <= room or not is_fancy(stream or sys.stdout):
+    if not is_fancy(stream or sys.stdout) or len(value) <= (room := _width() - indent):
         return value
     import textwrap
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         Generated,
         KeyFile,
         KeyRow,
+        ModelSummary,
         PinStatus,
         ResetPlan,
         Session,
@@ -226,7 +227,22 @@ def virtual(summary: VirtualSummary) -> Json:
         "selector": summary.selector,
         "path": str(summary.path),
         "profile": summary.profile,
+        "model": summary.model,
+        "withheld": list(summary.withheld),
         "problem": summary.problem,
+    }
+
+
+def model(summary: ModelSummary) -> Json:
+    """One line of `virtual models`."""
+    return {
+        "aaguid": summary.aaguid,
+        "description": summary.description,
+        "versions": list(summary.versions),
+        "transports": list(summary.transports),
+        "certification": summary.certification,
+        "untrusted": summary.untrusted,
+        "withheld": list(summary.withheld),
     }
 
 

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
+from typing import Final
 
 from fidokit.errors import WouldOverwrite
 from fidokit.files.disk_errors import explained
@@ -30,6 +34,13 @@ _CREATE = (
     | getattr(os, "O_CLOEXEC", 0)
 )
 _FOLDER = getattr(os, "O_DIRECTORY", None)
+STALE: Final = 3600.0
+"""Seconds after which a temporary file belongs to no write any more."""
+
+_TEMPORARY: Final = re.compile(r"\.fidokit-[0-9a-f]{16}\.tmp")
+_MOST_ENTRIES: Final = 10_000
+"""Of one folder, so that a huge one does not hold up a small file."""
+
 _NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 
@@ -63,6 +74,7 @@ def staged(path: Path, data: bytes, mode: int) -> Iterator[Path]:
 
     The name does not derive from `path`'s, which may use up all of the 255 bytes a name has.
     """
+    _sweep(path.parent)
     temporary = path.parent / f".fidokit-{secrets.token_hex(8)}.tmp"
     try:
         _write_synced(temporary, data, mode)
@@ -70,6 +82,26 @@ def staged(path: Path, data: bytes, mode: int) -> Iterator[Path]:
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a crash of ours left in the folder: nobody was ever told of what is in it.
+
+    Only regular files of this user with exactly our form of name go, and only after an hour: a
+    write that is under way lives for milliseconds. Whatever fails here is no business of the
+    file that is about to be written.
+    """
+    if not hasattr(os, "geteuid"):
+        return  # without owners nothing tells ours from another user's
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in islice(entries, _MOST_ENTRIES):
+            if _TEMPORARY.fullmatch(entry.name) and _is_stale(entry.stat(follow_symlinks=False)):
+                os.unlink(entry.path)  # noqa: PTH108  already a path's text
+
+
+def _is_stale(found: os.stat_result) -> bool:
+    own = stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid()
+    return own and time.time() - found.st_mtime > STALE
 
 
 def _write_synced(path: Path, data: bytes, mode: int) -> None:

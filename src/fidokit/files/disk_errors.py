@@ -6,53 +6,58 @@ import errno
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from fidokit.errors import FidokitError, NoPermission, UsageError, WouldOverwrite
+from fidokit.errors import FidokitError, FileInTheWay, NoPermission, UsageError
 
-Maker = Callable[[Path], FidokitError]
+if TYPE_CHECKING:  # pathlib takes 3 ms to import, which `key show` does without
+    from pathlib import Path
+
+    StrPath = Path | str
+    Maker = Callable[[StrPath], FidokitError]
 
 
-def _exists(path: Path) -> FidokitError:
-    return WouldOverwrite(f"{path} already exists", hint="choose another name, or use --force")
+def _exists(path: StrPath) -> FidokitError:
+    return FileInTheWay(f"{path} already exists", hint="choose another name, or use --force")
 
 
-def _denied(path: Path) -> FidokitError:
+def _denied(path: StrPath) -> FidokitError:
     return NoPermission(
         f"this user may not read or write {path}",
         hint="look at the owner and mode of the file and its folder with `ls -ld`",
     )
 
 
-def _missing(path: Path) -> FidokitError:
+def _missing(path: StrPath) -> FidokitError:
     return FidokitError(f"{path} does not exist", hint="check the path")
 
 
-def _full(path: Path) -> FidokitError:
+def _full(path: StrPath) -> FidokitError:
     return FidokitError(
         f"there is no room on the disk for {path}", hint="free some space and try again"
     )
 
 
-def _read_only(path: Path) -> FidokitError:
+def _read_only(path: StrPath) -> FidokitError:
     return NoPermission(
         f"{path} is on a read-only file system", hint="choose a folder that can be written to"
     )
 
 
-def _name_too_long(path: Path) -> FidokitError:
-    return UsageError(f"the file name {path.name[:40]}... is too long", hint="use a shorter one")
+def _name_too_long(path: StrPath) -> FidokitError:
+    name = os.path.basename(path)  # noqa: PTH119  as above
+    return UsageError(f"the file name {name[:40]}... is too long", hint="use a shorter one")
 
 
-def _directory(path: Path) -> FidokitError:
+def _directory(path: StrPath) -> FidokitError:
     return UsageError(f"{path} is a folder", hint="name a file in it")
 
 
-def _not_directory(path: Path) -> FidokitError:
+def _not_directory(path: StrPath) -> FidokitError:
     return UsageError(f"a part of {path} is a file, not a folder", hint="check the path")
 
 
-def _loop(path: Path) -> FidokitError:
+def _loop(path: StrPath) -> FidokitError:
     return UsageError(f"{path} is a symbolic link that leads nowhere", hint="name the real file")
 
 
@@ -71,7 +76,7 @@ _FOR_ERRNO: Mapping[int, Maker] = {
 }
 
 
-def explain(error: OSError, path: Path) -> FidokitError:
+def explain(error: OSError, path: StrPath) -> FidokitError:
     """Our error for the system's, about `path`."""
     maker = _FOR_ERRNO.get(error.errno or 0)
     if maker:
@@ -83,7 +88,7 @@ def explain(error: OSError, path: Path) -> FidokitError:
 
 
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
+def explained(path: StrPath) -> Iterator[None]:
     """Turn any OSError inside the block into our error about `path`.
 
     Raises:
@@ -96,7 +101,7 @@ def explained(path: Path) -> Iterator[None]:
         raise explain(error, path) from error
 
 
-def _check_name(path: Path) -> None:
+def _check_name(path: StrPath) -> None:
     try:
         possible = b"\0" not in os.fsencode(path)
     except UnicodeEncodeError:  # a lone surrogate

@@ -8,7 +8,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from fidokit.errors import FidokitError, MalformedKey, NoPermission, UsageError, WouldOverwrite
+from fidokit.errors import FidokitError, FileInTheWay, MalformedKey, NoPermission, UsageError
 from fidokit.files import atomic
 from fidokit.files.disk_errors import explained
 from fidokit.types import KeyType
@@ -44,23 +44,29 @@ def public_path(path: Path) -> Path:
 def check_pair_free(path: Path, *, force: bool = False) -> None:
     """Refuse early what `write_pair` would refuse late, before a token makes a key.
 
-    Raises:
-        WouldOverwrite: one of the two names is taken and `force` is not given, or cannot be
-            replaced (a symbolic link, a folder).
-        NoPermission, UsageError: the folder cannot be written to, or there is none.
+    Raises: as `check_free`.
     """
-    for name in (path, public_path(path)):
-        check_free(name, force=force)
+    check_free(path, public_path(path), force=force)
 
 
-def check_free(path: Path, *, force: bool = False) -> None:
-    """The same for one file."""
-    _check_folder(path)
-    if force:
+def check_free(*paths: Path, force: bool = False) -> None:
+    """Refuse names that cannot be had, all of those that are taken in one error.
+
+    Raises:
+        FileInTheWay: some are taken and `force` is not given.
+        WouldOverwrite: one cannot be replaced (a symbolic link, a folder).
+        NoPermission, UsageError: a folder cannot be written to, or there is none.
+    """
+    for path in paths:
+        _check_folder(path)
+    taken = [path for path in paths if _taken(path)]
+    for path in taken:
         atomic.refuse_special(path)
-    elif _taken(path):
-        raise WouldOverwrite(
-            f"{path} already exists", hint="choose another name, or replace it with --force"
+    if taken and not force:
+        names = " and ".join(map(str, taken))
+        it = ("exists", "it") if len(taken) == 1 else ("exist", "them")
+        raise FileInTheWay(
+            f"{names} already {it[0]}", hint=f"choose another name, or replace {it[1]} with --force"
         )
 
 

@@ -78,7 +78,7 @@ def _begins_fingerprint(selector: str, row: KeyRow) -> bool:
 def _is_file(selector: str, row: KeyRow) -> bool:
     if not selector or "\0" in selector:
         return False
-    # os.path leaves a name that nobody has alone, where Path.expanduser raises RuntimeError
+    # os.path's leaves ~nobody as it is; Path's raises where no user has the name
     wanted = Path(os.path.realpath(os.path.expanduser(selector)))  # noqa: PTH111
     names = {Path(os.path.realpath(path)) for path in row.files}
     return wanted in names or (wanted.suffix == ".pub" and wanted.with_suffix("") in names)

@@ -7,15 +7,13 @@ Nothing here is secret, so nothing here needs constant time. Sources: SEC 1 sect
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 UNCOMPRESSED: Final = 4
 """First byte of an uncompressed point (SEC 1 section 2.3.3), the only form that SSH allows."""
 
 
-@dataclass(frozen=True, slots=True)
-class NistCurve:
+class NistCurve(NamedTuple):
     """A prime curve y² = x³ - 3x + b over `p`; `size` is one coordinate's length in bytes."""
 
     p: int

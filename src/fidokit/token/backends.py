@@ -10,7 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from fidokit.errors import FidokitError, NoPermission, TokenBusy, TokenGone, Unsupported
+from fidokit.errors import (
+    FidokitError,
+    Interrupted,
+    NoPermission,
+    TokenBusy,
+    TokenGone,
+    Unsupported,
+)
 from fidokit.token import fido2_device
 from fidokit.token.ports import Candidate, Link
 from fidokit.token.watchdog import Patience, guarded
@@ -108,6 +115,8 @@ class PcscBackend:
         """The readers on which a FIDO token lies, or one that another program holds."""
         try:
             return [c for c in map(self._candidate, self._readers()) if self._is_token(c)]
+        except Interrupted:
+            raise
         except FidokitError:
             return []
 
@@ -117,6 +126,8 @@ class PcscBackend:
             self._readers()
         except Unsupported as error:
             return f"{error.message}; {error.hint}"
+        except Interrupted:
+            raise
         except FidokitError as error:
             return f"the PC/SC service (pcscd) does not answer: {error.message}"
         return None
@@ -129,6 +140,8 @@ class PcscBackend:
             candidate.open().close()
         except TokenBusy:
             return True
+        except Interrupted:
+            raise
         except FidokitError:
             return False
         return True
@@ -176,8 +189,7 @@ def _node_error(path: str, error: OSError, holder: Callable[[], str | None]) -> 
     if error.errno in {errno.EACCES, errno.EPERM}:
         return NoPermission(
             f"this user may not open {path}",
-            hint="install the udev rule 70-fidokit.rules with `fidokit udev install`, "
-            "then plug the token in again",
+            hint="`fidokit doctor` names the udev rule that opens it; then plug the token in again",
         )
     if error.errno == errno.EBUSY:
         return fido2_device.busy(holder())

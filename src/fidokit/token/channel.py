@@ -5,11 +5,11 @@ What a link returns is untrusted: an answer leaves this module as an `Answer` or
 
 from __future__ import annotations
 
-import logging
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from fidokit import cbor
 from fidokit.errors import FidokitError, MalformedCbor, TokenMisbehaved, Unsupported
@@ -20,6 +20,9 @@ from fidokit.token.status import CtapRefusal
 from fidokit.token.watchdog import Patience, Pulse, guarded
 from fidokit.types import CtapStatus
 
+if TYPE_CHECKING:
+    from logging import Logger
+
 LONGEST_ANSWER: Final = 7609
 """Bytes; CTAPHID can carry no more (CTAP 2.3 section 11.2.4), and nothing we ask for needs more."""
 BUSY: Final = bytes([CtapStatus.CHANNEL_BUSY])
@@ -27,7 +30,6 @@ FIRST_REQUEST: Final = 1024
 """Bytes of a request that every token takes, before getInfo said how many it takes."""
 
 _T = TypeVar("_T")
-TRACE: Final = logging.getLogger("fidokit.trace")
 Told = Callable[[int], None]
 
 
@@ -49,6 +51,7 @@ class Channel:
         self.capabilities = link.capabilities
         self.max_request = FIRST_REQUEST
         self.round_trips = 0
+        self._trace = _trace_logger()
         self._lost: str | None = None
 
     def cbor(
@@ -81,12 +84,18 @@ class Channel:
                 f"the request has {len(request)} bytes, and the token takes {self.max_request}",
                 hint="use shorter names, or fewer of them",
             )
+        start = self.patience.clock()
         reply = self._exchange(request, told, stop)
         for wait in self.patience.busy:
             if reply[:1] != BUSY:
                 break
             self.patience.sleep(wait)
             reply = self._exchange(request, told, stop)
+        if self._trace:
+            from fidokit.token import trace  # noqa: PLC0415  only who asked for it pays for it
+
+            exchange = trace.Exchange(len(request), len(reply), self.patience.clock() - start)
+            trace.ctap2(self._trace, command, params, _readable(reply), exchange)
         return self._answer(reply, what)
 
     def msg(self, apdu: bytes) -> tuple[bytes, int]:
@@ -97,7 +106,11 @@ class Channel:
         """
         start = self.patience.clock()
         reply = self._guarded(lambda _pulse: self._link.msg(apdu))
-        self._trace(f"CTAP1 0x{apdu[1:2].hex()} status 0x{reply[-2:].hex()}", apdu, reply, start)
+        if self._trace:
+            from fidokit.token import trace  # noqa: PLC0415  as above
+
+            exchange = trace.Exchange(len(apdu), len(reply), self.patience.clock() - start)
+            trace.ctap1(self._trace, apdu, reply, exchange)
         if not 2 <= len(reply) <= LONGEST_ANSWER:
             raise _rubbish(f"its U2F answer has {len(reply)} bytes")
         return reply[:-2], int.from_bytes(reply[-2:], "big")
@@ -129,17 +142,9 @@ class Channel:
             raise
 
     def _exchange(self, request: bytes, told: Told, stop: threading.Event | None) -> bytes:
-        start = self.patience.clock()
-        reply = self._guarded(
+        return self._guarded(
             lambda pulse: self._link.cbor(request, pulse.keepalive, pulse.cancelled), told, stop
         )
-        self._trace(f"CTAP2 0x{request[0]:02x} status 0x{reply[:1].hex()}", request, reply, start)
-        return reply
-
-    def _trace(self, what: str, request: bytes, reply: bytes, start: float) -> None:
-        # sizes and times only: requests carry PINs under encryption, answers carry tokens
-        taken = (self.patience.clock() - start) * 1000
-        TRACE.debug("%s: %d bytes out, %d in, %.1f ms", what, len(request), len(reply), taken)
 
     def _answer(self, reply: bytes, what: str) -> Answer:
         if not 1 <= len(reply) <= LONGEST_ANSWER:
@@ -149,6 +154,24 @@ class Channel:
         if len(reply) == 1:
             return Answer({}, what)
         return Answer.of(checked(reply[1:], what), what)
+
+
+def _trace_logger() -> Logger | None:
+    """Who wants the trace; None, at no cost, where nobody has set up logging for it."""
+    logging = sys.modules.get("logging")
+    if logging is None:
+        return None
+    logger: Logger = logging.getLogger("fidokit.trace")
+    return logger if logger.isEnabledFor(logging.DEBUG) else None
+
+
+def _readable(reply: bytes) -> tuple[int | None, object]:
+    """The status of a reply and its value, None where it has none or one that is not canonical."""
+    try:
+        value = checked(reply[1:], "answer") if 1 < len(reply) <= LONGEST_ANSWER else None
+    except TokenMisbehaved:
+        value = None  # told as an error when the answer is read
+    return (reply[0] if reply else None), value
 
 
 def checked(data: bytes, what: str) -> object:

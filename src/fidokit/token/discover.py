@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
 from typing import Final, Self
@@ -181,6 +181,8 @@ def _aaguid(candidate: Candidate, opener: Opener) -> bytes | None:
     try:
         with opener(candidate) as session:
             return session.info.aaguid
+    except Interrupted:
+        raise
     except FidokitError:
         return None  # another token's trouble is not this command's
 
@@ -298,15 +300,17 @@ def _if_holding(
 ) -> Session | None:
     """The token opened, if it owns up to the key; a token that works at all goes to `usable`."""
     try:
-        session = opener(candidate)
+        with ExitStack() as undo:
+            session = opener(candidate)
+            undo.callback(session.close)
+            if holds(session, key_handle, application):
+                undo.pop_all()
+                return session
+            usable.append(candidate)
+    except Interrupted:
+        raise
     except FidokitError:
-        return None  # one token's trouble must not hide the key on another
-    with ExitStack() as undo, suppress(FidokitError):
-        undo.callback(session.close)
-        if holds(session, key_handle, application):
-            undo.pop_all()
-            return session
-        usable.append(candidate)
+        pass  # one token's trouble must not hide the key on another
     return None
 
 

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from fidokit.errors import (
+    CredentialInTheWay,
+    FidokitError,
     PinNotSet,
     StoreFull,
     TokenMisbehaved,
     Unsupported,
     UsageError,
-    WouldOverwrite,
 )
 from fidokit.openssh.attestation import Attestation
 from fidokit.openssh.public import SkPublic
@@ -174,15 +175,24 @@ def check_token(session: Session, enrolment: Enrolment) -> None:
             hint="make the key without -O resident and -O verify-required",
         )
     if _needs_proof(session, enrolment) and not info.uv_configured and not info.pin_set:
-        raise PinNotSet(
-            f"such a key needs a PIN, and {session.name} has none yet",
-            hint="set one with `fidokit pin set`",
-        )
+        raise _nothing_to_prove_with(session)
     if enrolment.resident and info.remaining_resident == 0 and not enrolment.replace:
         raise StoreFull(
             f"{session.name} has no room for another resident key",
             hint="delete one with `fidokit key delete`, or make the key without -O resident",
         )
+
+
+def _nothing_to_prove_with(session: Session) -> FidokitError:
+    if session.info.pin_set is None:
+        return Unsupported(
+            f"such a key needs a PIN or a finger, and {session.name} has neither",
+            hint="enrol a finger if it has a sensor, or make the key without such options",
+        )
+    return PinNotSet(
+        f"such a key needs a PIN, and {session.name} has none yet",
+        hint="set one with `fidokit pin set`",
+    )
 
 
 def _needs_proof(session: Session, enrolment: Enrolment) -> bool:
@@ -242,7 +252,7 @@ def _refuse_overwrite(session: Session, enrolment: Enrolment, permissions: Permi
     for user_id in _resident_user_ids(session, enrolment.application, permissions, why):
         if user_id == enrolment.user_id:
             user = f" and user {enrolment.user!r}" if enrolment.user else ""
-            raise WouldOverwrite(
+            raise CredentialInTheWay(
                 f"{session.name} already holds a resident key for "
                 f"{enrolment.application!r}{user}, and nothing was changed",
                 hint="--force replaces it; another application or user keeps both",

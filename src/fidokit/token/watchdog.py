@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
-from typing import Generic, TypeVar
+from typing import NamedTuple, TypeVar, cast
 
 from fidokit.errors import FidokitError, Interrupted, TokenGone, TokenMisbehaved, TouchTimedOut
 
@@ -43,23 +43,19 @@ class Patience:
     sleep: Callable[[float], None] = time.sleep
 
 
-@dataclass(frozen=True, slots=True)
-class _Done(Generic[_T]):
-    value: _T
+class _Done(NamedTuple):
+    value: object
 
 
-@dataclass(frozen=True, slots=True)
-class _Failed:
+class _Failed(NamedTuple):
     error: FidokitError | OSError
 
 
-@dataclass(frozen=True, slots=True)
 class _Crashed:
     """The worker ended by an error that no link may raise; its traceback went to stderr."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Said:
+class _Said(NamedTuple):
     status: int
 
 
@@ -114,7 +110,7 @@ def guarded(
         pulse.stop.set()
         _last_words(pulse, patience.grace)
         raise Interrupted("interrupted; the token was told to stop waiting") from None
-    return _value(outcome)
+    return cast("_T", _value(outcome))  # what the operation returned
 
 
 def _work(operation: Callable[[Pulse], _T], pulse: Pulse) -> None:
@@ -166,10 +162,9 @@ def _last_words(pulse: Pulse, grace: float) -> bool:
     return False
 
 
-def _value(outcome: object) -> _T:  # type: ignore[type-var]  # the caller's operation fixes it
+def _value(outcome: object) -> object:
     if isinstance(outcome, _Done):
-        value: _T = outcome.value
-        return value
+        return outcome.value
     if isinstance(outcome, _Failed):
         raise _told_plainly(outcome.error)
     raise TokenMisbehaved("the connection to the token failed in an unforeseen way")

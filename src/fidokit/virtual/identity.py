@@ -14,9 +14,12 @@ class TokenIdentity:
         profile: which certified behaviour the token shows, `ctap2.3` for our own.
         presence: the text of its presence policy, see `presence.PresencePolicy.parse`.
         created: seconds since 1970, UTC.
+        model: the document of the certified model that it stands in for, as
+            `models.Impersonation.text`; empty where the profile is one of our own.
     """
 
     serial: str
     profile: str
     presence: str
     created: int
+    model: str = ""

@@ -21,7 +21,7 @@ class MemoryStore:
 
     def __init__(self, state: DurableState) -> None:
         self._state = state
-        self._counter = 0
+        self._counters: dict[int, int] = {}
         self._created = 0
         self._revision = 0
         self._by_id: dict[CredentialId, StoredCredential] = {}
@@ -42,10 +42,11 @@ class MemoryStore:
         self._ids_of_rp.clear()
         self._state = state
 
-    def next_counter(self) -> int:
+    def next_counter(self, number: int = 0) -> int:
         """One more than the last."""
-        self._counter += 1
-        return self._counter
+        value = self._counters.get(number, 0) + 1
+        self._counters[number] = value
+        return value
 
     def put(self, credential: StoredCredential) -> None:
         """Add as the newest, in the place of the same user's older one."""

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from fidokit.errors import StateUnusable, UsageError
+from fidokit.errors import StateUnusable, TokenNotFound, UsageError
 
 _SUFFIX: Final = ".sqlite"
 _NAME: Final = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,64}")
@@ -32,7 +32,8 @@ def make_folder() -> Path:
     """
     wanted = folder()
     try:
-        wanted.mkdir(_PRIVATE, parents=True, exist_ok=True)
+        wanted.parent.mkdir(_PRIVATE, parents=True, exist_ok=True)  # a mode is not for parents
+        wanted.mkdir(_PRIVATE, exist_ok=True)
         wanted.chmod(_PRIVATE)
     except OSError as error:
         raise StateUnusable(
@@ -73,3 +74,14 @@ def names() -> list[str]:
         ) from error
     stems = (name.removesuffix(_SUFFIX) for name in files if name.endswith(_SUFFIX))
     return sorted(stem for stem in stems if _NAME.fullmatch(stem))
+
+
+def unknown(name: str) -> TokenNotFound:
+    """The error for a name that no token has; its hint lists those that exist."""
+    known = names()
+    return TokenNotFound(
+        f"there is no virtual token named {name!r}",
+        hint=f"there are: {', '.join(known)}"
+        if known
+        else f"make it: fidokit virtual create {name}",
+    )

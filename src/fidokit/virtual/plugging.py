@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from fidokit.errors import StateUnusable, TokenNotFound, UsageError
-from fidokit.virtual import places
+from fidokit.errors import Malformed, StateUnusable, TokenNotFound, UsageError
+from fidokit.virtual import models, places
 from fidokit.virtual.core import profile as profiles
 from fidokit.virtual.core.factory import new_state
 from fidokit.virtual.core.ports import Rng, Store
@@ -39,12 +40,14 @@ class Making:
         presence: the text of its presence policy.
         uv_enrolled: whether built-in verification is configured.
         rng: for its keys and its serial.
+        document: of the certified model that it stands in for, or empty.
     """
 
     model: Profile
     presence: str
     uv_enrolled: bool
     rng: Rng
+    document: str = ""
 
     def identity(self) -> TokenIdentity:
         """A fresh identity.
@@ -54,7 +57,7 @@ class Making:
         """
         serial = f"FK{self.rng.bytes(5).hex().upper()}"
         policy = str(parse_policy(self.presence))
-        return TokenIdentity(serial, self.model.name, policy, int(time.time()))
+        return TokenIdentity(serial, self.model.name, policy, int(time.time()), self.document)
 
     def in_memory(self) -> MemoryStore:
         """A store without a file."""
@@ -70,13 +73,26 @@ class Making:
         return SqliteStore.create(path, self.identity(), state)
 
 
-def model_of(given: str | Profile | None) -> Profile:
-    """The profile that a caller named, or brought, or left to us.
+def model_of(
+    given: str | Profile | None, document: Mapping[str, object] | None = None
+) -> tuple[Profile, str]:
+    """The profile that a caller named, or brought, or left to us; and what is kept of its model.
+
+    Args:
+        given: a profile or the name of one of our own.
+        document: of a certified model, see `models.impersonate`; then no profile is given.
 
     Raises:
-        UsageError: there is no profile of this name.
+        UsageError: there is no profile of this name, or both are given.
+        Malformed: the document is none.
     """
-    return given if isinstance(given, Profile) else profiles.profile(given or DEFAULT_PROFILE)
+    if document is None:
+        named = given if isinstance(given, Profile) else profiles.profile(given or DEFAULT_PROFILE)
+        return named, ""
+    if given is not None:
+        raise UsageError("a virtual token has a profile or a model, not both")
+    made = models.impersonate(document)
+    return made.profile, made.text
 
 
 def open_named(name: str) -> SqliteStore:
@@ -88,18 +104,7 @@ def open_named(name: str) -> SqliteStore:
     try:
         return SqliteStore.open(places.path_of(name))
     except TokenNotFound as missing:
-        raise unknown(name) from missing
-
-
-def unknown(name: str) -> TokenNotFound:
-    """The error for a name that no token has; its hint lists those that exist."""
-    known = places.names()
-    return TokenNotFound(
-        f"there is no virtual token named {name!r}",
-        hint=f"there are: {', '.join(known)}"
-        if known
-        else f"make it: fidokit virtual create {name}",
-    )
+        raise places.unknown(name) from missing
 
 
 def _known(identity: TokenIdentity) -> Profile:
@@ -110,8 +115,10 @@ def _known(identity: TokenIdentity) -> Profile:
     """
     try:
         parse_policy(identity.presence)
+        if identity.model:
+            return models.reopen(identity.model).profile
         return profiles.profile(identity.profile)
-    except UsageError as unknown_word:
+    except (UsageError, Malformed) as unknown_word:
         raise StateUnusable(
             f"the virtual token {identity.serial} is not for this fidokit: {unknown_word}",
             hint="use the newer fidokit that made it",

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fidokit.errors import FidokitError, WouldOverwrite
 from fidokit.virtual import places
-from fidokit.virtual.core.ports import Rng
 from fidokit.virtual.identity import TokenIdentity
-from fidokit.virtual.plugging import DEFAULT_PRESENCE, DEFAULT_PROFILE, Making, model_of, unknown
-from fidokit.virtual.presence import Person
+from fidokit.virtual.places import unknown
 from fidokit.virtual.store import delete_token_file, read_identity
-from fidokit.virtual.token import VirtualToken
-from fidokit.virtual.world import SystemRng
+
+# A list needs no authenticator, whose modules and cryptography take 40 ms to import: those who
+# plug a token in or make one import them below.
+if TYPE_CHECKING:
+    from fidokit.virtual.core.ports import Rng
+    from fidokit.virtual.presence import Person
+    from fidokit.virtual.token import VirtualToken
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +38,12 @@ class TokenEntry:
     problem: FidokitError | None = None
 
 
-def create(
+def create(  # noqa: PLR0913  all but the first are keywords with defaults
     name: str,
     *,
-    profile: str = DEFAULT_PROFILE,
-    presence: str = DEFAULT_PRESENCE,
+    profile: str | None = None,
+    model: Mapping[str, object] | None = None,
+    presence: str | None = None,
     uv_enrolled: bool = False,
     rng: Rng | None = None,
 ) -> TokenEntry:
@@ -45,18 +51,25 @@ def create(
 
     Args:
         name: 1 to 64 of A-Z a-z 0-9 . _ - not starting with a dot.
-        profile: what model it is, see `core.profile.PROFILES`.
-        presence: the policy that is kept with it, see `presence.parse_policy`.
+        profile: what it is, see `core.profile.PROFILES`; None for `ctap2.3`.
+        model: in its place, the document of a certified model, see `models.impersonate`.
+        presence: the policy that is kept with it, see `presence.parse_policy`; None for auto.
         uv_enrolled: whether built-in verification is configured.
         rng: randomness for its keys and serial.
 
     Raises:
         WouldOverwrite: there is one of this name, which stays as it is.
         UsageError: a name, profile or policy that makes no sense.
+        Malformed: the model's document is none.
         StateUnusable: it cannot be written.
     """
+    from fidokit.virtual.plugging import DEFAULT_PRESENCE, Making, model_of  # noqa: PLC0415
+    from fidokit.virtual.world import SystemRng  # noqa: PLC0415
+
     path = places.path_of(name)
-    making = Making(model_of(profile), presence, uv_enrolled, rng or SystemRng())
+    policy = DEFAULT_PRESENCE if presence is None else presence
+    made_as, document = model_of(profile, model)
+    making = Making(made_as, policy, uv_enrolled, rng or SystemRng(), document)
     places.make_folder()
     try:
         store = making.in_file(path)
@@ -98,6 +111,8 @@ def open_token(name: str, *, presence: str | Person | None = None) -> VirtualTok
         TokenBusy: it is plugged in already.
         StateUnusable, NoPermission, UsageError: see `VirtualToken`.
     """
+    from fidokit.virtual.token import VirtualToken  # noqa: PLC0415
+
     return VirtualToken(name, presence=presence)
 
 

@@ -6,6 +6,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
@@ -33,6 +34,8 @@ ordinary disk and a signature 30 us, so one in 100 would double the time of each
 LOOKUPS_KEPT: Final = 256
 """Answers of the credential table that are remembered."""
 
+_ROW_MISSING: Final = "a row that every token has is missing"
+
 _FILE_SUFFIXES: Final = ("", "-wal", "-shm")
 
 
@@ -49,11 +52,15 @@ _STATE_NAMES: Final = tuple(STATE)
 _NEW_NAMES: Final = tuple(name for name in CREDENTIAL if name != "created")
 _NEW: Final = {name: CREDENTIAL[name] for name in _NEW_NAMES}
 
-_LOAD_IDENTITY: Final = f"SELECT {_columns(tuple(IDENTITY))} FROM identity"  # noqa: S608
+_LOAD_IDENTITY: Final = "SELECT * FROM identity"  # who only looks does not migrate
 _SAVE_IDENTITY: Final = _insert("INSERT OR REPLACE", "identity", ("one", *IDENTITY))
 _LOAD_STATE: Final = f"SELECT {_columns(_STATE_NAMES)} FROM state"  # noqa: S608
 _SAVE_STATE: Final = _insert("INSERT OR REPLACE", "state", ("one", *_STATE_NAMES))
-_RESERVE: Final = "UPDATE counter SET reserved = reserved + ? RETURNING reserved"
+_RESERVE: Final = "UPDATE counter SET reserved = reserved + :batch RETURNING reserved"
+_RESERVE_OTHER: Final = (
+    "INSERT INTO credential_counter VALUES (:number, :batch) "
+    "ON CONFLICT (number) DO UPDATE SET reserved = reserved + :batch RETURNING reserved"
+)
 _PUT: Final = _insert("INSERT OR REPLACE", "credential", _NEW_NAMES)
 _SELECT: Final = f"SELECT {_columns(tuple(CREDENTIAL))} FROM credential WHERE "  # noqa: S608
 _RELYING_PARTIES: Final = (
@@ -93,6 +100,14 @@ def delete_token_file(path: Path) -> None:
     ownership.forget()
 
 
+@dataclass(slots=True)
+class _Counter:
+    """The last value given out, and the last that was reserved."""
+
+    value: int
+    reserved: int
+
+
 class SqliteStore:
     """The `Store` contract of `core.ports` over one file; use `create` or `open`."""
 
@@ -109,8 +124,7 @@ class SqliteStore:
         self.identity = identity
         self._ownership = ownership
         self._db = connection
-        self._counter = 0
-        self._reserved = 0
+        self._counters: dict[int, _Counter] = {}
         self._lookups: dict[tuple[object, ...], list[StoredCredential]] = {}
 
     @classmethod
@@ -182,14 +196,20 @@ class SqliteStore:
         with suppress(sqlite3.Error):
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
-    def next_counter(self) -> int:
-        """One more than the last, from numbers that were reserved durably before."""
-        if self._counter == self._reserved:
-            with self._transaction():
-                (reserved,) = self._db.execute(_RESERVE, (COUNTER_BATCH,)).fetchone()
-            self._counter, self._reserved = reserved - COUNTER_BATCH, reserved
-        self._counter += 1
-        return self._counter
+    def next_counter(self, number: int = 0) -> int:
+        """One more than the last, from values that were reserved durably before."""
+        counter = self._counters.get(number)
+        if counter is None or counter.value == counter.reserved:
+            counter = self._counters[number] = self._reserve(number)
+        counter.value += 1
+        return counter.value
+
+    def _reserve(self, number: int) -> _Counter:
+        statement = _RESERVE_OTHER if number else _RESERVE
+        with self._transaction():
+            wanted = {"number": number, "batch": COUNTER_BATCH}
+            (reserved,) = self._db.execute(statement, wanted).fetchone()
+        return _Counter(reserved - COUNTER_BATCH, reserved)
 
     def put(self, credential: StoredCredential) -> None:
         """Add as the newest, in the place of the same user's older one."""
@@ -285,13 +305,17 @@ def _one_row(connection: sqlite3.Connection, path: Path, statement: str) -> Row:
     with state_file.translated(path):
         row: Row | None = connection.execute(statement).fetchone()
     if row is None:
-        raise state_file.damaged(path, "a row that every token has is missing")
+        raise state_file.damaged(path, _ROW_MISSING)
     return row
 
 
 def _one_identity(connection: sqlite3.Connection, path: Path) -> TokenIdentity:
     with state_file.translated(path):
-        return identity_of(_one_row(connection, path, _LOAD_IDENTITY))
+        cursor = connection.execute(_LOAD_IDENTITY)
+        row: Row | None = cursor.fetchone()
+        if row is None:
+            raise state_file.damaged(path, _ROW_MISSING)
+        return identity_of([column[0] for column in cursor.description], row)
 
 
 def _require_free(path: Path) -> None:

@@ -104,7 +104,18 @@ CREATE TRIGGER credential_renamed AFTER UPDATE OF user_name, user_display_name O
     BEGIN UPDATE counter SET revision = revision + 1; END;
 """
 
-MIGRATIONS: Final[Sequence[str]] = (_FIRST, _EXTENSIONS, _OWNER)
+_COUNTERS: Final = """
+CREATE TABLE credential_counter (
+    number INTEGER PRIMARY KEY CHECK (number BETWEEN 1 AND 65536),
+    reserved INTEGER NOT NULL CHECK (reserved >= 0)
+) STRICT;
+"""
+
+_MODEL: Final = """
+ALTER TABLE identity ADD COLUMN model TEXT NOT NULL DEFAULT '';
+"""
+
+MIGRATIONS: Final[Sequence[str]] = (_FIRST, _EXTENSIONS, _OWNER, _COUNTERS, _MODEL)
 """Step n makes a file of version n one of version n + 1; version 0 is an empty file."""
 
 VERSION: Final = len(MIGRATIONS)
@@ -165,7 +176,7 @@ def _blob_from_bytes(stored: bytes | None) -> LargeBlob | None:
 
 
 IDENTITY: Final[Mapping[str, Column]] = dict.fromkeys(
-    ("serial", "profile", "presence", "created"), _PLAIN
+    ("serial", "profile", "presence", "created", "model"), _PLAIN
 )
 
 STATE: Final[Mapping[str, Column]] = {
@@ -224,9 +235,10 @@ def _from_row(row: Row, columns: Mapping[str, Column]) -> dict[str, Any]:
     }
 
 
-def identity_of(row: Row) -> TokenIdentity:
-    """The identity in a row of IDENTITY's columns."""
-    return TokenIdentity(**_from_row(row, IDENTITY))
+def identity_of(names: Sequence[str], row: Row) -> TokenIdentity:
+    """The identity in a row of these columns; one of an older version may lack the newer ones."""
+    known = {name: value for name, value in zip(names, row, strict=True) if name in IDENTITY}
+    return TokenIdentity(**{name: IDENTITY[name].load(value) for name, value in known.items()})
 
 
 def state_of(row: Row) -> DurableState:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, Self
 
@@ -65,11 +65,16 @@ class VirtualToken:
             none), or None for a token in memory.
         profile: what model a token that is made now shall be; an existing one stays the model it
             is, unless a `Profile` itself is given.
+        model: in place of a profile, the document of a certified model that a token that is made
+            now shall stand in for, see `models.impersonate`; `fidokit.api.virtual_token` finds it
+            by name.
         presence: a policy's text (see `presence.parse_policy`) or a `Person`; None for the policy
             that is kept with the token.
         store: memory that the caller made, and that this token closes; then no `source` is given.
         clock: monotonic milliseconds.
-        rng: randomness for keys, tokens and nonces.
+        rng: randomness for keys, tokens and nonces. With a `world.SeededRng`, and a
+            `world.ManualClock` for time, a token in memory answers the same requests with the same
+            bytes in every run; RSA keys and ML-DSA signatures alone differ.
         uv_enrolled: whether a token that is made now has built-in verification configured.
 
     Raises:
@@ -77,6 +82,7 @@ class VirtualToken:
         TokenBusy: it is plugged in already.
         StateUnusable, NoPermission: its file cannot be used.
         UsageError: a name, profile or policy that makes no sense.
+        Malformed: the model's document is none.
     """
 
     def __init__(  # noqa: PLR0913  all but the first are keywords with defaults
@@ -84,6 +90,7 @@ class VirtualToken:
         source: str | Path | None = None,
         *,
         profile: str | Profile | None = None,
+        model: Mapping[str, object] | None = None,
         presence: str | Person | None = None,
         store: PluggedStore | None = None,
         clock: Clock | None = None,
@@ -95,7 +102,8 @@ class VirtualToken:
         clock, rng = clock or SystemClock(), rng or SystemRng()
         policy, person = (presence, None) if isinstance(presence, str) else (None, presence)
         parse_policy(policy or DEFAULT_PRESENCE)  # judged before anything is opened or made
-        making = Making(model_of(profile), policy or DEFAULT_PRESENCE, uv_enrolled, rng)
+        made_as, document = model_of(profile, model)
+        making = Making(made_as, policy or DEFAULT_PRESENCE, uv_enrolled, rng, document)
         plugged = (
             plug_in(source, making)
             if store is None

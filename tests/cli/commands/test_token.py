@@ -54,7 +54,7 @@ def test_reset_lists_what_dies_and_wants_the_name(bench: Bench) -> None:
     assert "destroys for good" in asked.err
     assert "every resident key" in asked.err
     listed = bench.run(*bench.with_pin("token", "reset", "--list"))
-    assert "1 resident key(s)" in listed.err
+    assert "  - 1 resident key on it" in listed.err
     assert "ssh:doomed" in listed.err
     document = bench.json(*bench.with_pin("token", "reset", "--list", "--confirm", "t"))
     assert document["reset"]["resident"] == 1

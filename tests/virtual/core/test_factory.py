@@ -30,6 +30,15 @@ def test_always_uv_from_the_factory() -> None:
     assert after.always_uv
 
 
+def test_a_sensor_that_comes_configured_stays_so_over_a_reset() -> None:
+    model = CTAP_2_3.with_options(uv=True)
+    state = factory.new_state(model, SeededRng())
+    assert state.uv_enrolled
+    assert factory.reset_state(model, state, SeededRng(2)).uv_enrolled
+    taught = factory.new_state(CTAP_2_3, SeededRng(), uv_enrolled=True)
+    assert not factory.reset_state(CTAP_2_3, taught, SeededRng(2)).uv_enrolled
+
+
 def test_a_seed_repeats_everything_but_ecdsa_nonces() -> None:
     model = replace(CTAP_2_3, self_attestation=True)
     request = b"\1" + encode(make_request({4: [param(-8)]}, rk=True))

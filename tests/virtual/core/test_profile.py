@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from fidokit.errors import UsageError
@@ -59,6 +61,7 @@ def test_what_is_offered() -> None:
     assert U2F.has_u2f
     assert not U2F.has_ctap2
     assert not PROFILES["ctap2.0"].has_selection
+    assert not replace(CTAP_2_1, versions=("FIDO_2_0", "FIDO_2_1_PRE")).has_selection
 
 
 def test_variants_leave_the_original_alone() -> None:

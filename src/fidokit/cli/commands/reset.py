@@ -35,10 +35,12 @@ def reset(settings: Settings, *, listed: bool, confirm: str | None) -> None:
 
 
 def _what_dies(plan: ResetPlan) -> list[str]:
-    count = "every resident key" if plan.resident is None else f"{plan.resident} resident key(s)"
+    what = "every resident key"
+    if plan.resident is not None:
+        what = "1 resident key" if plan.resident == 1 else f"{plan.resident} resident keys"
     lines = [
         f"A reset of {escape(plan.name)} destroys for good:",
-        f"  - {count} on it",
+        f"  - {what} on it",
         "  - every other key that was made with it: their files become useless",
         "  - the PIN, fingerprints and settings",
     ]

@@ -1,4 +1,4 @@
-"""`fidokit virtual`: create, list, delete."""
+"""`fidokit virtual`: create, list, models, delete."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import click
 
 from fidokit.cli import ask, schema
 from fidokit.cli.options import Settings, verb
-from fidokit.cli.render import Column, Lines, Listing, show
+from fidokit.cli.render import Column, Lines, Listing, escape, show
 
+NO_MODELS = "No model is called so. See them all: fidokit virtual models"
 EMPTY = "No virtual tokens yet. Create one: fidokit virtual create NAME"
 
 
@@ -17,9 +18,15 @@ EMPTY = "No virtual tokens yet. Create one: fidokit virtual create NAME"
     "--presence",
     metavar="POLICY",
     default="auto",
-    help="Who touches it: auto (always touched), deny (never) or delay:MS.  [default: auto]",
+    help="Who touches it: auto (always touched at once), deny (never), delay:MS (touched after so "
+    "many milliseconds) or prompt (you are asked on the terminal).  [default: auto]",
 )
-def create(settings: Settings, *, name: str, presence: str) -> None:
+@click.option(
+    "--model",
+    metavar="AAGUID|NAME",
+    help="Stand in for a certified model; `fidokit virtual models` lists them.",
+)
+def create(settings: Settings, *, name: str, presence: str, model: str | None) -> None:
     """Create a virtual token called NAME.
 
     It behaves as a real one in every command. Its keys lie in a file, not in hardware: use it
@@ -27,8 +34,12 @@ def create(settings: Settings, *, name: str, presence: str) -> None:
     """
     from fidokit import api
 
-    made = api.create_virtual(name, presence=presence)
+    made = api.create_virtual(name, model=model, presence=presence)
     lines = [f"Created {made.selector}.", f"Use it: fidokit --token {made.selector} pin set"]
+    if made.model:
+        lines.insert(1, f"It stands in for: {made.model}")
+    if made.withheld:
+        lines.insert(2, f"What it lacks of that model: {', '.join(made.withheld)}")
     show(settings, {"virtual": schema.virtual(made)}, Lines(lines))
 
 
@@ -39,9 +50,32 @@ def list_virtual(settings: Settings) -> None:
 
     found = api.list_virtual()
     columns = [Column("Selector", "bold"), Column("Profile"), Column("File"), Column("Problem")]
-    rows = [(v.selector, v.profile, str(v.path), v.problem) for v in found]
+    rows = [(v.selector, v.model or v.profile, str(v.path), v.problem) for v in found]
     data = {"virtual": [schema.virtual(v) for v in found]}
     show(settings, data, Listing(columns, rows, EMPTY))
+
+
+@verb()
+@click.option("--search", metavar="TEXT", default="", help="Only models that hold these words.")
+def models(settings: Settings, *, search: str) -> None:
+    """List the certified models that a virtual token can stand in for.
+
+    They come from the FIDO Alliance's metadata: pip install 'fidokit[mds]'. With --json, each
+    says what it has and a virtual token in its place has not.
+    """
+    from fidokit import api
+
+    found = api.list_models(search)
+    columns = [Column("Model", "bold"), Column("AAGUID"), Column("Versions"), Column("Status")]
+    rows = [(m.description, m.aaguid, " ".join(m.versions), m.certification) for m in found.models]
+    data = {
+        "models": [schema.model(m) for m in found.models],
+        "problems": list(found.problems),
+        "source": found.source,
+    }
+    notes = [f"{len(rows)} models of {found.source}", *found.problems]
+    footer = "\n".join(map(escape, notes))
+    show(settings, data, Listing(columns, rows, NO_MODELS, footer))
 
 
 @verb()

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.x509.oid import NameOID
+from typing import TYPE_CHECKING
 
 from fidokit.types import Aaguid
 from fidokit.virtual.core.ports import Rng
 from fidokit.virtual.core.private_keys import p256_from_scalar
 
-_AAGUID_OID = x509.ObjectIdentifier("1.3.6.1.4.1.45724.1.1.4")
-_DEVICE_OID = x509.ObjectIdentifier("1.3.6.1.4.1.45724.1.1.2")
+if TYPE_CHECKING:
+    from cryptography.x509 import Name
+
+_AAGUID_OID = "1.3.6.1.4.1.45724.1.1.4"
+_DEVICE_OID = "1.3.6.1.4.1.45724.1.1.2"
 _NOT_BEFORE = datetime(2024, 1, 1, tzinfo=UTC)
 _NOT_AFTER = datetime(2054, 1, 1, tzinfo=UTC)
-_NAME = x509.Name(
-    [
-        x509.NameAttribute(NameOID.COUNTRY_NAME, "XX"),
-        x509.NameAttribute(NameOID.ORGANIZATION_NAME, "fidokit"),
-        x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, "Authenticator Attestation"),
-        x509.NameAttribute(NameOID.COMMON_NAME, "fidokit virtual authenticator"),
-    ]
-)
 
 
 def make(secret: bytes, aaguid: Aaguid, rng: Rng, device: bytes | None = None) -> bytes:
@@ -38,8 +30,11 @@ def make(secret: bytes, aaguid: Aaguid, rng: Rng, device: bytes | None = None) -
         device: the token's own serial, for enterprise attestation alone (WebAuthn section
             8.2.1.2): it stands in the subject and in an extension that is not critical.
     """
-    key = p256_from_scalar(secret)
-    name = _NAME if device is None else _named(device)
+    # X.509 takes 25 ms to import, which a token that was made before has no use for.
+    from cryptography import x509  # noqa: PLC0415
+    from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
+
+    key, name = p256_from_scalar(secret), _name(device)
     builder = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -50,16 +45,29 @@ def make(secret: bytes, aaguid: Aaguid, rng: Rng, device: bytes | None = None) -
         .not_valid_after(_NOT_AFTER)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(
-            x509.UnrecognizedExtension(_AAGUID_OID, b"\x04\x10" + aaguid), critical=False
+            x509.UnrecognizedExtension(x509.ObjectIdentifier(_AAGUID_OID), b"\x04\x10" + aaguid),
+            critical=False,
         )
     )
     if device is not None:
-        serial = x509.UnrecognizedExtension(_DEVICE_OID, b"\x04" + bytes([len(device)]) + device)
+        serial = x509.UnrecognizedExtension(
+            x509.ObjectIdentifier(_DEVICE_OID), b"\x04" + bytes([len(device)]) + device
+        )
         builder = builder.add_extension(serial, critical=False)
     certificate = builder.sign(key, hashes.SHA256(), ecdsa_deterministic=True)
     return certificate.public_bytes(serialization.Encoding.DER)
 
 
-def _named(device: bytes) -> x509.Name:
-    serial = x509.NameAttribute(NameOID.SERIAL_NUMBER, device.hex().upper())
-    return x509.Name([*_NAME, serial])
+def _name(device: bytes | None) -> Name:
+    from cryptography import x509  # noqa: PLC0415  as above
+    from cryptography.x509.oid import NameOID  # noqa: PLC0415
+
+    names = [
+        x509.NameAttribute(NameOID.COUNTRY_NAME, "XX"),
+        x509.NameAttribute(NameOID.ORGANIZATION_NAME, "fidokit"),
+        x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, "Authenticator Attestation"),
+        x509.NameAttribute(NameOID.COMMON_NAME, "fidokit virtual authenticator"),
+    ]
+    if device is not None:
+        names.append(x509.NameAttribute(NameOID.SERIAL_NUMBER, device.hex().upper()))
+    return x509.Name(names)

@@ -178,4 +178,7 @@ _SUBCOMMANDS: Final[Mapping[int, _Subcommand]] = MappingProxyType(
     }
 )
 
+SERVED: Final = frozenset(_SUBCOMMANDS)
+"""The subcommands there are; a model offers those of its options."""
+
 COMMAND = Command(run, REQUEST, lambda profile: profile.offers("authnrCfg"))

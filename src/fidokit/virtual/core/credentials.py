@@ -7,10 +7,13 @@ from collections import OrderedDict
 
 from fidokit.types import CoseAlg, CredentialId, CredProtect
 from fidokit.virtual.core.algorithms import ALGORITHMS, PrivateKey
+from fidokit.virtual.core.derived import Deriver, derivable
 from fidokit.virtual.core.ports import DurableState, Rng, Store, StoredCredential
 from fidokit.virtual.core.wrapped import WrappedCredential, Wrapper, wrapped_length
 
 KEY_CACHE_SIZE = 256
+LONGEST_ID = 1023
+"""Bytes that the id of any credential may have (CTAP 2.3 section 6.1.2)."""
 
 Credential = StoredCredential | WrappedCredential
 
@@ -29,6 +32,7 @@ class Credentials:
         self._rng = rng
         self._hmac_secret_key = state.hmac_secret_key
         self._wrapper = Wrapper(state.wrapping_key, rng)
+        self._deriver = Deriver(state.wrapping_key, rng)
         self._keys: OrderedDict[bytes, PrivateKey] = OrderedDict()
 
     def find(self, rp_id_hash: bytes, credential_id: bytes) -> Credential | None:
@@ -39,6 +43,7 @@ class Credentials:
             credential_id: from the platform, any length.
         """
         wrapped = self._wrapper.unwrap(rp_id_hash, credential_id)
+        wrapped = wrapped or self._deriver.find(rp_id_hash, credential_id)
         if wrapped is not None:
             return wrapped
         stored = self._store.find(CredentialId(credential_id))
@@ -54,9 +59,21 @@ class Credentials:
         alg: CoseAlg,
         cred_protect: CredProtect = CredProtect.UV_OPTIONAL,
         *,
+        longest: int = LONGEST_ID,
         third_party_payment: bool = False,
     ) -> WrappedCredential:
-        """A new non-resident credential with a fresh key."""
+        """A new non-resident credential with a fresh key, and an id of at most `longest` bytes.
+
+        What its id can be is asked by `fits_id` before.
+        """
+        if wrapped_length(ALGORITHMS[alg].secret_size) > longest:
+            return self._deriver.make(
+                rp_id_hash,
+                alg,
+                cred_protect,
+                longest=longest,
+                third_party_payment=third_party_payment,
+            )
         return self._wrapper.wrap(
             rp_id_hash,
             alg,
@@ -66,8 +83,8 @@ class Credentials:
         )
 
     def fits_id(self, alg: CoseAlg, longest: int) -> bool:
-        """Whether a wrapped credential's id is at most `longest` bytes."""
-        return wrapped_length(ALGORITHMS[alg].secret_size) <= longest
+        """Whether a non-resident credential's id can be at most `longest` bytes, 16 or more."""
+        return wrapped_length(ALGORITHMS[alg].secret_size) <= longest or derivable(alg)
 
     def key(self, credential: Credential) -> PrivateKey:
         """Its private key; the most recently used ones stay loaded."""

@@ -2,7 +2,7 @@
 
 How a command module plugs in
 -----------------------------
-It exports one `Command` (see `context`), and `commands.COMMANDS` maps the command byte to it::
+It exports one `Command` (see `context`), and `commands.COMMANDS` names it by its command byte::
 
     REQUEST = Record({1: Member("subCommand", UINT, required=True), 2: Member("params", MAP), ...})
 
@@ -28,7 +28,7 @@ It exports one `Command` (see `context`), and `commands.COMMANDS` maps the comma
   when a command runs whose `Command.continues` does not name the listing; inside a command with
   subcommands, those that do not continue it call `token.enumerations.drop()`.
 
-U2F raw messages take the same way through `begin_msg`, to `commands.MESSAGE`.
+U2F raw messages take the same way through `begin_msg`, to `commands.message`.
 """
 
 from __future__ import annotations
@@ -81,11 +81,7 @@ class Authenticator:
         self.token = TokenContext(profile, store, clock, rng)
         self._presence = presence
         self._waiting: AnySteps | None = None
-        self._offered = {
-            number: command
-            for number, command in commands.COMMANDS.items()
-            if command.offered(profile)
-        }
+        self._commands: dict[int, Command | None] = {}
 
     @property
     def waiting(self) -> bool:
@@ -105,7 +101,7 @@ class Authenticator:
         Returns:
             The reply (status byte and CBOR), or what the command waits for; then `resume` goes on.
         """
-        return self._start(lambda: self._command(request), channel, transport)
+        return self._start(self._command, request, channel, transport)
 
     def begin_msg(self, apdu: bytes, channel: int = 0) -> bytes | NeedsPresence:
         """Start a U2F raw message (CTAP1).
@@ -117,7 +113,7 @@ class Authenticator:
         Returns:
             The reply with its status word, or what it waits for.
         """
-        return self._start(lambda: self._message(apdu), channel, USB)
+        return self._start(self._message, apdu, channel, USB)
 
     def resume(self, outcome: Outcome) -> bytes | NeedsPresence:
         """Go on with the command that waits.
@@ -159,13 +155,17 @@ class Authenticator:
         return answer
 
     def _start(
-        self, start: Callable[[], bytes | AnySteps], channel: int, transport: str
+        self,
+        start: Callable[[bytes], bytes | AnySteps],
+        sent: bytes,
+        channel: int,
+        transport: str,
     ) -> bytes | NeedsPresence:
         if self._waiting is not None:
             return bytes([CtapStatus.CHANNEL_BUSY])
         self.token.channel, self.token.transport = channel, transport
         try:
-            answer = start()
+            answer = start(sent)
         except CtapRejection as rejection:
             return bytes([rejection.status])
         return answer if isinstance(answer, bytes) else self._drive(answer, None)
@@ -184,7 +184,7 @@ class Authenticator:
     def _command(self, request: bytes) -> bytes | AnySteps:
         if not request:
             raise CtapRejection(CtapStatus.INVALID_LENGTH)
-        command = self._offered.get(request[0])
+        command = self._offered(request[0])
         self.token.interrupt(but=command.continues if command else frozenset())
         if command is None:
             raise CtapRejection(CtapStatus.INVALID_COMMAND)
@@ -193,9 +193,17 @@ class Authenticator:
         answer = command.run(self.token, _params(command, request))
         return answer if isinstance(answer, Generator) else _encoded(answer)
 
+    def _offered(self, number: int) -> Command | None:
+        """The command of a byte, if this profile has it; judged once, for neither changes."""
+        if number not in self._commands:
+            command = commands.find(number)
+            offered = command is not None and command.offered(self.token.profile)
+            self._commands[number] = command if offered else None
+        return self._commands[number]
+
     def _message(self, apdu: bytes) -> bytes | AnySteps:
         self.token.interrupt(but=frozenset())
-        return commands.MESSAGE(self.token, apdu)
+        return commands.message(self.token, apdu)
 
 
 def _params(command: Command, request: bytes) -> Params:

@@ -69,7 +69,9 @@ class Outputs:
         return {numbers[place]: value for place, value in self.beside.items()}
 
 
-_UNASKED: Final[Prepared] = MappingProxyType({})
+UNASKED: Final[Prepared] = MappingProxyType({})
+"""No extension was asked for."""
+
 _NONE: Final = Outputs(MappingProxyType({}), MappingProxyType({}))
 
 
@@ -118,7 +120,7 @@ def make(token: TokenContext, draft: Draft) -> Prepared:
     """
     inputs = draft.occasion.inputs
     if not inputs:
-        return _UNASKED
+        return UNASKED
     parts = ((name, EXTENSIONS[name].make) for name in _served(token, inputs))
     return {name: part(token, inputs[name], draft) for name, part in parts if part}
 
@@ -130,8 +132,6 @@ def prepare(token: TokenContext, occasion: Occasion) -> Prepared:
         CtapRejection: as the extension says.
     """
     inputs = occasion.inputs
-    if not inputs:
-        return _UNASKED
     parts = ((name, EXTENSIONS[name].get) for name in _served(token, inputs))
     return {name: part(token, inputs[name], occasion) for name, part in parts if part}
 

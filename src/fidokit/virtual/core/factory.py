@@ -19,10 +19,11 @@ def new_state(profile: Profile, rng: Rng, *, uv_enrolled: bool = False) -> Durab
     Args:
         profile: its model.
         rng: for its master keys and its batch key.
-        uv_enrolled: whether built-in verification is configured; on a model that enrols fingers,
-            by a template that is there already.
+        uv_enrolled: whether built-in verification is configured, also where fresh tokens of the
+            model come without it; on a model that enrols fingers, by a template.
     """
     secret = p256_scalar(rng)
+    enrolled = uv_enrolled or profile.options.get("uv", False)
     return DurableState(
         aaguid=profile.aaguid,
         attestation_key=secret,
@@ -32,8 +33,8 @@ def new_state(profile: Profile, rng: Rng, *, uv_enrolled: bool = False) -> Durab
         min_pin_length=profile.min_pin_length,
         pin_retries=profile.pin_attempts,
         uv_retries=profile.uv_attempts,
-        uv_enrolled=uv_enrolled,
-        templates=_first_finger(rng) if uv_enrolled and profile.enrols_fingers else (),
+        uv_enrolled=enrolled,
+        templates=_first_finger(rng) if enrolled and profile.enrols_fingers else (),
         **_preconfigured(profile),
         persistent_token=persistent_token(profile, rng),
     )
@@ -50,6 +51,7 @@ def reset_state(profile: Profile, state: DurableState, rng: Rng) -> DurableState
         min_pin_length=profile.min_pin_length,
         pin_retries=profile.pin_attempts,
         uv_retries=profile.uv_attempts,
+        uv_enrolled=profile.options.get("uv", False),
         **_preconfigured(profile),
         persistent_token=persistent_token(profile, rng),
     )

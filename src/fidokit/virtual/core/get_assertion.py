@@ -13,9 +13,10 @@ from fidokit.virtual.core import (
     attestation,
     auth_data,
     authorization,
+    counter,
     extensions,
 )
-from fidokit.virtual.core.authorization import Wish
+from fidokit.virtual.core.authorization import NO_EVIDENCE, Wish
 from fidokit.virtual.core.context import Command, Reply, TokenContext
 from fidokit.virtual.core.credentials import Credential
 from fidokit.virtual.core.enumeration import Listing
@@ -90,13 +91,16 @@ def run(token: TokenContext, params: Params) -> Steps[Reply]:
     extensions.check_get(token, inputs)
     assertion_attestation.check_form(token, params)
     authorization.check_hash(params)
-    yield from authorization.check_param(token, params)
+    if "pinUvAuthParam" in params:
+        yield from authorization.check_param(token, params)
     up = _wants_presence(token, params.get("options", {}))
     wish = _wish(token, params, up=up)
     attest = assertion_attestation.judge(token, params)
-    evidence = yield from authorization.verify(
-        token, params, wish, Permission.GET_ASSERTION, params["rpId"]
-    )
+    evidence = NO_EVIDENCE
+    if wish.verifies:
+        evidence = yield from authorization.verify(
+            token, params, wish, Permission.GET_ASSERTION, params["rpId"]
+        )
     rp_id_hash = hashlib.sha256(params["rpId"].encode()).digest()
     allowed = params.get("allowList")
     found = _locate(token, rp_id_hash, allowed, verified=evidence.verified)
@@ -104,8 +108,10 @@ def run(token: TokenContext, params: Params) -> Steps[Reply]:
         yield from authorization.collect_presence(token, evidence)
     flags = (auth_data.UP if up else 0) | (auth_data.UV if evidence.verified else 0)
     cdh = params["clientDataHash"]
-    occasion = Occasion(inputs, params["rpId"], evidence, cdh, up=up, listed=bool(allowed))
-    prepared = extensions.prepare(token, occasion)
+    prepared = extensions.UNASKED
+    if inputs:
+        occasion = Occasion(inputs, params["rpId"], evidence, cdh, up=up, listed=bool(allowed))
+        prepared = extensions.prepare(token, occasion)
     plan = _Plan(
         rp_id_hash,
         cdh,
@@ -188,8 +194,8 @@ def _first(token: TokenContext, plan: _Plan, found: Sequence[Credential]) -> Rep
 
 def _assert(token: TokenContext, plan: _Plan, credential: Credential) -> dict[int, Any]:
     outputs = extensions.evaluate(plan.extensions, credential)
-    counter = token.store.next_counter()
-    data = auth_data.build(plan.rp_id_hash, plan.flags, counter, outputs.signed)
+    rising = counter.next_value(token, credential)
+    data = auth_data.build(plan.rp_id_hash, plan.flags, rising, outputs.signed)
     key = token.credentials.key(credential)
     signature = key.sign(data + plan.client_data_hash)
     reply = {1: {"id": credential.id, "type": PUBLIC_KEY}, 2: data, 3: signature}

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from fidokit.types import CoseAlg, CredentialId, CredProtect, CtapStatus, UserId
-from fidokit.virtual.core import attestation, auth_data, authorization, enterprise, extensions
+from fidokit.virtual.core import (
+    attestation,
+    auth_data,
+    authorization,
+    counter,
+    enterprise,
+    extensions,
+)
 from fidokit.virtual.core.authorization import Evidence, Wish
 from fidokit.virtual.core.context import Command, Reply, TokenContext
 from fidokit.virtual.core.credentials import Credential
@@ -170,7 +177,7 @@ def _make(token: TokenContext, plan: _Plan, evidence: Evidence) -> Reply:
         )
     )
     prepared = extensions.make(token, draft)
-    # a model whose ids are too short to carry a key keeps it, as CTAP 2.0 section 5.1 allows
+    # a model whose ids are too short to name a key keeps it, as CTAP 2.0 section 5.1 allows
     kept = plan.resident or not token.credentials.fits_id(
         plan.alg, token.profile.max_credential_id_length
     )
@@ -184,6 +191,7 @@ def _wrap(token: TokenContext, plan: _Plan, draft: Draft) -> Credential:
         plan.rp_id_hash,
         plan.alg,
         draft.cred_protect,
+        longest=token.profile.max_credential_id_length,
         third_party_payment=draft.third_party_payment,
     )
 
@@ -239,7 +247,7 @@ def _attest(
     data = auth_data.build(
         plan.rp_id_hash,
         auth_data.UP | (auth_data.UV if evidence.verified else 0),
-        token.store.next_counter(),
+        counter.at_creation(token),
         outputs.signed,
         auth_data.attested_credential(aaguid, credential.id, key.cose()),
     )

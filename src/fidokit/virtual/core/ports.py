@@ -261,10 +261,14 @@ class Store(Protocol):
         """Reset: drop every credential and replace the state. The counter goes on."""
         ...
 
-    def next_counter(self) -> int:
-        """A signature counter above every one returned before, over crashes too; from 1.
+    def next_counter(self, number: int = 0) -> int:
+        """A value above every one that this counter returned before, over crashes too; from 1.
 
-        May reserve in batches, so that a crash skips numbers and never repeats one.
+        A reset leaves counters alone. May reserve in batches, so that a crash skips values and
+        never repeats one.
+
+        Args:
+            number: which counter; 0 is the token's own, 1 to 65536 are credentials'.
         """
         ...
 

@@ -43,8 +43,15 @@ def touch(
     Raises:
         CtapRejection: OPERATION_DENIED, KEEPALIVE_CANCEL, or `timed_out`.
     """
-    outcome = yield from ask(token, kind)
+    outcome = yield NeedsPresence(kind, token.clock.now_ms() + WAIT_MS)
+    if outcome is not Outcome.TOUCHED:
+        _judge(outcome, timed_out)
+
+
+def _judge(outcome: Outcome, timed_out: CtapStatus) -> None:
     if outcome is Outcome.TIMED_OUT:
         raise CtapRejection(timed_out)
     if outcome is Outcome.REFUSED:
         raise CtapRejection(CtapStatus.OPERATION_DENIED)
+    if outcome is Outcome.CANCELLED:
+        raise CtapRejection(CtapStatus.KEEPALIVE_CANCEL)

@@ -20,6 +20,8 @@ CONFIGURABLE = frozenset(
 )
 """Options that are known with the value false while their feature waits to be set up."""
 
+_NO_SELECTION = frozenset({"FIDO_2_0", "FIDO_2_1_PRE"})
+
 _INFO_2_0 = frozenset(range(0x01, 0x07))
 _INFO_2_1 = frozenset(range(0x01, 0x15)) - {0x13}
 _INFO_2_3 = frozenset(range(0x01, 0x20))
@@ -42,6 +44,7 @@ class Behaviour:
         token_lifetime_ms: a token used in time lives this long (TOK-02).
         token_has_permissions: [2.1] tokens carry permissions and are spent by user presence; a
             2.0 pinToken may do everything until power is lost.
+        counter_per_credential: signature counters are not one for all (GA-17).
         reset_window_ms: reset is accepted this long after power-up (RST-01).
         always_uv_fixed: alwaysUv, once on, stays on until a reset (CFG-05).
         u2f_under_always_uv: status word for U2F under alwaysUv without built-in verification
@@ -59,6 +62,7 @@ class Behaviour:
     token_nfc_usage_ms: int = NFC_USAGE_LIMIT_MS
     token_lifetime_ms: int = TOKEN_LIFETIME_MS
     token_has_permissions: bool = True
+    counter_per_credential: bool = False
     reset_window_ms: int = 10_000
     always_uv_fixed: bool = False
     u2f_under_always_uv: int = 0x6986
@@ -176,7 +180,7 @@ class Profile:
     @property
     def has_selection(self) -> bool:
         """Whether authenticatorSelection is served; it came with CTAP 2.1."""
-        return any(v.startswith("FIDO_2") and v > "FIDO_2_0" for v in self.versions)
+        return any(v.startswith("FIDO_2") and v not in _NO_SELECTION for v in self.versions)
 
     @property
     def enrols_fingers(self) -> bool:

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Final
 
 from fidokit.types import CoseAlg, CredProtect
-from fidokit.virtual.core import user_verification
+from fidokit.virtual.core import counter, user_verification
 from fidokit.virtual.core.attestation import u2f_registration
 from fidokit.virtual.core.context import TokenContext
 from fidokit.virtual.core.credentials import Credential
@@ -112,7 +112,9 @@ def _register(token: TokenContext, sent: _Message) -> Steps[bytes]:
     _check_verification_possible(token)
     yield from _gesture(token)
     challenge, application = sent.data[:_HASH], sent.data[_HASH:]
-    credential = token.credentials.wrap(application, CoseAlg.ES256)
+    credential = token.credentials.wrap(
+        application, CoseAlg.ES256, longest=token.profile.max_credential_id_length
+    )
     handle, point = credential.id, token.credentials.key(credential).u2f_point() or b""
     signature = token.attestation_key.sign(u2f_registration(application, challenge, handle, point))
     head = _RESERVED + point + len(handle).to_bytes(1) + handle
@@ -134,9 +136,9 @@ def _authenticate(token: TokenContext, sent: _Message) -> Steps[bytes]:
     if control.needs_touch:
         yield from _gesture(token)
     flags = control.needs_touch.to_bytes(1)
-    counter = token.store.next_counter().to_bytes(4)
-    signed = application + flags + counter + challenge
-    return flags + counter + token.credentials.key(credential).sign(signed)
+    rising = counter.next_value(token, credential).to_bytes(4)
+    signed = application + flags + rising + challenge
+    return flags + rising + token.credentials.key(credential).sign(signed)
 
 
 def _usable(token: TokenContext, application: bytes, handle: bytes) -> Credential:

@@ -172,3 +172,71 @@ def test_hostile_comment_is_never_shown_raw(bench: Bench) -> None:
         assert done.code == 0, done.err
         assert "\x1b" not in done.out + done.err
         assert "\u202e" not in done.out + done.err
+
+
+def generate(*options: str) -> tuple[str, ...]:
+    args = ("--token", "virtual:t", "key", "generate", "-f", "k", "--no-passphrase")
+    return (*args, "--pin-file", "pin", *options)
+
+
+def test_a_file_in_the_way_is_replaced_where_the_person_says_so(bench: Bench) -> None:
+    old = bench.generate("k")
+    done = bench.sandbox.talk(*generate(), answers=[("Overwrite? [y/N] ", "y\n")])
+    assert done.code == 0, done.out
+    assert "k and k.pub already exist." in done.out
+    assert "loses it for good" in done.out
+    assert (bench.home / "k.pub").read_text().split()[1] != old["public_key"].split()[1]
+
+
+@pytest.mark.parametrize("answer", ["n\n", "\n", "what\n"])
+def test_a_file_in_the_way_stays_where_the_person_does_not(bench: Bench, answer: str) -> None:
+    bench.generate("k")
+    before = (bench.home / "k").read_bytes()
+    done = bench.sandbox.talk(*generate(), answers=[("Overwrite? [y/N] ", answer)])
+    assert done.code == 9
+    assert (bench.home / "k").read_bytes() == before
+
+
+def test_a_resident_key_in_the_way_is_replaced_where_the_person_says_so(bench: Bench) -> None:
+    old = bench.generate("old", "-O", "resident")
+    answers = [("Replace the key on the token? [y/N] ", "y\n")]
+    done = bench.sandbox.talk(*generate("-O", "resident"), answers=answers)
+    assert done.code == 0, done.out
+    assert "its files become useless" in done.out
+    listed = bench.json(*bench.with_pin("key", "list", "--only-token"))["keys"]
+    assert len(listed) == 1
+    assert listed[0]["fingerprint"] != old["fingerprint"]
+
+
+def test_a_resident_key_in_the_way_stays_where_the_person_does_not(bench: Bench) -> None:
+    old = bench.generate("old", "-O", "resident")
+    answers = [("Replace the key on the token? [y/N] ", "n\n")]
+    assert bench.sandbox.talk(*generate("-O", "resident"), answers=answers).code == 9
+    listed = bench.json(*bench.with_pin("key", "list", "--only-token"))["keys"]
+    assert [key["fingerprint"] for key in listed] == [old["fingerprint"]]
+    assert not (bench.home / "k").exists()
+
+
+def test_both_in_the_way_are_two_questions(bench: Bench) -> None:
+    bench.generate("k", "-O", "resident")
+    answers = [("Overwrite? [y/N] ", "y\n"), ("Replace the key on the token? [y/N] ", "y\n")]
+    assert bench.sandbox.talk(*generate("-O", "resident"), answers=answers).code == 0
+
+
+def test_what_cannot_be_replaced_is_not_asked_about(bench: Bench) -> None:
+    (bench.home / "k").symlink_to(bench.home / "elsewhere")
+    done = bench.sandbox.talk(*generate())
+    assert done.code == 9
+    assert "is a symbolic link" in done.out
+
+
+@pytest.mark.parametrize("options", [[], ["-O", "resident"]])
+def test_scripts_are_never_asked(bench: Bench, options: list[str]) -> None:
+    bench.generate("k", *options)
+    kind = bench.json(*generate(*options)[2:], code=9)["error"]["kind"]
+    assert kind == "FileInTheWay"
+    for name in ("k", "k.pub"):
+        (bench.home / name).unlink()
+    if options:
+        kind = bench.json(*generate(*options)[2:], code=9)["error"]["kind"]
+        assert kind == "CredentialInTheWay"

@@ -75,7 +75,8 @@ def test_download_restores_and_never_overwrites(bench: Bench) -> None:
     resident(bench, "home")
     document = bench.json(*bench.with_pin("key", "download", "--no-passphrase"), code=9)
     by_name = {key["application"]: key for key in document["keys"]}
-    assert by_name["ssh:work"]["error"]["kind"] == "WouldOverwrite"
+    assert by_name["ssh:work"]["error"]["kind"] == "FileInTheWay"
+    assert "--force" not in by_name["ssh:work"]["error"]["hint"]  # download has none
     assert by_name["ssh:work"]["fingerprint"] == made
     assert by_name["ssh:home"]["error"] is None
     assert (bench.home / "id_ed25519_sk_rk_home").exists()

@@ -27,7 +27,8 @@ def delete(settings: Settings, *, keys: tuple[str, ...], yes: bool, any_rp: bool
         chosen = list({id(row): row for row in (api.resolve(key, rows) for key in keys)}.values())
         if not yes:
             note("\n".join(f"  {key_name(row)}" for row in chosen))
-            ask.require_yes(f"Delete {len(chosen)} key(s) from {session.name} for good?")
+            what = "this key" if len(chosen) == 1 else f"these {len(chosen)} keys"
+            ask.require_yes(f"Delete {what} from {session.name} for good?")
         for row in chosen:
             api.delete_key(session, row, any_rp=any_rp)
     lines = [f"Deleted {key_name(row)}." for row in chosen]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,7 @@ from fidokit.cli import ask, schema
 from fidokit.cli.options import Settings, verb
 from fidokit.cli.passphrase import new_passphrase, new_passphrase_options
 from fidokit.cli.render import Lines, home_path, is_fancy, note, show
+from fidokit.errors import CredentialInTheWay, FileInTheWay, WouldOverwrite
 
 if TYPE_CHECKING:
     from fidokit.api import Generated, GenerateRequest, OrphanedCredential, Session
@@ -142,7 +145,7 @@ def generate(
         others |= {"force": force, "replace": force}
         request = _request(session, key_type, path, options, others)
         try:
-            made = api.generate(session, request, passphrase=secret)
+            made = _make(session, request, secret)
         except api.OrphanedCredential as error:
             if not _rescue(session, error):
                 raise
@@ -175,6 +178,41 @@ def _request(
     )
 
 
+LOST_FILES = """{what}.
+A key that is not resident lives in its file alone: overwriting loses it for good."""
+LOST_KEY = """{what}.
+A new one destroys it: its files become useless, and servers that know it will not know the new."""
+
+
+def _make(
+    session: Session, request: GenerateRequest, secret: Callable[[Path], bytes | None]
+) -> Generated:
+    """Make the key; what is in the way is replaced only where the person says so.
+
+    Raises:
+        WouldOverwrite: the answer is no, or nobody can be asked.
+    """
+    from fidokit import api
+
+    while True:
+        try:
+            return api.generate(session, request, passphrase=secret)
+        except FileInTheWay as error:
+            _may_replace(error, LOST_FILES, "Overwrite?")
+            request = replace(request, force=True)
+        except CredentialInTheWay as error:
+            _may_replace(error, LOST_KEY, "Replace the key on the token?")
+            request = replace(request, replace=True)
+
+
+def _may_replace(error: WouldOverwrite, lost: str, question: str) -> None:
+    if not ask.has_terminal():
+        raise error
+    note(lost.format(what=error.message.removesuffix(", and nothing was changed")))
+    if not ask.confirmed(question):
+        raise error
+
+
 def _key_type(session: Session, name: str | None) -> KeyType:
     from fidokit.types import KeyType
 
@@ -192,7 +230,7 @@ def _ask_path(kind: KeyType) -> Path | None:
     """Where to save the key, as ssh-keygen asks; the default where nobody can be asked."""
     default = Path.home() / ".ssh" / f"id_{kind.replace('-', '_')}"
     answer = ask.ask_line(f"File for the key ({home_path(default)}): ")
-    return Path(answer.strip()).expanduser() if answer and answer.strip() else None
+    return ask.typed_path(answer) if answer else None
 
 
 def _rescue(session: Session, error: OrphanedCredential) -> bool:
@@ -205,8 +243,9 @@ def _rescue(session: Session, error: OrphanedCredential) -> bool:
     if not ask.has_terminal():
         return False
     note(f"{error.message}.")
-    if answer := (ask.ask_line("Save the key in another file (Enter for no): ") or "").strip():
-        note(f"Saved: {api.save_orphan(error.orphan, Path(answer).expanduser())}")
+    path = ask.typed_path(ask.ask_line("Save the key in another file (Enter for no): ") or "")
+    if path is not None:
+        note(f"Saved: {api.save_orphan(error.orphan, path)}")
         return True
     if error.orphan.resident and ask.confirmed("Delete the key from the token?"):
         api.delete_orphan(session, error.orphan)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import click
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @verb()
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True))
+@click.argument("files", nargs=-1, required=True, type=click.Path(allow_dash=True))
 @click.option(
     "--hash",
     "-E",
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 def show(
     settings: Settings,
     *,
-    files: tuple[Path, ...],
+    files: tuple[str, ...],
     hash_name: str,
     randomart: bool,
     bubblebabble: bool,
@@ -53,14 +52,16 @@ def show(
 
         write_json({"keys": [schema.shown(key) for key in _keys(files, chosen)]})
     elif public:
-        write_lines(api.public_lines(files))
+        from pathlib import Path
+
+        write_lines(api.public_lines(map(Path, files)))
     elif randomart:
         write_lines(chain.from_iterable(map(_with_art, _keys(files, chosen))))
     else:
         write_lines(chain.from_iterable(api.fingerprint_lines(f, hash_name=chosen) for f in files))
 
 
-def _keys(files: tuple[Path, ...], hash_name: HashName) -> Iterator[ShownKey]:
+def _keys(files: tuple[str, ...], hash_name: HashName) -> Iterator[ShownKey]:
     from fidokit import api
 
     for file in files:

