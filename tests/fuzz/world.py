@@ -11,7 +11,7 @@ from tests.virtual.core.client import HASH, Bench, Platform, encode
 
 from fidokit.types import CoseAlg, CredentialId
 from fidokit.virtual.core.ports import DurableState, LargeBlob, StoredCredential, Template
-from fidokit.virtual.core.profile import CTAP_2_0, PROFILES, Profile
+from fidokit.virtual.core.profile import CTAP_2_0, CTAP_2_1, PROFILES, Profile
 from fidokit.virtual.store import MemoryStore
 
 PINS = ("1234", "motörhead", "correct horse battery staple")
@@ -31,7 +31,8 @@ QUICK = (
 PREVIEWS = replace(CTAP_2_0, name="previews").with_options(
     credentialMgmtPreview=True, userVerificationMgmtPreview=False, uv=False
 )
-MODELS = (*PROFILES.values(), PREVIEWS)
+SHORT_IDS = replace(CTAP_2_1, name="short ids", max_credential_id_length=64)
+MODELS = (*PROFILES.values(), PREVIEWS, SHORT_IDS)
 
 
 class WatchedStore(MemoryStore):
