@@ -21,15 +21,17 @@ check: ## ruff, mypy --strict, import-linter, the signals of the tree
 bench: ## measure, and rewrite the table in docs/benchmarks.md
 	@.ci/in-venv test python -m benchmarks $(ARGS)
 
-fuzz: ## FIDOKIT_FUZZ mutated inputs for each parser
-	@FIDOKIT_FUZZ=$(FIDOKIT_FUZZ) .ci/in-venv test python -m pytest -q -k fuzz $(ARGS)
+fuzz: ## FIDOKIT_FUZZ mutated inputs for each parser, and guided ones for the authenticator
+	@FIDOKIT_FUZZ=$(FIDOKIT_FUZZ) .ci/in-venv fuzz python -m pytest -q -k fuzz $(ARGS)
+	@FIDOKIT_FUZZ=$(FIDOKIT_FUZZ) .ci/in-venv fuzz python -m tests.fuzz.fuzz_authenticator
 
 soak: ## FIDOKIT_KILLS rounds of kill -9 against the virtual token's store
 	@FIDOKIT_KILLS=$(FIDOKIT_KILLS) .ci/in-venv test python -m pytest -q -k kill $(ARGS)
 
-docs: ## rewrite the transcripts and the table of models in docs/ from real runs
+docs: ## rewrite the transcripts and the tables of models and conformance in docs/ from real runs
 	@.ci/in-venv test python -m tests.docs.rewrite $(ARGS)
 	@.ci/in-venv test python -m tests.models.page
+	@.ci/in-venv test python -m pytest -q -m check --conformance=write
 
 lock: ## newest versions that pyproject.toml allows, into constraints.txt
 	@.ci/in-venv venv python .ci/lock.py

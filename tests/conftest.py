@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import settings
 
-pytest_plugins = ["pytester"]
+pytest_plugins = ["pytester", "tests.conformance"]
 
 # A machine that is busy with something else is no failure: time is measured in benchmarks/.
 settings.register_profile("fidokit", deadline=None)

@@ -16,6 +16,7 @@ DIRECT = [
     *PROJECT["project"]["dependencies"],
     *PROJECT["project"]["optional-dependencies"]["test"],
     *PROJECT["project"]["optional-dependencies"]["check"],
+    *PROJECT["project"]["optional-dependencies"]["fuzz"],
 ]
 
 

@@ -23,7 +23,9 @@ def test_makes_an_environment_and_installs_under_the_constraints(machine: Machin
     assert installs[-1].endswith("--no-build-isolation --editable .")
 
 
-@pytest.mark.parametrize(("level", "extra"), [("check", ".[check]"), ("test", ".[test]")])
+@pytest.mark.parametrize(
+    ("level", "extra"), [("check", ".[check]"), ("test", ".[test]"), ("fuzz", ".[test,fuzz]")]
+)
 def test_each_level_installs_its_extra(machine: Machine, level: str, extra: str) -> None:
     machine.have(*READY)
     assert machine.run(".ci/setup", level).returncode == 0
@@ -168,7 +170,7 @@ def test_demo_needs_no_debian_packages(machine: Machine) -> None:
 def test_unknown_level_is_refused(machine: Machine, level: str) -> None:
     done = machine.run(".ci/setup", level)
     assert done.returncode == 1
-    assert "venv, run, check or test" in done.stderr
+    assert "venv, run, check, test or fuzz" in done.stderr
 
 
 def test_command_runs_in_the_environment_from_the_top(machine: Machine) -> None:

@@ -122,7 +122,7 @@ def main() -> None:
         job, number, path = line.rstrip("\n").split(" ", 2)
         child = os.fork()
         if child == 0:
-            os.write(1, f"worker {os.getpid()}\n".encode())
+            os.write(1, f"worker {os.getpid()}\n".encode())  # it alone knows what comes next
             JOBS[job](Path(path), int(number))
         os.waitpid(child, 0)
         os.write(1, b"gone\n")

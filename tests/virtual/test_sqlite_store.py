@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
@@ -16,17 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.virtual.conftest import IDENTITY, STATE, credential, file_size_limit, make_sqlite
 
-from fidokit.errors import StateUnusable, TokenBusy, TokenNotFound, WouldOverwrite
+from fidokit.errors import StateUnusable, TokenNotFound, WouldOverwrite
 from fidokit.virtual import state_schema
 from fidokit.virtual.core.ports import DurableState, StoredCredential
 from fidokit.virtual.identity import TokenIdentity
 from fidokit.virtual.ownership import lock_path
 from fidokit.virtual.sqlite_store import (
     COUNTER_BATCH,
-    LOOKUPS_KEPT,
     SqliteStore,
-    delete_token_file,
-    read_identity,
 )
 
 
@@ -144,123 +139,6 @@ def test_a_counter_jumps_ahead_and_never_repeats(path: Path, number: int) -> Non
         assert highest < first <= highest + COUNTER_BATCH
         highest = max(store.next_counter(number) for _ in range(COUNTER_BATCH + 30))
         store.close()
-
-
-# --- lookups are remembered -----------------------------------------------------------------
-
-
-def looks(store: SqliteStore, work: Callable[[], object]) -> int:
-    """How often the credential table is read meanwhile."""
-    seen: list[str] = []
-    store._db.set_trace_callback(seen.append)
-    work()
-    store._db.set_trace_callback(None)
-    return sum("FROM credential WHERE" in statement for statement in seen)
-
-
-def test_the_same_lookup_reads_once(path: Path) -> None:
-    store = SqliteStore.open(path)
-    store.put(credential(1))
-    one = store.find(credential(1).id)
-    assert looks(store, lambda: [store.find(credential(1).id) for _ in range(9)]) == 0
-    assert looks(store, lambda: [store.find(credential(2).id) for _ in range(9)]) == 1
-    assert one is not None
-    assert looks(store, lambda: [store.of_rp(one.rp_id_hash) for _ in range(9)]) == 1
-    store.close()
-
-
-def test_every_write_forgets_what_was_remembered(path: Path) -> None:
-    store = SqliteStore.open(path)
-    one, two = credential(1), credential(2)
-    writes: list[tuple[Callable[[], object], list[str]]] = [
-        (lambda: store.put(one), ["user 1"]),
-        (lambda: store.put(two), ["user 2", "user 1"]),
-        (lambda: store.update_user(two.id, "new", None), ["new", "user 1"]),
-        (lambda: store.delete(one.id), ["new"]),
-        (lambda: store.wipe(STATE), []),
-    ]
-    for write, names in writes:
-        write()
-        assert [found.user_name for found in store.of_rp(one.rp_id_hash)] == names
-        looked_up = [store.find(stored.id) for stored in (two, one)]
-        assert [found.user_name for found in looked_up if found] == names
-    store.close()
-
-
-def test_few_lookups_are_remembered(path: Path) -> None:
-    store = SqliteStore.open(path)
-    for number in range(3 * LOOKUPS_KEPT):
-        store.find(credential(number).id)
-    assert len(store._lookups) <= LOOKUPS_KEPT
-    store.close()
-
-
-# --- one owner ------------------------------------------------------------------------------
-
-
-def test_a_second_opener_is_told_who_owns_it(path: Path) -> None:
-    store = SqliteStore.open(path)
-    with pytest.raises(TokenBusy, match=r"'token' is plugged in already, in this very process"):
-        SqliteStore.open(path)
-    store.close()
-    reopened(SqliteStore.open(path)).close()
-
-
-OPEN = (
-    "import sys; from pathlib import Path; from fidokit.virtual.sqlite_store import SqliteStore\n"
-)
-
-
-def python(code: str, *arguments: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", OPEN + code, *map(str, arguments)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")},
-    )
-
-
-def test_another_process_owns_it_until_it_ends_however_it_ends(path: Path) -> None:
-    code = "s = SqliteStore.open(Path(sys.argv[1])); print('open', flush=True); sys.stdin.read()"
-    with python(code, path) as owner:
-        assert owner.stdout is not None
-        assert owner.stdout.readline() == "open\n"
-        with pytest.raises(TokenBusy, match=f"process {owner.pid}") as caught:
-            SqliteStore.open(path)
-        assert caught.value.hint
-        assert read_identity(path) == IDENTITY
-        owner.kill()
-    SqliteStore.open(path).close()
-
-
-def test_closing_twice_is_harmless(path: Path) -> None:
-    store = SqliteStore.open(path)
-    store.close()
-    store.close()
-
-
-def test_a_plugged_in_token_is_not_deleted(path: Path) -> None:
-    store = SqliteStore.open(path)
-    with pytest.raises(TokenBusy):
-        delete_token_file(path)
-    store.save(STATE)
-    store.close()
-
-
-def test_deleting_leaves_nothing(path: Path) -> None:
-    delete_token_file(path)
-    assert list(path.parent.iterdir()) == []
-    with pytest.raises(TokenNotFound):
-        SqliteStore.open(path)
-    assert list(path.parent.iterdir()) == []
-
-
-@pytest.mark.parametrize("mode", [0o644, 0o640, 0o666, 0o600])
-def test_a_file_open_to_others_is_closed_to_them(path: Path, mode: int) -> None:
-    path.chmod(mode)
-    SqliteStore.open(path).close()
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 # --- making ---------------------------------------------------------------------------------

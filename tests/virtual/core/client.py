@@ -269,10 +269,22 @@ class Bench:
         self, model: Profile | str = "ctap2.3", *, uv: bool = False, seed: int = 1
     ) -> None:
         self.profile = profile(model) if isinstance(model, str) else model
-        self.clock = FakeClock()
         self.rng = SeededRng(seed)
+        state = factory.new_state(self.profile, self.rng, uv_enrolled=uv)
+        self.open(MemoryStore(state))
+
+    @classmethod
+    def on(cls, model: Profile, store: MemoryStore, seed: int = 1) -> Bench:
+        """A token that was made before."""
+        bench = cls.__new__(cls)
+        bench.profile, bench.rng = model, SeededRng(seed)
+        bench.open(store)
+        return bench
+
+    def open(self, store: MemoryStore) -> None:
+        self.store = store
+        self.clock = FakeClock()
         self.person = Person()
-        self.store = MemoryStore(factory.new_state(self.profile, self.rng, uv_enrolled=uv))
         self.power_up()
 
     def power_up(self) -> None:

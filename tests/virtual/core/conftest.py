@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from tests.virtual.core.client import Bench, Platform
+from tests.virtual.core.client import RP, Bench, Platform
+from tests.virtual.core.manager import Manager, make
 
 PIN_CODE = "motörhead"
 
@@ -31,3 +32,12 @@ def pinned(fresh: Platform) -> Platform:
 def sensed(request: pytest.FixtureRequest) -> Platform:
     """A platform on a token with built-in verification configured, and no PIN."""
     return Platform(Bench(uv=True), request.param)
+
+
+@pytest.fixture
+def manager(pinned: Platform) -> Manager:
+    """Two credentials of RP and one of another."""
+    make(pinned, RP, b"ada")
+    make(pinned, RP, b"bob")
+    make(pinned, "example.org", b"ada")
+    return Manager(pinned)

@@ -6,7 +6,6 @@ import hashlib
 from typing import Any
 
 import pytest
-from fido2 import cbor
 from fido2.ctap2 import ClientPin, CredentialManagement, Ctap2
 from fido2.ctap2.pin import PinProtocolV1, PinProtocolV2
 from fido2.webauthn import (
@@ -16,79 +15,34 @@ from fido2.webauthn import (
 )
 from tests.virtual.core.client import (
     EDDSA,
-    GA,
     HASH,
     MISSING,
     PIN,
     RP,
     Bench,
-    Made,
     Platform,
     S,
     case,
     descriptor,
-    get_request,
     param,
     patched,
+)
+from tests.virtual.core.manager import (
+    CM,
+    CM_PERMISSION,
+    CM_PREVIEW,
+    GA_PERMISSION,
+    HASH_PARAMS,
+    MC_PERMISSION,
+    PIN_CODE,
+    RP_HASH,
+    Manager,
+    make,
 )
 from tests.virtual.fido2_device import LinkDevice
 
 from fidokit.virtual.core.profile import CTAP_2_1, CTAP_2_3
 from fidokit.virtual.token import VirtualToken
-
-CM, CM_PREVIEW = 0x0A, 0x41
-PIN_CODE = "motörhead"
-CM_PERMISSION, MC_PERMISSION, GA_PERMISSION = 4, 1, 2
-RP_HASH = hashlib.sha256(RP.encode()).digest()
-
-
-class Manager:
-    """A platform that manages one token's credentials, with a token of permission cm."""
-
-    def __init__(self, platform: Platform, rp_id: str | None = None) -> None:
-        self.platform = platform
-        self.bench = platform.bench
-        self.token = platform.token(PIN_CODE, CM_PERMISSION, rp_id)
-
-    def request(self, sub: int, params: Any = None, token: bytes | None = None) -> dict[int, Any]:
-        message = bytes([sub]) + (b"" if params is None else cbor.encode(params))
-        request = {1: sub, 3: self.platform.version}
-        request[4] = self.platform.mac(token or self.token, message)
-        return request if params is None else request | {2: params}
-
-    def ok(self, sub: int, params: Any = None) -> Any:
-        return self.bench.ok(CM, self.request(sub, params))
-
-    def status(self, sub: int, params: Any = None) -> int:
-        return self.bench.status(CM, self.request(sub, params))
-
-    def next(self, sub: int, channel: int = 0) -> Any:
-        return self.bench.ok(CM, {1: sub}, channel)
-
-    def next_status(self, sub: int, channel: int = 0) -> int:
-        return self.bench.status(CM, {1: sub}, channel)
-
-
-def make(
-    platform: Platform, rp: str = RP, user: bytes = b"ada", patch: dict[int, Any] | None = None
-) -> Made:
-    """A resident credential."""
-    auth = platform.make_auth(platform.token(PIN_CODE, MC_PERMISSION, rp))
-    members = {2: {"id": rp}, 3: {"id": user, "name": "Ada", "displayName": "Countess"}}
-    return platform.bench.make({**members, **auth, **(patch or {})}, rk=True)
-
-
-@pytest.fixture
-def manager(pinned: Platform) -> Manager:
-    """Two credentials of RP and one of another."""
-    make(pinned, RP, b"ada")
-    make(pinned, RP, b"bob")
-    make(pinned, "example.org", b"ada")
-    return Manager(pinned)
-
-
-HASH_PARAMS = {1: RP_HASH}
-
 
 # --- the form and the authorisation --------------------------------------------------------------
 
@@ -348,93 +302,6 @@ def test_nearly_thirty_seconds_are_in_time(manager: Manager) -> None:
     manager.ok(2)
     manager.bench.clock.advance(29_999)
     assert manager.next_status(3) == S.OK
-
-
-# --- deleting ------------------------------------------------------------------------------------
-
-
-@pytest.mark.check("CM-10")
-def test_a_deleted_credential_is_gone(pinned: Platform) -> None:
-    made = make(pinned)
-    manager = Manager(pinned)
-    assert manager.bench.call(CM, manager.request(6, {2: descriptor(made.id)})).body is None
-    assert manager.ok(1)[1] == 0
-    listed = get_request({3: [descriptor(made.id)]})
-    assert pinned.bench.status(GA, listed) == S.NO_CREDENTIALS
-    assert pinned.bench.status(GA, get_request()) == S.NO_CREDENTIALS
-
-
-@pytest.mark.check("CM-10")
-def test_deleting_leaves_the_others(manager: Manager) -> None:
-    gone = manager.ok(4, HASH_PARAMS)[7]
-    manager.ok(6, {2: gone})
-    left = manager.ok(4, HASH_PARAMS)
-    assert left[9] == 1
-    assert left[7] != gone
-
-
-@pytest.mark.check("CM-10", "CM-11")
-@pytest.mark.parametrize("unknown", [b"", b"x", bytes(32), bytes(2000)])
-def test_an_unknown_id(manager: Manager, unknown: bytes) -> None:
-    assert manager.status(6, {2: descriptor(unknown)}) == S.NO_CREDENTIALS
-    renamed = {2: descriptor(unknown), 3: {"id": b"ada"}}
-    assert manager.status(7, renamed) == S.NO_CREDENTIALS
-
-
-# --- renaming ------------------------------------------------------------------------------------
-
-
-@pytest.mark.check("CM-11")
-@pytest.mark.parametrize(
-    ("user", "listed"),
-    [
-        ({"name": "A", "displayName": "B"}, {"name": "A", "displayName": "B"}),
-        ({"name": "A"}, {"name": "A"}),
-        ({"displayName": "B", "name": ""}, {"displayName": "B"}),
-        ({}, {}),
-        ({"name": "ü" * 40}, {"name": "ü" * 32}),
-        ({"icon": "ignored", "name": "A"}, {"name": "A"}),
-    ],
-)
-def test_names_are_replaced(pinned: Platform, user: dict[str, Any], listed: dict[str, Any]) -> None:
-    made = make(pinned)
-    manager = Manager(pinned)
-    assert manager.ok(7, {2: descriptor(made.id), 3: {"id": b"ada", **user}}) is None
-    found = manager.ok(4, HASH_PARAMS)
-    assert found[6] == {"id": b"ada", **listed}
-    assert found[7]["id"] == made.id
-    assert found[8] == made.data.key
-
-
-@pytest.mark.check("CM-11")
-@pytest.mark.parametrize("user_id", [b"", b"bob", b"ada\0"])
-def test_another_user_id_changes_nothing(pinned: Platform, user_id: bytes) -> None:
-    made = make(pinned)
-    manager = Manager(pinned)
-    change = {2: descriptor(made.id), 3: {"id": user_id, "name": "Eve"}}
-    assert manager.status(7, change) == S.INVALID_PARAMETER
-    assert manager.ok(4, HASH_PARAMS)[6]["name"] == "Ada"
-
-
-@pytest.mark.check("CM-12")
-def test_a_token_bound_to_another_rp_changes_nothing(pinned: Platform) -> None:
-    made = make(pinned)
-    stranger = Manager(pinned, "example.org")
-    assert stranger.status(6, {2: descriptor(made.id)}) == S.PIN_AUTH_INVALID
-    change = {2: descriptor(made.id), 3: {"id": b"ada", "name": "Eve"}}
-    assert stranger.status(7, change) == S.PIN_AUTH_INVALID
-    owner = Manager(pinned, RP)
-    assert owner.status(7, change) == S.OK
-    assert owner.status(6, {2: descriptor(made.id)}) == S.OK
-
-
-@pytest.mark.check("CM-10")
-def test_deletions_survive_a_power_cycle(pinned: Platform) -> None:
-    made = make(pinned)
-    Manager(pinned).ok(6, {2: descriptor(made.id)})
-    pinned.bench.power_up()
-    pinned.agree()
-    assert Manager(pinned).ok(1)[1] == 0
 
 
 # --- numbers -------------------------------------------------------------------------------------

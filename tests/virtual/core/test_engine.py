@@ -112,7 +112,6 @@ def test_replies_fit(bench: Bench) -> None:
     assert bench.authenticator.handle(bytes([SELECTION])) == b"\0"
 
 
-@pytest.mark.check("HID-20")
 def test_begin_resume_and_cancel(bench: Bench) -> None:
     engine = bench.authenticator
     need = engine.begin(GOOD)
@@ -127,7 +126,6 @@ def test_begin_resume_and_cancel(bench: Bench) -> None:
     assert answer[0] == 0
 
 
-@pytest.mark.check("HID-15")
 def test_one_command_at_a_time(bench: Bench) -> None:
     engine = bench.authenticator
     engine.begin(GOOD, channel=1)

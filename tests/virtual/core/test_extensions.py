@@ -32,8 +32,8 @@ ALL = {"credProtect": 2, "hmac-secret": True}
     [
         ({}, None),
         ({"unknown": 1}, None),
-        ({"hmac-secret": False}, None),
-        ({"hmac-secret": True}, {"hmac-secret": True}),
+        case("HMS-01", {"hmac-secret": False}, None),
+        case("HMS-01", {"hmac-secret": True}, {"hmac-secret": True}),
         ({**ALL, "unknown": []}, ALL),
     ],
 )

@@ -259,6 +259,13 @@ def test_nothing_to_go_on_with(bench: Bench) -> None:
     assert bench.status(GNA) == S.NOT_ALLOWED
 
 
+@pytest.mark.check("CBR-12")
+def test_bytes_behind_the_next_are_ignored(bench: Bench) -> None:
+    fill(bench, 2)
+    bench.get()
+    assert bench.raw(bytes([GNA]) + b"\xff").status == S.OK
+
+
 @pytest.mark.check("GN-03")
 @pytest.mark.parametrize(("wait", "status"), [(30_000, S.OK), (30_001, S.NOT_ALLOWED)])
 def test_idle_limit(bench: Bench, wait: int, status: S) -> None:

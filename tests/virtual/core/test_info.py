@@ -16,6 +16,7 @@ from fidokit.virtual.core.profile import (
     CTAP_2_1,
     CTAP_2_3,
     CTAP_2_3_LARGE_BLOB,
+    PROFILES,
     U2F,
     Profile,
 )
@@ -88,7 +89,7 @@ def test_limits_and_lists(model: Profile) -> None:
     assert info[5] >= 1024
     for member in (7, 8):
         assert info.get(member, 1) > 0
-    for member in (9, 0x0A, 0x16):
+    for member in (9, 0x0A, 0x16, 0x1A):
         listed = [str(element) for element in info.get(member, ["x"])]
         assert len(set(listed)) == len(listed) > 0
     assert all(set(element) == {"alg", "type"} for element in info.get(0x0A, []))
@@ -156,6 +157,40 @@ def test_pin_members(fresh: Platform) -> None:
     assert not {0x0C, 0x0D, 0x1D} & set(without)
     fresh.bench.authenticator.token.save(force_pin_change=True, min_pin_length=6)
     assert (fresh.bench.info()[0x0C], fresh.bench.info()[0x0D]) == (True, 6)
+
+
+@pytest.mark.check("GI-07", "PIN-13")
+@pytest.mark.parametrize(("longest", "shown"), [(8, 8), (62, 62), (63, None)])
+def test_the_longest_pin(longest: int, shown: int | None) -> None:
+    bench = Bench(replace(CTAP_2_3, max_pin_length=longest))
+    assert bench.info().get(0x1D) == shown
+    platform = Platform(bench)
+    assert platform.status(platform.set_request("x" * (longest + 1))) == S.PIN_POLICY_VIOLATION
+    platform.set_pin("xy" * (longest // 2))
+
+
+NEEDS = {
+    "noMcGaPermissionsWithClientPin": "clientPin",
+    "uvBioEnroll": "bioEnroll",
+    "uvAcfg": "authnrCfg",
+    "perCredMgmtRO": "credMgmt",
+    "credBlob": "credProtect",
+    "hmac-secret-mc": "hmac-secret",
+    "largeBlobKey": "largeBlobs",
+}
+
+
+@pytest.mark.check("GI-13")
+@pytest.mark.parametrize("chosen", PROFILES.values(), ids=lambda chosen: chosen.name)
+@pytest.mark.parametrize(("feature", "needed"), NEEDS.items())
+def test_features_come_with_what_they_need(chosen: Profile, feature: str, needed: str) -> None:
+    shown = {*chosen.options, *chosen.extensions}
+    assert feature not in shown or needed in shown
+
+
+def test_most_of_these_features_are_there_to_be_judged() -> None:
+    shown = {*CTAP_2_3.options, *CTAP_2_3.extensions}
+    assert set(NEEDS) - shown == {"noMcGaPermissionsWithClientPin"}
 
 
 @pytest.mark.check("GI-08")

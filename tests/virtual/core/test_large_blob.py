@@ -221,7 +221,7 @@ def test_a_file_keeps_it(tmp_path: Path) -> None:
         assert found.large_blob == LargeBlob(b"x", 9)
 
 
-@pytest.mark.check("GI-14")
+@pytest.mark.check("GI-14", "LBX-04")
 def test_a_model_has_one_or_the_other(bench: Bench) -> None:
     info = bench.info()
     assert "largeBlob" in info[2]

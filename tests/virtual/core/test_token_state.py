@@ -13,18 +13,20 @@ from tests.virtual.core.client import (
     MC,
     PIN,
     RP,
+    Answer,
     Bench,
     FakeClock,
     Platform,
     S,
     SeededRng,
+    encode,
     get_request,
     make_request,
 )
 from tests.virtual.core.conftest import PIN_CODE
 
 from fidokit.virtual.core.ports import CtapRejection
-from fidokit.virtual.core.profile import CTAP_2_3, Profile
+from fidokit.virtual.core.profile import CTAP_2_0, CTAP_2_3, Profile
 from fidokit.virtual.core.token_state import NEXT, Event, Life, Permission, TokenState
 
 BLOBS = CTAP_2_3.with_options(largeBlobs=True)
@@ -71,6 +73,35 @@ def test_first_use(desk: Desk, wait: int, status: int) -> None:
     desk.issue(CM)
     desk.clock.advance(wait)
     assert desk.try_(CM) == status
+
+
+@pytest.mark.check("TOK-01", "TOK-03")
+@pytest.mark.parametrize(("wait", "status"), [(19_800, 0), (19_801, S.PIN_AUTH_INVALID)])
+def test_first_use_over_nfc(desk: Desk, wait: int, status: int) -> None:
+    desk.issue(BOTH, user_present=True, contactless=True)
+    desk.clock.advance(wait)
+    assert desk.state.user_present() is (status == 0)
+    assert desk.try_(BOTH) == status
+
+
+@pytest.mark.check("TOK-01", "TOK-02")
+@pytest.mark.parametrize(("transport", "status"), [("usb", 0), ("nfc", S.PIN_AUTH_INVALID)])
+def test_the_transport_that_issues_decides(pinned: Platform, transport: str, status: int) -> None:
+    bench = pinned.bench
+    request = b"\x06" + encode(pinned.token_request(PIN_CODE, 1, RP))
+    reply = bench.authenticator.begin(request, 0, transport)
+    assert isinstance(reply, bytes)
+    token = pinned.open(Answer.parse(reply).body[2])
+    bench.clock.advance(19_801)
+    assert bench.status(MC, make_request(pinned.make_auth(token))) == status
+
+
+@pytest.mark.check("TOK-01")
+def test_a_2_0_token_outlives_any_wait_over_nfc() -> None:
+    desk = Desk(CTAP_2_0, protocol=1)
+    desk.issue(BOTH, contactless=True)
+    desk.clock.advance(700_000)
+    assert desk.try_(BOTH) == 0
 
 
 @pytest.mark.check("TOK-01")

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from fidokit.types import CtapStatus
 from fidokit.virtual.core import new_pin, persistent_token, user_verification
-from fidokit.virtual.core.context import Command, Reply, TokenContext
+from fidokit.virtual.core.context import NFC, Command, Reply, TokenContext
 from fidokit.virtual.core.permissions import grantable
 from fidokit.virtual.core.pin_protocol import COSE_KEY, PROTOCOLS, SharedSecret, verify
 from fidokit.virtual.core.pin_state import STATUS_FOR, Lock
@@ -144,7 +144,13 @@ def _issue(
     token, rp_id = exchange.token, params.get("rpId")
     if permissions is Permission.PERSISTENT_CREDENTIAL_MANAGEMENT:
         return {2: exchange.seal(persistent_token.value(token))}
-    issued = token.tokens.issue(exchange.protocol, permissions, rp_id, user_present=user_present)
+    issued = token.tokens.issue(
+        exchange.protocol,
+        permissions,
+        rp_id,
+        user_present=user_present,
+        contactless=token.transport == NFC,
+    )
     return {2: exchange.seal(issued)}
 
 

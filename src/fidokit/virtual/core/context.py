@@ -22,6 +22,9 @@ from fidokit.virtual.core.uploads import Uploads
 USB: Final = "usb"
 """A transport, as getInfo names it; the one of callers that name none."""
 
+NFC: Final = "nfc"
+"""Another one, over which a pinUvAuthToken must be used sooner (TOK-01)."""
+
 Reply = Mapping[int, Any] | None
 """Members of a reply by number; None is status 00 alone."""
 

@@ -11,6 +11,7 @@ from fidokit.types import Aaguid, CoseAlg, CtapStatus
 
 TOKEN_LIFETIME_MS = 600_000
 USB_USAGE_LIMIT_MS = 30_000
+NFC_USAGE_LIMIT_MS = 19_800
 _EXTENSION_FIRST = 0xE0
 _FINGERPRINT_INTERNAL = 0x02
 
@@ -39,6 +40,7 @@ class Behaviour:
         rk_in_assertion: status for option rk in getAssertion (GA-06).
         token_usage_ms: first use of a pinUvAuthToken must come this soon (TOK-01), and its user
             presence counts for as long (TOK-03); None for the 2.0 pinToken that never expires.
+        token_nfc_usage_ms: the same for tokens that were issued over NFC.
         token_lifetime_ms: a token used in time lives this long (TOK-02).
         token_has_permissions: [2.1] tokens carry permissions and are spent by user presence; a
             2.0 pinToken may do everything until power is lost.
@@ -57,6 +59,7 @@ class Behaviour:
     bad_salt_auth: int = CtapStatus.PIN_AUTH_INVALID
     rk_in_assertion: CtapStatus = CtapStatus.UNSUPPORTED_OPTION
     token_usage_ms: int | None = USB_USAGE_LIMIT_MS
+    token_nfc_usage_ms: int = NFC_USAGE_LIMIT_MS
     token_lifetime_ms: int = TOKEN_LIFETIME_MS
     token_has_permissions: bool = True
     counter_per_credential: bool = False

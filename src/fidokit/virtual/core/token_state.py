@@ -70,6 +70,7 @@ class _Token:
     permissions: Permission
     rp_id: str | None
     issued_ms: int
+    usage_ms: int | None
     user_verified: bool = True
     user_present: bool = False
     by_sensor: bool = False
@@ -93,6 +94,7 @@ class TokenState:
         rp_id: str | None = None,
         *,
         user_present: bool = False,
+        contactless: bool = False,
     ) -> bytes:
         """A fresh token of 32 bytes; the older one is dead.
 
@@ -101,15 +103,28 @@ class TokenState:
             permissions: what it may be used for.
             rp_id: the relying party it is bound to, or None.
             user_present: whether issuing took a gesture of the person.
+            contactless: whether it is asked for over NFC, where less time is given.
         """
         value = self._rng.bytes(TOKEN_LENGTH)
-        now = self._clock.now_ms()
         self._token = _Token(
-            value, protocol, permissions, rp_id, now, True, user_present, by_sensor=user_present
+            value,
+            protocol,
+            permissions,
+            rp_id,
+            issued_ms=self._clock.now_ms(),
+            usage_ms=self._usage_ms(contactless),
+            user_present=user_present,
+            by_sensor=user_present,
         )
         self._serial += 1
         self._advance(Event.ISSUED)
         return value
+
+    def _usage_ms(self, contactless: bool) -> int | None:
+        behaviour = self._profile.behaviour
+        if behaviour.token_usage_ms is None or not contactless:
+            return behaviour.token_usage_ms
+        return behaviour.token_nfc_usage_ms
 
     def revoke(self) -> None:
         """Power lost, reset, or PIN changed (TOK-10)."""
@@ -127,10 +142,9 @@ class TokenState:
     def _living(self) -> _Token | None:
         if self._token is None:
             return None
-        usage = self._profile.behaviour.token_usage_ms
-        if usage is not None:
+        if self._token.usage_ms is not None:
             age = self._clock.now_ms() - self._token.issued_ms
-            if age > usage:
+            if age > self._token.usage_ms:
                 self._advance(Event.USAGE_LIMIT)
             if age > self._profile.behaviour.token_lifetime_ms:
                 self._advance(Event.LIFETIME_LIMIT)
@@ -242,8 +256,8 @@ class TokenState:
         token = self._living()
         if token is None or not token.user_present:
             return False
-        usage = self._profile.behaviour.token_usage_ms
-        return usage is None or self._clock.now_ms() - token.issued_ms <= usage
+        age = self._clock.now_ms() - token.issued_ms
+        return token.usage_ms is None or age <= token.usage_ms
 
     def by_sensor(self) -> bool:
         """Whether built-in verification, rather than a PIN, issued the token (UVM-01)."""

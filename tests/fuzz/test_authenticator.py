@@ -1,0 +1,154 @@
+"""The authenticator and U2F against lives made of random choices; and the judge is judged."""
+
+from __future__ import annotations
+
+import gc
+import random
+import tracemalloc
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.fuzz import target
+from tests.fuzz.source import Source
+from tests.fuzz.world import HOMES, WatchedStore, home
+from tests.support.mutate import fuzz_count
+
+from fidokit.virtual.core import client_pin
+from fidokit.virtual.core.ports import CtapRejection
+from fidokit.virtual.core.token_state import TokenState
+
+LIVES = fuzz_count(1_500)
+GROWTH = 256 * 1024
+"""Bytes that a token may hold more after a thousand requests than after some hundred."""
+
+
+def inputs(count: int, seed: int) -> Iterator[bytes]:
+    source = random.Random(seed)
+    return (source.randbytes(source.randrange(4, 300)) for _ in range(count))
+
+
+def survive(lives: Iterator[bytes]) -> int:
+    """All lives; an input that breaks an invariant is named."""
+    requests = 0
+    for data in lives:
+        try:
+            requests += target.live(data)
+        except BaseException as error:
+            error.add_note(f"input: {data.hex()}")
+            raise
+    return requests
+
+
+@pytest.mark.check("CBR-14")
+def test_fuzz_random_lives() -> None:
+    assert survive(inputs(LIVES, seed=20)) > 5 * LIVES
+
+
+@pytest.mark.check("CBR-14")
+@settings(max_examples=fuzz_count(150), deadline=None)
+@given(data=st.binary(max_size=300))
+def test_fuzz_lives_that_hypothesis_makes(data: bytes) -> None:
+    target.live(data)
+
+
+@pytest.mark.parametrize("number", range(HOMES))
+def test_every_token_is_fit_to_be_lived_with(number: int) -> None:
+    """The judge accepts an input without any steps, of each token there is."""
+    assert target.live(bytes([number])) <= 2
+    assert home(number).profile.has_u2f
+
+
+def test_inputs_are_read_the_same_way_each_time() -> None:
+    source = Source(b"\x05\x01\x02\x03")
+    assert (source.below(4), source.take(2), source.pick("abcd")) == (1, b"\x01\x02", "d")
+    assert source.spent
+    assert (source.byte(), source.take(9), source.pick("abcd")) == (0, b"", "a")
+
+
+@pytest.mark.parametrize("number", range(0, HOMES, 5))
+def test_fuzz_memory_is_bounded(number: int) -> None:
+    """One token serves many requests: nothing piles up that nobody frees."""
+    life = target.Life(Source(bytes([number])))
+    source = random.Random(number)
+
+    def serve(steps: int) -> int:
+        for _ in range(steps):
+            life.source = Source(source.randbytes(40))
+            life.step()
+            life.bench.person.asked.clear()
+            life.bench.person.script.clear()
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    try:
+        early = serve(200)
+        assert serve(1_000) - early < GROWTH
+    finally:
+        tracemalloc.stop()
+
+
+# --- the judge sees what it says it sees ---------------------------------------------------------
+
+
+def stuck_counter(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(WatchedStore, "next_counter", lambda *_: 7)
+
+
+def free_tries(patch: pytest.MonkeyPatch) -> None:
+    real = client_pin._compare_pin
+
+    def compare(exchange: Any, pin_hash_enc: bytes) -> None:
+        try:
+            real(exchange, pin_hash_enc)
+        except CtapRejection:
+            exchange.token.save(pin_retries=8)
+            raise
+
+    patch.setattr(client_pin, "_compare_pin", compare)
+
+
+def forgetful_store(patch: pytest.MonkeyPatch) -> None:
+    real = WatchedStore.find
+
+    def find(store: WatchedStore, credential_id: Any) -> Any:
+        found = real(store, credential_id)
+        store.delete(credential_id)
+        return found
+
+    patch.setattr(WatchedStore, "find", find)
+
+
+def unheard_of_status(patch: pytest.MonkeyPatch) -> None:
+    def demand(*_: object) -> None:
+        raise CtapRejection(0x99)
+
+    patch.setattr(TokenState, "demand", demand)
+
+
+def crash(patch: pytest.MonkeyPatch) -> None:
+    def authenticate(*_: object) -> None:
+        raise IndexError("of some parser")
+
+    patch.setattr(TokenState, "authenticate", authenticate)
+
+
+@pytest.mark.parametrize(
+    ("sabotage", "said"),
+    [
+        (stuck_counter, "a counter fell"),
+        (free_tries, "a miss cost no try|a try was given back"),
+        (forgetful_store, "delete by"),
+        (unheard_of_status, "0x99"),
+        (crash, "of some parser"),
+    ],
+)
+def test_a_broken_token_is_found_out(
+    monkeypatch: pytest.MonkeyPatch, sabotage: Callable[[pytest.MonkeyPatch], None], said: str
+) -> None:
+    sabotage(monkeypatch)
+    with pytest.raises((AssertionError, IndexError), match=said):
+        survive(inputs(400, seed=3))
