@@ -103,8 +103,8 @@ def authorized(data: bytes) -> None:
     assert b"".join(line.raw for line in lines) == data
     for line in lines:
         if isinstance(line, AuthorizedKey):
-            with suppress(UsageError):  # read as sshd reads it, but never written again: a CR within
-            encode_options(line.options)
+            with suppress(UsageError):  # sshd reads a CR within a value, but none is ever written
+                encode_options(line.options)
 
 
 def signers(data: bytes) -> None:
