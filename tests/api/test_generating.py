@@ -268,6 +268,19 @@ def test_a_full_disk_after_the_touch(
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.parametrize("resident", [False, True])
+def test_the_attestation_of_a_key_that_is_nowhere_is_in_nobodys_way(
+    desk: Desk, folder: Path, monkeypatch: pytest.MonkeyPatch, resident: bool
+) -> None:
+    wanted = request(folder, resident=resident, attestation_file=folder / "attestation")
+    with monkeypatch.context() as patch, desk.open() as session:
+        fail_writing(patch, FidokitError("no"))
+        with pytest.raises(OrphanedCredential):
+            generate(session, wanted)
+    # a resident key can still be downloaded, and its attestation cannot be had again
+    assert [path.name for path in folder.iterdir()] == ["attestation"] * resident
+
+
 def test_somebody_takes_the_name_meanwhile(desk: Desk, folder: Path) -> None:
     def passphrase(path: Path) -> None:
         path.write_bytes(b"somebody else's")

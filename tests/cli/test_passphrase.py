@@ -47,11 +47,17 @@ def test_new_one_is_asked_until_both_agree(
     assert capsys.readouterr().err == "The two are not the same.\n"
 
 
-def test_empty_means_none(typed: Script, tmp_path: Path) -> None:
+def test_empty_means_none_where_a_person_types_it(typed: Script) -> None:
     typed("", "")
     assert new_passphrase(None, none=False)(KEY) is None
-    (tmp_path / "empty").write_text("\n")
-    assert new_passphrase(str(tmp_path / "empty"), none=False)(KEY) is None
+
+
+@pytest.mark.parametrize("text", ["\n", "\nwords\n"])
+def test_an_empty_line_in_a_file_protects_nothing(tmp_path: Path, text: str) -> None:
+    (tmp_path / "empty").write_text(text)
+    with pytest.raises(PassphraseRequired, match="empty line") as caught:
+        new_passphrase(str(tmp_path / "empty"), none=False)(KEY)
+    assert "--no-passphrase" in caught.value.hint
 
 
 def test_no_passphrase_asks_nobody(typed: Script) -> None:

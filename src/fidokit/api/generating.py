@@ -252,7 +252,13 @@ def _write(plan: _Plan, made: Enrolled, orphan: Orphan) -> None:
     if request.attestation_file:
         write = atomic.replace if request.force else atomic.write_new
         write(request.attestation_file, made.attestation.blob(), atomic.PUBLIC_MODE)
-    keyfile.write_pair(plan.path, orphan.private, orphan.public_line, force=request.force)
+    try:
+        keyfile.write_pair(plan.path, orphan.private, orphan.public_line, force=request.force)
+    except BaseException:
+        # of a key that is nowhere, it would only be in the way of the next one
+        if request.attestation_file and not orphan.resident and not request.force:
+            request.attestation_file.unlink(missing_ok=True)
+        raise
 
 
 def _orphaned(orphan: Orphan, path: Path, error: BaseException) -> OrphanedCredential:

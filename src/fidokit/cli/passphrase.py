@@ -103,7 +103,13 @@ def new_passphrase(source: str | None, *, none: bool) -> Callable[[Path], bytes 
 
 def _read_or_ask(path: Path, source: str | None) -> bytes | None:
     if source is not None:
-        return ask.read_secret(source, "passphrase").encode() or None
+        words = ask.read_secret(source, "passphrase").encode()
+        if not words:  # a variable that was never set must not write a key without protection
+            raise PassphraseRequired(
+                "the passphrase file begins with an empty line",
+                hint="put the passphrase on its first line, or say --no-passphrase",
+            )
+        return words
     while True:
         text = ask.ask_secret(f"Passphrase for {home_path(path)} (empty for none): ")
         if text is None:

@@ -172,3 +172,19 @@ def test_a_sealed_export(sandbox: Sandbox) -> None:
     assert sandbox.run("virtual", "export", "u", "again").code == 1
     assert sandbox.run("virtual", "export", "u", "again", "--passphrase-file", "words").code == 0
     assert b"ctap2.3" not in (sandbox.home / "again").read_bytes()
+
+
+@pytest.mark.parametrize("profile", ["u2f", "ctap2.0", "ctap2.1", "ctap2.3"])
+def test_a_profile_is_what_the_token_speaks(sandbox: Sandbox, profile: str) -> None:
+    assert sandbox.run("virtual", "create", "key", "--profile", profile).code == 0
+    info = json.loads(sandbox.run("--token", "virtual:key", "token", "info", "--json").out)["info"]
+    newest = {"u2f": "U2F_V2"}.get(profile, profile.replace("ctap", "FIDO_").replace(".", "_"))
+    assert newest in info["versions"]
+    assert ("FIDO_2_3" in info["versions"]) is (profile == "ctap2.3")
+
+
+def test_an_unknown_profile_is_refused_by_name(sandbox: Sandbox) -> None:
+    done = sandbox.run("virtual", "create", "key", "--profile", "ctap9")
+    assert done.code == 2
+    assert "ctap9" in done.err
+    assert "ctap2.1" in done.err

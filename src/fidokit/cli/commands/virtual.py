@@ -37,6 +37,11 @@ EMPTY = "No virtual tokens yet. Create one: fidokit virtual create NAME"
     "many milliseconds) or prompt (you are asked on the terminal).  [default: auto]",
 )
 @click.option(
+    "--profile",
+    metavar="NAME",
+    help="What it speaks: u2f, ctap2.0, ctap2.1 or ctap2.3.  [default: ctap2.3]",
+)
+@click.option(
     "--model",
     metavar="AAGUID|NAME",
     help="Stand in for a certified model; `fidokit virtual models` lists them.",
@@ -47,6 +52,7 @@ def create(
     *,
     name: str,
     presence: str,
+    profile: str | None,
     model: str | None,
     seal: bool,
     passphrase_file: str | None,
@@ -59,7 +65,9 @@ def create(
     from fidokit import api
 
     passphrase = new_seal(f"virtual:{name}", seal, passphrase_file)
-    made = api.create_virtual(name, model=model, presence=presence, passphrase=passphrase)
+    made = api.create_virtual(
+        name, profile=profile, model=model, presence=presence, passphrase=passphrase
+    )
     use = f"fidokit --token {made.selector} pin set"
     if made.sealed:
         use = f"fidokit virtual serve {name}, and then every command of yours"
