@@ -16,7 +16,7 @@ from fidokit.errors import (
     TokenNotFound,
     UsageError,
 )
-from fidokit.virtual import models, places
+from fidokit.virtual import places
 from fidokit.virtual.core import profile as profiles
 from fidokit.virtual.core.factory import new_state
 from fidokit.virtual.core.ports import Rng, Store
@@ -104,6 +104,8 @@ def model_of(
         return named, ""
     if given is not None:
         raise UsageError("a virtual token has a profile or a model, not both")
+    from fidokit.virtual import models  # noqa: PLC0415  it asks the whole engine what it can do
+
     made = models.impersonate(document)
     return made.profile, made.text
 
@@ -158,6 +160,8 @@ def _known(identity: TokenIdentity) -> Profile:
     try:
         parse_policy(identity.presence)
         if identity.model:
+            from fidokit.virtual import models  # noqa: PLC0415  as above
+
             return models.reopen(identity.model).profile
         return profiles.profile(identity.profile)
     except (UsageError, Malformed) as unknown_word:
