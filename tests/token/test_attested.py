@@ -51,6 +51,15 @@ def test_self_attestation_ecdsa() -> None:
             verify(Statement("packed", AUTH_DATA, -7, bad, b""), public, HANDLE, DIGEST)
 
 
+def test_a_certificate_of_a_version_that_is_none_proves_nothing_either_way() -> None:
+    batch, public = ec_key()
+    leaf = certificate_of(batch)
+    at = leaf.index(b"\xa0\x03\x02\x01\x02") + 4  # [0] { INTEGER 2 }, which is version 3
+    strange = leaf[:at] + b"\x1f" + leaf[at + 1 :]
+    statement = Statement("packed", AUTH_DATA, -7, batch.sign(AUTH_DATA + DIGEST), strange)
+    verify(statement, public, HANDLE, DIGEST)
+
+
 def test_by_certificate() -> None:
     batch, (_, public) = Key(), ec_key()
     leaf = certificate_of(batch)

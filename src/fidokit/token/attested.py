@@ -135,7 +135,7 @@ def _by_certificate(leaf: bytes, signature: bytes, signed: bytes) -> bool:
 
     try:
         key = x509.load_der_x509_certificate(leaf).public_key()
-    except (ValueError, UnsupportedAlgorithm):
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
         return True  # some early tokens carry certificates that strict parsers refuse
     try:
         if isinstance(key, ec.EllipticCurvePublicKey) and key.key_size == 256:
