@@ -148,8 +148,9 @@ def test_verifying_a_damaged_signature_survives() -> None:
     def check(data: bytes) -> None:
         verify(token.public, parse_signature(data), MESSAGE)
 
-    refused = survive([honest], check, (Malformed, SignatureInvalid), fuzz_count(3_000))
-    assert refused > 2_000
+    count = fuzz_count(3_000)
+    refused = survive([honest], check, (Malformed, SignatureInvalid), count)
+    assert refused > count * 2 // 3
 
 
 @pytest.mark.parametrize("sample", SSHSIGS, ids=lambda sample: sample.signature.type_name)
