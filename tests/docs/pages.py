@@ -87,7 +87,7 @@ CHANGING = re.compile(
     r"|(?P<hex>\b(?=[0-9a-f]*[0-9])[0-9a-f]{8,}\b)"
     r"|(?P<date>\b20\d\d-\d\d-\d\d\b)"
     r"|(?P<time>\b\d+(?:\.\d+)? m?s\b)"
-    r"|(?P<openssh>OpenSSH_[0-9a-z.]+)",
+    r"|(?P<openssh>OpenSSH_[0-9a-z.]+[^\n]*)",
     re.MULTILINE,
 )
 UNNUMBERED = {"art", "armour", "date", "time"}
