@@ -1,0 +1,1 @@
+"""An SSH agent that serves keys on tokens: the protocol, the keys, the socket."""

@@ -1,0 +1,1 @@
+"""What OpenSSH loads as a SecurityKeyProvider: a small C library and the service behind it."""
