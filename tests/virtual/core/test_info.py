@@ -159,6 +159,15 @@ def test_pin_members(fresh: Platform) -> None:
     assert (fresh.bench.info()[0x0C], fresh.bench.info()[0x0D]) == (True, 6)
 
 
+@pytest.mark.check("GI-08")
+def test_a_model_that_did_not_show_it_says_when_a_change_is_demanded() -> None:
+    model = replace(CTAP_2_3, info_members=CTAP_2_3.info_members - {0x0C})
+    bench = Bench(model)
+    assert 0x0C not in bench.info()
+    bench.authenticator.token.save(force_pin_change=True)
+    assert bench.info()[0x0C] is True
+
+
 @pytest.mark.check("GI-07", "PIN-13")
 @pytest.mark.parametrize(("longest", "shown"), [(8, 8), (62, 62), (63, None)])
 def test_the_longest_pin(longest: int, shown: int | None) -> None:

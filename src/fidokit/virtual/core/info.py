@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from fidokit.virtual.core import persistent_token
 from fidokit.virtual.core.context import Command, Reply, TokenContext
@@ -138,15 +138,22 @@ MEMBERS: Mapping[int, Callable[[TokenContext], Any]] = MappingProxyType(
 )
 """None leaves a member out."""
 
+_FORCE_PIN_CHANGE: Final = 0x0C
+"""Absent means false (CTAP 2.3 section 6.4), so a model as it comes need not have shown it."""
+
 
 def run(token: TokenContext, _params: Params) -> Reply:
     """What this token is and can do now; needs neither PIN nor touch (GI-19)."""
     said = {
         number: say(token)
         for number, say in MEMBERS.items()
-        if number in token.profile.info_members
+        if number in token.profile.info_members or _is_news(number, token)
     }
     return {number: value for number, value in said.items() if value is not None}
+
+
+def _is_news(number: int, token: TokenContext) -> bool:
+    return number == _FORCE_PIN_CHANGE and token.state.force_pin_change
 
 
 COMMAND = Command(run)
