@@ -1,0 +1,44 @@
+"""SSH keys that tests make on the token, and how they are used and told from other people's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hwtests.desk import Desk
+
+from fidokit import api
+from fidokit.api import Generated, GenerateRequest, KeyRow, KeyType, Session, Verified
+
+APPLICATION = "ssh:fidokit-hwtests"
+"""All keys of this suite; whatever else is on the token is not touched."""
+
+MESSAGE = b"to be signed by a token under test"
+
+
+def best_type(desk: Desk) -> KeyType:
+    """The better of the two types that the token makes."""
+    return KeyType.ED25519_SK if desk.info.supports(KeyType.ED25519_SK) else KeyType.ECDSA_SK
+
+
+def make(session: Session, path: Path, key_type: KeyType, **options: object) -> Generated:
+    """Make a key under this suite's application, without a passphrase."""
+    request = GenerateRequest(key_type, path, APPLICATION, comment="hwtests", **options)  # type: ignore[arg-type]
+    return api.generate(session, request)
+
+
+def use(session: Session, path: Path) -> Verified:
+    """Sign with a key file, and verify what came back against its public half."""
+    signature = api.sign(session, api.open_key(path), MESSAGE)
+    return api.verify(MESSAGE, signature, public_key=path.with_name(path.name + ".pub"))
+
+
+def ours(session: Session) -> list[KeyRow]:
+    """The keys of this suite that are on the token."""
+    rows = api.list_keys(session, only_token=True, search_home=False)
+    return [row for row in rows if row.application == APPLICATION]
+
+
+def clear(session: Session) -> None:
+    """Delete them."""
+    for row in ours(session):
+        api.delete_key(session, row)

@@ -1,0 +1,49 @@
+"""Blobs and fingers, where the token has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hwtests import keys
+from hwtests.desk import Desk
+
+from fidokit import api
+from fidokit.api import Session
+from fidokit.errors import NotStored
+
+
+@pytest.fixture
+def resident(desk: Desk, token: Session, tmp_path: Path) -> Iterator[str]:
+    """The fingerprint of a resident key that may have a blob."""
+    keys.clear(token)
+    made = keys.make(token, tmp_path / "id", keys.best_type(desk), resident=True, large_blob=True)
+    yield made.fingerprint
+    keys.clear(token)
+
+
+@pytest.mark.needs("ctap2", "pin", "resident", "listing", "large blobs")
+def test_a_blob_comes_back_and_goes(token: Session, resident: str) -> None:
+    others = api.list_blobs(token).others
+    api.set_blob(token, resident, b"a certificate, say")
+    assert api.get_blob(token, resident) == b"a certificate, say"
+    api.delete_blobs(token, [resident])
+    with pytest.raises(NotStored):
+        api.get_blob(token, resident)
+    assert api.list_blobs(token).others == others
+
+
+@pytest.mark.needs("ctap2", "sensor", "pin")
+def test_fingers_are_listed(token: Session) -> None:
+    fingers = api.list_fingerprints(token)
+    assert len({finger.template_id for finger in fingers}) == len(fingers)
+
+
+@pytest.mark.needs("ctap2", "sensor", "pin", "erasing")
+def test_a_finger_is_enrolled_and_forgotten(desk: Desk, token: Session) -> None:
+    desk.person.say(">>> ENROL a finger: lay it on the sensor again and again until this goes on")
+    finger = api.enroll_fingerprint(token, "hwtests")
+    assert finger.template_id in [known.template_id for known in api.list_fingerprints(token)]
+    api.delete_fingerprint(token, finger)
+    assert finger.template_id not in [known.template_id for known in api.list_fingerprints(token)]

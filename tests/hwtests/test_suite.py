@@ -1,0 +1,175 @@
+"""The hardware suite on virtual tokens of each generation: it passes, adapts, and can fail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.hwtests.suite import Run, run_suite
+
+from fidokit import api
+from fidokit.virtual.faults import WrongSignature
+from fidokit.virtual.token import VirtualToken
+
+PROFILES = ("u2f", "ctap2.0", "ctap2.1", "ctap2.3")
+PIN = "314159265"
+
+ALWAYS_SKIPPED = {
+    "test_it_works_after_power_was_away",
+    "test_taken_away_while_it_is_open",
+    "test_taken_away_while_it_waits_for_a_touch",
+}
+"""Nobody can unplug a token that is opened in the same process; other transports do it."""
+
+NEED_ERASING = {
+    "test_a_wrong_pin_costs_one_try",
+    "test_changing_it_and_back",
+    "test_a_change_can_be_demanded",
+    "test_three_wrong_ones_lock_it_until_it_is_unplugged",
+    "test_a_finger_is_enrolled_and_forgotten",
+    "test_always_uv",
+    "test_enterprise_attestation",
+    "test_a_longer_minimum_length_holds",
+    "test_a_wrong_name_erases_nothing",
+    "test_keys_and_pin_are_gone",
+}
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder for virtual tokens, and nothing configured."""
+    for name in ("FIDOKIT_TOKEN", "PYTEST_CURRENT_TEST"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture(params=PROFILES)
+def profile(request: pytest.FixtureRequest) -> Iterator[str]:
+    api.create_virtual("hw", profile=request.param)
+    yield request.param
+    api.delete_virtual("hw")
+
+
+def erasing(folder: Path, *, typed: str = "hw\n") -> Run:
+    return run_suite(folder, "--token", "virtual:hw", "--allow-reset", typed=typed)
+
+
+def test_nothing_runs_without_a_token(tmp_path: Path) -> None:
+    run = run_suite(tmp_path)
+    assert run.code == pytest.ExitCode.OK
+    assert "no token is named" in run.said
+    assert "passed" not in run.said
+    assert not run.report
+
+
+def test_a_token_that_is_not_there_is_named(tmp_path: Path) -> None:
+    run = run_suite(tmp_path, "--token", "virtual:nobody")
+    assert run.code == 3
+    assert "virtual:nobody" in run.said
+
+
+def test_a_generation_that_may_be_erased(profile: str, tmp_path: Path) -> None:
+    run = erasing(tmp_path)
+    assert run.code == pytest.ExitCode.OK, run.said
+    skipped = set(run.reasons)
+    assert skipped >= ALWAYS_SKIPPED
+    assert all(run.reasons.values())
+    if profile == "ctap2.3":
+        assert skipped == ALWAYS_SKIPPED | {
+            "test_enterprise_attestation",
+            "test_three_wrong_ones_lock_it_until_it_is_unplugged",
+        }
+    if profile == "u2f":
+        assert {"test_ecdsa", "test_each_signature_counts", "test_no_touch_required"} <= {
+            name for name, outcome in run.outcomes.items() if outcome == "passed"
+        }
+
+
+def test_a_generation_that_may_not_be_erased(profile: str, tmp_path: Path) -> None:
+    """Its PIN and its keys are there afterwards."""
+    held = None
+    if profile != "u2f":
+        held = _own_key(profile, tmp_path)
+    (tmp_path / "pin").write_text(PIN + "\n")
+    run = run_suite(tmp_path, "--token", "virtual:hw", "--pin-file", str(tmp_path / "pin"))
+    assert run.code == pytest.ExitCode.OK, run.said
+    assert set(run.reasons) >= NEED_ERASING
+    if profile in {"ctap2.1", "ctap2.3"}:
+        assert run.outcomes["test_deleted"] == run.outcomes["test_verify_required"] == "passed"
+        assert _keys() == [held]
+
+
+def _own_key(profile: str, folder: Path) -> str | None:
+    """A PIN, and where the generation stores keys, one of the person's own."""
+    with VirtualToken("hw"), api.open_token("virtual:hw", _Owner()) as session:
+        api.set_pin(session, api.PinCode.parse(PIN))
+        if profile == "ctap2.0":
+            return None
+        request = api.GenerateRequest(
+            api.KeyType.ECDSA_SK, folder / "own", "ssh:fidokit-hwtests-of-mine", resident=True
+        )
+        return api.generate(session, request).fingerprint
+
+
+def _keys() -> list[str]:
+    with api.open_token("virtual:hw", _Owner()) as session:
+        rows = api.list_keys(session, any_rp=True, only_token=True, search_home=False)
+    return [row.fingerprint for row in rows]
+
+
+class _Owner(type(api.QUIET)):  # type: ignore[misc]
+    """Knows the PIN."""
+
+    def ask_pin(self, *_: object) -> api.PinCode:
+        return api.PinCode.parse(PIN)
+
+
+@pytest.mark.parametrize("typed", ["", "HW\n"])
+def test_without_the_right_name_nothing_is_erased(tmp_path: Path, typed: str) -> None:
+    api.create_virtual("hw")
+    held = _own_key("ctap2.3", tmp_path)
+    run = erasing(tmp_path, typed=typed)
+    assert run.code == 2
+    assert "nothing was reset" in run.said
+    assert _keys() == [held]
+
+
+def test_the_token_is_as_new_afterwards(tmp_path: Path) -> None:
+    api.create_virtual("hw")
+    _own_key("ctap2.3", tmp_path)
+    assert erasing(tmp_path).code == pytest.ExitCode.OK
+    with api.open_token("virtual:hw") as session:
+        assert session.info.pin_set is False
+        assert not session.info.always_uv
+
+
+def test_a_token_that_signs_wrongly_fails(tmp_path: Path) -> None:
+    api.create_virtual("hw", profile="ctap2.1")
+    with api.serve_virtual("hw") as token:
+        token.faults.add(WrongSignature(), command=0x02, count=1000)
+        run = run_suite(tmp_path, "--token", "virtual:hw")
+    assert run.code == pytest.ExitCode.TESTS_FAILED
+    assert run.outcomes["test_ecdsa"] == "failed"
+    assert run.outcomes["test_versions"] == "passed"
+
+
+def test_the_report_names_the_model_and_not_the_token(tmp_path: Path) -> None:
+    api.create_virtual("hw", model="YubiKey 5 Series with NFC - Enhanced PIN")
+    with api.serve_virtual("hw") as token:
+        serial = token.identity.serial
+    run = erasing(tmp_path)
+    told = run.report["token"]
+    assert isinstance(told, dict)
+    assert told["model"] == "YubiKey 5 Series with NFC - Enhanced PIN"
+    assert told["aaguid"] != "00" * 16
+    assert "clientPin" in told["options"]
+    assert told["model"] in run.page
+    assert serial not in run.page
+    assert serial not in str(run.report)
+    signing = next(entry for entry in run.report["results"] if "test_ecdsa" in entry["name"])  # type: ignore[attr-defined]
+    assert signing["round_trips"] >= 2
+    assert signing["touches"] == 2
+    assert signing["seconds"] > 0
