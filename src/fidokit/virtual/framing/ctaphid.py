@@ -1,6 +1,7 @@
-"""CTAPHID's framing at the token's end: reports in, whole messages out, and the way back.
+"""CTAPHID's frames: reports in, whole messages out, and the way back.
 
-No clock of its own: a message that is left half sent waits for its rest, or for INIT.
+What a token makes of them is in `ctaphid_device`, what its host does in `ctaphid_host`; both keep
+the time that a message may take.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ BROADCAST: Final = 0xFFFFFFFF
 NONCE_SIZE: Final = 8
 PROTOCOL_VERSION: Final = 2
 
-_FIRST_BIT: Final = 0x80
+FIRST_BIT: Final = 0x80
+"""Set in the byte after the channel where a report begins a message."""
+
 _FIRST_ROOM: Final = REPORT_SIZE - 7
 _NEXT_ROOM: Final = REPORT_SIZE - 5
 MAX_MESSAGE: Final = _FIRST_ROOM + 128 * _NEXT_ROOM
@@ -31,6 +34,7 @@ class HidCommand(IntEnum):
 
     PING = 0x01
     MSG = 0x03
+    LOCK = 0x04
     INIT = 0x06
     WINK = 0x08
     CBOR = 0x10
@@ -57,10 +61,10 @@ class Message:
     def reports(self) -> Iterator[bytes]:
         """The message as reports of 64 bytes, the last one padded with zeros."""
         channel, body = self.channel.to_bytes(4), self.payload
-        head = bytes([_FIRST_BIT | self.command]) + len(body).to_bytes(2)
+        head = bytes([FIRST_BIT | self.command]) + len(body).to_bytes(2)
         yield _padded(channel + head + body[:_FIRST_ROOM])
         for number, at in enumerate(range(_FIRST_ROOM, len(body), _NEXT_ROOM)):
-            yield _padded(channel + bytes([number % _FIRST_BIT]) + body[at : at + _NEXT_ROOM])
+            yield _padded(channel + bytes([number % FIRST_BIT]) + body[at : at + _NEXT_ROOM])
 
 
 def error(channel: int, status: CtapStatus) -> Message:
@@ -100,6 +104,15 @@ class Assembler:
     def __init__(self) -> None:
         self._partial: _Partial | None = None
 
+    @property
+    def channel(self) -> int | None:
+        """Whose message is half received; None between messages."""
+        return self._partial.message.channel if self._partial else None
+
+    def forget(self) -> None:
+        """Drop what is half received."""
+        self._partial = None
+
     def feed(self, report: bytes) -> Message | None:
         """Take one report.
 
@@ -107,15 +120,17 @@ class Assembler:
             report: 64 bytes.
 
         Returns:
-            The message that it completes, None where more is to come or nothing was open.
+            The message that it completes, None where more is to come or its sender has none open.
+            (The rest of a message that was refused is not refused again: its sender would take
+            that for the answer to what it sends next.)
 
         Raises:
             FramingRejection: its sender is to be told so (HID-08, HID-10, HID-11, HID-13).
         """
         channel, head = int.from_bytes(report[:4]), report[4]
-        if head & _FIRST_BIT:
-            self._begin(channel, head & ~_FIRST_BIT, report)
-        elif self._partial is None:
+        if head & FIRST_BIT:
+            self._begin(channel, head & ~FIRST_BIT, report)
+        elif self._partial is None or self._partial.message.channel != channel:
             return None
         else:
             self._go_on(self._partial, channel, head, report)
@@ -138,8 +153,6 @@ class Assembler:
             raise FramingRejection(channel, CtapStatus.INVALID_SEQ)
 
     def _go_on(self, partial: _Partial, channel: int, sequence: int, report: bytes) -> None:
-        if partial.message.channel != channel:
-            raise FramingRejection(channel, CtapStatus.CHANNEL_BUSY)
         if partial.sequence != sequence:
             self._partial = None
             raise FramingRejection(channel, CtapStatus.INVALID_SEQ)
