@@ -60,9 +60,10 @@ def test_a_device_says_what_it_is(factory: TokenFactory) -> None:
         device.wink()
         assert token.winks == 1
         assert Ctap1(device).get_version() == "U2F_V2"
-        with pytest.raises(CtapError) as lacking:
-            device.lock()
-        assert lacking.value.code is CtapError.ERR.INVALID_COMMAND
+        device.lock(1)
+        with pytest.raises(CtapError) as too_long:
+            device.lock(11)
+        assert too_long.value.code is CtapError.ERR.INVALID_PARAMETER
 
 
 def test_a_u2f_device_has_no_ctap2(factory: TokenFactory) -> None:

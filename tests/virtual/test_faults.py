@@ -267,6 +267,7 @@ def test_silence_is_silent_until_it_is_cleared(token: VirtualToken, link: Memory
     assert link.cbor(GET_INFO, signs.append, lambda: bool(signs.append(1)))[:1] == OK
     release.join()
     assert signs == []
+    assert not token.silent
 
 
 def test_a_slow_answer_comes_after_its_time(

@@ -186,6 +186,7 @@ class Faults:
         self._rules: list[_Rule] = []
         self._changed = threading.Condition()
         self._released = 0
+        self._silences = 0
         self.struck: list[Fault] = []
         """What happened, in order."""
 
@@ -228,6 +229,11 @@ class Faults:
     def pending(self) -> bool:
         """Whether a fault waits for its command."""
         return bool(self._rules)
+
+    @property
+    def silent(self) -> bool:
+        """Whether a command stalls in silence: then no transport may say that it goes on."""
+        return bool(self._silences)
 
     def clear(self) -> None:
         """Forget the faults that wait; what stalls goes on and answers."""
@@ -325,7 +331,7 @@ class Faults:
                 deadline = self._clock.now_ms() + milliseconds
                 cancelled = self._wait(on_keepalive, message.cancelled, deadline)
             case StallInSilence():
-                cancelled = self._wait(lambda: None, lambda: False, None)
+                cancelled = self._wait_silently()
             case _:
                 assert_never(fault)
         return bytes([CtapStatus.KEEPALIVE_CANCEL]) if cancelled else message.act()
@@ -348,6 +354,15 @@ class Faults:
                 raise _gone()
             ticks += 1
         return False
+
+    def _wait_silently(self) -> bool:
+        with self._changed:
+            self._silences += 1
+        try:
+            return self._wait(lambda: None, lambda: False, None)
+        finally:
+            with self._changed:
+                self._silences -= 1
 
     def _spoil(self, rule: _Rule, fault: Spoiling, message: _Message) -> bytes:
         answer = message.act()

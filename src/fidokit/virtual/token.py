@@ -165,6 +165,11 @@ class VirtualToken:
         return self._power != _UNPLUGGED
 
     @property
+    def silent(self) -> bool:
+        """Whether a fault makes it stall in silence: transports say nothing for it meanwhile."""
+        return self.faults.silent
+
+    @property
     def power(self) -> int:
         """Changes whenever power is lost; 0 once it is lost for good."""
         return self._power

@@ -146,6 +146,9 @@ def test_commands_that_the_model_lacks(profile: str | None, command: HidCommand)
 class _Lacking:
     """A token that says it lacks what it has."""
 
+    plugged_in = True
+    silent = False
+
     def __init__(self, token: VirtualToken, capabilities: int) -> None:
         self.link = token.link
         self.capabilities = capabilities
@@ -294,6 +297,8 @@ class _Failing:
     """A token whose commands fail."""
 
     capabilities = 0x05
+    plugged_in = True
+    silent = False
 
     def __init__(self, failure: FidokitError) -> None:
         self._failure = failure
