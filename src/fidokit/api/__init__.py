@@ -16,6 +16,9 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fidokit.api.agent_serving import AgentOptions as AgentOptions
+    from fidokit.api.agent_serving import AgentService as AgentService
+    from fidokit.api.agent_serving import harden as harden
     from fidokit.api.configuring import Configuration as Configuration
     from fidokit.api.configuring import always_uv as always_uv
     from fidokit.api.configuring import configuration as configuration
@@ -118,6 +121,7 @@ if TYPE_CHECKING:
     from fidokit.types import Transport as Transport
 
 _HOME = {
+    "fidokit.api.agent_serving": ("AgentOptions", "AgentService", "harden"),
     "fidokit.api.configuring": (
         "Configuration",
         "always_uv",

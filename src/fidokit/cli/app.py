@@ -96,6 +96,12 @@ GROUPS: Mapping[str, Section] = {
             "delete": Entry("blob:delete", "Delete blobs"),
         },
     ),
+    "agent": Section(
+        "SSH agents: one of our own, and keys into any",
+        {
+            "serve": Entry("agent:serve", "Run an SSH agent for keys on tokens and others"),
+        },
+    ),
     "virtual": Section(
         "Virtual tokens, for tests and for trying things out",
         {

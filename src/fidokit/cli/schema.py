@@ -282,6 +282,11 @@ def model(summary: ModelSummary) -> Json:
     }
 
 
+def agent(socket: Path, pid: int) -> Json:
+    """An agent that was started."""
+    return {"socket": str(socket), "pid": pid}
+
+
 def finding(found: Finding) -> Json:
     """One check of `doctor`; its status is ok, warn or fail."""
     return {

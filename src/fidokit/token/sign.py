@@ -26,6 +26,8 @@ from fidokit.token.status import CtapRefusal, error_for
 from fidokit.types import CtapStatus, SkFlag
 
 if TYPE_CHECKING:
+    import threading
+
     from fidokit.openssh.private import SkPrivate
     from fidokit.openssh.signature_blob import SkEcdsaSignature, SkEd25519Signature
     from fidokit.token.answer import Answer
@@ -36,13 +38,18 @@ WHY: Final = "signing"
 
 
 def sign(
-    session: Session, private: SkPrivate, message: bytes
+    session: Session,
+    private: SkPrivate,
+    message: bytes,
+    *,
+    stop: threading.Event | None = None,
 ) -> SkEd25519Signature | SkEcdsaSignature:
     """A signature over `message`, with touch and verification as the key's flags say.
 
     Args:
         private: the key file's content; its key handle finds the key on the token.
         message: what is signed, of any length; the token sees its SHA-256.
+        stop: set by somebody else to cancel on the token.
 
     Raises:
         CredentialNotFound: this token did not make the key, or hides it without a PIN.
@@ -53,9 +60,9 @@ def sign(
     touch = bool(private.flags & SkFlag.USER_PRESENCE_REQUIRED)
     verified = bool(private.flags & SkFlag.USER_VERIFICATION_REQUIRED)
     if session.info.is_u2f_only:
-        signature = _authenticate(session, private, message, touch)
+        signature = _authenticate(session, private, message, touch, stop)
     else:
-        signature = _assert(session, private, message, touch)
+        signature = _assert(session, private, message, touch, stop)
     if touch and not signature.user_present:
         raise TouchRefused(
             "signing failed: the token signed without a touch", hint="touch it when it blinks"
@@ -70,7 +77,11 @@ def sign(
 
 
 def _assert(
-    session: Session, private: SkPrivate, message: bytes, touch: bool
+    session: Session,
+    private: SkPrivate,
+    message: bytes,
+    touch: bool,
+    stop: threading.Event | None,
 ) -> SkEd25519Signature | SkEcdsaSignature:
     application = private.public.application
     digest = hashlib.sha256(message).digest()
@@ -85,7 +96,7 @@ def _assert(
         proof = session.authorise_use(Permission.GET_ASSERTION, application, WHY)
         prove(request, proof, digest, option=5, param=6)
     try:
-        answer = session.attempt(GET_ASSERTION, request, "assertion", why=WHY)
+        answer = session.attempt(GET_ASSERTION, request, "assertion", why=WHY, stop=stop)
     except CtapRefusal as refusal:
         if refusal.status in {CtapStatus.NO_CREDENTIALS, CtapStatus.INVALID_CREDENTIAL}:
             raise _not_held(session, private) from None
@@ -117,7 +128,11 @@ def _not_held(session: Session, private: SkPrivate) -> CredentialNotFound:
 
 
 def _authenticate(
-    session: Session, private: SkPrivate, message: bytes, touch: bool
+    session: Session,
+    private: SkPrivate,
+    message: bytes,
+    touch: bool,
+    stop: threading.Event | None,
 ) -> SkEd25519Signature | SkEcdsaSignature:
     public = private.public
     if not isinstance(public, SkEcdsaPublic) or (private.flags & SkFlag.USER_VERIFICATION_REQUIRED):
@@ -127,5 +142,7 @@ def _authenticate(
         )
     challenge = hashlib.sha256(message).digest()
     application = hashlib.sha256(public.application.encode()).digest()
-    made = u2f.authenticate(session, challenge, application, private.key_handle, WHY, touch=touch)
+    made = u2f.authenticate(
+        session, challenge, application, private.key_handle, WHY, touch=touch, stop=stop
+    )
     return from_assertion(public.key_type, made.presence, made.counter, made.signature)

@@ -74,17 +74,19 @@ def authenticate(  # noqa: PLR0913  # the message has these parts
     why: str,
     *,
     touch: bool = True,
+    stop: threading.Event | None = None,
 ) -> Authentication:
     """A signature with a credential, after a touch unless `touch` is false.
 
     Raises:
+        Interrupted: `stop` was set.
         CredentialNotFound: the token did not make this key handle.
         TouchTimedOut: nobody touched the token.
         TokenMisbehaved: the answer cannot be read.
     """
     control = ENFORCE_TOUCH if touch else NO_TOUCH
     apdu = _apdu(AUTHENTICATE, control, _named(challenge, application, key_handle))
-    return parse_authentication(_touched(session, apdu, why))
+    return parse_authentication(_touched(session, apdu, why, stop))
 
 
 def holds(session: Session, application: bytes, key_handle: bytes) -> bool:
