@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from fidokit.api.agent_serving import AgentOptions as AgentOptions
     from fidokit.api.agent_serving import AgentService as AgentService
     from fidokit.api.agent_serving import harden as harden
+    from fidokit.api.authorizing import Authorized as Authorized
+    from fidokit.api.authorizing import Place as Place
+    from fidokit.api.authorizing import authorize as authorize
+    from fidokit.api.authorizing import key_options as key_options
+    from fidokit.api.authorizing import line_name as line_name
+    from fidokit.api.authorizing import revoke as revoke
     from fidokit.api.configuring import Configuration as Configuration
     from fidokit.api.configuring import always_uv as always_uv
     from fidokit.api.configuring import configuration as configuration
@@ -122,6 +128,14 @@ if TYPE_CHECKING:
 
 _HOME = {
     "fidokit.api.agent_serving": ("AgentOptions", "AgentService", "harden"),
+    "fidokit.api.authorizing": (
+        "Authorized",
+        "Place",
+        "authorize",
+        "key_options",
+        "line_name",
+        "revoke",
+    ),
     "fidokit.api.configuring": (
         "Configuration",
         "always_uv",

@@ -102,6 +102,12 @@ GROUPS: Mapping[str, Section] = {
             "serve": Entry("agent:serve", "Run an SSH agent for keys on tokens and others"),
         },
     ),
+    "server": Section(
+        "From a key to a login",
+        {
+            "authorize": Entry("server:authorize", "Let keys into an account, or take them out"),
+        },
+    ),
     "virtual": Section(
         "Virtual tokens, for tests and for trying things out",
         {

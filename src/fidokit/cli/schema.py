@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fidokit.api import (
+        Authorized,
         BlobTable,
         Configuration,
         DownloadResult,
@@ -309,3 +310,20 @@ def step(done: Step) -> Json:
 
 def _paths(paths: tuple[Path, ...]) -> list[str]:
     return [str(path) for path in paths]
+
+
+def authorized(done: Authorized, dry_run: bool) -> Json:
+    """`server authorize`."""
+    from fidokit.api import line_name
+
+    change = done.change
+    return {
+        "where": done.where,
+        "dry_run": dry_run,
+        "added": [line_name(line) for line in change.added],
+        "changed": [line_name(line) for line in change.changed],
+        "present": [line_name(line) for line in change.present],
+        "removed": [line_name(line) for line in change.removed],
+        "unreadable_lines": [line.line_number for line in change.unreadable],
+        "warnings": list(done.warnings),
+    }
