@@ -257,27 +257,32 @@ class TokenDesk:
         announcing: Announcing,
         stop: threading.Event,
     ) -> Place:
-        """Ask each token silently, those first that nobody waits for."""
+        """Ask each token silently, those first that nobody waits for.
+
+        A key that wants the PIN may show itself to nobody without it: then the person says by
+        touch which token it is on, and none is waited for that another client waits for.
+        """
+        hidden = bool(private.flags & SkFlag.USER_VERIFICATION_REQUIRED)
         idle = [place for place in places if not place.turn.locked()]
         busy = [place for place in places if place not in idle]
-        for place in [*idle, *busy]:
+        for place in idle if hidden and idle else [*idle, *busy]:
             _take_turn(place, stop)
             if _holds(place, private, announcing):
                 return place
             place.turn.release()
-        if not private.flags & SkFlag.USER_VERIFICATION_REQUIRED:
-            raise CredentialNotFound(
-                "no token at hand holds this key", hint="plug in the one that made it"
-            )
-        return self._by_touch(places, announcing, stop)
+        if hidden:
+            return self._by_touch(idle or places, announcing, stop)
+        raise CredentialNotFound(
+            "no token at hand holds this key", hint="plug in the one that made it"
+        )
 
     def _by_touch(
         self, places: Sequence[Place], announcing: Announcing, stop: threading.Event
     ) -> Place:
-        """A key that wants the PIN shows itself to nobody without it: the person says which."""
-        from fidokit.token.discover import Opener, choose
+        from fidokit.token.discover import Opener, choose_by_touch
 
-        chosen = choose([place.candidate for place in places], Opener(announcing))
+        candidates = [place.candidate for place in places]
+        chosen = choose_by_touch(candidates, Opener(announcing), stop)
         place = next(place for place in places if place.candidate == chosen)
         _take_turn(place, stop)
         return place

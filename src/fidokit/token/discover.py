@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Final, Self
 
 from fidokit.errors import (
@@ -32,6 +32,8 @@ _ID: Final = "id"
 _DIGITS: Final = {_AAGUID: 32, _ID: 16}
 """Hexadecimal digits of the selectors for which a token has to be opened and asked."""
 _KINDS: Final = frozenset({*Transport, *_DIGITS})
+_POLL_S: Final = 0.1
+"""Between two looks at whether a choice by touch is still wanted."""
 _ORDER: Final = (Transport.USB, Transport.PCSC, Transport.VIRTUAL)
 """Without a selector, a contactless reader is looked at only when nothing is on USB, and virtual
 tokens only when there is no hardware: a test's leftover must never stand in for a real key."""
@@ -219,13 +221,20 @@ def _none_seen(backends: Sequence[Backend]) -> TokenNotFound:
 # --- by touch --------------------------------------------------------------------------------
 
 
-def choose_by_touch(candidates: Sequence[Candidate], opener: Opener) -> Candidate:
+def choose_by_touch(
+    candidates: Sequence[Candidate], opener: Opener, cancelled: threading.Event | None = None
+) -> Candidate:
     """The one that its owner touches first; the others are told to stop waiting.
+
+    Args:
+        candidates: which ones.
+        opener: opens them.
+        cancelled: set by somebody else to end the waiting.
 
     Raises:
         TouchTimedOut: none was touched.
         SeveralTokens: none of them could be asked for a touch.
-        Interrupted: Ctrl-C.
+        Interrupted: Ctrl-C, or `cancelled`.
     """
     silent = replace(opener, interaction=QUIET)
     stop = threading.Event()
@@ -238,7 +247,7 @@ def choose_by_touch(candidates: Sequence[Candidate], opener: Opener) -> Candidat
     for thread in waiting:
         thread.start()
     try:
-        return _first_touched(touched, candidates)
+        return _first_touched(touched, candidates, cancelled or threading.Event())
     except KeyboardInterrupt:
         raise Interrupted("interrupted; the tokens were told to stop waiting") from None
     finally:
@@ -264,11 +273,18 @@ def _await_touch(
 
 
 def _first_touched(
-    touched: SimpleQueue[Candidate | FidokitError], candidates: Sequence[Candidate]
+    touched: SimpleQueue[Candidate | FidokitError],
+    candidates: Sequence[Candidate],
+    cancelled: threading.Event,
 ) -> Candidate:
     errors: list[FidokitError] = []
     while len(errors) < len(candidates):
-        event = touched.get()
+        try:
+            event = touched.get(timeout=_POLL_S)
+        except Empty:
+            if cancelled.is_set():
+                raise Interrupted("the tokens were told to stop waiting") from None
+            continue
         if isinstance(event, Candidate):
             return event
         errors.append(event)

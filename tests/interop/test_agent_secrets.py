@@ -1,0 +1,120 @@
+"""A PIN is looked for wherever it could leak: memory, environment, arguments, logs, cores."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.support.agent_host import PIN, Host, make_host, serving, sk_key, virtual_token
+
+pytestmark = pytest.mark.interop
+
+NEEDLES = (PIN.encode(), PIN.encode("utf-16-le"), PIN.encode("utf-32-le"))
+CHUNK = 1 << 22
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Host:
+    host = make_host(tmp_path_factory.mktemp("secrets") / "home")
+    virtual_token(host)
+    sk_key(host, "uv", "-t", "ed25519-sk", "-O", "verify-required")
+    return host
+
+
+@pytest.fixture(params=["0", "10m"], ids=["asked each time", "kept"])
+def host(request: pytest.FixtureRequest, machine: Host) -> Iterator[Host]:
+    """An agent that has just used the PIN, twice."""
+    machine.answers(PIN)
+    (machine.home / "asked").unlink(missing_ok=True)
+    with serving(machine, "--resident", "--pin-cache", request.param, "--touch-command", "env"):
+        machine.add("uv")
+        machine.add("-T", "uv.pub")
+        machine.add("-T", "uv.pub")
+        yield machine
+
+
+def memory(pid: int) -> Iterator[bytes]:
+    """All that a process has in its memory; only root may look at one that is not dumpable."""
+    with open(f"/proc/{pid}/mem", "rb", buffering=0) as mem:  # noqa: PTH123
+        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+            where, rights = line.split()[:2]
+            if "r" not in rights or line.endswith(("[vvar]", "[vsyscall]")):
+                continue
+            start, end = (int(part, 16) for part in where.split("-"))
+            tail = b""
+            for at in range(start, end, CHUNK):
+                try:
+                    data = os.pread(mem.fileno(), min(CHUNK, end - at), at)
+                except OSError:
+                    break
+                yield tail + data
+                tail = data[-64:]
+
+
+def holds(pid: int, needles: tuple[bytes, ...]) -> bool:
+    return any(needle in chunk for chunk in memory(pid) for needle in needles)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may read the memory of the agent")
+def test_the_pin_is_not_in_the_memory_of_the_agent(host: Host) -> None:
+    assert holds(host.pid, (str(host.home).encode(),)), "the search itself must find things"
+    assert not holds(host.pid, NEEDLES)
+
+
+def test_not_in_its_environment_arguments_or_log(host: Host) -> None:
+    for name in ("environ", "cmdline", "comm"):
+        assert PIN.encode() not in Path(f"/proc/{host.pid}/{name}").read_bytes()
+    assert PIN not in host.said()
+    assert PIN not in str(host.asked())
+
+
+def test_not_in_what_it_leaves_on_the_disk(host: Host) -> None:
+    ours = {host.home / "pin", host.home / "answers"}
+    for path in host.home.rglob("*"):
+        if path.is_file() and path not in ours:
+            assert PIN.encode() not in path.read_bytes(), path
+
+
+def test_no_core_is_written(host: Host, machine: Host) -> None:
+    assert resource.prlimit(host.pid, resource.RLIMIT_CORE)[0] == 0
+    process = host.process
+    assert process is not None
+    process.send_signal(signal.SIGABRT)
+    assert process.wait(60) == -signal.SIGABRT
+    assert not list(machine.home.glob("core*"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="another user is needed, and root to become it")
+def test_no_process_of_the_same_user_may_look(tmp_path: Path) -> None:
+    """Not dumpable means that its memory belongs to root, whoever runs it."""
+    program = (
+        "import os, sys; from fidokit.agent.hardening import harden; harden();"
+        "print(os.getpid(), flush=True); sys.stdin.read()"
+    )
+    become = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    source = Path(__file__).parents[2] / "src" / "fidokit" / "agent" / "hardening.py"
+    (tmp_path / "fidokit" / "agent").mkdir(parents=True)
+    (tmp_path / "fidokit" / "agent" / "hardening.py").write_text(source.read_text())
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.is_relative_to("/tmp") and folder != Path("/tmp"):
+            folder.chmod(folder.stat().st_mode | 0o055)
+    with subprocess.Popen(
+        [*become, "/usr/bin/python3", "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={"PYTHONPATH": str(tmp_path), "PATH": os.environ["PATH"]},
+    ) as child:
+        assert child.stdout
+        assert child.stdin
+        pid = child.stdout.readline().decode().strip()
+        look = subprocess.run(
+            [*become, "cat", f"/proc/{pid}/environ"], capture_output=True, check=False, timeout=60
+        )
+        child.stdin.close()
+    assert look.returncode != 0
+    assert b"denied" in look.stderr
