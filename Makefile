@@ -3,6 +3,7 @@ MAKEFLAGS += --no-print-directory
 ARGS =
 FIDOKIT_FUZZ ?= 100000
 FIDOKIT_KILLS ?= 500
+FIDOKIT_SOAK ?= 100000
 
 .PHONY: help demo test check bench fuzz soak lock docs clean
 
@@ -25,8 +26,8 @@ fuzz: ## FIDOKIT_FUZZ mutated inputs for each parser, and guided ones for the au
 	@FIDOKIT_FUZZ=$(FIDOKIT_FUZZ) .ci/in-venv fuzz python -m pytest -q -k fuzz $(ARGS)
 	@FIDOKIT_FUZZ=$(FIDOKIT_FUZZ) .ci/in-venv fuzz python -m tests.fuzz.fuzz_authenticator
 
-soak: ## FIDOKIT_KILLS rounds of kill -9 against the virtual token's store
-	@FIDOKIT_KILLS=$(FIDOKIT_KILLS) .ci/in-venv test python -m pytest -q -k kill $(ARGS)
+soak: ## FIDOKIT_KILLS rounds of kill -9 against a token's store, FIDOKIT_SOAK requests to the agent
+	@FIDOKIT_KILLS=$(FIDOKIT_KILLS) FIDOKIT_SOAK=$(FIDOKIT_SOAK) .ci/in-venv test python -m pytest -q -k "kill or soak" $(ARGS)
 
 docs: ## rewrite the transcripts and the tables of models and conformance in docs/ from real runs
 	@.ci/in-venv test python -m tests.docs.rewrite $(ARGS)

@@ -10,7 +10,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks import bench_authenticator, bench_authorized_keys, bench_codecs, bench_startup
+from benchmarks import (
+    bench_agent,
+    bench_authenticator,
+    bench_authorized_keys,
+    bench_codecs,
+    bench_startup,
+)
 from benchmarks.place import Place, place
 from benchmarks.report import HEADER, rewrite, row
 from benchmarks.timing import Result
@@ -23,6 +29,7 @@ def measure(here: Place, *, quick: bool) -> Iterator[Result]:
     yield from bench_authorized_keys.run(here, 1) if quick else bench_authorized_keys.run(here)
     yield from bench_startup.run(here, 3) if quick else bench_startup.run(here)
     yield from bench_authenticator.run(here, 3) if quick else bench_authenticator.run(here)
+    yield from bench_agent.run(here, 2, 50) if quick else bench_agent.run(here)
     yield from (Result(*found) for found in bench_codecs.run())
 
 

@@ -51,7 +51,8 @@ def test_what_a_target_runs(target: str, command: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "variable"), [("fuzz", "FIDOKIT_FUZZ"), ("soak", "FIDOKIT_KILLS")]
+    ("target", "variable"),
+    [("fuzz", "FIDOKIT_FUZZ"), ("soak", "FIDOKIT_KILLS"), ("soak", "FIDOKIT_SOAK")],
 )
 def test_counts_can_be_given(target: str, variable: str) -> None:
     assert f"{variable}=7 " in make("-n", target, f"{variable}=7")

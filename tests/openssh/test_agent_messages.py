@@ -206,6 +206,16 @@ def test_the_longest_frame() -> None:
     assert reader.next() == bytes(MAX_FRAME)
 
 
+def test_a_whole_frame_needs_no_cutting() -> None:
+    reader = FrameReader()
+    assert reader.whole(frame(b"payload")) == b"payload"
+    for other in (frame(b"payload")[:-1], frame(b"payload") + b"\0", bytes(4), b"\0\0", b""):
+        assert reader.whole(other) is None
+    reader.feed(b"\0")
+    assert reader.whole(frame(b"payload")) is None
+    assert reader.pending == 1
+
+
 # --- damage --------------------------------------------------------------------------------
 
 

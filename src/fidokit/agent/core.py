@@ -110,6 +110,7 @@ class Agent:
         self.keys = Keyring()
         self.padlock = Padlock(settings.random)
         self._listed: tuple[int, bytes] = (-1, b"")
+        self._plain = not (settings.policy or settings.connect)
 
     @property
     def state(self) -> State:
@@ -118,6 +119,8 @@ class Agent:
 
     def tick(self) -> float | None:
         """Drop keys whose time has come; the clock's second of the next one."""
+        if not self.keys.has_deadlines:
+            return None
         self.keys.expire(self.settings.clock())
         return self.keys.next_expiry()
 
@@ -153,11 +156,10 @@ class Agent:
 
     def _everybody_sees_all(self, client: Connection) -> bool:
         """Whether the answer to a list is the same for all: the case that has to be fast."""
-        plain = not (self.settings.policy or self.settings.connect or self.padlock.closed)
-        return plain and not client.bindings.attempted
+        return self._plain and not client.bindings.attempted and not self.padlock.closed
 
     def _list_all(self) -> bytes:
-        self.keys.expire(self.settings.clock())
+        self.tick()
         version, answer = self._listed
         if version != self.keys.version:
             answer = wire.encode_identities((e.blob, e.comment) for e in self.keys)

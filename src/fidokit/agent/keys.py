@@ -56,7 +56,8 @@ class Keyring:
 
     def __init__(self) -> None:
         self._entries: dict[bytes, Entry] = {}
-        self._deadlines = False
+        self.has_deadlines = False
+        """Whether any key has an end."""
         self.version = 0
         """Grows with every change, for whoever keeps an answer that was made of the keys."""
 
@@ -100,19 +101,19 @@ class Keyring:
 
     def expire(self, now: float) -> None:
         """Drop the keys whose time has come."""
-        if self._deadlines and any(_dead(entry, now) for entry in self):
+        if self.has_deadlines and any(_dead(entry, now) for entry in self):
             self._entries = {b: e for b, e in self._entries.items() if not _dead(e, now)}
             self._changed()
 
     def next_expiry(self) -> float | None:
         """When the next key goes."""
-        if not self._deadlines:
+        if not self.has_deadlines:
             return None
         return min(e.expires for e in self if e.expires is not None)
 
     def _changed(self) -> None:
         self.version += 1
-        self._deadlines = any(entry.expires is not None for entry in self)
+        self.has_deadlines = any(entry.expires is not None for entry in self)
 
 
 def _dead(entry: Entry, now: float) -> bool:

@@ -126,11 +126,12 @@ class Server:
 
     def _timeout_ms(self) -> int | None:
         """Until the next key expires or the next request is due; None for ever."""
-        times = [when for when, _, _ in self._later]
-        if (expiry := self._agent.tick()) is not None:
-            times.append(expiry)
-        if not times:
+        expiry = self._agent.tick()
+        if expiry is None and not self._later:
             return None
+        times = [when for when, _, _ in self._later]
+        if expiry is not None:
+            times.append(expiry)
         return min(max(int((min(times) - self._agent.settings.clock()) * 1000) + 1, 0), 1 << 30)
 
     # --- connections -----------------------------------------------------------------------
@@ -172,8 +173,13 @@ class Server:
                 self._send(client, b"")
                 self._advance(client)
             elif data := client.socket.recv(_CHUNK):
-                client.reader.feed(data)
-                self._advance(client)
+                # most often it is one whole request, and then there is nothing to cut
+                payload = client.reader.whole(data)
+                if payload is not None:
+                    self._handle(client, payload)
+                else:
+                    client.reader.feed(data)
+                    self._advance(client)
             else:
                 self._drop(client)
         except BlockingIOError:
@@ -240,13 +246,15 @@ class Server:
                 self._drop(client)
 
     def _send(self, client: _Client, data: bytes) -> None:
-        data = client.out + data
+        had = client.out
+        if had:
+            data = had + data
         try:
             sent = client.socket.send(data)
         except BlockingIOError:
             sent = 0
-        had, client.out = client.out, data[sent:]
-        if client.out or had:
+        if had or sent < len(data):
+            client.out = data[sent:]
             self._poll.modify(client.socket, select.POLLOUT if client.out else select.POLLIN)
 
     def _called(self) -> None:

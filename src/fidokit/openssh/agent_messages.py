@@ -85,6 +85,13 @@ class FrameReader:
         """Take bytes as they come from the socket."""
         self._buffer += data
 
+    def whole(self, data: bytes) -> bytes | None:
+        """The payload, where nothing is kept and `data` is just one frame; else nothing happens."""
+        size = len(data) - _HEAD
+        if self._buffer or not 0 < size <= MAX_FRAME or int.from_bytes(data[:_HEAD], "big") != size:
+            return None
+        return data[_HEAD:]
+
     def next(self) -> bytes | None:
         """The next payload, None where it is not whole yet.
 

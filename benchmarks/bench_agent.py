@@ -1,0 +1,237 @@
+"""Our agent beside OpenSSH's ssh-agent: lists, signatures, new connections, a token's signature.
+
+Both are driven by the same client over their sockets, in turns; so the client's own time is in both
+figures. For tokens the peer is the token itself: what our agent adds to its time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from benchmarks.place import FIDOKIT, Place
+from benchmarks.timing import Measure, Result, take_turns
+
+ROUNDS = 7
+REQUESTS = 400
+LIST = b"\0\0\0\1\x0b"
+GOALS = {"list": 1 / 0.5, "sign": 1 / 3, "connect": 1 / 0.3}
+"""As ratios of times: half the requests a second, three times, 0.3 times."""
+TOKEN_EXTRA_S = 0.001
+"""What a signature by a token may take beyond the token's own time."""
+
+
+class Client:
+    """One connection to an agent."""
+
+    def __init__(self, path: str) -> None:
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.connect(path)
+
+    def ask(self, request: bytes) -> bytes:
+        """Send a frame; return the answer's payload."""
+        self._socket.sendall(request)
+        data = self._socket.recv(65_536)
+        size = int.from_bytes(data[:4], "big")
+        while len(data) < 4 + size:
+            data += self._socket.recv(65_536)
+        return data[4:]
+
+    def close(self) -> None:
+        """Hang up."""
+        self._socket.close()
+
+
+def string(data: bytes) -> bytes:
+    return len(data).to_bytes(4, "big") + data
+
+
+def sign_request(blob: bytes, data: bytes) -> bytes:
+    return string(b"\x0d" + string(blob) + string(data) + bytes(4))
+
+
+@contextmanager
+def stock_agent(here: Place) -> Iterator[str]:
+    """ssh-agent in the foreground; gives its socket."""
+    path = str(here.home / "stock.sock")
+    with subprocess.Popen(
+        ["ssh-agent", "-D", "-a", path], stdout=subprocess.PIPE, env=here.environment
+    ) as agent:
+        assert agent.stdout
+        agent.stdout.readline()
+        try:
+            yield path
+        finally:
+            agent.terminate()
+
+
+@contextmanager
+def our_agent(here: Place, *options: str) -> Iterator[str]:
+    """`fidokit agent serve` in the foreground; gives its socket."""
+    path = here.home / "private" / "ours.sock"
+    command = [*FIDOKIT, "agent", "serve", "-a", str(path), "--no-notify", *options]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=here.environment
+    ) as agent:
+        assert agent.stdout
+        agent.stdout.readline()
+        try:
+            yield str(path)
+        finally:
+            agent.send_signal(signal.SIGTERM)
+
+
+def add(here: Place, path: str, key: Path) -> bytes:
+    """Put a key into an agent with ssh-add; returns its public blob."""
+    import base64
+
+    environment = {**here.environment, "SSH_AUTH_SOCK": path}
+    subprocess.run(["ssh-add", "-q", str(key)], env=environment, check=True, timeout=60)
+    return base64.b64decode(key.with_name(key.name + ".pub").read_text().split()[1])
+
+
+def keygen(here: Place, name: str) -> Path:
+    path = here.home / name
+    command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)]
+    subprocess.run(command, check=True, timeout=60)
+    return path
+
+
+def per_request(client: Client, request: bytes, count: int) -> Measure:
+    """Seconds for one request, `count` of them in a row."""
+
+    def measure() -> float:
+        began = time.perf_counter()
+        for _ in range(count):
+            client.ask(request)
+        return (time.perf_counter() - began) / count
+
+    return measure
+
+
+def per_connection(path: str, count: int) -> Measure:
+    """Seconds for a connection with one list."""
+
+    def measure() -> float:
+        began = time.perf_counter()
+        for _ in range(count):
+            client = Client(path)
+            client.ask(LIST)
+            client.close()
+        return (time.perf_counter() - began) / count
+
+    return measure
+
+
+def run(here: Place, rounds: int = ROUNDS, count: int = REQUESTS) -> Iterator[Result]:
+    """Measure ours against ssh-agent, then what our agent adds to a token's own time."""
+    with ExitStack() as stack:
+        ours = stack.enter_context(our_agent(here))
+        stock = stack.enter_context(stock_agent(here))
+        key = keygen(here, "bench")
+        blob = add(here, ours, key)
+        add(here, stock, key)
+        mine, theirs = Client(ours), Client(stock)
+        stack.callback(mine.close)
+        stack.callback(theirs.close)
+        peer = "ssh-agent"
+        pairs: dict[str, tuple[str, Callable[[Client, str], Measure]]] = {
+            "list": ("agent: a list", lambda c, _p: per_request(c, LIST, count)),
+            "sign": (
+                "agent: an ed25519 signature",
+                lambda c, _p: per_request(c, sign_request(blob, bytes(200)), count),
+            ),
+            "connect": ("agent: a new connection", lambda _c, p: per_connection(p, count)),
+        }
+        for name, (title, make) in pairs.items():
+            best = take_turns(make(mine, ours), make(theirs, stock), rounds)
+            yield Result(title, best[0], peer, best[1], GOALS[name])
+    yield _token(here, rounds, max(count // 4, 10))
+
+
+def _token(here: Place, rounds: int, count: int) -> Result:
+    """A signature through the agent, and by the same token in this process without it."""
+    from fidokit.api.agent_serving import read_key_file
+    from fidokit.openssh.private import SkPrivate
+
+    environment = here.environment
+    subprocess.run(
+        [*FIDOKIT, "virtual", "create", "bench"],
+        env=environment,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    key = here.home / "bench_sk"
+    make = [*FIDOKIT, "--token", "virtual:bench", "key", "generate", "-t", "ed25519-sk"]
+    subprocess.run(
+        [*make, "-f", str(key), "--no-passphrase"],
+        env=environment,
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    private, _ = read_key_file(key, None)
+    assert isinstance(private, SkPrivate)
+    own = _own_time(here, private, rounds, count)
+    with our_agent(here) as path:
+        blob = add(here, path, key)
+        client = Client(path)
+        through = per_request(client, sign_request(blob, bytes(200)), count)
+        best = min(through() for _ in range(rounds + 1))
+        client.close()
+    return Result(
+        "agent: what it adds to a token's signature", best - own, "ceiling", TOKEN_EXTRA_S, 1.0
+    )
+
+
+def _own_time(here: Place, private: object, rounds: int, count: int) -> float:
+    """Seconds of the token alone for an assertion, plugged in by this process."""
+    from fidokit import cbor
+    from fidokit.openssh.private import SkPrivate
+
+    assert isinstance(private, SkPrivate)
+    request = b"\x02" + cbor.encode(
+        {
+            1: private.public.application,
+            2: hashlib.sha256(bytes(200)).digest(),
+            3: [{"id": bytes(private.key_handle), "type": "public-key"}],
+        }
+    )
+    with _state(here):
+        from fidokit.virtual import sharing
+
+        link = sharing.open_link("bench")
+        try:
+            times = []
+            for _ in range(rounds + 1):
+                began = time.perf_counter()
+                for _ in range(count):
+                    answer = link.cbor(request, lambda _status: None, lambda: False)
+                    assert answer[0] == 0
+                times.append((time.perf_counter() - began) / count)
+            return min(times)
+        finally:
+            link.close()
+
+
+@contextmanager
+def _state(here: Place) -> Iterator[None]:
+    """This process looks for virtual tokens where the others do."""
+    names = ("HOME", "XDG_STATE_HOME")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update({n: v for n, v in here.environment.items() if n in names})
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
