@@ -1,0 +1,230 @@
+"""USB/IP's messages, version 1.1.1: requests read from bytes as they come, replies written.
+
+Source: the Linux kernel's Documentation/usb/usbip_protocol.rst. All numbers are big-endian, setup
+packets and descriptors within are USB's own.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final, TypeAlias
+
+from fidokit.errors import Malformed
+from fidokit.virtual.framing.usb_descriptors import CONFIGURATION, HID_CLASS, UsbIdentity
+
+VERSION: Final = 0x0111
+BUS_ID: Final = "1-1"
+BUS_NUMBER: Final = 1
+DEVICE_NUMBER: Final = 2
+DEVICE_ID: Final = BUS_NUMBER << 16 | DEVICE_NUMBER
+MAX_TRANSFER: Final = 4096
+"""The longest transfer that a host may send; a token's own are 64 bytes."""
+
+_PATH: Final = f"/sys/devices/virtual/fidokit/{BUS_ID}"
+_FULL_SPEED: Final = 2
+_NO_ISO: Final = frozenset({0, 0xFFFFFFFF})
+
+_OP: Final = struct.Struct(">HHI")
+_BUS_ID_SIZE: Final = 32
+_DEVICE: Final = struct.Struct(f">256s{_BUS_ID_SIZE}sIIIHHHBBBBBB")
+_INTERFACE: Final = struct.Struct(">BBBB")
+_HEADER: Final = struct.Struct(">5I5I8s")
+_RET_SUBMIT: Final = struct.Struct(">5IiIIII8x")
+_RET_UNLINK: Final = struct.Struct(">5Ii24x")
+
+
+class Op(IntEnum):
+    """Codes of what comes before a device is imported."""
+
+    REQ_DEVLIST = 0x8005
+    REP_DEVLIST = 0x0005
+    REQ_IMPORT = 0x8003
+    REP_IMPORT = 0x0003
+
+
+class Command(IntEnum):
+    """Codes of what comes after."""
+
+    CMD_SUBMIT = 1
+    CMD_UNLINK = 2
+    RET_SUBMIT = 3
+    RET_UNLINK = 4
+
+
+class OpStatus(IntEnum):
+    """Why an import is refused, as usbip's own tools number it."""
+
+    OK = 0
+    BUSY = 2
+    NO_DEVICE = 4
+
+
+class UrbStatus(IntEnum):
+    """How a transfer ended: Linux error numbers, negative whatever system this is."""
+
+    OK = 0
+    NO_DEVICE = -19
+    STALLED = -32
+    OVERFLOW = -75
+    UNLINKED = -104
+
+
+@dataclass(frozen=True, slots=True)
+class ListRequest:
+    """u16 version, u16 code 8005, u32 status 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRequest:
+    """u16 version, u16 code 8003, u32 status 0, 32 bytes bus id, filled with zeros."""
+
+    bus_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """CMD_SUBMIT: a transfer that the host wants.
+
+    u32 command 1, u32 seqnum, u32 device id, u32 direction, u32 endpoint, u32 flags, u32 length,
+    u32 start frame, u32 number of packets, u32 interval, 8 bytes setup, then `length` bytes where
+    the direction is 0 (out).
+    """
+
+    seqnum: int
+    device_id: int
+    endpoint: int
+    """Its number, with the top bit of USB's address (80) where the direction is in."""
+    length: int
+    frame: int
+    packets: int
+    """This and the frame mean nothing here; the answer repeats them, as the kernel's does."""
+    setup: bytes
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Unlink:
+    """CMD_UNLINK: the header begins as above, command 2; u32 seqnum to unlink, 24 zeros."""
+
+    seqnum: int
+    target: int
+
+
+Request: TypeAlias = ListRequest | ImportRequest | Submit | Unlink
+
+
+class RequestReader:
+    """Cuts a client's bytes into requests; what it holds back is shorter than one request.
+
+    `imported` is to be set when an import was granted: another kind of requests follows.
+    """
+
+    def __init__(self) -> None:
+        self.imported = False
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[Request]:
+        """Take bytes as they come; yields what is complete, one by one.
+
+        Raises:
+            Malformed: no request of this version begins so, or it is too long.
+        """
+        self._buffer += data
+        while (request := self._urb() if self.imported else self._op()) is not None:
+            yield request
+
+    def _take(self, size: int) -> bytes:
+        taken = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        return taken
+
+    def _op(self) -> ListRequest | ImportRequest | None:
+        if len(self._buffer) < _OP.size:
+            return None
+        version, code, _ = _OP.unpack_from(self._buffer)
+        if version != VERSION:
+            raise Malformed(f"USB/IP version {version:04x}, not {VERSION:04x}")
+        if code == Op.REQ_DEVLIST:
+            self._take(_OP.size)
+            return ListRequest()
+        if code != Op.REQ_IMPORT:
+            raise Malformed(f"USB/IP request {code:04x}")
+        if len(self._buffer) < _OP.size + _BUS_ID_SIZE:
+            return None
+        bus_id = self._take(_OP.size + _BUS_ID_SIZE)[_OP.size :]
+        return ImportRequest(bus_id.partition(b"\0")[0].decode("ascii", "backslashreplace"))
+
+    def _urb(self) -> Submit | Unlink | None:
+        if len(self._buffer) < _HEADER.size:
+            return None
+        command, seqnum, device_id, inward, number, *rest = _HEADER.unpack_from(self._buffer)
+        if command == Command.CMD_UNLINK:
+            self._take(_HEADER.size)
+            return Unlink(seqnum, rest[0])
+        if command != Command.CMD_SUBMIT:
+            raise Malformed(f"USB/IP command {command:08x}")
+        _flags, length, frame, packets, _interval, setup = rest
+        if packets not in _NO_ISO:
+            raise Malformed("an isochronous transfer")
+        if not inward and length > MAX_TRANSFER:
+            raise Malformed(f"a transfer of {length} bytes")
+        sent = 0 if inward else length
+        if len(self._buffer) < _HEADER.size + sent:
+            return None
+        data = self._take(_HEADER.size + sent)[_HEADER.size :]
+        endpoint = number & 0x7F | (0x80 if inward else 0)
+        return Submit(seqnum, device_id, endpoint, length, frame, packets, setup, data)
+
+
+def list_reply(identity: UsbIdentity | None) -> bytes:
+    """OP_REP_DEVLIST: u32 number of devices, and each with its interfaces.
+
+    Args:
+        identity: of the one device, None where there is none.
+    """
+    head = _OP.pack(VERSION, Op.REP_DEVLIST, OpStatus.OK)
+    if identity is None:
+        return head + bytes(4)
+    return head + (1).to_bytes(4) + _device(identity) + _INTERFACE.pack(HID_CLASS, 0, 0, 0)
+
+
+def import_reply(identity: UsbIdentity) -> bytes:
+    """OP_REP_IMPORT that grants: the device, without its interfaces."""
+    return _OP.pack(VERSION, Op.REP_IMPORT, OpStatus.OK) + _device(identity)
+
+
+def import_refusal(status: OpStatus) -> bytes:
+    """OP_REP_IMPORT that refuses: it ends with the status."""
+    return _OP.pack(VERSION, Op.REP_IMPORT, status)
+
+
+def submit_reply(transfer: Submit, status: UrbStatus, data: bytes = b"", *, sent: int = 0) -> bytes:
+    """RET_SUBMIT: i32 status, u32 actual length, start frame, packets, and what the device sent.
+
+    Args:
+        transfer: what is answered.
+        status: how it ended.
+        data: from the device.
+        sent: in place of data, how many bytes the device took.
+    """
+    base = Command.RET_SUBMIT, transfer.seqnum, 0, 0, 0
+    actual = len(data) or sent
+    return _RET_SUBMIT.pack(*base, status, actual, transfer.frame, transfer.packets, 0) + data
+
+
+def unlink_reply(seqnum: int, status: UrbStatus) -> bytes:
+    """RET_UNLINK: i32 status, UNLINKED where the transfer was waiting and OK where it was over."""
+    return _RET_UNLINK.pack(*(Command.RET_UNLINK, seqnum, 0, 0, 0), status)
+
+
+def _device(identity: UsbIdentity) -> bytes:
+    return _DEVICE.pack(
+        _PATH.encode(),
+        BUS_ID.encode(),
+        *(BUS_NUMBER, DEVICE_NUMBER, _FULL_SPEED),
+        *(identity.vendor_id, identity.product_id, identity.release),
+        *(0, 0, 0, CONFIGURATION, 1, 1),
+    )
