@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hwtests import keys
 from hwtests.desk import Desk
 
 from fidokit import api
 from fidokit.api import Session
 from fidokit.errors import NotStored
+from hwtests import keys
 
 
 @pytest.fixture

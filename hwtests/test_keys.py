@@ -6,7 +6,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hwtests import keys
 from hwtests.desk import Desk
 
 from fidokit import api
@@ -14,6 +13,7 @@ from fidokit.api import KeyType, Session
 from fidokit.errors import CredentialNotFound, FidokitError, Unsupported
 from fidokit.openssh.private import PrivateFile, SkPrivate
 from fidokit.types import KeyHandle
+from hwtests import keys
 
 
 def _usable(desk: Desk) -> None:

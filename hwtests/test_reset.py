@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hwtests import keys
 from hwtests.desk import Desk
 
 from fidokit.api import KeyType
 from fidokit.errors import CredentialNotFound, UsageError
+from hwtests import keys
 
 pytestmark = pytest.mark.needs("ctap2", "erasing")
 

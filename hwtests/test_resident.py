@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hwtests import keys
 from hwtests.desk import Desk
 
 from fidokit import api
 from fidokit.api import KeyType, Session
 from fidokit.errors import CredentialInTheWay, CredentialNotFound
+from hwtests import keys
 
 pytestmark = pytest.mark.needs("ctap2", "pin", "resident", "listing")
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hwtests import keys
 from hwtests.desk import Desk
 
 from fidokit import api
 from fidokit.api import KeyType, PinCode, Session
 from fidokit.errors import PinPolicy
+from hwtests import keys
 
 
 @pytest.mark.needs("ctap2")
