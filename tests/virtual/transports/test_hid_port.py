@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 
 import pytest
 from tests.support.hid_programs import PATIENCE_S, Bus
+from tests.support.mutate import fuzz_count, mutants
 
 from fidokit.errors import FidokitError, StateUnusable
 from fidokit.types import CtapStatus
@@ -397,3 +399,47 @@ def test_many_threads_at_once() -> None:
     answers = [bus.answer() for _ in range(800)]
     for channel in channels:
         assert [a.payload[0] for a in answers if a.channel == channel] == list(range(100))
+
+
+def test_fuzz_reports_of_several_programs_at_once() -> None:
+    """Rubbish from several threads at a token that works: INIT answers, and nothing has grown."""
+    with VirtualToken(presence="deny") as token:
+        bus = Bus(token)
+        channels = [bus.channel() for _ in range(3)]
+        corpus = [
+            report
+            for channel in channels
+            for message in (
+                Message(channel, HidCommand.CBOR, GET_INFO),
+                Message(channel, HidCommand.CBOR, GET_NEXT),
+                Message(channel, HidCommand.CBOR, b"\x01" + bytes(200)),
+                Message(channel, HidCommand.MSG, bytes.fromhex("00030000000000")),
+                Message(channel, HidCommand.PING, bytes(150)),
+                Message(channel, HidCommand.INIT, bytes(8)),
+                Message(channel, HidCommand.CANCEL),
+                Message(channel, HidCommand.LOCK, b"\1"),
+                Message(BROADCAST, HidCommand.INIT, bytes(8)),
+            )
+            for report in message.reports()
+        ]
+
+        def program(seed: int) -> None:
+            rng = random.Random(seed)
+            for damaged in mutants(corpus, fuzz_count(600) // 3, seed):
+                report = rng.choice(corpus) if rng.random() < 0.5 else damaged
+                bus.port.receive(report[:64].ljust(64, b"\0"))
+
+        programs = [threading.Thread(target=program, args=(seed,)) for seed in range(3)]
+        for thread in programs:
+            thread.start()
+        for thread in programs:
+            thread.join(PATIENCE_S + fuzz_count(600) / 1000)
+        assert len(bus.port._links) <= MOST_LINKS
+        bus.port.reset()
+        nonce = b"afterall"
+        bus.write(Message(BROADCAST, HidCommand.INIT, nonce))
+        while (message := bus.answer()).payload[:8] != nonce:
+            pass
+        channel = int.from_bytes(message.payload[8:12])
+        assert bus.ask(Message(channel, HidCommand.CBOR, GET_INFO)).payload[0] == 0
+        bus.port.close()
