@@ -238,6 +238,9 @@ def _tune(channel: socket.socket) -> None:
             channel.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), _ALIVE_S)
     if hasattr(socket, "TCP_KEEPCNT"):
         channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _ALIVE_TRIES)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # the same while something was said to it
+        gone_ms = 1000 * _ALIVE_S * (1 + _ALIVE_TRIES)
+        channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, gone_ms)
 
 
 def _require_numbers(port: int, vendor_id: int, product_id: int) -> None:
