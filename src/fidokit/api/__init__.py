@@ -16,6 +16,10 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fidokit.api.agent_adding import Added as Added
+    from fidokit.api.agent_adding import AddOptions as AddOptions
+    from fidokit.api.agent_adding import add_to_agent as add_to_agent
+    from fidokit.api.agent_client import AgentClient as AgentClient
     from fidokit.api.agent_serving import AgentOptions as AgentOptions
     from fidokit.api.agent_serving import AgentService as AgentService
     from fidokit.api.agent_serving import harden as harden
@@ -127,6 +131,8 @@ if TYPE_CHECKING:
     from fidokit.types import Transport as Transport
 
 _HOME = {
+    "fidokit.api.agent_adding": ("AddOptions", "Added", "add_to_agent"),
+    "fidokit.api.agent_client": ("AgentClient",),
     "fidokit.api.agent_serving": ("AgentOptions", "AgentService", "harden"),
     "fidokit.api.authorizing": (
         "Authorized",

@@ -238,14 +238,15 @@ class TokenDesk:
             place.turn.release()
 
     def _claim(self, private: SkPrivate, announcing: Announcing, stop: threading.Event) -> Place:
-        known = self._places.get(self._where.get(private.public.blob(), ""))
+        selector = self._where.get(private.public.blob(), "")
+        known = self._places.get(selector)
         if known is not None and _claim_if_open(known, stop):
             return known
         places = self.places()
         if not places:
             raise TokenNotFound("no security key is connected", hint="plug in the one with the key")
-        places.sort(key=lambda place: place is not known)
-        if len(places) == 1 or places[0] is known:
+        places.sort(key=lambda place: place.candidate.selector != selector)
+        if len(places) == 1 or places[0].candidate.selector == selector:
             _take_turn(places[0], stop)
             return places[0]
         return self._search(private, places, announcing, stop)

@@ -94,10 +94,11 @@ def private_of(credential: ResidentCredential) -> SkPrivate | None:
 
 def comment_of(credential: ResidentCredential) -> str:
     """What tells a resident key from others: its comment, else its application and user."""
+    from fidokit.api.keys import printable
+
     name = f"{credential.application} {credential.user}".strip()
     comment = credential.comment
-    text = comment if comment and comment != credential.application else name
-    return text.replace("\0", "")
+    return printable(comment if comment and comment != credential.application else name)
 
 
 def signature_of(result: Json) -> bytes:
@@ -140,7 +141,8 @@ def raise_error(result: Json) -> None:
     if not isinstance(name, str):
         return
     kind = getattr(errors, name, FidokitError)
-    if name in _WANT_MORE or not issubclass(kind, FidokitError):
+    ours = isinstance(kind, type) and issubclass(kind, FidokitError)
+    if name in _WANT_MORE or not ours:
         kind = FidokitError
     raise kind(_text(result, "message"), hint=_text(result, "hint"))
 

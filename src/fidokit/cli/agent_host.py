@@ -71,7 +71,7 @@ def log(background: bool) -> Callable[[str], None]:
     import syslog
 
     syslog.openlog("fidokit-agent", syslog.LOG_PID, syslog.LOG_AUTH)
-    return lambda line: syslog.syslog(syslog.LOG_INFO, escape(line).replace("%", "%%"))
+    return lambda line: syslog.syslog(syslog.LOG_INFO, escape(line))
 
 
 class Confirmer:

@@ -99,6 +99,7 @@ GROUPS: Mapping[str, Section] = {
     "agent": Section(
         "SSH agents: one of our own, and keys into any",
         {
+            "add": Entry("agent:add", "Put resident keys into the running agent, without files"),
             "serve": Entry("agent:serve", "Run an SSH agent for keys on tokens and others"),
         },
     ),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fidokit.api import (
+        Added,
         Authorized,
         BlobTable,
         Configuration,
@@ -286,6 +287,17 @@ def model(summary: ModelSummary) -> Json:
 def agent(socket: Path, pid: int) -> Json:
     """An agent that was started."""
     return {"socket": str(socket), "pid": pid}
+
+
+def added(result: Added) -> Json:
+    """What became of a key that was to go into an agent."""
+    from fidokit.cli.render import error_data
+
+    return {
+        "fingerprint": result.row.fingerprint,
+        "comment": result.comment,
+        "error": error_data(result.error) if result.error else None,
+    }
 
 
 def finding(found: Finding) -> Json:

@@ -15,11 +15,11 @@ from fidokit.cli import schema
 from fidokit.cli.agent_host import METHODS, Confirmer, detaching, log
 from fidokit.cli.options import Settings, verb
 from fidokit.cli.passphrase import old_passphrase
-from fidokit.cli.render import Lines, show
+from fidokit.cli.render import Check, Checks, Lines, note, show
 from fidokit.errors import UsageError
 
 if TYPE_CHECKING:
-    from fidokit.api import AgentOptions, AgentService
+    from fidokit.api import Added, AgentOptions, AgentService
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 MOST_SECONDS = 2**31 - 1
@@ -137,3 +137,64 @@ def _serve_until_told(service: AgentService, *, background: bool) -> None:
         signal.signal(number, end)
     signal.signal(signal.SIGINT, signal.SIG_IGN if background else end)
     service.run()
+
+
+# --- add -----------------------------------------------------------------------------------
+
+EMPTY = "There are no resident SSH keys on the token. `fidokit key generate -O resident` makes one."
+
+
+@verb(pin=True)
+@click.argument("keys", nargs=-1)
+@click.option("-t", "lifetime", metavar="TIME", callback=_duration, help="How long it holds them.")
+@click.option("-c", "confirm", is_flag=True, help="Have it ask before each use.")
+@click.option(
+    "-h",
+    "hosts",
+    metavar="DESTINATION",
+    multiple=True,
+    help="Allow use only for [user@]host or host>[user@]host.",
+)
+@click.option(
+    "-H",
+    "known_hosts",
+    metavar="FILE",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Where the keys of these hosts are.  [default: known_hosts, as ssh]",
+)
+@click.option(
+    "-S",
+    "--provider",
+    metavar="LIBRARY",
+    help="What the agent reaches the token by, or `internal`. Also: SSH_SK_PROVIDER.",
+)
+@click.pass_context
+def add(ctx: click.Context, /, settings: Settings, **given: Any) -> None:
+    """Put resident SSH keys of the token into the running agent: all, or those named by KEYS.
+
+    As `ssh-add -K`, into whatever agent SSH_AUTH_SOCK names; no file is written. KEYS are
+    fingerprints, applications, users or comments.
+    """
+    from fidokit import api
+
+    options = api.AddOptions(selectors=given.pop("keys"), **given)
+    with api.AgentClient.of_environment() as agent, settings.open_token() as session:
+        results = list(api.add_to_agent(session, agent, options))
+    if results or settings.json:
+        data = {"keys": [schema.added(result) for result in results]}
+        show(settings, data, Checks([_added_line(result) for result in results]))
+    else:
+        note(EMPTY)
+    if refused := [result.error for result in results if result.error]:
+        ctx.exit(refused[0].exit_code)
+
+
+add.context_settings["help_option_names"] = ["--help"]  # -h is a destination, as for ssh-add
+
+
+def _added_line(result: Added) -> Check:
+    name = f"{result.comment} ({result.row.fingerprint})"
+    if result.error is None:
+        return Check("added", "32", name, "")
+    return Check("NOT ADDED", "1;31", f"{name}: {result.error.message}", result.error.hint)

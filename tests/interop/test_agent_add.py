@@ -1,0 +1,84 @@
+"""`fidokit agent add` into stock ssh-agent: what it lists, what it refuses, and why."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from tests.support.agent_host import WAIT_S, Host, make_host, sk_key, stock, virtual_token
+from tests.support.ssh_network import network
+
+pytestmark = pytest.mark.interop
+
+TOKEN = ("--token", "virtual:t")
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Host:
+    host = make_host(tmp_path_factory.mktemp("add") / "home")
+    virtual_token(host)
+    sk_key(host, "one", "-t", "ed25519-sk", "-O", "resident", "-O", "application=ssh:one")
+    both = ("-O", "resident", "-O", "verify-required", "-O", "application=ssh:two")
+    sk_key(host, "two", "-t", "ecdsa-sk", *both)
+    return host
+
+
+@contextmanager
+def stock_agent(host: Host, *options: str) -> Iterator[Host]:
+    """ssh-agent, for the `with` block."""
+    path = host.home / "stock.sock"
+    command = [stock("ssh-agent"), "-D", "-a", str(path), *options]
+    with subprocess.Popen(command, env=host.env, stdout=subprocess.PIPE) as agent:
+        assert agent.stdout
+        agent.stdout.readline()
+        host.socket = str(path)
+        try:
+            yield host
+        finally:
+            agent.terminate()
+            agent.wait(WAIT_S)
+            path.unlink(missing_ok=True)
+
+
+def add(host: Host, *args: str, code: int = 0) -> str:
+    return host.fidokit(*TOKEN, "agent", "add", *args, "--pin-file", "pin", code=code)
+
+
+def public(host: Host, name: str) -> str:
+    return (host.home / f"{name}.pub").read_text().split()[1]
+
+
+def test_ssh_add_shows_the_keys(machine: Host) -> None:
+    with stock_agent(machine) as host:
+        add(host)
+        shown = host.add("-L").splitlines()
+        assert [line.split()[1:] for line in shown] == [
+            [public(host, "one"), "one"],
+            [public(host, "two"), "two"],
+        ]
+        host.add("-d", "one.pub")
+        add(host, "ssh:one")
+        assert len(host.add("-L").splitlines()) == 2
+
+
+def test_with_constraints(machine: Host) -> None:
+    with network(machine, "near.example") as net, stock_agent(machine) as host:
+        hosts = ("-h", "near.example", "-H", str(net.known))
+        add(host, "-t", "1h", "-c", *hosts)
+        assert len(host.add("-L").splitlines()) == 2
+
+
+def test_a_provider_that_is_not_on_the_allow_list(machine: Host) -> None:
+    with stock_agent(machine, "-P", "/usr/lib/none/*") as host:
+        said = add(host, "-S", "/usr/lib/os-release", code=1)
+        assert "does not allow the provider '/usr/lib/os-release'" in said
+        assert host.add("-L", code=1).strip() == "The agent has no identities."
+
+
+def test_a_locked_agent(machine: Host) -> None:
+    with stock_agent(machine) as host:
+        host.answers("words")
+        host.add("-x")
+        assert "locked" in add(host, code=1)
