@@ -89,6 +89,8 @@ class Transport(StrEnum):
     USB = "usb"
     PCSC = "pcsc"
     VIRTUAL = "virtual"
+    SOCKET = "socket"
+    """A virtual token that another process serves at a path, perhaps outside of a container."""
 
 
 class CtapStatus(IntEnum):

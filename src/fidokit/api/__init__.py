@@ -99,6 +99,10 @@ if TYPE_CHECKING:
     from fidokit.api.resetting import plan_reset as plan_reset
     from fidokit.api.resetting import reset as reset
     from fidokit.api.selection import configured_selector as configured_selector
+    from fidokit.api.serving import Reached as Reached
+    from fidokit.api.serving import Ways as Ways
+    from fidokit.api.serving import plug as plug
+    from fidokit.api.serving import reachable as reachable
     from fidokit.api.showing import ShownKey as ShownKey
     from fidokit.api.showing import fingerprint_lines as fingerprint_lines
     from fidokit.api.showing import show as show
@@ -218,6 +222,7 @@ _HOME = {
     "fidokit.api.remembering": ("forget_token", "forget_tokens"),
     "fidokit.api.resetting": ("ResetGuide", "ResetPlan", "plan_reset", "reset"),
     "fidokit.api.selection": ("configured_selector",),
+    "fidokit.api.serving": ("Reached", "Ways", "plug", "reachable"),
     "fidokit.api.showing": ("ShownKey", "fingerprint_lines", "show"),
     "fidokit.api.signing": (
         "Verified",

@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from fidokit.api.gestures import PROMPT, Gestures, PromptPerson
-from fidokit.errors import FidokitError
+from fidokit.errors import FidokitError, TokenGone
 from fidokit.token.ports import QUIET, Backend, Candidate, Interaction, Link
 from fidokit.types import Transport
 
@@ -51,7 +53,10 @@ def backends_for(selector: str | None, interaction: Interaction = QUIET) -> Sequ
         selector: None or one whose first part names no transport means all.
         interaction: as `all_backends`.
     """
-    make = _MAKERS.get((selector or "").partition(":")[0])
+    kind, _, value = (selector or "").partition(":")
+    if kind == Transport.SOCKET:
+        return [SocketBackend(value)]
+    make = _MAKERS.get(kind)
     return [make(interaction)] if make else all_backends(interaction)
 
 
@@ -92,6 +97,53 @@ class VirtualBackend:
         except FidokitError as error:
             return error.message
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class SocketBackend:
+    """The virtual token that somebody serves at a socket, for who names it.
+
+    Args:
+        path: as `fidokit virtual serve --socket` got it, or where a container has it; `~` is home.
+    """
+
+    path: str
+    transport: Transport = Transport.SOCKET
+
+    def candidates(self) -> Sequence[Candidate]:
+        """One, where there is a socket."""
+        if not self._place.is_socket():
+            return []
+        return [
+            Candidate(
+                transport=Transport.SOCKET,
+                path=self.path,
+                product="fidokit virtual token",
+                serial=None,
+                selector=f"socket:{self.path}",
+                durable=False,
+                open=self._open,
+            )
+        ]
+
+    @property
+    def _place(self) -> Path:
+        return Path(os.path.expanduser(self.path))  # noqa: PTH111  a text that may be anything
+
+    def problem(self) -> str | None:
+        """A missing socket is no problem of the way as a whole."""
+        return None
+
+    def _open(self) -> Link:
+        from fidokit.virtual.transports.socket import connect_at
+
+        link = connect_at(self._place)
+        if link is None:
+            raise TokenGone(
+                f"nobody serves a token at {self.path}",
+                hint="start it: fidokit virtual serve NAME --socket PATH",
+            )
+        return link
 
 
 def _candidate(name: str, identity: TokenIdentity | None, asked: Gestures | None) -> Candidate:

@@ -17,14 +17,12 @@ from fido2.hid.base import CtapHidConnection, HidDescriptor
 
 from fidokit.errors import TokenGone, Unsupported
 from fidokit.virtual.framing.ctaphid import REPORT_SIZE
+from fidokit.virtual.plug import PRODUCT_ID, VENDOR_ID
 from fidokit.virtual.token import VirtualToken
 from fidokit.virtual.transports.card import ANSWER_TO_RESET, CardSession
 from fidokit.virtual.transports.hid import HidConnection
 
 PRODUCT: Final = "fidokit virtual token"
-VENDOR_ID: Final = 0x1209
-PRODUCT_ID: Final = 0x0001
-"""pid.codes gives this number to whoever tests."""
 
 
 class _Connection(HidConnection, CtapHidConnection):

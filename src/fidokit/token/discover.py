@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -44,8 +45,8 @@ class Selector:
     """What names a token on the command line: KIND ":" VALUE.
 
     `usb:SERIAL`, `virtual:NAME` and `id:HEX` (a remembered token) are durable;
-    `usb:/dev/hidraw3`, `pcsc:READER` and `aaguid:HEX` name a token as it is connected now, or one
-    of its model.
+    `usb:/dev/hidraw3` (or a link to it), `pcsc:READER`, `socket:PATH` and `aaguid:HEX` name a
+    token as it is connected now, or one of its model.
     """
 
     kind: str
@@ -62,8 +63,8 @@ class Selector:
         if not colon or not value or kind not in _KINDS:
             raise UsageError(
                 f"{text!r} does not name a token",
-                hint="write usb:SERIAL, usb:/dev/hidrawN, pcsc:READER, virtual:NAME, id:HEX or "
-                "aaguid:HEX; "
+                hint="write usb:SERIAL, usb:/dev/hidrawN, pcsc:READER, virtual:NAME, socket:PATH, "
+                "id:HEX or aaguid:HEX; "
                 "`fidokit token list` shows them",
             )
         if kind in _DIGITS:
@@ -81,7 +82,9 @@ class Selector:
     def matches(self, candidate: Candidate) -> bool:
         """Whether this names the candidate, as far as can be said without opening it."""
         return self.kind == candidate.transport and (
-            str(self) == candidate.selector or self.value == candidate.path
+            str(self) == candidate.selector
+            or self.value == candidate.path
+            or (self.value.startswith("/dev/") and os.path.realpath(self.value) == candidate.path)
         )
 
 
@@ -163,6 +166,7 @@ def find(selector: str | None, backends: Sequence[Backend], opener: Opener) -> C
 
 _MISSING: Final[Mapping[str, str]] = {
     "": "plug it in, or see `fidokit token list` for what is there",
+    Transport.SOCKET: "start it with `fidokit virtual serve NAME --socket PATH`, or check the path",
     _ID: "plug it in; one whose PIN was changed has to be remembered again with "
     "`fidokit key list --remember`",
 }

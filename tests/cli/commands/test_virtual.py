@@ -79,13 +79,46 @@ def test_json_says_what_is_served(sandbox: Sandbox) -> None:
         while not lines or lines[-1] != "}\n":
             lines.append(child.stdout.readline())
         child.terminate()
-    assert json.loads("".join(lines)) == {"schema": 1, "serving": "virtual:t"}
+    assert json.loads("".join(lines)) == {
+        "schema": 1,
+        "serving": "virtual:t",
+        "reached": [],
+    }
 
 
 def test_what_is_not_there_is_not_served(sandbox: Sandbox) -> None:
     done = sandbox.run("virtual", "serve", "none")
     assert done.code == 3
     assert "there is no virtual token named 'none'" in done.err
+
+
+def test_ways_are_said_and_work_and_go(sandbox: Sandbox) -> None:
+    path = sandbox.home / "t.sock"
+    with served(sandbox, "t", "--socket", str(path), "--usbip", "127.0.0.1:0") as child:
+        assert child.stdout is not None
+        usbip, listening = child.stdout.readline(), child.stdout.readline()
+        assert "usbip --tcp-port" in usbip
+        assert f"--token socket:{path}" in listening
+        info = sandbox.run("--token", f"socket:{path}", "token", "info")
+        assert info.code == 0
+        assert "(for now)" in info.out
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--usbip", "here"), "not HOST:PORT"),
+        (("--usbip", "127.0.0.1:99999"), "not HOST:PORT"),
+        (("--uhid", "--vendor-id", "12345"), "hexadecimal number"),
+        (("--socket", "/no/such/folder/s"), "socket"),
+    ],
+)
+def test_ways_that_cannot_be(sandbox: Sandbox, arguments: tuple[str, ...], said: str) -> None:
+    done = sandbox.run("virtual", "serve", "t", *arguments)
+    assert done.code != 0
+    assert said in done.err
+    assert "Traceback" not in done.err
 
 
 # --- sealing and moving ---------------------------------------------------------------------

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,8 +24,52 @@ from fidokit.cli.seals import (
     seal_passphrase,
 )
 
+if TYPE_CHECKING:
+    from fidokit.errors import FidokitError
+
 NO_MODELS = "No model is called so. See them all: fidokit virtual models"
 EMPTY = "No virtual tokens yet. Create one: fidokit virtual create NAME"
+
+
+class Hexadecimal(click.ParamType[int]):
+    """A number of at most 16 bits, as lsusb writes them: 1209 or 0x1209."""
+
+    name = "hex"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number.
+
+        Raises:
+            click.BadParameter: it is none.
+        """
+        if isinstance(value, int):
+            return value
+        try:
+            number = int(str(value), 16)
+        except ValueError:
+            number = -1
+        if not 0 <= number <= 0xFFFF:
+            self.fail(f"{value!r} is no hexadecimal number of up to four digits", param, ctx)
+        return number
+
+
+class Address(click.ParamType[tuple[str, int]]):
+    """HOST:PORT, or [HOST]:PORT where the host has colons."""
+
+    name = "address"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int]:
+        """Host and port.
+
+        Raises:
+            click.BadParameter: it is neither.
+        """
+        host, _, port = str(value).rpartition(":")
+        if not host or not port.isascii() or not port.isdigit() or int(port) > 0xFFFF:
+            self.fail(f"{value!r} is not HOST:PORT", param, ctx)
+        return host.removeprefix("[").removesuffix("]"), int(port)
 
 
 @verb()
@@ -121,9 +166,41 @@ def models(settings: Settings, *, search: str) -> None:
     metavar="POLICY",
     help="Who touches it meanwhile, in place of the policy it was created with.",
 )
+@click.option(
+    "--uhid", is_flag=True, help="Plug it into this machine's kernel: every program sees a USB key."
+)
+@click.option(
+    "--usbip",
+    is_flag=False,
+    flag_value="127.0.0.1:3240",
+    metavar="[HOST:PORT]",
+    type=Address(),
+    help="A USB key for other machines, by USB/IP: usbip attach.  [127.0.0.1:3240]",
+)
+@click.option(
+    "--socket",
+    "socket_path",
+    metavar="PATH",
+    type=click.Path(path_type=Path),
+    help="Listen at PATH, for containers: --token socket:PATH.",
+)
+@click.option("--vendor-id", metavar="HEX", type=Hexadecimal(), help="On the USB plug.  [1209]")
+@click.option("--product-id", metavar="HEX", type=Hexadecimal(), help="On the USB plug.  [0001]")
+@click.option(
+    "--product", metavar="NAME", help="On the USB plug.  [default: fidokit virtual token]"
+)
+@click.option("--serial", metavar="TEXT", help="On the USB plug.  [default: the token's own]")
 @passphrase_option
 def serve(
-    settings: Settings, *, name: str, presence: str | None, passphrase_file: str | None
+    settings: Settings,
+    *,
+    name: str,
+    presence: str | None,
+    uhid: bool,
+    usbip: tuple[str, int] | None,
+    socket_path: Path | None,
+    passphrase_file: str | None,
+    **plug: Any,
 ) -> None:
     """Keep the virtual token NAME plugged in until Ctrl-C or SIGTERM.
 
@@ -135,12 +212,23 @@ def serve(
 
     # Asked before signals are held back, so that Ctrl-C ends the question.
     words = known_if_sealed(name, passphrase_file)
+    ways = api.Ways(uhid=uhid, usbip=usbip, socket=socket_path, plug=api.plug(**plug))
     serving = partial(api.serve_virtual, name, presence=presence, passphrase=words)
-    with _told_to_stop() as wait, serving(interaction=settings.person()):
+    with (
+        _told_to_stop() as wait,
+        serving(interaction=settings.person()) as token,
+        api.reachable(token, ways, _say_why) as reached,
+    ):
         lines = [f"virtual:{name} is plugged in; Ctrl-C pulls it out."]
-        show(settings, {"serving": f"virtual:{name}"}, Lines(lines))
+        lines += [f"  {way.way:<7} {way.where}  ({way.hint})" for way in reached]
+        data = [{"way": w.way, "where": w.where, "hint": w.hint} for w in reached]
+        show(settings, {"serving": f"virtual:{name}", "reached": data}, Lines(lines))
         sys.stdout.flush()  # a script that waits for this line reads it from a pipe
         wait()
+
+
+def _say_why(error: FidokitError) -> None:
+    note(f"{error.message}; the token stays plugged in otherwise.")
 
 
 @contextmanager

@@ -35,10 +35,15 @@ def connect(state: Path) -> SocketLink | None:
         NoPermission: another user's process listens.
         Unsupported: the path is too long for this system.
     """
+    return connect_at(socket_path(state))
+
+
+def connect_at(path: Path) -> SocketLink | None:
+    """A link to the token that listens at a path; see `connect`."""
     channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         channel.settimeout(_HELLO_WAIT_S)
-        with address(socket_path(state)) as where:
+        with address(path) as where:
             channel.connect(where)
         require_own_user(channel)
         link = SocketLink(channel)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import stat
 import struct
 import threading
 import time
@@ -17,6 +19,7 @@ from fidokit.errors import (
     StateUnusable,
     TokenBusy,
     TokenGone,
+    WouldOverwrite,
 )
 from fidokit.virtual.transports.frames import (
     COMMANDS,
@@ -77,12 +80,41 @@ class Listener:
             StateUnusable: the folder takes no socket.
             Unsupported: its path is too long for this system.
         """
-        path = socket_path(state)
+        return cls._listen(token, socket_path(state))
+
+    @classmethod
+    def at(cls, token: Powered, path: Path) -> Listener:
+        """Listen at a path of the caller's choice, for containers and other programs.
+
+        A socket that nobody listens at any more is replaced; whatever else has the name is not.
+
+        Args:
+            token: what clients are given links to.
+            path: in a folder that exists.
+
+        Raises:
+            WouldOverwrite: something has this name that is no dead socket.
+            StateUnusable: the folder takes no socket.
+            Unsupported: the path is too long for this system.
+        """
+        if os.path.lexists(path) and not _is_dead_socket(path):
+            raise WouldOverwrite(
+                f"{path} already exists, and is not the socket of a token that was killed",
+                hint="choose another name, or end the process that listens there",
+            )
+        return cls._listen(token, path)
+
+    @classmethod
+    def _listen(cls, token: Powered, path: Path) -> Listener:
         server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             path.unlink(missing_ok=True)
             with address(path) as where:
-                server.bind(where)
+                before = os.umask(0o177)  # never for a moment open to others
+                try:
+                    server.bind(where)
+                finally:
+                    os.umask(before)
             path.chmod(_PRIVATE)
             server.listen(MOST_CLIENTS)
         except OSError as error:
@@ -172,6 +204,20 @@ class Listener:
         with self._changed:
             self._clients.discard(client)
             self._changed.notify_all()
+
+
+def _is_dead_socket(path: Path) -> bool:
+    """Whether it is a socket that refuses connections: who made it is gone."""
+    try:
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            return False
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe, address(path) as where:
+            probe.connect(where)
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 class _Client:

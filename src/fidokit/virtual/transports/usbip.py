@@ -15,13 +15,11 @@ from fidokit.virtual.framing.usb_descriptors import UsbIdentity
 from fidokit.virtual.framing.usb_device import UsbDevice
 from fidokit.virtual.framing.usbip import OpStatus
 from fidokit.virtual.framing.usbip_session import Outcome, UsbIpSession
+from fidokit.virtual.plug import PRODUCT_ID, VENDOR_ID
 from fidokit.virtual.transports.hid_port import HidPort, Pluggable
 
 PORT: Final = 3240
 """Where USB/IP servers listen unless told otherwise."""
-VENDOR_ID: Final = 0x1209
-PRODUCT_ID: Final = 0x0001
-"""pid.codes gives this number to whoever tests."""
 MOST_CLIENTS: Final = 16
 REQUEST_WAIT_S: Final = 10.0
 """How long a client may take to say what it wants; one that has the device may be silent."""

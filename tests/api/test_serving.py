@@ -1,0 +1,129 @@
+"""One powered token by several ways at once, over the same state."""
+
+from __future__ import annotations
+
+import socket
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.api.desk import PIN, Person
+
+from fidokit import api
+from fidokit.errors import (
+    FidokitError,
+    TokenNotFound,
+    Unsupported,
+    UsageError,
+    WouldOverwrite,
+)
+from fidokit.virtual.token import VirtualToken
+
+
+@pytest.fixture
+def token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[VirtualToken]:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    with VirtualToken() as made:
+        yield made
+
+
+def fail(error: FidokitError) -> None:
+    raise AssertionError(error)
+
+
+def pin_is_set(selector: str) -> bool | None:
+    with api.open_token(selector, Person()) as session:
+        return session.info.pin_set
+
+
+def test_a_socket_at_a_path(token: VirtualToken, tmp_path: Path) -> None:
+    path = tmp_path / "token.sock"
+    with api.reachable(token, api.Ways(socket=path), fail) as (reached,):
+        assert (reached.way, reached.where) == ("socket", str(path))
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        with api.open_token(f"socket:{path}", Person()) as session:
+            assert not session.durable
+            api.set_pin(session)
+        assert pin_is_set(f"socket:{path}")
+    assert not path.exists()
+    with pytest.raises(TokenNotFound, match="answers to socket:"):
+        pin_is_set(f"socket:{path}")
+
+
+def test_several_clients_at_once(token: VirtualToken, tmp_path: Path) -> None:
+    path = tmp_path / "token.sock"
+    with (
+        api.reachable(token, api.Ways(socket=path), fail),
+        api.open_token(f"socket:{path}") as one,
+        api.open_token(f"socket:{path}") as two,
+    ):
+        assert one.info.aaguid == two.info.aaguid
+
+
+def test_home_is_understood(
+    token: VirtualToken, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with api.reachable(token, api.Ways(socket=tmp_path / "s"), fail):
+        assert pin_is_set("socket:~/s") is False
+
+
+def test_two_ways_one_state(token: VirtualToken, tmp_path: Path) -> None:
+    ways = api.Ways(socket=tmp_path / "s", usbip=("127.0.0.1", 0))
+    with api.reachable(token, ways, fail) as reached:
+        assert [way.way for way in reached] == ["usbip", "socket"]
+        port = int(reached[0].where.rpartition(":")[2])
+        socket.create_connection(("127.0.0.1", port), 5).close()
+        with api.open_token(f"socket:{tmp_path / 's'}", Person()) as session:
+            api.set_pin(session)
+        link = token.link("nfc")  # as a card in a reader's field would have it
+        assert link.cbor(b"\x06\xa2\x01\x02\x02\x01", lambda _: None, lambda: False)[0] == 0
+
+
+def test_a_dead_socket_is_replaced_and_nothing_else(token: VirtualToken, tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    dead = socket.socket(socket.AF_UNIX)
+    dead.bind(str(path))
+    dead.close()
+    with api.reachable(token, api.Ways(socket=path), fail):
+        assert pin_is_set(f"socket:{path}") is False
+        with pytest.raises(WouldOverwrite), api.reachable(token, api.Ways(socket=path), fail):
+            pass
+        assert pin_is_set(f"socket:{path}") is False
+    path.write_text("a letter")
+    with pytest.raises(WouldOverwrite), api.reachable(token, api.Ways(socket=path), fail):
+        pass
+    assert path.read_text() == "a letter"
+
+
+@pytest.mark.skipif(Path("/dev/uhid").exists(), reason="this machine has uhid")
+def test_one_way_that_fails_closes_the_others(token: VirtualToken, tmp_path: Path) -> None:
+    ways = api.Ways(uhid=True, socket=tmp_path / "s", usbip=("127.0.0.1", 0))
+    with pytest.raises(Unsupported, match="uhid"), api.reachable(token, ways, fail):
+        pass
+    assert not (tmp_path / "s").exists()
+
+
+def test_the_plug_has_the_tokens_serial_unless_told(token: VirtualToken) -> None:
+    from fidokit.api.serving import _named
+
+    assert _named(token, None).serial == token.identity.serial
+    assert _named(token, api.plug(serial="X1")).serial == "X1"
+    assert _named(token, api.plug(vendor_id=0x1050)).vendor_id == 0x1050
+
+
+def test_an_address_of_another_machine_is_refused(token: VirtualToken) -> None:
+    ways = api.Ways(usbip=("192.0.2.1", 0))
+    with pytest.raises(UsageError), api.reachable(token, ways, fail):
+        pass
+
+
+def test_the_pin_asked_there_is_the_tokens(token: VirtualToken, tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with (
+        api.reachable(token, api.Ways(socket=path), fail),
+        api.open_token(f"socket:{path}", Person()) as session,
+    ):
+        api.set_pin(session, api.PinCode.parse(PIN))
+        api.verify_pin(session)
