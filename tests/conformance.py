@@ -63,8 +63,7 @@ HEADER = """\
 Made by the test run (`make docs`; `make test` fails where this page is not what it saw). One row a
 check: its id, what it is about, what was seen, and the tests that looked, by file below `tests/`.
 *Passed* means that every test which names the check passed, with their number, parameters counted.
-*Not implemented* means that no test names it: nothing passes by default. Checks of the USB and NFC
-transports prove nothing until something carries reports and APDUs.
+*Not implemented* means that no test names it: nothing passes by default.
 """
 
 
