@@ -10,6 +10,7 @@ import os
 import select
 import socket
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,6 +21,8 @@ from fidokit.errors import Malformed
 from fidokit.openssh.agent_messages import FAILURE, FrameReader, frame
 
 MOST_CLIENTS: Final = 512
+GRACE_S: Final = 5.0
+"""How long the end waits for work that was cancelled."""
 _CHUNK: Final = 65_536
 _HANGUP: Final = getattr(select, "POLLRDHUP", 0)
 _GONE: Final = select.POLLHUP | select.POLLERR | select.POLLNVAL | _HANGUP
@@ -64,6 +67,7 @@ class Server:
         self._clients: dict[int, _Client] = {}
         self._calls: deque[Callable[[], None]] = deque()
         self._later: list[tuple[float, _Client, bytes]] = []
+        self._working: set[threading.Thread] = set()
         self._wake_in, self._wake_out = os.pipe()
         self._turn_of_wake = threading.RLock()  # a signal may come while its holder is at work
         self._running = True
@@ -105,6 +109,9 @@ class Server:
         for client in list(self._clients.values()):
             self._drop(client)
         self._listener.close()
+        deadline = time.monotonic() + GRACE_S
+        for work in list(self._working):  # a question on the terminal has to be taken back
+            work.join(max(deadline - time.monotonic(), 0))
         with self._turn_of_wake:  # its number must not be written to once it is another file's
             if self._wake_out < 0:
                 return
@@ -209,6 +216,7 @@ class Server:
         else:
             work = threading.Thread(target=self._work, args=(client, step, client.stop))
             work.daemon = True
+            self._working.add(work)
             work.start()
 
     def _work(self, client: _Client, step: Work, stop: threading.Event) -> None:
@@ -216,6 +224,7 @@ class Server:
         try:
             answer = step(stop)
         finally:
+            self._working.discard(threading.current_thread())
             self.call(lambda: self._done(client, answer))
 
     def _done(self, client: _Client, answer: bytes) -> None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from fidokit.api.agent_serving import AgentOptions as AgentOptions
     from fidokit.api.agent_serving import AgentService as AgentService
     from fidokit.api.agent_serving import harden as harden
+    from fidokit.api.agent_units import install_systemd_units as install_systemd_units
+    from fidokit.api.agent_units import systemd_units as systemd_units
     from fidokit.api.authorizing import Authorized as Authorized
     from fidokit.api.authorizing import Place as Place
     from fidokit.api.authorizing import authorize as authorize
@@ -138,6 +140,7 @@ _HOME = {
     "fidokit.api.agent_adding": ("AddOptions", "Added", "add_to_agent"),
     "fidokit.api.agent_client": ("AgentClient",),
     "fidokit.api.agent_serving": ("AgentOptions", "AgentService", "harden"),
+    "fidokit.api.agent_units": ("install_systemd_units", "systemd_units"),
     "fidokit.api.authorizing": (
         "Authorized",
         "Place",

@@ -39,6 +39,7 @@ class Residents:
         self._remember = remember
         self._listed: dict[str, Place] = {}
         self._at_work: list[threading.Thread] = []
+        self._stop = threading.Event()
 
     def look(self) -> None:
         """Note what was plugged in or out since the last look; called from one thread.
@@ -63,6 +64,11 @@ class Residents:
         for work in self._at_work:
             work.join()
 
+    def close(self) -> None:
+        """Take back what was asked."""
+        self._stop.set()
+        self.wait()
+
     def _list(self, place: Place) -> None:
         selector = place.candidate.selector
         purpose = Purpose("", "listing the SSH keys on the token for the agent")
@@ -70,7 +76,7 @@ class Residents:
         try:
             with place.turn:
                 place.close()
-                result = self._desk.by_child(place, order, purpose, threading.Event())
+                result = self._desk.by_child(place, order, purpose, self._stop)
             keys = agent_work.keys_of(result)
         except FidokitError as error:
             self._say(f"the keys on {selector} are not served: {error.message}")

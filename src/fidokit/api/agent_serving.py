@@ -143,6 +143,8 @@ class AgentService:
     def close(self) -> None:
         """Wipe PINs, let go of tokens, remove the socket; harmless when repeated."""
         self.stop()
+        if self._residents is not None:
+            self._residents.close()
         self._desk.close()
         self._server.close()
         self._listening.remove()

@@ -12,12 +12,12 @@ from typing import NoReturn
 
 from fidokit.cli import ask
 from fidokit.cli.render import escape, escape_lines, note
-from fidokit.errors import Interrupted
 
 METHODS = ("auto", "terminal", "askpass", "pinentry")
 """How a PIN can be asked for."""
 
 POLL_S = 0.1
+LONGEST_ANSWER = 1024
 YES = frozenset({"", "yes", "y"})
 """What SSH_ASKPASS may print for a yes, beside its exit status (ssh-agent takes the same)."""
 
@@ -83,10 +83,27 @@ class Confirmer:
         program = ask.askpass_program(os.environ, terminal=terminal)
         if program is not None:
             return _by_askpass(program, question, stop)
-        try:
-            return bool(ask.confirmed(question.replace("\n", "; ")))
-        except Interrupted:
-            return False
+        return terminal and _on_terminal(question, stop)
+
+
+def _on_terminal(question: str, stop: threading.Event) -> bool:
+    """Ask on the terminal, and look now and then whether the answer is still waited for."""
+    import select
+    import termios
+
+    terminal = os.open(ask.TERMINAL, os.O_RDWR | os.O_NOCTTY)
+    try:
+        termios.tcflush(terminal, termios.TCIFLUSH)  # what was typed before is no answer
+        text = f"{escape(question.replace(chr(10), '; '))} [y/N] "
+        os.write(terminal, text.encode("utf-8", "backslashreplace"))
+        while not select.select([terminal], [], [], POLL_S)[0]:
+            if stop.is_set():
+                os.write(terminal, b"\n")
+                return False
+        typed = os.read(terminal, LONGEST_ANSWER).decode("utf-8", "replace")
+        return typed.strip().lower() in {"y", "yes"} and not stop.is_set()
+    finally:
+        os.close(terminal)
 
 
 def _by_askpass(program: str, question: str, stop: threading.Event) -> bool:

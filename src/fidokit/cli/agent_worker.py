@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from fidokit.cli import ask
@@ -37,6 +38,7 @@ class Worker:
         self._go = threading.Event()
         self.stop = threading.Event()
         self._asked = 0
+        self._open = False
         self._given = _read_pin(order)
         self._had_given = self._given is not None
         self.typed: PinCode | None = None
@@ -45,15 +47,18 @@ class Worker:
 
     def say(self, **event: object) -> None:
         """Tell the agent something."""
-        sys.stdout.write(json.dumps(event) + "\n")
-        sys.stdout.flush()
+        with suppress(BrokenPipeError):  # the agent has ended, and so will we
+            sys.stdout.write(json.dumps(event) + "\n")
+            sys.stdout.flush()
 
     def listen(self) -> None:
-        """Follow standard input: a line lets us ask, its end cancels."""
+        """Follow standard input: a line lets us ask, its end cancels, an open question too."""
         while sys.stdin.readline(LONGEST_PIN):
             self._go.set()
         self.stop.set()
         self._go.set()
+        if self._open:
+            os.kill(os.getpid(), signal.SIGTERM)  # in the thread that reads from the terminal
 
     # --- the Interaction -------------------------------------------------------------------
 
@@ -74,9 +79,13 @@ class Worker:
         self._go.wait()
         if self.stop.is_set():
             raise Interrupted("the client hung up")
+        self._open = True
+        before = signal.signal(signal.SIGTERM, _give_up)
         try:
             self.typed = self._typed(token, retries, why, previous_was_wrong)
         finally:
+            self._open = False
+            signal.signal(signal.SIGTERM, before)
             self.say(event="asked")
         return self.typed
 
@@ -136,6 +145,11 @@ class Worker:
         return None
 
 
+def _give_up(_number: int, _frame: object) -> None:
+    """End the question in the thread that waits for it; the terminal is put right on the way."""
+    raise Interrupted("the question for the PIN is not wanted any more")
+
+
 def _can_ask() -> bool:
     terminal = ask.has_terminal()
     return terminal or ask.askpass_program(os.environ, terminal=terminal) is not None
@@ -180,6 +194,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    status = main()
-    sys.stdout.flush()
-    os._exit(status)  # a thread waits for standard input
+    os._exit(main())  # a thread waits for standard input

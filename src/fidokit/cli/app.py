@@ -101,6 +101,7 @@ GROUPS: Mapping[str, Section] = {
         {
             "add": Entry("agent:add", "Put resident keys into the running agent, without files"),
             "serve": Entry("agent:serve", "Run an SSH agent for keys on tokens and others"),
+            "units": Entry("agent_units:units", "The agent under systemd: show or install it"),
         },
     ),
     "server": Section(
