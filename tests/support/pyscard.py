@@ -26,7 +26,11 @@ class NoCardException(SmartcardException):
         self.hresult = hresult
 
 
-class ListReadersException(SmartcardException):
+class BaseSCardException(Exception):
+    """The root of what pyscard raises below its readers; the other one is none of its parents."""
+
+
+class ListReadersException(BaseSCardException):
     """The service does not answer."""
 
 
@@ -41,7 +45,10 @@ _MODULES: dict[str, dict[str, object]] = {
     "smartcard.CardConnection": {"CardConnection": object},
     "smartcard.CardConnectionDecorator": {"CardConnectionDecorator": object},
     "smartcard.pcsc": {},
-    "smartcard.pcsc.PCSCExceptions": {"ListReadersException": ListReadersException},
+    "smartcard.pcsc.PCSCExceptions": {
+        "BaseSCardException": BaseSCardException,
+        "ListReadersException": ListReadersException,
+    },
 }
 
 

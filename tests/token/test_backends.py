@@ -189,6 +189,10 @@ class SmartcardError(Exception):
     hresult = 0
 
 
+class LowerSmartcardError(Exception):
+    """As pyscard's BaseSCardException: not of the tree above."""
+
+
 class NoCardError(SmartcardError):
     """Nothing lies on the reader."""
 
@@ -249,7 +253,10 @@ def pyscard(monkeypatch: pytest.MonkeyPatch) -> list[Reader | Exception]:
         "smartcard.CardConnection": {"CardConnection": object},
         "smartcard.CardConnectionDecorator": {"CardConnectionDecorator": object},
         "smartcard.pcsc": {},
-        "smartcard.pcsc.PCSCExceptions": {"ListReadersException": type("L", (Exception,), {})},
+        "smartcard.pcsc.PCSCExceptions": {
+            "BaseSCardException": LowerSmartcardError,
+            "ListReadersException": type("L", (LowerSmartcardError,), {}),
+        },
     }  # fmt: skip
     for name, members in parts.items():
         module = ModuleType(name)
@@ -269,8 +276,11 @@ def test_without_pyscard(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "pip install" in (PcscBackend().problem() or "")
 
 
-def test_without_the_service(pyscard: list[Reader | Exception]) -> None:
-    pyscard.append(SmartcardError("Service not available."))
+@pytest.mark.parametrize("error", [SmartcardError, LowerSmartcardError])
+def test_without_the_service(
+    pyscard: list[Reader | Exception], error: type[SmartcardError | LowerSmartcardError]
+) -> None:
+    pyscard.append(error("Service not available."))
     assert PcscBackend().candidates() == []
     assert "pcscd" in (PcscBackend().problem() or "")
 

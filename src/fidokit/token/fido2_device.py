@@ -285,8 +285,9 @@ def _card_errors() -> tuple[type[Exception], ...]:
     if "smartcard.System" not in sys.modules:
         return ()
     from smartcard.Exceptions import SmartcardException
+    from smartcard.pcsc.PCSCExceptions import BaseSCardException  # of a tree of its own
 
-    return (SmartcardException,)
+    return (SmartcardException, BaseSCardException)
 
 
 # --- USB HID ---------------------------------------------------------------------------------
@@ -394,7 +395,7 @@ def open_card(reader_name: str, holder: Callable[[], str | None]) -> DeviceLink 
     require_pcsc()
     from fido2.ctap import CtapError
     from smartcard import System
-    from smartcard.Exceptions import NoCardException, SmartcardException
+    from smartcard.Exceptions import NoCardException
 
     try:
         reader = next((r for r in System.readers() if str(r) == reader_name), None)
@@ -403,7 +404,7 @@ def open_card(reader_name: str, holder: Callable[[], str | None]) -> DeviceLink 
         return DeviceLink(_card_class()(reader.createConnection(), reader_name), holder)
     except (NoCardException, CtapError, *_LENIENT):
         return None  # nothing there, or a card without FIDO
-    except SmartcardException as error:
+    except _card_errors() as error:
         if getattr(error, "hresult", 0) & 0xFFFFFFFF == SHARING_VIOLATION:
             raise busy(holder()) from None
         raise _gone(str(error)) from None
