@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 from tests.support.hid_bench import CHANNELS, Bench
 
@@ -44,12 +46,13 @@ def test_init_gives_a_channel() -> None:
 def test_channels_have_no_limit_and_take_no_memory() -> None:
     device = HidDevice(5)
     (init,) = Message(BROADCAST, HidCommand.INIT, NONCE).reports()
-    given = set()
+    given, size = set(), len(pickle.dumps(device))
     for _ in range(100_000):
         (reply,) = device.receive(init, 0)
         assert isinstance(reply, Message)
         given.add(reply.payload[8:12])
     assert len(given) == 100_000
+    assert len(pickle.dumps(device)) < size + 32  # all that it remembers: two numbers are longer
     assert {bytes(4), b"\xff" * 4}.isdisjoint(given)
     ping = Message(1, HidCommand.PING, b"the first one still holds")
     assert device.receive(next(ping.reports()), 0) == [ping]
