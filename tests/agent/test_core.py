@@ -364,6 +364,12 @@ def test_a_bind_that_fails_here_is_put_to_the_agent_behind_too() -> None:
     assert peer.heard == [bad]
 
 
+def test_an_agent_behind_that_knows_no_binds_does_not_undo_ours() -> None:
+    world = World(behind=Behind(lambda _payload: FAILURE))
+    assert world.bind(HOST) == SUCCESS
+    assert len(world.client.bindings.hops) == 1
+
+
 def test_an_agent_behind_that_is_gone_takes_nothing_away() -> None:
     world = World(behind=Behind(lambda _payload: FAILURE))
     world.add(SK.encode(), comment="ours")

@@ -40,7 +40,7 @@ class Bench:
         self.lines: list[str] = []
         command = [sys.executable, "-c", CHILD.format(log=str(self.log), key=key)]
         signer = TokenDesk(
-            lambda _watched: desk.candidates(),
+            lambda *, watched: list(desk.candidates()),
             Children(command, threading.Lock()),
             Notices(self.lines.append),
             PinCache(0, lambda: 0.0),

@@ -64,7 +64,7 @@ class Bench:
         self.cache = PinCache(60, lambda: self.clock[0])
         command = [sys.executable, "-c", CHILD.format(log=str(self.folder / "children"))]
         self.signer = TokenDesk(
-            lambda _watched: self.desk.candidates(),
+            lambda *, watched: list(self.desk.candidates()),
             Children(command, threading.Lock()),
             Notices(self._say),
             self.cache,
@@ -122,13 +122,15 @@ def test_it_is_known_from_then_on_and_stays_open(bench: Bench) -> None:
 
 def test_an_open_token_is_let_go_after_a_while(bench: Bench) -> None:
     private = bench.key("TWO", "k")
+    assert not bench.signer.active.is_set()
     bench.check(private)
     bench.signer.upkeep()
-    assert bench.signer.needs_upkeep
+    assert bench.signer.active.is_set()
     bench.clock[0] += IDLE_S
     bench.signer.upkeep()
-    assert not bench.signer.needs_upkeep
+    assert not bench.signer.active.is_set()
     bench.check(private)
+    assert bench.signer.active.is_set()
 
 
 def test_without_tokens(bench: Bench) -> None:

@@ -7,7 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from tests.support.agent_host import WAIT_S, Host, make_host, sk_key, stock, virtual_token
+from tests.support.agent_host import (
+    PIN,
+    WAIT_S,
+    Host,
+    make_host,
+    serving,
+    sk_key,
+    stock,
+    virtual_token,
+)
 from tests.support.ssh_network import network
 
 pytestmark = pytest.mark.interop
@@ -68,6 +77,20 @@ def test_with_constraints(machine: Host) -> None:
         hosts = ("-h", "near.example", "-H", str(net.known))
         add(host, "-t", "1h", "-c", *hosts)
         assert len(host.add("-L").splitlines()) == 2
+
+
+@pytest.mark.parametrize("name", ["one", "two"])
+def test_ssh_logs_in_with_a_key_that_was_added(machine: Host, name: str) -> None:
+    """Through an agent of ours, held to the host; nothing but the public line is on the disk."""
+    machine.answers(PIN)
+    with network(machine, "near.example") as net, serving(machine, "--no-notify"):
+        net.authorize((machine.home / f"{name}.pub").read_text())
+        add(machine, f"ssh:{name}", "-h", "near.example", "-H", str(net.known))
+        (machine.home / name).rename(machine.home / "away")
+        try:
+            assert net.ssh("near.example", "echo", "hello") == "hello\n"
+        finally:
+            (machine.home / "away").rename(machine.home / name)
 
 
 def test_a_provider_that_is_not_on_the_allow_list(machine: Host) -> None:

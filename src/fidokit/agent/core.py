@@ -328,7 +328,7 @@ class Agent:
                 raise
             self.settings.say(f"refused: {refusal}")
             return _told_and_refused(behind, payload)
-        return self._relay(client, payload) if behind else SUCCESS
+        return self._told_too(client, payload)
 
     def on_unknown(self, client: Connection, _request: wire.Request, payload: bytes) -> Step:
         """A number that means nothing here."""

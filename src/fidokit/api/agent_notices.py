@@ -9,9 +9,13 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from fidokit.agent.ports import Purpose
+from fidokit.token.ports import QUIET, Candidate
+
+if TYPE_CHECKING:
+    from fidokit.token.pin_code import PinCode
 
 WANTED: Final = "touch-wanted"
 OVER: Final = "touch-over"
@@ -55,6 +59,67 @@ class Notices:
                 FIDOKIT_KEY=_clean(purpose.key),
                 FIDOKIT_PURPOSE=_clean(purpose.what),
             )
+
+
+class Announcing:
+    """An `Interaction` that passes on touch notices; the PIN is another process's business."""
+
+    def __init__(self, notices: Notices, purpose: Purpose) -> None:
+        self._notices = notices
+        self._purpose = purpose
+
+    def ask_pin(
+        self, token: str, retries: int | None, why: str, previous_was_wrong: bool
+    ) -> PinCode:
+        """Not here."""
+        return QUIET.ask_pin(token, retries, why, previous_was_wrong)
+
+    def ask_new_pin(self, token: str, min_length: int, max_length: int) -> PinCode:
+        """Not here."""
+        return QUIET.ask_new_pin(token, min_length, max_length)
+
+    def touch_wanted(self, token: str, why: str) -> None:  # noqa: ARG002  the purpose says more
+        """Tell the person."""
+        self._notices.wanted(token, self._purpose)
+
+    def touch_over(self) -> None:
+        """Clear the notice."""
+        self._notices.over()
+
+    def choose_token(self, candidates: Sequence[Candidate]) -> Candidate | None:  # noqa: ARG002
+        """By touch."""
+        return None
+
+
+@dataclass(slots=True)
+class Heard:
+    """What the agent does when a child of it says something (`agent_child.Hears`).
+
+    Args:
+        notices: where touches are announced.
+        purpose: what the child works for.
+        forget_pin: wipes the PIN that it was handed.
+    """
+
+    notices: Notices
+    purpose: Purpose
+    forget_pin: Callable[[], None]
+    wanted: bool = False
+
+    def touch_wanted(self, token: str) -> None:
+        """The token waits for a touch."""
+        self.wanted = True
+        self.notices.wanted(token, self.purpose)
+
+    def touch_over(self) -> None:
+        """It waits no longer."""
+        if self.wanted:
+            self.wanted = False
+            self.notices.over()
+
+    def pin_wrong(self) -> None:
+        """The PIN that the child was handed is wrong."""
+        self.forget_pin()
 
 
 def _clean(text: str) -> str:

@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 from fidokit.agent.keys import Entry
 from fidokit.agent.ports import Purpose
 from fidokit.api import agent_work
-from fidokit.api.agent_tokens import Place, TokenDesk
+from fidokit.api.agent_places import Place
+from fidokit.api.agent_tokens import TokenDesk
 from fidokit.errors import FidokitError
 
 Found = Callable[[str, Sequence[Entry]], None]

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
+from fidokit.api.agent_watching import Looks, seconds, seen
 from fidokit.errors import FidokitError, MalformedFile, PassphraseRequired
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from fidokit.api.agent_residents import Residents
     from fidokit.api.agent_tokens import TokenDesk
     from fidokit.openssh.plain_private import AnyPrivate
-    from fidokit.token.ports import Candidate
 
 MAX_POLICY: Final = 1 << 16
 """Bytes of a policy file."""
@@ -138,6 +138,7 @@ class AgentService:
     def stop(self) -> None:
         """End `run`; from any thread or signal handler."""
         self._ended.set()
+        self._desk.active.set()
         self._server.stop()
 
     def close(self) -> None:
@@ -168,8 +169,8 @@ class AgentService:
         options = self._options
         children = Children(options.worker, self._asking, options.pin_prompt)
         notices = Notices(say, desktop=options.notify, hook=options.touch_command)
-        pins = PinCache(options.pin_cache, time.monotonic)
-        return TokenDesk(partial(_seen, options.selector), children, notices, pins, time.monotonic)
+        pins = PinCache(options.pin_cache, seconds)
+        return TokenDesk(partial(seen, options.selector), children, notices, pins, seconds)
 
     def _find_residents(self) -> Residents:
         from fidokit.api.agent_residents import Residents
@@ -185,11 +186,13 @@ class AgentService:
 
     def _keep_up(self) -> None:
         """Once a second where there is something that may end: a PIN, an open token, its keys."""
+        looks = Looks()
         while not self._ended.wait(UPKEEP_S):
-            if self._residents is not None:
-                self._residents.look()
-            elif self._desk.needs_upkeep:
+            if self._residents is None:
+                self._desk.active.wait()
                 self._desk.upkeep()
+            elif looks.due() or self._desk.active.is_set():
+                self._residents.look()
 
 
 UPKEEP_S: Final = 1.0
@@ -219,31 +222,13 @@ def _listening(path: Path | None) -> Listening:
     return handed or listening.listen(path)
 
 
-def _seen(selector: str | None, watched: bool) -> Sequence[Candidate]:
-    """The tokens that may be used, as they are plugged in now; see `TokenDesk`."""
-    from fidokit.api.backends import all_backends, backends_for
-    from fidokit.api.remembering import identify
-    from fidokit.token import discover
-    from fidokit.types import Transport
-
-    where = all_backends() if selector is None else backends_for(selector)
-    if watched:
-        where = [backend for backend in where if backend.transport is not Transport.PCSC]
-    if selector is None:
-        return discover.in_order(where)
-    try:
-        return [discover.find(selector, where, discover.Opener(identify=identify))]
-    except FidokitError:
-        return []
-
-
 def _settings(options: AgentOptions, say: Callable[[str], None]) -> Settings:
     from fidokit.agent.core import Settings
     from fidokit.agent.upstream import SocketUpstream
 
     return Settings(
         say=say,
-        clock=time.monotonic,
+        clock=seconds,
         wall=time.time,
         read_only=options.read_only,
         lifetime=options.lifetime,
@@ -277,7 +262,7 @@ def _entry(path: Path, passphrase: Callable[[Path], bytes] | None, lifetime: int
     from fidokit.agent.keys import Entry
 
     key, comment = read_key_file(path, passphrase)
-    expires = None if lifetime is None else time.monotonic() + lifetime
+    expires = None if lifetime is None else seconds() + lifetime
     return Entry(key, comment or str(path), expires)
 
 

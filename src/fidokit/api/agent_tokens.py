@@ -6,21 +6,19 @@ seconds after a signature, so that the next one costs no more than the token's o
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from fidokit.agent.pin_cache import PinCache
 from fidokit.agent.ports import Purpose
 from fidokit.api import agent_work
 from fidokit.api.agent_child import Children, PinPipes
-from fidokit.api.agent_notices import Notices
+from fidokit.api.agent_notices import Announcing, Heard, Notices
+from fidokit.api.agent_places import Place, claim_if_open, holds_key, mark_of, take_turn
 from fidokit.errors import (
     CredentialNotFound,
-    FidokitError,
     Interrupted,
     PinRequired,
     TokenBusy,
@@ -28,101 +26,32 @@ from fidokit.errors import (
     TokenMisbehaved,
     TokenNotFound,
 )
-from fidokit.token.ports import QUIET, Candidate
-from fidokit.types import SkFlag, Transport
+from fidokit.token.ports import Candidate
+from fidokit.types import SkFlag
 
 if TYPE_CHECKING:
     from fidokit.openssh.private import SkPrivate
-    from fidokit.token.pin_code import PinCode
-    from fidokit.token.session import Session
 
-POLL_S: Final = 0.1
 IDLE_S: Final = 5.0
 """How long a token stays open after its last signature."""
 
 
-class Announcing:
-    """An `Interaction` that passes on touch notices; the PIN is another process's business."""
+class Sees(Protocol):
+    """Looks for tokens."""
 
-    def __init__(self, notices: Notices, purpose: Purpose) -> None:
-        self._notices = notices
-        self._purpose = purpose
+    def __call__(self, *, watched: bool) -> Sequence[Candidate]:
+        """Those that may be used and are plugged in now.
 
-    def ask_pin(
-        self, token: str, retries: int | None, why: str, previous_was_wrong: bool
-    ) -> PinCode:
-        """Not here."""
-        return QUIET.ask_pin(token, retries, why, previous_was_wrong)
-
-    def ask_new_pin(self, token: str, min_length: int, max_length: int) -> PinCode:
-        """Not here."""
-        return QUIET.ask_new_pin(token, min_length, max_length)
-
-    def touch_wanted(self, token: str, why: str) -> None:  # noqa: ARG002  the purpose says more
-        """Tell the person."""
-        self._notices.wanted(token, self._purpose)
-
-    def touch_over(self) -> None:
-        """Clear the notice."""
-        self._notices.over()
-
-    def choose_token(self, candidates: Sequence[Candidate]) -> Candidate | None:  # noqa: ARG002
-        """By touch."""
-        return None
-
-
-@dataclass(slots=True)
-class Place:
-    """One token: its turn, and the session that is kept open.
-
-    Args:
-        candidate: as it was seen last.
-        mark: tells it from another token under the same selector.
-    """
-
-    candidate: Candidate
-    mark: int
-    turn: threading.Lock = field(default_factory=threading.Lock)
-    session: Session | None = None
-    used: float = 0.0
-
-    @property
-    def name(self) -> str:
-        """What a PIN is kept under: another token in the same place has another one."""
-        return f"{self.candidate.selector} {self.mark}"
-
-    @property
-    def is_open(self) -> bool:
-        """Whether there is a session."""
-        return self.session is not None
-
-    @property
-    def watched(self) -> bool:
-        """Whether its unplugging is seen; a contactless token comes and goes unseen."""
-        return self.candidate.transport is not Transport.PCSC
-
-    def open(self, interaction: Announcing) -> Session:
-        """The session, opened if need be; only by whoever has the turn."""
-        if self.session is None:
-            from fidokit.token.discover import Opener
-
-            self.session = Opener(interaction)(self.candidate)
-        self.session.interaction = interaction
-        return self.session
-
-    def close(self) -> None:
-        """Let go of the token; only by whoever has the turn."""
-        session, self.session = self.session, None
-        if session is not None:
-            session.close()
+        Args:
+            watched: only those whose unplugging can be seen at no cost.
+        """
 
 
 class TokenDesk:
     """The `TokenSigner` of the agent.
 
     Args:
-        see: the tokens that may be used, as they are plugged in now; given True, only those
-            whose unplugging can be seen at no cost.
+        see: the tokens that may be used.
         children: for whatever needs a PIN.
         notices: tells the person that a token waits.
         pins: the PINs that are kept.
@@ -131,7 +60,7 @@ class TokenDesk:
 
     def __init__(
         self,
-        see: Callable[[bool], Sequence[Candidate]],
+        see: Sees,
         children: Children,
         notices: Notices,
         pins: PinCache,
@@ -145,6 +74,8 @@ class TokenDesk:
         self._places: dict[str, Place] = {}
         self._where: dict[bytes, str] = {}
         self._guard = threading.Lock()
+        self.active = threading.Event()
+        """Set while there is something that unplugging or time would change."""
 
     # --- the agent's port ------------------------------------------------------------------
 
@@ -168,6 +99,7 @@ class TokenDesk:
         self, private: SkPrivate, message: bytes, purpose: Purpose, stop: threading.Event
     ) -> bytes:
         announcing = Announcing(self._notices, purpose)
+        self.active.set()
         with self._claimed(private, announcing, stop) as place:
             self._where[private.public.blob()] = place.candidate.selector
             if not private.flags & SkFlag.USER_VERIFICATION_REQUIRED:
@@ -216,7 +148,7 @@ class TokenDesk:
             hand_out=(lambda fd: self._pins.hand_out(name, fd)) if self._pins.has(name) else None,
             keep=(lambda fd: self._pins.keep(name, fd)) if keeps else None,
         )
-        hears = _Heard(self._notices, purpose, lambda: self._pins.forget(name))
+        hears = Heard(self._notices, purpose, lambda: self._pins.forget(name))
         try:
             return self._children.run(order=told, hears=hears, stop=stop, pins=pins)
         finally:
@@ -240,14 +172,14 @@ class TokenDesk:
     def _claim(self, private: SkPrivate, announcing: Announcing, stop: threading.Event) -> Place:
         selector = self._where.get(private.public.blob(), "")
         known = self._places.get(selector)
-        if known is not None and _claim_if_open(known, stop):
+        if known is not None and claim_if_open(known, stop):
             return known
         places = self.places()
         if not places:
             raise TokenNotFound("no security key is connected", hint="plug in the one with the key")
         places.sort(key=lambda place: place.candidate.selector != selector)
         if len(places) == 1 or places[0].candidate.selector == selector:
-            _take_turn(places[0], stop)
+            take_turn(places[0], stop)
             return places[0]
         return self._search(private, places, announcing, stop)
 
@@ -267,8 +199,8 @@ class TokenDesk:
         idle = [place for place in places if not place.turn.locked()]
         busy = [place for place in places if place not in idle]
         for place in idle if hidden and idle else [*idle, *busy]:
-            _take_turn(place, stop)
-            if _holds(place, private, announcing):
+            take_turn(place, stop)
+            if holds_key(place, private, announcing):
                 return place
             place.turn.release()
         if hidden:
@@ -285,7 +217,7 @@ class TokenDesk:
         candidates = [place.candidate for place in places]
         chosen = choose_by_touch(candidates, Opener(announcing), stop)
         place = next(place for place in places if place.candidate == chosen)
-        _take_turn(place, stop)
+        take_turn(place, stop)
         return place
 
     def places(self) -> list[Place]:
@@ -297,7 +229,7 @@ class TokenDesk:
         return self._look(watched=True)
 
     def _look(self, *, watched: bool) -> list[Place]:
-        seen = {candidate.selector: candidate for candidate in self._see(watched)}
+        seen = {candidate.selector: candidate for candidate in self._see(watched=watched)}
         with self._guard:
             for selector, place in list(self._places.items()):
                 if selector not in seen and (place.watched or not watched):
@@ -305,7 +237,7 @@ class TokenDesk:
             return [self._place(candidate) for candidate in seen.values()]
 
     def _place(self, candidate: Candidate) -> Place:
-        mark = _mark(candidate)
+        mark = mark_of(candidate)
         place = self._places.get(candidate.selector)
         if place is None or place.mark != mark:
             self._drop(candidate.selector)
@@ -329,8 +261,9 @@ class TokenDesk:
 
     @property
     def needs_upkeep(self) -> bool:
-        """Whether there is anything that unplugging or time would change."""
-        return bool(self._pins.tokens) or any(p.session for p in list(self._places.values()))
+        """Whether a PIN is kept, or a token open or in use."""
+        in_use = any(p.session or p.turn.locked() for p in list(self._places.values()))
+        return in_use or bool(self._pins.tokens)
 
     def upkeep(self) -> None:
         """Wipe PINs whose time or token is gone, and let go of tokens that are not used."""
@@ -339,6 +272,9 @@ class TokenDesk:
         for place in list(self._places.values()):
             if place.session is not None and self._clock() - place.used >= IDLE_S:
                 self._let_go(place)
+        self.active.clear()
+        if self.needs_upkeep:  # looked at after it was cleared: a signature may begin in between
+            self.active.set()
 
     def _let_go(self, place: Place) -> None:
         if place.turn.acquire(blocking=False):
@@ -350,71 +286,3 @@ class TokenDesk:
         self._pins.forget_all()
         for place in list(self._places.values()):
             self._let_go(place)
-
-
-@dataclass(slots=True)
-class _Heard:
-    notices: Notices
-    purpose: Purpose
-    forget_pin: Callable[[], None]
-    wanted: bool = False
-
-    def touch_wanted(self, token: str) -> None:
-        self.wanted = True
-        self.notices.wanted(token, self.purpose)
-
-    def touch_over(self) -> None:
-        if self.wanted:
-            self.wanted = False
-            self.notices.over()
-
-    def pin_wrong(self) -> None:
-        self.forget_pin()
-
-
-def _claim_if_open(place: Place, stop: threading.Event) -> bool:
-    """The turn of a token that is open since its last signature: nothing was unplugged."""
-    if place.session is None:
-        return False
-    _take_turn(place, stop)
-    if not place.is_open:
-        place.turn.release()
-        return False
-    return True
-
-
-def _take_turn(place: Place, stop: threading.Event) -> None:
-    """Wait until nobody else uses the token.
-
-    Raises:
-        Interrupted: the client hung up meanwhile.
-    """
-    while not place.turn.acquire(timeout=POLL_S):
-        if stop.is_set():
-            raise Interrupted("the client hung up while another one used the token")
-
-
-def _holds(place: Place, private: SkPrivate, announcing: Announcing) -> bool:
-    """Whether the token owns up to the key; one that is in trouble does not."""
-    from fidokit.token.discover import holds
-
-    try:
-        session = place.open(announcing)
-        return holds(session, private.key_handle, private.public.application)
-    except FidokitError:
-        place.close()
-        return False
-
-
-def _mark(candidate: Candidate) -> int:
-    """Another number for another token in the same place: each plugging in makes a new node."""
-    if candidate.transport is Transport.VIRTUAL:
-        from fidokit.virtual import places
-
-        path = str(places.path_of(candidate.path))
-    else:
-        path = candidate.path
-    try:
-        return os.stat(path).st_ino  # noqa: PTH116  a reader's name is no path, and no error
-    except OSError:
-        return 0
