@@ -74,7 +74,7 @@ class FrameReader:
     __slots__ = ("_buffer",)
 
     def __init__(self) -> None:
-        self._buffer = b""
+        self._buffer = bytearray()
 
     @property
     def pending(self) -> int:
@@ -106,8 +106,9 @@ class FrameReader:
             raise MalformedKey(f"{_WHAT}: a frame of {end - _HEAD} bytes")
         if len(buffer) < end:
             return None
-        self._buffer = buffer[end:]
-        return buffer[_HEAD:end]
+        payload = bytes(buffer[_HEAD:end])
+        del buffer[:end]
+        return payload
 
 
 # --- requests ------------------------------------------------------------------------------
