@@ -224,7 +224,8 @@ NOW = 1_700_000_000
     ("made", "seen"),
     [
         (host_certificate(), True),
-        (host_certificate(principals=("*.example",)), True),
+        (host_certificate(principals=("far.example", "near.example")), True),
+        (host_certificate(principals=("*.example",)), False),
         (host_certificate(principals=()), True),
         (host_certificate(principals=("far.example",)), False),
         (host_certificate(kind=CertKind.USER), False),
@@ -240,6 +241,15 @@ def test_host_certificates(made: Certificate, seen: bool) -> None:
     body = SessionBind(made.blob(), b"session", HOST.sign(b"session").blob(), False).encode()
     bindings.bind(body)
     assert visible([destination], bindings, NOW) is seen
+
+
+def test_the_host_of_a_constraint_may_be_a_pattern() -> None:
+    destination = Destination(START, Hop("", "*.example", spec(AUTHORITY, is_ca=True)))
+    bindings = Bindings()
+    made = host_certificate()
+    body = SessionBind(made.blob(), b"session", HOST.sign(b"session").blob(), False).encode()
+    bindings.bind(body)
+    assert visible([destination], bindings, NOW)
 
 
 def test_an_authoritys_key_is_no_host_key_and_the_other_way_round() -> None:

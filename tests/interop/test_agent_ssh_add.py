@@ -237,6 +237,16 @@ def test_resident_keys_without_files(machine: Host) -> None:
         assert len(host.asked()) == 2
 
 
+def test_a_right_to_list_that_was_kept_needs_no_pin(machine: Host) -> None:
+    for count in (1, 0):
+        (machine.home / "asked").unlink(missing_ok=True)
+        machine.answers(PIN)
+        with serving(machine, "--resident", "--remember") as host:
+            assert comments(host) == ["res", "resuv"]
+            assert len(host.asked()) == count
+    machine.fidokit("token", "forget", "--all")
+
+
 def test_stock_resident_keys_into_our_agent(host: Host) -> None:
     """ssh-add -K asks libfido2, which sees no virtual token: it says so, and adds nothing."""
     host.add("-K", code=None)

@@ -192,12 +192,15 @@ def _key_fits(hop: Hop, key: HostKey, wall: int) -> bool:
 
 
 def _certificate_fits(hop: Hop, certificate: Certificate, wall: int) -> bool:
-    """A host certificate by a listed authority, valid now, for the host that is meant."""
+    """A host certificate by a listed authority, valid now, for the host that is meant.
+
+    The constraint's host may be a pattern, a certificate's principal is none (OpenSSH's sshkey.c).
+    """
     if not any(spec.is_ca and spec.key == certificate.signature_key for spec in hop.keys):
         return False
     valid = certificate.valid_after <= wall < certificate.valid_before
     named = not certificate.principals or any(
-        match_pattern(hop.host, principal) for principal in certificate.principals
+        match_pattern(principal, hop.host) for principal in certificate.principals
     )
     return (
         certificate.kind is CertKind.HOST and valid and named and not certificate.critical_options
