@@ -124,6 +124,19 @@ def test_methods(make: Make, asked: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert pin(make(method="auto")) == PinCode.parse("9999")
 
 
+def test_strangers_text_is_escaped_everywhere(
+    make: Make, asked: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr("fidokit.cli.pinentry.ask", lambda text, _: shown.append(text) or "9999")
+    for method in ("pinentry", "askpass"):
+        pin(make(method=method, what="login as \x1b[2J\u202e"))
+    for text in (*shown, asked.read_text()):
+        assert "\x1b" not in text
+        assert "\\x1b[2J" in text
+    assert shown[0].count("\n") == 3
+
+
 def test_what_was_typed_is_handed_over_only_where_it_is_wanted(make: Make, asked: Path) -> None:
     for keep in (True, False):
         read, write = os.pipe()

@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from fidokit.cli import ask
+from fidokit.cli.render import escape_lines
 from fidokit.errors import FidokitError, Interrupted, PinPolicy, PinRequired, PinWrong
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class Worker:
         method = self._order.get("method")
         usual = method == "auto" and not _can_ask()
         if method == "pinentry" or (usual and pinentry.available()):
-            return pinentry.ask(question, error)
+            return pinentry.ask(escape_lines(question), error)
         if method == "askpass":
             os.environ["SSH_ASKPASS_REQUIRE"] = "force"
         elif method == "terminal":
