@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import fields
+from pathlib import Path
 
 import pytest
 from tests.agent.world import FAR, HOST, PLAIN, SK, World, login
 from tests.support import agent_keys
 
-from fidokit.agent.policy import FREE, Policy, parse_policy
+from fidokit.agent.policy import FREE, Policy, Rule, parse_policy
 from fidokit.errors import MalformedFile
 from fidokit.openssh import fingerprint
 from fidokit.openssh.agent_messages import FAILURE
@@ -132,6 +134,14 @@ def test_what_a_policy_may_not_say(text: str) -> None:
     """A rule that is misspelt must not be a rule that is not there."""
     with pytest.raises(MalformedFile):
         policy(text)
+
+
+def test_the_example_of_the_page_is_a_policy() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "agent.md").read_text()
+    example = page.partition("```toml\n")[2].partition("```")[0]
+    assert policy(example)
+    for field in fields(Rule):
+        assert f"\n{field.name.replace('_', '-')} = " in f"\n{example}"
 
 
 def test_no_policy_is_none() -> None:

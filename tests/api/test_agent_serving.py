@@ -146,6 +146,16 @@ def test_a_passphrase_is_asked_for(folder: Path) -> None:
         read_key_file(folder / "k", None)
 
 
+def test_an_agent_behind_that_is_not_there_is_said(socket: Path, folder: Path) -> None:
+    lines: list[str] = []
+    options = AgentOptions(path=socket, upstream=str(folder / "none"))
+    service = AgentService(options, Confirming(), lines.append)
+    service.close()
+    assert lines == [
+        f"no agent answers at {folder / 'none'} yet; its keys are served once one does"
+    ]
+
+
 def test_two_agents_do_not_share_a_socket(socket: Path) -> None:
     with running(AgentOptions(path=socket)), pytest.raises(WouldOverwrite):
         AgentService(AgentOptions(path=socket), Confirming(), print)

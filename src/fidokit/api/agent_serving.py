@@ -104,6 +104,7 @@ class AgentService:
         passphrase: Callable[[Path], bytes] | None = None,
     ) -> None:
         from fidokit.agent.core import Agent
+        from fidokit.agent.listening import answers
         from fidokit.agent.server import Server
 
         self._options = options
@@ -118,6 +119,8 @@ class AgentService:
         self._listening: Listening = _listening(options.path)
         self._server = Server(self.agent, self._listening.socket, self._admits)
         self._residents = self._find_residents() if options.resident else None
+        if options.upstream is not None and not answers(Path(options.upstream)):
+            say(f"no agent answers at {options.upstream} yet; its keys are served once one does")
 
     @property
     def path(self) -> Path:

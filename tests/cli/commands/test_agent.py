@@ -94,6 +94,7 @@ def test_without_an_agent(bench: Bench) -> None:
         (("-t", "soon"), ExitCode.USAGE),
         (("--pin-cache", "1y"), ExitCode.USAGE),
         (("--pin-prompt", "letter"), ExitCode.USAGE),
+        (("--touch-command", "say 'touch"), ExitCode.USAGE),
         (("--policy", "/none"), ExitCode.OTHER),
         (("/none",), ExitCode.OTHER),
         (("-a", "/dev/null/s"), ExitCode.OTHER),

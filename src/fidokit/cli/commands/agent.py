@@ -103,15 +103,27 @@ def _options(
 ) -> AgentOptions:
     from fidokit import api
 
-    command = shlex.split(given.pop("touch_command"))
+    command = _words(given.pop("touch_command"))
+    lifetime = given.pop("lifetime") or None  # 0 is for ever, as ssh-agent's -t has it
     notify = not given.pop("no_notify")
     return api.AgentOptions(
         key_files=key_files,
         selector=settings.token or api.configured_selector(),
+        lifetime=lifetime,
         touch_command=command,
         notify=notify,
         **given,
     )
+
+
+def _words(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError:
+        raise UsageError(
+            f"--touch-command {command!r} has a quote that is not closed",
+            hint="it is cut into words as a shell does, and run without one",
+        ) from None
 
 
 def _passphrase_of(path: Path) -> bytes:
