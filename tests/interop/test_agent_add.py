@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from tests.support.agent_host import (
@@ -32,6 +34,39 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Host:
     both = ("-O", "resident", "-O", "verify-required", "-O", "application=ssh:two")
     sk_key(host, "two", "-t", "ecdsa-sk", *both)
     return host
+
+
+SUPPORT = Path(__file__).parents[1] / "support"
+
+
+@pytest.fixture(scope="module")
+def library(machine: Host) -> str:
+    """A provider on an allow list, so that ssh-agent reaches the virtual token."""
+    made = machine.home / "provider" / "sk_shim.so"
+    made.parent.mkdir()
+    source = str(SUPPORT / "sk_shim.c")
+    machine.run(stock("cc"), "-shared", "-fPIC", "-o", made, source)
+    machine.env |= {
+        "SK_SHIM_HOME": str(machine.home),
+        "SK_SHIM_PYTHON": sys.executable,
+        "SK_SHIM_PROGRAM": str(SUPPORT / "sk_shim.py"),
+    }
+    return str(made)
+
+
+def test_ssh_logs_in_through_stock_ssh_agent(machine: Host, library: str) -> None:
+    """Added by us, held by ssh-agent, signed by the token through a provider; no file is there."""
+    allowed = f"{machine.home}/provider/*"
+    with network(machine, "near.example") as net, stock_agent(machine, "-P", allowed) as host:
+        net.authorize((host.home / "one.pub").read_text())
+        hosts = ("-h", "near.example", "-H", str(net.known))
+        add(host, "ssh:one", "-t", "1h", "-S", library, *hosts)
+        assert [line.split()[2] for line in host.add("-L").splitlines()] == ["one"]
+        (host.home / "one").rename(host.home / "away")
+        try:
+            assert net.ssh("near.example", "echo", "hello") == "hello\n"
+        finally:
+            (host.home / "away").rename(host.home / "one")
 
 
 @contextmanager
