@@ -163,13 +163,13 @@ def _token(here: Place, rounds: int, count: int) -> Result:
 
     environment = here.environment
     subprocess.run(
-        [*FIDOKIT, "virtual", "create", "bench"],
+        [*FIDOKIT, "virtual", "create", "agent"],
         env=environment,
         check=True,
         stdout=subprocess.DEVNULL,
     )
     key = here.home / "bench_sk"
-    make = [*FIDOKIT, "--token", "virtual:bench", "key", "generate", "-t", "ed25519-sk"]
+    make = [*FIDOKIT, "--token", "virtual:agent", "key", "generate", "-t", "ed25519-sk"]
     subprocess.run(
         [*make, "-f", str(key), "--no-passphrase"],
         env=environment,
@@ -207,7 +207,7 @@ def _own_time(here: Place, private: object, rounds: int, count: int) -> float:
     with _state(here):
         from fidokit.virtual import sharing
 
-        link = sharing.open_link("bench")
+        link = sharing.open_link("agent")
         try:
             times = []
             for _ in range(rounds + 1):
