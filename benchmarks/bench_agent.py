@@ -158,7 +158,7 @@ def run(here: Place, rounds: int = ROUNDS, count: int = REQUESTS) -> Iterator[Re
 
 def _token(here: Place, rounds: int, count: int) -> Result:
     """A signature through the agent, and by the same token in this process without it."""
-    from fidokit.api.agent_serving import read_key_file
+    from fidokit.api.opening import read_key_file
     from fidokit.openssh.private import SkPrivate
 
     environment = here.environment

@@ -18,8 +18,8 @@ from fidokit.api.agent_serving import (
     AgentOptions,
     AgentService,
     is_our_provider,
-    read_key_file,
 )
+from fidokit.api.opening import read_key_file
 from fidokit.errors import (
     FidokitError,
     MalformedFile,

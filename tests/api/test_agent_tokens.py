@@ -16,9 +16,9 @@ from fidokit.agent.ports import Purpose
 from fidokit.api import generating, pins
 from fidokit.api.agent_child import Children
 from fidokit.api.agent_notices import Notices
-from fidokit.api.agent_serving import read_key_file
 from fidokit.api.agent_tokens import IDLE_S, TokenDesk
 from fidokit.api.generating import GenerateRequest
+from fidokit.api.opening import read_key_file
 from fidokit.errors import (
     CredentialNotFound,
     FidokitError,

@@ -10,8 +10,8 @@ import pytest
 from tests.api.desk import Desk
 
 from fidokit.api import agent_work, generating, tokens
-from fidokit.api.agent_serving import read_key_file
 from fidokit.api.generating import GenerateRequest
+from fidokit.api.opening import read_key_file
 from fidokit.errors import FidokitError, Malformed, PinRequired, PinWrong, TouchRefused
 from fidokit.openssh.private import SkPrivate
 from fidokit.openssh.signature import parse_signature, verify

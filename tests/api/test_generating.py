@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tests.api.desk import Desk
 
-from fidokit.api import generating, signing
+from fidokit.api import generating, opening, signing, verifying
 from fidokit.api.generating import Generated, GenerateRequest, OrphanedCredential, generate
 from fidokit.errors import (
     FidokitError,
@@ -330,8 +330,8 @@ def test_a_u2f_token_makes_what_it_can(folder: Path) -> None:
             with pytest.raises(Unsupported) as caught:
                 generate(session, request(folder, path=folder / "two", **changes))
             assert caught.value.hint
-        signed = signing.sign(session, signing.open_key(made.path), b"message")
-    assert signing.verify(b"message", signed, public_key=made.public_path).touched
+        signed = signing.sign(session, opening.open_key(made.path), b"message")
+    assert verifying.verify(b"message", signed, public_key=made.public_path).touched
     assert not (folder / "two").exists()
     old.close()
 

@@ -14,7 +14,7 @@ import pytest
 from tests.api.desk import PIN, Desk
 from tests.api.faults import Counter, Fault, FaultyLink
 
-from fidokit.api import keys, pins, resetting, signing
+from fidokit.api import keys, opening, pins, resetting, signing
 from fidokit.api.generating import GenerateRequest, OrphanedCredential, generate
 from fidokit.api.tokens import open_candidate
 from fidokit.errors import FidokitError
@@ -67,7 +67,7 @@ def download(session: Session, folder: Path) -> object:
 
 
 def sign(session: Session, folder: Path) -> object:
-    return signing.sign(session, signing.open_key(folder / "old"), b"message")
+    return signing.sign(session, opening.open_key(folder / "old"), b"message")
 
 
 def rename(session: Session, folder: Path) -> object:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.api.desk import Desk
 
-from fidokit.api import keys, pins, signing
+from fidokit.api import keys, opening, pins, signing
 from fidokit.api.generating import GenerateRequest, generate
 from fidokit.token.session import Session
 from fidokit.types import KeyType
@@ -57,7 +57,7 @@ def rename_one(session: Session, folder: Path) -> object:
 
 
 def sign_verified(session: Session, folder: Path) -> object:
-    return signing.sign(session, signing.open_key(folder / "key1"), b"message")
+    return signing.sign(session, opening.open_key(folder / "key1"), b"message")
 
 
 def verify(session: Session, folder: Path) -> object:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.api.desk import Desk
 
-from fidokit.api import signing
+from fidokit.api import opening, signing, verifying
 from fidokit.api.generating import Generated, GenerateRequest, generate
 from fidokit.errors import (
     CredentialNotFound,
@@ -19,6 +19,7 @@ from fidokit.errors import (
     UsageError,
     WouldOverwrite,
 )
+from fidokit.files.pieces import PIECE
 from fidokit.openssh.signature_blob import SkEd25519Signature
 from fidokit.token import sign as token_sign
 from fidokit.types import KeyType
@@ -35,7 +36,7 @@ def made(desk: Desk, folder: Path, request: pytest.FixtureRequest) -> Generated:
 @pytest.fixture
 def signature(desk: Desk, made: Generated) -> str:
     with desk.open() as session:
-        return signing.sign(session, signing.open_key(made.path), MESSAGE)
+        return signing.sign(session, opening.open_key(made.path), MESSAGE)
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def signers(folder: Path, made: Generated) -> Path:
 
 def test_sign_and_verify(made: Generated, signature: str) -> None:
     for key in (made.public_path, made.path):
-        good = signing.verify(MESSAGE, signature, public_key=key)
+        good = verifying.verify(MESSAGE, signature, public_key=key)
         assert (good.fingerprint, good.namespace) == (made.fingerprint, "file")
         assert (good.touched, good.verified, good.principal) == (True, False, "")
         assert good.counter is not None
@@ -55,9 +56,9 @@ def test_sign_and_verify(made: Generated, signature: str) -> None:
 
 def test_files(desk: Desk, made: Generated, folder: Path) -> None:
     file = folder / "document"
-    file.write_bytes(b"x" * (signing.BLOCK + 1))
+    file.write_bytes(b"x" * (PIECE + 1))
     with desk.open() as session:
-        key = signing.open_key(made.path)
+        key = opening.open_key(made.path)
         target = signing.sign_file(session, key, file, hash_name="sha256", namespace="git")
         assert target == folder / "document.sig"
         touches = len(desk.person.touches)
@@ -65,75 +66,75 @@ def test_files(desk: Desk, made: Generated, folder: Path) -> None:
             signing.sign_file(session, key, file)
         assert len(desk.person.touches) == touches
         signing.sign_file(session, key, file, hash_name="sha256", namespace="git", force=True)
-    assert signing.verify(file, target, public_key=made.public_path, namespace="git").touched
+    assert verifying.verify(file, target, public_key=made.public_path, namespace="git").touched
     file.write_bytes(b"x")
     with pytest.raises(SignatureInvalid):
-        signing.verify(file, target, public_key=made.public_path, namespace="git")
+        verifying.verify(file, target, public_key=made.public_path, namespace="git")
 
 
 def test_a_changed_message(made: Generated, signature: str) -> None:
     with pytest.raises(SignatureInvalid):
-        signing.verify(MESSAGE + b"!", signature, public_key=made.public_path)
+        verifying.verify(MESSAGE + b"!", signature, public_key=made.public_path)
 
 
 def test_another_namespace(made: Generated, signature: str) -> None:
     with pytest.raises(SignatureInvalid, match="namespace"):
-        signing.verify(MESSAGE, signature, public_key=made.public_path, namespace="git")
+        verifying.verify(MESSAGE, signature, public_key=made.public_path, namespace="git")
 
 
 def test_another_key(desk: Desk, signature: str, folder: Path) -> None:
     with desk.open() as session:
         other = generate(session, GenerateRequest(KeyType.ECDSA_SK, folder / "other"))
     with pytest.raises(SignatureInvalid, match="by another key"):
-        signing.verify(MESSAGE, signature, public_key=other.public_path)
+        verifying.verify(MESSAGE, signature, public_key=other.public_path)
 
 
 def test_allowed_signers(signature: str, signers: Path) -> None:
-    found = signing.verify(MESSAGE, signature, allowed_signers=signers)
+    found = verifying.verify(MESSAGE, signature, allowed_signers=signers)
     assert found.principal == "alice@example.org"
-    known = signing.verify(
+    known = verifying.verify(
         MESSAGE, signature.encode(), allowed_signers=signers, principal="alice@example.org"
     )
     assert known == found
     with pytest.raises(SignatureInvalid, match="mallory"):
-        signing.verify(MESSAGE, signature, allowed_signers=signers, principal="mallory")
+        verifying.verify(MESSAGE, signature, allowed_signers=signers, principal="mallory")
 
 
 def test_strangers(signature: str, signers: Path) -> None:
     signers.write_text("")
     with pytest.raises(SignatureInvalid, match="does not know its key"):
-        signing.verify(MESSAGE, signature, allowed_signers=signers)
+        verifying.verify(MESSAGE, signature, allowed_signers=signers)
 
 
 def test_validity_is_judged_at_a_time(made: Generated, signature: str, signers: Path) -> None:
     signers.write_text(f'alice valid-before="20250101Z" {made.public_line}\n')
     with pytest.raises(SignatureInvalid):
-        signing.verify(MESSAGE, signature, allowed_signers=signers)
-    assert signing.verify(MESSAGE, signature, allowed_signers=signers, at=1_700_000_000)
+        verifying.verify(MESSAGE, signature, allowed_signers=signers)
+    assert verifying.verify(MESSAGE, signature, allowed_signers=signers, at=1_700_000_000)
 
 
 def test_namespaces_of_allowed_signers(desk: Desk, made: Generated, signers: Path) -> None:
     with desk.open() as session:
-        other = signing.sign(session, signing.open_key(made.path), MESSAGE, namespace="git")
+        other = signing.sign(session, opening.open_key(made.path), MESSAGE, namespace="git")
     with pytest.raises(SignatureInvalid, match="git"):
-        signing.verify(MESSAGE, other, allowed_signers=signers, namespace="git")
+        verifying.verify(MESSAGE, other, allowed_signers=signers, namespace="git")
 
 
 def test_exactly_one_way_to_verify(made: Generated, signature: str, signers: Path) -> None:
     with pytest.raises(UsageError):
-        signing.verify(MESSAGE, signature)
+        verifying.verify(MESSAGE, signature)
     with pytest.raises(UsageError):
-        signing.verify(MESSAGE, signature, public_key=made.public_path, allowed_signers=signers)
+        verifying.verify(MESSAGE, signature, public_key=made.public_path, allowed_signers=signers)
 
 
 @pytest.mark.parametrize("text", ["", "junk", "-----BEGIN SSH SIGNATURE-----\nAAAA\n"])
 def test_rubbish_is_no_signature(made: Generated, text: str) -> None:
     with pytest.raises(MalformedKey):
-        signing.verify(MESSAGE, text, public_key=made.public_path)
+        verifying.verify(MESSAGE, text, public_key=made.public_path)
 
 
 def test_an_empty_namespace_or_unknown_hash(desk: Desk, made: Generated) -> None:
-    key = signing.open_key(made.path)
+    key = opening.open_key(made.path)
     with desk.open() as session:
         with pytest.raises(UsageError):
             signing.sign(session, key, MESSAGE, namespace="")
@@ -150,9 +151,9 @@ def test_a_passphrase_is_asked_once(desk: Desk, folder: Path) -> None:
             passphrase=lambda path: b"secret",
         )
     with pytest.raises(PassphraseRequired):
-        signing.open_key(folder / "locked")
+        opening.open_key(folder / "locked")
     words = [b"secret"]
-    key = signing.open_key(folder / "locked", passphrase=words.pop)
+    key = opening.open_key(folder / "locked", passphrase=words.pop)
     with desk.open() as session:
         signing.sign(session, key, MESSAGE)
 
@@ -165,15 +166,15 @@ def test_a_token_that_signs_rubbish_is_found_out(
 
     monkeypatch.setattr(token_sign, "sign", rubbish)
     with desk.open() as session, pytest.raises(TokenMisbehaved, match="does not verify"):
-        signing.sign(session, signing.open_key(made.path), MESSAGE)
+        signing.sign(session, opening.open_key(made.path), MESSAGE)
 
 
 def test_the_token_with_the_key_is_found_silently(desk: Desk, made: Generated) -> None:
     desk.plug("AAA")
     desk.plug("ZZZ")
     touches = len(desk.person.touches)
-    key = signing.open_key(made.path)
-    with signing.token_for_key(key, desk.person, backends=[desk]) as session:
+    key = opening.open_key(made.path)
+    with opening.token_for_key(key, desk.person, backends=[desk]) as session:
         assert session.selector == "usb:ONE"
         assert len(desk.person.touches) == touches
         signing.sign(session, key, MESSAGE)
@@ -181,17 +182,17 @@ def test_the_token_with_the_key_is_found_silently(desk: Desk, made: Generated) -
 
 def test_the_selector_wins(desk: Desk, made: Generated) -> None:
     desk.plug("AAA")
-    key = signing.open_key(made.path)
-    with signing.token_for_key(key, desk.person, selector="usb:AAA", backends=[desk]) as session:
+    key = opening.open_key(made.path)
+    with opening.token_for_key(key, desk.person, selector="usb:AAA", backends=[desk]) as session:
         assert session.selector == "usb:AAA"
         with pytest.raises(CredentialNotFound):
             signing.sign(session, key, MESSAGE)
 
 
 def test_no_token_at_all(made: Generated) -> None:
-    key = signing.open_key(made.path)
+    key = opening.open_key(made.path)
     with (
         pytest.raises(TokenNotFound),
-        signing.token_for_key(key, backends=[Desk()]),
+        opening.token_for_key(key, backends=[Desk()]),
     ):
         pytest.fail("there is no token")

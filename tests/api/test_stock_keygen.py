@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.api.desk import Desk
 
-from fidokit.api import keyfiles, signing
+from fidokit.api import keyfiles, opening, signing, verifying
 from fidokit.api.generating import Generated, GenerateRequest, generate
 from fidokit.errors import SignatureInvalid
 from fidokit.types import KeyType, SkFlag
@@ -81,14 +81,14 @@ def test_it_verifies_our_signature(desk: Desk, program: str, made: Generated, fo
     signers = folder / "allowed_signers"
     signers.write_text(f"me@example.org {made.public_line}\n")
     with desk.open() as session:
-        key = signing.open_key(made.path, passphrase=lambda: b"first")
+        key = opening.open_key(made.path, passphrase=lambda: b"first")
         signature = signing.sign_file(session, key, document)
     verify = ["-Y", "verify", "-f", str(signers), "-I", "me@example.org", "-n", "file"]
     said = keygen(program, *verify, "-s", str(signature), stdin=document.read_bytes())
     assert said.startswith("Good ")
     found = keygen(program, "-Y", "find-principals", "-f", str(signers), "-s", str(signature))
     assert found.strip() == "me@example.org"
-    assert signing.verify(document, signature, allowed_signers=signers).principal == found.strip()
+    assert verifying.verify(document, signature, allowed_signers=signers).principal == found.strip()
 
 
 def test_we_verify_its_signature(program: str, folder: Path) -> None:
@@ -98,9 +98,9 @@ def test_we_verify_its_signature(program: str, folder: Path) -> None:
     keygen(program, "-q", "-t", "ed25519", "-N", "", "-C", "plain", "-f", str(key))
     keygen(program, "-q", "-Y", "sign", "-n", "file", "-f", str(key), str(document))
     signature = folder / "document.sig"
-    good = signing.verify(document, signature, public_key=Path(f"{key}.pub"))
+    good = verifying.verify(document, signature, public_key=Path(f"{key}.pub"))
     assert (good.touched, good.verified, good.counter) == (None, None, None)
     assert good.type_label == "ED25519"
-    assert signing.verify(document, signature, public_key=key) == good
+    assert verifying.verify(document, signature, public_key=key) == good
     with pytest.raises(SignatureInvalid):
-        signing.verify(b"another", signature, public_key=key)
+        verifying.verify(b"another", signature, public_key=key)

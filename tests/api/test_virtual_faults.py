@@ -13,7 +13,7 @@ import pytest
 from tests.api.desk import Desk
 from tests.api.test_hostile import whole_files_alone
 
-from fidokit.api import keys, pins, signing
+from fidokit.api import keys, opening, pins, signing
 from fidokit.api.generating import GenerateRequest, generate
 from fidokit.errors import (
     FidokitError,
@@ -120,7 +120,7 @@ def test_making_a_key(used: Desk, folder: Path, fault: Fault, expected: Expected
 @pytest.mark.parametrize(("fault", "expected"), FAULTS.values(), ids=FAULTS.keys())
 def test_signing(used: Desk, folder: Path, fault: Fault, expected: Expected) -> None:
     token = used.tokens["ONE"]
-    private = signing.open_key(folder / "old")
+    private = opening.open_key(folder / "old")
     with opened(used, fault) as session:
         token.faults.add(fault, command=GET)
         with pytest.raises(FidokitError) as caught:
@@ -173,7 +173,7 @@ def test_an_assertion_of_another_key_is_not_taken(used: Desk, folder: Path) -> N
     with used.open() as session:
         token.faults.add(WrongCredentialId(), command=GET)
         with pytest.raises(TokenMisbehaved):
-            signing.sign(session, signing.open_key(folder / "old"), b"message")
+            signing.sign(session, opening.open_key(folder / "old"), b"message")
     assert token.faults.struck == [WrongCredentialId()]
 
 
@@ -184,7 +184,7 @@ def test_who_waits_long_enough_is_served(used: Desk, folder: Path, fault: Fault)
         token.faults.add(fault, command=GET)
         release = threading.Thread(target=_clear_once_struck, args=[token])
         release.start()
-        signing.sign(session, signing.open_key(folder / "old"), b"message")
+        signing.sign(session, opening.open_key(folder / "old"), b"message")
         release.join()
 
 

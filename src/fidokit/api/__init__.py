@@ -86,6 +86,8 @@ if TYPE_CHECKING:
     from fidokit.api.models import list_models as list_models
     from fidokit.api.models import model_document as model_document
     from fidokit.api.models import virtual_token as virtual_token
+    from fidokit.api.opening import open_key as open_key
+    from fidokit.api.opening import token_for_key as token_for_key
     from fidokit.api.pins import PinCode as PinCode
     from fidokit.api.pins import PinStatus as PinStatus
     from fidokit.api.pins import change_pin as change_pin
@@ -108,12 +110,12 @@ if TYPE_CHECKING:
     from fidokit.api.showing import ShownKey as ShownKey
     from fidokit.api.showing import fingerprint_lines as fingerprint_lines
     from fidokit.api.showing import show as show
-    from fidokit.api.signing import Verified as Verified
-    from fidokit.api.signing import open_key as open_key
+    from fidokit.api.signers import Signer as Signer
+    from fidokit.api.signers import open_signer as open_signer
     from fidokit.api.signing import sign as sign
+    from fidokit.api.signing import sign_by as sign_by
     from fidokit.api.signing import sign_file as sign_file
-    from fidokit.api.signing import token_for_key as token_for_key
-    from fidokit.api.signing import verify as verify
+    from fidokit.api.signing import sign_file_by as sign_file_by
     from fidokit.api.tokens import QUIET as QUIET
     from fidokit.api.tokens import Candidate as Candidate
     from fidokit.api.tokens import Interaction as Interaction
@@ -125,6 +127,12 @@ if TYPE_CHECKING:
     from fidokit.api.tokens import open_token as open_token
     from fidokit.api.tokens import token_info as token_info
     from fidokit.api.tokens import wink as wink
+    from fidokit.api.verifying import Verified as Verified
+    from fidokit.api.verifying import check as check
+    from fidokit.api.verifying import find_principals as find_principals
+    from fidokit.api.verifying import match_principals as match_principals
+    from fidokit.api.verifying import verify as verify
+    from fidokit.api.verifying import verify_time as verify_time
     from fidokit.api.virtual import VirtualSummary as VirtualSummary
     from fidokit.api.virtual import create_virtual as create_virtual
     from fidokit.api.virtual import delete_virtual as delete_virtual
@@ -132,6 +140,7 @@ if TYPE_CHECKING:
     from fidokit.api.virtual import import_virtual as import_virtual
     from fidokit.api.virtual import list_virtual as list_virtual
     from fidokit.api.virtual import serve_virtual as serve_virtual
+    from fidokit.files.pieces import pieces as pieces
     from fidokit.types import KeyType as KeyType
     from fidokit.types import SkFlag as SkFlag
     from fidokit.types import Transport as Transport
@@ -212,6 +221,7 @@ _HOME = {
         "model_document",
         "virtual_token",
     ),
+    "fidokit.api.opening": ("open_key", "token_for_key"),
     "fidokit.api.pins": (
         "PinCode",
         "PinStatus",
@@ -227,14 +237,8 @@ _HOME = {
     "fidokit.api.selection": ("configured_selector",),
     "fidokit.api.serving": ("Reached", "Ways", "plug", "reachable"),
     "fidokit.api.showing": ("ShownKey", "fingerprint_lines", "show"),
-    "fidokit.api.signing": (
-        "Verified",
-        "open_key",
-        "sign",
-        "sign_file",
-        "token_for_key",
-        "verify",
-    ),
+    "fidokit.api.signers": ("Signer", "open_signer"),
+    "fidokit.api.signing": ("sign", "sign_by", "sign_file", "sign_file_by"),
     "fidokit.api.tokens": (
         "QUIET",
         "Candidate",
@@ -248,6 +252,14 @@ _HOME = {
         "token_info",
         "wink",
     ),
+    "fidokit.api.verifying": (
+        "Verified",
+        "check",
+        "find_principals",
+        "match_principals",
+        "verify",
+        "verify_time",
+    ),
     "fidokit.api.virtual": (
         "VirtualSummary",
         "create_virtual",
@@ -257,6 +269,7 @@ _HOME = {
         "list_virtual",
         "serve_virtual",
     ),
+    "fidokit.files.pieces": ("pieces",),
     "fidokit.types": ("KeyType", "SkFlag", "Transport"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}

@@ -5,17 +5,25 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from fidokit.errors import FidokitError, Malformed, NoPermission
 from fidokit.openssh import agent_messages as messages
 from fidokit.openssh.agent_messages import FrameReader, frame
+
+if TYPE_CHECKING:
+    from fidokit.openssh.signature_blob import Signature
 
 VARIABLE: Final = "SSH_AUTH_SOCK"
 WAIT_S: Final = 120.0
 """An agent may ask its person before it answers."""
 _CHUNK: Final = 65_536
 _START: Final = 'start one with `eval "$(fidokit agent serve --background)"` or ssh-agent'
+
+
+def is_named(environ: Mapping[str, str] | None = None) -> bool:
+    """Whether SSH_AUTH_SOCK names an agent, running or not."""
+    return bool((os.environ if environ is None else environ).get(VARIABLE))
 
 
 class AgentClient:
@@ -90,3 +98,23 @@ class AgentClient:
             Malformed: it does not list them.
         """
         return messages.parse_identities(self.exchange(messages.REQUEST_IDENTITIES))
+
+    def sign(self, blob: bytes, data: bytes, flags: int = 0) -> Signature:
+        """A signature by one of these keys.
+
+        Args:
+            blob: the key, or the certificate, as the agent shows it.
+            data: what is signed.
+            flags: `SignFlag`s, for RSA.
+
+        Raises:
+            FidokitError: the agent refused.
+            Malformed: it answered with something else.
+        """
+        answer = self.exchange(messages.SignRequest(blob, data, flags).encode())
+        if answer == messages.FAILURE:
+            raise FidokitError(
+                "the agent refused to sign",
+                hint="it may be locked, or its person said no; its log tells more",
+            )
+        return messages.parse_signature_answer(answer)

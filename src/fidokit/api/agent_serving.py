@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from fidokit.api.agent_watching import Looks, seconds, seen
-from fidokit.errors import FidokitError, MalformedFile, PassphraseRequired
+from fidokit.errors import FidokitError, MalformedFile
 
 if TYPE_CHECKING:
     from fidokit.agent.core import Settings
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from fidokit.agent.policy import Policy
     from fidokit.api.agent_residents import Residents
     from fidokit.api.agent_tokens import TokenDesk
-    from fidokit.openssh.plain_private import AnyPrivate
 
 MAX_POLICY: Final = 1 << 16
 """Bytes of a policy file."""
@@ -263,27 +262,11 @@ def _policy(path: Path | None) -> Policy:
 
 def _entry(path: Path, passphrase: Callable[[Path], bytes] | None, lifetime: int | None) -> Entry:
     from fidokit.agent.keys import Entry
+    from fidokit.api.opening import read_key_file
 
     key, comment = read_key_file(path, passphrase)
     expires = None if lifetime is None else seconds() + lifetime
     return Entry(key, comment or str(path), expires)
-
-
-def read_key_file(path: Path, passphrase: Callable[[Path], bytes] | None) -> tuple[AnyPrivate, str]:
-    """The private key in a file, on a token or not, and its comment; and a certificate beside it.
-
-    Raises:
-        MalformedKey, PassphraseRequired, PassphraseWrong, NoPermission: as `open_key`.
-    """
-    from fidokit.files.keyfile import read_private
-    from fidokit.openssh.plain_private import parse_any_private
-
-    def ask() -> bytes:
-        if passphrase is None:
-            raise PassphraseRequired(f"{path} is under a passphrase, and nobody can be asked")
-        return passphrase(path)
-
-    return parse_any_private(read_private(path), ask)
 
 
 def host_name(blob: bytes) -> str:

@@ -292,16 +292,16 @@ class _Tour:
 
     def sign(self) -> Step:
         """A challenge, with each recovered key."""
-        from fidokit.api import signing
+        from fidokit.api import opening, signing, verifying
 
         lines = []
         for result in self.recovered:
             message = self.new / f"{result.path.name}.challenge"
             message.write_bytes(MESSAGE)
             with self.session() as session:
-                signature = signing.sign_file(session, signing.open_key(result.path), message)
+                signature = signing.sign_file(session, opening.open_key(result.path), message)
             public = result.path.with_name(result.path.name + ".pub")
-            good = signing.verify(message, signature, public_key=public)
+            good = verifying.verify(message, signature, public_key=public)
             _same("who signed", good.fingerprint, result.row.fingerprint)
             _same(
                 "whether PIN and touch are in the signature",

@@ -224,7 +224,7 @@ def _owner(session: Session, key: str, any_rp: bool, passphrase: PassphraseOf | 
 
 
 def _from_file(session: Session, path: Path, passphrase: PassphraseOf | None) -> Owner:
-    from fidokit.api.signing import open_key
+    from fidokit.api.opening import open_key
     from fidokit.types import CredentialId, SkFlag
 
     if not path.is_file():

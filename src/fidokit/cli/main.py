@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from fidokit.errors import ExitCode, FidokitError, Interrupted, UsageError
@@ -15,11 +15,16 @@ BUG_HINT = "this is a bug in fidokit; run it again with -v and report what it pr
 
 def main() -> NoReturn:
     """Run the command that the process was started with, and end the process with its status."""
+    process(run)
+
+
+def process(program: Callable[[Sequence[str]], int]) -> NoReturn:
+    """Be the process of a program: run it with the words behind its name, end with its status."""
     # Imports make many objects and no garbage: looking for it 40 times costs 3 ms of 40. The
     # collector stays on for what a long command leaves behind.
     gc.set_threshold(50_000)
     _have_three_streams()
-    _leave(run(sys.argv[1:]))
+    _leave(program(sys.argv[1:]))
 
 
 def _have_three_streams() -> None:
@@ -44,8 +49,18 @@ def run(args: Sequence[str]) -> int:
     Args:
         args: the words after the program's name.
     """
+    return guarded(lambda: _dispatch(args), args)
+
+
+def guarded(work: Callable[[], int], args: Sequence[str]) -> int:
+    """What `work` returns, or the status of the error that ended it, which is printed.
+
+    Args:
+        work: the command.
+        args: the words after the program's name: they may ask for JSON, or for tracebacks.
+    """
     try:
-        return _dispatch(args)
+        return work()
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else ExitCode.OTHER
     except KeyboardInterrupt:

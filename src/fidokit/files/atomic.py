@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import secrets
 import stat
 import time
 from collections.abc import Iterator
@@ -75,7 +74,7 @@ def staged(path: Path, data: bytes, mode: int) -> Iterator[Path]:
     The name does not derive from `path`'s, which may use up all of the 255 bytes a name has.
     """
     _sweep(path.parent)
-    temporary = path.parent / f".fidokit-{secrets.token_hex(8)}.tmp"
+    temporary = path.parent / f".fidokit-{os.urandom(8).hex()}.tmp"
     try:
         _write_synced(temporary, data, mode)
         yield temporary

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import BinaryIO, Final
 
 from fidokit.errors import Malformed, MalformedFile, SignatureInvalid
@@ -224,15 +225,18 @@ def _is_authority_of(entry: AllowedSigner, key: PublicKey | Certificate) -> bool
 
 
 def _principals(entry: AllowedSigner, key: PublicKey | Certificate, at: int) -> tuple[str, ...]:
-    patterns = [pattern for pattern in entry.principals.split(",") if pattern]
-    if not entry.is_authority:
-        return tuple(patterns) if key == entry.key else ()
+    patterns = entry.principals.split(",")
+    if not entry.is_authority:  # ssh-keygen lists them up to the first empty one
+        return tuple(takewhile(bool, patterns)) if key == entry.key else ()
     if not (isinstance(key, Certificate) and _is_authority_of(entry, key)):
         return ()
     if certificates.refusal(key, kind=CertKind.USER, at=at) is not None:
         return ()
     return tuple(
-        name for pattern in patterns for name in key.principals if match_pattern(name, pattern)
+        name
+        for pattern in filter(None, patterns)
+        for name in key.principals
+        if match_pattern(name, pattern)
     )
 
 

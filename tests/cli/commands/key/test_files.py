@@ -125,6 +125,38 @@ def test_sign_a_stream(bench: Bench) -> None:
     assert bench.run(*args, "other", stdin=b"message").code == 1
 
 
+def test_sign_and_verify_a_stream_named_by_a_dash(bench: Bench) -> None:
+    bench.generate("k")
+    done = bench.run("key", "sign", "-f", "k.pub", "-O", "hashalg=sha256", "-", stdin=b"message")
+    (bench.home / "s").write_text(done.out)
+    args = ("key", "verify", "-", "-s", "s", "-k", "k.pub")
+    assert bench.run(*args, stdin=b"message").code == 0
+    assert bench.run("key", "verify", "-", "-k", "k.pub", stdin=b"message").code == 2
+
+
+def test_verify_as_ssh_keygen_does(bench: Bench) -> None:
+    made = bench.generate("k")
+    (bench.home / "text").write_text("hello")
+    bench.ok("key", "sign", "-f", "k", "text")
+    limits = 'namespaces="file",valid-before="20200101Z"'
+    (bench.home / "signers").write_text(f"alice {limits} {made['public_key']}\n")
+    args = ("key", "verify", "text", "-f", "signers", "-I", "alice")
+    assert bench.run(*args).code == 1
+    assert bench.run(*args, "-O", "verify-time=20190101").code == 0
+    assert bench.run(*args, "-O", "verify-time=soon").code == 2
+    assert bench.run(*args, "-O", "hashalg=sha256").code == 2
+    done = bench.run(*args, "-O", "verify-time=20190101", "-r", "k.pub")
+    assert done.code == 1
+    assert "the key is revoked by line 1" in done.err
+
+
+def test_sign_options_that_make_no_sense(bench: Bench) -> None:
+    bench.generate("k")
+    for args in (("-O", "hashalg=md5"), ("-O", "verify-time=2020"), ("-", "text")):
+        assert bench.run("key", "sign", "-f", "k", *args).code == 2
+    assert bench.run("key", "sign", "-f", "k", "-U", "text").code == 1
+
+
 def test_sign_without_the_token_says_so(bench: Bench) -> None:
     bench.generate("k")
     bench.sandbox.run("virtual", "delete", "t", "--yes")

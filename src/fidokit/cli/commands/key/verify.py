@@ -12,6 +12,7 @@ from fidokit.cli.options import Settings, verb
 from fidokit.cli.render import Lines, show
 
 PATH = click.Path(path_type=Path)
+STDIN = Path("-")
 
 
 @verb()
@@ -27,6 +28,20 @@ PATH = click.Path(path_type=Path)
 @click.option(
     "-n", "namespace", default="file", show_default=True, help="What the signature is for."
 )
+@click.option(
+    "-r",
+    "revoked_keys",
+    type=PATH,
+    metavar="FILE",
+    help="Keys that must not have signed: a KRL, or public keys, one a line.",
+)
+@click.option(
+    "-O",
+    "options",
+    metavar="verify-time=TIME",
+    multiple=True,
+    help="Judge validity at YYYYMMDD[HHMM[SS]][Z] instead of now.",
+)
 def verify(
     settings: Settings,
     *,
@@ -36,25 +51,42 @@ def verify(
     allowed_signers: Path | None,
     principal: str | None,
     namespace: str,
+    revoked_keys: Path | None,
+    options: tuple[str, ...],
 ) -> None:
-    """Verify the signature of FILE, or of standard input, against -k or -f. Needs no token.
+    """Verify the signature of FILE, or of standard input (also `-`), against -k or -f.
 
-    Exit status 1 where the signature is not good.
+    Needs no token. Exit status 1 where the signature is not good.
     """
     from fidokit import api
 
     if (public_key is None) == (allowed_signers is None):
         raise click.UsageError("say who must have signed: either -k PUB or -f ALLOWED_SIGNERS")
+    file = None if file == STDIN else file
     if signature is None and file is None:
         raise click.UsageError("say where the signature is: -s SIG")
     good = api.verify(
-        file or sys.stdin.buffer.read(),
+        file or sys.stdin.buffer,
         signature or Path(f"{file}.sig"),
         public_key=public_key,
         allowed_signers=allowed_signers,
         principal=principal,
         namespace=namespace,
+        revoked_keys=revoked_keys,
+        at=_time_of(options),
     )
     by = f" by {good.principal}" if good.principal else ""
     said = f"Good {good.namespace!r} signature{by} with {good.type_label} key {good.fingerprint}"
     show(settings, {"verified": schema.verified(good)}, Lines([said]))
+
+
+def _time_of(options: tuple[str, ...]) -> int | None:
+    from fidokit import api
+
+    moment = None
+    for option in options:
+        name, _, value = option.partition("=")
+        if name.lower() != "verify-time":
+            raise click.UsageError(f"-O {option} is not verify-time=TIME")
+        moment = api.verify_time(value)
+    return moment

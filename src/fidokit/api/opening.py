@@ -1,0 +1,93 @@
+"""Private key files, and the token that holds the key of one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from fidokit.errors import PassphraseRequired
+from fidokit.token.ports import QUIET, Backend, Interaction
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from fidokit.openssh.plain_private import AnyPrivate
+    from fidokit.openssh.private import PrivateFile
+    from fidokit.token.session import Session
+
+
+def open_key(path: Path, *, passphrase: Callable[[], bytes] | None = None) -> PrivateFile:
+    """The private key in a file, for the functions below; asks for its passphrase at most once.
+
+    Raises:
+        MalformedKey (also for an ordinary key), PassphraseRequired, PassphraseWrong,
+        NoPermission, UsageError (no regular file).
+    """
+    from fidokit.files.keyfile import read_private
+    from fidokit.openssh.private import parse_private
+
+    return parse_private(read_private(path), passphrase)
+
+
+@contextmanager
+def token_for_key(
+    key: PrivateFile,
+    interaction: Interaction = QUIET,
+    *,
+    selector: str | None = None,
+    spend_last_try: bool = False,
+    backends: Sequence[Backend] | None = None,
+) -> Iterator[Session]:
+    """Open the token that holds the key of a private key file.
+
+    With a selector, or one configured, that token is taken; else each token at hand is asked
+    silently, without touch or PIN.
+
+    Args:
+        key: from `open_key`.
+
+    Raises:
+        TokenNotFound: no token at hand holds it; and all that `open_token` raises.
+    """
+    from fidokit.api.backends import all_backends
+    from fidokit.api.selection import configured_selector
+    from fidokit.api.tokens import open_token
+    from fidokit.token import discover
+
+    selector = selector or configured_selector()
+    if selector is not None:
+        with open_token(
+            selector, interaction, spend_last_try=spend_last_try, backends=backends
+        ) as session:
+            yield session
+        return
+    opener = discover.Opener(interaction, spend_last_try)
+    where = all_backends(interaction) if backends is None else backends
+    candidates = discover.in_order(where)
+    handle, application = key.key.key_handle, key.key.public.application
+    with discover.holder_of(handle, application, candidates, opener) as session:
+        yield session
+
+
+def read_key_file(path: Path, passphrase: Callable[[Path], bytes] | None) -> tuple[AnyPrivate, str]:
+    """The private key in a file, on a token or not, and its comment.
+
+    Args:
+        passphrase: asks for the passphrase of a file, once, where it is under one.
+
+    Raises:
+        MalformedKey, PassphraseRequired, PassphraseWrong, NoPermission: as `open_key`.
+    """
+    from fidokit.files.keyfile import read_private
+    from fidokit.openssh.plain_private import parse_any_private
+
+    def ask() -> bytes:
+        if passphrase is None:
+            raise PassphraseRequired(
+                f"{path} is under a passphrase, and nobody can be asked",
+                hint="run this on a terminal, or put the key into an agent: ssh-add",
+            )
+        return passphrase(path)
+
+    return parse_any_private(read_private(path), ask)

@@ -1,0 +1,365 @@
+"""`fidokit-ssh-keygen`: ssh-keygen's `-Y` operations, for git's gpg.ssh.program and for scripts.
+
+What it prints on standard output, and its exit statuses, are ssh-keygen's; programs read both. On
+standard error it says more. git runs it several times for each commit that it shows, so it does
+without click where no token is asked, and imports what an operation needs when it comes to it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from fidokit.errors import FidokitError, Malformed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from fidokit.api import Interaction, Signer, Verified
+
+PROGRAM: Final = "fidokit-ssh-keygen"
+
+OK: Final = 0
+USAGE: Final = 1
+FAILED: Final = 255
+NOBODY, UNREADABLE, BAD_FORMAT, BAD_OPTION = 210, 232, 252, 246
+"""What `match-principals` ends with: OpenSSH's error numbers -46, -24, -4 and -10 as a byte."""
+
+_FLAGS: Final = frozenset("qvU")
+_VALUED: Final = frozenset("YfnsIrO")
+
+HELP: Final = f"""\
+usage: {PROGRAM} -Y find-principals -s signature_file -f allowed_signers_file
+       {PROGRAM} -Y match-principals -I signer_identity -f allowed_signers_file
+       {PROGRAM} -Y check-novalidate -n namespace -s signature_file
+       {PROGRAM} -Y sign -f key_file -n namespace [-qU] [-O hashalg=...] file ...
+       {PROGRAM} -Y verify -f allowed_signers_file -I signer_identity
+              -n namespace -s signature_file [-r krl_file] [-O verify-time=...]
+ssh-keygen's -Y operations, for git's gpg.ssh.program. Keys are made by `fidokit key generate`.
+"""
+
+
+class Refused(Exception):
+    """The operation ends here; its status, and what to say, which may be nothing."""
+
+    def __init__(self, status: int, message: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+class Options:
+    """The command line: letters to their last value, and the file names behind the options."""
+
+    def __init__(self, args: Sequence[str]) -> None:
+        self.values: dict[str, str] = {}
+        self.flags: set[str] = set()
+        self.listed: list[str] = []
+        rest = list(args)
+        while rest and rest[0].startswith("-") and rest[0] != "-":
+            word = rest.pop(0)
+            if word == "--":
+                break
+            self._cluster(word[1:], rest)
+        self.files = rest
+
+    def _cluster(self, letters: str, rest: list[str]) -> None:
+        """Letters behind one dash; the value of the last may be in the next word."""
+        for at, letter in enumerate(letters):
+            if letter in _FLAGS:
+                self.flags.add(letter)
+                continue
+            if letter not in _VALUED:
+                raise Refused(USAGE, f"unknown option -- {letter}\n{HELP}")
+            value = letters[at + 1 :] or (rest.pop(0) if rest else None)
+            if value is None:
+                raise Refused(USAGE, f"option requires an argument -- {letter}\n{HELP}")
+            if letter == "O":
+                self.listed.append(value)
+            self.values[letter] = value
+            return
+
+    @property
+    def quiet(self) -> bool:
+        """-q."""
+        return "q" in self.flags
+
+    def need(self, operation: str, wanted: Mapping[str, str]) -> list[str]:
+        """The values of these letters; each has to be there, a namespace also not empty."""
+        for letter, what in wanted.items():
+            if letter not in self.values or (letter == "n" and not self.values[letter]):
+                raise Refused(USAGE, f"Too few arguments for {operation}: missing {what}")
+        return [self.values[letter] for letter in wanted]
+
+    def taken(self, *known: str, status: int = FAILED) -> dict[str, str]:
+        """The -O options, names in lower case; ssh-keygen refuses those that do nothing here."""
+        found = {}
+        for option in self.listed:
+            name, equals, value = option.partition("=")
+            if name.lower() + equals not in known:
+                raise Refused(status, f'Invalid option "{option}"')
+            found[name.lower()] = value
+        return found
+
+
+def _path(name: str) -> Path:
+    from pathlib import Path
+
+    return Path(name)
+
+
+def say(text: str) -> None:
+    """A line on standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
+# --- sign ----------------------------------------------------------------------------------
+
+
+def _sign(options: Options) -> int:
+    from fidokit import api
+
+    namespace, key = options.need("sign", {"n": "namespace", "f": "key"})
+    if "-" in options.files and len(options.files) > 1:
+        raise Refused(FAILED, "Cannot sign mix of paths and standard input")
+    hash_name = options.taken("hashalg=").get("hashalg", "sha512")
+    with api.open_signer(
+        _path(key), _person(), agent=True if "U" in options.flags else None, passphrase=_passphrase
+    ) as signer:
+        for file in options.files or ["-"]:
+            _sign_one(options, signer, file, namespace=namespace, hash_name=hash_name)
+    return OK
+
+
+def _sign_one(
+    options: Options, signer: Signer, file: str, *, namespace: str, hash_name: str
+) -> None:
+    from fidokit import api
+
+    if file == "-":
+        _progress(options, "Signing data on standard input")
+        message = api.pieces(sys.stdin.buffer)
+        text = api.sign_by(signer, message, namespace=namespace, hash_name=hash_name)
+        sys.stdout.write(text)
+        return
+    _progress(options, f"Signing file {file}")
+    # asked before the touch and not behind it, as ssh-keygen does: a no costs nothing then
+    if not _may_write(f"{file}.sig"):
+        return
+    target = api.sign_file_by(
+        signer, _path(file), namespace=namespace, hash_name=hash_name, force=True
+    )
+    _progress(options, f"Write signature to {target}")
+
+
+def _progress(options: Options, text: str) -> None:
+    if not options.quiet:
+        say(text)
+
+
+def _may_write(name: str) -> bool:
+    import os
+
+    if not os.path.exists(name):  # noqa: PTH110  a Path would drop what `./-` has before its dash
+        return True
+    print(f"{name} already exists.\nOverwrite (y/n)? ", end="", flush=True)
+    return sys.stdin.readline()[:1] in ("y", "Y")
+
+
+def _person() -> Interaction:
+    from fidokit.cli.interaction import Person
+    from fidokit.cli.options import Settings
+
+    return Person(Settings())
+
+
+def _passphrase(path: Path) -> bytes:
+    from fidokit.cli.passphrase import old_passphrase
+
+    return old_passphrase(path, None)()
+
+
+# --- verify --------------------------------------------------------------------------------
+
+Check = Callable[[str, str, dict[str, str]], "Verified"]
+
+
+def _verify(options: Options) -> int:
+    wanted = {
+        "n": "namespace",
+        "s": "signature file",
+        "f": "allowed keys file",
+        "I": "principal identity",
+    }
+    _, _, allowed, principal = options.need("verify", wanted)
+
+    def check(namespace: str, signature: str, taken: dict[str, str]) -> Verified:
+        from fidokit import api
+
+        revoked = options.values.get("r")
+        return api.verify(
+            sys.stdin.buffer,
+            _path(signature),
+            allowed_signers=_path(allowed),
+            principal=principal,
+            namespace=namespace,
+            revoked_keys=_path(revoked) if revoked is not None else None,
+            at=_verify_time(taken),
+        )
+
+    return _judge(options, check, principal)
+
+
+def _check_novalidate(options: Options) -> int:
+    options.need("check-novalidate", {"s": "signature file", "n": "namespace"})
+
+    def check(namespace: str, signature: str, taken: dict[str, str]) -> Verified:
+        from fidokit import api
+
+        _verify_time(taken)
+        return api.check(sys.stdin.buffer, _path(signature), namespace=namespace)
+
+    return _judge(options, check, None)
+
+
+def _judge(options: Options, check: Check, principal: str | None) -> int:
+    """Run a check, and say in ssh-keygen's words how it ended."""
+    try:
+        taken = options.taken("verify-time=", "print-pubkey")
+        good = check(options.values["n"], options.values["s"], taken)
+    except (FidokitError, Refused) as error:
+        complain(error)
+        if not options.quiet:
+            print("Could not verify signature.")
+        return FAILED
+    if not options.quiet:
+        whose = f" for {principal}" if principal is not None else ""
+        kind = f"{good.type_label} key {good.fingerprint}"
+        print(f'Good "{good.namespace}" signature{whose} with {kind}')
+    if "print-pubkey" in taken:
+        print(good.key_line)
+    return OK
+
+
+def _verify_time(taken: Mapping[str, str]) -> int | None:
+    from fidokit import api
+
+    if "verify-time" not in taken:
+        return None
+    try:
+        return api.verify_time(taken["verify-time"])
+    except FidokitError:
+        raise Refused(FAILED, 'Invalid "verify-time" option') from None
+
+
+# --- principals ----------------------------------------------------------------------------
+
+
+def _find_principals(options: Options) -> int:
+    from fidokit import api
+
+    wanted = {"s": "signature file", "f": "allowed keys file"}
+    signature, allowed = options.need("find-principals", wanted)
+    try:
+        at = _verify_time(options.taken("verify-time="))
+        found = api.find_principals(_path(signature), _path(allowed), at=at)
+    except (FidokitError, Refused) as error:
+        complain(error)
+        found = ()
+    return _list(found, FAILED)
+
+
+def _match_principals(options: Options) -> int:
+    from fidokit import api
+
+    wanted = {"f": "allowed keys file", "I": "principal ID"}
+    allowed, principal = options.need("match-principals", wanted)
+    options.taken(status=BAD_OPTION)
+    try:
+        found, status = api.match_principals(_path(allowed), principal), NOBODY
+    except FidokitError as error:
+        complain(error)
+        found, status = (), BAD_FORMAT if isinstance(error, Malformed) else UNREADABLE
+    return _list(found, status)
+
+
+def _list(found: Sequence[str], otherwise: int) -> int:
+    if not found:
+        say("No principal matched.")
+        return otherwise
+    for principal in found:
+        print(_shown(principal))
+    return OK
+
+
+def _shown(text: str) -> str:
+    """As it is for programs, made harmless for a terminal."""
+    if not sys.stdout.isatty():
+        return text
+    from fidokit.cli.render import escape
+
+    return escape(text)
+
+
+# --- the program ---------------------------------------------------------------------------
+
+OPERATIONS: Final[Mapping[str, Callable[[Options], int]]] = {
+    "find-principals": _find_principals,
+    "match-principals": _match_principals,
+    "sign": _sign,
+    "check-novalidate": _check_novalidate,
+    "verify": _verify,
+}
+
+
+def complain(error: FidokitError | Refused) -> None:
+    """Say what went wrong, and what to do next."""
+    if error.message:
+        from fidokit.cli.render import escape_lines
+
+        say(escape_lines(error.message.rstrip("\n")))
+    if isinstance(error, FidokitError) and error.hint:
+        say(f"hint: {error.hint}")
+
+
+def operate(args: Sequence[str]) -> int:
+    """Run one operation; returns ssh-keygen's exit status.
+
+    Args:
+        args: the words after the program's name.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        # names and principals go out as they came in, whatever bytes they are
+        if reconfigure := getattr(stream, "reconfigure", None):
+            reconfigure(errors="surrogateescape")
+    try:
+        options = Options(args)
+        return _operation(options)(options)
+    except (Refused, FidokitError) as error:
+        complain(error)
+        return error.status if isinstance(error, Refused) else FAILED
+
+
+def _operation(options: Options) -> Callable[[Options], int]:
+    name = options.values.get("Y")
+    if name is None:
+        raise Refused(USAGE, f"{PROGRAM} has the operations of -Y alone\n{HELP}")
+    for operation, run in OPERATIONS.items():
+        if name.startswith(operation):  # as ssh-keygen compares them
+            return run
+    raise Refused(USAGE, f'Unsupported operation for -Y: "{name}"\n{HELP}')
+
+
+def run(args: Sequence[str]) -> int:
+    """As `operate`; nothing is ever raised."""
+    from fidokit.cli.main import guarded
+
+    return guarded(lambda: operate(args), args)
+
+
+def main() -> NoReturn:
+    """Run the command that the process was started with."""
+    from fidokit.cli.main import process
+
+    process(run)
