@@ -5,16 +5,19 @@ FIDOKIT_FUZZ ?= 100000
 FIDOKIT_KILLS ?= 500
 FIDOKIT_SOAK ?= 100000
 
-.PHONY: help demo test check bench fuzz soak lock docs clean
+.PHONY: help demo test kernel-test check bench fuzz soak lock docs clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\): .*##/\1\t/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z-]*\): .*##/\1\t/p' Makefile | expand -t 13
 
 demo: ## the main job on a virtual token, told step by step
 	@.ci/in-venv run fidokit $(ARGS) demo
 
 test: ## all tests; ARGS='tests/openssh -x' for some
 	@.ci/in-venv test python -m pytest -q $(ARGS)
+
+kernel-test: ## the tests on a real kernel alone, in a virtual machine
+	@.ci/in-venv test python -m pytest -q tests/kernel --durations=10 $(ARGS)
 
 check: ## ruff, mypy --strict, import-linter, the signals of the tree
 	@.ci/check

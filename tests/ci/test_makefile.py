@@ -9,7 +9,19 @@ from pathlib import Path
 import pytest
 
 TOP = Path(__file__).parents[2]
-TARGETS = ["help", "demo", "test", "check", "bench", "fuzz", "soak", "docs", "lock", "clean"]
+TARGETS = [
+    "help",
+    "demo",
+    "test",
+    "check",
+    "kernel-test",
+    "bench",
+    "fuzz",
+    "soak",
+    "docs",
+    "lock",
+    "clean",
+]
 
 
 def make(*arguments: str) -> str:
@@ -42,6 +54,7 @@ def test_every_target_is_declared_phony() -> None:
         ("demo", ".ci/in-venv run fidokit demo"),
         ("test", ".ci/in-venv test python -m pytest"),
         ("check", ".ci/check"),
+        ("kernel-test", ".ci/in-venv test python -m pytest -q tests/kernel"),
         ("bench", ".ci/in-venv test python -m benchmarks"),
         ("lock", ".ci/in-venv venv python .ci/lock.py"),
     ],

@@ -1,0 +1,213 @@
+"""Builds the disk that the virtual machine boots: a small Debian with a kernel and stock programs.
+
+Built once and kept, under the name of a hash of all that goes into it, in FIDOKIT_CACHE or
+`~/.cache/fidokit/kernel`. A second, smaller disk has our own sources and is made for each run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+TOP = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+SUITE = "bookworm"
+USER = "charlie"
+
+PACKAGES = (
+    "linux-image-amd64",
+    "fido2-tools",
+    "iproute2",
+    "kmod",
+    "openssh-client",
+    "openssh-server",
+    "pamu2fcfg",
+    "python3",
+    "udev",
+    "usbip",
+)
+"""Of the guest; its Python lies below /usr, where ordinary users may run it."""
+
+REQUIREMENTS = ("fido2", "cryptography", "click", "rich", "bcrypt", "pytest")
+"""For our own programs there; versions from constraints.txt."""
+
+SIZE_MB = 1400
+SOURCES_MB = 200
+LIMIT_S = 420
+"""For each program that builds."""
+
+
+class Missing(Exception):
+    """What this machine lacks to build or boot one, as a sentence."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """What qemu is given."""
+
+    kernel: Path
+    initrd: Path
+    disk: Path
+
+
+def require_programs() -> None:
+    """See that all is there.
+
+    Raises:
+        Missing: something is not.
+    """
+    needed = {
+        "qemu-system-x86_64": "qemu-system-x86",
+        "debootstrap": "debootstrap",
+        "mke2fs": "e2fsprogs",
+        "ssh": "openssh-client",
+    }
+    path = os.environ["PATH"] + ":/usr/sbin:/sbin"
+    for program, package in needed.items():
+        if shutil.which(program, path=path) is None:
+            raise Missing(f"{program} is not installed (Debian: {package})")
+
+
+def image() -> Image:
+    """The disk, from the cache or built now.
+
+    Raises:
+        Missing: this user cannot build one.
+    """
+    place = _cache() / _key()
+    made = Image(place / "vmlinuz", place / "initrd.img", place / "disk.img")
+    if not made.disk.exists():
+        _build(place)
+    return made
+
+
+def _cache() -> Path:
+    if given := os.environ.get("FIDOKIT_CACHE"):
+        return Path(given) / "kernel"
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "fidokit" / "kernel"
+
+
+def _key() -> str:
+    inputs = [Path(__file__).read_bytes(), (HERE / "guest/init").read_bytes()]
+    return hashlib.sha256(b"\0".join(inputs)).hexdigest()[:16]
+
+
+def _run(command: Sequence[str | Path], **options: object) -> str:
+    env = {**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin", "LC_ALL": "C.UTF-8"}
+    done = subprocess.run(  # type: ignore[call-overload]
+        [str(word) for word in command],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+        env=env,
+        **options,
+    )
+    assert done.returncode == 0, f"{' '.join(map(str, command))}\n{done.stdout[-4000:]}"
+    return str(done.stdout)
+
+
+def _build(place: Path) -> None:
+    if os.geteuid() != 0:
+        raise Missing("building the virtual machine's disk needs root (debootstrap)")
+    mirror = _run(["apt-get", "indextargets", "--format", "$(REPO_URI)"]).split("\n", 1)[0]
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place.parent) as scratch:
+        root = Path(scratch) / "root"
+        include = f"--include={','.join(PACKAGES)}"
+        _run(["debootstrap", "--variant=minbase", include, SUITE, root, mirror])
+        _furnish(root)
+        new = Path(scratch) / "new"
+        new.mkdir()
+        shutil.copy(next(root.glob("boot/vmlinuz-*")), new / "vmlinuz")
+        shutil.copy(next(root.glob("boot/initrd.img-*")), new / "initrd.img")
+        make_disk(new / "disk.img", root, SIZE_MB)
+        if not place.exists():  # two runs may build at once; the first wins
+            new.rename(place)
+
+
+def make_disk(disk: Path, folder: Path, megabytes: int) -> None:
+    """A file system with a folder's content, without mounting anything."""
+    _run(["mke2fs", "-q", "-t", "ext4", "-d", folder, disk, f"{megabytes}M"])
+
+
+def _furnish(root: Path) -> None:
+    """Take out what only costs time, and put in what starts our sshd."""
+    for waste in ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/man"):
+        shutil.rmtree(root / waste, ignore_errors=True)
+    shutil.rmtree(root / "usr/share/locale", ignore_errors=True)
+    shutil.copy(HERE / "guest/init", root / "sbin/fidokit-init")
+    (root / "sbin/fidokit-init").chmod(0o755)
+    _run(["chroot", root, "useradd", "--create-home", "--shell", "/bin/bash", USER])
+    _run(["chroot", root, "passwd", "-u", "-d", USER])
+    (root / "etc/hostname").write_text("fidokit\n")
+
+
+def sources(folder: Path, key: Path) -> Path:
+    """The second disk: our sources, the Python packages they need, and who may log in.
+
+    Args:
+        folder: where it is made.
+        key: the public key of the test run.
+    """
+    tree = folder / "tree"
+    for name in ("src", "hwtests", "udev"):
+        shutil.copytree(TOP / name, tree / name, symlinks=False, ignore=_not_wanted)
+    shutil.copy(TOP / "pyproject.toml", tree)
+    shutil.copytree(HERE / "guest", tree / "guest", ignore=_not_wanted)
+    shutil.copytree(_site(), tree / "site")
+    shutil.copy(key, tree / "authorized_keys")
+    _compile(tree)
+    disk = folder / "sources.img"
+    make_disk(disk, tree, SOURCES_MB)
+    return disk
+
+
+def _compile(tree: Path) -> None:
+    """Byte-compile for the guest's Python, which is slow and may not write there.
+
+    Where this machine has no Python of its version, the guest takes longer; nothing else.
+    """
+    for python in (sys.executable, "/usr/bin/python3", "python3.11"):
+        try:
+            version = _run([python, "-c", "import sys; print(sys.version_info[:2])"])
+        except (AssertionError, OSError):
+            continue
+        if version.strip() == "(3, 11)":
+            mode = ("--invalidation-mode", "unchecked-hash")
+            ours = [tree / name for name in ("src", "hwtests", "guest")]  # pip did the others
+            _run([python, "-m", "compileall", "-q", *mode, *ours])
+            return
+
+
+_not_wanted = shutil.ignore_patterns("__pycache__", "*.egg-info")
+
+
+def _site() -> Path:
+    """Python packages for the guest's Python, which need not be this one; kept as the image is."""
+    constraints = (TOP / "constraints.txt").read_bytes()
+    digest = hashlib.sha256(constraints + " ".join(REQUIREMENTS).encode()).hexdigest()[:16]
+    place = _cache() / f"site-{digest}"
+    if place.exists():
+        return place
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place.parent) as scratch:
+        target = Path(scratch) / "site"
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", target]
+        wheels = ["--only-binary=:all:", "--python-version", "3.11", "--implementation", "cp"]
+        platforms = ["--platform", "manylinux2014_x86_64", "--platform", "manylinux_2_28_x86_64"]
+        chosen = ["--constraint", TOP / "constraints.txt", *REQUIREMENTS]
+        _run([*pip, *wheels, *platforms, *chosen])
+        if not place.exists():
+            target.rename(place)
+    return place
