@@ -153,4 +153,7 @@ def _wait(machine: Machine) -> None:
         assert machine.process.poll() is None, f"qemu ended:\n{machine.log()}"
         assert time.monotonic() < deadline, f"the guest does not come up:\n{machine.log()}"
         time.sleep(0.1)
-    machine.run("true").ok()
+    machine.run(
+        "mkfifo /run/nursery; setsid python3 /opt/fidokit/guest/nursery.py /run/nursery "
+        "</dev/null >/tmp/nursery.log 2>&1 &"
+    ).ok()
