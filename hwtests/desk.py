@@ -61,7 +61,7 @@ class Desk:
     def unplug(self) -> None:
         """Have the token taken away, and wait until it is gone."""
         self.person.hands.unplug()
-        self._until(lambda: self._present() is None, "was not unplugged")
+        self._until(lambda: self.present() is None, "was not unplugged")
 
     def insert(self) -> None:
         """Have it put back, and wait until it is there."""
@@ -73,7 +73,8 @@ class Desk:
         self.unplug()
         self.insert()
 
-    def _present(self) -> Candidate | None:
+    def present(self) -> Candidate | None:
+        """The token as it is seen without being opened; None where it is not."""
         seen = [token for way in backends_for(self.selector) for token in way.candidates()]
         return next((token for token in seen if token.selector == self.selector), None)
 

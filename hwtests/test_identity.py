@@ -12,8 +12,10 @@ from fidokit.errors import Unsupported
 KNOWN_VERSIONS = {"U2F_V2", "FIDO_2_0", "FIDO_2_1_PRE", "FIDO_2_1", "FIDO_2_2", "FIDO_2_3"}
 
 
-def test_it_is_listed(desk: Desk) -> None:
-    assert desk.selector in [token.selector for token in api.list_tokens(with_info=False)]
+def test_it_is_seen_without_being_opened(desk: Desk) -> None:
+    seen = desk.present()
+    assert seen is not None
+    assert seen.selector == desk.selector
 
 
 def test_versions(token: Session) -> None:
