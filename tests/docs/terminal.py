@@ -73,6 +73,7 @@ class Shell:
             "USER": "charlie",
             "LOGNAME": "charlie",
             "LANG": "C.UTF-8",
+            "TZ": "UTC",
             "TERM": "xterm",
             "NO_COLOR": "1",
             "FIDOKIT_DOCS_STATE": str(self.home / ".docs-state"),

@@ -31,6 +31,12 @@ if TYPE_CHECKING:
     from fidokit.api.authorizing import key_options as key_options
     from fidokit.api.authorizing import line_name as line_name
     from fidokit.api.authorizing import revoke as revoke
+    from fidokit.api.certifying import CertificateRequest as CertificateRequest
+    from fidokit.api.certifying import IssuedCertificate as IssuedCertificate
+    from fidokit.api.certifying import ShownCertificate as ShownCertificate
+    from fidokit.api.certifying import certificate_request as certificate_request
+    from fidokit.api.certifying import certify as certify
+    from fidokit.api.certifying import show_certificate as show_certificate
     from fidokit.api.configuring import Configuration as Configuration
     from fidokit.api.configuring import always_uv as always_uv
     from fidokit.api.configuring import configuration as configuration
@@ -157,6 +163,14 @@ _HOME = {
         "key_options",
         "line_name",
         "revoke",
+    ),
+    "fidokit.api.certifying": (
+        "CertificateRequest",
+        "IssuedCertificate",
+        "ShownCertificate",
+        "certificate_request",
+        "certify",
+        "show_certificate",
     ),
     "fidokit.api.configuring": (
         "Configuration",

@@ -1,9 +1,10 @@
-"""Private key files, and the token that holds the key of one."""
+"""Key files: what they name, what is in a private one, and the token that holds its key."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fidokit.errors import PassphraseRequired
@@ -12,8 +13,10 @@ from fidokit.token.ports import QUIET, Backend, Interaction
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from fidokit.openssh.certificate import Certificate
     from fidokit.openssh.plain_private import AnyPrivate
     from fidokit.openssh.private import PrivateFile
+    from fidokit.openssh.public import PublicKey
     from fidokit.token.session import Session
 
 
@@ -91,3 +94,31 @@ def read_key_file(path: Path, passphrase: Callable[[Path], bytes] | None) -> tup
         return passphrase(path)
 
     return parse_any_private(read_private(path), ask)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedKey:
+    """The public half in a key file; a private file tells its comment only with its passphrase."""
+
+    key: PublicKey | Certificate
+    comment: str
+    is_private: bool
+
+
+def read_named(path: Path) -> NamedKey:
+    """The public key or certificate in a file, which may be a private key's; asks nothing.
+
+    Raises:
+        MalformedKey: neither; others as `keyfile.read_bounded`.
+    """
+    from fidokit.files.keyfile import read_private
+    from fidokit.openssh import key_text, private_container
+    from fidokit.openssh.certificate import parse_key
+
+    data = read_private(path).lstrip()
+    if data.startswith(b"-----BEGIN"):
+        # rounds of bcrypt cost nothing here: nothing is opened
+        container = private_container.parse_container(data, (1 << 32) - 1)
+        return NamedKey(parse_key(container.public_blob), "", is_private=True)
+    line = key_text.content(data.split(b"\n", 1)[0])
+    return NamedKey(*key_text.read_key(line), is_private=False)

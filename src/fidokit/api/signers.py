@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fidokit.api.agent_client import AgentClient
+    from fidokit.api.opening import NamedKey
     from fidokit.openssh.certificate import Certificate
     from fidokit.openssh.plain_private import PlainPrivate
     from fidokit.openssh.private import PrivateFile
@@ -143,31 +144,15 @@ def open_signer(
         spend_last_try=spend_last_try,
         backends=backends,
     )
-    named, is_private = read_named(path)
-    with _agent_signer(named, agent) as held:
+    from fidokit.api.opening import read_named
+
+    named = read_named(path)
+    with _agent_signer(named.key, agent) as held:
         if held is not None:
             yield held
         else:
-            with _private_signer(path, named, is_private, passphrase, open_token) as signer:
+            with _private_signer(path, named, passphrase, open_token) as signer:
                 yield signer
-
-
-def read_named(path: Path) -> tuple[PublicKey | Certificate, bool]:
-    """The public key or certificate in a file, and whether that is a private key's; asks nothing.
-
-    Raises:
-        MalformedKey: neither; others as `keyfile.read_bounded`.
-    """
-    from fidokit.files.keyfile import read_private
-    from fidokit.openssh import key_text, private_container
-    from fidokit.openssh.certificate import parse_key
-
-    data = read_private(path)
-    if data.lstrip().startswith(b"-----BEGIN"):
-        # rounds of bcrypt cost nothing here: nothing is opened
-        container = private_container.parse_container(data, (1 << 32) - 1)
-        return parse_key(container.public_blob), True
-    return key_text.read_key(key_text.content(data.lstrip().split(b"\n", 1)[0]))[0], False
 
 
 @contextmanager
@@ -217,8 +202,7 @@ def _token_for_key(
 @contextmanager
 def _private_signer(
     path: Path,
-    named: PublicKey | Certificate,
-    is_private: bool,
+    named: NamedKey,
     passphrase: Callable[[Path], bytes] | None,
     open_token: Callable[[PrivateFile], AbstractContextManager[Session]],
 ) -> Iterator[Signer]:
@@ -227,13 +211,13 @@ def _private_signer(
     from fidokit.openssh.private import PrivateFile
 
     private = private_path(path)
-    if private == path and not is_private:
+    if private == path and not named.is_private:
         raise CredentialNotFound(
             f"{path} is a public key, whose private half is neither beside it nor in the agent",
             hint="see what the agent holds with ssh-add -L, or name the private file",
         )
     key, comment = read_key_file(private, passphrase)
-    certificate = _certificate(path, private, named, key.public)
+    certificate = _certificate(path, private, named.key, key.public)
     if isinstance(key, PlainPrivate):
         yield FileSigner(key, str(private), certificate)
         return

@@ -104,6 +104,13 @@ GROUPS: Mapping[str, Section] = {
             "units": Entry("agent_units:units", "The agent under systemd: show or install it"),
         },
     ),
+    "cert": Section(
+        "Certificates of users and hosts",
+        {
+            "sign": Entry("cert:sign", "Certify public keys, by an authority's key"),
+            "show": Entry("cert:show_all", "Show what certificates say"),
+        },
+    ),
     "server": Section(
         "From a key to a login",
         {

@@ -17,12 +17,14 @@ if TYPE_CHECKING:
         Fingerprint,
         FlagsChange,
         Generated,
+        IssuedCertificate,
         KeyFile,
         KeyRow,
         ModelSummary,
         PinStatus,
         ResetPlan,
         Session,
+        ShownCertificate,
         ShownKey,
         Step,
         TokenDetails,
@@ -243,6 +245,44 @@ def verified(good: Verified) -> Json:
         "verified": good.verified,
         "counter": good.counter,
     }
+
+
+def certificate(one: IssuedCertificate | ShownCertificate) -> Json:
+    """One of `cert sign` and `cert show`; the ends of its validity are null where it has none."""
+    cert, facts = one.certificate, one.facts
+    return {
+        "path": str(one.path),
+        "type": facts.type_name,
+        "kind": facts.kind,
+        "key": facts.key,
+        "authority": facts.authority,
+        "signature_type": facts.signature_type,
+        "key_id": facts.key_id,
+        "serial": facts.serial,
+        "valid_after": _moment(cert.valid_after, never=0),
+        "valid_before": _moment(cert.valid_before, never=(1 << 64) - 1),
+        "principals": list(facts.principals),
+        "critical_options": [
+            {"name": option.name, "value": option.value, "data": option.data.hex()}
+            for option in cert.critical_options
+        ],
+        "extensions": [
+            {"name": option.name, "value": option.value, "data": option.data.hex()}
+            for option in cert.extensions
+        ],
+    }
+
+
+def _moment(seconds: int, *, never: int) -> str | None:
+    """ISO 8601 in UTC; years beyond 9999 are the number of seconds since 1970."""
+    import time
+
+    if seconds == never:
+        return None
+    try:
+        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+    except (OverflowError, ValueError, OSError):
+        return str(seconds)
 
 
 def reset_plan(plan: ResetPlan) -> Json:

@@ -99,3 +99,24 @@ def describe(certificate: Certificate) -> CertificateFacts:
             _EXTENSIONS.get(option.name, _unknown)(option) for option in certificate.extensions
         ),
     )
+
+
+def lines(facts: CertificateFacts) -> tuple[str, ...]:
+    """The lines that `ssh-keygen -L` prints below the file's name."""
+    return (
+        f"        Type: {facts.type_name} {facts.kind} certificate",
+        f"        Public key: {facts.key}",
+        f"        Signing CA: {facts.authority} (using {facts.signature_type})",
+        f'        Key ID: "{facts.key_id}"',
+        f"        Serial: {facts.serial}",
+        f"        Valid: {facts.valid}",
+        *_listed("Principals", facts.principals),
+        *_listed("Critical Options", facts.critical_options),
+        *_listed("Extensions", facts.extensions),
+    )
+
+
+def _listed(title: str, items: tuple[str, ...]) -> tuple[str, ...]:
+    if not items:
+        return (f"        {title}: (none)",)
+    return (f"        {title}: ", *(f"                {item}" for item in items))

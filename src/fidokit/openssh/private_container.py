@@ -65,7 +65,7 @@ def _no_armour(text: bytes) -> MalformedKey:
     if text.startswith(b"-----BEGIN "):
         return MalformedKey(
             "this is a key file of another kind, not an OpenSSH private key",
-            hint="Keys on tokens are always in OpenSSH's own format",
+            hint="Have ssh-keygen rewrite it in OpenSSH's own format: ssh-keygen -p -f FILE",
         )
     return MalformedKey(
         "this is not an OpenSSH private key: its BEGIN line is missing",

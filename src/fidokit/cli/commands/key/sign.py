@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from fidokit.cli.options import Settings, verb
-from fidokit.cli.passphrase import old_passphrase, old_passphrase_option
+from fidokit.cli.passphrase import old_passphrase_option
 from fidokit.cli.render import Lines, home_path, show
-
-if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
-    from fidokit.api import Signer
+from fidokit.cli.signer import agent_option, open_signer
 
 HASHES = ("sha512", "sha256")
 STDIN = Path("-")
@@ -34,7 +29,7 @@ STDIN = Path("-")
 @click.option(
     "-n", "namespace", default="file", show_default=True, help="What the signature is for."
 )
-@click.option("-U", "--agent", is_flag=True, help="Sign by the agent, and by nothing else.")
+@agent_option
 @click.option("--hash", "hash_name", type=click.Choice(HASHES), default="sha512", show_default=True)
 @click.option("-O", "options", metavar="hashalg=HASH", multiple=True, help="The same as --hash.")
 @click.option("--force", is_flag=True, help="Replace signatures that are in the way.")
@@ -72,23 +67,6 @@ def sign(
         ]
     data = {"signatures": [str(path) for path in written]}
     show(settings, data, Lines([f"Signed: {home_path(path)}" for path in written]))
-
-
-def open_signer(
-    settings: Settings, key: Path, *, agent: bool, passphrase_file: str | None
-) -> AbstractContextManager[Signer]:
-    """Whoever signs for a key file; a private one is never looked for in the agent."""
-    from fidokit import api
-
-    public = key.name.endswith(".pub")
-    return api.open_signer(
-        key,
-        settings.person(),
-        agent=True if agent else (None if public else False),
-        passphrase=lambda path: old_passphrase(path, passphrase_file)(),
-        selector=settings.token,
-        spend_last_try=settings.spend_last_try,
-    )
 
 
 def _hash_of(options: tuple[str, ...], hash_name: str) -> str:

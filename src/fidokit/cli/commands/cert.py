@@ -1,0 +1,127 @@
+"""`fidokit cert sign` and `fidokit cert show`: OpenSSH certificates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fidokit.cli import schema
+from fidokit.cli.options import Settings, verb
+from fidokit.cli.passphrase import old_passphrase_option
+from fidokit.cli.render import Lines, home_path, note, show
+from fidokit.cli.signer import agent_option, open_signer
+from fidokit.errors import FidokitError
+
+if TYPE_CHECKING:
+    from fidokit.api import CertificateRequest, IssuedCertificate
+
+PATH = click.Path(path_type=Path)
+
+
+@verb(pin=True)
+@click.argument("keys", nargs=-1, required=True, type=PATH)
+@click.option(
+    "-s",
+    "authority",
+    required=True,
+    metavar="CA",
+    type=PATH,
+    help="The authority's private file; or its .pub file, where the agent holds the key.",
+)
+@agent_option
+@click.option("-I", "key_id", required=True, metavar="ID", help="What sshd logs of it.")
+@click.option("-h", "--host", is_flag=True, help="A host certificate instead of a user's.")
+@click.option("-n", "principals", metavar="NAMES", help="User or host names, commas between.")
+@click.option(
+    "-V", "validity", metavar="TIMES", help="Such as +52w or -1d:+52w.  [default: always:forever]"
+)
+@click.option(
+    "-O",
+    "options",
+    metavar="OPTION",
+    multiple=True,
+    help="clear, no-pty, force-command=..., verify-required and others of ssh-keygen(1).",
+)
+@click.option("-z", "serial", metavar="N", default="0", help="Number; +N counts up with each key.")
+@click.option("--force", is_flag=True, help="Replace certificates that are in the way.")
+@old_passphrase_option
+def sign(
+    settings: Settings,
+    *,
+    keys: tuple[Path, ...],
+    authority: Path,
+    agent: bool,
+    serial: str,
+    force: bool,
+    passphrase_file: str | None,
+    **said: Any,
+) -> None:
+    """Certify each of the public KEYS into KEY-cert.pub, as `ssh-keygen -s`.
+
+    The authority's key is on a token, in a file or in the agent.
+    """
+    from fidokit import api
+
+    numbers = _numbers(serial, len(keys))
+    request = api.certificate_request(said.pop("key_id"), **said)
+    _warn(request)
+    with open_signer(settings, authority, agent=agent, passphrase_file=passphrase_file) as signer:
+        issued = [
+            api.certify(signer, key, request, serial=number, force=force)
+            for key, number in zip(keys, numbers, strict=True)
+        ]
+    data = {"certificates": [schema.certificate(one) for one in issued]}
+    show(settings, data, Lines([_said(one) for one in issued]))
+
+
+sign.context_settings["help_option_names"] = ["--help"]  # -h is for hosts, as ssh-keygen has it
+
+
+def _numbers(text: str, count: int) -> range | list[int]:
+    digits = text.removeprefix("+")
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 20):
+        raise click.UsageError(f"-z {text} is no number")
+    first = int(digits)
+    return range(first, first + count) if text.startswith("+") else [first] * count
+
+
+def _warn(request: CertificateRequest) -> None:
+    if not request.principals:
+        note("Without -n the certificate names nobody, and sshd lets nobody in with it.")
+
+
+def _said(one: IssuedCertificate) -> str:
+    facts = one.facts
+    names = f" for {','.join(facts.principals)}" if facts.principals else ""
+    return (
+        f'Signed {facts.kind} key {home_path(one.path)}: id "{facts.key_id}" '
+        f"serial {facts.serial}{names} valid {facts.valid}"
+    )
+
+
+@verb()
+@click.argument("files", nargs=-1, required=True, type=PATH)
+@click.pass_context
+def show_all(ctx: click.Context, /, settings: Settings, *, files: tuple[Path, ...]) -> None:
+    """Show what certificates say, as `ssh-keygen -L`.
+
+    Each is refused where its authority did not sign it. Whether to trust the authority is yours
+    to say.
+    """
+    from fidokit import api
+
+    shown, failed = [], None
+    for path in files:
+        try:
+            shown.append(api.show_certificate(path))
+        except FidokitError as error:
+            if len(files) == 1:
+                raise
+            note(f"{path}: {error.message}")
+            failed = failed or error
+    data = {"certificates": [schema.certificate(one) for one in shown]}
+    show(settings, data, Lines([line for one in shown for line in (f"{one.path}:", *one.lines)]))
+    if failed:
+        ctx.exit(failed.exit_code)
