@@ -84,8 +84,3 @@ def test_a_token_of_long_ago(machine: Machine) -> None:
 
 def test_the_real_machine_is_looked_at_without_harm(desk: Desk) -> None:
     assert doctor.diagnose(backends=[desk])
-
-
-def test_the_rules_are_at_hand() -> None:
-    assert 'TAG+="uaccess"' in doctor.udev_rules()
-    assert doctor.udev_rule_path() == "/etc/udev/rules.d/70-fidokit.rules"

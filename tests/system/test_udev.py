@@ -1,12 +1,22 @@
-"""The rules file has one home and says what it must."""
+"""The rules file has one home and says what it must; udev is told of it."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
+from fidokit.errors import UsageError
 from fidokit.system import udev
+from fidokit.system.host import Host
 
 ROOT = Path(__file__).parents[2]
+
+
+def rules() -> list[str]:
+    return [line for line in udev.rules_text().splitlines() if line and line[0] != "#"]
 
 
 def test_the_folder_udev_holds_the_packages_own_file() -> None:
@@ -16,13 +26,18 @@ def test_the_folder_udev_holds_the_packages_own_file() -> None:
 
 
 def test_the_rule_matches_tokens_alone() -> None:
-    rules = [line for line in udev.rules_text().splitlines() if "TAG+=" in line and line[0] != "#"]
-    assert len(rules) == 2
-    for rule in rules:
+    opening = [line for line in rules() if "TAG+=" in line or "MODE=" in line]
+    assert len(opening) == 2
+    for rule in opening:
         assert rule.startswith(('ENV{ID_FIDO_TOKEN}=="1"', 'ENV{ID_SECURITY_TOKEN}=="1"'))
         assert 'TAG+="uaccess"' in rule
         assert 'MODE="0660"' in rule
-    assert udev.rule_line() in rules
+    assert udev.rule_line() in opening
+
+
+def test_making_devices_is_opened_to_nobody_unless_an_administrator_says_so() -> None:
+    assert not [line for line in rules() if "uhid" in line]
+    assert '#KERNEL=="uhid"' in udev.rules_text()
 
 
 def test_the_number_comes_before_logind_applies_the_tag() -> None:
@@ -30,6 +45,72 @@ def test_the_number_comes_before_logind_applies_the_tag() -> None:
 
 
 def test_every_goto_has_its_label() -> None:
-    text = udev.rules_text()
-    assert text.count('GOTO="fidokit_end"') == 2
-    assert text.rstrip().endswith('LABEL="fidokit_end"')
+    targets = re.findall(r'GOTO="(\w+)"', udev.rules_text())
+    assert set(targets) == {"fidokit_end"}
+    assert rules()[-1] == 'LABEL="fidokit_end"'
+
+
+def test_a_link_is_named_after_text_that_leads_nowhere_else() -> None:
+    """Each text of the device is taken over only where it has no slash."""
+    for name in ("HID_NAME", "HID_UNIQ"):
+        (taking,) = [line for line in rules() if f"$env{{{name}}}" in line]
+        assert f'ENV{{{name}}}!="*/*"' in taking
+    (linking,) = [line for line in rules() if "SYMLINK" in line]
+    assert linking.startswith('OPTIONS="string_escape=replace", ')
+
+
+@pytest.mark.parametrize("group", ["fido", "_keys", "a-b_9"])
+def test_another_group(group: str) -> None:
+    text = udev.rules_text(group)
+    assert text.count(f'GROUP="{group}"') == 3
+    assert udev.GROUP not in text
+
+
+@pytest.mark.parametrize("group", ["", "Fido", 'a", RUN+="/bin/sh', "a b", "a\n", "x" * 33, "9"])
+def test_what_is_no_group(group: str) -> None:
+    with pytest.raises(UsageError):
+        udev.rules_text(group)
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [("root:x:0:\nplugdev:x:46:\n", True), ("plugdevs:x:1:\n", False), ("", False), (None, False)],
+)
+def test_whether_a_group_exists(tmp_path: Path, lines: str | None, expected: bool) -> None:
+    if lines is not None:
+        (tmp_path / "etc").mkdir()
+        (tmp_path / "etc/group").write_text(lines)
+    assert udev.group_exists("plugdev", Host(root=tmp_path)) is expected
+
+
+class Udevadm:
+    """Answers each command with the next of the given texts."""
+
+    def __init__(self, *answers: str | None) -> None:
+        self.answers = list(answers)
+        self.told: list[Sequence[str]] = []
+
+    def __call__(self, argv: Sequence[str]) -> str | None:
+        self.told.append(argv)
+        return self.answers.pop(0)
+
+
+def test_reloading_goes_over_the_tokens_that_are_plugged_in() -> None:
+    told = Udevadm("", "")
+    assert udev.reload_rules(Host(run=told)) is None
+    assert [" ".join(argv[1:]) for argv in told.told] == [
+        "control --reload",
+        "trigger --subsystem-match=hidraw",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answers", "problem"),
+    [
+        ([None], "udevadm is not installed"),
+        (["Failed to send reload request: no\nmore"], "Failed to send reload request: no"),
+        (["", "Running in chroot, ignoring request."], "Running in chroot, ignoring request."),
+    ],
+)
+def test_why_it_was_not_told(answers: list[str | None], problem: str) -> None:
+    assert udev.reload_rules(Host(run=Udevadm(*answers))) == problem

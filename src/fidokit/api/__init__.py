@@ -48,8 +48,6 @@ if TYPE_CHECKING:
     from fidokit.api.doctor import Finding as Finding
     from fidokit.api.doctor import Status as Status
     from fidokit.api.doctor import diagnose as diagnose
-    from fidokit.api.doctor import udev_rule_path as udev_rule_path
-    from fidokit.api.doctor import udev_rules as udev_rules
     from fidokit.api.fingers import Fingerprint as Fingerprint
     from fidokit.api.fingers import Sample as Sample
     from fidokit.api.fingers import delete_fingerprint as delete_fingerprint
@@ -133,6 +131,9 @@ if TYPE_CHECKING:
     from fidokit.api.tokens import open_token as open_token
     from fidokit.api.tokens import token_info as token_info
     from fidokit.api.tokens import wink as wink
+    from fidokit.api.udev import install_udev_rules as install_udev_rules
+    from fidokit.api.udev import udev_rule_path as udev_rule_path
+    from fidokit.api.udev import udev_rules as udev_rules
     from fidokit.api.verifying import Verified as Verified
     from fidokit.api.verifying import check as check
     from fidokit.api.verifying import find_principals as find_principals
@@ -180,7 +181,7 @@ _HOME = {
         "long_touch_reset",
     ),
     "fidokit.api.demo": ("DemoMismatch", "Step", "tour"),
-    "fidokit.api.doctor": ("Finding", "Status", "diagnose", "udev_rule_path", "udev_rules"),
+    "fidokit.api.doctor": ("Finding", "Status", "diagnose"),
     "fidokit.api.fingers": (
         "Fingerprint",
         "Sample",
@@ -274,6 +275,7 @@ _HOME = {
         "verify",
         "verify_time",
     ),
+    "fidokit.api.udev": ("install_udev_rules", "udev_rule_path", "udev_rules"),
     "fidokit.api.virtual": (
         "VirtualSummary",
         "create_virtual",

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from fidokit.system.host import Host
     from fidokit.token.ports import Backend, TokenInfo
 
-__all__ = ["Finding", "Status", "diagnose", "udev_rule_path", "udev_rules"]
+__all__ = ["Finding", "Status", "diagnose"]
 
 
 def diagnose(
@@ -103,17 +103,3 @@ def _judge_abilities(name: str, info: TokenInfo) -> list[Finding]:
             "ecdsa-sk keys in files work on every token",
         )
     ]
-
-
-def udev_rules() -> str:
-    """The text of the udev rules that let the seated user open a token."""
-    from fidokit.system.udev import rules_text
-
-    return rules_text()
-
-
-def udev_rule_path() -> str:
-    """Where an administrator puts them."""
-    from fidokit.system.udev import RULES_PATH
-
-    return RULES_PATH

@@ -129,6 +129,13 @@ GROUPS: Mapping[str, Section] = {
             "delete": Entry("virtual:delete", "Delete a virtual token and its keys"),
         },
     ),
+    "udev": Section(
+        "Who may use tokens on this machine",
+        {
+            "print": Entry("udev:print_rules", "Print the udev rules that open tokens to people"),
+            "install": Entry("udev:install", "Put the udev rules where udev reads them"),
+        },
+    ),
 }
 
 TOP: Mapping[str, Entry] = {

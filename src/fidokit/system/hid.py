@@ -136,8 +136,8 @@ def _probe_node(host: Host, node: HidNode) -> Iterator[Finding]:
             "hid-permission",
             Status.FAIL,
             f"this user may not open {node.node} ({node.name})",
-            f"put the rule `{udev.rule_line()}` into {udev.RULES_PATH} (`fidokit doctor --udev` "
-            f"has the whole file), then: {udev.RELOAD}",
+            f"run `sudo fidokit udev install`; or put the rule `{udev.rule_line()}` into "
+            f"{udev.RULES_PATH} (`fidokit udev print` has the whole file), then: {udev.RELOAD}",
         )
     else:
         yield Finding("hid", Status.OK, f"{node.name} is at {node.node} and may be opened")

@@ -1,0 +1,117 @@
+"""The udev rules that open tokens to people: shown, or put where udev reads them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from fidokit.errors import FileInTheWay, Malformed, NoPermission
+from fidokit.system.udev import GROUP, RELOAD, RULES_PATH, rules_text
+
+if TYPE_CHECKING:
+    from fidokit.system.host import Host
+
+__all__ = [
+    "GROUP",
+    "RELOAD",
+    "Installed",
+    "install_udev_rules",
+    "udev_rule_path",
+    "udev_rules",
+]
+
+_MOST: Final = 1 << 16
+"""Bytes: a rules file longer than this is not ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """What installing came to.
+
+    Attributes:
+        path: the rules file.
+        changed: whether it was written; False where it was there already, the same.
+        problem: why udev does not use it yet; None where it does.
+        group_exists: whether the machine has the group.
+    """
+
+    path: Path
+    changed: bool
+    problem: str | None
+    group_exists: bool
+
+
+def udev_rules(group: str = GROUP) -> str:
+    """The text of the rules.
+
+    Args:
+        group: whose members may use tokens on machines at which nobody sits.
+
+    Raises:
+        UsageError: no group can have this name.
+    """
+    return rules_text(group)
+
+
+def udev_rule_path() -> str:
+    """Where an administrator puts them."""
+    return RULES_PATH
+
+
+def install_udev_rules(
+    group: str = GROUP, *, force: bool = False, host: Host | None = None
+) -> Installed:
+    """Write the rules whole, and have udev use them.
+
+    Args:
+        group: as `udev_rules`.
+        force: replace a file that differs.
+        host: the machine; this one when None.
+
+    Raises:
+        UsageError: no group can have this name.
+        FileInTheWay: a file is there already and differs, or is no file.
+        NoPermission, FidokitError: this user may not, or the disk refused; nothing was changed.
+    """
+    from fidokit.system.host import Host
+    from fidokit.system.udev import group_exists, reload_rules
+
+    host = host or Host()
+    path = host.path(RULES_PATH)
+    changed = _write(path, rules_text(group).encode(), force=force)
+    return Installed(path, changed, reload_rules(host), group_exists(group, host))
+
+
+def _write(path: Path, text: bytes, *, force: bool) -> bool:
+    from fidokit.files import atomic
+    from fidokit.files.disk_errors import explained
+
+    try:
+        with explained(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        atomic.refuse_special(path)
+        there = _content(path)
+        if there == text:
+            return False
+        if there is not None and not force:
+            raise FileInTheWay(
+                f"{path} is there already, and differs",
+                hint="compare it with `fidokit udev print`; replace it with --force",
+            )
+        atomic.replace(path, text, atomic.PUBLIC_MODE)
+    except NoPermission as error:
+        raise NoPermission(error.message, hint="udev's rules are root's: use sudo") from None
+    return True
+
+
+def _content(path: Path) -> bytes | None:
+    """What is there; None for nothing, and something that is never ours where it is too long."""
+    from fidokit.files.keyfile import read_bounded
+
+    if not path.exists():
+        return None
+    try:
+        return read_bounded(path, _MOST)
+    except Malformed:
+        return b""
