@@ -31,12 +31,14 @@ class Ways:
     Attributes:
         uhid: as a USB HID device of this machine's kernel.
         usbip: as a USB device for other machines, by USB/IP; where to listen.
+        vpcd: as a contactless card on a reader, for PC/SC; where vsmartcard's vpcd listens.
         socket: at a path, for containers and the provider library.
         plug: what it says of itself as a USB device; without a serial number it has the token's.
     """
 
     uhid: bool = False
     usbip: Address | None = None
+    vpcd: Address | None = None
     socket: Path | None = None
     plug: Plug | None = None
 
@@ -46,7 +48,7 @@ class Reached:
     """One way that is open.
 
     Attributes:
-        way: "uhid", "usbip", "socket".
+        way: "uhid", "usbip", "vpcd", "socket".
         where: the device node, the address or the path; empty where the system did not tell.
         hint: what to type to use it.
     """
@@ -95,6 +97,8 @@ def reachable(token: VirtualToken, ways: Ways, ended: Ended) -> Iterator[list[Re
             reached.append(_uhid(stack, token, ways.plug, ended))
         if ways.usbip is not None:
             reached.append(_usbip(stack, token, ways.usbip, ways.plug))
+        if ways.vpcd is not None:
+            reached.append(_vpcd(stack, token, ways.vpcd, ended))
         if ways.socket is not None:
             reached.append(_socket(stack, token, ways.socket))
         yield reached
@@ -129,6 +133,14 @@ def _usbip(stack: ExitStack, token: VirtualToken, at: Address, given: Plug | Non
     stack.callback(server.close)
     host, port = at[0], server.port
     return Reached("usbip", f"{host}:{port}", f"usbip --tcp-port {port} attach -r {host} -b 1-1")
+
+
+def _vpcd(stack: ExitStack, token: VirtualToken, at: Address, ended: Ended) -> Reached:
+    from fidokit.virtual.transports.vpcd import VpcdCard
+
+    card = VpcdCard(token, *at, ended=ended)
+    stack.callback(card.close)
+    return Reached("vpcd", f"{at[0]}:{at[1]}", "fidokit token list")
 
 
 def _socket(stack: ExitStack, token: VirtualToken, path: Path) -> Reached:

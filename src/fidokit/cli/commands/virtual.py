@@ -178,6 +178,14 @@ def models(settings: Settings, *, search: str) -> None:
     help="A USB key for other machines, by USB/IP: usbip attach.  [127.0.0.1:3240]",
 )
 @click.option(
+    "--vpcd",
+    is_flag=False,
+    flag_value="127.0.0.1:35963",
+    metavar="[HOST:PORT]",
+    type=Address(),
+    help="A card on vsmartcard's reader, for programs that speak PC/SC.  [127.0.0.1:35963]",
+)
+@click.option(
     "--socket",
     "socket_path",
     metavar="PATH",
@@ -198,6 +206,7 @@ def serve(
     presence: str | None,
     uhid: bool,
     usbip: tuple[str, int] | None,
+    vpcd: tuple[str, int] | None,
     socket_path: Path | None,
     passphrase_file: str | None,
     **plug: Any,
@@ -212,7 +221,8 @@ def serve(
 
     # Asked before signals are held back, so that Ctrl-C ends the question.
     words = known_if_sealed(name, passphrase_file)
-    ways = api.Ways(uhid=uhid, usbip=usbip, socket=socket_path, plug=api.plug(**plug))
+    named = api.plug(**plug)
+    ways = api.Ways(uhid=uhid, usbip=usbip, vpcd=vpcd, socket=socket_path, plug=named)
     serving = partial(api.serve_virtual, name, presence=presence, passphrase=words)
     with (
         _told_to_stop() as wait,

@@ -1,0 +1,203 @@
+"""A virtual token as a card in vsmartcard's reader, for every program that speaks PC/SC."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final, Protocol
+
+from fidokit.errors import FidokitError, TokenGone, Unsupported, UsageError
+from fidokit.virtual.framing.vpcd import Control, Reader, Said, framed, whole
+from fidokit.virtual.transports.card import ANSWER_TO_RESET, CardSession, Pluggable
+
+HOST: Final = "127.0.0.1"
+PORT: Final = 35963
+"""Where vpcd listens unless its configuration says otherwise (vsmartcard, 0x8C7B)."""
+
+CONNECT_S: Final = 5.0
+FIRST_PAUSE_S: Final = 0.05
+LONGEST_PAUSE_S: Final = 2.0
+"""Between tries to reach a reader that hung up: doubled from the first to the longest."""
+
+_CHUNK: Final = 1 << 16
+_UNABLE: Final = 0x6F00
+_HINT: Final = "install the Debian packages pcscd and vsmartcard-vpcd, and start pcscd"
+
+
+class Powered(Pluggable, Protocol):
+    """The token inside."""
+
+    @property
+    def plugged_in(self) -> bool:
+        """Whether it has power."""
+        ...
+
+
+class VpcdCard:
+    """A token laid on vpcd's reader, from its making to `close`.
+
+    Each time the reader gives power, or resets, the card begins a new session: the tap counts as a
+    touch again. When pcscd goes away the card waits, and lays itself on the reader of the next
+    one. A token that is unplugged takes the card along.
+
+    Args:
+        token: what answers.
+        host: where vpcd listens.
+        port: its TCP port.
+        ended: called when the card went without `close`, with the reason.
+
+    Raises:
+        UsageError: a port that is none.
+        Unsupported: nobody listens there.
+    """
+
+    def __init__(
+        self,
+        token: Powered,
+        host: str = HOST,
+        port: int = PORT,
+        *,
+        ended: Callable[[FidokitError], None] | None = None,
+    ) -> None:
+        if not 0 < port <= 0xFFFF:
+            raise UsageError(f"{port} is no TCP port that a reader can have")
+        self._token = token
+        self._where = (host, port)
+        self._ended = ended
+        self._session: CardSession | None = None
+        self._stop = threading.Event()
+        self._changing = threading.Lock()
+        self._channel = _reached(self._where)
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Take the card off the reader; harmless when repeated. A command that waits is cut off."""
+        with self._changing:
+            self._stop.set()
+            _hang_up(self._channel)
+        self._drop()
+        if self._thread is not threading.current_thread():
+            self._thread.join()
+
+    # --- the loop --------------------------------------------------------------------------------
+
+    def _serve(self) -> None:
+        why: FidokitError | None = None
+        try:
+            while not self._stop.is_set():
+                with suppress(OSError):
+                    self._one_reader()
+                self._drop()
+                self._find_again()
+        except FidokitError as error:
+            why = error
+        finally:
+            self._drop()
+            self._channel.close()
+        if why is not None and not self._stop.is_set() and self._ended is not None:
+            self._ended(why)
+
+    def _one_reader(self) -> None:
+        """Answer one reader until it hangs up."""
+        reader = Reader()
+        while data := _received(self._channel):
+            for said in reader.receive(data):
+                self._answer(said)
+
+    def _answer(self, said: Said) -> None:
+        match said:
+            case Control.GET_ATR:
+                self._channel.sendall(framed(self._atr()))
+            case Control.POWER_OFF:
+                self._drop()
+            case Control.POWER_ON | Control.RESET:
+                self._drop()
+                self._begin()
+            case bytes():
+                self._channel.sendall(self._transmitted(said))
+
+    def _atr(self) -> bytes:
+        self._require_power()
+        return ANSWER_TO_RESET
+
+    def _transmitted(self, apdu: bytes) -> bytes:
+        session = self._session or self._begin()
+        try:
+            return whole(*session.transmit(apdu))
+        except TokenGone:
+            self._require_power()
+            return whole(b"", _UNABLE)
+        except FidokitError:
+            return whole(b"", _UNABLE)
+
+    def _begin(self) -> CardSession:
+        self._session = CardSession(self._token)
+        return self._session
+
+    def _drop(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
+
+    def _find_again(self) -> None:
+        pause = FIRST_PAUSE_S
+        while not self._stop.wait(pause):
+            self._require_power()
+            with suppress(Unsupported):
+                self._take(_reached(self._where))
+                return
+            pause = min(2 * pause, LONGEST_PAUSE_S)
+
+    def _take(self, channel: socket.socket) -> None:
+        with self._changing:
+            self._channel.close()
+            self._channel = channel
+            if self._stop.is_set():
+                _hang_up(channel)
+
+    def _require_power(self) -> None:
+        if not self._token.plugged_in:
+            raise TokenGone("the virtual token was unplugged")
+
+
+def _received(channel: socket.socket) -> bytes:
+    """The next bytes, acknowledged at once.
+
+    vpcd sends a message's length and body apart, and the kernel holds the second back until the
+    first is acknowledged: 40 ms for each APDU where that is left for later. The kernel forgets the
+    option, so it is set before and after.
+    """
+    _acknowledge(channel)
+    data = channel.recv(_CHUNK)
+    _acknowledge(channel)
+    return data
+
+
+def _acknowledge(channel: socket.socket) -> None:
+    if hasattr(socket, "TCP_QUICKACK"):  # Linux
+        channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+
+
+def _reached(where: tuple[str, int]) -> socket.socket:
+    """A connection to the reader.
+
+    Raises:
+        Unsupported: there is none.
+    """
+    try:
+        channel = socket.create_connection(where, CONNECT_S)
+    except (OSError, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        host, port = where
+        raise Unsupported(f"no vpcd listens at {host} port {port}: {why}", hint=_HINT) from error
+    channel.settimeout(None)
+    channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return channel
+
+
+def _hang_up(channel: socket.socket) -> None:
+    with suppress(OSError):
+        channel.shutdown(socket.SHUT_RDWR)

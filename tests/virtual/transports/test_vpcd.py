@@ -1,0 +1,196 @@
+"""A token as a card in vpcd's reader: the reader's side is played here."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from queue import SimpleQueue
+
+import pytest
+
+from fidokit.errors import FidokitError, TokenGone, Unsupported, UsageError
+from fidokit.virtual.framing.vpcd import framed
+from fidokit.virtual.token import VirtualToken
+from fidokit.virtual.transports.card import AID, ANSWER_TO_RESET
+from fidokit.virtual.transports.vpcd import VpcdCard
+
+SELECT = bytes.fromhex("00a40400") + bytes([len(AID)]) + AID + b"\0"
+GET_INFO = bytes.fromhex("80100000010400")
+SELECTION, POLL = bytes.fromhex("80108000010b00"), bytes.fromhex("8011000000")
+BLOCKING = bytes.fromhex("80100000010b00")
+OFF, ON, RESET, GET_ATR = (bytes([n]) for n in (0, 1, 2, 4))
+
+
+class Vpcd:
+    """Listens as vpcd does; `seat` waits for a card."""
+
+    def __init__(self) -> None:
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.server.settimeout(20)
+        self.port: int = self.server.getsockname()[1]
+        self.channel: socket.socket | None = None
+
+    def seat(self) -> None:
+        self.hang_up()
+        self.channel, _ = self.server.accept()
+        self.channel.settimeout(20)
+
+    def say(self, message: bytes) -> None:
+        assert self.channel is not None
+        self.channel.sendall(framed(message))
+
+    def hear(self) -> bytes:
+        return self._exactly(int.from_bytes(self._exactly(2)))
+
+    def ask(self, message: bytes) -> bytes:
+        self.say(message)
+        return self.hear()
+
+    def gone(self) -> bool:
+        assert self.channel is not None
+        try:
+            return self.channel.recv(1) == b""
+        except ConnectionError:
+            return True
+
+    def hang_up(self) -> None:
+        if self.channel is not None:
+            self.channel.close()
+
+    def close(self) -> None:
+        self.hang_up()
+        self.server.close()
+
+    def _exactly(self, count: int) -> bytes:
+        assert self.channel is not None
+        data = self.channel.recv(count, socket.MSG_WAITALL)
+        assert len(data) == count
+        return data
+
+
+@pytest.fixture
+def reader() -> Iterator[Vpcd]:
+    made = Vpcd()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def token() -> Iterator[VirtualToken]:
+    with VirtualToken(presence="script") as made:
+        yield made
+
+
+@pytest.fixture
+def ends() -> SimpleQueue[FidokitError]:
+    return SimpleQueue()
+
+
+@pytest.fixture
+def card(reader: Vpcd, token: VirtualToken, ends: SimpleQueue[FidokitError]) -> Iterator[VpcdCard]:
+    made = VpcdCard(token, port=reader.port, ended=ends.put)
+    reader.seat()
+    yield made
+    made.close()
+
+
+def test_power_and_answers(reader: Vpcd, card: VpcdCard) -> None:
+    reader.say(ON)
+    assert reader.ask(GET_ATR) == ANSWER_TO_RESET
+    assert reader.ask(SELECT) == b"U2F_V2\x90\0"
+    answer = reader.ask(GET_INFO)
+    assert answer[0] == 0
+    assert answer[-2] == 0x61
+
+
+def test_a_message_in_pieces(reader: Vpcd, card: VpcdCard) -> None:
+    assert reader.channel is not None
+    for byte in framed(ON) + framed(SELECT):
+        reader.channel.sendall(bytes([byte]))
+    assert reader.hear() == b"U2F_V2\x90\0"
+
+
+@pytest.mark.parametrize("control", [RESET, ON, OFF])
+def test_a_new_session_after_power_or_reset(reader: Vpcd, card: VpcdCard, control: bytes) -> None:
+    reader.say(ON)
+    assert reader.ask(SELECT)[-2:] == b"\x90\0"
+    reader.say(control)
+    assert reader.ask(GET_INFO) == b"\x69\x85"  # not selected any longer
+    assert reader.ask(SELECT)[-2:] == b"\x90\0"
+
+
+def test_hostile_apdus_get_status_words(reader: Vpcd, card: VpcdCard) -> None:
+    reader.say(ON)
+    assert reader.ask(b"\xff\xff") == b"\x67\0"
+    assert reader.ask(bytes(range(200))) != b""
+    assert reader.ask(SELECT)[-2:] == b"\x90\0"
+
+
+def test_a_reader_that_comes_back(reader: Vpcd, card: VpcdCard) -> None:
+    for _ in range(3):
+        assert reader.ask(GET_ATR) == ANSWER_TO_RESET
+        reader.hang_up()
+        reader.seat()
+    reader.say(ON)
+    assert reader.ask(SELECT)[-2:] == b"\x90\0"
+
+
+def test_closed(reader: Vpcd, card: VpcdCard, ends: SimpleQueue[FidokitError]) -> None:
+    card.close()
+    assert reader.gone()
+    card.close()
+    assert ends.empty()
+
+
+def test_closed_while_the_reader_is_away(reader: Vpcd, card: VpcdCard) -> None:
+    reader.close()
+    card.close()
+
+
+def test_closed_while_a_command_waits(reader: Vpcd, card: VpcdCard, token: VirtualToken) -> None:
+    reader.say(ON)
+    assert reader.ask(SELECT)[-2:] == b"\x90\0"
+    token.forget_gestures()
+    assert reader.ask(SELECTION)[-2:] in {b"\x91\0", b"\x90\0"}
+    reader.say(BLOCKING)
+    card.close()
+    assert reader.channel is not None
+
+
+def test_an_unplugged_token_takes_the_card_along(
+    reader: Vpcd, card: VpcdCard, token: VirtualToken, ends: SimpleQueue[FidokitError]
+) -> None:
+    token.unplug()
+    reader.say(GET_ATR)
+    assert reader.gone()
+    assert isinstance(ends.get(timeout=20), TokenGone)
+
+
+def test_nobody_listens(token: VirtualToken) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with pytest.raises(Unsupported, match=f"no vpcd listens at 127.0.0.1 port {port}") as refused:
+        VpcdCard(token, port=port)
+    assert "vsmartcard-vpcd" in (refused.value.hint or "")
+
+
+@pytest.mark.parametrize("port", [0, -1, 65536])
+def test_ports_that_are_none(token: VirtualToken, port: int) -> None:
+    with pytest.raises(UsageError, match="port"):
+        VpcdCard(token, port=port)
+
+
+@pytest.mark.parametrize("host", ["a\0b", "x" * 300])
+def test_hosts_that_are_none(token: VirtualToken, host: str) -> None:
+    with pytest.raises(Unsupported):
+        VpcdCard(token, host)
+
+
+def test_no_thread_is_left(token: VirtualToken, reader: Vpcd) -> None:
+    before = threading.active_count()
+    for _ in range(3):
+        made = VpcdCard(token, port=reader.port)
+        reader.seat()
+        made.close()
+    assert threading.active_count() == before
