@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -25,6 +26,10 @@ TARGETS = [
 
 
 def make(*arguments: str) -> str:
+    # The run of make that this test may be part of hands its variables on.
+    env = {name: value for name, value in os.environ.items() if "MAKE" not in name}
+    env.pop("MFLAGS", None)
+    env.pop("ARGS", None)
     done = subprocess.run(
         ["make", *arguments],
         cwd=TOP,
@@ -33,6 +38,7 @@ def make(*arguments: str) -> str:
         text=True,
         timeout=60,
         check=True,
+        env=env,
     )
     return done.stdout
 
