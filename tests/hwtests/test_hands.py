@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +23,7 @@ def test_a_person_is_told() -> None:
 def test_a_command_gets_the_gesture_as_its_last_argument(tmp_path: Path) -> None:
     script = tmp_path / "with space.py"
     script.write_text("import sys; open(sys.argv[1], 'a').write(sys.argv[2] + ';')")
-    hands = CommandsHands(f"{sys.executable} '{script}' {tmp_path / 'done'}", print)
+    hands = CommandsHands(shlex.join([sys.executable, str(script), str(tmp_path / "done")]), print)
     hands.unplug()
     hands.insert()
     hands.touch("signing")
