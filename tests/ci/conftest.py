@@ -19,10 +19,11 @@ PYTHON = """#!/bin/sh
 # Stands in for an interpreter: answers what the set-up asks, makes an environment of itself.
 printf 'python %s\\n' "$*" >>"$CALLS"
 case $1$2 in
-    -c*-venv*version_info*) echo python3.11-venv ;;
+    -c*python%d.%d*) echo "python3.11-$3" ;;
     -c*version_info*) exit "${TOO_OLD:-0}" ;;
     -c*ensurepip*) [ -e "$STATE/ensurepip" ] ;;
     -c*base_prefix*) echo /usr ;;
+    -c*Python.h*) [ -e "$STATE/headers" ] ;;
     -mvenv)
         rm -rf "$4" && mkdir -p "$4/bin"
         cp "$0" "$4/bin/python"
@@ -37,6 +38,7 @@ case "$*" in
     *install*)
         [ -e "$STATE/lists" ] || { echo "Unable to locate package"; exit 100; }
         touch "$STATE/ensurepip" "$STATE/packages"
+        case "$*" in *python3*-dev*) touch "$STATE/headers" ;; esac
         ;;
 esac
 """
@@ -100,7 +102,7 @@ class Machine:
         return lines
 
     def have(self, *facts: str) -> None:
-        """Let a fact hold: ensurepip, packages, lists (of packages), sudoer."""
+        """Let a fact hold: ensurepip, headers, packages, lists (of packages), sudoer."""
         for fact in facts:
             (self.state / fact).touch()
 

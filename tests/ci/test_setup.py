@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.ci.conftest import PYTHON, Machine
 
-READY = ("ensurepip", "packages", "lists")
+READY = ("ensurepip", "headers", "packages", "lists")
 
 
 def test_makes_an_environment_and_installs_under_the_constraints(machine: Machine) -> None:
@@ -120,7 +120,7 @@ def test_lists_are_fetched_only_when_the_first_attempt_fails(machine: Machine) -
 
 
 def test_ordinary_user_gets_packages_through_sudo(machine: Machine) -> None:
-    machine.have("ensurepip", "lists", "sudoer")
+    machine.have("ensurepip", "headers", "lists", "sudoer")
     assert machine.run(".ci/setup", "test").returncode == 0
     installs = [call for call in machine.calls() if call.startswith("sudo") and "install" in call]
     assert len(installs) == 1
@@ -154,6 +154,35 @@ def test_apt_get_that_fails_shows_its_log_and_the_message(machine: Machine) -> N
     assert done.returncode == 1
     assert "the mirror is down" in done.stderr
     assert done.stderr.splitlines()[-1].startswith("setup: make test needs from Debian")
+
+
+@pytest.mark.parametrize("level", ["test", "fuzz"])
+def test_debian_packages_come_before_the_python_ones(machine: Machine, level: str) -> None:
+    """pyscard is compiled against them, and against Python's headers."""
+    machine.have("ensurepip", "lists")
+    machine.user(0)
+    assert machine.run(".ci/setup", level).returncode == 0
+    calls = [call for call in machine.calls() if "apt-get" in call or "-m pip" in call]
+    kinds = [
+        next(
+            word
+            for word in ("libpcsclite-dev", "python3.11-dev", "setuptools", "--editable")
+            if word in call
+        )
+        for call in calls
+    ]
+    assert kinds == ["libpcsclite-dev", "python3.11-dev", "setuptools", "--editable"]
+
+
+def test_an_interpreter_without_headers_is_told_of(machine: Machine) -> None:
+    machine.have("ensurepip", "packages")
+    machine.program("python3", PYTHON.replace("echo /usr", "echo /opt/python"))
+    done = machine.run(".ci/setup", "test")
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "Python.h" in done.stderr
+    assert "FIDOKIT_PYTHON" in done.stderr
+    assert not any("-m pip" in call for call in machine.calls())
 
 
 def test_packages_can_be_left_to_the_user(machine: Machine) -> None:
