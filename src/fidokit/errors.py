@@ -236,6 +236,10 @@ class WouldOverwrite(FidokitError):
     exit_code = ExitCode.WOULD_OVERWRITE
 
 
+class NotEnrolled(FidokitError):
+    """The user has no secret for one-time codes on this machine."""
+
+
 class FileInTheWay(WouldOverwrite):
     """Files have the names that new ones were to get; they can be replaced where that is meant."""
 

@@ -63,7 +63,7 @@ def edit(
         if dry_run:
             return change(_read(real))
         _make_folder(real.parent, user)
-        with _locked(real.parent):
+        with locked(real.parent):
             made = change(_read(real))
             if not made.is_empty:
                 _write(real, made.after, user)
@@ -95,8 +95,8 @@ def _make_folder(folder: Path, user: Account) -> None:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Be the only one who changes the keys in a folder; the lock dies with its process."""
+def locked(folder: Path) -> Iterator[None]:
+    """Be the only one of us who changes files in a folder; the lock dies with its process."""
     with explained(folder):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
