@@ -92,6 +92,7 @@ if TYPE_CHECKING:
     from fidokit.api.models import virtual_token as virtual_token
     from fidokit.api.opening import open_key as open_key
     from fidokit.api.opening import token_for_key as token_for_key
+    from fidokit.api.opening import token_holding as token_holding
     from fidokit.api.pins import PinCode as PinCode
     from fidokit.api.pins import PinStatus as PinStatus
     from fidokit.api.pins import change_pin as change_pin
@@ -100,6 +101,11 @@ if TYPE_CHECKING:
     from fidokit.api.pins import set_min_pin_length as set_min_pin_length
     from fidokit.api.pins import set_pin as set_pin
     from fidokit.api.pins import verify_pin as verify_pin
+    from fidokit.api.providing import InstalledProvider as InstalledProvider
+    from fidokit.api.providing import ProviderTokens as ProviderTokens
+    from fidokit.api.providing import install_provider as install_provider
+    from fidokit.api.providing import provider_api as provider_api
+    from fidokit.api.providing import provider_path as provider_path
     from fidokit.api.remembering import forget_token as forget_token
     from fidokit.api.remembering import forget_tokens as forget_tokens
     from fidokit.api.resetting import ResetGuide as ResetGuide
@@ -236,7 +242,7 @@ _HOME = {
         "model_document",
         "virtual_token",
     ),
-    "fidokit.api.opening": ("open_key", "token_for_key"),
+    "fidokit.api.opening": ("open_key", "token_for_key", "token_holding"),
     "fidokit.api.pins": (
         "PinCode",
         "PinStatus",
@@ -246,6 +252,13 @@ _HOME = {
         "set_min_pin_length",
         "set_pin",
         "verify_pin",
+    ),
+    "fidokit.api.providing": (
+        "InstalledProvider",
+        "ProviderTokens",
+        "install_provider",
+        "provider_api",
+        "provider_path",
     ),
     "fidokit.api.remembering": ("forget_token", "forget_tokens"),
     "fidokit.api.resetting": ("ResetGuide", "ResetPlan", "plan_reset", "reset"),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fidokit.openssh.private import PrivateFile
     from fidokit.openssh.public import PublicKey
     from fidokit.token.session import Session
+    from fidokit.types import Application, KeyHandle
 
 
 def open_key(path: Path, *, passphrase: Callable[[], bytes] | None = None) -> PrivateFile:
@@ -53,6 +54,29 @@ def token_for_key(
     Raises:
         TokenNotFound: no token at hand holds it; and all that `open_token` raises.
     """
+    handle, application = key.key.key_handle, key.key.public.application
+    with token_holding(
+        handle,
+        application,
+        interaction,
+        selector=selector,
+        spend_last_try=spend_last_try,
+        backends=backends,
+    ) as session:
+        yield session
+
+
+@contextmanager
+def token_holding(
+    handle: KeyHandle,
+    application: Application,
+    interaction: Interaction = QUIET,
+    *,
+    selector: str | None = None,
+    spend_last_try: bool = False,
+    backends: Sequence[Backend] | None = None,
+) -> Iterator[Session]:
+    """The same by a key's handle and application. Raises as `token_for_key`."""
     from fidokit.api.backends import all_backends
     from fidokit.api.selection import configured_selector
     from fidokit.api.tokens import open_token
@@ -68,7 +92,6 @@ def token_for_key(
     opener = discover.Opener(interaction, spend_last_try)
     where = all_backends(interaction) if backends is None else backends
     candidates = discover.in_order(where)
-    handle, application = key.key.key_handle, key.key.public.application
     with discover.holder_of(handle, application, candidates, opener) as session:
         yield session
 

@@ -104,6 +104,13 @@ GROUPS: Mapping[str, Section] = {
             "units": Entry("agent_units:units", "The agent under systemd: show or install it"),
         },
     ),
+    "provider": Section(
+        "OpenSSH's own programs on the tokens that fidokit reaches",
+        {
+            "path": Entry("provider:path", "Where the library for ssh-keygen and ssh is"),
+            "install": Entry("provider:install", "Copy it to where ssh-agent trusts it"),
+        },
+    ),
     "cert": Section(
         "Certificates of users and hosts",
         {

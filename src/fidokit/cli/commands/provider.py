@@ -1,0 +1,90 @@
+"""`fidokit provider`: the library by which OpenSSH's programs reach the tokens that we reach."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from fidokit.cli.options import Settings, verb
+from fidokit.cli.render import Lines, note, show
+from fidokit.errors import NoPermission
+
+_Command = TypeVar("_Command", bound=Callable[..., None])
+
+
+def _sk_api_option(command: _Command) -> _Command:
+    return click.option(
+        "--sk-api",
+        type=click.Choice(["10", "9"]),
+        help="Version of OpenSSH's interface: 10 for 9.1 and later, 9 for 8.9 and 9.0.  "
+        "[default: as the ssh here]",
+    )(command)
+
+
+@verb()
+@_sk_api_option
+def path(settings: Settings, *, sk_api: str | None) -> None:
+    """Print where the library is that OpenSSH's programs load.
+
+    ssh-keygen and ssh-add take it from SSH_SK_PROVIDER, ssh from SecurityKeyProvider in
+    ~/.ssh/config:
+
+    \b
+    export SSH_SK_PROVIDER=$(fidokit provider path)
+    ssh-keygen -t ed25519-sk
+    ssh -o SecurityKeyProvider=$SSH_SK_PROVIDER HOST
+    """
+    from fidokit import api
+
+    version = int(sk_api) if sk_api else api.provider_api()
+    library = str(api.provider_path(version))
+    show(settings, {"provider": {"path": library, "sk_api": version}}, Lines([library]))
+
+
+@verb()
+@_sk_api_option
+@click.option(
+    "--into",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("/usr/local/lib/fidokit"),
+    show_default=True,
+    help="The folder for the copy.",
+)
+def install(settings: Settings, *, sk_api: str | None, into: Path) -> None:
+    """Copy the library to where ssh-agent trusts it; needs root for the usual folder.
+
+    ssh-agent loads libraries only from its allow list (-P), which is /usr/lib*/* and
+    /usr/local/lib*/* unless it was told otherwise, and does not follow links out of it.
+    """
+    from fidokit import api
+
+    try:
+        done = api.install_provider(into, sk_api=int(sk_api) if sk_api else None)
+    except NoPermission as error:
+        raise NoPermission(error.message, hint=f"run: {_with_sudo(into, sk_api)}") from None
+    data = {"path": str(done.path), "python": done.python}
+    show(settings, {"provider": data}, Lines([f"Wrote {done.path}."]))
+    if done.closed is not None:
+        note(
+            f"It runs {done.python}, and other users may not enter {done.closed}: for them, "
+            "install fidokit where all may read it."
+        )
+    note(
+        f"Now: export SSH_SK_PROVIDER={shlex.quote(str(done.path))}, and in ~/.ssh/config: "
+        f"SecurityKeyProvider {done.path}"
+    )
+
+
+def _with_sudo(into: Path, sk_api: str | None) -> str:
+    """The same command for an administrator; sudo does not search a virtual environment."""
+    called = Path(sys.argv[0])
+    ours = called.name == "fidokit" and called.is_file()
+    program = [os.fspath(called.absolute())] if ours else [sys.executable, "-m", "fidokit"]
+    api_option = ["--sk-api", sk_api] if sk_api else []
+    return shlex.join(["sudo", *program, "provider", "install", "--into", str(into), *api_option])

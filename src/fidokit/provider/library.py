@@ -1,0 +1,113 @@
+"""Where the compiled library is, which Python it runs, and copies of it elsewhere.
+
+The library reads the interpreter's path from a file beside it, `sk_fidokit.so.python`: a wheel may
+have been built on another machine, and a copy in /usr/local/lib knows nothing of a virtual
+environment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from fidokit.errors import NoPermission, Unsupported
+from fidokit.files import atomic
+from fidokit.files.disk_errors import explained
+from fidokit.files.keyfile import read_bounded
+
+FILES: Final[Mapping[int, str]] = {10: "sk_fidokit.so", 9: "sk_fidokit_9.so"}
+"""The library's name for each version of sk-api.h."""
+INSTALL_FOLDER: Final = Path("/usr/local/lib/fidokit")
+"""ssh-agent's usual allow list is /usr/lib*/*,/usr/local/lib*/* (ssh-agent(1), -P)."""
+MODE: Final = 0o755
+_MOST: Final = 1 << 24
+"""Bytes; the library has some twenty thousand."""
+
+
+def api_for(openssh: tuple[int, int] | None) -> int:
+    """The version of sk-api.h that an OpenSSH speaks.
+
+    Args:
+        openssh: (9, 2) for OpenSSH 9.2; None where it is not known, for the usual one.
+
+    Raises:
+        Unsupported: an older version than the library can be built for.
+    """
+    if openssh is None or openssh >= (9, 1):
+        return 10
+    if openssh >= (8, 9):
+        return 9
+    raise Unsupported(
+        f"OpenSSH {openssh[0]}.{openssh[1]} is too old for the provider library, which is built "
+        "for 8.9 and later",
+        hint="upgrade OpenSSH, or use `fidokit agent serve`, which needs no library",
+    )
+
+
+def built(api: int, folder: Path | None = None) -> Path:
+    """The library as it was built when fidokit was installed.
+
+    Args:
+        api: version of sk-api.h, 10 or 9.
+        folder: where it is; this package's when None.
+
+    Raises:
+        Unsupported: it was not built.
+    """
+    path = (folder or Path(__file__).parent) / FILES[api]
+    if not path.is_file():
+        raise Unsupported(
+            "the provider library is not there: fidokit was installed where no C compiler was",
+            hint="install one (Debian: apt install gcc libc6-dev) and install fidokit again: "
+            "pip install --force-reinstall --no-deps --no-cache-dir fidokit",
+        )
+    return path
+
+
+def point_at(library: Path, python: str) -> None:
+    """Have the library run this Python.
+
+    Args:
+        python: the interpreter's whole path; one in which fidokit is installed.
+
+    Raises:
+        NoPermission: the folder is another user's, and the library runs another Python so far.
+        FidokitError: the disk refused.
+    """
+    note, text = _note(library), f"{python}\n".encode()
+    if note.is_file() and read_bounded(note, _MOST) == text:
+        return
+    atomic.replace(note, text, atomic.PUBLIC_MODE)
+
+
+def _note(library: Path) -> Path:
+    return library.with_name(f"{library.name}.python")
+
+
+def install(source: Path, folder: Path, python: str) -> Path:
+    """Copy the library, with what it has to know, into a folder that ssh-agent trusts.
+
+    Returns:
+        The copy.
+
+    Raises:
+        NoPermission: this user may not; FidokitError: the disk refused.
+    """
+    copy = folder / source.name
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    point_at(copy, python)  # first: a library without it is of no use
+    atomic.replace(copy, read_bounded(source, _MOST), MODE)
+    return copy
+
+
+def unreachable_part(python: str) -> Path | None:
+    """The folder above an interpreter that other users may not enter; None where all may."""
+    for folder in reversed(Path(python).absolute().parents):
+        try:
+            if not folder.stat().st_mode & 0o001:
+                return folder
+        except OSError as error:
+            raise NoPermission(f"cannot look at {folder}: {error.strerror}") from None
+    return None

@@ -1,0 +1,168 @@
+"""sk_fidokit.c under the sanitizers: what it reads from replies, and that no reply breaks it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pytest
+from tests.support.agent_host import stock
+from tests.support.mutate import fuzz_count, mutants
+from tests.support.sanitized import SOURCE, compiled, preload
+
+from fidokit.provider import abi
+
+ENROLLED = abi.EnrollReply(0x21, b"k" * 65, b"handle", b"sig", b"", b"\x58\x02ab")
+SIGNED = abi.SignReply(0x05, 0x01020304, b"r" * 32, b"s" * 31)
+LOADED = abi.LoadReply(
+    [
+        abi.ResidentKey(1, "ssh:", 0x21, b"\0" * 32, b"e" * 32, b"one"),
+        abi.ResidentKey(0, "ssh:two", 0x25, b"user", b"q" * 65, b"two"),
+    ]
+)
+HONEST = [ENROLLED.encode(), SIGNED.encode(), LOADED.encode(), abi.LoadReply([]).encode()]
+
+
+def read_by(driver: Path, replies: Iterable[bytes]) -> list[list[str]]:
+    """What the readers of enrolments, signatures and resident keys return for each reply."""
+    fed = b"".join(len(reply).to_bytes(4, "big") + reply for reply in replies)
+    done = subprocess.run([driver], input=fed, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode(errors="replace")
+    return [line.split("; ") for line in done.stdout.decode().splitlines()]
+
+
+def test_what_honest_replies_hold(driver: Path) -> None:
+    enrolled, signed, loaded, none = read_by(driver, HONEST)
+    assert enrolled[0] == (
+        f"0 flags=21 key={(b'k' * 65).hex()} handle={b'handle'.hex()} signature={b'sig'.hex()} "
+        f"certificate= authdata=58026162"
+    )
+    assert signed[1] == (
+        f"0 flags=05 counter={0x01020304} r={(b'r' * 32).hex()} s={(b's' * 31).hex()}"
+    )
+    assert loaded[2] == (
+        f"0 slot=0 alg=1 flags=21 application={b'ssh:'.hex()} user={bytes(32).hex()} "
+        f"key={(b'e' * 32).hex()} handle={b'one'.hex()} "
+        f"slot=1 alg=0 flags=25 application={b'ssh:two'.hex()} user={b'user'.hex()} "
+        f"key={(b'q' * 65).hex()} handle={b'two'.hex()}"
+    )
+    assert none[2] == "0"
+
+
+def test_a_reply_to_another_call_is_an_error(driver: Path) -> None:
+    enrolled, signed, loaded, _ = read_by(driver, HONEST)
+    assert [enrolled[1], enrolled[2], signed[0], signed[2], loaded[0], loaded[1]] == ["-1"] * 6
+
+
+@pytest.mark.parametrize("error", abi.SkError)
+def test_errors(driver: Path, error: abi.SkError) -> None:
+    assert read_by(driver, [abi.Refused(error).encode()]) == [[str(-error)] * 3]
+
+
+def test_errors_that_sk_api_does_not_have(driver: Path) -> None:
+    assert read_by(driver, [b"\x06", b"\x7f", b"\x80", b"\xff", b""]) == [["-1"] * 3] * 5
+
+
+@pytest.mark.parametrize("honest", HONEST[:3], ids=["enrolled", "signed", "loaded"])
+def test_cut_off_or_followed_by_something(driver: Path, honest: bytes) -> None:
+    bad = [honest[:cut] for cut in range(1, len(honest))] + [honest + b"\0"]
+    for statuses in read_by(driver, bad):
+        assert statuses == ["-1"] * 3
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"\0\xff\xff\xff\xff",  # four thousand million keys
+        b"\0" + (4097).to_bytes(4, "big"),
+        b"\0\0\xff\xff\xff\xff",
+        b"\0\0\0\0\0\0" + b"\x7f\xff\xff\xff",
+        HONEST[2].replace(b"ssh:two", b"ssh:\0wo"),  # what a C string would cut off
+    ],
+)
+def test_impossible_sizes(driver: Path, reply: bytes) -> None:
+    assert read_by(driver, [reply]) == [["-1"] * 3]
+
+
+def test_fuzz_replies(driver: Path) -> None:
+    count = fuzz_count(20000)
+    seen = read_by(driver, mutants(HONEST, count))
+    assert len(seen) == count
+    refused = [statuses for statuses in seen if statuses == ["-1"] * 3]
+    assert count // 4 < len(refused) < count
+
+
+@pytest.mark.parametrize(("api", "number"), [(10, 0x000A0000), (9, 0x00090000)])
+def test_both_versions_say_which_they_are(tmp_path: Path, api: int, number: int) -> None:
+    main = tmp_path / "main.c"
+    main.write_text('#include "sk_fidokit.c"\nint main(void) { printf("%u", sk_api_version()); }\n')
+    include = (f"-DFIDOKIT_SK_API={api}", f"-I{SOURCE.parent}", "-Wno-unused-function")
+    program = compiled(tmp_path / "main", *include, main)
+    assert int(subprocess.check_output([program])) == number
+
+
+def test_it_exports_sk_api_and_nothing_else(strict_library: Path) -> None:
+    listed = subprocess.check_output([stock("nm"), "-D", "--defined-only", strict_library])
+    names = {line.split()[-1] for line in listed.decode().splitlines()}
+    ours = {name for name in names if not name.startswith(("__", "_"))}
+    assert ours == {"sk_api_version", "sk_enroll", "sk_sign", "sk_load_resident_keys"}
+
+
+# --- the whole library in a stock program, whatever answers -------------------------------------
+
+SERVICES = {
+    "ends at once": "exit 0",
+    "fails": "echo oops >&2; exit 3",
+    "reads and says nothing": "cat >/dev/null",
+    "does not read": "printf '\\000'",
+    "answers junk": "cat >/dev/null; head -c 3000 /dev/urandom",
+    "answers without end": "exec cat /dev/zero",
+    "is killed": "kill -9 $$",
+    "closes both ends and stays": "exec <&- >&-; exec sleep 0.2",
+    "is cut off": "cat >/dev/null; printf '\\000\\041\\000\\000\\000\\101abc'",
+    "is impossible": "cat >/dev/null; printf '\\000\\041\\377\\377\\377\\377abc'",
+}
+
+
+@pytest.mark.interop
+@pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES)
+def test_ssh_keygen_survives_a_service_that(
+    tmp_path: Path, strict_library: Path, service: str
+) -> None:
+    """The sanitizers run in ssh-sk-helper, and would be heard."""
+    program = tmp_path / "service"
+    program.write_text(f"#!/bin/sh\n{service}\n")
+    program.chmod(0o755)
+    note = strict_library.with_name("sk_fidokit.so.python")
+    note.write_text(f"{program}\n")
+    for command in (["-t", "ed25519-sk", "-N", "", "-f", "key"], ["-K", "-N", ""]):
+        said = _keygen(tmp_path, strict_library, command)
+        assert "invalid format" in said
+        assert "Sanitizer" not in said
+        assert "runtime error" not in said
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["askpass", "service"]
+
+
+def _keygen(folder: Path, library: Path, command: Sequence[str]) -> str:
+    askpass = folder / "askpass"
+    askpass.write_text("#!/bin/sh\necho 1234\n")
+    askpass.chmod(0o755)
+    done = subprocess.run(
+        [stock("ssh-keygen"), "-w", library, *command],
+        cwd=folder,
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "SSH_ASKPASS": str(askpass),
+            "SSH_ASKPASS_REQUIRE": "force",
+        }
+        | preload(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode not in {0, -6, -11}
+    return (done.stdout + done.stderr).decode(errors="replace")
