@@ -10,6 +10,10 @@ import zipfile
 from pathlib import Path
 
 
+LIBRARIES = {f"fidokit/provider/{name}.so" for name in ("sk_fidokit", "sk_fidokit_9")}
+"""What the build makes of the source; the machine that checks a wheel has a C compiler."""
+
+
 def packaged(source: Path) -> set[str]:
     """Return the files of the package that a user needs, relative to the source folder."""
     files = (path for path in (source / "fidokit").rglob("*") if path.is_file())
@@ -29,7 +33,9 @@ def main(wheel: str, source: str) -> str | None:
         return "the wheel lacks py.typed"
     if lacking := wanted - inside:
         return f"the wheel lacks {', '.join(sorted(lacking))}"
-    if surplus := inside - wanted:
+    if absent := LIBRARIES - inside:
+        return f"the wheel lacks {', '.join(sorted(absent))}"
+    if surplus := inside - wanted - LIBRARIES:
         return f"the wheel carries {', '.join(sorted(surplus))}"
     return None
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from tests.support.agent_host import (
@@ -36,22 +34,12 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Host:
     return host
 
 
-SUPPORT = Path(__file__).parents[1] / "support"
-
-
 @pytest.fixture(scope="module")
 def library(machine: Host) -> str:
-    """A provider on an allow list, so that ssh-agent reaches the virtual token."""
-    made = machine.home / "provider" / "sk_shim.so"
-    made.parent.mkdir()
-    source = str(SUPPORT / "sk_shim.c")
-    machine.run(stock("cc"), "-shared", "-fPIC", "-o", made, source)
-    machine.env |= {
-        "SK_SHIM_HOME": str(machine.home),
-        "SK_SHIM_PYTHON": sys.executable,
-        "SK_SHIM_PROGRAM": str(SUPPORT / "sk_shim.py"),
-    }
-    return str(made)
+    """Our provider on an allow list, so that ssh-agent reaches the virtual token."""
+    into = machine.home / "provider"
+    machine.fidokit("provider", "install", "--into", str(into))
+    return str(into / "sk_fidokit.so")
 
 
 def test_ssh_logs_in_through_stock_ssh_agent(machine: Host, library: str) -> None:

@@ -58,7 +58,7 @@ def built(api: int, folder: Path | None = None) -> Path:
     path = (folder or Path(__file__).parent) / FILES[api]
     if not path.is_file():
         raise Unsupported(
-            "the provider library is not there: fidokit was installed where no C compiler was",
+            "the provider library is not there: no C compiler was, when this was installed",
             hint="install one (Debian: apt install gcc libc6-dev) and install fidokit again: "
             "pip install --force-reinstall --no-deps --no-cache-dir fidokit",
         )

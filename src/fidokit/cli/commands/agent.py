@@ -91,9 +91,10 @@ def serve(
         try:
             api.harden()
             service.prepare()
+            _end_by_signal(service, background=background)
             announce(settings, service, background=background)
             detach()
-            _serve_until_told(service, background=background)
+            service.run()
         finally:
             service.close()
 
@@ -141,14 +142,15 @@ def announce(settings: Settings, service: AgentService, *, background: bool) -> 
     sys.stdout.flush()  # a script that waits for these lines reads them from a pipe
 
 
-def _serve_until_told(service: AgentService, *, background: bool) -> None:
+def _end_by_signal(service: AgentService, *, background: bool) -> None:
+    """From before it is announced: who reads the announcement may end it at once."""
+
     def end(_number: int, _frame: object) -> None:
         service.stop()
 
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, end)
     signal.signal(signal.SIGINT, signal.SIG_IGN if background else end)
-    service.run()
 
 
 # --- add -----------------------------------------------------------------------------------
