@@ -9,7 +9,6 @@ import sys
 import zipfile
 from pathlib import Path
 
-
 LIBRARIES = {f"fidokit/provider/{name}.so" for name in ("sk_fidokit", "sk_fidokit_9")}
 """What the build makes of the source; the machine that checks a wheel has a C compiler."""
 

@@ -70,6 +70,17 @@ def test_installing(built: Path, tmp_path: Path) -> None:
     assert done.closed == library.unreachable_part(sys.executable)
 
 
+def test_what_an_agent_is_told(
+    built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The copy that ssh-agent trusts, where there is one."""
+    monkeypatch.setattr(providing, "INSTALL_FOLDER", tmp_path / "lib")
+    version = providing.provider_api()
+    assert api.trusted_provider() == built / library.FILES[version]
+    copy = api.install_provider(tmp_path / "lib").path
+    assert api.trusted_provider() == copy
+
+
 def test_the_pin_that_openssh_asked_for() -> None:
     person = providing._OnePin("1234")
     assert person.ask_pin("token", 8, "signing", False).utf8() == b"1234"

@@ -21,7 +21,7 @@ OPTION = re.compile(r"(?<!\S)(--?[A-Za-z][a-z-]*)")
 NO_COMMANDS = {"virtual authenticator", "virtual token"}
 """Where fidokit stands before a noun."""
 KNOWN = {*app.GROUPS, *app.TOP}
-LATER = {"bio", "blob"}
+LATER = {"otp"}
 """Groups that the table of CTAP statuses knows before the command does."""
 
 

@@ -116,6 +116,17 @@ def test_ssh_logs_in_with_a_key_that_was_added(machine: Host, name: str) -> None
             (machine.home / "away").rename(machine.home / name)
 
 
+def test_our_library_by_name(machine: Host) -> None:
+    """What it is told stands for the library's path; this agent allows that."""
+    library = machine.fidokit("provider", "path").strip()
+    with stock_agent(machine, "-P", library) as host:
+        add(host, "ssh:one", "-S", "fidokit")
+        assert len(host.add("-L").splitlines()) == 1
+    with stock_agent(machine, "-P", "/usr/lib/none/*") as host:
+        said = add(host, "-S", "fidokit", code=1)
+        assert f"does not allow the provider '{library}'" in said
+
+
 def test_a_provider_that_is_not_on_the_allow_list(machine: Host) -> None:
     with stock_agent(machine, "-P", "/usr/lib/none/*") as host:
         said = add(host, "-S", "/usr/lib/os-release", code=1)

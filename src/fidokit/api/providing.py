@@ -29,6 +29,7 @@ __all__ = [
     "install_provider",
     "provider_api",
     "provider_path",
+    "trusted_provider",
 ]
 
 
@@ -103,6 +104,18 @@ def install_provider(
 
     copy = library.install(library.built(sk_api or provider_api()), folder, sys.executable)
     return InstalledProvider(copy, sys.executable, library.unreachable_part(sys.executable))
+
+
+def trusted_provider() -> Path:
+    """The copy that `install_provider` made where ssh-agent trusts it, else the library itself.
+
+    Raises:
+        As `provider_path`.
+    """
+    from fidokit.provider.library import FILES
+
+    copy = INSTALL_FOLDER / FILES[provider_api()]
+    return copy if copy.is_file() else provider_path()
 
 
 # --- what the library's service needs --------------------------------------------------------

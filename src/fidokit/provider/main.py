@@ -32,11 +32,15 @@ def main() -> None:
     _close_inherited()
     api.harden()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # cancels on the token, as Ctrl-C
-    message = _read_all(0)
-    threading.Thread(target=_watch_caller, args=(1,), daemon=True).start()
-    reply = _reply(message)
-    with contextlib.suppress(OSError):  # nobody waits for it any more
-        _write_all(1, reply)
+    try:
+        message = _read_all(0)
+        threading.Thread(target=_watch_caller, args=(1,), daemon=True).start()
+        reply = answer(message, _tokens, who=user_at_host, tell=_tell)
+        with contextlib.suppress(OSError):  # nobody waits for it any more
+            _write_all(1, reply)
+    except KeyboardInterrupt:
+        _tell(Interrupted("interrupted; the token was told to stop waiting"))
+        sys.exit(1)
 
 
 def _close_inherited() -> None:
@@ -56,14 +60,6 @@ def _read_all(descriptor: int) -> bytes:
 def _write_all(descriptor: int, reply: bytes) -> None:
     while reply:
         reply = reply[os.write(descriptor, reply) :]
-
-
-def _reply(message: bytes) -> bytes:
-    try:
-        return answer(message, _tokens, who=user_at_host, tell=_tell)
-    except KeyboardInterrupt:
-        _tell(Interrupted("interrupted; the token was told to stop waiting"))
-        raise SystemExit(1) from None
 
 
 def _tokens(pin: str | None) -> Tokens:

@@ -181,7 +181,8 @@ EMPTY = "There are no resident SSH keys on the token. `fidokit key generate -O r
     "-S",
     "--provider",
     metavar="LIBRARY",
-    help="What the agent reaches the token by, or `internal`. Also: SSH_SK_PROVIDER.",
+    help="What the agent reaches the token by: `fidokit`, `internal`, or another library.  "
+    "[default: SSH_SK_PROVIDER, else internal]",
 )
 @click.pass_context
 def add(ctx: click.Context, /, settings: Settings, **given: Any) -> None:
