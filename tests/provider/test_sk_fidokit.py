@@ -166,3 +166,65 @@ def _keygen(folder: Path, library: Path, command: Sequence[str]) -> str:
     )
     assert done.returncode not in {0, -6, -11}
     return (done.stdout + done.stderr).decode(errors="replace")
+
+
+# --- what the library asks ----------------------------------------------------------------------
+
+CALLER = """
+#include "sk_fidokit.c"
+
+int main(int count, char **words)
+{
+	struct sk_option user = { "user", "alice", 1 }, *options[] = { &user, NULL };
+	const uint8_t *text = (const uint8_t *)"what is signed", *handle = (const uint8_t *)"handle";
+	struct sk_enroll_response *made;
+	struct sk_sign_response *signature;
+	struct sk_resident_key **keys;
+	size_t many;
+	switch (count > 1 ? words[1][0] : 0) {
+	case 'e':
+		return -sk_enroll(1, text, 14, "ssh:", 0x21, NULL, options, &made);
+	case 's':
+		return -sk_sign(0, text, 14, "ssh:x", handle, 6, 0x05, "1234", NULL, &signature);
+	case 'l':
+		return -sk_load_resident_keys("", options, &keys, &many);
+	}
+	return 99;
+}
+"""
+USER = (abi.Option("user", "alice", True),)
+
+
+@pytest.mark.parametrize("api", abi.API_VERSIONS)
+def test_what_it_asks(tmp_path: Path, api: int) -> None:
+    """Version 9 knows no SK_FORCE_OPERATION: there a resident key replaces its namesake."""
+    (tmp_path / "caller.c").write_text(CALLER)
+    include = (f"-DFIDOKIT_SK_API={api}", f"-I{SOURCE.parent}", "-rdynamic")
+    program = compiled(tmp_path / "caller", *include, tmp_path / "caller.c")
+    service = tmp_path / "service"
+    service.write_text(f"#!/bin/sh\ncat >'{tmp_path}/request'; printf '\\003'\n")
+    service.chmod(0o755)
+    (tmp_path / "caller.python").write_text(f"{service}\n")
+    asked = []
+    for call in "esl":
+        done = subprocess.run([program, call], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (abi.SkError.PIN_REQUIRED, "")
+        asked.append(abi.parse_request((tmp_path / "request").read_bytes()))
+    force = 0 if api == 10 else 0x10
+    text = b"what is signed"
+    assert asked == [
+        abi.Request(api, abi.Operation.ENROLL, 0x21 | force, None, USER, 1, "ssh:", text),
+        abi.Request(*(api, abi.Operation.SIGN, 0x05, "1234", (), 0, "ssh:x", text, b"handle")),
+        abi.Request(api, abi.Operation.LOAD_RESIDENT_KEYS, 0, "", USER),
+    ]
+
+
+def test_no_python_is_known(tmp_path: Path) -> None:
+    (tmp_path / "caller.c").write_text(CALLER)
+    program = compiled(tmp_path / "caller", f"-I{SOURCE.parent}", tmp_path / "caller.c")
+    done = subprocess.run([program, "l"], capture_output=True, text=True, check=False)
+    assert done.returncode == abi.SkError.GENERAL
+    assert done.stderr == f"fidokit: {program}.python is missing; run: fidokit provider path\n"
+    Path(f"{program}.python").write_text("/nonexistent/python\n")
+    done = subprocess.run([program, "l"], capture_output=True, text=True, check=False)
+    assert "cannot run /nonexistent/python: No such file" in done.stderr

@@ -431,7 +431,7 @@ static void begin(struct bytes *request, enum operation operation, uint8_t flags
 {
 	add_u8(request, FIDOKIT_SK_API);
 	add_u8(request, operation);
-	add_u8(request, FIDOKIT_SK_API < 10 ? flags | SK_FORCE_OPERATION : flags);
+	add_u8(request, flags);
 	add_u8(request, pin != NULL);
 	add_text(request, pin);
 	add_options(request, options);
@@ -450,7 +450,7 @@ EXPORT int sk_enroll(uint32_t alg, const uint8_t *challenge, size_t challenge_le
 {
 	struct bytes request = { 0 }, answer = { 0 };
 	*enroll_response = NULL;
-	begin(&request, ENROLL, flags, pin, options);
+	begin(&request, ENROLL, FIDOKIT_SK_API < 10 ? flags | SK_FORCE_OPERATION : flags, pin, options);
 	add_u32(&request, alg);
 	add_text(&request, application);
 	add_string(&request, challenge, challenge_len);
