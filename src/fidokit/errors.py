@@ -23,6 +23,7 @@ class ExitCode(IntEnum):
     TOUCH = 7
     UNSUPPORTED = 8
     WOULD_OVERWRITE = 9
+    POLICY = 10
     INTERRUPTED = 130
 
 

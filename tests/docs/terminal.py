@@ -150,5 +150,7 @@ def answer(text: str, previous: str = "") -> str | None:
 @contextmanager
 def sandbox(patience: float = PATIENCE) -> Iterator[Shell]:
     """Make a shell in an empty home that goes away afterwards."""
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(exist_ok=True)  # sshd run by root insists on it
     with tempfile.TemporaryDirectory(prefix="", dir="/tmp") as folder:
         yield Shell(Path(folder), patience)

@@ -37,6 +37,18 @@ if TYPE_CHECKING:
     from fidokit.api.certifying import certificate_request as certificate_request
     from fidokit.api.certifying import certify as certify
     from fidokit.api.certifying import show_certificate as show_certificate
+    from fidokit.api.checking import CheckEvent as CheckEvent
+    from fidokit.api.checking import CheckRequest as CheckRequest
+    from fidokit.api.checking import CheckRule as CheckRule
+    from fidokit.api.checking import CheckTally as CheckTally
+    from fidokit.api.checking import CheckVerdict as CheckVerdict
+    from fidokit.api.checking import FileReport as FileReport
+    from fidokit.api.checking import KeyLine as KeyLine
+    from fidokit.api.checking import ServerReport as ServerReport
+    from fidokit.api.checking import UnreadableLine as UnreadableLine
+    from fidokit.api.checking import UserReport as UserReport
+    from fidokit.api.checking import Violation as Violation
+    from fidokit.api.checking import check_server as check_server
     from fidokit.api.configuring import Configuration as Configuration
     from fidokit.api.configuring import always_uv as always_uv
     from fidokit.api.configuring import configuration as configuration
@@ -179,6 +191,20 @@ _HOME = {
         "certificate_request",
         "certify",
         "show_certificate",
+    ),
+    "fidokit.api.checking": (
+        "CheckEvent",
+        "CheckRequest",
+        "FileReport",
+        "KeyLine",
+        "CheckRule",
+        "ServerReport",
+        "CheckTally",
+        "CheckVerdict",
+        "UnreadableLine",
+        "UserReport",
+        "Violation",
+        "check_server",
     ),
     "fidokit.api.configuring": (
         "Configuration",

@@ -122,6 +122,7 @@ GROUPS: Mapping[str, Section] = {
         "From a key to a login",
         {
             "authorize": Entry("server:authorize", "Let keys into an account, or take them out"),
+            "check": Entry("server_check:check", "Report who can log in, and by what"),
         },
     ),
     "virtual": Section(

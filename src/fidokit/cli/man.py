@@ -24,6 +24,7 @@ EXIT_STATUS = {
     ExitCode.TOUCH: "The touch was refused, or did not come in time.",
     ExitCode.UNSUPPORTED: "The token, or this machine, cannot do this.",
     ExitCode.WOULD_OVERWRITE: "Something would have been overwritten; it was left alone.",
+    ExitCode.POLICY: "A stated policy does not hold.",
     ExitCode.INTERRUPTED: "Interrupted.",
 }
 

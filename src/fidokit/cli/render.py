@@ -109,7 +109,7 @@ def show(settings: Settings, data: Json, human: Shown) -> None:
         case Lines():
             write_lines(human.lines)
         case Facts():
-            _show_facts(human)
+            show_facts(human)
         case Listing():
             _show_listing(human)
         case Checks():
@@ -195,7 +195,8 @@ def _show_checks(checks: Checks) -> None:
             print(" " * (width + 2) + escape_lines(check.hint, indent=" " * (width + 2)))
 
 
-def _show_facts(facts: Facts) -> None:
+def show_facts(facts: Facts) -> None:
+    """Print labels and values under a title."""
     width = max((len(label) for label, _ in facts.pairs), default=0)
     if facts.title:
         print(styled(escape(facts.title)))
@@ -264,5 +265,5 @@ def _show_cards(listing: Listing) -> None:
     first, *others = (c.title if c.title.isupper() else c.title.lower() for c in listing.columns)
     for row in listing.rows:
         pairs = [(label, cell) for label, cell in zip(others, row[1:], strict=True) if cell]
-        _show_facts(Facts(row[0] or first, pairs))
+        show_facts(Facts(row[0] or first, pairs))
         print()

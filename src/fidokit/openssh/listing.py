@@ -11,12 +11,14 @@ import re
 from binascii import Error as BinasciiError
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from fidokit.errors import MalformedKey
 from fidokit.openssh.fingerprint import sha256
 from fidokit.openssh.public import (
     CERTIFICATE_SUFFIX,
+    SK_ED25519_HEAD,
     TYPE_NAMES,
     PublicKey,
     SkEcdsaPublic,
@@ -24,6 +26,7 @@ from fidokit.openssh.public import (
     SkPublic,
     decode_base64,
     fixed_layout,
+    is_ascii_string,
     parse_public,
 )
 
@@ -91,6 +94,8 @@ _NAMES: Final[Mapping[type[SkPublic], bytes]] = {
     SkEd25519Public: SkEd25519Public.type_name.encode(),
     SkEcdsaPublic: SkEcdsaPublic.type_name.encode(),
 }
+_BEFORE_APPLICATION: Final = 88
+"""Characters of an ed25519-sk key in base64 before its application: 66 bytes, so none is shared."""
 
 
 def list_fingerprints(
@@ -103,29 +108,55 @@ def list_fingerprints(
         fingerprint: of `fingerprint.py`: sha256, md5 or bubblebabble.
     """
     for number, line in enumerate(lines, 1):
-        found = _usual(number, line, fingerprint) or _unusual(number, line, fingerprint)
-        if found is not None:
+        usual = usual_key(line, fingerprint)
+        if usual is not None:
+            text, comment, layout = usual
+            yield Listed(number, layout.bits, text, comment, layout.short_type)
+        elif (found := _unusual(number, line, fingerprint)) is not None:
             yield found
 
 
-def _usual(number: int, line: bytes, fingerprint: Callable[[bytes], str]) -> Listed | None:
-    """A line of type, base64 and comment, one blank between, with a token key; None else."""
+def usual_key(
+    line: bytes, fingerprint: Callable[[bytes], str]
+) -> tuple[str, str, type[SkPublic]] | None:
+    """Fingerprint, comment and type of a token key's usual line: type, base64 and comment, one
+    blank between; None for any other.
+
+    Args:
+        line: with its end or without.
+        fingerprint: as in `list_fingerprints`.
+    """
     fields = line.split(b" ", 2)
     if len(fields) != 3:
         return None
     type_name, base64, tail = fields
     try:
-        blob = a2b_base64(base64)
-        comment = tail.rstrip(b"\r\n").decode("utf-8")
+        blob = a2b_base64(base64, strict_mode=True)
+        comment = tail.rstrip(b"\r\n").decode()
     except (BinasciiError, UnicodeDecodeError):
         return None
     if not comment or comment[0] in " \t#" or len(line) > MAX_LINE:
         return None
-    layout = fixed_layout(blob)
-    # Decoding was lenient; only the text that encoding gives back is what was checked.
-    if layout is None or _NAMES[layout] != type_name or b2a_base64(blob, newline=False) != base64:
+    layout = (
+        SkEd25519Public
+        if blob.startswith(SK_ED25519_HEAD) and _is_application(base64[_BEFORE_APPLICATION:])
+        else _layout(blob, base64)
+    )
+    if layout is None or _NAMES[layout] != type_name:
         return None
-    return Listed(number, layout.bits, fingerprint(blob), comment, layout.short_type)
+    return fingerprint(blob), comment, layout
+
+
+def _layout(blob: bytes, base64: bytes) -> type[SkPublic] | None:
+    # Decoding was lenient; only the text that encoding gives back is what was checked.
+    return fixed_layout(blob) if b2a_base64(blob, newline=False) == base64 else None
+
+
+@lru_cache(maxsize=64)  # one file names few applications
+def _is_application(base64: bytes) -> bool:
+    """Whether this, and nothing but this, encodes an application as every tool writes one."""
+    blob = a2b_base64(base64)
+    return b2a_base64(blob, newline=False) == base64 and is_ascii_string(blob)
 
 
 # --- the full parser -----------------------------------------------------------------------

@@ -38,6 +38,7 @@ __all__ = [
     "MAX_BLOB",
     "RSA_MAX_BITS",
     "RSA_MIN_BITS",
+    "SK_ED25519_HEAD",
     "TYPE_NAMES",
     "EcdsaPublic",
     "Ed25519Public",
@@ -50,6 +51,7 @@ __all__ = [
     "check_comment",
     "decode_base64",
     "fixed_layout",
+    "is_ascii_string",
     "parse_public",
     "parse_public_line",
     "read_application",
@@ -168,8 +170,9 @@ def _unknown_type(type_name: str) -> MalformedKey:
 
 # --- blobs ---------------------------------------------------------------------------------
 
-_SK_ED25519_HEAD: Final = wire.text(SkEd25519Public.type_name) + wire.u32(32)
-_SK_ED25519_TAIL: Final = len(_SK_ED25519_HEAD) + 32
+SK_ED25519_HEAD: Final = wire.text(SkEd25519Public.type_name) + wire.u32(32)
+"""What every ed25519-sk key begins with; 32 bytes of a point follow, then the application."""
+_SK_ED25519_TAIL: Final = len(SK_ED25519_HEAD) + 32
 _SK_ECDSA_HEAD: Final = (
     wire.text(SkEcdsaPublic.type_name) + wire.text(SkEcdsaPublic.curve) + wire.u32(65) + b"\x04"
 )
@@ -183,11 +186,11 @@ def fixed_layout(blob: bytes) -> type[SkPublic] | None:
     and application included; a test holds the two together. This is what makes files of 100,000
     keys bearable.
     """
-    if blob.startswith(_SK_ED25519_HEAD):
-        return SkEd25519Public if _is_ascii_string(blob[_SK_ED25519_TAIL:]) else None
+    if blob.startswith(SK_ED25519_HEAD):
+        return SkEd25519Public if is_ascii_string(blob[_SK_ED25519_TAIL:]) else None
     if (
         blob.startswith(_SK_ECDSA_HEAD)
-        and _is_ascii_string(blob[_SK_ECDSA_TAIL:])
+        and is_ascii_string(blob[_SK_ECDSA_TAIL:])
         and on_p256(blob[_SK_ECDSA_TAIL - 64 : _SK_ECDSA_TAIL])
     ):
         return SkEcdsaPublic
@@ -195,7 +198,7 @@ def fixed_layout(blob: bytes) -> type[SkPublic] | None:
 
 
 @lru_cache(maxsize=64)  # one file names few applications, and asks this for every key
-def _is_ascii_string(tail: bytes) -> bool:
+def is_ascii_string(tail: bytes) -> bool:
     """Whether `tail` is one string of at most 255 bytes of ASCII, none of them NUL."""
     return (
         4 <= len(tail) <= 4 + 255

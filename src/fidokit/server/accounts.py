@@ -47,6 +47,16 @@ def account(name: str | None = None) -> Account:
     return Account(found.pw_name, found.pw_uid, found.pw_gid, Path(home))
 
 
+def all_accounts() -> list[Account]:
+    """Every user that this machine's database lists, each name once."""
+    import pwd  # noqa: PLC0415  as above
+
+    found = {u.pw_name: u for u in reversed(pwd.getpwall())}  # the first of a name counts
+    return [
+        Account(u.pw_name, u.pw_uid, u.pw_gid, Path(u.pw_dir)) for u in reversed(found.values())
+    ]
+
+
 @contextmanager
 def acting_as(user: Account) -> Iterator[None]:
     """Do the block with this user's rights alone.

@@ -16,28 +16,12 @@ from fidokit.files.disk_errors import explained
 from fidokit.files.keyfile import read_bounded
 from fidokit.server.accounts import Account, acting_as
 from fidokit.server.authorized_keys import MAX_FILE, Change
+from fidokit.server.key_paths import DEFAULT, path_of
 
-DEFAULT: Final = ".ssh/authorized_keys"
-"""sshd's first AuthorizedKeysFile where its configuration names none."""
+__all__ = ["DEFAULT", "edit", "path_of"]
 
 _FOLDER_MODE: Final = 0o700
 _FILE_MODE: Final = 0o600
-
-
-def path_of(user: Account, pattern: str = DEFAULT) -> Path:
-    """Where a user's keys are, by sshd_config's AuthorizedKeysFile.
-
-    Args:
-        pattern: one of its names; `%h`, `%u`, `%U` and `%%` are replaced, and what is not absolute
-            is below the home folder (sshd_config(5)).
-    """
-    tokens = {"%h": str(user.home), "%u": user.name, "%U": str(user.uid), "%%": "%"}
-    text, at = "", 0
-    while at < len(pattern):
-        token = pattern[at : at + 2]
-        text += tokens.get(token, pattern[at])
-        at += 2 if token in tokens else 1
-    return user.home / text
 
 
 def edit(

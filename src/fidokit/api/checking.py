@@ -1,0 +1,100 @@
+"""Who can log in to this machine, by what, and whether that is what was meant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fidokit.server.audit import Event as CheckEvent
+from fidokit.server.audit import FileReport, ServerReport, UserReport
+from fidokit.server.key_events import KeyLine, UnreadableLine
+from fidokit.server.key_verdicts import Verdict as CheckVerdict
+from fidokit.server.policy import Rule as CheckRule
+from fidokit.server.policy import Violation
+from fidokit.server.tally import Tally as CheckTally
+
+if TYPE_CHECKING:
+    from fidokit.server.accounts import Account
+    from fidokit.server.admission import Person
+
+__all__ = [
+    "CheckEvent",
+    "CheckRequest",
+    "CheckRule",
+    "CheckTally",
+    "CheckVerdict",
+    "FileReport",
+    "KeyLine",
+    "ServerReport",
+    "UnreadableLine",
+    "UserReport",
+    "Violation",
+    "check_server",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRequest:
+    """What to look at.
+
+    Attributes:
+        users: by name; all of the machine's where empty.
+        rules: policies to hold every login to.
+        sshd: the server's program; found where None.
+        config: its configuration file; its own where None.
+        connection: where logins come from, as `sshd -C` takes it (`host=NAME,addr=ADDRESS`, also
+            laddr, lport, rdomain); from a stranger's address where empty.
+    """
+
+    users: Sequence[str] = ()
+    rules: frozenset[CheckRule] = frozenset()
+    sshd: str | None = None
+    config: str | None = None
+    connection: str = ""
+
+
+def check_server(request: CheckRequest = CheckRequest()) -> Iterator[CheckEvent]:
+    """Report on the server, its users, their files and keys, as a stream in that order.
+
+    Lines of files follow the `FileReport` of their file, files their user. `CheckTally.watch`
+    counts, and collects what breaks the rules. All text in it that is not ours is hostile.
+
+    Raises:
+        Unsupported: there is no sshd; MalformedFile: it does not take its configuration.
+        NoPermission, FidokitError: it does not tell its settings.
+        UsageError: there is no such user, or the connection makes no sense.
+    """
+    import time
+
+    from fidokit.server import accounts, match_blocks
+    from fidokit.server.audit import Audit
+    from fidokit.server.sshd_query import Origin, Sshd
+    from fidokit.system.host import run_program
+
+    origin = Origin.parse(request.connection) if request.connection else Origin()
+    chosen = [accounts.account(name) for name in dict.fromkeys(request.users)]
+    audit = Audit(
+        Sshd(run_program, request.sshd, request.config, origin),
+        _persons(),
+        match_blocks.criteria(request.config or match_blocks.MAIN),
+        request.rules,
+        time.time(),
+    )
+    return audit.run(chosen or accounts.all_accounts())
+
+
+def _persons() -> Callable[[Account], Person]:
+    """Looks a user up as sshd would."""
+    import pwd
+
+    from fidokit.server import admission, shadow
+
+    entries = shadow.read()
+
+    def person(account: Account) -> Person:
+        found = pwd.getpwnam(account.name)
+        entry = shadow.entry_of(account.name, found.pw_passwd, entries)
+        return admission.person(account.name, account.uid, account.gid, found.pw_shell, entry)
+
+    return person

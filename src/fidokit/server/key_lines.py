@@ -1,0 +1,43 @@
+"""The lines of an authorized_keys file, each with what sshd makes of it; for files of any length.
+
+Nearly all lines of large files look alike: those take the short cut of `openssh.listing`. Every
+other line is read as sshd reads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from fidokit.openssh.fingerprint import sha256
+from fidokit.openssh.listing import bounded_lines, usual_key
+from fidokit.openssh.public import SkEcdsaPublic, SkEd25519Public
+from fidokit.server.key_events import KeyLine, UnreadableLine
+from fidokit.server.key_verdicts import KeyRules
+
+_USUAL: Final = (SkEd25519Public, SkEcdsaPublic)
+
+
+def read_lines(read: Callable[[int], bytes], rules: KeyRules) -> Iterator[KeyLine | UnreadableLine]:
+    """Each line that is neither blank nor a comment, in order; in bounded memory.
+
+    Args:
+        read: gives at most as many bytes of the file as it is asked for.
+        rules: of the file's user.
+    """
+    verdicts = {kind: rules.judge(kind.type_name, kind.bits) for kind in _USUAL}
+    for number, raw in enumerate(bounded_lines(read), 1):
+        usual = usual_key(raw, sha256)
+        if usual is not None:
+            text, comment, kind = usual
+            yield KeyLine(number, kind.bits, text, comment, kind.short_type, verdicts[kind])
+        elif (found := _unusual(number, raw, rules)) is not None:
+            yield found
+
+
+def _unusual(number: int, raw: bytes, rules: KeyRules) -> KeyLine | UnreadableLine | None:
+    if not raw or raw.startswith(b"#"):
+        return None
+    from fidokit.server import odd_lines  # noqa: PLC0415  takes 30 ms, which many files save
+
+    return odd_lines.read(number, raw, rules)
