@@ -105,6 +105,20 @@ if TYPE_CHECKING:
     from fidokit.api.opening import open_key as open_key
     from fidokit.api.opening import token_for_key as token_for_key
     from fidokit.api.opening import token_holding as token_holding
+    from fidokit.api.otp import OtpPlan as OtpPlan
+    from fidokit.api.otp import OtpRequest as OtpRequest
+    from fidokit.api.otp import OtpState as OtpState
+    from fidokit.api.otp import check_otp_files as check_otp_files
+    from fidokit.api.otp import confirm_otp as confirm_otp
+    from fidokit.api.otp import new_emergency_codes as new_emergency_codes
+    from fidokit.api.otp import otp_state as otp_state
+    from fidokit.api.otp import plan_otp as plan_otp
+    from fidokit.api.otp import qr_matrix as qr_matrix
+    from fidokit.api.otp import resync_otp as resync_otp
+    from fidokit.api.otp import save_otp as save_otp
+    from fidokit.api.otp import verify_otp as verify_otp
+    from fidokit.api.otp import write_codes as write_codes
+    from fidokit.api.otp import write_qr as write_qr
     from fidokit.api.pins import PinCode as PinCode
     from fidokit.api.pins import PinStatus as PinStatus
     from fidokit.api.pins import change_pin as change_pin
@@ -167,6 +181,8 @@ if TYPE_CHECKING:
     from fidokit.api.virtual import list_virtual as list_virtual
     from fidokit.api.virtual import serve_virtual as serve_virtual
     from fidokit.files.pieces import pieces as pieces
+    from fidokit.server.otp_codes import EMERGENCY_DIGITS as EMERGENCY_DIGITS
+    from fidokit.server.otp_codes import Verdict as Verdict
     from fidokit.types import KeyType as KeyType
     from fidokit.types import SkFlag as SkFlag
     from fidokit.types import Transport as Transport
@@ -270,6 +286,22 @@ _HOME = {
         "virtual_token",
     ),
     "fidokit.api.opening": ("open_key", "token_for_key", "token_holding"),
+    "fidokit.api.otp": (
+        "OtpPlan",
+        "OtpRequest",
+        "OtpState",
+        "check_otp_files",
+        "confirm_otp",
+        "new_emergency_codes",
+        "otp_state",
+        "plan_otp",
+        "qr_matrix",
+        "resync_otp",
+        "save_otp",
+        "verify_otp",
+        "write_codes",
+        "write_qr",
+    ),
     "fidokit.api.pins": (
         "PinCode",
         "PinStatus",
@@ -327,6 +359,7 @@ _HOME = {
         "serve_virtual",
     ),
     "fidokit.files.pieces": ("pieces",),
+    "fidokit.server.otp_codes": ("EMERGENCY_DIGITS", "Verdict"),
     "fidokit.types": ("KeyType", "SkFlag", "Transport"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}

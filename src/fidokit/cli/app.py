@@ -125,6 +125,14 @@ GROUPS: Mapping[str, Section] = {
             "check": Entry("server_check:check", "Report who can log in, and by what"),
         },
     ),
+    "otp": Section(
+        "One-time codes, for users without a token",
+        {
+            "enroll": Entry("otp:enroll", "Set up an authenticator app"),
+            "verify": Entry("otp:verify", "Tell whether a code is right, and why not"),
+            "recover": Entry("otp:recover", "New emergency codes, or use one up"),
+        },
+    ),
     "virtual": Section(
         "Virtual tokens, for tests and for trying things out",
         {

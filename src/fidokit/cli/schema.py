@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         KeyFile,
         KeyRow,
         ModelSummary,
+        OtpState,
         PinStatus,
         ResetPlan,
         Session,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         TokenDetails,
         TokenInfo,
         TokenSummary,
+        Verdict,
         Verified,
         VirtualSummary,
     )
@@ -378,4 +380,31 @@ def authorized(done: Authorized, dry_run: bool) -> Json:
         "removed": [line_name(line) for line in change.removed],
         "unreadable_lines": [line.line_number for line in change.unreadable],
         "warnings": list(done.warnings),
+    }
+
+
+def otp(state: OtpState) -> Json:
+    """What a user has of one-time codes; no secrets."""
+    limit = state.rate_limit
+    return {
+        "user": state.user,
+        "path": str(state.path),
+        "method": state.method and str(state.method),
+        "window": state.window,
+        "rate_limit": limit and {"attempts": limit.attempts, "seconds": limit.seconds},
+        "reuse": state.reuse,
+        "emergency_codes": state.emergency_codes,
+        "problem": state.problem,
+    }
+
+
+def otp_code(verdict: Verdict, state: OtpState) -> Json:
+    """`otp verify`."""
+    steps = state.method == "totp" and verdict.position is not None
+    counts = state.method == "hotp" and verdict.position is not None
+    return {
+        "judgement": str(verdict.judgement),
+        "accepted": verdict.is_accepted,
+        "ahead_seconds": verdict.distance * state.step_seconds if steps else None,
+        "ahead_codes": verdict.distance if counts else None,
     }

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from fidokit.errors import FidokitError, MalformedFile, NotEnrolled, UsageError
+from fidokit.errors import FidokitError, FileInTheWay, MalformedFile, NotEnrolled, UsageError
 from fidokit.files import atomic
 from fidokit.files.disk_errors import explain, explained
 from fidokit.server.accounts import Account, acting_as
@@ -68,11 +67,11 @@ def load(user: Account) -> OtpFile:
 
 
 def check_free(user: Account) -> None:
-    """Raise FileInTheWay, and others as `create`, where a user has a file already."""
+    """Refuse early what `create` would refuse late; raises FileInTheWay."""
     path = path_of(user)
     with acting_as(user), explained(path):
         if os.path.lexists(path):
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+            raise _in_the_way(path)
 
 
 def create(user: Account, content: OtpFile, *, force: bool = False) -> Path:
@@ -90,7 +89,10 @@ def create(user: Account, content: OtpFile, *, force: bool = False) -> Path:
     path = path_of(user)
     write = atomic.replace if force else atomic.write_new
     with acting_as(user), locked(user.home):
-        write(path, content.encode(), MODE)
+        try:
+            write(path, content.encode(), MODE)
+        except FileInTheWay:
+            raise _in_the_way(path) from None
     return path
 
 
@@ -132,6 +134,13 @@ def _exchanged(path: Path, after: OtpFile, found: os.stat_result) -> bool:
 
 def _identity(found: os.stat_result) -> tuple[int, int, int]:
     return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _in_the_way(path: Path) -> FileInTheWay:
+    return FileInTheWay(
+        f"{path} already exists",
+        hint="`fidokit otp verify` tries it; --force replaces it, and the app's entry is void then",
+    )
 
 
 def _load(path: Path) -> tuple[OtpFile, os.stat_result]:
