@@ -147,11 +147,31 @@ def test_a_wrong_pin_at_making(machine: Host) -> None:
 
 
 def test_touch_refused(machine: Host, server: Network) -> None:
-    generate(machine, "refused", "ed25519-sk", FIDOKIT_TOKEN="virtual:t")
-    denying = virtual_token(machine, "denying", presence="deny", pin=False)
-    said = generate(machine, "never", "ed25519-sk", code=255, FIDOKIT_TOKEN=denying)
-    assert "fidokit: making the key failed" in said
-    assert not (machine.home / "never").exists()
+    generate(machine, "refused", "ed25519-sk")
+    with served(machine, "t", "--presence", "deny"):
+        said = generate(machine, "never", "ed25519-sk", code=255)
+        assert "fidokit: making the key failed" in said
+        assert not (machine.home / "never").exists()
+        said = login(server, "refused", code=255)
+        assert "fidokit: signing failed" in said
+        assert "Permission denied" in said
+    assert login(server, "refused") == "hello\n"
+
+
+@contextmanager
+def served(host: Host, *options: str) -> Iterator[None]:
+    """`fidokit virtual serve`, for the `with` block."""
+    command = [sys.executable, "-m", "fidokit", "virtual", "serve", *options]
+    with subprocess.Popen(
+        command, env=host.env, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL
+    ) as serving:
+        assert serving.stdout
+        assert serving.stdout.readline(), "it says that it is there"
+        try:
+            yield
+        finally:
+            serving.terminate()
+            serving.wait(WAIT_S)
 
 
 def test_the_device_option(machine: Host) -> None:
@@ -333,24 +353,8 @@ def test_a_token_that_is_served_at_a_socket(machine: Host) -> None:
     """As in a container, into which only the socket was put."""
     virtual_token(machine, "served", pin=False)
     place = machine.home / "served.sock"
-    command = [
-        sys.executable,
-        "-m",
-        "fidokit",
-        "virtual",
-        "serve",
-        "served",
-        "--socket",
-        str(place),
-    ]
-    with subprocess.Popen(
-        command, env=machine.env, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL
-    ) as serving:
-        assert serving.stdout
-        serving.stdout.readline()
+    with served(machine, "served", "--socket", str(place)):
         generate(machine, "socketed", "ed25519-sk", FIDOKIT_TOKEN=f"socket:{place}")
-        serving.terminate()
-        serving.wait(WAIT_S)
     assert (machine.home / "socketed").exists()
 
 
