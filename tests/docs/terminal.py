@@ -14,7 +14,7 @@ import sys
 import tempfile
 import termios
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fcntl import ioctl
@@ -41,7 +41,7 @@ ANSWERS: Mapping[str, str] = {
 SPINNER = re.compile(r"^[\u2800-\u28ff] ", re.MULTILINE)
 ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|[@-Z\\-_])")
 SCRIPT = """
-[ ! -e "$FIDOKIT_DOCS_STATE" ] || . "$FIDOKIT_DOCS_STATE"
+cd "$HOME" && [ ! -e "$FIDOKIT_DOCS_STATE" ] || . "$FIDOKIT_DOCS_STATE"
 eval "$1"
 status=$?
 { export -p; printf 'cd %q\\n' "$PWD"; } >"$FIDOKIT_DOCS_STATE"
@@ -59,10 +59,19 @@ class Said:
 
 @dataclass
 class Shell:
-    """Runs commands one after the other; variables and the folder carry over."""
+    """Runs commands one after the other; variables and the folder carry over.
+
+    Args:
+        home: the scratch home, which the pages call READER_HOME.
+        patience: seconds that one command may take.
+        prefix: what a command is started by, where it runs on another machine.
+        hidden: other paths of this machine, with what the pages call them.
+    """
 
     home: Path
     patience: float = PATIENCE
+    prefix: Sequence[str] = ()
+    hidden: Mapping[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -85,7 +94,7 @@ class Shell:
         ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
         with os.fdopen(theirs, "r+b", buffering=0) as terminal:
             process = subprocess.Popen(
-                ["setsid", "--ctty", "--wait", "bash", "-c", SCRIPT, "bash", command],
+                [*self.prefix, "setsid", "--ctty", "--wait", "bash", "-c", SCRIPT, "bash", command],
                 cwd=self.home,
                 env=self.environment,
                 stdin=terminal,
@@ -107,7 +116,9 @@ class Shell:
         text = ESCAPES.sub("", raw.decode("utf-8", "replace")).replace("\r\n", "\n")
         seen = [line.rstrip("\r").rpartition("\r")[2].rstrip() for line in text.split("\n")]
         page = SPINNER.sub("", "\n".join(seen))
-        return page.rstrip("\n").replace(str(self.home), READER_HOME)
+        for path, name in {str(self.home): READER_HOME, **self.hidden}.items():
+            page = page.replace(path, name)
+        return page.rstrip("\n")
 
 
 def end_session(process: subprocess.Popen[bytes]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import stat
 import subprocess
 import sys
@@ -109,8 +110,13 @@ ALL = (*PLAIN, *(certified(held) for held in PLAIN))
 
 
 def executable(path: Path, body: str) -> Path:
-    """A Python program at `path`, for those that are run by name."""
-    path.write_text(f"#!{sys.executable}\n{body}")
+    """A Python program at `path`, for those that are run by name.
+
+    By a shell, as pip has it: the kernel takes no interpreter whose path holds a space.
+    """
+    path.write_text(
+        f"#!/bin/sh\n'''exec' {shlex.quote(sys.executable)} \"$0\" \"$@\"\n' '''\n{body}"
+    )
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
     return path
 
