@@ -7,7 +7,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,23 +55,31 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(folder: Path, *settings: str, sshd: str) -> Iterator[Sshd]:
+def running(
+    folder: Path, *settings: str, sshd: str, tail: Sequence[str] = (), user: int | None = None
+) -> Iterator[Sshd]:
     """Start one; it ends with the block.
 
     Args:
         folder: for its files; made where it is missing.
         settings: lines of sshd_config, which win over the ones given here.
         sshd: the program's whole path.
+        tail: lines for its end, such as Match blocks.
+        user: as whom it runs, where that is somebody else.
     """
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
-    _write_files(folder, port, settings)
+    _write_files(folder, port, settings, tail)
+    if user is not None:
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, user, -1)
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [sshd, "-D", "-e", "-f", str(folder / "sshd_config")],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
+            user=user,
         )
         server = Sshd(port, folder, process)
         try:
@@ -82,7 +90,9 @@ def running(folder: Path, *settings: str, sshd: str) -> Iterator[Sshd]:
             process.wait(30)
 
 
-def _write_files(folder: Path, port: int, settings: tuple[str, ...]) -> None:
+def _write_files(
+    folder: Path, port: int, settings: Sequence[str], tail: Sequence[str] = ()
+) -> None:
     host_key = folder / "host_key"
     keygen = shutil.which("ssh-keygen") or "ssh-keygen"
     if not host_key.exists():
@@ -102,6 +112,7 @@ def _write_files(folder: Path, port: int, settings: tuple[str, ...]) -> None:
         "StrictModes no",  # tests lie below /tmp, where everybody may write
         "UsePAM no",
         "LogLevel VERBOSE",
+        *tail,
     ]
     (folder / "sshd_config").write_text("\n".join(lines) + "\n")
 

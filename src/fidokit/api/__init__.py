@@ -74,6 +74,10 @@ if TYPE_CHECKING:
     from fidokit.api.generating import delete_orphan as delete_orphan
     from fidokit.api.generating import generate as generate
     from fidokit.api.generating import save_orphan as save_orphan
+    from fidokit.api.hardening import HARDENING_LEVELS as HARDENING_LEVELS
+    from fidokit.api.hardening import apply_hardening as apply_hardening
+    from fidokit.api.hardening import plan_hardening as plan_hardening
+    from fidokit.api.hardening import plan_unhardening as plan_unhardening
     from fidokit.api.keyfiles import FlagsChange as FlagsChange
     from fidokit.api.keyfiles import KeyFile as KeyFile
     from fidokit.api.keyfiles import change_passphrase as change_passphrase
@@ -183,6 +187,9 @@ if TYPE_CHECKING:
     from fidokit.files.pieces import pieces as pieces
     from fidokit.server.otp_codes import EMERGENCY_DIGITS as EMERGENCY_DIGITS
     from fidokit.server.otp_codes import Verdict as Verdict
+    from fidokit.server.planning import HardeningPlan as HardeningPlan
+    from fidokit.server.planning import HardeningRequest as HardeningRequest
+    from fidokit.server.planning import HardeningTarget as HardeningTarget
     from fidokit.types import KeyType as KeyType
     from fidokit.types import SkFlag as SkFlag
     from fidokit.types import Transport as Transport
@@ -248,6 +255,12 @@ _HOME = {
         "delete_orphan",
         "generate",
         "save_orphan",
+    ),
+    "fidokit.api.hardening": (
+        "HARDENING_LEVELS",
+        "apply_hardening",
+        "plan_hardening",
+        "plan_unhardening",
     ),
     "fidokit.api.keyfiles": (
         "FlagsChange",
@@ -360,6 +373,7 @@ _HOME = {
     ),
     "fidokit.files.pieces": ("pieces",),
     "fidokit.server.otp_codes": ("EMERGENCY_DIGITS", "Verdict"),
+    "fidokit.server.planning": ("HardeningPlan", "HardeningRequest", "HardeningTarget"),
     "fidokit.types": ("KeyType", "SkFlag", "Transport"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}

@@ -123,6 +123,7 @@ GROUPS: Mapping[str, Section] = {
         {
             "authorize": Entry("server:authorize", "Let keys into an account, or take them out"),
             "check": Entry("server_check:check", "Report who can log in, and by what"),
+            "harden": Entry("server_harden:harden", "Have sshd demand more, proved beforehand"),
         },
     ),
     "otp": Section(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         Fingerprint,
         FlagsChange,
         Generated,
+        HardeningPlan,
         IssuedCertificate,
         KeyFile,
         KeyRow,
@@ -407,4 +408,28 @@ def otp_code(verdict: Verdict, state: OtpState) -> Json:
         "accepted": verdict.is_accepted,
         "ahead_seconds": verdict.distance * state.step_seconds if steps else None,
         "ahead_codes": verdict.distance if counts else None,
+    }
+
+
+def hardening(plan: HardeningPlan, *, done: bool, reloaded: bool) -> Json:
+    """`server harden`."""
+    from fidokit.api import line_name
+
+    return {
+        "level": plan.level,
+        "done": done,
+        "reloaded": reloaded,
+        "files": [str(edit.path) for edit in plan.edits],
+        "directives": [str(directive) for directive in plan.directives],
+        "users": [
+            {
+                "user": proof.user,
+                "keys": [
+                    {"key": line_name(key.line), "proof": key.proof.value, "why": key.why}
+                    for key in proof.keys
+                ],
+            }
+            for proof in plan.proofs
+        ],
+        "warnings": list(plan.warnings),
     }

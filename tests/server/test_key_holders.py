@@ -1,0 +1,71 @@
+"""Who has keys, and which: each once, from every file that sshd reads."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from pathlib import Path
+
+import pytest
+from tests.server.samples import OTHER, PLAIN, TOKEN, text
+
+from fidokit.errors import FidokitError
+from fidokit.server import key_holders
+from fidokit.server.accounts import Account
+from fidokit.server.key_holders import everybody, holder, keyless
+
+
+@pytest.fixture
+def me(tmp_path: Path) -> Account:
+    return Account(pwd.getpwuid(os.geteuid()).pw_name, os.geteuid(), os.getegid(), tmp_path)
+
+
+def test_keys_of_all_files_each_once(me: Account) -> None:
+    (me.home / "a").write_bytes(b"junk\n" + text(PLAIN, TOKEN))
+    (me.home / "b").write_bytes(b"restrict " + text(TOKEN, OTHER))
+    found = holder(me, ["a", "%h/b", "a", "missing", "a/missing"])
+    assert [line.key for line in found.keys] == [PLAIN.key, TOKEN.key, OTHER.key]
+    assert not found.keys[1].has("restrict")  # sshd takes the first line that fits
+    assert found.files[:2] == (me.home / "a", me.home / "b")
+
+
+def test_a_folder_is_no_file(me: Account) -> None:
+    with pytest.raises(FidokitError):
+        holder(me, ["."])
+
+
+def people(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Root of this machine with a key, and users without."""
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(key_holders, "_text", lambda path, _: path.read_bytes())
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root/keys").write_bytes(text(PLAIN))
+    rows = [
+        ("root", 0, "/bin/sh"),
+        ("daemon", 1, "/bin/sh"),
+        ("alice", 1000, "/bin/sh"),
+        ("alice", 1000, "/bin/sh"),
+        ("robot", 1001, "/usr/sbin/nologin"),
+    ]
+    entries = []
+    for name, uid, shell in rows:
+        home = tmp_path / name
+        home.mkdir(exist_ok=True)
+        (home / "keys").touch()
+        entries.append(pwd.struct_passwd((name, "x", uid, uid, "", str(home), shell)))
+    monkeypatch.setattr(pwd, "getpwall", lambda: entries)
+
+
+def test_everybody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    people(monkeypatch, tmp_path)
+    assert [user.name for user in everybody(["keys"])] == ["root"]
+    assert keyless(["keys"]) == ["alice"]
+
+
+def test_an_ordinary_user_is_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    me = pwd.getpwuid(os.geteuid()).pw_name
+    monkeypatch.setattr(key_holders.os, "geteuid", lambda: os.getuid() or 1)
+    if os.getuid() == 0:
+        me = pwd.getpwuid(1).pw_name
+    assert [user.name for user in everybody(["keys"])] == [me]
+    assert keyless(["keys"]) == []
