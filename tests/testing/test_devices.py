@@ -293,6 +293,7 @@ def test_waiting_and_cancelling_on_a_reader(factory: TokenFactory, readers: Fido
     readers.lay_on_reader(token)
     (device,) = CtapPcscDevice.list_devices()
     ctap, event = Ctap2(device), threading.Event()
+    ctap.selection()  # by the tap
     with pytest.raises(CtapError) as cancelled:
         ctap.selection(event=event, on_keepalive=lambda _: event.set())
     assert cancelled.value.code is CtapError.ERR.KEEPALIVE_CANCEL

@@ -186,6 +186,12 @@ class PolicyPerson:
         with self._changed:
             self._changed.notify_all()
 
+    def decides(self, kind: PresenceKind) -> bool:
+        """Whether a tap on a reader is not asked: a gesture is queued, or the policy is Deny."""
+        with self._changed:
+            queued = self._verifications if kind in _VERIFICATIONS else self._touches
+            return bool(queued) or isinstance(self._policy, Deny)
+
     def wait(self, need: NeedsPresence, on_keepalive: OnKeepalive, cancelled: Cancelled) -> Outcome:
         """See `Person.wait`."""
         if need.kind in _AT_ONCE:

@@ -14,9 +14,9 @@ from typing import Final, Self
 from fidokit.errors import FidokitError, TokenGone, UsageError
 from fidokit.types import CtapStatus
 from fidokit.virtual import places
-from fidokit.virtual.core.context import USB
+from fidokit.virtual.core.context import NFC, USB
 from fidokit.virtual.core.engine import Authenticator
-from fidokit.virtual.core.ports import Clock, NeedsPresence, Outcome, Rng
+from fidokit.virtual.core.ports import Clock, NeedsPresence, Outcome, PresenceKind, Rng
 from fidokit.virtual.core.profile import Profile
 from fidokit.virtual.faults import Faults
 from fidokit.virtual.plugging import (
@@ -36,6 +36,7 @@ from fidokit.virtual.presence import (
     parse_policy,
 )
 from fidokit.virtual.sensor import Sensor
+from fidokit.virtual.taps import Taps
 from fidokit.virtual.transports.memory import MemoryLink
 from fidokit.virtual.transports.socket_owner import Listener
 from fidokit.virtual.world import SystemClock, SystemRng
@@ -131,6 +132,7 @@ class VirtualToken:
         self._turn = threading.Lock()
         self._channels = itertools.count(1)
         self._transports: dict[int, str] = {}
+        self._taps = Taps(clock)
         self._power = 1
         try:
             self._authenticator = Authenticator(
@@ -187,6 +189,8 @@ class VirtualToken:
         channel = next(self._channels)
         if transport != USB:
             self._transports[channel] = transport
+        if transport == NFC and self.profile.behaviour.tap_is_touch:
+            self._taps.made(channel)
         return MemoryLink(self, channel)
 
     def power_cycle(self) -> None:
@@ -275,6 +279,7 @@ class VirtualToken:
             on_keepalive,
             cancelled,
             lambda: self._exchange(
+                channel,
                 lambda: self._authenticator.begin(request, channel, self._transport(channel)),
                 on_keepalive,
                 cancelled,
@@ -288,7 +293,7 @@ class VirtualToken:
 
     def _message(self, apdu: bytes, channel: int) -> bytes:
         reply = self._exchange(
-            lambda: self._authenticator.begin_msg(apdu, channel), _ignore, _never
+            channel, lambda: self._authenticator.begin_msg(apdu, channel), _ignore, _never
         )
         # A bare CTAP status (busy) has no meaning to a U2F client; this word makes it try again.
         return reply if len(reply) >= _STATUS_WORD else _NOT_YET
@@ -307,15 +312,28 @@ class VirtualToken:
             self.winks += 1
 
     def _exchange(
-        self, begin: Callable[[], Answer], on_keepalive: OnKeepalive, cancelled: Cancelled
+        self,
+        channel: int,
+        begin: Callable[[], Answer],
+        on_keepalive: OnKeepalive,
+        cancelled: Cancelled,
     ) -> bytes:
         with self._turn:
             power = self._require_power()
             answer = begin()
         while isinstance(answer, NeedsPresence):
-            outcome = self._wait(answer, power, on_keepalive, cancelled)
+            if self._tapped(channel, answer.kind):
+                outcome = Outcome.TOUCHED
+            else:
+                outcome = self._wait(answer, power, on_keepalive, cancelled)
             answer = self._go_on(power, outcome)
         return answer
+
+    def _tapped(self, channel: int, kind: PresenceKind) -> bool:
+        """Whether the tap answers, unless the person is about to, or refuses everything."""
+        if self._person is self._gestures and self._gestures.decides(kind):
+            return False
+        return self._taps.used(channel, kind)
 
     def _wait(
         self, need: NeedsPresence, power: int, on_keepalive: OnKeepalive, cancelled: Cancelled

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -11,16 +12,21 @@ from hypothesis import strategies as st
 from fidokit import cbor
 from fidokit.errors import TokenGone
 from fidokit.types import CtapStatus
+from fidokit.virtual.core.ports import PresenceKind
+from fidokit.virtual.core.profile import CTAP_2_3
 from fidokit.virtual.framing.apdu import StatusWord
+from fidokit.virtual.taps import Taps
 from fidokit.virtual.token import VirtualToken
 from fidokit.virtual.transports.card import AID, CardSession
+from fidokit.virtual.world import ManualClock
 
 SELECT = bytes.fromhex("00a40400") + bytes([len(AID)]) + AID + b"\0"
 GET_INFO = bytes.fromhex("80100000010400")
 GET_INFO_EXTENDED = bytes.fromhex("80100000000001040000")
 U2F_VERSION = bytes.fromhex("0003000000")
 POLL, CANCEL = bytes.fromhex("8011000000"), bytes.fromhex("8011110000")
-SELECTION_BLOCKING, SELECTION = "80100000010b00", bytes.fromhex("80108000010b00")
+SELECTION_BLOCKING, SELECTION = (bytes.fromhex(f"8010{p1}00010b00") for p1 in ("00", "80"))
+U2F_REGISTER = bytes.fromhex("0001000040") + bytes(64) + b"\0"
 PING_SIZE = 700
 
 
@@ -32,10 +38,17 @@ def token() -> Iterator[VirtualToken]:
 
 @pytest.fixture
 def card(token: VirtualToken) -> Iterator[CardSession]:
-    session = CardSession(token, poll_s=0.01)
-    assert session.transmit(SELECT) == (b"U2F_V2", StatusWord.OK)
+    """Selected, and its tap used up: what wants a touch waits for one."""
+    session = selected(token)
+    assert session.transmit(SELECTION_BLOCKING) == (b"\0", StatusWord.OK)
     yield session
     session.close()
+
+
+def selected(token: VirtualToken) -> CardSession:
+    session = CardSession(token, poll_s=0.01)
+    assert session.transmit(SELECT) == (b"U2F_V2", StatusWord.OK)
+    return session
 
 
 def make_credential(user: str = "ada") -> bytes:
@@ -181,7 +194,7 @@ def test_polling_until_the_touch(card: CardSession, token: VirtualToken) -> None
 @pytest.mark.check("NFC-10")
 def test_a_client_that_cannot_poll_waits(card: CardSession, token: VirtualToken) -> None:
     token.touch()
-    done = card.transmit(bytes.fromhex(SELECTION_BLOCKING))
+    done = card.transmit(SELECTION_BLOCKING)
     assert done == (bytes([CtapStatus.OK]), StatusWord.OK)
 
 
@@ -214,6 +227,73 @@ def test_the_end_of_a_session(card: CardSession) -> None:
     assert card.transmit(GET_INFO) == (b"", StatusWord.NOT_ALLOWED)
     assert card.transmit(SELECT) == (b"U2F_V2", StatusWord.OK)
     assert fetched(card, card.transmit(GET_INFO))[1] == StatusWord.OK
+
+
+# --- the tap ---------------------------------------------------------------------------------
+
+
+@pytest.mark.check("NFC-15")
+def test_the_tap_is_one_touch(token: VirtualToken) -> None:
+    for _ in range(2):  # each time that it is laid down
+        card = selected(token)
+        assert card.transmit(SELECTION_BLOCKING) == (b"\0", StatusWord.OK)
+        assert card.transmit(SELECTION)[1] == StatusWord.UPDATE
+        card.close()
+
+
+@pytest.mark.check("NFC-15")
+def test_the_tap_is_one_touch_for_u2f(token: VirtualToken) -> None:
+    card = selected(token)
+    data, status = fetched(card, card.transmit(U2F_REGISTER))
+    assert (data[0], status) == (5, StatusWord.OK)
+    assert card.transmit(U2F_REGISTER) == (b"", StatusWord.NOT_ALLOWED)
+    token.touch()
+    assert fetched(card, card.transmit(U2F_REGISTER))[1] == StatusWord.OK
+
+
+@pytest.mark.check("NFC-15")
+def test_a_tap_of_long_ago() -> None:
+    clock = ManualClock()
+    with VirtualToken(presence="script", clock=clock) as token:
+        young, old = selected(token), selected(token)
+        clock.advance(120_000)
+        assert fetched(young, young.transmit(U2F_REGISTER))[1] == StatusWord.OK
+        clock.advance(1)
+        assert old.transmit(U2F_REGISTER) == (b"", StatusWord.NOT_ALLOWED)
+
+
+@pytest.mark.check("NFC-15")
+def test_on_a_contact_reader_there_is_no_tap() -> None:
+    contact = replace(CTAP_2_3, behaviour=replace(CTAP_2_3.behaviour, tap_is_touch=False))
+    with VirtualToken(profile=contact, presence="script") as token:
+        card = selected(token)
+        assert card.transmit(U2F_REGISTER) == (b"", StatusWord.NOT_ALLOWED)
+        assert card.transmit(SELECTION)[1] == StatusWord.UPDATE
+
+
+def test_what_the_person_does_comes_before_the_tap(token: VirtualToken) -> None:
+    card = selected(token)
+    token.refuse()
+    refused = bytes([CtapStatus.OPERATION_DENIED])
+    assert card.transmit(SELECTION_BLOCKING) == (refused, StatusWord.OK)
+    assert card.transmit(SELECTION_BLOCKING) == (b"\0", StatusWord.OK)
+
+
+def test_who_denies_everything_does_not_tap() -> None:
+    with VirtualToken(presence="deny") as token:
+        refused = bytes([CtapStatus.OPERATION_DENIED])
+        assert selected(token).transmit(SELECTION_BLOCKING) == (refused, StatusWord.OK)
+
+
+def test_a_tap_is_no_long_touch() -> None:
+    taps = Taps(ManualClock())
+    taps.made(1)
+    assert not taps.used(1, PresenceKind.LONG_TOUCH)
+    assert not taps.used(2, PresenceKind.TOUCH)
+    assert taps.used(1, PresenceKind.TOUCH)
+
+
+# --- taken away ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("command", [GET_INFO, U2F_VERSION])

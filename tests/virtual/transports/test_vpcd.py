@@ -10,20 +10,21 @@ from queue import SimpleQueue
 import pytest
 
 from fidokit.errors import FidokitError, TokenGone, Unsupported, UsageError
+from fidokit.virtual.core.ports import NeedsPresence, Outcome
 from fidokit.virtual.framing.vpcd import framed
+from fidokit.virtual.presence import Cancelled, OnKeepalive
 from fidokit.virtual.token import VirtualToken
 from fidokit.virtual.transports.card import AID, ANSWER_TO_RESET
 from fidokit.virtual.transports.vpcd import VpcdCard
 
 SELECT = bytes.fromhex("00a40400") + bytes([len(AID)]) + AID + b"\0"
 GET_INFO = bytes.fromhex("80100000010400")
-SELECTION, POLL = bytes.fromhex("80108000010b00"), bytes.fromhex("8011000000")
 BLOCKING = bytes.fromhex("80100000010b00")
 OFF, ON, RESET, GET_ATR = (bytes([n]) for n in (0, 1, 2, 4))
 
 
 class Vpcd:
-    """Listens as vpcd does; `seat` waits for a card."""
+    """Listens as vpcd does; `seat` waits for a card that stays."""
 
     def __init__(self) -> None:
         self.server = socket.create_server(("127.0.0.1", 0))
@@ -32,6 +33,13 @@ class Vpcd:
         self.channel: socket.socket | None = None
 
     def seat(self) -> None:
+        """The second one that comes: the first leaves when it is looked at."""
+        self.accept()
+        self.say(GET_ATR)
+        assert self.gone()
+        self.accept()
+
+    def accept(self) -> None:
         self.hang_up()
         self.channel, _ = self.server.accept()
         self.channel.settimeout(20)
@@ -67,6 +75,20 @@ class Vpcd:
         data = self.channel.recv(count, socket.MSG_WAITALL)
         assert len(data) == count
         return data
+
+
+class Waiting:
+    """A person who never touches, and says what becomes of a wait."""
+
+    def __init__(self) -> None:
+        self.asked, self.released = threading.Event(), threading.Event()
+
+    def wait(self, need: NeedsPresence, on_keepalive: OnKeepalive, cancelled: Cancelled) -> Outcome:
+        self.asked.set()
+        while not cancelled():
+            self.released.wait(0.01)
+        self.released.set()
+        return Outcome.CANCELLED
 
 
 @pytest.fixture
@@ -148,14 +170,64 @@ def test_closed_while_the_reader_is_away(reader: Vpcd, card: VpcdCard) -> None:
     card.close()
 
 
-def test_closed_while_a_command_waits(reader: Vpcd, card: VpcdCard, token: VirtualToken) -> None:
+@pytest.fixture
+def person() -> Waiting:
+    return Waiting()
+
+
+@pytest.fixture
+def asked(reader: Vpcd, person: Waiting) -> Iterator[tuple[VirtualToken, VpcdCard]]:
+    """A command waits for a touch, and the reader for its answer."""
+    with VirtualToken(presence=person) as token:
+        card = VpcdCard(token, port=reader.port)
+        reader.seat()
+        reader.say(ON)
+        assert reader.ask(SELECT)[-2:] == b"\x90\0"
+        assert reader.ask(BLOCKING) == b"\0\x90\0"  # by the tap
+        reader.say(BLOCKING)
+        assert person.asked.wait(20)
+        yield token, card
+        card.close()
+
+
+def test_closed_while_a_command_waits(
+    reader: Vpcd, person: Waiting, asked: tuple[VirtualToken, VpcdCard]
+) -> None:
+    token, card = asked
+    card.close()
+    assert person.released.is_set()
+    assert reader.gone()
+    assert token.link().cbor(b"\x04", lambda _: None, lambda: False)[:1] == b"\0"
+
+
+def test_a_reader_that_hangs_up_ends_the_wait(
+    reader: Vpcd, person: Waiting, asked: tuple[VirtualToken, VpcdCard]
+) -> None:
+    reader.hang_up()
+    assert person.released.wait(20)
+    reader.seat()
     reader.say(ON)
     assert reader.ask(SELECT)[-2:] == b"\x90\0"
-    token.forget_gestures()
-    assert reader.ask(SELECTION)[-2:] in {b"\x91\0", b"\x90\0"}
-    reader.say(BLOCKING)
+
+
+def test_a_reader_that_waits_is_waited_for(
+    reader: Vpcd, person: Waiting, asked: tuple[VirtualToken, VpcdCard]
+) -> None:
+    """Its silence is no hanging up; power that comes meanwhile is not lost."""
+    reader.say(RESET)
+    assert not person.released.wait(0.1)
+
+
+def test_it_leaves_once_before_it_stays(reader: Vpcd, token: VirtualToken) -> None:
+    card = VpcdCard(token, port=reader.port)
+    for _ in range(2):
+        reader.accept()
+        reader.say(GET_ATR)
+        assert reader.gone()
+        reader.accept()
+        assert reader.ask(GET_ATR) == ANSWER_TO_RESET
+        assert reader.ask(GET_ATR) == ANSWER_TO_RESET
     card.close()
-    assert reader.channel is not None
 
 
 def test_an_unplugged_token_takes_the_card_along(

@@ -51,6 +51,8 @@ class Behaviour:
             (U2F-16).
         wrong_reset_transport: status for a reset over a transport that has none (RST-06).
         upload_is_kept: other commands may come between the fragments of a large blob array (LB-09).
+        tap_is_touch: being laid on a reader counts as one touch; without it U2F is refused there
+            until the token is touched, and CTAP2 waits (NFC-15).
     """
 
     touch_timeout: CtapStatus = CtapStatus.OPERATION_DENIED
@@ -68,6 +70,7 @@ class Behaviour:
     u2f_under_always_uv: int = 0x6986
     wrong_reset_transport: CtapStatus = CtapStatus.NOT_ALLOWED
     upload_is_kept: bool = False
+    tap_is_touch: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,9 @@ MAX_REQUEST: Final = 7609
 POLL_S: Final = 0.1
 """How long a command may take before the card says 9100, and between polls."""
 
+ABANDON_S: Final = 1.0
+"""How long a command that nobody waits for any longer may take to end."""
+
 _TRANSPORT: Final = "nfc"
 _CBOR: Final = 0x04
 _NO_MSG: Final = 0x08
@@ -48,6 +51,7 @@ class Pluggable(Protocol):
 class _Running:
     """A command under way; `box` gets its outcome."""
 
+    request: bytes
     box: SimpleQueue[bytes | FidokitError] = field(default_factory=SimpleQueue)
     status: int = _PROCESSING
     cancelled: bool = False
@@ -56,6 +60,37 @@ class _Running:
         """Remember what the next poll is told."""
         self.status = status
 
+    def run(self, link: MemoryLink) -> None:
+        """To its end, on the thread that this is called from."""
+        outcome: bytes | FidokitError = TokenGone("the virtual card broke off")
+        try:
+            outcome = link.cbor(self.request, self.keepalive, lambda: self.cancelled)
+        except FidokitError as failed:
+            outcome = failed
+        finally:
+            self.box.put(outcome)
+
+
+class _Worker:
+    """A thread that runs one command after another: to start one for each costs more than most."""
+
+    def __init__(self, link: MemoryLink) -> None:
+        self._link = link
+        self._commands: SimpleQueue[_Running | None] = SimpleQueue()
+        threading.Thread(target=self._work, daemon=True).start()
+
+    def give(self, running: _Running) -> None:
+        """Have a command run."""
+        self._commands.put(running)
+
+    def dismiss(self) -> None:
+        """End after the command that runs."""
+        self._commands.put(None)
+
+    def _work(self) -> None:
+        while (running := self._commands.get()) is not None:
+            running.run(self._link)
+
 
 class CardSession:
     """A card in a reader's field, from its activation on: APDUs in, answers out.
@@ -63,10 +98,18 @@ class CardSession:
     Args:
         token: what answers inside.
         poll_s: seconds that a client which can poll waits before it is told 9100.
+        left: asked while a client that cannot poll waits; true ends the wait, nobody being there.
     """
 
-    def __init__(self, token: Pluggable, poll_s: float = POLL_S) -> None:
+    def __init__(
+        self,
+        token: Pluggable,
+        poll_s: float = POLL_S,
+        left: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._token = token
+        self._left = left
+        self._worker: _Worker | None = None
         self._link = token.link(_TRANSPORT)
         self._poll_s = poll_s
         self._chain = Chain(MAX_REQUEST)
@@ -98,6 +141,7 @@ class CardSession:
     def close(self) -> None:
         """Take the card away: what waits is cancelled; harmless when repeated."""
         self._abandon()
+        self._dismiss()
         self._link.close()
 
     def _answer(self, apdu: Apdu, raw: bytes) -> _Answer:
@@ -135,9 +179,12 @@ class CardSession:
         if whole is None:
             return b"", StatusWord.OK
         self._abandon()
-        running = self._running = _Running()
-        threading.Thread(target=self._run, args=(whole.data, running), daemon=True).start()
-        return self._wait(running, apdu, self._poll_s if apdu.p1 & _CAN_POLL else None)
+        if not apdu.p1 & _CAN_POLL:
+            return self._cut(apdu, self._link.cbor(whole.data, _ignore, self._left))
+        running = self._running = _Running(whole.data)
+        self._worker = self._worker or _Worker(self._link)
+        self._worker.give(running)
+        return self._wait(running, apdu)
 
     def _poll(self, apdu: Apdu, _raw: bytes) -> _Answer:
         running = self._running
@@ -146,25 +193,16 @@ class CardSession:
         if apdu.p1 not in {0, _CANCEL}:
             raise ApduRejection(StatusWord.WRONG_PARAMETERS)
         running.cancelled = running.cancelled or apdu.p1 == _CANCEL
-        return self._wait(running, apdu, self._poll_s)
+        return self._wait(running, apdu)
 
     def _end(self, _apdu: Apdu, _raw: bytes) -> _Answer:
         self._abandon()
         self._selected = False
         return b"", StatusWord.OK
 
-    def _run(self, request: bytes, running: _Running) -> None:
-        outcome: bytes | FidokitError = TokenGone("the virtual card broke off")
+    def _wait(self, running: _Running, apdu: Apdu) -> _Answer:
         try:
-            outcome = self._link.cbor(request, running.keepalive, lambda: running.cancelled)
-        except FidokitError as failed:
-            outcome = failed
-        finally:
-            running.box.put(outcome)
-
-    def _wait(self, running: _Running, apdu: Apdu, seconds: float | None) -> _Answer:
-        try:
-            outcome = running.box.get(timeout=seconds)
+            outcome = running.box.get(timeout=self._poll_s)
         except Empty:
             return bytes([running.status]), StatusWord.UPDATE
         self._running = None
@@ -178,14 +216,28 @@ class CardSession:
     def _abandon(self) -> None:
         self._chain.drop()
         self._rest.drop()
-        if self._running is not None:
-            self._running.cancelled = True
-            self._running = None
+        running, self._running = self._running, None
+        if running is None:
+            return
+        running.cancelled = True
+        try:  # the token is busy until it notices, and would refuse the next command
+            running.box.get(timeout=ABANDON_S)
+        except Empty:
+            self._dismiss()
+
+    def _dismiss(self) -> None:
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.dismiss()
 
     def _require_selected(self) -> None:
         self._rest.drop()
         if not self._selected:
             raise ApduRejection(StatusWord.NOT_ALLOWED)
+
+
+def _ignore(_status: int) -> None:
+    """Who cannot poll is not told how it goes."""
 
 
 def _extended(apdu: Apdu) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import threading
 from collections.abc import Callable
@@ -42,6 +43,10 @@ class VpcdCard:
     touch again. When pcscd goes away the card waits, and lays itself on the reader of the next
     one. A token that is unplugged takes the card along.
 
+    pcscd looks every 400 ms whether a card is there. One that takes another's place in between is
+    no new card to it, and when a program has met the old one's end meanwhile, the reader counts as
+    empty for ever. So the card leaves once, at the first look, and comes to stay.
+
     Args:
         token: what answers.
         host: where vpcd listens.
@@ -66,7 +71,8 @@ class VpcdCard:
         self._token = token
         self._where = (host, port)
         self._ended = ended
-        self._session: CardSession | None = None
+        self._session: CardSession | None = None  # the thread's own
+        self._seen_to_leave = False
         self._stop = threading.Event()
         self._changing = threading.Lock()
         self._channel = _reached(self._where)
@@ -78,7 +84,6 @@ class VpcdCard:
         with self._changing:
             self._stop.set()
             _hang_up(self._channel)
-        self._drop()
         if self._thread is not threading.current_thread():
             self._thread.join()
 
@@ -90,6 +95,7 @@ class VpcdCard:
             while not self._stop.is_set():
                 with suppress(OSError):
                     self._one_reader()
+                _hang_up(self._channel)
                 self._drop()
                 self._find_again()
         except FidokitError as error:
@@ -101,10 +107,15 @@ class VpcdCard:
             self._ended(why)
 
     def _one_reader(self) -> None:
-        """Answer one reader until it hangs up."""
+        """Answer one reader until it hangs up, or leave at its first word."""
         reader = Reader()
+        staying, self._seen_to_leave = self._seen_to_leave, False
         while data := _received(self._channel):
             for said in reader.receive(data):
+                if not staying:
+                    self._require_power()
+                    self._seen_to_leave = True
+                    return
                 self._answer(said)
 
     def _answer(self, said: Said) -> None:
@@ -134,8 +145,12 @@ class VpcdCard:
             return whole(b"", _UNABLE)
 
     def _begin(self) -> CardSession:
-        self._session = CardSession(self._token)
+        self._session = CardSession(self._token, left=self._left)
         return self._session
+
+    def _left(self) -> bool:
+        """Whether nobody waits for an answer: the reader says nothing while it does."""
+        return self._stop.is_set() or _hung_up(self._channel)
 
     def _drop(self) -> None:
         session, self._session = self._session, None
@@ -196,6 +211,14 @@ def _reached(where: tuple[str, int]) -> socket.socket:
     channel.settimeout(None)
     channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return channel
+
+
+def _hung_up(channel: socket.socket) -> bool:
+    try:
+        readable, _, _ = select.select([channel], [], [], 0)
+        return bool(readable) and not channel.recv(1, socket.MSG_PEEK)
+    except (OSError, ValueError):  # ValueError: closed
+        return True
 
 
 def _hang_up(channel: socket.socket) -> None:
