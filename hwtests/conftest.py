@@ -136,9 +136,8 @@ def _desk(config: pytest.Config, selector: str) -> Desk:
         watched = _at_terminal() and not selector.startswith("virtual:")
     desk.can_replug = bool(command) or watched
     desk.look()
-    if desk.allow_reset and desk.info.is_u2f_only:
-        say("U2F knows no reset: --allow-reset changes nothing for this token")
-        desk.allow_reset = False
+    if (why := desk.drop_reset()) and config.getoption("--allow-reset"):
+        say(f"{plain(why)}: --allow-reset changes nothing for this token")
     return desk
 
 

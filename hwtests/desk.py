@@ -13,7 +13,7 @@ from hwtests.person import Person
 from fidokit import api
 from fidokit.api import Candidate, PinCode, ResetPlan, Session, TokenInfo
 from fidokit.api.backends import backends_for
-from fidokit.errors import FidokitError, TokenNotFound
+from fidokit.errors import FidokitError, TokenNotFound, Unsupported
 
 REPLUG_S = 60.0
 """Seconds that unplugging gets, and inserting again."""
@@ -28,6 +28,7 @@ class Desk:
     Args:
         selector: as `--token` takes it.
         allow_reset: whether everything on the token may be erased.
+        no_reset: why the token cannot be erased whatever is allowed; empty where it can.
         can_replug: whether somebody can take it out and put it back.
         name, info: as it was when the run began, or since the last reset.
         round_trips: messages exchanged since the counter was last read.
@@ -36,6 +37,7 @@ class Desk:
     selector: str
     person: Person
     allow_reset: bool = False
+    no_reset: str = ""
     can_replug: bool = True
     name: str = ""
     info: TokenInfo = field(default_factory=lambda: TokenInfo(versions=()))
@@ -73,6 +75,11 @@ class Desk:
         self.unplug()
         self.insert()
 
+    @property
+    def contactless(self) -> bool:
+        """Whether it lies on a reader, so that the tap may count as the touch."""
+        return self.selector.startswith("pcsc:")
+
     def present(self) -> Candidate | None:
         """The token as it is seen without being opened; None where it is not."""
         seen = [token for way in backends_for(self.selector) for token in way.candidates()]
@@ -99,6 +106,18 @@ class Desk:
         """What a reset would destroy. Asks for no PIN, which may not be known."""
         with self.open() as session:
             return api.plan_reset(session)
+
+    def drop_reset(self) -> str:
+        """Where the token cannot be erased, allow it no longer; returns why, else nothing."""
+        if self.info.is_u2f_only:
+            self.no_reset = "U2F knows no reset"
+        else:
+            try:
+                self.plan_reset()
+            except Unsupported as error:
+                self.no_reset = error.message
+        self.allow_reset = self.allow_reset and not self.no_reset
+        return self.no_reset
 
     def reset(self, typed: str) -> None:
         """Erase the token; the PIN is gone, too.

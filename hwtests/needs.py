@@ -74,8 +74,8 @@ def _enterprise(desk: Desk) -> Reason:
 
 
 def _erasing(desk: Desk) -> Reason:
-    if desk.info.is_u2f_only:
-        return "U2F knows no reset"
+    if desk.no_reset:
+        return desk.no_reset
     return None if desk.allow_reset else "this changes the token for good: give --allow-reset"
 
 

@@ -54,4 +54,5 @@ def test_selection_is_a_touch(desk: Desk, token: Session) -> None:
     if not token.info.has_selection:
         pytest.skip("the token has no selection")
     token.select()
-    assert desk.person.touches == 1
+    # the tap was the touch, or the finger was quicker than the first question after it
+    assert desk.person.touches == 1 or (desk.contactless and desk.person.touches == 0)

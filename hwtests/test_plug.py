@@ -9,7 +9,7 @@ import pytest
 from hwtests.desk import Desk
 from hwtests.hands import Hands
 
-from fidokit.api import KeyType
+from fidokit.api import KeyType, Session
 from fidokit.errors import FidokitError, TokenGone, TokenMisbehaved
 from hwtests import keys
 
@@ -26,8 +26,11 @@ class PullingHands:
     def touch(self, why: str) -> None:
         self._pulling.start()
 
+    @property
+    def asked(self) -> bool:
+        return self._pulling.ident is not None
+
     def wait(self) -> None:
-        assert self._pulling.ident, "the token did not wait for a touch"
         self._pulling.join()
 
     def unplug(self) -> None:
@@ -64,9 +67,20 @@ def test_taken_away_while_it_waits_for_a_touch(desk: Desk, tmp_path: Path) -> No
     pulling = desk.person.hands = PullingHands(patient)
     try:
         with desk.open() as session, pytest.raises(FidokitError):
-            keys.make(session, tmp_path / "id", KeyType.ECDSA_SK)
+            _make_until_it_waits(desk, session, tmp_path)
         pulling.wait()
     finally:
         desk.person.hands = patient
-        desk.insert()
+        if pulling.asked:
+            desk.insert()
     assert list(tmp_path.iterdir()) == []
+
+
+def _make_until_it_waits(desk: Desk, session: Session, folder: Path) -> None:
+    """The first key of one that lies on a reader may be made by the tap."""
+    keys.make(session, folder / "id", KeyType.ECDSA_SK)
+    assert desk.contactless, "the token did not wait for a touch"
+    for file in folder.iterdir():
+        file.unlink()
+    keys.make(session, folder / "id", KeyType.ECDSA_SK)
+    pytest.skip("the token wants no touch while it lies on the reader")

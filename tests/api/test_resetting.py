@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from tests.api.desk import Desk
@@ -12,7 +14,9 @@ from tests.api.desk import Desk
 from fidokit.api import pins, resetting
 from fidokit.api.generating import GenerateRequest, generate
 from fidokit.api.resetting import ResetPlan
-from fidokit.errors import PinRequired, TokenNotFound, UsageError
+from fidokit.errors import PinRequired, TokenNotFound, Unsupported, UsageError
+from fidokit.token.info import TokenInfo
+from fidokit.token.session import Session
 from fidokit.types import Aaguid, KeyType, Transport
 
 
@@ -194,3 +198,22 @@ def test_a_virtual_token_needs_no_hands(desk: Desk) -> None:
     reset(desk, found, guide)
     assert guide.steps == []
     assert not pin_is_set(desk)
+
+
+def on_a_reader(*ways: str) -> Session:
+    """A token there that says over what it is reset (CTAP 2.3); over anything where it does not."""
+    info = TokenInfo(versions=("FIDO_2_3",), transports_for_reset=ways)
+    made = SimpleNamespace(info=info, selector="pcsc:Reader 0", name="Reader 0", durable=False)
+    return cast("Session", made)
+
+
+@pytest.mark.parametrize("ways", [("usb",), ("usb", "hybrid")])
+def test_a_token_that_is_not_reset_on_a_card_reader(ways: tuple[str, ...]) -> None:
+    """Nobody is made to type or to unplug in vain."""
+    with pytest.raises(Unsupported, match=f"over {', '.join(ways)} alone"):
+        resetting.plan_reset(on_a_reader(*ways))
+
+
+@pytest.mark.parametrize("ways", [(), ("usb", "nfc"), ("smart-card",)])
+def test_a_token_that_is_reset_on_a_card_reader(ways: tuple[str, ...]) -> None:
+    assert resetting.plan_reset(on_a_reader(*ways)).must_replug

@@ -16,14 +16,19 @@ from pathlib import Path
 PATIENCE_S = 30
 
 
-def insert(pid: Path, arguments: list[str]) -> None:
-    """Serve it, and wait until it is reached."""
+def insert(pid: Path, arguments: list[str], env: dict[str, str] | None = None) -> None:
+    """Serve it, and wait until it is reached.
+
+    Args:
+        env: of the server; this process's where there is none.
+    """
     process = subprocess.Popen(
         [sys.executable, "-m", "fidokit", "virtual", "serve", *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
+        env=env,
     )
     pid.write_text(str(process.pid))
     assert process.stdout is not None

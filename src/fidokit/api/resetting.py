@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
-from fidokit.errors import TokenNotFound, UsageError
+from fidokit.errors import TokenNotFound, Unsupported, UsageError
 from fidokit.token.ports import QUIET, Backend, Candidate, Interaction
 from fidokit.types import Aaguid
 
@@ -23,6 +23,7 @@ PATIENCE: Final = 60.0
 """Seconds that a person gets to unplug the token, and again to insert it."""
 
 _ANY: Final = "reset"
+_CARD_WAYS: Final = frozenset({"nfc", "smart-card"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +72,10 @@ def plan_reset(session: Session, *, ask_pin: bool = False) -> ResetPlan:
         ask_pin: count and name the credentials, which needs the PIN where one is set.
 
     Raises:
+        Unsupported: the token is not reset by the way that it is reached.
         With `ask_pin`, what listing credentials raises (PinError and others).
     """
+    _require_way(session)
     listed = _credentials(session) if ask_pin else None
     own = None if listed is None else tuple(name for name in listed if name.startswith("ssh:"))
     return ResetPlan(
@@ -86,6 +89,16 @@ def plan_reset(session: Session, *, ask_pin: bool = False) -> ResetPlan:
         durable=session.durable,
         aaguid=session.info.aaguid,
     )
+
+
+def _require_way(session: Session) -> None:
+    """CTAP 2.3 tokens say over which transports they are reset; most leave contactless ones out."""
+    ways = session.info.transports_for_reset
+    if ways and session.selector.startswith("pcsc:") and not _CARD_WAYS & set(ways):
+        raise Unsupported(
+            f"{session.name} is not reset on a card reader, but over {', '.join(ways)} alone",
+            hint="connect it that way, and repeat",
+        )
 
 
 def _credentials(session: Session) -> list[str] | None:
