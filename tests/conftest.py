@@ -6,6 +6,7 @@ import signal
 
 import pytest
 from hypothesis import settings
+from tests.support import pcscd
 
 pytest_plugins = ["pytester", "tests.conformance"]
 
@@ -23,3 +24,6 @@ def pytest_configure(config: pytest.Config) -> None:
     """Have our own plug-in also where the tests run from a tree that is not installed."""
     if not config.pluginmanager.has_plugin("fidokit"):
         config.pluginmanager.import_plugin("fidokit.pytest_plugin")
+    # No test meets this machine's own readers; and where libpcsclite looks is settled only once.
+    pcscd.reserve()
+    config.add_cleanup(pcscd.free)

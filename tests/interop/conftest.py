@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.pcscd import Pcscd, started
 
 
 def stock(program: str) -> str:
@@ -55,3 +56,10 @@ def ssh_keygen(tmp_path: Path) -> Run:
         return (done.stderr if fails else done.stdout).decode()
 
     return run
+
+
+@pytest.fixture(scope="module")
+def pcscd() -> Iterator[Pcscd]:
+    """A real one, with an empty reader."""
+    with started() as found:
+        yield found
