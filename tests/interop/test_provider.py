@@ -250,6 +250,8 @@ def test_attestation(machine: Host) -> None:
     key.verify(attestation.signature, signed, ec.ECDSA(hashes.SHA256()))
     made = api.open_key(machine.home / "attested").key
     assert made.key_handle in attestation.auth_data
+    given = ("--key", "attested", "--challenge", "challenge")
+    assert "Good packed" in machine.fidokit("attestation", "verify", "proof", *given)
 
 
 # --- ssh-agent ---------------------------------------------------------------------------------

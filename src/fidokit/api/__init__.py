@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from fidokit.api.agent_serving import harden as harden
     from fidokit.api.agent_units import install_systemd_units as install_systemd_units
     from fidokit.api.agent_units import systemd_units as systemd_units
+    from fidokit.api.attesting import Leaf as Leaf
+    from fidokit.api.attesting import Origin as Origin
+    from fidokit.api.attesting import ShownAttestation as ShownAttestation
+    from fidokit.api.attesting import VerifiedAttestation as VerifiedAttestation
+    from fidokit.api.attesting import show_attestation as show_attestation
+    from fidokit.api.attesting import verify_attestation as verify_attestation
     from fidokit.api.authorizing import Authorized as Authorized
     from fidokit.api.authorizing import Place as Place
     from fidokit.api.authorizing import authorize as authorize
@@ -199,6 +205,14 @@ _HOME = {
     "fidokit.api.agent_client": ("AgentClient",),
     "fidokit.api.agent_serving": ("AgentOptions", "AgentService", "harden"),
     "fidokit.api.agent_units": ("install_systemd_units", "systemd_units"),
+    "fidokit.api.attesting": (
+        "Leaf",
+        "Origin",
+        "ShownAttestation",
+        "VerifiedAttestation",
+        "show_attestation",
+        "verify_attestation",
+    ),
     "fidokit.api.authorizing": (
         "Authorized",
         "Place",

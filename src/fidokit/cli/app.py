@@ -96,6 +96,13 @@ GROUPS: Mapping[str, Section] = {
             "delete": Entry("blob:delete", "Delete blobs"),
         },
     ),
+    "attestation": Section(
+        "What a token certified when it made a key",
+        {
+            "show": Entry("attestation:show_one", "Show what an attestation file says"),
+            "verify": Entry("attestation:verify", "Verify that a token made a key, and whose"),
+        },
+    ),
     "agent": Section(
         "SSH agents: one of our own, and keys into any",
         {

