@@ -44,7 +44,7 @@ def broken(verdict: Verdict) -> set[str]:
         ("none", ["no-touch-required", "verify-required"], False, True),
         ("touch-required", ["no-touch-required"], True, False),
         ("verify-required", [], True, True),
-        ("touch-required,verify-required", ["no-touch-required"], True, True),
+        ("touch-required verify-required", ["no-touch-required"], True, True),
         # Of two that contradict each other, the last one counts.
         ("none", ["no-touch-required", "touch-required"], True, False),
         ("none", ["verify-required", "no-verify-required"], True, False),

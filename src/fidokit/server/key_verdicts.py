@@ -127,7 +127,7 @@ class KeyRules:
 
     def demanded(self, options: Sequence[Option] = ()) -> tuple[bool, bool]:
         """Whether a token's touch, and its PIN or fingerprint, are demanded behind options."""
-        server = self.settings.listed("pubkeyauthoptions")
+        server = self.settings.first("pubkeyauthoptions").split()
         touch = _TOUCH in server or _last_of(options, _TOUCH) != f"no-{_TOUCH}"
         verify = _VERIFY in server or _last_of(options, _VERIFY) == _VERIFY
         return touch, verify
