@@ -56,7 +56,12 @@ def free_port() -> int:
 
 @contextmanager
 def running(
-    folder: Path, *settings: str, sshd: str, tail: Sequence[str] = (), user: int | None = None
+    folder: Path,
+    *settings: str,
+    sshd: str,
+    tail: Sequence[str] = (),
+    user: int | None = None,
+    within: Sequence[str] = (),
 ) -> Iterator[Sshd]:
     """Start one; it ends with the block.
 
@@ -66,6 +71,7 @@ def running(
         sshd: the program's whole path.
         tail: lines for its end, such as Match blocks.
         user: as whom it runs, where that is somebody else.
+        within: a program, with its words, that becomes sshd in another place.
     """
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
@@ -75,7 +81,7 @@ def running(
             os.chown(path, user, -1)
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [sshd, "-D", "-e", "-f", str(folder / "sshd_config")],
+            [*within, sshd, "-D", "-e", "-f", str(folder / "sshd_config")],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
