@@ -29,16 +29,11 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="only root has users and PAM services to give"),
 ]
 
-SERVICE = """
-auth required pam_google_authenticator.so
-account required pam_permit.so
-session required pam_permit.so
-"""
-SETTINGS = (
-    "UsePAM yes",
-    "KbdInteractiveAuthentication yes",
-    "AuthenticationMethods publickey,keyboard-interactive",
-)
+PAGE = (Path(__file__).parents[2] / "docs/otp.md").read_text().partition("## The server")[2]
+"""Its two blocks are what an administrator writes: these tests log in by them."""
+
+SETTINGS, AUTH = re.findall(r"^```\n(.*?)^```\n", PAGE, re.MULTILINE | re.DOTALL)
+SERVICE = f"{AUTH}account required pam_permit.so\nsession required pam_permit.so\n"
 PROMPT = "Verification code: "
 ENROLL = ("enroll", "--no-confirm", "--qr", "none", "--rate-limit", "none", "--window", "17")
 """No limit: these tests log in more often than people. A wide window: a slow machine takes long."""
@@ -122,7 +117,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory, stock: Callable[[str], str]) 
     key = folder / "key"
     subprocess.run([stock("ssh-keygen"), "-qt", "ed25519", "-N", "", "-f", key], check=True)
     (folder / "home/keys").write_text(key.with_suffix(".pub").read_text())
-    settings = (*SETTINGS, "AuthorizedKeysFile /home/keys")
+    settings = (*SETTINGS.splitlines(), "AuthorizedKeysFile /home/keys")
     sshd = stock("/usr/sbin/sshd")
     with running(folder / "sshd", *settings, sshd=sshd, within=etc.within([])) as server:
         yield Desk(etc, server, key)

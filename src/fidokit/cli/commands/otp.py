@@ -11,7 +11,7 @@ import click
 
 from fidokit.cli import ask
 from fidokit.cli.options import Settings, verb
-from fidokit.cli.render import Lines, home_path, note, show
+from fidokit.cli.render import Lines, escape, home_path, note, show
 from fidokit.errors import FidokitError, UsageError
 
 if TYPE_CHECKING:
@@ -117,6 +117,8 @@ def enroll(
         plan = plan if no_confirm else _confirmed(plan)
         state = api.save_otp(plan)
         undo.pop_all()
+    if qr_file and not settings.json:
+        print(f"The QR code is in {escape(qr_file)}: delete it when it was scanned.")
     _give_codes(plan.content.emergency_codes, codes_file, settings, force=force)
     files = {"qr_file": qr_file, "codes_file": codes_file}
     show(settings, _data(state, files), Lines(list(_told_state(state))))
@@ -317,6 +319,8 @@ def _give_codes(
 
     if codes_file is not None:
         api.write_codes(codes, Path(codes_file), force=force)
+        if not settings.json:
+            print(f"The emergency codes are in {escape(codes_file)}.")
     elif codes and not settings.json:
         print("Emergency codes, shown this once; write them down:")
         print("\n".join(f"  {code}" for code in codes))
