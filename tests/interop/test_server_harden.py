@@ -97,6 +97,18 @@ def test_verify_is_proved_by_a_login(one: Machine) -> None:
     assert one.lets_in("uv")
 
 
+def test_verify_is_proved_by_a_login_through_the_provider(one: Machine) -> None:
+    """A private file, no agent: ssh itself asks for the PIN and has the token sign."""
+    library = one.host.fidokit("provider", "path").strip()
+    one.authorize(line(one.host, "uv"))
+    request = api.HardeningRequest("verify", (USER,), [one.host.home / "uv"])
+    plan = api.plan_hardening(
+        request, one.target, environ=one.host.env | {"SSH_SK_PROVIDER": library}
+    )
+    assert plan.proofs[0].keys[0].proof.value == "login", one.host.said()
+    assert plan.obstacle is None
+
+
 def test_a_login_that_fails_is_a_refusal(one: Machine) -> None:
     one.authorize(line(one.host, "touch"))
     with pytest.raises(FidokitError, match="would be locked out"):
@@ -151,7 +163,7 @@ def test_without_passwords_a_key_that_never_worked_is_a_lock_out(
         with pytest.raises(FidokitError, match="would be locked out"):
             it.harden("hardware-only")
         plan = it.harden("touch")
-        assert any("before the change nor after" in warning for warning in plan.warnings)
+        assert any("before the change nor after it" in warning for warning in plan.warnings)
 
 
 def test_a_key_that_may_not_come_from_here_is_not_proved(one: Machine) -> None:

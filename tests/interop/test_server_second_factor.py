@@ -29,7 +29,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory, stock: Callable[[str], str]) 
 @pytest.fixture
 def with_pam(keys: Host, tmp_path: Path) -> Iterator[Machine]:
     """A server with a PAM service of its own, which its sshd does not ask."""
-    with machine(tmp_path / "etc", keys) as it:
+    with machine(tmp_path / "etc", keys, "PermitRootLogin yes") as it:
         it.pam.write_text("@include common-auth\n")
         (it.server.folder / "pam_google_authenticator.so").touch()
         it.authorize(line(keys, "plain"))
@@ -38,21 +38,29 @@ def with_pam(keys: Host, tmp_path: Path) -> Iterator[Machine]:
 
 def test_second_factor_names_users_without_a_secret_and_stops(with_pam: Machine) -> None:
     before = with_pam.files()
-    with pytest.raises(FidokitError, match=f"no TOTP secret is enrolled for {USER}"):
-        with_pam.harden("second-factor", is_enrolled=lambda _: False)
+    with pytest.raises(FidokitError, match=rf"no codes to log in with: {USER} \(not yet\)"):
+        with_pam.harden("second-factor", code_problem=lambda _: "not yet")
     assert with_pam.files() == before
 
 
 def test_second_factor_wants_the_module(with_pam: Machine) -> None:
     (with_pam.server.folder / "pam_google_authenticator.so").unlink()
     with pytest.raises(FidokitError, match="is not installed"):
-        with_pam.harden("second-factor", is_enrolled=lambda _: True)
+        with_pam.harden("second-factor", code_problem=lambda _: "")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="PermitRootLogin is about root alone")
+def test_root_may_give_no_code_unless_the_configuration_says_so(with_pam: Machine) -> None:
+    config = with_pam.server.config
+    config.write_text(config.read_text().replace("PermitRootLogin yes", "#"))
+    with pytest.raises(FidokitError, match="root would be locked out: PermitRootLogin"):
+        with_pam.harden("second-factor", code_problem=lambda _: "")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root's sshd may ask PAM about others")
 def test_second_factor_asks_for_both(with_pam: Machine) -> None:
     before = with_pam.files()
-    plan = with_pam.harden("second-factor", is_enrolled=lambda _: True)
+    plan = with_pam.harden("second-factor", code_problem=lambda _: "")
     assert any("together are not recommended" in warning for warning in plan.warnings)
     pam = with_pam.pam.read_text()
     assert "\nauth required pam_google_authenticator.so\n" in pam
@@ -67,7 +75,7 @@ def test_second_factor_asks_for_both(with_pam: Machine) -> None:
 
 def test_from_second_factor_to_another_level(with_pam: Machine) -> None:
     before = with_pam.pam.read_bytes()
-    with_pam.harden("second-factor", is_enrolled=lambda _: True, reload=False)
+    with_pam.harden("second-factor", code_problem=lambda _: "", reload=False)
     with_pam.harden("touch", reload=False)
     assert with_pam.pam.read_bytes() == before
     text = (with_pam.folder / "0-fidokit.conf").read_text()

@@ -37,7 +37,9 @@ def test_a_folder_is_no_file(me: Account) -> None:
 def people(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Root of this machine with a key, and users without."""
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(key_holders, "_text", lambda path, _: path.read_bytes())
+    monkeypatch.setattr(
+        key_holders, "_text", lambda path, _: path.read_bytes() if path.exists() else b""
+    )
     (tmp_path / "root").mkdir()
     (tmp_path / "root/keys").write_bytes(text(PLAIN))
     rows = [
@@ -60,6 +62,17 @@ def test_everybody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     people(monkeypatch, tmp_path)
     assert [user.name for user in everybody(["keys"])] == ["root"]
     assert keyless(["keys"]) == ["alice"]
+
+
+def test_a_file_of_everybody_says_nothing_of_users_without_a_shell(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    people(monkeypatch, tmp_path)
+    shared = [f"{tmp_path}/root/keys"]
+    assert [user.name for user in everybody(shared)] == ["root", "daemon", "alice"]
+    (tmp_path / "robot/own").write_bytes(text(PLAIN))
+    assert "robot" in [user.name for user in everybody([*shared, "own"])]
+    assert keyless(shared) == []
 
 
 def test_an_ordinary_user_is_everybody(monkeypatch: pytest.MonkeyPatch) -> None:

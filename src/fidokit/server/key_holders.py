@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -52,15 +52,19 @@ def holder(user: Account, patterns: Sequence[str]) -> KeyHolder:
 def everybody(patterns: Sequence[str]) -> list[Account]:
     """Users who have a file with keys; for whoever is not root, only themselves.
 
+    A file that is everybody's says nothing of users without a shell.
+
     Args:
         patterns: of sshd's AuthorizedKeysFile.
     """
-    import pwd  # noqa: PLC0415  Windows has no such module
-
     if os.geteuid() != 0:
         return [account()]
-    found = [Account(u.pw_name, u.pw_uid, u.pw_gid, Path(u.pw_dir)) for u in pwd.getpwall()]
-    return [user for user in _once(found) if _has_file(user, patterns)]
+    own = [pattern for pattern in patterns if not _is_shared(pattern)]
+    return [
+        user
+        for user, shell in _users()
+        if _has_file(user, own if Path(shell).name in _NO_SHELLS else patterns)
+    ]
 
 
 def keyless(patterns: Sequence[str]) -> list[str]:
@@ -69,21 +73,29 @@ def keyless(patterns: Sequence[str]) -> list[str]:
     Args:
         patterns: of sshd's AuthorizedKeysFile.
     """
-    import pwd  # noqa: PLC0415  as above
-
     if os.geteuid() != 0:
         return []
-    people = [u for u in pwd.getpwall() if u.pw_uid == 0 or _FIRST <= u.pw_uid < _LAST]
-    found = [
-        Account(u.pw_name, u.pw_uid, u.pw_gid, Path(u.pw_dir))
-        for u in people
-        if Path(u.pw_shell).name not in _NO_SHELLS
+    people = [
+        user
+        for user, shell in _users()
+        if Path(shell).name not in _NO_SHELLS and (user.uid == 0 or _FIRST <= user.uid < _LAST)
     ]
-    return [user.name for user in _once(found) if not _has_file(user, patterns)]
+    return [user.name for user in people if not _has_file(user, patterns)]
 
 
-def _once(users: Iterable[Account]) -> Iterator[Account]:
-    yield from {user.name: user for user in users}.values()
+def _users() -> Iterable[tuple[Account, str]]:
+    """Each user once, with their shell."""
+    import pwd  # noqa: PLC0415  Windows has no such module
+
+    return {
+        u.pw_name: (Account(u.pw_name, u.pw_uid, u.pw_gid, Path(u.pw_dir)), u.pw_shell)
+        for u in pwd.getpwall()
+    }.values()
+
+
+def _is_shared(pattern: str) -> bool:
+    """Whether a pattern of AuthorizedKeysFile names one file for all users."""
+    return pattern.startswith("/") and not any(token in pattern for token in ("%h", "%u", "%U"))
 
 
 def _has_file(user: Account, patterns: Sequence[str]) -> bool:

@@ -62,14 +62,14 @@ class HardeningRequest:
             Public halves of keys in the agent will do.
         yes_unproved: go on where nothing proves that a user's key gets in, if nothing speaks
             against it.
-        is_enrolled: whether a user has a TOTP secret.
+        code_problem: why no one-time code would let a user in; empty where one would.
     """
 
     level: str
     users: Sequence[str] = ()
     login_with: Sequence[Path] = ()
     yes_unproved: bool = False
-    is_enrolled: Callable[[Account], bool] = google_authenticator.is_enrolled
+    code_problem: Callable[[Account], str] = google_authenticator.problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +129,7 @@ class Planner:
     wanted: tuple[Directive, ...] = field(init=False)
     old: Path = field(init=False)
     new: Path = field(init=False)
+    _known: dict[str, Settings] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self.level = Level(self.request.level)
@@ -185,7 +186,7 @@ class Planner:
     def _users(self, settings: Settings) -> list[KeyHolder]:
         named = [account(name) for name in self.request.users]
         users = named or [u for u in everybody(settings.key_files) if not self._is_kept_out(u)]
-        found = [holder(user, self._settings(self.new, user.name).key_files) for user in users]
+        found = [holder(user, self._settings(user.name).key_files) for user in users]
         for one in found:
             if self._is_kept_out(one.account):
                 raise UsageError(
@@ -205,10 +206,13 @@ class Planner:
         """Whether sshd lets root in by nothing at all; the query does not tell."""
         if user.uid != 0:
             return False
-        return self._settings(self.new, user.name).first("permitrootlogin") == "no"
+        return self._settings(user.name).first("permitrootlogin") == "no"
 
-    def _settings(self, config: Path, user: str) -> Settings:
-        return self.sshd.effective(config, user)
+    def _settings(self, user: str) -> Settings:
+        """The new ones, for a user."""
+        if user not in self._known:
+            self._known[user] = self.sshd.effective(self.new, user)
+        return self._known[user]
 
     def _prove(self, users: Sequence[KeyHolder]) -> Iterator[UserProof]:
         before, after = (
@@ -217,7 +221,7 @@ class Planner:
         )
         identities = self._identities(users)
         for user in users:
-            settings = self._settings(self.new, user.account.name)
+            settings = self._settings(user.account.name)
             yield lock_out.prove(user, settings, before=before, after=after, identities=identities)
 
     def _identities(self, users: Sequence[KeyHolder]) -> dict[str, Path]:
@@ -261,10 +265,18 @@ class Planner:
                 f"{self.target.pam_file} does not exist",
                 hint="name sshd's PAM service with --pam-file",
             )
-        missing = [u.account.name for u in users if not self.request.is_enrolled(u.account)]
+        roots = [user for user in users if user.account.uid == 0]
+        if roots and self._settings(roots[0].account.name).first("permitrootlogin") != "yes":
+            return FidokitError(
+                "root would be locked out: PermitRootLogin takes no codes from root unless it "
+                "says yes",
+                hint="say so, which lets no password in then; or name the others with --user",
+            )
+        problems = [(u.account.name, self.request.code_problem(u.account)) for u in users]
+        missing = [f"{name} ({problem})" for name, problem in problems if problem]
         if missing:
             return FidokitError(
-                f"no TOTP secret is enrolled for {', '.join(missing)}, who could not log in then",
+                f"these have no codes to log in with: {', '.join(missing)}",
                 hint="each of them runs `fidokit otp enroll` first",
             )
         return None
@@ -310,7 +322,7 @@ class Planner:
             if proof.left_over:
                 yield f"{proof.user} has {proof.left_over} more keys, which were not asked about"
             if proof.is_refused and not proof.got_in_before:
-                yield f"{proof.user} gets in with no key, before the change nor after it"
+                yield f"no key of {proof.user} gets in, neither before the change nor after it"
 
     def _match_warnings(self, users: Sequence[KeyHolder]) -> Iterator[str]:
         """Match blocks that overrule a level, for the users and for everybody else."""
@@ -321,7 +333,7 @@ class Planner:
                 yield f"{line.place}: Match {line.match} overrules the level with {said}"
         for user in users:
             name = user.account.name
-            for directive in unmet(self.wanted, self._settings(self.new, name)):
+            for directive in unmet(self.wanted, self._settings(name)):
                 yield f"for {name}, {directive} does not hold: a Match block overrules it"
 
 

@@ -32,6 +32,7 @@ _AUTHENTICATED: Final = re.compile(r'^Authenticated (to .* )?using "publickey"',
 
 _ASKED: Final = "Offering public key: "
 _HOST: Final = "127.0.0.1"
+_PROVIDER: Final = "SSH_SK_PROVIDER"
 _PATIENCE_S: Final = 0.1
 
 # sshd takes the first value of a setting, so that these count whatever follows.
@@ -129,6 +130,8 @@ class Trial:
             identity: a private key file, or the public half of a key in the agent.
         """
         options = ["-oBatchMode=no", "-i", str(identity)]
+        if self.environ.get(_PROVIDER):
+            options.append(f"-oSecurityKeyProvider=${_PROVIDER}")  # ssh has its own by default
         return _AUTHENTICATED.search(self._connect(user, options, LOGIN_S)) is not None
 
     def _connect(self, user: str, options: Sequence[str], timeout: float) -> str:
