@@ -384,7 +384,7 @@ def test_the_command_refuses(one: Machine) -> None:
     one.authorize(line(one.host, "plain").replace("plain\n", "\x1b[2J\n"))
     refused = fidokit(one, "hardware-only", "--user", USER)
     assert refused.returncode == 1
-    assert f"fidokit: {USER} would be locked out" in refused.stderr
+    assert f"Nothing was written.\nfidokit: {USER} would be locked out" in refused.stderr
     assert "\x1b" not in refused.stdout + refused.stderr
     assert fidokit(one).returncode == 2
     assert fidokit(one, "touch", "--undo").returncode == 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -126,3 +128,58 @@ def test_an_sshd_runs(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     manager = Manager()
     running = find_running(files.sshd, files.config, manager, None)
     assert running == Running(manager, [("127.0.0.1", 1)])
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from fidokit.server import drop_in
+from fidokit.server.applying import Applying
+from fidokit.server.hardening import Directive
+from fidokit.server.sshd_program import SshdProgram
+
+folder, left, block = Path(sys.argv[1]), int(sys.argv[2]), sys.stdin.buffer.read() or None
+CALLS = {"os.rename", "open", "os.chmod", "os.remove", "subprocess.Popen"}
+
+def hook(event, _):
+    global left
+    if event in CALLS:
+        left -= 1
+        if left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+edits = [drop_in.plan(folder / name, block) for name in ("0.conf", "pam", "sshd_config")]
+applying = Applying(SshdProgram(str(folder / "sshd")), folder / "sshd_config", edits, [])
+sys.addaudithook(hook)
+applying.run(None)
+"""
+
+
+def killed(folder: Path, at: int, block: bytes) -> bool:
+    """Whether a run that is killed before its operation of that number is killed at all."""
+    command = [sys.executable, "-c", KILLED, folder, str(at)]
+    return subprocess.run(command, input=block, check=False).returncode != 0
+
+
+def test_a_kill_anywhere_leaves_whole_files_and_both_ways_out(files: Files) -> None:
+    """Of several files, some may be old and some new; another run, or --undo, gets through."""
+    pam = files.folder / "pam"
+    pam.write_bytes(b"p\n")
+    before = files.content()
+    new = {"0.conf": BLOCK, "pam": BLOCK + b"p\n", "sshd_config": BLOCK + b"x\n"}
+    for at in range(0, 200, 2):
+        went_through = not killed(files.folder, at, BLOCK)
+        for name, text in new.items():
+            path = files.folder / name
+            assert (path.read_bytes() if path.exists() else None) in {before.get(name), text}
+        if at % 4:
+            assert not killed(files.folder, 10_000, BLOCK)
+        assert not killed(files.folder, 10_000, b"")
+        left = {n: t for n, t in files.content().items() if not n.endswith(".tmp")}
+        copies = {n: left.pop(n) for n in list(left) if n.endswith(drop_in.ORIGINAL_SUFFIX)}
+        assert left == before
+        for name, text in copies.items():  # no harm: what they are copies of is the same
+            assert text == before[name.removesuffix(drop_in.ORIGINAL_SUFFIX)]
+        if went_through:
+            break
+    assert went_through

@@ -112,8 +112,10 @@ def _carry_out(
     for warning in plan.warnings:
         note(f"warning: {warning}")
     if not settings.json:
-        print("\n".join([*_diffs(plan), *map(escape, _proofs(plan))]))
+        for line in (*_diffs(plan), *map(escape, _proofs(plan))):
+            print(line)
     if plan.obstacle is not None:
+        note("Nothing was written.")
         raise plan.obstacle
     done = not dry_run and (reload or not plan.is_empty)
     if done:
