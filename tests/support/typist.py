@@ -47,9 +47,9 @@ def converse(
     os.close(theirs)
     try:
         text = _read(ours, list(answers))
-        return Seen(process.wait(LIMIT_S), text)
     finally:
-        os.close(ours)
+        os.close(ours)  # hangs up: what still waits for an answer ends
+    return Seen(process.wait(LIMIT_S), text)
 
 
 def _read(terminal: int, left: list[tuple[str, Answer]]) -> str:

@@ -328,7 +328,7 @@ def _give_codes(
 
 def _told_state(state: OtpState) -> Iterator[str]:
     yield f"Wrote {home_path(state.path)}: {str(state.method).upper()} codes are set up."
-    yield "sshd asks for them where its PAM configuration has pam_google_authenticator.so."
+    yield "`fidokit server harden second-factor` has sshd ask for them, where it does not yet."
     if state.problem:
         yield f"The PAM module will refuse them all: {state.problem}"
 
