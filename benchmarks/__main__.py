@@ -15,6 +15,7 @@ from benchmarks import (
     bench_authenticator,
     bench_authorized_keys,
     bench_codecs,
+    bench_pcsc,
     bench_startup,
 )
 from benchmarks.place import Place, place
@@ -30,6 +31,7 @@ def measure(here: Place, *, quick: bool) -> Iterator[Result]:
     yield from bench_startup.run(here, 3) if quick else bench_startup.run(here)
     yield from bench_authenticator.run(here, 3) if quick else bench_authenticator.run(here)
     yield from bench_agent.run(here, 2, 50) if quick else bench_agent.run(here)
+    yield from bench_pcsc.run(here, 2, 20) if quick else bench_pcsc.run(here)
     yield from (Result(*found) for found in bench_codecs.run())
 
 

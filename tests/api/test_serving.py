@@ -19,6 +19,7 @@ from fidokit.errors import (
     WouldOverwrite,
 )
 from fidokit.virtual.token import VirtualToken
+from fidokit.virtual.transports.vpcd import VpcdCard
 
 
 @pytest.fixture
@@ -127,3 +128,26 @@ def test_the_pin_asked_there_is_the_tokens(token: VirtualToken, tmp_path: Path) 
     ):
         api.set_pin(session, api.PinCode.parse(PIN))
         api.verify_pin(session)
+
+
+@pytest.mark.parametrize(("seen", "hint"), [(True, "token list"), (False, "not looked at")])
+def test_a_reader_that_looks_or_not(
+    token: VirtualToken, monkeypatch: pytest.MonkeyPatch, seen: bool, hint: str
+) -> None:
+    """One with another card on it accepts the connection and says nothing."""
+    monkeypatch.setattr(VpcdCard, "wait_until_seen", lambda _card: seen)
+    with socket.create_server(("127.0.0.1", 0)) as reader:
+        where = reader.getsockname()
+        with api.reachable(token, api.Ways(vpcd=where), fail) as (reached,):
+            assert (reached.way, reached.where) == ("vpcd", f"127.0.0.1:{where[1]}")
+            assert hint in reached.hint
+
+
+def test_no_reader_at_all(token: VirtualToken) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as reader:
+        where = reader.getsockname()
+    with (
+        pytest.raises(Unsupported, match="no vpcd listens"),
+        api.reachable(token, api.Ways(vpcd=where), fail),
+    ):
+        pass

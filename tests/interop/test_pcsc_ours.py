@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
+import shutil
 import sys
+import tempfile
+import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +17,12 @@ from pathlib import Path
 import pytest
 from tests.hwtests import plug
 from tests.support.agent_host import Host, make_host
-from tests.support.pcscd import PLACE, READER, SELECTOR, Pcscd, wait_for_card
+from tests.support.pcscd import PLACE, READER, SELECTOR, Pcscd, two_free_ports, wait_for_card
 
 pytestmark = pytest.mark.interop
 
 PIN = "314159"
+TOP = Path(__file__).parents[2]
 
 
 @dataclass
@@ -112,3 +118,48 @@ def test_an_empty_reader_is_no_token(served: Served) -> None:
     assert done.returncode == 3
     assert READER.encode() in done.stderr
     served.lay()
+
+
+# --- the page --------------------------------------------------------------------------------
+
+
+def blocks(language: str) -> list[str]:
+    """The page's blocks in a language."""
+    page = (TOP / "docs/transports/pcsc.md").read_text()
+    return re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+
+
+def test_the_page_serves_a_token(served: Served) -> None:
+    """The steps under "In CI" from the virtual token on, as they stand but for port and paths."""
+    served.lift()
+    (steps,) = blocks("yaml")
+    text = textwrap.dedent(steps.replace("- run: |\n", "").replace("- run: ", "    "))
+    kept = text[text.index("~/fidokit/bin/fidokit virtual create") :]
+    ours = kept.replace("~/fidokit/bin/fidokit", f"{shlex.quote(sys.executable)} -m fidokit")
+    script = ours.replace("--vpcd", served.arguments[1] + " " + served.arguments[2])
+    done = served.host.run("sh", "-e", "-c", f"{script}\nkill $!\nwait $! || true\n")
+    assert b"FIDO_2_3" in done.stdout
+    wait_for_card(there=False)
+    served.lay()
+
+
+def test_the_page_starts_a_service_without_root(served: Served) -> None:
+    """Its steps, as they stand but for port and paths; the user is whoever runs the tests."""
+    (steps,) = [block for block in blocks("sh") if "unshare" in block]
+    port = two_free_ports()
+    command = served.host.home / "fidokit"
+    command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m fidokit "$@"\n')
+    command.chmod(0o755)
+    folder = tempfile.mkdtemp(prefix="my-pcscd-", dir="/tmp")
+    script = (
+        steps.replace("/tmp/my-pcscd", folder)
+        .replace("readers/\n", f"readers/\nsed -i s/0x8C7B/0x{port:04X}/ {folder}/readers/vpcd\n")
+        .replace("--vpcd", f"--vpcd 127.0.0.1:{port}")
+    )
+    try:
+        done = served.host.run(
+            *("bash", "-e", "-c", f'PATH="$HOME:$PATH"\n{script}\nkill $(jobs -p)\nwait || true'),
+        )
+    finally:
+        shutil.rmtree(folder)
+    assert SELECTOR.encode() in done.stdout

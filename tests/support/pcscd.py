@@ -54,6 +54,19 @@ def free() -> None:
     shutil.rmtree(Path(os.environ.pop(PLACE)).parent)
 
 
+@contextmanager
+def reserved() -> Iterator[None]:
+    """A place for as long as the block, in a process that has none."""
+    if PLACE in os.environ:
+        yield
+        return
+    reserve()
+    try:
+        yield
+    finally:
+        free()
+
+
 @dataclass(frozen=True)
 class Pcscd:
     """One that runs.
@@ -102,7 +115,7 @@ def running() -> Iterator[Pcscd]:
     if program is None or not DRIVER.exists():
         raise Missing("install the Debian packages pcscd and vsmartcard-vpcd")
     folder = Path(os.environ[PLACE]).parent
-    port = _two_free_ports()
+    port = two_free_ports()
     _configure(folder / "readers", port)
     log = folder / "log"
     with log.open("wb") as said:
@@ -144,6 +157,16 @@ def wait_for_card(*, there: bool = True, after: int = -1) -> int:
         scard.SCardReleaseContext(context)
 
 
+def two_free_ports() -> int:
+    """The first of two neighbours, for vpcd's two slots; below those that the system hands out."""
+    while True:
+        port = random.randrange(12_000, 32_000)
+        with suppress(OSError), socket.socket() as one, socket.socket() as two:
+            one.bind(("", port))
+            two.bind(("", port + 1))
+            return port
+
+
 def _own_run() -> list[str]:
     """What gives a program mounts of its own."""
     user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
@@ -160,16 +183,6 @@ def _own_run() -> list[str]:
             f"pcscd needs a /run of its own, which this system refuses: {done.stderr.strip()}"
         )
     return command
-
-
-def _two_free_ports() -> int:
-    """The first of two neighbours, for vpcd's two slots; below those that the system hands out."""
-    while True:
-        port = random.randrange(12_000, 32_000)
-        with suppress(OSError), socket.socket() as one, socket.socket() as two:
-            one.bind(("", port))
-            two.bind(("", port + 1))
-            return port
 
 
 def _configure(folder: Path, port: int) -> None:

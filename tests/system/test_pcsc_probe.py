@@ -37,6 +37,18 @@ def test_with_one(machine: Machine) -> None:
     assert probe(machine).status is Status.FAIL
 
 
+def test_one_of_the_users_own(machine: Machine) -> None:
+    machine.modules.add("smartcard")
+    machine.environ["PCSCLITE_CSOCK_NAME"] = "/tmp/mine/pcscd.comm"
+    assert "at /tmp/mine/pcscd.comm, where PCSCLITE_CSOCK_NAME says" in probe(machine).sentence
+    socket = machine.root / "tmp/mine/pcscd.comm"
+    socket.parent.mkdir(parents=True)
+    socket.write_bytes(b"")
+    assert probe(machine).status is Status.OK
+    machine.forbidden.add(socket)
+    assert "/tmp/mine/pcscd.comm" in probe(machine).sentence
+
+
 def test_elsewhere_the_system_has_its_own(machine: Machine) -> None:
     machine.modules.add("smartcard")
     machine.platform = "darwin"

@@ -140,7 +140,8 @@ def _vpcd(stack: ExitStack, token: VirtualToken, at: Address, ended: Ended) -> R
 
     card = VpcdCard(token, *at, ended=ended)
     stack.callback(card.close)
-    return Reached("vpcd", f"{at[0]}:{at[1]}", "fidokit token list")
+    hint = "fidokit token list" if card.wait_until_seen() else "not looked at: is a card there?"
+    return Reached("vpcd", f"{at[0]}:{at[1]}", hint)
 
 
 def _socket(stack: ExitStack, token: VirtualToken, path: Path) -> Reached:

@@ -218,6 +218,18 @@ def test_a_reader_that_waits_is_waited_for(
     assert not person.released.wait(0.1)
 
 
+def test_it_is_seen_when_it_stays(reader: Vpcd, token: VirtualToken) -> None:
+    card = VpcdCard(token, port=reader.port)
+    reader.accept()
+    reader.say(GET_ATR)
+    assert reader.gone()
+    assert not card.wait_until_seen(0)
+    reader.accept()
+    reader.say(GET_ATR)
+    assert card.wait_until_seen(20)
+    card.close()
+
+
 def test_it_leaves_once_before_it_stays(reader: Vpcd, token: VirtualToken) -> None:
     card = VpcdCard(token, port=reader.port)
     for _ in range(2):

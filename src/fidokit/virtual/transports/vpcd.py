@@ -22,6 +22,9 @@ FIRST_PAUSE_S: Final = 0.05
 LONGEST_PAUSE_S: Final = 2.0
 """Between tries to reach a reader that hung up: doubled from the first to the longest."""
 
+SEEN_S: Final = 3.0
+"""How long to wait for the reader's look: vpcd's comes every 400 ms, the first one is lost."""
+
 _CHUNK: Final = 1 << 16
 _UNABLE: Final = 0x6F00
 _HINT: Final = "install the Debian packages pcscd and vsmartcard-vpcd, and start pcscd"
@@ -73,11 +76,19 @@ class VpcdCard:
         self._ended = ended
         self._session: CardSession | None = None  # the thread's own
         self._seen_to_leave = False
+        self._seen = threading.Event()
         self._stop = threading.Event()
         self._changing = threading.Lock()
         self._channel = _reached(self._where)
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
+
+    def wait_until_seen(self, seconds: float = SEEN_S) -> bool:
+        """Whether the reader has asked the card for its answer to reset by then.
+
+        It does not while another card lies there. Programs find the card from then on.
+        """
+        return self._seen.wait(seconds)
 
     def close(self) -> None:
         """Take the card off the reader; harmless when repeated. A command that waits is cut off."""
@@ -122,6 +133,7 @@ class VpcdCard:
         match said:
             case Control.GET_ATR:
                 self._channel.sendall(framed(self._atr()))
+                self._seen.set()
             case Control.POWER_OFF:
                 self._drop()
             case Control.POWER_ON | Control.RESET:
