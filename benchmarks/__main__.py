@@ -16,6 +16,7 @@ from benchmarks import (
     bench_authorized_keys,
     bench_codecs,
     bench_pcsc,
+    bench_server_check,
     bench_startup,
 )
 from benchmarks.place import Place, place
@@ -28,6 +29,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 def measure(here: Place, *, quick: bool) -> Iterator[Result]:
     """Yield every result; the big files come before what loads libraries into this process."""
     yield from bench_authorized_keys.run(here, 1) if quick else bench_authorized_keys.run(here)
+    yield from bench_server_check.run(here, 1) if quick else bench_server_check.run(here)
     yield from bench_startup.run(here, 3) if quick else bench_startup.run(here)
     yield from bench_authenticator.run(here, 3) if quick else bench_authenticator.run(here)
     yield from bench_agent.run(here, 2, 50) if quick else bench_agent.run(here)

@@ -135,6 +135,17 @@ def test_several_files_and_names_that_are_one(homes: Mapping[str, Account]) -> N
     assert sum(isinstance(event, KeyLine) for event in found) == 2
 
 
+def test_a_pattern_names_what_fits_it(homes: Mapping[str, Account], tmp_path: Path) -> None:
+    for name, line in (("a.keys", TOKEN), ("b.keys", PLAIN), ("c.other", OTHER)):
+        (tmp_path / name).write_bytes(text(line))
+    sshd = FakeSshd(settings(authorizedkeysfile=f"{tmp_path}/*.keys", strictmodes="no"))
+    found, _ = run(sshd, {"alice": homes["alice"]})
+    assert [Path(event.path).name for event in found if isinstance(event, FileReport)] == [
+        "a.keys",
+        "b.keys",
+    ]
+
+
 def test_a_file_that_sshd_passes_over_breaks_nothing(homes: Mapping[str, Account]) -> None:
     path = Path(write(homes["alice"], text(PLAIN)))
     path.chmod(0o666)

@@ -73,7 +73,7 @@ class _Lines:
         """Each finding in turn."""
         from fidokit.api import KeyLine
 
-        known, says, head = None, "", ""
+        known, head, middle, says = None, "", "", ""
         for event in report:
             if not isinstance(event, KeyLine):
                 known = None
@@ -81,11 +81,12 @@ class _Lines:
                 continue
             line, _, fingerprint, comment, kind, verdict, duplicate = event
             if verdict is not known or duplicate:  # else it says what the line before said
-                known, says = None if duplicate else verdict, _says(event)
-                head = f"key\t{self._user}\t{self._path}"
+                known = None if duplicate else verdict
+                head, middle = f"key\t{self._user}\t{self._path}\t", f"\t{kind}\t"
+                says = f"\t{_says(event)}\t"
             if not comment.isprintable():
                 comment = escape(comment)
-            yield f"{head}\t{line}\t{kind}\t{fingerprint}\t{says}\t{comment or '-'}"
+            yield f"{head}{line}{middle}{fingerprint}{says}{comment or '-'}"
 
     def _other(self, event: CheckEvent) -> Iterator[str]:
         from fidokit import api

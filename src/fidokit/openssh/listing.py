@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from binascii import Error as BinasciiError
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -90,10 +90,8 @@ def bounded_lines(read: Callable[[int], bytes], chunk: int = 1 << 18) -> Iterato
 
 # --- the short cut -------------------------------------------------------------------------
 
-_NAMES: Final[Mapping[type[SkPublic], bytes]] = {
-    SkEd25519Public: SkEd25519Public.type_name.encode(),
-    SkEcdsaPublic: SkEcdsaPublic.type_name.encode(),
-}
+_ED25519: Final = SkEd25519Public.type_name.encode()
+_ECDSA: Final = SkEcdsaPublic.type_name.encode()
 _BEFORE_APPLICATION: Final = 88
 """Characters of an ed25519-sk key in base64 before its application: 66 bytes, so none is shared."""
 
@@ -126,10 +124,8 @@ def usual_key(
         line: with its end or without.
         fingerprint: as in `list_fingerprints`.
     """
-    fields = line.split(b" ", 2)
-    if len(fields) != 3:
-        return None
-    type_name, base64, tail = fields
+    type_name, _, rest = line.partition(b" ")
+    base64, _, tail = rest.partition(b" ")
     try:
         blob = a2b_base64(base64, strict_mode=True)
         comment = tail.rstrip(b"\r\n").decode()
@@ -137,19 +133,16 @@ def usual_key(
         return None
     if not comment or comment[0] in " \t#" or len(line) > MAX_LINE:
         return None
-    layout = (
-        SkEd25519Public
-        if blob.startswith(SK_ED25519_HEAD) and _is_application(base64[_BEFORE_APPLICATION:])
-        else _layout(blob, base64)
-    )
-    if layout is None or _NAMES[layout] != type_name:
-        return None
-    return fingerprint(blob), comment, layout
-
-
-def _layout(blob: bytes, base64: bytes) -> type[SkPublic] | None:
-    # Decoding was lenient; only the text that encoding gives back is what was checked.
-    return fixed_layout(blob) if b2a_base64(blob, newline=False) == base64 else None
+    if (
+        type_name == _ED25519
+        and blob.startswith(SK_ED25519_HEAD)
+        and _is_application(base64[_BEFORE_APPLICATION:])
+    ):
+        return fingerprint(blob), comment, SkEd25519Public
+    if type_name != _ECDSA or b2a_base64(blob, newline=False) != base64:
+        return None  # only the text that encoding gives back is what the layout is about
+    layout = fixed_layout(blob)
+    return (fingerprint(blob), comment, layout) if layout is SkEcdsaPublic else None
 
 
 @lru_cache(maxsize=64)  # one file names few applications

@@ -6,7 +6,6 @@ Source: sshd_config(5) (AllowUsers and the like, PermitRootLogin, UsePAM), and w
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -91,6 +90,8 @@ def _is_user(name: str, origin: Origin, pattern: str) -> bool:
 
 def _is_place(origin: Origin, pattern: str) -> bool:
     if "/" in pattern:
+        import ipaddress  # noqa: PLC0415  takes 5 ms, for what few servers have
+
         try:
             return ipaddress.ip_address(origin.addr) in ipaddress.ip_network(pattern, strict=False)
         except ValueError:

@@ -6,6 +6,7 @@ length pass through; what is kept is one fingerprint a key, to find keys that ar
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -256,6 +257,16 @@ def _all_notes(settings: Settings) -> Iterator[str]:
 
 
 def _paths(account: Account, settings: Settings) -> Iterator[Path]:
-    """The files that AuthorizedKeysFile names, each once."""
-    names = [name for name in settings.key_files if name.lower() != "none"]
-    return iter({path_of(account, name): None for name in names})
+    """The files that AuthorizedKeysFile names, each once; patterns as OpenSSH 10 reads them."""
+    names = [path_of(account, name) for name in settings.key_files if name.lower() != "none"]
+    found = {path: None for name in names for path in _matches(name)}
+    return iter(found)
+
+
+def _matches(path: Path) -> list[Path]:
+    if not _PATTERN.intersection(str(path)) or os.path.lexists(path):
+        return [path]
+    return sorted(Path("/").glob(str(path).lstrip("/")))
+
+
+_PATTERN: Final = frozenset("*?[")

@@ -25,12 +25,17 @@ def read_lines(read: Callable[[int], bytes], rules: KeyRules) -> Iterator[KeyLin
         read: gives at most as many bytes of the file as it is asked for.
         rules: of the file's user.
     """
-    verdicts = {kind: rules.judge(kind.type_name, kind.bits) for kind in _USUAL}
+    shared = {
+        kind: (kind.bits, kind.short_type, rules.judge(kind.type_name, kind.bits))
+        for kind in _USUAL
+    }
+    new = tuple.__new__  # what KeyLine(...) comes to, one call less for 100,000 lines
     for number, raw in enumerate(bounded_lines(read), 1):
         usual = usual_key(raw, sha256)
         if usual is not None:
             text, comment, kind = usual
-            yield KeyLine(number, kind.bits, text, comment, kind.short_type, verdicts[kind])
+            bits, short, verdict = shared[kind]
+            yield new(KeyLine, (number, bits, text, comment, short, verdict, None))
         elif (found := _unusual(number, raw, rules)) is not None:
             yield found
 

@@ -40,16 +40,17 @@ class Tally:
 
     def watch(self, report: Iterator[Event]) -> Iterator[Event]:
         """Pass a report on, and count."""
-        last, run = None, 0
+        last, run, breaks = None, 0, False
         for event in report:
             if isinstance(event, KeyLine):
+                _, _, _, _, _, verdict, duplicate = event
                 # Many lines share one verdict: a run of them is counted at once.
-                verdict = event[5]
-                if verdict is not last:
+                if verdict is last:
+                    run += 1
+                else:
                     self._add(last, run)
-                    last, run = verdict, 0
-                run += 1
-                if event[6] or verdict.violates:
+                    last, run, breaks = verdict, 1, bool(verdict.violates)
+                if breaks or duplicate:
                     self._look_at(event)
             else:
                 self._count(event)

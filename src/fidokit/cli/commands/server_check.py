@@ -55,13 +55,18 @@ def check(
     Keys that sshd refuses break nothing.
     """
     from fidokit import api
-    from fidokit.cli import check_json, check_table, check_words
+    from fidokit.cli import check_words
+
+    if settings.json:
+        from fidokit.cli.check_json import write
+    else:
+        from fidokit.cli.check_table import write
 
     stated = frozenset(api.CheckRule(rule) for rule in rules)
     request = api.CheckRequest(users, stated, sshd, config, connection)
     tally = api.CheckTally(stated)
     report = tally.watch(api.check_server(request))
-    (check_json if settings.json else check_table).write(report, tally)
+    write(report, tally)
     for found in tally.violations:
         print(labelled(f"{found.rule}: ", check_words.violation(found)), file=sys.stderr)
     if tally.violations:

@@ -1,0 +1,32 @@
+"""The benchmark of `server check` measures what it says: a report on every key, with rules held."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from benchmarks.place import place
+
+from benchmarks import bench_server_check
+
+pytestmark = pytest.mark.interop
+
+
+def test_it_measures_both_kinds_and_memory() -> None:
+    with place() as here:
+        results = list(bench_server_check.run(here, rounds=1, count=20))
+    assert [result.unit for result in results] == ["s", "s", "MB"]
+    assert all(result.ours > 0 for result in results)
+
+
+def test_every_key_is_reported(tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    bench_server_check.write_sample(keys, "ed25519-sk", 30)
+    command = bench_server_check.command(bench_server_check.configure(tmp_path, keys))
+    with place() as here:
+        done = subprocess.run(
+            command, env=here.environment, capture_output=True, text=True, check=True
+        )
+    said = [line.split("\t") for line in done.stdout.splitlines()]
+    assert [row[3] for row in said if row[0] == "key"] == [str(n) for n in range(1, 31)]
