@@ -24,8 +24,9 @@ from tests.support.sshd import running
 
 from fidokit import api
 from fidokit.errors import FidokitError
-from fidokit.server import applying, planning
+from fidokit.server import applying, planning, shadow
 from fidokit.server.services import Signalled
+from fidokit.server.shadow import Entry, Password
 
 pytestmark = pytest.mark.interop
 
@@ -155,15 +156,38 @@ def test_nobody_is_locked_out(any_machine: Machine) -> None:
     assert it.lets_in("plain")
 
 
-def test_without_passwords_a_key_that_never_worked_is_a_lock_out(
-    keys: Host, tmp_path: Path
-) -> None:
+def test_a_user_whom_sshd_turns_away_is_told(keys: Host, tmp_path: Path) -> None:
     with machine(tmp_path / "etc", keys, f"DenyUsers {USER}") as it:
         it.authorize(line(keys, "touch"))
-        with pytest.raises(FidokitError, match="would be locked out"):
+        with pytest.raises(FidokitError, match=f"lets {USER} in by nothing: DenyUsers names it"):
             it.harden("hardware-only")
-        plan = it.harden("touch")
-        assert any("before the change nor after it" in warning for warning in plan.warnings)
+
+
+def test_who_gets_in_by_a_password_is_not_left_with_a_key_that_never_worked(
+    keys: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The trial cannot try passwords: what is in the shadow file has to do."""
+    entries = {user.pw_name: Entry(Password.NONE) for user in pwd.getpwall()}
+    entries |= {name: Entry(Password.SET) for name in (USER, ORDINARY.pw_name)}
+    monkeypatch.setattr(shadow, "read", lambda: entries)
+    first = ("PermitRootLogin yes", "PasswordAuthentication yes")
+    with machine(tmp_path / "etc", keys, *first, place="block") as it:
+        it.authorize(line(keys, "touch"))
+        plan = it.plan("hardware-only")
+        assert plan.obstacle is None
+        if os.geteuid() == 0:
+            assert f"log in by a password now, and nothing is proved: {ORDINARY.pw_name}" in str(
+                plan.warnings
+            )
+        it.authorize(line(keys, "touch", 'expiry-time="20200101"'))
+        with pytest.raises(FidokitError, match=f"{USER} would be locked out"):
+            it.harden("hardware-only")
+
+
+def test_a_key_that_never_worked_is_told(one: Machine) -> None:
+    one.authorize(line(one.host, "touch", 'expiry-time="20200101"'))
+    plan = one.harden("touch")
+    assert any("neither before the change nor after it" in warning for warning in plan.warnings)
 
 
 def test_a_key_that_may_not_come_from_here_is_not_proved(one: Machine) -> None:
@@ -178,7 +202,7 @@ def test_a_key_that_may_not_come_from_here_is_not_proved(one: Machine) -> None:
 def test_root_who_may_not_log_in_proves_nothing(keys: Host, tmp_path: Path) -> None:
     with machine(tmp_path / "etc", keys, "PermitRootLogin no") as it:
         it.authorize(line(keys, "touch"))
-        with pytest.raises(FidokitError, match="PermitRootLogin says no"):
+        with pytest.raises(FidokitError, match="PermitRootLogin is no"):
             it.plan("hardware-only")
 
 

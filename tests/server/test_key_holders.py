@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import pwd
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from tests.server.samples import OTHER, PLAIN, TOKEN, text
 
-from fidokit.errors import FidokitError
-from fidokit.server import key_holders
+from fidokit.errors import NoPermission
+from fidokit.server import key_holders, key_source
 from fidokit.server.accounts import Account
-from fidokit.server.key_holders import everybody, holder, keyless
+from fidokit.server.key_holders import everybody, holder
 
 
 @pytest.fixture
@@ -29,17 +30,21 @@ def test_keys_of_all_files_each_once(me: Account) -> None:
     assert found.files[:2] == (me.home / "a", me.home / "b")
 
 
-def test_a_folder_is_no_file(me: Account) -> None:
-    with pytest.raises(FidokitError):
-        holder(me, ["."])
+def test_a_folder_has_no_keys(me: Account) -> None:
+    assert holder(me, ["."]).keys == ()
+
+
+def test_what_only_root_may_read_is_told(me: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    hidden = key_source.Source(me.home, hidden="it cannot be read by you; root can look")
+    monkeypatch.setattr(key_source, "_open", lambda *_, **__: hidden)
+    with pytest.raises(NoPermission, match="cannot be read by you"):
+        holder(me, ["a"])
 
 
 def people(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Root of this machine with a key, and users without."""
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(
-        key_holders, "_text", lambda path, _: path.read_bytes() if path.exists() else b""
-    )
+    monkeypatch.setattr(key_source, "_rights_of", lambda _: nullcontext())
     (tmp_path / "root").mkdir()
     (tmp_path / "root/keys").write_bytes(text(PLAIN))
     rows = [
@@ -61,7 +66,6 @@ def people(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_everybody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     people(monkeypatch, tmp_path)
     assert [user.name for user in everybody(["keys"])] == ["root"]
-    assert keyless(["keys"]) == ["alice"]
 
 
 def test_a_file_of_everybody_says_nothing_of_users_without_a_shell(
@@ -72,7 +76,6 @@ def test_a_file_of_everybody_says_nothing_of_users_without_a_shell(
     assert [user.name for user in everybody(shared)] == ["root", "daemon", "alice"]
     (tmp_path / "robot/own").write_bytes(text(PLAIN))
     assert "robot" in [user.name for user in everybody([*shared, "own"])]
-    assert keyless(shared) == []
 
 
 def test_an_ordinary_user_is_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,4 +84,3 @@ def test_an_ordinary_user_is_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
     if os.getuid() == 0:
         me = pwd.getpwuid(1).pw_name
     assert [user.name for user in everybody(["keys"])] == [me]
-    assert keyless(["keys"]) == []

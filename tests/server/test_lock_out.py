@@ -68,15 +68,15 @@ def one(proof: UserProof) -> tuple[Proof, str]:
     return key.proof, key.why
 
 
-def out(*proofs: UserProof, ends_passwords: bool = False) -> bool:
-    return bool(lock_out.locked_out(proofs, ends_passwords=ends_passwords))
+def out(*proofs: UserProof, by_password: bool = False) -> bool:
+    return bool(lock_out.locked_out(proofs, {"u"} if by_password else ()))
 
 
 def test_the_query_proves() -> None:
     proof = proved(TOKEN.encode(), after=[TOKEN])
     assert one(proof) == (Proof.QUERY, "the public-key query")
     assert proof.is_proved
-    assert not out(proof, ends_passwords=True)
+    assert not out(proof, by_password=True)
     assert lock_out.unproved([proof]) == []
 
 
@@ -85,7 +85,7 @@ def test_the_query_proves_no_verification(line: PublicLine) -> None:
     proof = proved(line.encode(), after=[line], options="touch-required verify-required")
     assert one(proof)[0] is Proof.UNPROVED
     assert lock_out.unproved([proof]) == [proof]
-    assert not out(proof, ends_passwords=True)
+    assert not out(proof, by_password=True)
 
 
 def test_plain_keys_are_asked_for_no_verification() -> None:
@@ -127,13 +127,13 @@ def test_a_key_that_never_got_in_loses_nothing_but_the_password() -> None:
     proof = proved(TOKEN.encode())
     assert one(proof) == (Proof.REFUSED, "as before the change")
     assert not out(proof)
-    assert out(proof, ends_passwords=True)
+    assert out(proof, by_password=True)
 
 
 def test_a_key_from_elsewhere() -> None:
     proof = proved(f'from="192.0.2.1" {TOKEN.encode()}')
     assert one(proof) == (Proof.UNPROVED, "its from= keeps this machine out")
-    assert not out(proof, ends_passwords=True)
+    assert not out(proof, by_password=True)
 
 
 def test_an_authority_is_not_asked() -> None:

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from fidokit.errors import FidokitError
-from fidokit.files.disk_errors import explained
-from fidokit.files.keyfile import read_bounded
-from fidokit.openssh.authorized_keys import AuthorizedKey
-from fidokit.server.accounts import Account, account, acting_as
-from fidokit.server.authorized_keys import MAX_FILE, lines_of
-from fidokit.server.key_file import path_of
-
-_FIRST, _LAST = 1000, 60000
-"""User ids of people, as login.defs(5) has them by default."""
+from fidokit.errors import FidokitError, NoPermission
+from fidokit.openssh.authorized_keys import AuthorizedKey, parse_file
+from fidokit.server import key_source
+from fidokit.server.accounts import Account, account
+from fidokit.server.key_paths import path_of
 
 _NO_SHELLS: Final = frozenset({"nologin", "false", "sync", ""})
 
@@ -38,15 +33,24 @@ def holder(user: Account, patterns: Sequence[str]) -> KeyHolder:
         patterns: of sshd's AuthorizedKeysFile, for this user.
 
     Raises:
-        NoPermission, FidokitError: a file that is there cannot be read.
+        NoPermission: a file that is there cannot be read.
     """
     files = tuple(dict.fromkeys(path_of(user, pattern) for pattern in patterns))
     found: dict[bytes, AuthorizedKey] = {}
     for path in files:
-        for line in lines_of(_text(path, user)):
-            if isinstance(line, AuthorizedKey):
-                found.setdefault(line.key.blob(), line)  # sshd takes the first line that fits
+        for line in _lines(path, user):
+            found.setdefault(line.key.blob(), line)  # sshd takes the first line that fits
     return KeyHolder(user, files, tuple(found.values()))
+
+
+def _lines(path: Path, user: Account) -> Iterator[AuthorizedKey]:
+    with key_source.opened(user, path, strict=False) as source:
+        if source is None:
+            return
+        if source.hidden:
+            raise NoPermission(source.hidden, hint="repeat it with sudo")
+        if source.file:
+            yield from (x for x in parse_file(source.file) if isinstance(x, AuthorizedKey))
 
 
 def everybody(patterns: Sequence[str]) -> list[Account]:
@@ -65,22 +69,6 @@ def everybody(patterns: Sequence[str]) -> list[Account]:
         for user, shell in _users()
         if _has_file(user, own if Path(shell).name in _NO_SHELLS else patterns)
     ]
-
-
-def keyless(patterns: Sequence[str]) -> list[str]:
-    """Names of people, by their shell and number, who have no key in a file; root can see.
-
-    Args:
-        patterns: of sshd's AuthorizedKeysFile.
-    """
-    if os.geteuid() != 0:
-        return []
-    people = [
-        user
-        for user, shell in _users()
-        if Path(shell).name not in _NO_SHELLS and (user.uid == 0 or _FIRST <= user.uid < _LAST)
-    ]
-    return [user.name for user in people if not _has_file(user, patterns)]
 
 
 def _users() -> Iterable[tuple[Account, str]]:
@@ -103,20 +91,3 @@ def _has_file(user: Account, patterns: Sequence[str]) -> bool:
         return bool(holder(user, patterns).keys)
     except FidokitError:
         return True  # so that they are looked at, and the reason is told
-
-
-def _text(path: Path, user: Account) -> bytes:
-    """What is in a file, read with the user's rights where we have the right to take them."""
-    if os.geteuid() == 0:
-        with acting_as(user):
-            return _read(path)
-    return _read(path)
-
-
-def _read(path: Path) -> bytes:
-    with explained(path):
-        try:
-            path.stat()
-        except (FileNotFoundError, NotADirectoryError):
-            return b""
-    return read_bounded(path, MAX_FILE)

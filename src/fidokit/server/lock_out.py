@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -154,14 +154,16 @@ def on_token(line: AuthorizedKey) -> bool:
     return isinstance(line.key, SkEd25519Public | SkEcdsaPublic)
 
 
-def locked_out(proofs: Sequence[UserProof], *, ends_passwords: bool) -> list[UserProof]:
+def locked_out(proofs: Sequence[UserProof], losing: Collection[str] = ()) -> list[UserProof]:
     """Users who could not log in any more.
 
     Args:
-        ends_passwords: whether the change takes passwords away; then who had only that is out.
+        losing: users whom a password lets in before the change, and not after it.
     """
     return [
-        proof for proof in proofs if proof.is_refused and (proof.got_in_before or ends_passwords)
+        proof
+        for proof in proofs
+        if proof.is_refused and (proof.got_in_before or proof.user in losing)
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from glob import glob
@@ -12,7 +13,7 @@ from fidokit.errors import FidokitError, UsageError
 from fidokit.files.scan import read_key
 from fidokit.openssh import fingerprint
 from fidokit.server import drop_in, google_authenticator, lock_out
-from fidokit.server.accounts import Account, account
+from fidokit.server.accounts import Account, account, all_accounts
 from fidokit.server.drop_in import Edit
 from fidokit.server.hardened_files import HardenedFiles
 from fidokit.server.hardening import (
@@ -23,11 +24,12 @@ from fidokit.server.hardening import (
     directives,
     unmet,
 )
-from fidokit.server.key_holders import KeyHolder, everybody, holder, keyless
+from fidokit.server.key_holders import KeyHolder, everybody, holder
 from fidokit.server.lock_out import UserProof
 from fidokit.server.proving import Bench, Trial
 from fidokit.server.sshd_program import SshdProgram
 from fidokit.server.sshd_settings import Settings
+from fidokit.server.ways_in import WaysIn
 
 _AUTHORIZE: Final = "let one in first: fidokit server authorize KEY --user NAME"
 _MODULES: Final = ("/lib*/security", "/lib/*/security", "/usr/lib*/security", "/usr/lib/*/security")
@@ -117,6 +119,7 @@ class Planner:
 
     Attributes:
         environ: for ssh.
+        ways: how users get in apart from their keys.
     """
 
     request: HardeningRequest
@@ -124,6 +127,7 @@ class Planner:
     sshd: SshdProgram
     bench: Bench
     environ: Mapping[str, str]
+    ways: WaysIn = field(default_factory=WaysIn)
     level: Level = field(init=False)
     files: HardenedFiles = field(init=False)
     wanted: tuple[Directive, ...] = field(init=False)
@@ -154,10 +158,12 @@ class Planner:
         users = self._users(settings)
         obstacle = self._overruled(overruled) or self._second_factor_obstacle(users)
         proofs: tuple[UserProof, ...] = ()
+        losing: list[str] = []
         if edits and not obstacle:
             proofs = tuple(self._prove(users))
-            obstacle = self._verdict(proofs)
-        warnings = tuple(self._warnings(settings, users, proofs))
+            losing = self._losing(users)
+            obstacle = self._verdict(proofs, losing)
+        warnings = tuple(self._warnings(settings, users, proofs, losing))
         return HardeningPlan(
             self.target, self.level, edits, self.wanted, proofs, warnings, obstacle
         )
@@ -185,14 +191,15 @@ class Planner:
 
     def _users(self, settings: Settings) -> list[KeyHolder]:
         named = [account(name) for name in self.request.users]
-        users = named or [u for u in everybody(settings.key_files) if not self._is_kept_out(u)]
-        found = [holder(user, self._settings(user.name).key_files) for user in users]
-        for one in found:
-            if self._is_kept_out(one.account):
+        users = named or [u for u in everybody(settings.key_files) if not self._refusal(u)]
+        for user in named:
+            if self._refusal(user):
                 raise UsageError(
-                    "sshd lets root in by nothing: its PermitRootLogin says no",
+                    f"sshd lets {user.name} in by nothing: {self._refusal(user)}",
                     hint="name other users with --user",
                 )
+        found = [holder(user, self._settings(user.name).key_files) for user in users]
+        for one in found:
             if not one.keys:
                 files = " or ".join(map(str, one.files)) or "any file that sshd reads"
                 raise UsageError(f"{one.account.name} has no key in {files}", hint=_AUTHORIZE)
@@ -202,11 +209,22 @@ class Planner:
             )
         return found
 
-    def _is_kept_out(self, user: Account) -> bool:
-        """Whether sshd lets root in by nothing at all; the query does not tell."""
-        if user.uid != 0:
+    def _refusal(self, user: Account) -> str:
+        return self.ways.refusal(user, self._settings(user.name))
+
+    def _losing(self, users: Sequence[KeyHolder]) -> list[str]:
+        """Users whom a password lets in now, and who would lose that; root can see of all."""
+        if not self.level.ends_passwords:
+            return []
+        seen = all_accounts() if os.geteuid() == 0 else [user.account for user in users]
+        return [user.name for user in seen if self._loses_password(user)]
+
+    def _loses_password(self, user: Account) -> bool:
+        if not self.ways.may_have_password(user):
             return False
-        return self._settings(user.name).first("permitrootlogin") == "no"
+        old, new = self.sshd.effective(self.old, user.name), self._settings(user.name)
+        now, then = (self.ways.password_is_enough(user, settings) for settings in (old, new))
+        return now and not then
 
     def _settings(self, user: str) -> Settings:
         """The new ones, for a user."""
@@ -281,8 +299,8 @@ class Planner:
             )
         return None
 
-    def _verdict(self, proofs: Sequence[UserProof]) -> FidokitError | None:
-        out = lock_out.locked_out(proofs, ends_passwords=self.level.ends_passwords)
+    def _verdict(self, proofs: Sequence[UserProof], losing: Sequence[str]) -> FidokitError | None:
+        out = lock_out.locked_out(proofs, losing)
         if out:
             return FidokitError(
                 f"{_names(out)} would be locked out: with {self.level}, sshd takes none of their "
@@ -300,7 +318,11 @@ class Planner:
         return None
 
     def _warnings(
-        self, settings: Settings, users: Sequence[KeyHolder], proofs: Sequence[UserProof]
+        self,
+        settings: Settings,
+        users: Sequence[KeyHolder],
+        proofs: Sequence[UserProof],
+        losing: Sequence[str],
     ) -> Iterator[str]:
         yield from self._match_warnings(users)
         if self.level in {Level.TOUCH, Level.VERIFY}:
@@ -311,10 +333,9 @@ class Planner:
                 "and a key on a token with a PIN is two factors already"
             )
             yield "PAM's file counts at once: until sshd is reloaded, passwords alone fail"
-        if self.level.ends_passwords:
-            without = keyless(settings.key_files)
-            if without:
-                yield f"without passwords, these have nothing to log in with: {', '.join(without)}"
+        others = sorted(set(losing) - {user.account.name for user in users})
+        if others:
+            yield f"these log in by a password now, and nothing is proved: {', '.join(others)}"
         for keyword in ("authorizedkeyscommand", "trustedusercakeys"):
             if settings.first(keyword, "none") != "none":
                 yield f"sshd also lets in whom {keyword} knows; nothing is proved of them"

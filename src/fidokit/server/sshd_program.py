@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Final
 
 from fidokit.errors import FidokitError, MalformedFile
+from fidokit.server.sshd_query import Origin
 from fidokit.server.sshd_settings import PROGRAMS, Settings, parse
 
 TIMEOUT_S: Final = 30.0
-_NOWHERE: Final = "host=localhost,addr=127.0.0.1,laddr=127.0.0.1,lport=22,rdomain="
+LOOPBACK: Final = Origin("localhost", "127.0.0.1", "127.0.0.1", "22")
+"""Where logins to a throw-away server come from."""
 
 
 def find_sshd(named: str | None = None) -> str:
@@ -61,8 +63,9 @@ class SshdProgram:
 
         Raises:
             MalformedFile: as `check`.
+            UsageError: a user's name that sshd cannot be asked about.
         """
-        where = ["-C", f"user={user},{_NOWHERE}"] if user is not None else []
+        where = ["-C", LOOPBACK.spec(user)] if user is not None else []
         return parse(self._run(["-T", *self._of(config), *where], config))
 
     def _of(self, config: Path) -> list[str]:
