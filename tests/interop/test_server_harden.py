@@ -357,11 +357,14 @@ def test_a_server_that_does_not_come_back_is_rolled_back(keys: Host, tmp_path: P
         before = it.files()
         pid = it.server.folder / "pid"
         manager = Breaking(Signalled(pid, [SSHD, "-f", str(it.server.config)]), program)
-        with pytest.raises(FidokitError, match="does not answer after it was reloaded"):
-            api.apply_hardening(it.plan("touch"), reload=True, services=manager)
-        assert it.files() == before
-        assert it.lets_in("touch")  # by another process
-        os.kill(int(pid.read_text()), signal.SIGTERM)
+        try:
+            with pytest.raises(FidokitError, match="does not answer after it was reloaded"):
+                api.apply_hardening(it.plan("touch"), reload=True, services=manager)
+            assert it.files() == before
+            assert it.lets_in("touch")  # by another process
+        finally:
+            it.server.process.wait(30)
+            os.kill(int(pid.read_text()), signal.SIGTERM)
 
 
 def test_a_pid_file_that_names_somebody_else_is_not_believed(one: Machine) -> None:
