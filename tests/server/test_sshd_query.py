@@ -99,6 +99,13 @@ def test_what_the_machine_lacks(printed: str, kind: type[FidokitError], hint: st
     assert Sshd(newer).settings().is_on("pubkeyauthentication")
 
 
+def test_an_ordinary_user_asks_with_a_host_key_of_their_own() -> None:
+    run, asked = says("sshd: no hostkeys available -- exiting.\n", "unknown option -- G\n", GOOD)
+    settings = Sshd(run, spare_key=lambda: "/tmp/mine").settings()
+    assert settings.is_on("pubkeyauthentication")
+    assert asked[2][-2:] == ["-h", "/tmp/mine"]
+
+
 def test_silence() -> None:
     run, _ = says("")
     with pytest.raises(FidokitError, match="no answer"):

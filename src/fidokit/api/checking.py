@@ -15,6 +15,8 @@ from fidokit.server.policy import Violation
 from fidokit.server.tally import Tally as CheckTally
 
 if TYPE_CHECKING:
+    from contextlib import ExitStack
+
     from fidokit.server.accounts import Account
     from fidokit.server.admission import Person
 
@@ -60,28 +62,45 @@ def check_server(request: CheckRequest = CheckRequest()) -> Iterator[CheckEvent]
     Lines of files follow the `FileReport` of their file, files their user. `CheckTally.watch`
     counts, and collects what breaks the rules. All text in it that is not ours is hostile.
 
-    Raises:
+    Raises, with the first of them:
         Unsupported: there is no sshd; MalformedFile: it does not take its configuration.
         NoPermission, FidokitError: it does not tell its settings.
         UsageError: there is no such user, or the connection makes no sense.
     """
+    from contextlib import ExitStack
+
+    with ExitStack() as stack:
+        yield from _report(request, stack)
+
+
+def _report(request: CheckRequest, stack: ExitStack) -> Iterator[CheckEvent]:
     import time
+    from functools import cache
 
     from fidokit.server import accounts, match_blocks
     from fidokit.server.audit import Audit
     from fidokit.server.sshd_query import Origin, Sshd
     from fidokit.system.host import run_program
 
+    @cache
+    def spare_key() -> str | None:
+        """A key that nobody else knows, for a question that wants one."""
+        from tempfile import TemporaryDirectory
+
+        spare = f"{stack.enter_context(TemporaryDirectory(prefix='fidokit-'))}/host_key"
+        made = run_program(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", spare])
+        return None if made is None else spare
+
     origin = Origin.parse(request.connection) if request.connection else Origin()
     chosen = [accounts.account(name) for name in dict.fromkeys(request.users)]
     audit = Audit(
-        Sshd(run_program, request.sshd, request.config, origin),
+        Sshd(run_program, request.sshd, request.config, origin, spare_key),
         _persons(),
         match_blocks.criteria(request.config or match_blocks.MAIN),
         request.rules,
         time.time(),
     )
-    return audit.run(chosen or accounts.all_accounts())
+    yield from audit.run(chosen or accounts.all_accounts())
 
 
 def _persons() -> Callable[[Account], Person]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -74,12 +74,14 @@ class Sshd:
         program: its path; found where None.
         config: its configuration file; its own where None.
         origin: see `Origin`.
+        spare_key: makes a host key, for users who may not read the machine's own.
     """
 
     run: Run
     program: str | None = None
     config: str | None = None
     origin: Origin = Origin()
+    spare_key: Callable[[], str | None] = lambda: None
 
     def settings(self, user: str | None = None) -> Settings:
         """The effective settings, for a user where one is named.
@@ -103,14 +105,21 @@ class Sshd:
 
     def _parsed(self, program: str, printed: str, spec: str) -> Settings:
         settings = parse(printed)
-        if _ALWAYS_PRINTED in settings.values:
-            return settings
+        others = self._other_ways(program, printed, spec)
+        while _ALWAYS_PRINTED not in settings.values:
+            command = next(others, None)
+            if command is None:
+                raise _failure(printed)
+            settings = parse(self.run(command) or "")
+        return settings
+
+    def _other_ways(self, program: str, printed: str, spec: str) -> Iterator[list[str]]:
+        """How else to ask, where nothing but the machine is in the way of an answer."""
         if any(words in printed for words in _ABOUT_THE_MACHINE):
             # From OpenSSH 9.3 on, -G reads the configuration and wants nothing else.
-            settings = parse(self.run(self._command(program, "-G", spec)) or "")
-            if _ALWAYS_PRINTED in settings.values:
-                return settings
-        raise _failure(printed)
+            yield self._command(program, "-G", spec)
+        if _NO_HOST_KEY in printed and (key := self.spare_key()):
+            yield [*self._command(program, "-T", spec), "-h", key]
 
     def _command(self, program: str, what: str, spec: str) -> list[str]:
         chosen = ["-f", self.config] if self.config else []
