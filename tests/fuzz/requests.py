@@ -13,9 +13,12 @@ from tests.support.mutate import mutants
 from tests.virtual.core.client import HASH, descriptor, make_request, param
 
 from fidokit.cbor import encode
+from fidokit.types import CoseAlg
+from fidokit.virtual.core.preview_sign import ESP256_SPLIT_ARKG
 
 Map = dict[Any, Any]
 MC, GA, PIN, BIO, CM, BLOBS, CONFIG = 0x01, 0x02, 0x06, 0x09, 0x0A, 0x0C, 0x0D
+ALGORITHMS = (*(alg.value for alg in CoseAlg), ESP256_SPLIT_ARKG)
 WITHOUT_MAP = (0x04, 0x07, 0x08, 0x0B)
 PREVIEW = {BIO: 0x40, CM: 0x41}
 
@@ -31,6 +34,19 @@ def _hmac_input(terminal: Terminal, salts: int) -> Map:
     return {1: terminal.key, 2: sealed, 3: mac, 4: terminal.version}
 
 
+def algorithm(source: Source) -> int:
+    """Mostly one that there is: those of RSA are more than a byte away."""
+    number = source.byte()
+    return -number if number >= 240 else ALGORITHMS[number % len(ALGORITHMS)]
+
+
+def _signing(source: Source, terminal: Terminal) -> Map:
+    """What previewSign shall sign, by a key that was made before."""
+    value: Map = {2: source.pick((*terminal.handles, b"none")), 6: HASH}
+    derive = encode({3: ESP256_SPLIT_ARKG, -1: source.take(source.below(100)), -2: b"context"})
+    return value | ({7: derive} if source.below(2) else {})
+
+
 def _make(source: Source, terminal: Terminal, ids: list[bytes]) -> Map:
     extensions = {
         "credProtect": 1 + source.below(3),
@@ -43,9 +59,10 @@ def _make(source: Source, terminal: Terminal, ids: list[bytes]) -> Map:
         "pinComplexityPolicy": True,
         "thirdPartyPayment": True,
         "uvm": True,
+        "previewSign": lambda: {3: [algorithm(source)], 4: source.pick((0, 1, 5))},
     }
     chosen = _some(source, extensions)
-    algorithms = [param(-source.byte()), param(-7)]
+    algorithms = [param(algorithm(source)), param(-7)]
     request = make_request({2: {"id": source.pick(RPS)}, 4: algorithms}, rk=bool(source.below(2)))
     request[3] = {"id": source.take(1 + source.below(3)), "name": "Ada", "displayName": "A. L."}
     request |= {6: chosen} if chosen else {}
@@ -67,6 +84,7 @@ def _get(source: Source, terminal: Terminal, ids: list[bytes]) -> Map:
         "largeBlob": source.pick([{"read": True}, {"write": b"x" * 99, "originalSize": 200}]),
         "thirdPartyPayment": True,
         "uvm": True,
+        "previewSign": lambda: _signing(source, terminal),
     }
     chosen = _some(source, extensions)
     request: Map = {1: source.pick(RPS), 2: HASH} | ({4: chosen} if chosen else {})

@@ -20,6 +20,7 @@ from dataclasses import replace
 
 from tests.fuzz import requests
 from tests.fuzz.requests import PREVIEW, TEMPLATES, WITHOUT_MAP, authorised, bent, damaged
+from tests.fuzz.rsa import known_rsa_keys
 from tests.fuzz.source import Source
 from tests.fuzz.world import HOMES, RPS, Terminal, home, ids, known_pin
 from tests.virtual.core.client import HASH, PIN, Bench, descriptor
@@ -58,6 +59,8 @@ class Life:
         self.requests = 0
         protocols = self.home.profile.pin_protocols
         self.terminal = Terminal(self.bench, source.pick(protocols)) if protocols else None
+        if self.terminal:
+            self.terminal.handles = self.home.handles
         self.token = bytes(32)
 
     # --- steps -----------------------------------------------------------------------------------
@@ -102,7 +105,7 @@ class Life:
         handle = source.pick(self.home.wrapped)
         app = hashlib.sha256(source.pick(RPS).encode()).digest()
         data = source.pick(
-            (b"", HASH + app, HASH + app + bytes([len(handle)]) + handle, source.take(40))
+            (b"", HASH + app, HASH + app + bytes([len(handle) % 256]) + handle, source.take(40))
         )
         head = bytes([0, source.below(5), source.pick((0, 3, 7, 8))]) + b"\0"
         length = bytes([len(data)]) if source.below(2) and len(data) < 256 else None
@@ -270,9 +273,10 @@ def live(data: bytes) -> int:
         AssertionError: an invariant does not hold.
     """
     life = Life(Source(data))
-    for _ in range(MAX_STEPS):
-        if life.source.spent:
-            break
-        life.step()
-    life.end()
+    with known_rsa_keys():
+        for _ in range(MAX_STEPS):
+            if life.source.spent:
+                break
+            life.step()
+        life.end()
     return life.requests

@@ -12,13 +12,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.fuzz import target
+from tests.fuzz.requests import algorithm
+from tests.fuzz.rsa import known_rsa_keys
 from tests.fuzz.source import Source
 from tests.fuzz.world import HOMES, WatchedStore, home
 from tests.support.mutate import fuzz_count
 
-from fidokit.virtual.core import client_pin
+from fidokit.virtual.core import client_pin, rsa_keys
+from fidokit.virtual.core.algorithms import ALGORITHMS
 from fidokit.virtual.core.ports import CtapRejection
 from fidokit.virtual.core.token_state import TokenState
+from fidokit.virtual.world import SeededRng
 
 LIVES = fuzz_count(1_500)
 GROWTH = 256 * 1024
@@ -59,6 +63,28 @@ def test_every_token_is_fit_to_be_lived_with(number: int) -> None:
     """The judge accepts an input without any steps, of each token there is."""
     assert target.live(bytes([number])) <= 2
     assert home(number).profile.has_u2f
+
+
+def test_every_algorithm_can_be_asked_for() -> None:
+    asked = {algorithm(Source(bytes([number]))) for number in range(256)}
+    assert asked >= {alg.value for alg in ALGORITHMS}
+
+
+def test_tokens_to_be_fuzzed_have_keys_of_rsa_and_keys_that_sign_bare_data() -> None:
+    homes = [home(number) for number in range(HOMES)]
+    assert {h.profile.name for h in homes if max(map(len, h.wrapped)) > 256} >= {"ctap2.3"}
+    assert {len(h.handles) for h in homes} == {0, 2}
+
+
+def test_rsa_keys_are_the_same_few_as_long_as_wanted() -> None:
+    rounds = []
+    for _ in range(2):
+        with known_rsa_keys():
+            rounds.append([rsa_keys.new_secret(SeededRng()) for _ in range(4)])
+    first, again = rounds
+    assert first == again
+    assert len({*first}) == 3
+    assert rsa_keys.new_secret(SeededRng()) not in first
 
 
 def test_inputs_are_read_the_same_way_each_time() -> None:

@@ -7,32 +7,26 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from tests.virtual.core.client import HASH, Bench, Platform, encode
+from tests.fuzz.rsa import known_rsa_keys
+from tests.virtual.core.client import HASH, AuthData, Bench, Platform, encode, param
 
+from fidokit import cbor
 from fidokit.types import CoseAlg, CredentialId
 from fidokit.virtual.core.ports import DurableState, LargeBlob, StoredCredential, Template
-from fidokit.virtual.core.profile import CTAP_2_0, CTAP_2_1, PROFILES, Profile
+from fidokit.virtual.core.preview_sign import ESP256_SPLIT_ARKG
+from fidokit.virtual.core.preview_sign import NAME as PREVIEW_SIGN
+from fidokit.virtual.core.profile import CTAP_2_0, CTAP_2_1, CTAP_2_3, PROFILES, Profile
 from fidokit.virtual.store import MemoryStore
 
 PINS = ("1234", "motörhead", "correct horse battery staple")
 RPS = ("ssh:work", "ssh:", "example.org")
-QUICK = (
-    CoseAlg.ES256,
-    CoseAlg.EDDSA,
-    CoseAlg.ESP256,
-    CoseAlg.ED25519,
-    CoseAlg.ES384,
-    CoseAlg.ED448,
-    CoseAlg.ML_DSA_44,
-)
-"""RSA keys take a tenth of a second to make: they would be all that the fuzzer waits for."""
-
 
 PREVIEWS = replace(CTAP_2_0, name="previews").with_options(
     credentialMgmtPreview=True, userVerificationMgmtPreview=False, uv=False
 )
+SIGNERS = replace(CTAP_2_3, name="signers", extensions=(*CTAP_2_3.extensions, "previewSign"))
 SHORT_IDS = replace(CTAP_2_1, name="short ids", max_credential_id_length=64)
-MODELS = (*PROFILES.values(), PREVIEWS, SHORT_IDS)
+MODELS = (*PROFILES.values(), PREVIEWS, SHORT_IDS, SIGNERS)
 
 
 class WatchedStore(MemoryStore):
@@ -75,6 +69,8 @@ class Home:
     state: DurableState
     residents: tuple[StoredCredential, ...]
     wrapped: tuple[bytes, ...]
+    handles: tuple[bytes, ...]
+    """Of signing keys that are beside the first wrapped credential."""
 
     @property
     def permissions(self) -> int:
@@ -82,6 +78,7 @@ class Home:
         if not self.profile.offers("pinUvAuthToken"):
             return 0
         bits = {"credMgmt": 4, "bioEnroll": 8, "largeBlobs": 0x10, "authnrCfg": 0x20}
+        bits |= {"perCredMgmtRO": 0x40}
         return 3 | sum(bit for option, bit in bits.items() if self.profile.offers(option))
 
     def bench(self) -> Bench:
@@ -96,6 +93,7 @@ class Home:
 class Terminal(Platform):
     """A platform that remembers what it agreed on with a key it has seen, for speed."""
 
+    handles: tuple[bytes, ...] = ()
     _agreed: dict[tuple[int, bytes], dict[str, Any]] = {}  # noqa: RUF012 - shared on purpose
 
     def agree(self) -> None:
@@ -126,17 +124,32 @@ def _live_in(bench: Bench) -> list[bytes]:
         user = {"id": bytes([number]), "name": f"user {number}"}
         level = {"credProtect": 1 + number % 3} if bench.profile.extends("credProtect") else {}
         bench.make({2: {"id": rp}, 3: user, 6: asked | level}, rk=True)
-    return [bench.make().id, bench.make({4: [{"alg": -7, "type": "public-key"}]}).id]
+    chosen = [CoseAlg.ES256, CoseAlg.RS256, CoseAlg.PS256, CoseAlg.ML_DSA_65]
+    offered = [alg for alg in chosen if alg in bench.profile.algorithms]
+    return [bench.make().id, *(bench.make({4: [param(alg.value)]}).id for alg in offered)]
+
+
+def _signing_keys(bench: Bench) -> tuple[list[bytes], list[bytes]]:
+    """The ids of credentials that have a signing key beside them, and the keys' handles."""
+    ids, handles = [], []
+    algorithms = (CoseAlg.ES256, ESP256_SPLIT_ARKG) if bench.profile.extends(PREVIEW_SIGN) else ()
+    for alg in algorithms:
+        made = bench.make({6: {PREVIEW_SIGN: {3: [alg]}}})
+        nested = cbor.decode(made.body[6][PREVIEW_SIGN][7])
+        ids.append(made.id)
+        handles.append(AuthData.parse(nested[2]).credential_id)
+    return ids, handles
 
 
 @cache
 def home(number: int) -> Home:
     """One of the tokens, by number: every profile, fresh or with a PIN, with a finger or not."""
     base = MODELS[number % len(MODELS)]
-    small = replace(base, algorithms=tuple(a for a in base.algorithms if a in QUICK))
-    small = replace(small, max_resident=6) if base.has_ctap2 else small
+    small = replace(base, max_resident=6) if base.has_ctap2 else base
     bench = Bench(small)
-    wrapped = _live_in(bench)
+    with known_rsa_keys():
+        signers, handles = _signing_keys(bench)
+        wrapped = signers + _live_in(bench)
     kind = number // len(MODELS) % 4
     if kind % 2 and small.pin_protocols:
         Platform(bench, small.pin_protocols[0]).set_pin(PINS[0])
@@ -145,7 +158,7 @@ def home(number: int) -> Home:
         state = replace(state, templates=(Template(b"finger01", "left"),))
     residents = [c for rp in bench.store.relying_parties() for c in bench.store.of_rp(rp.id_hash)]
     ordered = sorted(residents, key=lambda c: c.created)
-    return Home(small, state, tuple(ordered), tuple(wrapped))
+    return Home(small, state, tuple(ordered), tuple(wrapped), tuple(handles))
 
 
 HOMES = 4 * len(MODELS)
