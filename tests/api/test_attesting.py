@@ -96,7 +96,7 @@ def test_a_stand_in_for_a_certified_model_is_found_out(folder: Path) -> None:
     """By the real metadata: a virtual token says that it is one, and cannot prove it."""
     first = next(m for m in api.list_models("YubiKey 5").models if "FIDO_2_0" in m.versions)
     desk = Desk()
-    with api.virtual_token(model=first.aaguid) as token:
+    with api.VirtualToken(model=first.aaguid) as token:
         desk.plug("ONE", token)
         with desk.open() as session:
             api.set_pin(session)

@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 from tests.api.desk import Person
-from tests.metadata.samples import U2F_ENTRY, entry, named
+from tests.api.shelf import Shelf, shelf, three
+from tests.metadata.samples import entry, named
 
 from fidokit.api import models, pins, tokens, virtual
 from fidokit.errors import FidokitError, Unsupported, UsageError
 from fidokit.metadata import catalogue
 from fidokit.metadata.catalogue import Catalogue
 
-Shelf = Callable[..., None]
+__all__ = ["shelf", "three"]
+
 AAGUID = "00000000-0000-0000-0000-000000000003"
-
-
-@pytest.fixture
-def shelf(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Shelf:
-    """Put entries in the place of the installed metadata."""
-    from tests.metadata.samples import write
-
-    real = catalogue.load
-
-    def put(*entries: Any) -> None:
-        path = write(tmp_path, *entries)
-        monkeypatch.setattr(catalogue, "load", lambda: real(path))
-
-    return put
-
-
-@pytest.fixture
-def three(shelf: Shelf) -> None:
-    shelf(named("Example Key", 1), named("Example Key", 2), named("Another", 3), U2F_ENTRY)
 
 
 @pytest.mark.usefixtures("three")
@@ -65,24 +45,12 @@ def test_what_is_withheld_is_told(shelf: Shelf) -> None:
 
 
 @pytest.mark.usefixtures("three")
-@pytest.mark.parametrize("wanted", [AAGUID, AAGUID.replace("-", ""), "Another", "another"])
-def test_a_token_in_memory_by_name(wanted: str) -> None:
-    with models.virtual_token(model=wanted, presence="deny") as token:
-        assert token.profile.name == f"aaguid:{AAGUID}"
-
-
-def test_a_token_of_no_model() -> None:
-    with models.virtual_token(profile="ctap2.0") as token:
-        assert token.profile.name == "ctap2.0"
-
-
-@pytest.mark.usefixtures("three")
 def test_an_ambiguous_or_unknown_name_makes_nothing() -> None:
     with pytest.raises(UsageError) as caught:
         virtual.create_virtual("one", model="Example Key")
     assert "00000000-0000-0000-0000-000000000002" in caught.value.hint
-    with pytest.raises(UsageError):
-        models.virtual_token(model="No Key")
+    with pytest.raises(UsageError, match="no model 'No Key'"):
+        virtual.create_virtual("one", model="No Key")
     assert virtual.list_virtual() == []
 
 

@@ -111,7 +111,6 @@ if TYPE_CHECKING:
     from fidokit.api.models import ModelSummary as ModelSummary
     from fidokit.api.models import list_models as list_models
     from fidokit.api.models import model_document as model_document
-    from fidokit.api.models import virtual_token as virtual_token
     from fidokit.api.opening import open_key as open_key
     from fidokit.api.opening import token_for_key as token_for_key
     from fidokit.api.opening import token_holding as token_holding
@@ -190,6 +189,7 @@ if TYPE_CHECKING:
     from fidokit.api.virtual import import_virtual as import_virtual
     from fidokit.api.virtual import list_virtual as list_virtual
     from fidokit.api.virtual import serve_virtual as serve_virtual
+    from fidokit.api.virtual_token import VirtualToken as VirtualToken
     from fidokit.files.pieces import pieces as pieces
     from fidokit.server.otp_codes import EMERGENCY_DIGITS as EMERGENCY_DIGITS
     from fidokit.server.otp_codes import Verdict as Verdict
@@ -310,7 +310,6 @@ _HOME = {
         "ModelSummary",
         "list_models",
         "model_document",
-        "virtual_token",
     ),
     "fidokit.api.opening": ("open_key", "token_for_key", "token_holding"),
     "fidokit.api.otp": (
@@ -385,6 +384,7 @@ _HOME = {
         "list_virtual",
         "serve_virtual",
     ),
+    "fidokit.api.virtual_token": ("VirtualToken",),
     "fidokit.files.pieces": ("pieces",),
     "fidokit.server.otp_codes": ("EMERGENCY_DIGITS", "Verdict"),
     "fidokit.server.planning": ("HardeningPlan", "HardeningRequest", "HardeningTarget"),

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from fidokit.metadata.model import Model
     from fidokit.virtual.models import Impersonation
-    from fidokit.virtual.token import VirtualToken
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,26 +80,6 @@ def model_document(wanted: str) -> dict[str, object]:
     from fidokit.metadata import catalogue
 
     return catalogue.load().find(wanted).document()
-
-
-def virtual_token(
-    source: str | Path | None = None, *, model: str | None = None, **options: Any
-) -> VirtualToken:
-    """A virtual token, plugged in; a context manager.
-
-    Args:
-        source: the name of a token, the path of a token's file, or None for one in memory.
-        model: which certified model a token that is made now shall stand in for, see
-            `model_document`; None for none.
-        options: the other arguments of `fidokit.virtual.token.VirtualToken`.
-
-    Raises:
-        FidokitError: as `model_document` and `VirtualToken`.
-    """
-    from fidokit.virtual.token import VirtualToken
-
-    document = None if model is None else model_document(model)
-    return VirtualToken(source, model=document, **options)
 
 
 def _summary(model: Model, made: Impersonation) -> ModelSummary:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from fidokit.api.models import model_document
 from fidokit.testing.credentials import Credential, provision
 from fidokit.testing.token import PATIENCE_S, WatchedToken
 
@@ -65,7 +64,7 @@ class TokenFactory:
         """
         token = WatchedToken(
             profile=profile,
-            model=None if model is None else model_document(model),
+            model=model,
             presence=presence,
             clock=clock,
             rng=rng,

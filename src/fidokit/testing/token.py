@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from fidokit.api import VirtualToken
 from fidokit.errors import FidokitError
 from fidokit.virtual.presence import Cancelled
-from fidokit.virtual.token import VirtualToken
 
 if TYPE_CHECKING:
     from fido2.webauthn import AttestedCredentialData
@@ -77,7 +77,7 @@ class WatchedToken(VirtualToken):
         source: str | Path | None = None,
         *,
         profile: str | Profile | None = None,
-        model: Mapping[str, object] | None = None,
+        model: str | Mapping[str, object] | None = None,
         presence: str | Person | None = None,
         clock: Clock | None = None,
         rng: Rng | None = None,

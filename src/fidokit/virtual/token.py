@@ -75,9 +75,9 @@ class VirtualToken:
             none), or None for a token in memory.
         profile: what model a token that is made now shall be; an existing one stays the model it
             is, unless a `Profile` itself is given.
-        model: in place of a profile, the document of a certified model that a token that is made
-            now shall stand in for, see `models.impersonate`; `fidokit.api.virtual_token` finds it
-            by name.
+        model: in place of a profile, the certified model that a token that is made now shall stand
+            in for: its document, see `models.impersonate`, or by `fidokit.api.VirtualToken`, which
+            can find it, its AAGUID or description.
         presence: a policy's text (see `presence.parse_policy`) or a `Person`; None for the policy
             that is kept with the token.
         store: memory that the caller made, and that this token closes; then no `source` is given.
@@ -102,7 +102,7 @@ class VirtualToken:
         source: str | Path | None = None,
         *,
         profile: str | Profile | None = None,
-        model: Mapping[str, object] | None = None,
+        model: str | Mapping[str, object] | None = None,
         presence: str | Person | None = None,
         store: PluggedStore | None = None,
         clock: Clock | None = None,
@@ -115,7 +115,8 @@ class VirtualToken:
         clock, rng = clock or SystemClock(), rng or SystemRng()
         policy, person = (presence, None) if isinstance(presence, str) else (None, presence)
         parse_policy(policy or DEFAULT_PRESENCE)  # judged before anything is opened or made
-        made_as, document = model_of(profile, model)
+        given = self.find_model(model) if isinstance(model, str) else model
+        made_as, document = model_of(profile, given)
         making = Making(made_as, policy or DEFAULT_PRESENCE, uv_enrolled, rng, document)
         plugged = (
             plug_in(source, making, passphrase)
@@ -144,6 +145,17 @@ class VirtualToken:
         self.faults = Faults(self, clock)
         self.unshared: FidokitError | None = None
         self.listener = self._listen(source) if isinstance(source, str) else None
+
+    def find_model(self, wanted: str) -> Mapping[str, object]:
+        """The document of the certified model with this AAGUID or description.
+
+        Raises:
+            UsageError: always, here: those who may read the FIDO metadata override it.
+        """
+        raise UsageError(
+            f"the model {wanted!r} cannot be looked up here",
+            hint="make the token by fidokit.api.VirtualToken, which finds models by name",
+        )
 
     def _listen(self, name: str) -> Listener | None:
         """Share a registered token; its folder is closed to other users."""

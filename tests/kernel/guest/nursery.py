@@ -15,7 +15,7 @@ from pathlib import Path
 from fidokit import api
 from fidokit.cli.main import main
 
-with api.virtual_token() as token:  # imports what is imported late
+with api.VirtualToken() as token:  # imports what is imported late
     token.link().cbor(b"\x04", lambda _status: None, lambda: False)
 
 
