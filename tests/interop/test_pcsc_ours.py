@@ -150,6 +150,8 @@ def test_the_page_starts_a_service_without_root(served: Served) -> None:
     command = served.host.home / "fidokit"
     command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m fidokit "$@"\n')
     command.chmod(0o755)
+    if os.geteuid() == 0:
+        steps = steps.replace(" --user --map-root-user", "")  # as the page says below them
     folder = tempfile.mkdtemp(prefix="my-pcscd-", dir="/tmp")
     script = (
         steps.replace("/tmp/my-pcscd", folder)

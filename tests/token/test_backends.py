@@ -211,6 +211,7 @@ class Reader:
         self.trouble = trouble
         self.applet = applet
         self.apdus: list[bytes] = []
+        self.held = False
 
     def __str__(self) -> str:
         return self.name
@@ -221,9 +222,14 @@ class Reader:
     def connect(self) -> None:
         if self.trouble:
             raise self.trouble
+        self.held = True
 
     def disconnect(self) -> None:
-        pass
+        if isinstance(self.trouble, SmartcardError):
+            raise self.trouble
+
+    def release(self) -> None:
+        self.held = False
 
     def transmit(self, apdu: list[int], _protocol: object) -> tuple[list[int], int, int]:
         self.apdus.append(bytes(apdu))
@@ -332,3 +338,24 @@ def test_a_card_that_was_taken_away(pyscard: list[Reader | Exception]) -> None:
     pyscard.clear()
     with pytest.raises(TokenGone):
         found.open()
+
+
+@pytest.mark.parametrize("applet", [False, True])
+def test_a_card_is_let_go_of(pyscard: list[Reader | Exception], applet: bool) -> None:
+    """Also one without FIDO, at once: what the collector closes later resets the next user's."""
+    reader = Reader("r", applet=applet)
+    pyscard.append(reader)
+    link = fido2_device.open_card("r", lambda: None)
+    assert (link is not None, reader.held) == (applet, applet)
+    if link is not None:
+        link.close()
+    assert not reader.held
+
+
+def test_a_card_whose_service_went_is_closed_quietly(pyscard: list[Reader | Exception]) -> None:
+    reader = Reader("r")
+    pyscard.append(reader)
+    link = fido2_device.open_card("r", lambda: None)
+    assert link is not None
+    reader.trouble = SmartcardError("service gone")
+    link.close()

@@ -12,7 +12,7 @@ import struct
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Final, cast
 
 from fido2 import cbor as fido_cbor
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from fido2.ctap import STATUS, CtapDevice, CtapError
     from fido2.ctap2.pin import PinProtocol
     from fido2.pcsc import CtapPcscDevice
+    from smartcard.CardConnection import CardConnection
 
 _LENIENT: Final = (
     ValueError,
@@ -401,13 +402,35 @@ def open_card(reader_name: str, holder: Callable[[], str | None]) -> DeviceLink 
         reader = next((r for r in System.readers() if str(r) == reader_name), None)
         if reader is None:
             return None
-        return DeviceLink(_card_class()(reader.createConnection(), reader_name), holder)
+        return DeviceLink(_opened(reader.createConnection(), reader_name), holder)
     except (NoCardException, CtapError, *_LENIENT):
         return None  # nothing there, or a card without FIDO
     except _card_errors() as error:
         if getattr(error, "hresult", 0) & 0xFFFFFFFF == SHARING_VIOLATION:
             raise busy(holder()) from None
         raise _gone(str(error)) from None
+
+
+def _opened(connection: CardConnection, reader_name: str) -> CtapPcscDevice:
+    """The token that a connection leads to.
+
+    A connection that leads to none is let go of at once: the garbage collector would do so at any
+    later time, and take the power from whatever program uses the card by then.
+    """
+    with ExitStack() as undo:
+        undo.callback(_let_go, connection)
+        device = _card_class()(connection, reader_name)
+        undo.pop_all()
+    return device
+
+
+def _let_go(connection: CardConnection) -> None:
+    """Disconnect, and give the service's context back; a service that is gone has both."""
+    with suppress(*_card_errors()):
+        connection.disconnect()
+    if hasattr(connection, "release"):  # not in older versions
+        with suppress(*_card_errors()):
+            connection.release()
 
 
 def _card_class() -> type[CtapPcscDevice]:
@@ -419,6 +442,9 @@ def _card_class() -> type[CtapPcscDevice]:
 
         _first_info: bytes | None = None
         _asked = False
+
+        def close(self, release: bool = True) -> None:  # noqa: ARG002  python-fido2's name
+            _let_go(self._conn)
 
         def call(
             self,
