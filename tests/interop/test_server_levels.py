@@ -1,0 +1,80 @@
+"""What `server harden` makes of a server, `server check` finds there: one holds the other to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.support.agent_host import Host, make_host, serving, sk_key, virtual_token
+from tests.support.hardened import SSHD, USER, Machine, line, machine
+
+from fidokit import api
+
+pytestmark = pytest.mark.interop
+
+EVERY_RULE = frozenset(api.CheckRule)
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory, stock: Callable[[str], str]) -> Iterator[Host]:
+    """An agent with a key in a file, and two on a token: ordinary, with PIN."""
+    stock(SSHD)
+    host = make_host(tmp_path_factory.mktemp("levels") / "home")
+    host.keygen("-t", "ed25519", "-N", "", "-f", "plain", "-C", "plain")
+    virtual_token(host)
+    sk_key(host, "touch", "-t", "ed25519-sk", "-O", "no-touch-required")
+    sk_key(host, "uv", "-t", "ed25519-sk", "-O", "verify-required")
+    with serving(host):
+        for name in ("plain", "touch", "uv"):
+            host.add(host.home / name)
+        yield host
+
+
+@pytest.fixture
+def it(keys: Host, tmp_path: Path) -> Iterator[Machine]:
+    with machine(tmp_path / "etc", keys) as found:
+        yield found
+
+
+def broken(it: Machine) -> dict[str, set[int | None]]:
+    """The rules that do not hold, and the lines that break them."""
+    tally = api.CheckTally(EVERY_RULE)
+    request = api.CheckRequest((USER,), EVERY_RULE, SSHD, str(it.server.config), "addr=127.0.0.1")
+    list(tally.watch(api.check_server(request)))
+    found: dict[str, set[int | None]] = {}
+    for violation in tally.violations:
+        found.setdefault(str(violation.rule), set()).add(violation.line)
+    return found
+
+
+def test_hardware_only(it: Machine) -> None:
+    it.authorize(line(it.host, "plain"), line(it.host, "uv", "verify-required"))
+    assert broken(it) == {"hardware": {1}, "verify": {1}}
+    it.harden("hardware-only")
+    assert broken(it) == {}
+    it.undo()
+    assert broken(it) == {"hardware": {1}, "verify": {1}}
+
+
+def test_verify(it: Machine) -> None:
+    it.authorize(line(it.host, "touch"), line(it.host, "uv"))
+    assert broken(it) == {"verify": {1, 2}}
+    it.harden("verify", yes_unproved=True)
+    assert broken(it) == {}
+    assert it.lets_in("uv")
+    assert not it.lets_in("touch")
+
+
+def test_touch(it: Machine) -> None:
+    it.authorize(line(it.host, "touch", "no-touch-required"), line(it.host, "uv"))
+
+    def touches() -> list[bool | None]:
+        request = api.CheckRequest((USER,), sshd=SSHD, config=str(it.server.config))
+        events = api.check_server(request)
+        return [event.verdict.touch for event in events if isinstance(event, api.KeyLine)]
+
+    assert touches() == [False, True]
+    it.harden("touch")
+    assert touches() == [True, True]
+    assert not it.lets_in("touch")
