@@ -160,7 +160,7 @@ def both_ways(line: bytes) -> None:
 
 
 class TestShortCut:
-    @pytest.mark.parametrize("key", SK_KEYS, ids=key_id)
+    @pytest.mark.parametrize("key", [*SK_KEYS, ED25519], ids=key_id)
     def test_is_taken(self, key: PublicKey) -> None:
         for end in (b"", b"\n", b"\r\n"):
             assert listing.usual_key(line_of(key, "me@here") + end, sha256) is not None
@@ -189,6 +189,11 @@ class TestShortCut:
     )
     def test_leaves_odd_lines_to_the_full_parser(self, line: bytes) -> None:
         assert listing.usual_key(line, sha256) is None
+
+    @pytest.mark.parametrize("line", [b"\x0c", b"\x0b\x0b\n", b"\x0c \x0b x"])
+    def test_other_blanks_are_no_key(self, line: bytes) -> None:
+        (found,) = list_fingerprints([line])
+        assert isinstance(found, Unreadable)
 
     def test_fuzz_both_ways_agree(self) -> None:
         corpus = [line_of(key, "me@here") for key in (*SK_KEYS, ED25519)]

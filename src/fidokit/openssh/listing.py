@@ -15,11 +15,13 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from fidokit.errors import MalformedKey
+from fidokit.openssh import wire
 from fidokit.openssh.fingerprint import sha256
 from fidokit.openssh.public import (
     CERTIFICATE_SUFFIX,
     SK_ED25519_HEAD,
     TYPE_NAMES,
+    Ed25519Public,
     PublicKey,
     SkEcdsaPublic,
     SkEd25519Public,
@@ -92,6 +94,11 @@ def bounded_lines(read: Callable[[int], bytes], chunk: int = 1 << 18) -> Iterato
 
 _ED25519: Final = SkEd25519Public.type_name.encode()
 _ECDSA: Final = SkEcdsaPublic.type_name.encode()
+_PLAIN: Final = Ed25519Public.type_name.encode()
+_PLAIN_HEAD: Final = wire.text(Ed25519Public.type_name) + wire.u32(32)
+_PLAIN_SIZES: Final = (68, 51)
+"""Of an ed25519 key in base64, and in bytes: a multiple of three, so that nothing is padding."""
+
 _BEFORE_APPLICATION: Final = 88
 """Characters of an ed25519-sk key in base64 before its application: 66 bytes, so none is shared."""
 
@@ -114,11 +121,13 @@ def list_fingerprints(
             yield found
 
 
-def usual_key(
-    line: bytes, fingerprint: Callable[[bytes], str]
-) -> tuple[str, str, type[SkPublic]] | None:
-    """Fingerprint, comment and type of a token key's usual line: type, base64 and comment, one
-    blank between; None for any other.
+Usual = type[SkPublic] | type[Ed25519Public]
+"""The types of keys that a line can be told to hold without taking all of it apart."""
+
+
+def usual_key(line: bytes, fingerprint: Callable[[bytes], str]) -> tuple[str, str, Usual] | None:
+    """Fingerprint, comment and type of a line as tools write it: type, base64 and comment, one
+    blank between; None for any other line or type.
 
     Args:
         line: with its end or without.
@@ -133,16 +142,17 @@ def usual_key(
         return None
     if not comment or comment[0] in " \t#" or len(line) > MAX_LINE:
         return None
-    if (
-        type_name == _ED25519
-        and blob.startswith(SK_ED25519_HEAD)
-        and _is_application(base64[_BEFORE_APPLICATION:])
-    ):
-        return fingerprint(blob), comment, SkEd25519Public
-    if type_name != _ECDSA or b2a_base64(blob, newline=False) != base64:
-        return None  # only the text that encoding gives back is what the layout is about
-    layout = fixed_layout(blob)
-    return (fingerprint(blob), comment, layout) if layout is SkEcdsaPublic else None
+    kind: Usual | None = None
+    if type_name == _ED25519:
+        if blob.startswith(SK_ED25519_HEAD) and _is_application(base64[_BEFORE_APPLICATION:]):
+            kind = SkEd25519Public
+    elif type_name == _PLAIN:
+        if (len(base64), len(blob)) == _PLAIN_SIZES and blob.startswith(_PLAIN_HEAD):
+            kind = Ed25519Public
+    # What is decoded need not be canonical; only what encoding gives back is what was checked.
+    elif type_name == _ECDSA and b2a_base64(blob, newline=False) == base64:
+        kind = SkEcdsaPublic if fixed_layout(blob) is SkEcdsaPublic else None
+    return None if kind is None else (fingerprint(blob), comment, kind)
 
 
 @lru_cache(maxsize=64)  # one file names few applications
@@ -180,7 +190,8 @@ def _read_line(number: int, text: bytes, fingerprint: Callable[[bytes], str]) ->
     if len(text) > MAX_LINE:
         raise MalformedKey(f"the line is longer than {MAX_LINE} bytes")
     options = b""
-    if not _is_type(text.split(None, 1)[0]) and (before := re.fullmatch(_OPTIONS, text)):
+    words = text.split(None, 1)  # none, where all of it is form feeds, say
+    if words and not _is_type(words[0]) and (before := re.fullmatch(_OPTIONS, text)):
         options, text = before.groups()
     found = re.fullmatch(_KEY, text)
     if found is None or not _is_type(found[1]):

@@ -11,11 +11,11 @@ from typing import Final
 
 from fidokit.openssh.fingerprint import sha256
 from fidokit.openssh.listing import bounded_lines, usual_key
-from fidokit.openssh.public import SkEcdsaPublic, SkEd25519Public
+from fidokit.openssh.public import Ed25519Public, SkEcdsaPublic, SkEd25519Public
 from fidokit.server.key_events import KeyLine, UnreadableLine
 from fidokit.server.key_verdicts import KeyRules
 
-_USUAL: Final = (SkEd25519Public, SkEcdsaPublic)
+_USUAL: Final = (SkEd25519Public, SkEcdsaPublic, Ed25519Public)
 
 
 def read_lines(read: Callable[[int], bytes], rules: KeyRules) -> Iterator[KeyLine | UnreadableLine]:

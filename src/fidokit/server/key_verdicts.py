@@ -8,7 +8,7 @@ other the last one counts; touch and PIN are demanded of keys on tokens alone, s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
@@ -29,6 +29,10 @@ _WEAK_RSA: Final = 2048
 _SHORT_RSA: Final = 3072
 _COMMANDS_ONLY: Final = "forced-commands-only"
 _EXPIRY: Final = "expiry-time"
+_REMEMBERED: Final = 500
+_SHORT: Final = 256
+"""How many verdicts, and on how long options, are kept: a hostile file must not fill memory."""
+
 _TOUCH: Final = "touch-required"
 _VERIFY: Final = "verify-required"
 _OF_TOKENS: Final = (SK, "webauthn-sk-")
@@ -86,20 +90,32 @@ class KeyRules:
     refusals: tuple[str, ...] = ()
     rules: frozenset[Rule] = frozenset()
     now: float = 0.0
+    _judged: dict[tuple[str, int, tuple[Option, ...]], Verdict] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def refusing(self, why: Sequence[str]) -> KeyRules:
         """These rules for a file that sshd passes over."""
         return replace(self, refusals=(*self.refusals, *why)) if why else self
 
     def judge(self, type_name: str, bits: int, options: Sequence[Option] = ()) -> Verdict:
-        """What becomes of a key.
+        """What becomes of a key; lines that say the same share one answer, as far as they are few.
 
         Args:
             type_name: on the wire; `ssh-dss` too.
             bits: as ssh-keygen counts them.
             options: what stands before it, taken by sshd (`key_options.check_options`).
         """
-        options = tuple(options)
+        asked = (type_name, bits, tuple(options))
+        found = self._judged.get(asked)
+        if found is None:
+            found = self._judge(*asked)
+            size = sum(len(option.value or "") + 1 for option in asked[2])
+            if len(self._judged) < _REMEMBERED and size < _SHORT:
+                self._judged[asked] = found
+        return found
+
+    def _judge(self, type_name: str, bits: int, options: tuple[Option, ...]) -> Verdict:
         authority = any(option.name == "cert-authority" for option in options)
         refusals = (*self.refusals, *self._refusals(type_name, bits, options, authority))
         claim, verdict = self._demands(type_name, options, authority)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from binascii import Error as BinasciiError
 from binascii import a2b_base64
+from functools import lru_cache
 from typing import Final
 
 from fidokit.errors import Malformed
@@ -11,8 +12,8 @@ from fidokit.openssh import key_text
 from fidokit.openssh.authorized_keys import AuthorizedKey, BadLine, OtherLine, parse_line
 from fidokit.openssh.fingerprint import sha256
 from fidokit.openssh.key_options import check_options
-from fidokit.openssh.listing import MAX_LINE
-from fidokit.openssh.option_list import parse_list, split_list
+from fidokit.openssh.listing import MAX_LINE, usual_key
+from fidokit.openssh.option_list import Option, parse_list, split_list
 from fidokit.openssh.public import MAX_BLOB
 from fidokit.openssh.wire import Reader
 from fidokit.server.key_events import KeyLine, UnreadableLine
@@ -30,6 +31,8 @@ def read(number: int, raw: bytes, rules: KeyRules) -> KeyLine | UnreadableLine |
         raw: the line, or the first `MAX_LINE + 1` bytes of a longer one.
         rules: of the file's user.
     """
+    if found := _usual_behind_options(number, raw, rules):
+        return found
     line = parse_line(raw, number)
     match line:
         case AuthorizedKey():
@@ -42,6 +45,35 @@ def read(number: int, raw: bytes, rules: KeyRules) -> KeyLine | UnreadableLine |
             return UnreadableLine(number, line.reason)
         case OtherLine():
             return UnreadableLine(number, _NUL) if b"\0" in raw else None
+
+
+def _usual_behind_options(number: int, raw: bytes, rules: KeyRules) -> KeyLine | None:
+    """A usual line with options before it: the short cut, for files where every line has some."""
+    try:
+        listed, rest = split_list(key_text.content(raw))
+        usual = usual_key(rest, sha256) if listed and rest else None
+        options = _options(listed) if usual else ()
+    except Malformed:
+        return None
+    if usual is None or len(raw) > MAX_LINE:
+        return None
+    text, comment, kind = usual
+    verdict = rules.judge(kind.type_name, kind.bits, options)
+    return KeyLine(number, kind.bits, text, comment, kind.short_type, verdict)
+
+
+def _options(listed: bytes) -> tuple[Option, ...]:
+    return _short_options(listed) if len(listed) <= _SHORT else _long_options(listed)
+
+
+def _long_options(listed: bytes) -> tuple[Option, ...]:
+    options = parse_list(listed, end_comma=True)
+    check_options(options)
+    return options
+
+
+_SHORT: Final = 256
+_short_options = lru_cache(maxsize=500)(_long_options)
 
 
 def _key_line(line: AuthorizedKey, rules: KeyRules) -> KeyLine:
@@ -63,8 +95,7 @@ def _dsa(number: int, raw: bytes, rules: KeyRules) -> KeyLine | None:
         listed, rest = (b"", text) if _says_dsa(text) else split_list(text)
         if not _says_dsa(rest):
             return None
-        options = parse_list(listed, end_comma=True)
-        check_options(options)
+        options = _options(listed)
         field, comment = key_text.split_field(key_text.split_field(rest)[1])
         blob = a2b_base64(field)
         bits = _dsa_bits(blob)
