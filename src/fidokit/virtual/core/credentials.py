@@ -43,11 +43,13 @@ class Credentials:
             credential_id: from the platform, any length.
         """
         wrapped = self._wrapper.unwrap(rp_id_hash, credential_id)
-        wrapped = wrapped or self._deriver.find(rp_id_hash, credential_id)
         if wrapped is not None:
             return wrapped
         stored = self._store.find(CredentialId(credential_id))
-        return stored if stored is not None and stored.rp_id_hash == rp_id_hash else None
+        if stored is not None:
+            return stored if stored.rp_id_hash == rp_id_hash else None
+        # last: an id of this kind has no mark to be told by, so each costs a MAC
+        return self._deriver.find(rp_id_hash, credential_id)
 
     def new_secret(self, alg: CoseAlg) -> bytes:
         """The secret of a fresh key."""
