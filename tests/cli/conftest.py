@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import termios
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+Answer = tuple[str, str | signal.Signals]
 SRC = Path(__file__).parents[2] / "src"
 LIMIT = 60
 """Seconds after which a hanging command fails its test; none should come near."""
@@ -26,6 +28,8 @@ class Done:
     code: int
     out: str
     err: str
+    echoes: bool = True
+    """Whether the terminal shows what is typed, afterwards."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,10 @@ class Sandbox:
         )
         return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
 
-    def talk(self, *args: str, answers: Sequence[tuple[str, str]] = (), **env: str) -> Done:
+    def talk(self, *args: str, answers: Sequence[Answer] = (), **env: str) -> Done:
         """Run fidokit on a terminal; each (prompt, answer) is typed when the prompt shows.
+
+        An answer that is a signal is sent to it.
 
         The terminal carries both streams: all of it is in `out`.
         """
@@ -60,13 +66,14 @@ class Sandbox:
             full = self.env | {"TERM": "xterm-256color"} | env
             os.execve(sys.executable, [sys.executable, "-m", "fidokit", *args], full)
         termios.tcsetwinsize(terminal, (40, 100))
-        seen = _converse(terminal, list(answers))
+        seen = _converse(terminal, list(answers), child)
+        echoes = bool(termios.tcgetattr(terminal)[3] & termios.ECHO)
         _, status = os.waitpid(child, 0)
         os.close(terminal)
-        return Done(os.waitstatus_to_exitcode(status), seen.decode(errors="replace"), "")
+        return Done(os.waitstatus_to_exitcode(status), seen.decode(errors="replace"), "", echoes)
 
 
-def _converse(terminal: int, answers: list[tuple[str, str]]) -> bytes:
+def _converse(terminal: int, answers: list[Answer], child: int) -> bytes:
     seen, since = b"", 0
     while select.select([terminal], [], [], LIMIT)[0]:
         try:
@@ -79,7 +86,10 @@ def _converse(terminal: int, answers: list[tuple[str, str]]) -> bytes:
         while answers and answers[0][0].encode() in seen[since:]:
             prompt, answer = answers.pop(0)
             since = seen.index(prompt.encode(), since) + len(prompt)
-            os.write(terminal, answer.encode())
+            if isinstance(answer, str):
+                os.write(terminal, answer.encode())
+            else:
+                os.kill(child, answer)
     assert not answers, f"never asked: {answers[0][0]!r}; the terminal showed {seen.decode()!r}"
     return seen
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
+from types import FrameType
 from typing import NoReturn
 
 from fidokit.errors import ExitCode, FidokitError, Interrupted, UsageError
+
+_BY_SIGNAL = 128
+"""What shells add to the number of the signal that ended a program."""
 
 BUG_HINT = "this is a bug in fidokit; run it again with -v and report what it prints"
 
@@ -24,7 +29,29 @@ def process(program: Callable[[Sequence[str]], int]) -> NoReturn:
     # collector stays on for what a long command leaves behind.
     gc.set_threshold(50_000)
     _have_three_streams()
-    _leave(program(sys.argv[1:]))
+    told = _end_like_ctrl_c()
+    status = program(sys.argv[1:])
+    _leave(_BY_SIGNAL + told[0] if told else status)
+
+
+def _end_like_ctrl_c() -> list[int]:
+    """Let SIGTERM and SIGHUP end the process as Ctrl-C does; what is returned tells which came.
+
+    The token is told to stop waiting, and a terminal gets its cursor and its echo back. A second
+    signal ends the process at once. What the caller had ignored (nohup) stays ignored, and commands
+    that serve have handlers of their own.
+    """
+    told: list[int] = []
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        told.append(number)
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, end)
+    return told
 
 
 def _have_three_streams() -> None:

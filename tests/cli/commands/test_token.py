@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+
+import pytest
 from tests.cli.commands.conftest import Bench
 from tests.cli.conftest import Sandbox
+
+from fidokit.cli.commands import token
 
 
 def test_no_token_says_what_to_do(sandbox: Sandbox) -> None:
@@ -121,6 +128,63 @@ def test_interrupt_while_a_touch_is_awaited(sandbox: Sandbox) -> None:
     assert "interrupted" in done.out
     assert done.out.rindex("\x1b[?25h") > done.out.rindex("\x1b[?25l")  # the cursor is back
     assert not (sandbox.home / "k").exists()
+
+
+@pytest.mark.parametrize(("end", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_ends_the_waiting_like_ctrl_c(
+    sandbox: Sandbox, end: signal.Signals, code: int
+) -> None:
+    assert sandbox.run("virtual", "create", "slow", "--presence", "delay:600000").code == 0
+    args = ("--token", "virtual:slow", "key", "generate", "-f", "k", "--no-passphrase")
+    done = sandbox.talk(*args, answers=[("Touch your security key", end)])
+    assert done.code == code, done.out
+    assert "interrupted; the token was told to stop waiting" in done.out
+    assert done.out.rindex("\x1b[?25h") > done.out.rindex("\x1b[?25l")
+    assert not (sandbox.home / "k").exists()
+
+
+def test_a_signal_at_a_question_gives_the_echo_back(bench: Bench) -> None:
+    done = bench.sandbox.talk("pin", "verify", answers=[("PIN of", signal.SIGTERM)])
+    assert done.code == 143, done.out
+    assert done.echoes
+
+
+def test_ignored_signals_stay_ignored(sandbox: Sandbox) -> None:
+    """As under nohup: the terminal may go, and the command goes on to its end."""
+    assert sandbox.run("virtual", "create", "slow", "--presence", "delay:600000").code == 0
+    command = 'trap "" HUP; exec "$0" -m fidokit --no-progress --token virtual:slow '
+    command += "key generate -f k --no-passphrase 2>&1"
+    with subprocess.Popen(
+        ["/bin/sh", "-c", command, sys.executable],
+        env=sandbox.env,
+        cwd=sandbox.home,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as child:
+        assert child.stdout is not None
+        assert "Touch your security key" in child.stdout.readline()
+        child.send_signal(signal.SIGHUP)
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(20) == 143
+
+
+@pytest.mark.parametrize(
+    ("version", "shown"),
+    [
+        (None, "-"),
+        (0, "0"),
+        (5, "5"),
+        (10_013, "10013"),
+        (0x050704, "5.7.4 (329476)"),
+        (0x040001, "4.0.1 (262145)"),
+        (0x010000, "1.0.0 (65536)"),
+        (0x2DC6E7, "3000039"),
+        (0x01000000, "16777216"),
+        (0x420253FF, "1107448831"),
+    ],
+)
+def test_the_firmware_s_number(version: int | None, shown: str) -> None:
+    assert token._firmware(version) == shown
 
 
 def test_touch_refused(sandbox: Sandbox) -> None:

@@ -62,6 +62,22 @@ def info(settings: Settings) -> None:
         show(settings, schema.details(found), Facts(found.name, _facts(found)))
 
 
+_BYTES_OF_A_VERSION = range(1 << 16, 1 << 24)
+_LARGEST_PART = 99
+
+
+def _firmware(version: int | None) -> str:
+    """The number, and what it reads as where its bytes look like a version, as makers put it."""
+    if version is None:
+        return "-"
+    if version not in _BYTES_OF_A_VERSION:
+        return str(version)
+    parts = version.to_bytes(3)
+    return (
+        f"{'.'.join(map(str, parts))} ({version})" if max(parts) <= _LARGEST_PART else str(version)
+    )
+
+
 def _facts(found: TokenDetails) -> list[tuple[str, str]]:
     from fidokit.types import KeyType
 
@@ -73,7 +89,7 @@ def _facts(found: TokenDetails) -> list[tuple[str, str]]:
         *([("remembered as", found.identifier)] if found.identifier else []),
         ("speaks", ", ".join(info.versions)),
         ("model (AAGUID)", info.aaguid.hex()),
-        ("firmware", "-" if info.firmware_version is None else str(info.firmware_version)),
+        ("firmware", _firmware(info.firmware_version)),
         ("key types", ", ".join(types)),
         ("resident keys", "yes" if info.has_resident else "no"),
         ("room for", "not told" if room is None else f"{room} more resident keys"),
