@@ -52,7 +52,8 @@ def test_modes_count_where_sshd_is_strict(me: Account, tmp_path: Path) -> None:
     assert strict is not None
     assert lax is not None
     assert len(strict.refusals) == 1
-    assert lax.refusals == ()
+    assert (strict.warnings, lax.refusals) == ((), ())
+    assert lax.warnings == strict.refusals
     assert strict.file is not None  # what is in it is told all the same
 
 

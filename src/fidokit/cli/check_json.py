@@ -126,6 +126,7 @@ def file(report: FileReport) -> Json:
         "path": report.path,
         "refused": list(report.refusals),
         "hidden": report.hidden,
+        "warnings": list(report.warnings),
         "violations": [violation(found) for found in report.violations],
     }
 

@@ -54,10 +54,10 @@ def _sum(tally: CheckTally) -> Iterator[tuple[str, str]]:
         "there before": tally.duplicates,
     }
     found = [f"{number} {name}" for name, number in named.items() if number]
-    yield f"{tally.keys} keys", ", ".join(found)
+    yield words.count(tally.keys, "key"), ", ".join(found)
     if tally.unreadable:
-        yield f"{tally.unreadable} lines", "unreadable, so sshd passes over them"
-    yield f"{len(tally.by_password)} users", f"by password: {', '.join(tally.by_password) or '-'}"
+        yield words.count(tally.unreadable, "line"), "unreadable, so sshd passes over them"
+    yield "passwords", f"let in {', '.join(tally.by_password) or 'nobody'}"
 
 
 # --- one line a finding --------------------------------------------------------------------
@@ -103,7 +103,7 @@ class _Lines:
                 yield from (_row("refused", self._user, says=why) for why in event.refusals)
             case api.FileReport():
                 self._path = escape(event.path)
-                for why in (*event.refusals, *([event.hidden] if event.hidden else [])):
+                for why in words.of_file(event):
                     yield _row("file", self._user, self._path, says=why)
             case api.UnreadableLine():
                 against = [f"against {rule}" for rule, _ in event.violates]
@@ -168,7 +168,8 @@ class _Sections:
         self._flush()
         self._forget_waiting()
         if self._quiet:
-            print(f"\n{self._quiet} users have neither a key nor a password that gets in.")
+            have = f"{words.count(self._quiet, 'user')} {'has' if self._quiet == 1 else 'have'}"
+            print(f"\n{have} neither a key nor a password that gets in.")
 
     def _forget_waiting(self) -> None:
         """The user before had nothing to show."""
@@ -208,8 +209,8 @@ class _Sections:
 
     def _file(self, report: FileReport) -> None:
         print(f"  {escape(report.path)}")
-        for why in (*report.refusals, *([report.hidden] if report.hidden else [])):
-            self._say(why, "red", 4)
+        for why in words.of_file(report):
+            self._say(why, _ALARM if why.startswith(words.LOOSE) else "red", 4)
         self._headed = False
 
     def _say(self, text: str, style: str, indent: int) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fidokit.api import CheckVerdict, KeyLine, UserReport, Violation
+    from fidokit.api import CheckVerdict, FileReport, KeyLine, UserReport, Violation
 
 SETTINGS = (
     "AuthenticationMethods",
@@ -30,6 +30,7 @@ SETTINGS = (
 )
 """The settings that decide who gets in, as sshd_config(5) spells and groups them."""
 
+LOOSE = "not minded, StrictModes being off: "
 _IN_FLAGS = ("touch-required", "verify-required")
 
 
@@ -63,6 +64,17 @@ def remarks(key: KeyLine) -> Iterator[str]:
         idle = [o.name for o in verdict.options if o.name in _IN_FLAGS]
         yield from (f"{name} does nothing without a token" for name in idle)
     yield from (f"refused: {why}" for why in verdict.refusals)
+
+
+def of_file(file: FileReport) -> list[str]:
+    """What is wrong with a file as a whole; hostile text."""
+    hidden = [file.hidden] if file.hidden else []
+    return [*file.refusals, *hidden, *(f"{LOOSE}{why}" for why in file.warnings)]
+
+
+def count(number: int, thing: str) -> str:
+    """A number of things."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def password(user: UserReport) -> str:

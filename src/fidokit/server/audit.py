@@ -76,6 +76,7 @@ class FileReport:
         user, path: hostile text.
         refusals: why sshd passes over it; empty where it reads it.
         hidden: why nobody here can read it; else empty.
+        warnings: bad modes and owners that sshd does not look at: StrictModes is off.
         violations: of a file that is hidden.
     """
 
@@ -84,6 +85,7 @@ class FileReport:
     refusals: tuple[str, ...] = ()
     hidden: str = ""
     violations: tuple[Violation, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 Event = ServerReport | UserReport | FileReport | KeyLine | UnreadableLine
@@ -195,7 +197,9 @@ class Audit:
         hidden = source.hidden and not rules.refusals
         about_keys = self.rules - {Rule.NO_PASSWORD}
         violations = [Violation(r, user, source.hidden, path) for r in sorted(about_keys) if hidden]
-        yield FileReport(user, path, source.refusals, source.hidden, tuple(violations))
+        yield FileReport(
+            user, path, source.refusals, source.hidden, tuple(violations), source.warnings
+        )
         if source.file is None:
             return
         self._files.append(source)

@@ -24,6 +24,7 @@ class Source:
         path: as sshd names it.
         identity: device and inode; what two users share has one.
         refusals: why sshd does not read it; empty where it does.
+        warnings: why it would not, were StrictModes on.
         hidden: why this process cannot; empty where it can.
         file: open for reading; None where it is hidden, or no file.
     """
@@ -33,6 +34,7 @@ class Source:
     refusals: tuple[str, ...] = ()
     hidden: str = ""
     file: BinaryIO | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -70,8 +72,11 @@ def _open(user: Account, path: Path, *, strict: bool) -> Source | None:
     if not stat.S_ISREG(found.st_mode):
         os.close(descriptor)
         return Source(path, identity, (f"{path} is no regular file",))
-    problems = strict_modes.problems(path, user) if strict else ()
-    return Source(path, identity, tuple(problems), file=os.fdopen(descriptor, "rb"))
+    problems = tuple(strict_modes.problems(path, user))
+    file = os.fdopen(descriptor, "rb")
+    if strict:
+        return Source(path, identity, problems, file=file)
+    return Source(path, identity, file=file, warnings=problems)
 
 
 def _not_opened(user: Account, path: Path, error: OSError) -> Source:

@@ -172,7 +172,20 @@ def test_a_table_fits_80_columns(server: Server) -> None:
 def test_users_without_a_way_in_are_only_counted(server: Server) -> None:
     server.keys.unlink()
     done = server.sandbox.talk(*server.arguments)
-    assert "1 users have neither a key nor a password that gets in." in done.out
+    assert "1 user has neither a key nor a password that gets in." in done.out
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_bad_modes_are_told_where_sshd_does_not_mind_them(server: Server, terminal: bool) -> None:
+    server.keys.chmod(0o666)
+    run = server.sandbox.talk if terminal else server.sandbox.run
+    done = run(*server.arguments)
+    assert "not minded, StrictModes being off: others than its owner may write" in " ".join(
+        done.out.split()
+    )
+    (user,) = json.loads(server.check("--json").out)["users"]
+    assert user["files"][0]["refused"] == []
+    assert any("chmod go-w" in why for why in user["files"][0]["warnings"])
 
 
 @pytest.mark.parametrize("terminal", [True, False])
