@@ -3,7 +3,8 @@
 Each line `JOB NUMBER PATH` on standard input forks a worker, which tells on standard output what is
 acknowledged: job `store` does operation NUMBER and those after it on the bare store, without end;
 job `sealed` does the same on a sealed store; job `guess` tries wrong PINs through the whole
-authenticator; job `migrate` opens a file of an older version.
+authenticator; job `migrate` opens a file of an older version; job `serve` plugs in the registered
+token PATH, for clients to work with.
 """
 
 from __future__ import annotations
@@ -114,7 +115,21 @@ def guess(path: Path, _number: int) -> None:
             platform.agree()
 
 
-JOBS = {"store": work, "sealed": work_sealed, "guess": guess, "migrate": migrate}
+def serve(name: Path, _number: int) -> None:
+    token = VirtualToken(str(name))
+    assert token.listener
+    os.write(1, b"serving\n")
+    while True:
+        signal.pause()
+
+
+JOBS = {
+    "store": work,
+    "sealed": work_sealed,
+    "guess": guess,
+    "migrate": migrate,
+    "serve": serve,
+}
 
 
 def main() -> None:
