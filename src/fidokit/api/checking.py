@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,8 +17,6 @@ from fidokit.server.tally import Tally as CheckTally
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
-    from fidokit.server.accounts import Account
-    from fidokit.server.admission import Person
 
 __all__ = [
     "CheckEvent",
@@ -77,7 +75,7 @@ def _report(request: CheckRequest, stack: ExitStack) -> Iterator[CheckEvent]:
     import time
     from functools import cache
 
-    from fidokit.server import accounts, match_blocks
+    from fidokit.server import accounts, match_blocks, ways_in
     from fidokit.server.audit import Audit
     from fidokit.server.sshd_query import Origin, Sshd
     from fidokit.system.host import run_program
@@ -95,25 +93,9 @@ def _report(request: CheckRequest, stack: ExitStack) -> Iterator[CheckEvent]:
     chosen = [accounts.account(name) for name in dict.fromkeys(request.users)]
     audit = Audit(
         Sshd(run_program, request.sshd, request.config, origin, spare_key),
-        _persons(),
+        ways_in.people(),
         match_blocks.criteria(request.config or match_blocks.MAIN),
         request.rules,
         time.time(),
     )
     yield from audit.run(chosen or accounts.all_accounts())
-
-
-def _persons() -> Callable[[Account], Person]:
-    """Looks a user up as sshd would."""
-    import pwd
-
-    from fidokit.server import admission, shadow
-
-    entries = shadow.read()
-
-    def person(account: Account) -> Person:
-        found = pwd.getpwnam(account.name)
-        entry = shadow.entry_of(account.name, found.pw_passwd, entries)
-        return admission.person(account.name, account.uid, account.gid, found.pw_shell, entry)
-
-    return person

@@ -67,6 +67,16 @@ class SkEd25519Signature(_TokenFlags):
         )
 
 
+def _ecdsa_blob(signature: SkEcdsaSignature | WebauthnSkEcdsaSignature) -> bytes:
+    """What both types begin with."""
+    return (
+        wire.text(signature.type_name)
+        + wire.string(wire.mpint(signature.r) + wire.mpint(signature.s))
+        + wire.u8(signature.flags)
+        + wire.u32(signature.counter)
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class SkEcdsaSignature(_TokenFlags):
     """string type, string (mpint r, mpint s), byte flags, uint32 counter.
@@ -83,12 +93,7 @@ class SkEcdsaSignature(_TokenFlags):
 
     def blob(self) -> bytes:
         """The wire form."""
-        return (
-            wire.text(self.type_name)
-            + wire.string(wire.mpint(self.r) + wire.mpint(self.s))
-            + wire.u8(self.flags)
-            + wire.u32(self.counter)
-        )
+        return _ecdsa_blob(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +117,7 @@ class WebauthnSkEcdsaSignature(_TokenFlags):
     def blob(self) -> bytes:
         """The wire form."""
         return (
-            wire.text(self.type_name)
-            + wire.string(wire.mpint(self.r) + wire.mpint(self.s))
-            + wire.u8(self.flags)
-            + wire.u32(self.counter)
+            _ecdsa_blob(self)
             + wire.text(self.origin)
             + wire.string(self.client_data)
             + wire.string(self.extensions)

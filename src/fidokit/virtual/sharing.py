@@ -20,6 +20,7 @@ from fidokit.virtual import places
 from fidokit.virtual.plugging import Passphrase
 from fidokit.virtual.presence import Person
 from fidokit.virtual.token import VirtualToken
+from fidokit.virtual.transports.links import Link
 from fidokit.virtual.transports.socket import connect
 from fidokit.virtual.transports.socket_owner import Listener
 
@@ -30,31 +31,10 @@ LINGER_S: Final = 10.0
 """How long other processes may go on after the last link of the owner was closed."""
 
 
-class TokenLink(Protocol):
-    """A link to a token, wherever its owner is; see `MemoryLink`."""
+class TokenLink(Link, Protocol):
+    """A link to a token, wherever its owner is."""
 
     capabilities: int
-
-    def cbor(
-        self,
-        request: bytes,
-        on_keepalive: Callable[[int], None],
-        cancelled: Callable[[], bool],
-    ) -> bytes:
-        """Send a CTAP2 command and wait for its end."""
-        ...
-
-    def msg(self, apdu: bytes) -> bytes:
-        """Send a U2F raw message."""
-        ...
-
-    def wink(self) -> None:
-        """Make the token show itself."""
-        ...
-
-    def close(self) -> None:
-        """Give the link back."""
-        ...
 
 
 @dataclass(slots=True)

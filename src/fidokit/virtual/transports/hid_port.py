@@ -14,36 +14,12 @@ from fidokit.types import CtapStatus
 from fidokit.virtual.framing.ctaphid import REPORT_SIZE, HidCommand, Message
 from fidokit.virtual.framing.ctaphid_device import Action, Cancel, Command, HidDevice
 from fidokit.virtual.transports.background import Alarm, ThreadAlarm, Worker
+from fidokit.virtual.transports.links import Link
 
 MOST_LINKS: Final = 32
 """Channels that the token remembers apart; who comes after gets the place of the longest silent."""
 
 _CANCELLED: Final = bytes([CtapStatus.KEEPALIVE_CANCEL])
-
-
-class Link(Protocol):
-    """A channel of the token; see `MemoryLink`."""
-
-    def cbor(
-        self,
-        request: bytes,
-        on_keepalive: Callable[[int], None],
-        cancelled: Callable[[], bool],
-    ) -> bytes:
-        """Send a CTAP2 command and wait for its end."""
-        ...
-
-    def msg(self, apdu: bytes) -> bytes:
-        """Send a U2F raw message."""
-        ...
-
-    def wink(self) -> None:
-        """Make the token show itself."""
-        ...
-
-    def close(self) -> None:
-        """Give the channel back."""
-        ...
 
 
 class Pluggable(Protocol):

@@ -30,6 +30,7 @@ from fidokit.virtual.transports.frames import (
     failure,
     hello,
 )
+from fidokit.virtual.transports.links import accept_all
 from fidokit.virtual.transports.memory import MemoryLink
 from fidokit.virtual.transports.unix_address import address, require_own_user, socket_path
 
@@ -160,15 +161,7 @@ class Listener:
             client.hang_up()
 
     def _accept(self) -> None:
-        while True:
-            try:
-                channel, _ = self._server.accept()
-            except OSError:
-                if self._closed:
-                    return
-                time.sleep(_ALIVE_S)  # out of descriptors: clients that leave give some back
-                continue
-            self._admit(channel)
+        accept_all(self._server, self._admit, lambda: self._closed)
 
     def _admit(self, channel: socket.socket) -> None:
         client = _Client(self, channel)

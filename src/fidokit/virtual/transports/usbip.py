@@ -6,7 +6,6 @@ import errno
 import socket
 import struct
 import threading
-import time
 from contextlib import suppress
 from typing import Final
 
@@ -17,6 +16,7 @@ from fidokit.virtual.framing.usbip import OpStatus
 from fidokit.virtual.framing.usbip_session import Outcome, UsbIpSession
 from fidokit.virtual.plug import PRODUCT_ID, VENDOR_ID
 from fidokit.virtual.transports.hid_port import HidPort, Pluggable
+from fidokit.virtual.transports.links import accept_all
 
 PORT: Final = 3240
 """Where USB/IP servers listen unless told otherwise."""
@@ -25,7 +25,6 @@ REQUEST_WAIT_S: Final = 10.0
 """How long a client may take to say what it wants; one that has the device may be silent."""
 
 _CHUNK: Final = 65_536
-_PAUSE_S: Final = 0.1
 _SEND_WAIT: Final = struct.pack("ll", 5, 0)
 """A timeval: a client that reads nothing for five seconds has hung up."""
 _ALIVE_S: Final = 10
@@ -146,15 +145,7 @@ class UsbIpServer:
     # --- connections -----------------------------------------------------------------------------
 
     def _accept(self) -> None:
-        while True:
-            try:
-                channel, _ = self._server.accept()
-            except OSError:
-                if self._closed:
-                    return
-                time.sleep(_PAUSE_S)  # out of descriptors: clients that leave give some back
-                continue
-            self._admit(channel)
+        accept_all(self._server, self._admit, lambda: self._closed)
 
     def _admit(self, channel: socket.socket) -> None:
         client = _Client(self, channel)
