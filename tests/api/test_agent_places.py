@@ -78,7 +78,10 @@ def test_the_name_of_a_pin_tells_tokens_in_one_place_apart(place: Place) -> None
     assert place.name != replace(place, mark=8).name
     assert place.watched
     contactless = replace(place.candidate, transport=Transport.PCSC)
-    assert not replace(place, candidate=contactless).watched
+    counted = replace(place, candidate=contactless)
+    assert counted.watched
+    assert not counted.stays_open
+    assert not replace(counted, mark=0).watched
 
 
 def test_another_node_under_the_same_name_is_another_token(tmp_path: Path, desk: Desk) -> None:

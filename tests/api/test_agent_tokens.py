@@ -58,6 +58,7 @@ class Bench:
     folder: Path
     clock: list[float] = field(default_factory=lambda: [100.0])
     lines: list[str] = field(default_factory=list)
+    marks: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.wanted = threading.Event()
@@ -69,6 +70,7 @@ class Bench:
             Notices(self._say),
             self.cache,
             lambda: self.clock[0],
+            mark=lambda candidate: self.marks.get(candidate.selector, 0),
         )
 
     def _say(self, line: str) -> None:
@@ -223,12 +225,28 @@ def test_a_policy_may_forbid_keeping(bench: Bench) -> None:
     assert bench.cache.tokens == frozenset()
 
 
-def test_the_pin_of_a_contactless_token_is_never_kept(bench: Bench) -> None:
+def test_the_pin_of_a_contactless_token_is_not_kept_where_cards_are_not_counted(
+    bench: Bench,
+) -> None:
     """Nobody sees it being taken away."""
     private = bench.key("TWO", "k", verify_required=True)
     bench.desk.kind = Transport.PCSC
     bench.signer.knows(private, "pcsc:TWO")
     bench.sign(private)
+    assert bench.cache.tokens == frozenset()
+
+
+def test_where_they_are_it_is_wiped_when_the_token_is_taken_off(bench: Bench) -> None:
+    private = bench.key("TWO", "k", verify_required=True)
+    bench.desk.kind = Transport.PCSC
+    bench.signer.knows(private, "pcsc:TWO")
+    bench.marks["pcsc:TWO"] = 3
+    bench.sign(private)
+    assert len(bench.cache.tokens) == 1
+    bench.signer.upkeep()
+    assert len(bench.cache.tokens) == 1
+    bench.marks["pcsc:TWO"] = 5  # taken off and laid down again between two looks
+    bench.signer.upkeep()
     assert bench.cache.tokens == frozenset()
 
 

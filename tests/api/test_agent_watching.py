@@ -6,9 +6,15 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.api.desk import Desk
 
 from fidokit.api import agent_watching, virtual
-from fidokit.api.agent_watching import MOST_SKIPPED, Looks, seconds, seen
+from fidokit.api.agent_watching import MOST_SKIPPED, Looks, Sight, seconds
+from fidokit.errors import FidokitError, TokenBusy, TokenGone
+from fidokit.token import card_watch
+from fidokit.token.backends import HidBackend, PcscBackend
+from fidokit.token.ports import Link
+from fidokit.virtual.token import VirtualToken
 
 
 def test_tokens_are_looked_for_when_a_folder_changed_and_now_and_then(
@@ -40,7 +46,98 @@ def test_the_clock_goes_on_while_the_machine_sleeps() -> None:
 def test_which_tokens_are_seen(home: Path) -> None:
     virtual.create_virtual("one")
     virtual.create_virtual("two")
-    assert {c.selector for c in seen(None, watched=True)} == {"virtual:one", "virtual:two"}
-    assert [c.selector for c in seen("virtual:two", watched=False)] == ["virtual:two"]
-    assert list(seen("virtual:none", watched=True)) == []
-    assert list(seen("usb:1", watched=True)) == []
+    assert {c.selector for c in Sight()(watched=True)} == {"virtual:one", "virtual:two"}
+    assert [c.selector for c in Sight("virtual:two")(watched=False)] == ["virtual:two"]
+    assert list(Sight("virtual:none")(watched=True)) == []
+    assert list(Sight("usb:1")(watched=True)) == []
+
+
+# --- on card readers -----------------------------------------------------------------------
+
+
+class Reader:
+    """A reader whose card a test changes; how often the card is asked is counted."""
+
+    def __init__(self) -> None:
+        self.card: int | None = 3
+        self.asked = 0
+        self.answer: FidokitError | None = None
+
+    def laid(self) -> dict[str, int | None]:
+        return {"A reader": self.card}
+
+    def open(self, _reader: str) -> Link:
+        self.asked += 1
+        if self.answer is not None:
+            raise self.answer
+        return VirtualToken().link()
+
+
+@pytest.fixture
+def reader(home: Path, monkeypatch: pytest.MonkeyPatch) -> Reader:
+    made = Reader()
+    monkeypatch.setattr(card_watch, "laid", made.laid)
+    monkeypatch.setattr(PcscBackend, "_open", made.open)
+    monkeypatch.setattr(HidBackend, "candidates", lambda _self: [])
+    virtual.create_virtual("one")
+    return made
+
+
+def selectors(sight: Sight, *, watched: bool = True) -> list[str]:
+    return [candidate.selector for candidate in sight(watched=watched)]
+
+
+@pytest.mark.parametrize("selector", [None, "pcsc:A reader"])
+def test_a_card_is_asked_once_while_it_lies_there(reader: Reader, selector: str | None) -> None:
+    sight = Sight(selector)
+    for watched in (True, False, True):
+        assert selectors(sight, watched=watched) == ["pcsc:A reader"]
+    assert reader.asked == 1
+    assert sight.has_readers
+    (laid,) = sight(watched=True)
+    before = sight.mark(laid)
+    reader.card = None
+    assert selectors(sight) == ([] if selector else ["virtual:one"])
+    reader.card = 5
+    assert selectors(sight) == ["pcsc:A reader"]
+    assert reader.asked == 2
+    assert sight.mark(laid) not in {0, before}
+
+
+def test_another_card_is_asked_some_times_and_left_alone(reader: Reader) -> None:
+    reader.answer = TokenGone("no FIDO token lies there")
+    sight = Sight()
+    for _ in range(10):
+        assert selectors(sight) == ["virtual:one"]
+    assert reader.asked == card_watch.TRIES
+
+
+def test_a_card_in_use_is_a_token_for_want_of_others(reader: Reader) -> None:
+    """As scdaemon holds it; whether it is one is found out once it is free."""
+    reader.answer = TokenBusy("another program uses it")
+    sight = Sight()
+    assert selectors(sight) == ["virtual:one"]
+    assert selectors(sight, watched=False) == ["pcsc:A reader"]
+    reader.answer = None
+    assert selectors(sight) == ["pcsc:A reader"]
+
+
+def test_where_the_system_does_not_count_cards_no_look_disturbs_them(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.platform", "darwin")
+    sight = Sight()
+    for selector in (None, "pcsc:A reader"):
+        assert selectors(Sight(selector)) == ([] if selector else ["virtual:one"])
+    assert reader.asked == 0
+    assert selectors(sight, watched=False) == ["pcsc:A reader"]
+    (laid,) = sight(watched=False)
+    assert sight.mark(laid) == 0
+    assert reader.asked == 2
+
+
+def test_tokens_on_usb_and_on_readers_are_both_used(
+    reader: Reader, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(HidBackend, "candidates", lambda _self: desk.candidates())
+    assert selectors(Sight()) == ["usb:ONE", "pcsc:A reader"]

@@ -47,7 +47,12 @@ class Place:
 
     @property
     def watched(self) -> bool:
-        """Whether its unplugging is seen; a contactless token comes and goes unseen."""
+        """Whether its unplugging is seen; of contactless tokens where the system counts cards."""
+        return self.stays_open or self.mark != 0
+
+    @property
+    def stays_open(self) -> bool:
+        """Whether it is kept open for a while; a card reader is for others, too."""
         return self.candidate.transport is not Transport.PCSC
 
     def open(self, interaction: Announcing) -> Session:

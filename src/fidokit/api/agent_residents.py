@@ -43,12 +43,8 @@ class Residents:
         self._stop = threading.Event()
 
     def look(self) -> None:
-        """Note what was plugged in or out since the last look; called from one thread.
-
-        Contactless tokens are not looked for: asking a reader again and again disturbs others.
-        """
-        self._desk.upkeep()
-        now = {place.candidate.selector: place for place in self._desk.watched_places()}
+        """Note what was plugged in or out since the last look; called from one thread."""
+        now = {place.candidate.selector: place for place in self._desk.upkeep()}
         for selector in [s for s, place in self._listed.items() if now.get(s) is not place]:
             del self._listed[selector]
             self._found(selector, [])

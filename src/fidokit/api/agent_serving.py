@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from fidokit.api.agent_watching import Looks, seconds, seen
+from fidokit.api.agent_watching import Looks, Sight, seconds
 from fidokit.errors import FidokitError, MalformedFile
 
 if TYPE_CHECKING:
@@ -109,6 +109,7 @@ class AgentService:
         self._options = options
         self._asking = threading.Lock()
         self._ended = threading.Event()
+        self._sight = Sight(options.selector)
         self._desk = self._make_desk(say)
         settings = _settings(options, say)
         self.agent = Agent(settings, self._desk, _OneAtATime(person, self._asking))
@@ -172,7 +173,7 @@ class AgentService:
         children = Children(options.worker, self._asking, options.pin_prompt)
         notices = Notices(say, desktop=options.notify, hook=options.touch_command)
         pins = PinCache(options.pin_cache, seconds)
-        return TokenDesk(partial(seen, options.selector), children, notices, pins, seconds)
+        return TokenDesk(self._sight, children, notices, pins, seconds, mark=self._sight.mark)
 
     def _find_residents(self) -> Residents:
         from fidokit.api.agent_residents import Residents
@@ -193,7 +194,7 @@ class AgentService:
             if self._residents is None:
                 self._desk.active.wait()
                 self._desk.upkeep()
-            elif looks.due() or self._desk.active.is_set():
+            elif looks.due() or self._desk.active.is_set() or self._sight.has_readers:
                 self._residents.look()
 
 

@@ -47,6 +47,10 @@ class Sees(Protocol):
         """
 
 
+Marks = Callable[[Candidate], int]
+"""Gives another number for another token in the same place, 0 where that cannot be told."""
+
+
 class TokenDesk:
     """The `TokenSigner` of the agent.
 
@@ -56,6 +60,7 @@ class TokenDesk:
         notices: tells the person that a token waits.
         pins: the PINs that are kept.
         clock: monotonic seconds.
+        mark: tells tokens in one place apart.
     """
 
     def __init__(
@@ -65,8 +70,11 @@ class TokenDesk:
         notices: Notices,
         pins: PinCache,
         clock: Callable[[], float],
+        *,
+        mark: Marks = mark_of,
     ) -> None:
         self._see = see
+        self._mark = mark
         self._children = children
         self._notices = notices
         self._pins = pins
@@ -165,7 +173,7 @@ class TokenDesk:
         try:
             yield place
         finally:
-            if not place.watched:
+            if not place.stays_open:
                 place.close()
             place.turn.release()
 
@@ -225,7 +233,7 @@ class TokenDesk:
         return self._look(watched=False)
 
     def watched_places(self) -> list[Place]:
-        """Those of them whose unplugging can be seen: a contactless one is not disturbed."""
+        """Those of them whose unplugging can be seen."""
         return self._look(watched=True)
 
     def _look(self, *, watched: bool) -> list[Place]:
@@ -237,7 +245,7 @@ class TokenDesk:
             return [self._place(candidate) for candidate in seen.values()]
 
     def _place(self, candidate: Candidate) -> Place:
-        mark = mark_of(candidate)
+        mark = self._mark(candidate)
         place = self._places.get(candidate.selector)
         if place is None or place.mark != mark:
             self._drop(candidate.selector)
@@ -265,16 +273,21 @@ class TokenDesk:
         in_use = any(p.session or p.turn.locked() for p in list(self._places.values()))
         return in_use or bool(self._pins.tokens)
 
-    def upkeep(self) -> None:
-        """Wipe PINs whose time or token is gone, and let go of tokens that are not used."""
+    def upkeep(self) -> list[Place]:
+        """Wipe PINs whose time or token is gone, and let go of tokens that are not used.
+
+        Returns:
+            The tokens that are there and whose unplugging can be seen.
+        """
         self._pins.expire()
-        self.watched_places()
+        there = self.watched_places()
         for place in list(self._places.values()):
             if place.session is not None and self._clock() - place.used >= IDLE_S:
                 self._let_go(place)
         self.active.clear()
         if self.needs_upkeep:  # looked at after it was cleared: a signature may begin in between
             self.active.set()
+        return there
 
     def _let_go(self, place: Place) -> None:
         if place.turn.acquire(blocking=False):

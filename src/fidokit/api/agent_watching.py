@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from fidokit.errors import FidokitError
+from fidokit.types import Transport
 
 if TYPE_CHECKING:
     from fidokit.token.ports import Candidate
@@ -48,19 +49,61 @@ def seconds() -> float:
     return time.clock_gettime(clock)
 
 
-def seen(selector: str | None, *, watched: bool) -> Sequence[Candidate]:
-    """The tokens that may be used, as they are plugged in now; see `TokenDesk`."""
-    from fidokit.api.backends import all_backends, backends_for
-    from fidokit.api.remembering import identify
-    from fidokit.token import discover
-    from fidokit.types import Transport
+class Sight:
+    """The tokens that an agent may use, as they are there now; see `TokenDesk`.
 
-    where = all_backends() if selector is None else backends_for(selector)
-    if watched:
-        where = [backend for backend in where if backend.transport is not Transport.PCSC]
-    if selector is None:
-        return discover.in_order(where)
-    try:
-        return [discover.find(selector, where, discover.Opener(identify=identify))]
-    except FidokitError:
-        return []
+    Args:
+        selector: the one token to use; None for all.
+    """
+
+    def __init__(self, selector: str | None = None) -> None:
+        from fidokit.token.card_watch import CardWatch
+
+        self._selector = selector
+        self._cards = CardWatch()
+
+    @property
+    def has_readers(self) -> bool:
+        """Whether a card may be laid on a reader, which changes nothing under /dev."""
+        return self._cards.has_readers
+
+    def __call__(self, *, watched: bool) -> Sequence[Candidate]:
+        """All hardware, else virtual tokens: who has a key of each kind uses both."""
+        if self._selector is not None:
+            return self._selected(self._selector, watched=watched)
+        from fidokit.api.backends import all_backends
+        from fidokit.token import discover
+
+        others = [b for b in all_backends() if b.transport is not Transport.PCSC]
+        usb = [b for b in others if b.transport is Transport.USB]
+        hardware = discover.seen(usb)
+        if self._may_ask_cards(watched=watched):
+            hardware += self._cards.candidates()
+        if not (hardware or watched):
+            hardware = list(self._cards.busy())
+        return hardware or discover.in_order(others)
+
+    def mark(self, candidate: Candidate) -> int:
+        """Another number for another token in the same place."""
+        from fidokit.api.agent_places import mark_of
+
+        if candidate.transport is Transport.PCSC:
+            return self._cards.count(candidate.path)
+        return mark_of(candidate)
+
+    def _selected(self, selector: str, *, watched: bool) -> Sequence[Candidate]:
+        from fidokit.api.backends import backends_for
+        from fidokit.api.remembering import identify
+        from fidokit.token import discover
+
+        where = [b for b in backends_for(selector) if b.transport is not Transport.PCSC]
+        if len(where) < len(backends_for(selector)) and self._may_ask_cards(watched=watched):
+            where.append(self._cards)
+        try:
+            return [discover.find(selector, where, discover.Opener(identify=identify))]
+        except FidokitError:
+            return []
+
+    def _may_ask_cards(self, *, watched: bool) -> bool:
+        """Not again and again where each look would disturb whoever uses the card."""
+        return self._cards.counts or not watched

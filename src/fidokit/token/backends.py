@@ -114,7 +114,7 @@ class PcscBackend:
     def candidates(self) -> Sequence[Candidate]:
         """The readers on which a FIDO token lies, or one that another program holds."""
         try:
-            return [c for c in map(self._candidate, self._readers()) if self._is_token(c)]
+            return [c for c in map(self.at, self._readers()) if self._is_token(c)]
         except Interrupted:
             raise
         except FidokitError:
@@ -146,7 +146,8 @@ class PcscBackend:
             return False
         return True
 
-    def _candidate(self, reader: str) -> Candidate:
+    def at(self, reader: str) -> Candidate:
+        """Whatever lies on a reader; nothing is asked."""
         return Candidate(
             transport=Transport.PCSC,
             path=reader,
