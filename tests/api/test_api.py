@@ -60,5 +60,6 @@ def test_importing_the_face_loads_nothing_else() -> None:
 
 
 def test_no_module_of_the_face_loads_anything_heavy() -> None:
-    modules = "; ".join(f"import {module}" for module in sorted(set(api._MODULE_OF.values())))
+    light = set(api._MODULE_OF.values()) - {"fidokit.api.virtual_token"}  # a class of the token's
+    modules = "; ".join(f"import {module}" for module in sorted(light))
     assert not loaded_after(modules).intersection(HEAVY)

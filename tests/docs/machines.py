@@ -7,15 +7,17 @@ accounts, its own /etc/ssh, /etc/pam.d and /run, and a real sshd on port 22. It 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyotp
 from tests.docs.terminal import PATIENCE, Shell
 from tests.support.agent_host import stock
 
@@ -26,11 +28,11 @@ SERVER = "server.example"
 ACCOUNTS = {"root": 0, "alice": 4001, "bob": 4002}
 HASH_OF_PASSWORD = "$6$fidokit$"
 SYSTEMCTL = """#!/bin/sh
-# The server's service manager: it knows the one service there is.
+# The server's service manager: it knows the one service there is, and its process.
 case $1 in
-    reload) kill -HUP "$(cat /run/sshd.pid)" ;;
-    is-active) kill -0 "$(cat /run/sshd.pid)" ;;
-    *) exit 1 ;;
+    reload) kill -HUP "$(cat /run/systemd/main)" ;;
+    is-active) kill -0 "$(cat /run/systemd/main)" ;;
+    *) echo "this service manager cannot $1" >&2; exit 1 ;;
 esac
 """
 ENTERED = """
@@ -62,6 +64,39 @@ class Root:
         return "\n".join(f"mount --bind '{self.folder}/over{name}' '{name}'" for name in names)
 
 
+@dataclass
+class Phone:
+    """A user's, with an app that shows codes; it is lost once a login took one.
+
+    PAM takes no code twice, and the next one comes half a minute later: so the emergency codes of
+    the slip of paper, from the first to the last, are what is typed from then on.
+    """
+
+    home: Path
+    lost: bool = False
+
+    def code(self, _shown: str) -> str:
+        """Of the app, or of the paper."""
+        lines = (self.home / ".google_authenticator").read_text().split("\n")
+        if self.lost:
+            return next(line for line in lines if re.fullmatch(r"\d{8}", line))
+        self.lost = True
+        return str(pyotp.TOTP(lines[0]).now())
+
+
+def _codes(server: Path) -> dict[str, Callable[[str], str]]:
+    """What is typed where a code is asked for: by sshd for a user, and when one is enrolled."""
+    phones = {rf"\({name}@.*code: ?$": Phone(server / name).code for name in ACCOUNTS}
+    return {r"Code that the app shows: ?$": _scanned, **phones}
+
+
+def _scanned(shown: str) -> str:
+    """The app learns the secret from the screen, and shows a code."""
+    found = re.search(r"(?:[A-Z2-7]{4} ){7}[A-Z2-7]{4}", shown)
+    assert found, shown
+    return str(pyotp.TOTP(found[0].replace(" ", "")).now())
+
+
 @contextmanager
 def two_machines(patience: float = PATIENCE) -> Iterator[Shell]:
     """A shell on the reader's machine, which can reach the other one by ssh.
@@ -78,8 +113,13 @@ def two_machines(patience: float = PATIENCE) -> Iterator[Shell]:
         mine = ends.enter_context(_entered(["unshare", "--net", "--mount"], _my_machine(home)))
         there = [*_enter(mine), "unshare", "--mount"]
         ends.enter_context(_entered(there, _server(server, home)))
-        shell = Shell(home, patience, prefix=_enter(mine), hidden=_hidden(server))
-        yield shell
+        yield Shell(
+            home,
+            patience,
+            prefix=_enter(mine),
+            hidden=_hidden(server),
+            more_answers=_codes(server),
+        )
 
 
 def _hidden(server: Path) -> dict[str, str]:
@@ -175,10 +215,9 @@ def _server(folder: Path, reader: Path) -> str:
     mounts = [root.mounts(*names, "/etc/ssh"), "mount -t tmpfs -o mode=755 run /run"]
     mounts.append("mkdir -p /run/sshd /run/systemd/system")
     wait = "until [ -s /run/sshd.pid ]; do :; done"
-    then = f"/usr/sbin/sshd -D -E '{folder}/log' </dev/null & {wait}"
-    ended = "exec cat"
+    then = f"/usr/sbin/sshd -D -E '{folder}/log' </dev/null & echo $! >/run/systemd/main; {wait}"
     script = ENTERED.format(mounts="\n".join(mounts), then=then)
-    return script.replace(ended, "cat; kill $(cat /run/sshd.pid)")
+    return script.replace("exec cat", "cat; kill $(cat /run/systemd/main)")
 
 
 def _shadow() -> str:

@@ -84,6 +84,8 @@ CHANGING = re.compile(
     r"|(?P<blob>\bAAAA[A-Za-z0-9+/]{20,}=*)"
     r"|(?P<art>^[|+].{17}[|+]$)"
     r"|(?P<armour>^[A-Za-z0-9+/]{16,}=*$)"
+    r"|(?P<secret>\b(?:[A-Z2-7]{4} ){7}[A-Z2-7]{4}\b)"
+    r"|(?P<code>(?<=app shows: )\d{6}\b)"
     r"|(?P<hex>\b(?=[0-9a-f]*[0-9])[0-9a-f]{8,}\b)"
     r"|(?P<date>\b20\d\d-\d\d-\d\d\b)"
     r"|(?P<time>\b\d+(?:\.\d+)? m?s\b)"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from tests.docs.machines import MARK, two_machines
 from tests.docs.pages import Step, executed_pages, expect_success, rewrite
 from tests.docs.terminal import sandbox
 
 
 def executed(page: str) -> str:
     """Return a page with every command run in a fresh home, and its output as it came."""
-    with sandbox() as shell:
+    with two_machines() if MARK in page else sandbox() as shell:
 
         def run(step: Step) -> str:
             return expect_success(step, shell.run(step.command))

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import termios
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fcntl import ioctl
@@ -38,6 +38,7 @@ ANSWERS: Mapping[str, str] = {
     r"\(y/n\)\?? ?$": "y",
     r"File for the key.*: ?$": "",
 }
+NONE: Mapping[str, Callable[[str], str]] = {}
 SPINNER = re.compile(r"^[\u2800-\u28ff] ", re.MULTILINE)
 ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|[@-Z\\-_])")
 SCRIPT = """
@@ -66,12 +67,14 @@ class Shell:
         patience: seconds that one command may take.
         prefix: what a command is started by, where it runs on another machine.
         hidden: other paths of this machine, with what the pages call them.
+        more_answers: to prompts, before ANSWERS; called with all that was shown so far.
     """
 
     home: Path
     patience: float = PATIENCE
     prefix: Sequence[str] = ()
     hidden: Mapping[str, str] = field(default_factory=dict)
+    more_answers: Mapping[str, Callable[[str], str]] = field(default_factory=dict)
     environment: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -103,7 +106,7 @@ class Shell:
                 start_new_session=True,
             )
         try:
-            raw, ended = converse(ours, time.monotonic() + self.patience)
+            raw, ended = converse(ours, time.monotonic() + self.patience, self.more_answers)
             if not ended:
                 end_session(process)
             status = process.wait(timeout=self.patience)
@@ -128,7 +131,9 @@ def end_session(process: subprocess.Popen[bytes]) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
-def converse(terminal: int, deadline: float) -> tuple[bytes, bool]:
+def converse(
+    terminal: int, deadline: float, more_answers: Mapping[str, Callable[[str], str]] = NONE
+) -> tuple[bytes, bool]:
     """Read until the command hangs up, answering prompts; False where the time ran out first."""
     raw, answered, reply = b"", 0, ""
     while (left := deadline - time.monotonic()) > 0:
@@ -144,6 +149,9 @@ def converse(terminal: int, deadline: float) -> tuple[bytes, bool]:
             return raw, True
         raw += piece
         typed = answer(raw[answered:].decode("utf-8", "replace"), reply)
+        for asked, make in more_answers.items():
+            if re.search(asked, _prompt(raw[answered:].decode("utf-8", "replace"))):
+                typed = make(raw.decode("utf-8", "replace"))
         if typed is not None:
             answered, reply = len(raw), typed
             os.write(terminal, f"{typed}\n".encode())
@@ -152,10 +160,14 @@ def converse(terminal: int, deadline: float) -> tuple[bytes, bool]:
 
 def answer(text: str, previous: str = "") -> str | None:
     """Return what the person types after this text; None where nothing is asked."""
-    prompt = ESCAPES.sub("", text).rpartition("\n")[2]
+    prompt = _prompt(text)
     if AGAIN.search(prompt):
         return previous
     return next((reply for asked, reply in ANSWERS.items() if re.search(asked, prompt)), None)
+
+
+def _prompt(text: str) -> str:
+    return ESCAPES.sub("", text).rpartition("\n")[2]
 
 
 @contextmanager

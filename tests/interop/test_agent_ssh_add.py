@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import stat
 import subprocess
@@ -267,7 +268,7 @@ def test_key_files_from_the_command_line(machine: Host) -> None:
 
 def test_in_the_background_as_ssh_agent(machine: Host) -> None:
     shell = f"""
-    eval "$({sys.executable} -m fidokit agent serve --background)" >/dev/null
+    eval "$({shlex.quote(sys.executable)} -m fidokit agent serve --background)" >/dev/null
     ssh-add -q ed25519256 && ssh-add -l
     echo "$SSH_AUTH_SOCK"
     ssh-agent -k >/dev/null
@@ -299,7 +300,7 @@ def test_by_socket_activation(machine: Host) -> None:
         program = (
             f"import os; os.dup2({server.fileno()}, 3);"
             "os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()));"
-            f"os.execv({sys.executable!r}, ['python', '-m', 'fidokit', 'agent', 'serve'])"
+            f"os.execv({sys.executable!r}, [{sys.executable!r}, '-m', 'fidokit', 'agent', 'serve'])"
         )
         process = subprocess.Popen(
             [sys.executable, "-c", program],

@@ -63,7 +63,7 @@ def test_second_factor_asks_for_both(with_pam: Machine) -> None:
     plan = with_pam.harden("second-factor", code_problem=lambda _: "")
     assert any("together are not recommended" in warning for warning in plan.warnings)
     pam = with_pam.pam.read_text()
-    assert "\nauth required pam_google_authenticator.so\n" in pam
+    assert "\nauth requisite pam_google_authenticator.so\n" in pam
     assert pam.endswith("\n@include common-auth\n")
     said = with_pam.says("plain")
     assert 'Authenticated using "publickey" with partial success' in said

@@ -39,6 +39,12 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "sshd_config"
 
 
+def test_the_title_of_a_block() -> None:
+    text = b"first\n" + drop_in.block("harden touch", ["a b"]) + b"last\n"
+    assert drop_in.title(text) == "harden touch"
+    assert drop_in.title(b"none here\n") == ""
+
+
 def test_a_block_says_what_it_is() -> None:
     assert BLOCK.decode().splitlines()[1:] == ["A 1", "B 2", "# END fidokit"]
     assert BLOCK.startswith(b"# BEGIN fidokit: touch; ")

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from fidokit.errors import FidokitError, Unsupported
-from fidokit.server.hardening import Directive, Level, directives, unmet
+from fidokit.errors import FidokitError, Unsupported, UsageError
+from fidokit.server.hardening import (
+    Directive,
+    Level,
+    Levels,
+    all_directives,
+    directives,
+    unmet,
+)
 from fidokit.server.sshd_settings import Settings, parse
 
 HARDWARE = (
@@ -117,3 +124,42 @@ def test_which_levels_end_passwords() -> None:
         "hardware-only",
         "second-factor",
     ]
+
+
+# --- several at once ---------------------------------------------------------------------------
+
+
+def test_all_that_each_demands() -> None:
+    both = Levels.parse("hardware-only verify")
+    assert str(both) == "verify hardware-only"
+    assert [str(line) for line in all_directives(both, BASE)] == [
+        *lines(Level.VERIFY),
+        *lines(Level.HARDWARE_ONLY),
+    ]
+    touch = all_directives(Levels.parse("touch verify"), BASE)
+    assert [str(line) for line in touch] == lines(Level.VERIFY)
+    assert both.ends_passwords
+    assert not Levels.parse("touch verify").ends_passwords
+    assert Level.VERIFY in both
+    assert Level.TOUCH not in both
+
+
+@pytest.mark.parametrize("text", ["", "much", "touch much", "hardware-only second-factor"])
+def test_levels_that_make_no_sense(text: str) -> None:
+    with pytest.raises(UsageError):
+        Levels.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("title", "wanted", "lost"),
+    [
+        ("harden hardware-only", "verify", [Level.HARDWARE_ONLY]),
+        ("harden touch", "verify", []),
+        ("harden verify", "touch", [Level.VERIFY]),
+        ("harden verify hardware-only", "verify hardware-only", []),
+        ("", "touch", []),
+        ("harden nonsense", "touch", []),
+    ],
+)
+def test_what_a_run_takes_back(title: str, wanted: str, lost: list[Level]) -> None:
+    assert Levels.parse(wanted).lost_since(Levels.of_title(title)) == lost

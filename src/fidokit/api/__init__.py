@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from fidokit.api.agent_serving import harden as harden
     from fidokit.api.agent_units import install_systemd_units as install_systemd_units
     from fidokit.api.agent_units import systemd_units as systemd_units
-    from fidokit.api.attesting import Leaf as Leaf
     from fidokit.api.attesting import Origin as Origin
     from fidokit.api.attesting import ShownAttestation as ShownAttestation
     from fidokit.api.attesting import VerifiedAttestation as VerifiedAttestation
@@ -37,6 +36,11 @@ if TYPE_CHECKING:
     from fidokit.api.authorizing import key_options as key_options
     from fidokit.api.authorizing import line_name as line_name
     from fidokit.api.authorizing import revoke as revoke
+    from fidokit.api.backing_up import Backup as Backup
+    from fidokit.api.backing_up import backup_of as backup_of
+    from fidokit.api.backing_up import backup_states as backup_states
+    from fidokit.api.backing_up import check_ceremony as check_ceremony
+    from fidokit.api.backing_up import with_backups as with_backups
     from fidokit.api.certifying import CertificateRequest as CertificateRequest
     from fidokit.api.certifying import IssuedCertificate as IssuedCertificate
     from fidokit.api.certifying import ShownCertificate as ShownCertificate
@@ -196,6 +200,7 @@ if TYPE_CHECKING:
     from fidokit.server.planning import HardeningPlan as HardeningPlan
     from fidokit.server.planning import HardeningRequest as HardeningRequest
     from fidokit.server.planning import HardeningTarget as HardeningTarget
+    from fidokit.token.attestation_leaf import Leaf as Leaf
     from fidokit.types import KeyType as KeyType
     from fidokit.types import SkFlag as SkFlag
     from fidokit.types import Transport as Transport
@@ -206,7 +211,6 @@ _HOME = {
     "fidokit.api.agent_serving": ("AgentOptions", "AgentService", "harden"),
     "fidokit.api.agent_units": ("install_systemd_units", "systemd_units"),
     "fidokit.api.attesting": (
-        "Leaf",
         "Origin",
         "ShownAttestation",
         "VerifiedAttestation",
@@ -220,6 +224,13 @@ _HOME = {
         "key_options",
         "line_name",
         "revoke",
+    ),
+    "fidokit.api.backing_up": (
+        "Backup",
+        "backup_of",
+        "backup_states",
+        "check_ceremony",
+        "with_backups",
     ),
     "fidokit.api.certifying": (
         "CertificateRequest",
@@ -386,6 +397,7 @@ _HOME = {
     ),
     "fidokit.api.virtual_token": ("VirtualToken",),
     "fidokit.files.pieces": ("pieces",),
+    "fidokit.token.attestation_leaf": ("Leaf",),
     "fidokit.server.otp_codes": ("EMERGENCY_DIGITS", "Verdict"),
     "fidokit.server.planning": ("HardeningPlan", "HardeningRequest", "HardeningTarget"),
     "fidokit.types": ("KeyType", "SkFlag", "Transport"),

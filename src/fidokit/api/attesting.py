@@ -10,18 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from fidokit.errors import SignatureInvalid, Unsupported, UsageError
-from fidokit.token.stored_attestation import Leaf
 
 if TYPE_CHECKING:
     from fidokit.metadata.catalogue import Catalogue
     from fidokit.metadata.model import Model
     from fidokit.openssh.attestation import Attestation
     from fidokit.openssh.public import SkPublic
+    from fidokit.token.attestation_leaf import Leaf
     from fidokit.types import Aaguid, KeyHandle
 
 
 __all__ = [
-    "Leaf",
     "Origin",
     "ShownAttestation",
     "VerifiedAttestation",

@@ -85,6 +85,7 @@ def authorize(
     *,
     options: Sequence[Option] = (),
     only_hardware: bool = False,
+    backups: bool = True,
     dry_run: bool = False,
     fetch: Fetch | None = None,
 ) -> Authorized:
@@ -96,6 +97,7 @@ def authorize(
         place: whose account.
         options: for each key, see `key_options`.
         only_hardware: leave out keys that are on no token.
+        backups: take the backups of a key on a token along, which lie beside its file.
         dry_run: find out and write nothing.
         fetch: gets an address's text; a test's own.
 
@@ -106,6 +108,8 @@ def authorize(
     from fidokit.server import authorized_keys
     from fidokit.server import sources as of
 
+    if backups:
+        sources = _with_backups(sources)
     fetched = [_from(source, only_hardware, fetch or of.fetch) for source in sources]
     keys = [key for found in fetched for key in found.keys]
     if not keys:
@@ -162,6 +166,19 @@ def _from(source: str, only_hardware: bool, fetch: Fetch) -> Fetched:
         text = fetch(of.address_of(source))
         return of.keys_from(source, text, only_hardware=only_hardware)
     return of.keys_from(source, _public_text(Path(source)), only_hardware=only_hardware)
+
+
+def _with_backups(sources: Sequence[str]) -> list[str]:
+    """The sources, each file followed by those of its backups that are not named anyway."""
+    from fidokit.files.backups import backups_beside
+    from fidokit.server import sources as of
+
+    named = list(dict.fromkeys(sources))
+    for source in sources:
+        if not of.is_remote(source):
+            beside = [str(file) for file in backups_beside(Path(source).expanduser())]
+            named += [file for file in beside if file not in named]
+    return named
 
 
 def _public_text(path: Path) -> bytes:

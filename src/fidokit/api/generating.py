@@ -141,6 +141,13 @@ def generate(
     return _generated(plan, made, orphan)
 
 
+def check(session: Session, request: GenerateRequest) -> None:
+    """What `generate` would check before it asks anybody for anything. Raises as it."""
+    from fidokit.token import enroll
+
+    enroll.check_token(session, _plan(request).enrolment)
+
+
 @dataclass(frozen=True, slots=True)
 class _Plan:
     """A request with its defaults filled in, checked as far as that goes without a token."""

@@ -7,8 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from fidokit.errors import UsageError
-
 if TYPE_CHECKING:
     from fidokit.server.planning import HardeningPlan, HardeningRequest, HardeningTarget
     from fidokit.server.services import Services
@@ -44,9 +42,6 @@ def plan_hardening(
     from fidokit.server.planning import Planner
     from fidokit.server.sshd_program import SshdProgram, find_sshd
 
-    if request.level not in HARDENING_LEVELS:
-        levels = ", ".join(HARDENING_LEVELS)
-        raise UsageError(f"there is no level {request.level!r}", hint=f"one of {levels}")
     path = find_sshd(_resolved(target).sshd)
     with proving.bench() as bench:
         sshd = SshdProgram(path, bench.host_key)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from fidokit.api import (
         Added,
         Authorized,
+        Backup,
         BlobTable,
         Configuration,
         DownloadResult,
@@ -68,6 +69,11 @@ def details(found: TokenDetails) -> Json:
         "info": _info(found.info),
         "pin": pin(found.pin),
     }
+
+
+def backup(state: Backup) -> dict[str, object]:
+    """What `key list` says of backups."""
+    return {"has_backup": state == "yes", "is_backup": state == "is one"}
 
 
 def _info(info: TokenInfo) -> Json:

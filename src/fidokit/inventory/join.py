@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
 from pathlib import Path
 
 from fidokit.errors import UsageError
@@ -18,7 +19,7 @@ ReadFlags = Callable[[Path], tuple[SkFlag, str] | None]
 def join(
     credentials: Iterable[TokenCredential], files: Iterable[LocalFile], read_flags: ReadFlags
 ) -> list[KeyRow]:
-    """One row for each key, sorted by application, user and fingerprint.
+    """One row for each key, sorted by application, user, comment and fingerprint.
 
     Args:
         files: key files of any type; only those of keys on tokens count.
@@ -29,7 +30,8 @@ def join(
             by_key.setdefault(file.line.key, []).append(file)
     rows = [_on_token(held, _files_of(held, by_key)) for held in credentials]
     rows += [_on_disk(key, found, read_flags) for key, found in by_key.items()]
-    return sorted(rows, key=lambda row: (row.application, row.user, row.fingerprint))
+    order = ("application", "user", "comment", "fingerprint")
+    return sorted(rows, key=attrgetter(*order))
 
 
 def _files_of(

@@ -44,11 +44,17 @@ class Running:
         Raises:
             FidokitError: it does not.
         """
-        if not services.restart(self.services, self.places, self.patience):
-            raise FidokitError(
-                "sshd does not answer, though its files are as they were before",
-                hint="do not log out; look into its log and start it by hand",
-            )
+        why = ""
+        try:
+            if services.restart(self.services, self.places, self.patience):
+                return
+        except FidokitError as error:
+            why = f" ({error.message})"
+        raise FidokitError(
+            "sshd did not take the new configuration, and does not run with the old one, though "
+            f"its files are as they were{why}",
+            hint="do not log out; look into its log and start it by hand",
+        )
 
 
 def find_running(

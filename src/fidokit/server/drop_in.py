@@ -71,6 +71,15 @@ def block(title: str, lines: Iterable[str]) -> bytes:
     return head + b"".join(line.encode() + b"\n" for line in lines) + _END
 
 
+def title(text: bytes) -> str:
+    """What our block in a text says it is for; empty where there is none."""
+    begin, _ = _span(text)
+    head = text[begin:].partition(b"\n")[0]
+    if not head.startswith(_BEGIN):
+        return ""
+    return head.removeprefix(_BEGIN).partition(b";")[0].decode("ascii", "replace")
+
+
 def without_block(text: bytes, path: Path) -> bytes:
     """The text with our block taken out; itself where there is none.
 

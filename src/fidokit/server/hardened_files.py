@@ -90,6 +90,11 @@ class HardenedFiles:
             if line.number not in ours or line.path.resolve() != place:
                 yield line
 
+    def title(self) -> str:
+        """What our block says it is for now; empty where there is none."""
+        there = self.place.exists()
+        return drop_in.title(read_bounded(self.place, sshd_config.MAX_FILE) if there else b"")
+
     def edited_since(self) -> list[str]:
         """Which files are not quite what they were before we came, a sentence each."""
         return [

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Self
 
-from fidokit.errors import FidokitError, Unsupported
+from fidokit.errors import FidokitError, Unsupported, UsageError
 from fidokit.server.sshd_settings import Settings
 
 
@@ -24,6 +24,58 @@ class Level(StrEnum):
     def ends_passwords(self) -> bool:
         """Whether a password alone lets nobody in any more."""
         return self in {Level.HARDWARE_ONLY, Level.SECOND_FACTOR}
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """One level, or several at once: all that each of them demands."""
+
+    levels: tuple[Level, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The levels of a text, words between spaces.
+
+        Raises:
+            UsageError: an unknown word, none at all, or levels that exclude each other.
+        """
+        words = text.split()
+        unknown = [word for word in words if word not in set(Level)]
+        if unknown or not words:
+            raise UsageError(
+                f"there is no level {unknown[0] if unknown else ''!r}",
+                hint=f"there are {', '.join(Level)}",
+            )
+        found = cls(tuple(level for level in Level if level in words))
+        if Level.HARDWARE_ONLY in found and Level.SECOND_FACTOR in found:
+            raise UsageError(
+                "hardware-only and second-factor exclude each other: a one-time code is for those "
+                "who have no token",
+                hint="choose one of them; verify goes with both",
+            )
+        return found
+
+    @classmethod
+    def of_title(cls, title: str) -> Self:
+        """Those that the title of a block names, such as "harden verify"; whatever it says."""
+        words = title.split()
+        return cls(tuple(level for level in Level if level in words))
+
+    def __contains__(self, level: Level) -> bool:
+        return level in self.levels
+
+    def __str__(self) -> str:
+        return " ".join(self.levels)
+
+    @property
+    def ends_passwords(self) -> bool:
+        """Whether a password alone lets nobody in any more."""
+        return any(level.ends_passwords for level in self.levels)
+
+    def lost_since(self, before: Self) -> list[Level]:
+        """The levels before that these do not come up to."""
+        covered = {*self.levels, *([Level.TOUCH] if Level.VERIFY in self else [])}
+        return [level for level in before.levels if level not in covered]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +95,12 @@ class Directive:
 
 
 PAM_LINES: Final = (
-    "auth required pam_google_authenticator.so",
+    "auth requisite pam_google_authenticator.so",
     "# The key came first and the code is right: no password beside them.",
     "auth sufficient pam_permit.so",
 )
-"""For the top of sshd's PAM service. The last line counts only where the first has succeeded
-(pam.conf(5): `sufficient` ends the stack only if no `required` one failed before)."""
+"""For the top of sshd's PAM service (pam.conf(5)): a wrong code ends the login at once, where
+`required` would still ask for a password; a right one ends the stack, and none is asked for."""
 
 PAM_MODULE: Final = "pam_google_authenticator.so"
 
@@ -78,6 +130,16 @@ def directives(level: Level, base: Settings) -> tuple[Directive, ...]:
     """
     pairs = _LEVELS[level](base)
     return tuple(Directive(_name(keyword, base), value) for keyword, value in pairs)
+
+
+def all_directives(levels: Levels, base: Settings) -> tuple[Directive, ...]:
+    """The lines for several levels at once; where two say something, the stricter one counts.
+
+    Raises:
+        As `directives`.
+    """
+    found = {line.keyword: line for level in levels.levels for line in directives(level, base)}
+    return tuple(found.values())
 
 
 def unmet(wanted: Sequence[Directive], settings: Settings) -> list[Directive]:

@@ -21,7 +21,8 @@ from fidokit.server.hardening import (
     PAM_MODULE,
     Directive,
     Level,
-    directives,
+    Levels,
+    all_directives,
     unmet,
 )
 from fidokit.server.key_holders import KeyHolder, everybody, holder
@@ -57,7 +58,7 @@ class HardeningRequest:
     """What is wanted.
 
     Attributes:
-        level: touch, verify, hardware-only or second-factor.
+        level: touch, verify, hardware-only or second-factor; several with spaces between.
         users: whose keys must still get in; empty for all who have any (for whoever is not root:
             themselves).
         login_with: key files that are at hand for a full login, which asks for PIN and touch.
@@ -128,7 +129,7 @@ class Planner:
     bench: Bench
     environ: Mapping[str, str]
     ways: WaysIn = field(default_factory=WaysIn)
-    level: Level = field(init=False)
+    level: Levels = field(init=False)
     files: HardenedFiles = field(init=False)
     wanted: tuple[Directive, ...] = field(init=False)
     old: Path = field(init=False)
@@ -136,12 +137,12 @@ class Planner:
     _known: dict[str, Settings] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        self.level = Level(self.request.level)
+        self.level = Levels.parse(self.request.level)
         self.sshd.check(self.target.config)
         self.sshd.effective(self.target.config)
         self.files = HardenedFiles.find(self.target.config, self.target.pam_file)
         bare = self.files.stage(self.bench, "bare", None)
-        self.wanted = directives(self.level, self.sshd.effective(bare))
+        self.wanted = all_directives(self.level, self.sshd.effective(bare))
         self.old = self._staged_as_it_is()
         self.new = self.files.stage(self.bench, "new", self._block())
 
@@ -165,7 +166,7 @@ class Planner:
             obstacle = self._verdict(proofs, losing)
         warnings = tuple(self._warnings(settings, users, proofs, losing))
         return HardeningPlan(
-            self.target, self.level, edits, self.wanted, proofs, warnings, obstacle
+            self.target, str(self.level), edits, self.wanted, proofs, warnings, obstacle
         )
 
     # --- the files -------------------------------------------------------------------------
@@ -174,7 +175,7 @@ class Planner:
         return drop_in.block(f"harden {self.level}", map(str, self.wanted))
 
     def _pam_block(self) -> bytes | None:
-        if self.level is not Level.SECOND_FACTOR:
+        if Level.SECOND_FACTOR not in self.level:
             return None
         return drop_in.block(f"harden {self.level}", PAM_LINES)
 
@@ -271,7 +272,7 @@ class Planner:
         return None
 
     def _second_factor_obstacle(self, users: Sequence[KeyHolder]) -> FidokitError | None:
-        if self.level is not Level.SECOND_FACTOR:
+        if Level.SECOND_FACTOR not in self.level:
             return None
         if not _is_there(PAM_MODULE, self.target.pam_modules):
             return FidokitError(
@@ -325,9 +326,15 @@ class Planner:
         losing: Sequence[str],
     ) -> Iterator[str]:
         yield from self._match_warnings(users)
-        if self.level in {Level.TOUCH, Level.VERIFY}:
+        lost = self.level.lost_since(Levels.of_title(self.files.title()))
+        if lost:
+            yield (
+                f"this takes {', '.join(lost)} back: levels that are to hold together are named "
+                "together"
+            )
+        if Level.HARDWARE_ONLY not in self.level and Level.SECOND_FACTOR not in self.level:
             yield from _plain_key_warnings(self.level, users)
-        if self.level is Level.SECOND_FACTOR:
+        if Level.SECOND_FACTOR in self.level:
             yield (
                 "tokens and one-time codes together are not recommended: a code can be phished, "
                 "and a key on a token with a PIN is two factors already"
@@ -358,7 +365,7 @@ class Planner:
                 yield f"for {name}, {directive} does not hold: a Match block overrules it"
 
 
-def _plain_key_warnings(level: Level, users: Sequence[KeyHolder]) -> Iterator[str]:
+def _plain_key_warnings(level: Levels, users: Sequence[KeyHolder]) -> Iterator[str]:
     names = [u.account.name for u in users if not all(map(lock_out.on_token, u.keys))]
     if names:
         yield (

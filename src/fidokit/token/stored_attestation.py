@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from fidokit.errors import MalformedKey, SignatureInvalid, TokenMisbehaved, Unsupported
 from fidokit.openssh.public import SkPublic
 from fidokit.token import attested
+from fidokit.token.attestation_leaf import Leaf
 from fidokit.token.auth_data import AuthData, Flag, parse_auth_data, sk_public
 from fidokit.types import Aaguid, KeyHandle
 
@@ -26,24 +26,6 @@ AAGUID_OID: Final = "1.3.6.1.4.1.45724.1.1.4"
 """id-fido-gen-ce-aaguid (WebAuthn section 8.2.1)."""
 FORMATS: Final = ("packed", "fido-u2f")
 """Tried in this order, for the name is not stored."""
-
-
-@dataclass(frozen=True, slots=True)
-class Leaf:
-    """What the leaf certificate says; its texts are its maker's.
-
-    Args:
-        aaguid: the model that it is good for, None where it does not say.
-        key_identifier: SHA-1 of its public key, by which U2F models are known.
-    """
-
-    subject: str
-    issuer: str
-    serial: int
-    not_before: str
-    not_after: str
-    aaguid: Aaguid | None
-    key_identifier: str
 
 
 def read_auth_data(attestation: Attestation) -> AuthData:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     "-O", "extra", metavar="NAME[=VALUE]", multiple=True, help="Any other option of sshd(8)."
 )
 @click.option("--only-hardware", is_flag=True, help="Leave out keys that are on no token.")
+@click.option("--no-backup", is_flag=True, help="Leave the backups of the keys out.")
 @click.option("--revoke", is_flag=True, help="Take the keys out instead; a SHA256:... names one.")
 @click.option("--dry-run", is_flag=True, help="Show what would change; change nothing.")
 def authorize(
@@ -52,6 +53,7 @@ def authorize(
     ssh: str,
     path: str | None,
     only_hardware: bool,
+    no_backup: bool,
     revoke: bool,
     dry_run: bool,
     extra: tuple[str, ...],
@@ -71,7 +73,12 @@ def authorize(
     else:
         options = api.key_options([*_named(named), *extra])
         done = api.authorize(
-            keys, place, options=options, only_hardware=only_hardware, dry_run=dry_run
+            keys,
+            place,
+            options=options,
+            only_hardware=only_hardware,
+            backups=not no_backup,
+            dry_run=dry_run,
         )
     for warning in done.warnings:
         note(f"warning: {warning}")

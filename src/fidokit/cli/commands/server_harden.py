@@ -19,7 +19,7 @@ _LEVELS = ("touch", "verify", "hardware-only", "second-factor")
 
 
 @verb()
-@click.argument("level", required=False, type=click.Choice(_LEVELS))
+@click.argument("levels", nargs=-1, type=click.Choice(_LEVELS))
 @click.option("--undo", is_flag=True, help="Take every hardening back instead.")
 @click.option(
     "--user",
@@ -64,7 +64,7 @@ _LEVELS = ("touch", "verify", "hardware-only", "second-factor")
 def harden(
     settings: Settings,
     *,
-    level: str | None,
+    levels: tuple[str, ...],
     undo: bool,
     users: tuple[str, ...],
     login_with: tuple[Path, ...],
@@ -84,6 +84,9 @@ def harden(
     hardware-only  keys on tokens alone: no other keys, no passwords
     second-factor  a key and a one-time code (TOTP), no passwords
 
+    Several may be given at once: `harden verify hardware-only`. What is given replaces what an
+    earlier run demanded.
+
     Before anything is written, a throw-away sshd on loopback is asked whether it would still take
     the keys of the users; where one would be locked out, nothing changes. The running sshd is left
     alone without --reload.
@@ -91,15 +94,15 @@ def harden(
     from fidokit import api
 
     target = api.HardeningTarget(config, sshd, pam_file)
-    if undo == (level is not None):
+    if undo == bool(levels):
         raise UsageError(
             "say a level or --undo, and not both", hint=f"levels are {', '.join(_LEVELS)}"
         )
-    if level is None:
+    if undo:
         plan = api.plan_unhardening(target)
     else:
         plan = api.plan_hardening(
-            api.HardeningRequest(level, users, login_with, yes_unproved), target
+            api.HardeningRequest(" ".join(levels), users, login_with, yes_unproved), target
         )
     _carry_out(settings, plan, dry_run=dry_run, reload=reload or pid_file is not None, pid=pid_file)
 

@@ -9,6 +9,7 @@ from tests.cli.commands.conftest import PASSPHRASE, PIN, Bench
 MEMBERS = {
     "fingerprint", "type", "application", "user", "user_name", "comment", "verify_required",
     "touch_required", "on_token", "created", "files", "credential_id", "public_key",
+    "has_backup", "is_backup",
 }  # fmt: skip
 
 

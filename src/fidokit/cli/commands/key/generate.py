@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from fidokit.cli import ask, schema
+from fidokit.cli import ask
+from fidokit.cli.commands.key.ceremony import no_backup_yet, opened
+from fidokit.cli.commands.key.made import show_made
 from fidokit.cli.options import Settings, verb
-from fidokit.cli.passphrase import new_passphrase, new_passphrase_options
-from fidokit.cli.render import Lines, home_path, is_fancy, note, show
-from fidokit.errors import CredentialInTheWay, FileInTheWay, WouldOverwrite
+from fidokit.cli.passphrase import new_passphrase, new_passphrase_options, old_passphrase
+from fidokit.cli.render import home_path, note
+from fidokit.errors import CredentialInTheWay, FidokitError, FileInTheWay, WouldOverwrite
 
 if TYPE_CHECKING:
     from fidokit.api import Generated, GenerateRequest, OrphanedCredential, Session
@@ -116,6 +117,24 @@ def _refused_letters(command: click.Command) -> click.Command:
 @click.option(
     "--large-blob", is_flag=True, help="Let the resident key have a blob: fidokit blob set."
 )
+@click.option(
+    "--also",
+    metavar="SELECTOR",
+    multiple=True,
+    help="Make a backup of it on this token, too; may be given several times.",
+)
+@click.option(
+    "--also-pin-file",
+    metavar="FILE",
+    multiple=True,
+    help="Read the PIN of the --also token from FILE; in their order.",
+)
+@click.option(
+    "--backup-of",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Make a backup of the key in this private file: the same options, name and comment.",
+)
 @new_passphrase_options
 def generate(
     settings: Settings,
@@ -123,6 +142,9 @@ def generate(
     key_type: str | None,
     path: Path | None,
     options: dict[str, str],
+    also: tuple[str, ...],
+    also_pin_file: tuple[str, ...],
+    backup_of: Path | None,
     quiet: bool,
     passphrase_file: str | None,
     no_passphrase: bool,
@@ -139,26 +161,107 @@ def generate(
       fidokit key generate
       fidokit key generate -t ed25519-sk -O resident -O application=ssh:work
       fidokit key generate -O resident -O verify-required -C laptop
+      fidokit key generate --token usb:123 --also usb:456
+
+    With --also a lost token is no lost key: each token makes a key of its own, the backup in
+    FILE_backup and with "(backup)" behind its comment. `server authorize` takes both along.
     """
     from fidokit import api
 
     settings.token = options.pop("device", settings.token)
     secret = new_passphrase(passphrase_file, none=no_passphrase)
-    with settings.open_token() as session:
-        others |= {"force": force, "replace": force}
-        request = _request(session, key_type, path, options, others)
+    others |= {"force": force, "replace": force}
+    made: list[Generated] = []
+    with opened(settings, also, also_pin_file) as sessions:
+        if backup_of is None:
+            request = _request(sessions, key_type, path, options, others)
+        else:
+            _refuse_beside_backup_of(key_type, path, options, others)
+            request = _backup_request(backup_of, passphrase_file, options, others)
+        requests = api.with_backups(request, len(also))
+        if also:
+            requests = _checked(sessions, requests)
         try:
-            made = _make(session, request, secret)
-        except api.OrphanedCredential as error:
-            if not _rescue(session, error):
-                raise
+            _make_all(sessions, requests, secret, made)
+        finally:
+            if made and (settings.json or not quiet):
+                show_made(settings, made)
+
+
+def _make_all(
+    sessions: Sequence[Session],
+    requests: Sequence[GenerateRequest],
+    secret: Callable[[Path], bytes | None],
+    made: list[Generated],
+) -> None:
+    """Make the key, then its backups; what is made counts, whatever comes after."""
+    for session, request in zip(sessions, requests, strict=True):
+        try:
+            one = _make_or_rescue(session, request, secret)
+        except FidokitError as error:
+            if made:
+                raise no_backup_yet(error, session, made[0].path, request.user) from None
+            raise
+        if one is None:
             return
-    if settings.json or not quiet:
-        show(settings, {"key": schema.generated(made)}, Lines(_said(made)))
+        made.append(one)
+
+
+def _make_or_rescue(
+    session: Session, request: GenerateRequest, secret: Callable[[Path], bytes | None]
+) -> Generated | None:
+    """The key, or None where it is saved under another name than was asked for."""
+    from fidokit import api
+
+    try:
+        return _make(session, request, secret)
+    except api.OrphanedCredential as error:
+        if not _rescue(session, error):
+            raise
+        return None
+
+
+def _checked(sessions: Sequence[Session], requests: list[GenerateRequest]) -> list[GenerateRequest]:
+    """The requests, after all was looked at before the first touch."""
+    from fidokit import api
+
+    try:
+        api.check_ceremony(sessions, requests)
+    except FileInTheWay as error:
+        _may_replace(error, LOST_FILES, "Overwrite?")
+        requests = [replace(request, force=True) for request in requests]
+        api.check_ceremony(sessions, requests)
+    return requests
+
+
+def _refuse_beside_backup_of(
+    key_type: str | None, path: Path | None, options: dict[str, str], others: dict[str, Any]
+) -> None:
+    given = [key_type, path, others["comment"], *(options.get(n) for n in (*FLAGS, "application"))]
+    if any(value is not None for value in given) or others["large_blob"]:
+        raise click.UsageError("--backup-of takes type, name, comment and options from the key")
+
+
+def _backup_request(
+    path: Path, passphrase_file: str | None, options: dict[str, str], others: dict[str, Any]
+) -> GenerateRequest:
+    """For one more backup of the key in a file."""
+    from fidokit import api
+
+    ask_for_it = old_passphrase(path, passphrase_file)
+    request = api.backup_of(path, user=options.get("user", ""), passphrase=ask_for_it)
+    return replace(
+        request,
+        challenge_file=_path(options.get("challenge")),
+        attestation_file=_path(options.get("write-attestation")),
+        force=others["force"],
+        replace=others["replace"],
+        rounds=others["rounds"],
+    )
 
 
 def _request(
-    session: Session,
+    sessions: Sequence[Session],
     key_type: str | None,
     path: Path | None,
     options: dict[str, str],
@@ -166,7 +269,7 @@ def _request(
 ) -> GenerateRequest:
     from fidokit.api import GenerateRequest
 
-    kind = _key_type(session, key_type)
+    kind = _key_type(sessions, key_type)
     return GenerateRequest(
         key_type=kind,
         path=path or _ask_path(kind),
@@ -216,12 +319,12 @@ def _may_replace(error: WouldOverwrite, lost: str, question: str) -> None:
         raise error
 
 
-def _key_type(session: Session, name: str | None) -> KeyType:
+def _key_type(sessions: Sequence[Session], name: str | None) -> KeyType:
     from fidokit.types import KeyType
 
     if name is not None:
         return KeyType(name)
-    better = session.info.supports(KeyType.ED25519_SK)
+    better = all(session.info.supports(KeyType.ED25519_SK) for session in sessions)
     return KeyType.ED25519_SK if better else KeyType.ECDSA_SK
 
 
@@ -254,28 +357,6 @@ def _rescue(session: Session, error: OrphanedCredential) -> bool:
         api.delete_orphan(session, error.orphan)
         note("Deleted from the token.")
     return False
-
-
-def _said(made: Generated) -> list[str]:
-    public = home_path(made.public_path)
-    art = ["", *made.randomart.splitlines()] if is_fancy(sys.stdout) else []
-    attested = (
-        [f"  attestation  {home_path(made.attestation_path)}"] if made.attestation_path else []
-    )
-    return [
-        "The key is made.",
-        f"  private key  {home_path(made.path)}",
-        f"  public key   {public}",
-        *attested,
-        f"  fingerprint  {made.fingerprint}",
-        *art,
-        "",
-        "Next, let a server know it:",
-        f"  ssh-copy-id -i {public} user@host",
-        "or add this line to ~/.ssh/authorized_keys there:",
-        f"  {made.public_line}",
-        *(f"note: {warning}" for warning in made.warnings),
-    ]
 
 
 _refused_letters(generate)

@@ -13,7 +13,7 @@ from fidokit.cli.options import Settings, verb
 from fidokit.cli.render import Column, Listing, home_path, show
 
 if TYPE_CHECKING:
-    from fidokit.api import KeyRow
+    from fidokit.api import Backup, KeyRow
 
 COLUMNS = (
     Column("Application", "bold"),
@@ -23,6 +23,7 @@ COLUMNS = (
     Column("Comment"),
     Column("Verify"),
     Column("On token"),
+    Column("Backup"),
     Column("Created"),
     Column("File"),
 )
@@ -52,7 +53,9 @@ def list_keys(
 ) -> None:
     """List the keys on the token and the files they have in ~/.ssh and in FOLDERS.
 
-    Keys that are not resident are known by their files alone.
+    Keys that are not resident are known by their files alone. Backup says whether a key has one
+    on another token, made with `key generate --also`; the loss of a token is the loss of a key
+    that has none.
 
     With --remember (tokens of CTAP 2.2 and later) a right to read is kept in a file of yours:
     whoever has that file and the token can list what is on it, but neither sign nor change
@@ -67,11 +70,16 @@ def list_keys(
             rows = api.list_keys(
                 session, folders=folders, any_rp=any_rp, only_token=only_token, remember=remember
             )
-    listing = Listing(COLUMNS, [_cells(row) for row in rows], NO_FILES if no_token else EMPTY_STORE)
-    show(settings, {"keys": [schema.key(row) for row in rows]}, listing)
+    states = api.backup_states(rows)
+    cells = [_cells(row, state) for row, state in zip(rows, states, strict=True)]
+    listing = Listing(COLUMNS, cells, NO_FILES if no_token else EMPTY_STORE)
+    keys = [
+        {**schema.key(row), **schema.backup(state)} for row, state in zip(rows, states, strict=True)
+    ]
+    show(settings, {"keys": keys}, listing)
 
 
-def _cells(row: KeyRow) -> tuple[str | None, ...]:
+def _cells(row: KeyRow, backup: Backup) -> tuple[str | None, ...]:
     created = row.created.astimezone().strftime("%Y-%m-%d") if row.created else None
     files = ", ".join(home_path(path) for path in row.files)
     return (
@@ -82,6 +90,7 @@ def _cells(row: KeyRow) -> tuple[str | None, ...]:
         row.comment,
         yes_no(row.verify_required),
         yes_no(row.on_token),
+        str(backup),
         created,
         files or "only on the token",
     )
