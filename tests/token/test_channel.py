@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from tests.support.fake_link import QUICK, FakeLink, ok, stall
 
@@ -144,7 +142,7 @@ def test_who_does_not_ask_gets_no_trace(caplog: pytest.LogCaptureFixture) -> Non
 def test_a_busy_token_is_tried_again() -> None:
     waits: list[float] = []
     link = FakeLink(b"\x06", b"\x06", ok({1: 2}))
-    talk = Channel(link, replace(QUICK, sleep=waits.append))
+    talk = Channel(link, QUICK._replace(sleep=waits.append))
     assert talk.cbor(4, None, "answer").uint(1) == 2
     assert waits == [0.1, 0.2]
     assert talk.round_trips == 3
@@ -152,7 +150,7 @@ def test_a_busy_token_is_tried_again() -> None:
 
 def test_a_token_that_stays_busy() -> None:
     waits: list[float] = []
-    talk = Channel(FakeLink(*[b"\x06"] * 9), replace(QUICK, sleep=waits.append))
+    talk = Channel(FakeLink(*[b"\x06"] * 9), QUICK._replace(sleep=waits.append))
     with pytest.raises(CtapRefusal) as caught:
         talk.cbor(4, None, "answer")
     assert caught.value.status == 6

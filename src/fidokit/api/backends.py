@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fidokit.api.gestures import PROMPT, Gestures, PromptPerson
 from fidokit.errors import FidokitError, TokenGone
@@ -67,8 +66,7 @@ def _holder(node: str) -> str | None:
     return ", ".join(holders(Host(), node)) or None
 
 
-@dataclass(frozen=True, slots=True)
-class VirtualBackend:
+class VirtualBackend(NamedTuple):
     """The virtual tokens under this user's state folder; opening one plugs it in, or shares it.
 
     Args:
@@ -99,8 +97,7 @@ class VirtualBackend:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class SocketBackend:
+class SocketBackend(NamedTuple):
     """The virtual token that somebody serves at a socket, for who names it.
 
     Args:

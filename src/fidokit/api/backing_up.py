@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fidokit.api.generating import GenerateRequest
 from fidokit.errors import UsageError
 from fidokit.inventory.backups import Backup, backup_states
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from fidokit.api.generating import GenerateRequest
     from fidokit.token.session import Session
 
 __all__ = ["Backup", "backup_of", "backup_states", "check_ceremony", "with_backups"]
@@ -88,6 +88,7 @@ def backup_of(
     Raises:
         MalformedKey, PassphraseRequired, PassphraseWrong, NoPermission: as `open_key`.
     """
+    from fidokit.api.generating import GenerateRequest
     from fidokit.api.opening import open_key
     from fidokit.files.backups import backup_comment, first_comment, free_backup_path
     from fidokit.types import SkFlag

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from fidokit.errors import (
     CredentialNotFound,
@@ -117,8 +116,7 @@ def _read_flags(path: Path) -> tuple[SkFlag, str] | None:
     return file.key.flags, file.comment
 
 
-@dataclass(frozen=True, slots=True)
-class DownloadResult:
+class DownloadResult(NamedTuple):
     """What became of one key: written (`error` is None) or refused.
 
     Attributes:

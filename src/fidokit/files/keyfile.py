@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from fidokit.errors import FidokitError, FileInTheWay, MalformedKey, NoPermission, UsageError
 from fidokit.files import atomic
@@ -105,8 +105,7 @@ def ensure_ssh_folder(path: Path) -> None:
             path.parent.mkdir(mode=0o700, exist_ok=True)
 
 
-@dataclass(frozen=True, slots=True)
-class _Mark:
+class _Mark(NamedTuple):
     """Which file it is, to tell ours from one that took its name since."""
 
     device: int

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from enum import IntFlag
-from typing import Final
+from typing import Final, NamedTuple
 
 from fidokit.errors import MalformedKey, TokenMisbehaved
 from fidokit.openssh.public import SkEcdsaPublic, SkEd25519Public, SkPublic, parse_public
@@ -31,8 +30,7 @@ class Flag(IntFlag):
     EXTENSIONS = 0x80
 
 
-@dataclass(frozen=True, slots=True)
-class AuthData:
+class AuthData(NamedTuple):
     """rpIdHash (32), flags (1), counter (4), then credential and extensions as the flags say.
 
     Args:

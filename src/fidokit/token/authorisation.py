@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fidokit.errors import (
     PinLastTry,
@@ -84,8 +84,7 @@ class PinToken:
         return permissions in self.permissions and self.rp_id in (None, rp_id)
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(NamedTuple):
     """What a pinUvAuthToken is wanted for: permissions, the RP (None: any), and the reason."""
 
     permissions: Permission

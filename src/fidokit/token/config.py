@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fidokit.errors import Unsupported
 from fidokit.token import fido2_device
@@ -69,8 +68,7 @@ def set_always_uv(session: Session, on: bool) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
-class Configuration:
+class Configuration(NamedTuple):
     """The switches of a token; None is one that it does not have.
 
     Args:

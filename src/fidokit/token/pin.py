@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from fidokit.errors import PinPolicy, PinRequired, Unsupported, UsageError
 from fidokit.token import authorisation as auth
@@ -30,8 +29,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class PinStatus:
+class PinStatus(NamedTuple):
     """What a token says about its PIN.
 
     Args:

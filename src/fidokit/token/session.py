@@ -5,8 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from fidokit.errors import TokenRefused, Unsupported
 from fidokit.token import authorisation, u2f
@@ -24,8 +23,7 @@ if TYPE_CHECKING:
     from fidokit.token.persistent import Reading
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
+class Label(NamedTuple):
     """How one token is called.
 
     Args:

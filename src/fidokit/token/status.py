@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from fidokit import errors
 from fidokit.types import CtapStatus as S
@@ -23,8 +22,7 @@ class CtapRefusal(Exception):
         self.status = status
 
 
-@dataclass(frozen=True, slots=True)
-class Meaning:
+class Meaning(NamedTuple):
     """How one status is told: which error, what happened, what to do next."""
 
     error: type[errors.FidokitError]

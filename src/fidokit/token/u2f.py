@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fidokit.errors import (
     CredentialNotFound,
@@ -34,8 +33,7 @@ WRONG_DATA: Final = 0x6A80
 POLL_SECONDS: Final = 0.2
 
 
-@dataclass(frozen=True, slots=True)
-class Registration:
+class Registration(NamedTuple):
     """u8 0x05, point (65 bytes), u8 length, key handle, certificate (DER), signature (DER)."""
 
     point: bytes
@@ -44,8 +42,7 @@ class Registration:
     signature: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Authentication:
+class Authentication(NamedTuple):
     """u8 user presence, u32 counter, signature (DER)."""
 
     presence: int

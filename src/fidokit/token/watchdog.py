@@ -22,8 +22,7 @@ TOUCH_NEEDED = 2
 """Keep-alive statuses of CTAPHID (CTAP 2.1 section 11.2.9.1.4)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
+class Patience(NamedTuple):
     """How long a token may take, in seconds; the clock is a test's knob.
 
     Args:

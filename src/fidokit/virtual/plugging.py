@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from fidokit.errors import (
     Malformed,
@@ -43,8 +42,7 @@ class PluggedStore(Store, Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Making:
+class Making(NamedTuple):
     """How a token that is made now shall be.
 
     Args:
@@ -171,8 +169,7 @@ def _known(identity: TokenIdentity) -> Profile:
         ) from unknown_word
 
 
-@dataclass(frozen=True, slots=True)
-class Plugged:
+class Plugged(NamedTuple):
     """A token that is held open: what it remembers, who it is, what model it is."""
 
     store: PluggedStore

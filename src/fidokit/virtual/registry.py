@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from fidokit.errors import FidokitError, WouldOverwrite
 from fidokit.virtual import places
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
     from fidokit.virtual.token import VirtualToken
 
 
-@dataclass(frozen=True, slots=True)
-class TokenEntry:
+class TokenEntry(NamedTuple):
     """One registered token, as a list shows it.
 
     Args:

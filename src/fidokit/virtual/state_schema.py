@@ -6,8 +6,8 @@ A file names its format by PRAGMA application_id and its version by PRAGMA user_
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
-from typing import Any, Final, TypeVar
+from dataclasses import MISSING, fields
+from typing import Any, Final, NamedTuple, TypeVar
 
 from fidokit import cbor
 from fidokit.types import CoseAlg, CredentialId, CredProtect
@@ -143,8 +143,7 @@ def _texts(encoded: bytes) -> tuple[str, ...]:
     return texts
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """How one field of a dataclass lies in its column."""
 
     store: Callable[[Any], Any] = lambda value: value

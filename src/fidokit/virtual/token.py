@@ -8,8 +8,9 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from fidokit.errors import FidokitError, TokenGone, UsageError
 from fidokit.types import CtapStatus
@@ -18,7 +19,6 @@ from fidokit.virtual.core.context import NFC, USB
 from fidokit.virtual.core.engine import Authenticator
 from fidokit.virtual.core.ports import Clock, NeedsPresence, Outcome, PresenceKind, Rng
 from fidokit.virtual.core.profile import Profile
-from fidokit.virtual.faults import Faults
 from fidokit.virtual.plugging import (
     DEFAULT_PRESENCE,
     Making,
@@ -40,6 +40,9 @@ from fidokit.virtual.taps import Taps
 from fidokit.virtual.transports.memory import MemoryLink
 from fidokit.virtual.transports.socket_owner import Listener
 from fidokit.virtual.world import SystemClock, SystemRng
+
+if TYPE_CHECKING:
+    from fidokit.virtual.faults import Faults
 
 _WINK: Final = 0x01
 _CBOR: Final = 0x04
@@ -133,6 +136,7 @@ class VirtualToken:
         self._turn = threading.Lock()
         self._channels = itertools.count(1)
         self._transports: dict[int, str] = {}
+        self._clock = clock
         self._taps = Taps(clock)
         self._power = 1
         try:
@@ -142,9 +146,19 @@ class VirtualToken:
         except BaseException:
             self._store.close()
             raise
-        self.faults = Faults(self, clock)
+        self._faults: Faults | None = None
         self.unshared: FidokitError | None = None
         self.listener = self._listen(source) if isinstance(source, str) else None
+
+    @property
+    def faults(self) -> Faults:
+        """What makes the token break; made when first asked for, since few tokens ever break."""
+        from fidokit.virtual.faults import Faults  # noqa: PLC0415  it is a tenth of a command's start
+
+        with self._turn:
+            if self._faults is None:
+                self._faults = Faults(self, self._clock)
+            return self._faults
 
     def find_model(self, wanted: str) -> Mapping[str, object]:
         """The document of the certified model with this AAGUID or description.
@@ -181,7 +195,7 @@ class VirtualToken:
     @property
     def silent(self) -> bool:
         """Whether a fault makes it stall in silence: transports say nothing for it meanwhile."""
-        return self.faults.silent
+        return self._faults is not None and self._faults.silent
 
     @property
     def power(self) -> int:
@@ -233,7 +247,8 @@ class VirtualToken:
 
     def _wake(self) -> None:
         self._gestures.wake()
-        self.faults.wake()
+        if self._faults:
+            self._faults.wake()
 
     def __enter__(self) -> Self:
         return self
@@ -286,32 +301,27 @@ class VirtualToken:
     ) -> bytes:
         """One CTAP2 command to its end; see `MemoryLink.cbor`."""
         self._require_power()
-        return self.faults.around_cbor(
-            request,
-            on_keepalive,
-            cancelled,
-            lambda: self._exchange(
-                channel,
-                lambda: self._authenticator.begin(request, channel, self._transport(channel)),
-                on_keepalive,
-                cancelled,
-            ),
-        )
+
+        def act() -> bytes:
+            transport = self._transports.get(channel, USB)
+            begin = partial(self._authenticator.begin, request, channel, transport)
+            return self._exchange(channel, begin, on_keepalive, cancelled)
+
+        if self._faults is None:
+            return act()
+        return self._faults.around_cbor(request, on_keepalive, cancelled, act)
 
     def exchange_msg(self, apdu: bytes, channel: int) -> bytes:
         """One U2F raw message; see `MemoryLink.msg`."""
         self._require_power()
-        return self.faults.around_msg(apdu, lambda: self._message(apdu, channel))
+        act = partial(self._message, apdu, channel)
+        return act() if self._faults is None else self._faults.around_msg(apdu, act)
 
     def _message(self, apdu: bytes, channel: int) -> bytes:
-        reply = self._exchange(
-            channel, lambda: self._authenticator.begin_msg(apdu, channel), _ignore, _never
-        )
+        begin = partial(self._authenticator.begin_msg, apdu, channel)
+        reply = self._exchange(channel, begin, _ignore, _never)
         # A bare CTAP status (busy) has no meaning to a U2F client; this word makes it try again.
         return reply if len(reply) >= _STATUS_WORD else _NOT_YET
-
-    def _transport(self, channel: int) -> str:
-        return self._transports.get(channel, USB)
 
     def winked(self) -> None:
         """Count a wink.

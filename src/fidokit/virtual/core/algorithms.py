@@ -7,9 +7,9 @@ wrapped credential, which carries its secret in its id, has an id of bounded siz
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
+from typing import NamedTuple
 
 from fidokit.types import CoseAlg
 from fidokit.virtual.core import ec_keys, ml_dsa_keys, okp_keys, rsa_keys
@@ -19,8 +19,7 @@ from fidokit.virtual.core.private_keys import CoseKey, PrivateKey, coordinate_si
 __all__ = ["ALGORITHMS", "Algorithm", "CoseKey", "PrivateKey"]
 
 
-@dataclass(frozen=True, slots=True)
-class Algorithm:
+class Algorithm(NamedTuple):
     """How one algorithm's keys come to be.
 
     Args:

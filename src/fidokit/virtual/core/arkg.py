@@ -6,8 +6,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -47,8 +46,7 @@ def _expand(shared: bytes, label: bytes) -> bytes:
     return HKDF(hashes.SHA256(), _DIGEST, None, label).derive(shared)
 
 
-@dataclass(frozen=True, slots=True)
-class Seed:
+class Seed(NamedTuple):
     """The private seed.
 
     Args:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from fidokit.types import CoseAlg
 from fidokit.virtual.core.algorithms import PrivateKey
@@ -17,8 +16,7 @@ ZERO_AAGUID = bytes(16)
 _FORMATS_MEMBER = 0x16  # of getInfo; tokens older than that ignore a preference
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(NamedTuple):
     """What is attested.
 
     Args:
@@ -70,8 +68,7 @@ def u2f_registration(application: bytes, challenge: bytes, handle: bytes, point:
     return b"\x00" + application + challenge + handle + point
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
+class Format(NamedTuple):
     """One attestation statement format.
 
     Args:

@@ -3,7 +3,6 @@ specification (CTAP 2.3 sections 6.1.2 and 6.2.2; MC-20..28, MC-37, GA-05..10)."
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from fidokit.types import CtapStatus
@@ -14,8 +13,7 @@ from fidokit.virtual.core.schema import Params
 from fidokit.virtual.core.token_state import Permission
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """What is known of the person so far.
 
     Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
@@ -166,7 +166,7 @@ def _rename(token: TokenContext, inner: Params) -> Reply:
     if len(name.encode()) > token.profile.fingerprint.max_name:
         raise CtapRejection(CtapStatus.INVALID_LENGTH)
     named = _named(token, inner)
-    renamed = (replace(t, name=name) if t is named else t for t in token.state.templates)
+    renamed = (t._replace(name=name) if t is named else t for t in token.state.templates)
     token.save(templates=tuple(renamed))
     return None
 

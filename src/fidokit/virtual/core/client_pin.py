@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 from fidokit.types import CtapStatus
 from fidokit.virtual.core import new_pin, persistent_token, user_verification
@@ -31,8 +31,7 @@ REQUEST = Record(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Exchange:
+class _Exchange(NamedTuple):
     """One request's protocol and shared secret, with what they open and seal."""
 
     token: TokenContext
@@ -184,8 +183,7 @@ def _get_uv_retries(token: TokenContext, _params: Params) -> Reply:
     return {5: token.state.uv_retries}
 
 
-@dataclass(frozen=True, slots=True)
-class _Subcommand:
+class _Subcommand(NamedTuple):
     """A subcommand: its handler, the options it needs all of, and the members it needs."""
 
     run: Callable[[TokenContext, Params], Reply | Steps[Reply]]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from fidokit import cbor
 from fidokit.types import CredentialId, CtapStatus
@@ -48,8 +47,7 @@ _NEW_USER = Record(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Subcommand:
+class _Subcommand(NamedTuple):
     """One subcommand.
 
     Args:

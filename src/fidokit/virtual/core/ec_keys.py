@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -16,8 +16,7 @@ from fidokit.virtual.core.private_keys import CoseKey, coordinate_size
 _EC2 = 2
 
 
-@dataclass(frozen=True, slots=True)
-class EcForm:
+class EcForm(NamedTuple):
     """One algorithm on one curve.
 
     Args:

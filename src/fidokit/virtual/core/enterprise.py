@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from fidokit.types import CoseAlg, CtapStatus
 from fidokit.virtual.core import batch_certificate
@@ -42,8 +41,7 @@ def wanted(profile: Profile, state: DurableState, params: Params, rp_id: str) ->
     return kind == _PLATFORM_MANAGED or rp_id in profile.enterprise_rp_ids
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """What singles a token out.
 
     Args:

@@ -71,8 +71,7 @@ class Place(Enum):
     """Into the reply's member largeBlobKey."""
 
 
-@dataclass(frozen=True, slots=True)
-class Beside:
+class Beside(NamedTuple):
     """Outputs of one extension in two places."""
 
     signed: Any
@@ -89,8 +88,7 @@ Prepare = Callable[[TokenContext, Any, Occasion], Evaluate]
 """Reads getAssertion's input once, for all credentials that will be returned (GN-05)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Extension:
+class Extension(NamedTuple):
     """One extension; a command that it has no part in ignores its input.
 
     Args:

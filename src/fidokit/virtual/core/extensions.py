@@ -6,9 +6,8 @@ An extension is served exactly when the profile lists it; otherwise its input is
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from fidokit.types import CtapStatus
 from fidokit.virtual.core import (
@@ -52,8 +51,7 @@ Prepared = Mapping[str, Evaluate]
 """Extensions whose inputs were read, ready for each credential."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outputs:
+class Outputs(NamedTuple):
     """What the extensions say about one credential.
 
     Args:

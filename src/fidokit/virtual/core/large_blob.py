@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 from fidokit.types import CtapStatus
@@ -31,7 +30,6 @@ _ACCESS: Final = Record(
 )
 
 
-@dataclass(frozen=True, slots=True)
 class _Access:
     """The input of getAssertion: read, or write with originalSize, and never both."""
 

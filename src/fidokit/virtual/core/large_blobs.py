@@ -7,7 +7,6 @@ than the checksum at the end.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from typing import Final
 
 from fidokit.types import CtapStatus
@@ -72,7 +71,7 @@ def _set(token: TokenContext, params: Params) -> Reply:
     if len(data) > upload.length:
         raise CtapRejection(CtapStatus.INVALID_PARAMETER)
     if len(data) < upload.length:
-        token.uploads.keep(replace(upload, data=data))
+        token.uploads.keep(upload._replace(data=data))
     else:
         token.uploads.drop()
         _replace_array(token, data)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from fidokit.types import CoseAlg, CredentialId, CredProtect, CtapStatus, UserId
 from fidokit.virtual.core import (
@@ -67,8 +66,7 @@ REQUEST = Record(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
+class _Plan(NamedTuple):
     """What the request comes to, once it is judged."""
 
     rp_id: str

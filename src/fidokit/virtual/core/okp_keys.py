@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric import ed448, ed25519
 
@@ -14,8 +14,7 @@ from fidokit.virtual.core.private_keys import CoseKey
 _OKP = 1
 
 
-@dataclass(frozen=True, slots=True)
-class OkpForm:
+class OkpForm(NamedTuple):
     """One algorithm on one curve.
 
     Args:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -23,16 +22,14 @@ _ECDH_ES_HKDF_256 = -25
 _HKDF_SALT = bytes(32)
 
 
-@dataclass(frozen=True, slots=True)
-class SharedSecret:
+class SharedSecret(NamedTuple):
     """Both keys that a protocol derives from one key agreement; protocol 1 has them equal."""
 
     mac_key: bytes
     aes_key: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class PinProtocol:
+class PinProtocol(NamedTuple):
     """One protocol as data.
 
     Args:

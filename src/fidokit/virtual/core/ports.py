@@ -116,8 +116,7 @@ INITIAL_LARGE_BLOB_ARRAY = bytes.fromhex("8076be8b528d0075f7aae98d6fa57a6d3c")
 """An empty CBOR array and LEFT(SHA-256 of it, 16) (CTAP 2.3 section 6.10)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
+class Template(NamedTuple):
     """One enrolled finger.
 
     Args:
@@ -181,8 +180,7 @@ class DurableState:
     uv_count: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class LargeBlob:
+class LargeBlob(NamedTuple):
     """What a relying party keeps with one credential by the largeBlob extension.
 
     Args:
@@ -233,8 +231,7 @@ class StoredCredential:
     large_blob: LargeBlob | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class RelyingParty:
+class RelyingParty(NamedTuple):
     """A relying party that has at least one resident credential."""
 
     id: str

@@ -9,8 +9,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -68,8 +67,7 @@ class _Signer(Protocol):
     def sign(self, tbs: bytes, args: bytes | None) -> bytes: ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Ordinary:
+class _Ordinary(NamedTuple):
     """A key of an algorithm that credentials have too."""
 
     key: PrivateKey
@@ -83,8 +81,7 @@ class _Ordinary:
         return self.key.sign(tbs)
 
 
-@dataclass(frozen=True, slots=True)
-class _Derived:
+class _Derived(NamedTuple):
     """A seed of ARKG-P256; each signature says which of the derived keys makes it."""
 
     seed: Seed

@@ -7,8 +7,7 @@ A command's map has integer keys; maps inside it mostly have text keys. Unknown 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from fidokit.types import CtapStatus
 from fidokit.virtual.core.ports import CtapRejection
@@ -39,41 +38,40 @@ class Flat:
         return True
 
 
-@dataclass(frozen=True, slots=True)
 class Scalar(Flat):
     """One CBOR type by its exact Python class (bool is no int here)."""
 
-    python: type
+    __slots__ = ("_python",)
+
+    def __init__(self, python: type) -> None:
+        self._python = python
 
     def fits(self, value: object) -> bool:
         """Exact class only."""
-        return type(value) is self.python
+        return type(value) is self._python
 
 
-@dataclass(frozen=True, slots=True)
 class Unsigned(Flat):
     """An integer of CBOR's major type 0."""
+
+    __slots__ = ()
 
     def fits(self, value: object) -> bool:
         """A non-negative int."""
         return type(value) is int and value >= 0
 
 
-@dataclass(frozen=True, slots=True)
-class Anything:
+class Anything(Flat):
     """A member that the handler judges itself, because not every model knows it."""
+
+    __slots__ = ()
 
     def fits(self, value: object) -> bool:  # noqa: ARG002  # whatever it is
         """Always."""
         return True
 
-    def complete(self, value: Any) -> bool:  # noqa: ARG002  # whatever it is
-        """Always."""
-        return True
 
-
-@dataclass(frozen=True, slots=True)
-class ListOf:
+class ListOf(NamedTuple):
     """An array whose elements all have one type."""
 
     element: Kind
@@ -87,8 +85,7 @@ class ListOf:
         return all(map(self.element.complete, value))
 
 
-@dataclass(frozen=True, slots=True)
-class MapValues:
+class MapValues(NamedTuple):
     """A map of open keys with values of one type, such as options."""
 
     values: Kind
@@ -102,8 +99,7 @@ class MapValues:
         return all(map(self.values.complete, value.values()))
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """One known member of a map.
 
     Args:

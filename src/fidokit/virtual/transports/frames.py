@@ -9,9 +9,8 @@ command that is to end. Anything else is a violation, which costs the connection
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from fidokit import cbor
 from fidokit import errors as known
@@ -66,8 +65,7 @@ FROM_CLIENT: Final = COMMANDS | {Kind.CANCEL}
 FROM_OWNER: Final = frozenset(Kind) - FROM_CLIENT
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """u32 length, u8 kind, u32 number, body; the kind bounds the body.
 
     Args:
