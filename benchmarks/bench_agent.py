@@ -1,7 +1,8 @@
 """Our agent beside OpenSSH's ssh-agent: lists, signatures, new connections, a token's signature.
 
 Both are driven by the same client over their sockets, in turns; so the client's own time is in both
-figures. For tokens the peer is the token itself: what our agent adds to its time.
+figures. For tokens the peer is the token itself: what our agent adds to its time; and ssh-agent,
+whose helper reaches the same token by our library, which starts Python for each signature.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.place import FIDOKIT, Place
@@ -24,6 +26,7 @@ REQUESTS = 400
 LIST = b"\0\0\0\1\x0b"
 GOALS = {"list": 1 / 0.5, "sign": 1 / 3, "connect": 1 / 0.3}
 """As ratios of times: half the requests a second, three times, 0.3 times."""
+TOKEN = "virtual:agent"
 TOKEN_EXTRA_S = 0.001
 """What a signature by a token may take beyond the token's own time."""
 
@@ -58,12 +61,11 @@ def sign_request(blob: bytes, data: bytes) -> bytes:
 
 
 @contextmanager
-def stock_agent(here: Place) -> Iterator[str]:
+def stock_agent(here: Place, *options: str) -> Iterator[str]:
     """ssh-agent in the foreground; gives its socket."""
     path = str(here.home / "stock.sock")
-    with subprocess.Popen(
-        ["ssh-agent", "-D", "-a", path], stdout=subprocess.PIPE, env=here.environment
-    ) as agent:
+    command = ["ssh-agent", "-D", "-a", path, *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=here.environment) as agent:
         assert agent.stdout
         agent.stdout.readline()
         try:
@@ -88,12 +90,12 @@ def our_agent(here: Place, *options: str) -> Iterator[str]:
             agent.send_signal(signal.SIGTERM)
 
 
-def add(here: Place, path: str, key: Path) -> bytes:
+def add(here: Place, path: str, key: Path, *options: str) -> bytes:
     """Put a key into an agent with ssh-add; returns its public blob."""
     import base64
 
     environment = {**here.environment, "SSH_AUTH_SOCK": path}
-    subprocess.run(["ssh-add", "-q", str(key)], env=environment, check=True, timeout=60)
+    subprocess.run(["ssh-add", "-q", *options, str(key)], env=environment, check=True, timeout=60)
     return base64.b64decode(key.with_name(key.name + ".pub").read_text().split()[1])
 
 
@@ -153,42 +155,40 @@ def run(here: Place, rounds: int = ROUNDS, count: int = REQUESTS) -> Iterator[Re
         for name, (title, make) in pairs.items():
             best = take_turns(make(mine, ours), make(theirs, stock), rounds)
             yield Result(title, best[0], peer, best[1], GOALS[name])
-    yield _token(here, rounds, max(count // 4, 10))
+    yield from _token(here, rounds, max(count // 4, 10))
 
 
-def _token(here: Place, rounds: int, count: int) -> Result:
-    """A signature through the agent, and by the same token in this process without it."""
+def _token(here: Place, rounds: int, count: int) -> Iterator[Result]:
+    """A signature through our agent, by the same token without it, and through ssh-agent."""
     from fidokit.api.opening import read_key_file
     from fidokit.openssh.private import SkPrivate
 
-    environment = here.environment
-    subprocess.run(
-        [*FIDOKIT, "virtual", "create", "agent"],
-        env=environment,
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
+    here.fidokit("virtual", "create", "agent")
     key = here.home / "bench_sk"
-    make = [*FIDOKIT, "--token", "virtual:agent", "key", "generate", "-t", "ed25519-sk"]
-    subprocess.run(
-        [*make, "-f", str(key), "--no-passphrase"],
-        env=environment,
-        check=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    make = ("--token", TOKEN, "key", "generate", "-t", "ed25519-sk", "--no-passphrase")
+    here.fidokit(*make, "-f", str(key))
     private, _ = read_key_file(key, None)
     assert isinstance(private, SkPrivate)
     own = _own_time(here, private, rounds, count)
     with our_agent(here) as path:
-        blob = add(here, path, key)
-        client = Client(path)
-        through = per_request(client, sign_request(blob, bytes(200)), count)
-        best = min(through() for _ in range(rounds + 1))
-        client.close()
-    return Result(
-        "agent: what it adds to a token's signature", best - own, "ceiling", TOKEN_EXTRA_S, 1.0
+        ours = _best(path, add(here, path, key), rounds, count)
+    yield Result(
+        "agent: what it adds to a token's signature", ours - own, "ceiling", TOKEN_EXTRA_S, 1.0
     )
+    library = here.fidokit("provider", "path").strip()
+    near = replace(here, environment=here.environment | {"FIDOKIT_TOKEN": TOKEN})
+    with stock_agent(near, "-P", library) as path:
+        theirs = _best(path, add(near, path, key, "-S", library), 1, min(count, 10))
+    yield Result("agent: a token's signature", ours, "ssh-agent, our library", theirs, 1.0)
+
+
+def _best(path: str, blob: bytes, rounds: int, count: int) -> float:
+    """Seconds for a signature by a key that is in an agent."""
+    client = Client(path)
+    through = per_request(client, sign_request(blob, bytes(200)), count)
+    best = min(through() for _ in range(rounds + 1))
+    client.close()
+    return best
 
 
 def _own_time(here: Place, private: object, rounds: int, count: int) -> float:

@@ -26,8 +26,12 @@ class Place:
     home: Path
     environment: dict[str, str]
 
-    def fidokit(self, *arguments: str) -> None:
-        """Run a command of fidokit to prepare something; raises when it fails."""
+    def fidokit(self, *arguments: str) -> str:
+        """Run a command of fidokit to prepare something, and return what it prints.
+
+        Raises:
+            RuntimeError: it failed.
+        """
         done = subprocess.run(
             [*FIDOKIT, *arguments],
             env=self.environment,
@@ -38,6 +42,7 @@ class Place:
         )
         if done.returncode:
             raise RuntimeError(f"fidokit {' '.join(arguments)}: {done.stderr}")
+        return done.stdout
 
 
 @contextmanager
