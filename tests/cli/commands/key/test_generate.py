@@ -85,7 +85,7 @@ def test_plain_output_says_the_next_step(bench: Bench) -> None:
     path = str(bench.home / "k")
     out = bench.ok(*bench.with_pin("key", "generate", "-f", path, "--no-passphrase"))
     assert "SHA256:" in out
-    assert "ssh-copy-id -i ~/k.pub user@host" in out
+    assert "fidokit server authorize ~/k.pub --host user@host" in out
     assert "authorized_keys" in out
     assert "[ED25519-SK" not in out  # randomart is for people on a terminal
 

@@ -28,11 +28,10 @@ def _said(made: Sequence[Generated]) -> list[str]:
     for backup in backups:
         parts += ["", "Its backup is made.", *_parts(backup)]
     warnings = [f"note: {warning}" for one in made for warning in one.warnings]
-    if backups:
-        parts += ["", "Next, let a server know it and its backup:"]
-        parts += [f"  fidokit server authorize {public} --host user@host"]
-    else:
-        parts += ["", "Next, let a server know it:", f"  ssh-copy-id -i {public} user@host"]
+    known = "it and its backup" if backups else "it"
+    parts += ["", f"Next, let a server know {known}:"]
+    parts += [f"  fidokit server authorize {public} --host user@host"]
+    if not backups:
         parts += ["or add this line to ~/.ssh/authorized_keys there:", f"  {first.public_line}"]
     return [*parts, *warnings]
 
