@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from fidokit.errors import (
     CredentialNotFound,
@@ -116,7 +117,8 @@ def _read_flags(path: Path) -> tuple[SkFlag, str] | None:
     return file.key.flags, file.comment
 
 
-class DownloadResult(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class DownloadResult:
     """What became of one key: written (`error` is None) or refused.
 
     Attributes:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from fidokit.errors import FidokitError
 from fidokit.files.keyfile import read_bounded
@@ -31,7 +32,8 @@ _LISTS: Final = frozenset({"authorized_keys", "authorized_keys2", "known_hosts",
 """A list of one key has the form of a public key file, but deleting or using it as one is wrong."""
 
 
-class FoundKey(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class FoundKey:
     """A key file.
 
     Attributes:

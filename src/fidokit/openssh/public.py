@@ -14,8 +14,9 @@ from __future__ import annotations
 import re
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, NamedTuple, assert_never
+from typing import Final, assert_never
 
 from fidokit.errors import MalformedKey, UsageError
 from fidokit.openssh import wire
@@ -264,7 +265,8 @@ def require_on_curve(key: PublicKey) -> None:
 # --- public lines --------------------------------------------------------------------------
 
 
-class PublicLine(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class PublicLine:
     """What a .pub file holds: `type base64 comment`. The comment may be empty."""
 
     key: PublicKey

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
 
 
 class Status(StrEnum):
@@ -14,7 +14,8 @@ class Status(StrEnum):
     FAIL = "fail"
 
 
-class Finding(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Finding:
     """One check's outcome.
 
     Attributes:

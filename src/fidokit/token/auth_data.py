@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from enum import IntFlag
-from typing import Final, NamedTuple
+from typing import Final
 
 from fidokit.errors import MalformedKey, TokenMisbehaved
 from fidokit.openssh.public import SkEcdsaPublic, SkEd25519Public, SkPublic, parse_public
@@ -30,7 +31,8 @@ class Flag(IntFlag):
     EXTENSIONS = 0x80
 
 
-class AuthData(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class AuthData:
     """rpIdHash (32), flags (1), counter (4), then credential and extensions as the flags say.
 
     Args:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from fidokit.errors import Unsupported
 from fidokit.token import fido2_device
@@ -68,7 +69,8 @@ def set_always_uv(session: Session, on: bool) -> bool:
     return True
 
 
-class Configuration(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Configuration:
     """The switches of a token; None is one that it does not have.
 
     Args:

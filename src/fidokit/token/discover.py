@@ -19,7 +19,6 @@ from fidokit.errors import (
     TouchTimedOut,
     UsageError,
 )
-from fidokit.token import u2f
 from fidokit.token.commands import GET_ASSERTION
 from fidokit.token.info import TokenInfo
 from fidokit.token.ports import QUIET, Backend, Candidate, Interaction
@@ -362,6 +361,8 @@ def holds(session: Session, key_handle: KeyHandle, application: Application) -> 
         TokenMisbehaved, TokenGone: the token does.
     """
     if session.info.is_u2f_only:
+        from fidokit.token import u2f  # noqa: PLC0415  few tokens need it
+
         return u2f.holds(session, hashlib.sha256(application.encode()).digest(), key_handle)
     request: dict[int, object] = {
         1: application,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from fidokit.errors import PinPolicy, PinRequired, Unsupported, UsageError
 from fidokit.token import authorisation as auth
@@ -29,7 +30,8 @@ __all__ = [
 ]
 
 
-class PinStatus(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class PinStatus:
     """What a token says about its PIN.
 
     Args:

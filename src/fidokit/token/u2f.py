@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from typing import TYPE_CHECKING, Final, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from fidokit.errors import (
     CredentialNotFound,
@@ -33,7 +34,8 @@ WRONG_DATA: Final = 0x6A80
 POLL_SECONDS: Final = 0.2
 
 
-class Registration(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Registration:
     """u8 0x05, point (65 bytes), u8 length, key handle, certificate (DER), signature (DER)."""
 
     point: bytes
@@ -42,7 +44,8 @@ class Registration(NamedTuple):
     signature: bytes
 
 
-class Authentication(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Authentication:
     """u8 user presence, u32 counter, signature (DER)."""
 
     presence: int
