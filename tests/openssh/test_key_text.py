@@ -84,11 +84,9 @@ def test_lines_are_read_in_bounded_pieces() -> None:
     exact = b"x" * (key_text.MAX_LINE - 1) + b"\n"
     longer = b"y" * (key_text.MAX_LINE + 1) + b"\n"
     file = io.BytesIO(exact + longer + b"end")
-    pieces = [key_text.read_line(file) for _ in range(5)]
-    assert pieces == [
-        (exact, False),
-        (b"y" * key_text.MAX_LINE, True),
-        (b"y\n", False),
-        (b"end", False),
-        (b"", False),
+    assert list(key_text.read_lines(file)) == [
+        (1, exact, True),
+        (2, b"y" * key_text.MAX_LINE, False),
+        (2, b"y\n", False),
+        (3, b"end", True),
     ]

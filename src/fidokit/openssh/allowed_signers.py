@@ -154,21 +154,10 @@ def parse_file(file: BinaryIO) -> Iterator[Entry]:
     Args:
         file: open for reading bytes.
     """
-    number = 1
-    going_on = False
-    while True:
-        raw, unfinished = key_text.read_line(file)
-        if not raw:
-            return
-        entry = (
-            BadSigner("the line is too long to be a key's", None, number)
-            if unfinished or going_on
-            else parse_line(raw, number)
-        )
+    for number, raw, whole in key_text.read_lines(file):
+        entry = parse_line(raw, number) if whole else BadSigner(key_text.TOO_LONG, None, number)
         if entry is not None:
             yield entry
-        going_on = unfinished
-        number += not unfinished
 
 
 # --- asking --------------------------------------------------------------------------------

@@ -100,18 +100,8 @@ def parse_file(file: BinaryIO) -> Iterator[Line]:
     Args:
         file: open for reading bytes.
     """
-    number = 1
-    going_on = False
-    while True:
-        raw, unfinished = key_text.read_line(file)
-        if not raw:
-            return
-        if unfinished or going_on:
-            yield BadLine("the line is too long to be a key's", number, raw)
-        else:
-            yield parse_line(raw, number)
-        going_on = unfinished
-        number += not unfinished
+    for number, raw, whole in key_text.read_lines(file):
+        yield parse_line(raw, number) if whole else BadLine(key_text.TOO_LONG, number, raw)
 
 
 def find_key(lines: Iterable[Line], key: PublicKey) -> Iterator[AuthorizedKey]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import BinaryIO, Final
 
 from fidokit.errors import MalformedKey
@@ -11,6 +11,9 @@ from fidokit.openssh.public import TYPE_NAMES, PublicKey, decode_base64
 
 MAX_LINE: Final = 1 << 20
 """Longest line that is looked at, bytes; the longest key has 4 KiB, options may have more."""
+
+TOO_LONG: Final = "the line is too long to be a key's"
+"""What is wrong with a longer one."""
 
 BLANKS: Final = b" \t"
 """What separates fields; line ends are cut off before."""
@@ -60,11 +63,17 @@ def content(raw: bytes) -> bytes:
     return raw.split(b"\0", 1)[0].rstrip(b"\r\n").strip(BLANKS)
 
 
-def read_line(file: BinaryIO) -> tuple[bytes, bool]:
-    """The next piece of a file: a line with its end, or `MAX_LINE` bytes of a longer one.
+def read_lines(file: BinaryIO) -> Iterator[tuple[int, bytes, bool]]:
+    """The lines of a file with their ends, no more than `MAX_LINE` bytes in memory.
 
-    Returns:
-        The bytes, empty at the end of the file; and whether the line goes on behind them.
+    Yields:
+        The line's number, from 1; its bytes; and whether they are all of it. A longer line comes in
+        pieces, none of which is.
     """
-    piece = file.readline(MAX_LINE)
-    return piece, len(piece) == MAX_LINE and not piece.endswith(b"\n")
+    number = 1
+    going_on = False
+    while piece := file.readline(MAX_LINE):
+        unfinished = len(piece) == MAX_LINE and not piece.endswith(b"\n")
+        yield number, piece, not (unfinished or going_on)
+        going_on = unfinished
+        number += not unfinished
