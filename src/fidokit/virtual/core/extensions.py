@@ -29,7 +29,7 @@ from fidokit.virtual.core.extension import (
     Place,
 )
 from fidokit.virtual.core.ports import CtapRejection
-from fidokit.virtual.core.schema import Kind
+from fidokit.virtual.core.schema import WRONG, Kind
 
 EXTENSIONS: Mapping[str, Extension] = MappingProxyType(
     {
@@ -102,11 +102,11 @@ def check_get(token: TokenContext, inputs: Inputs) -> None:
 
 
 def _check(inputs: Iterable[tuple[Kind | None, Any, CtapStatus]]) -> None:
-    known = [(kind, value, misfit) for kind, value, misfit in inputs if kind is not None]
-    for kind, value, misfit in known:
-        if not kind.fits(value):
+    verdicts = [(kind.judge(value), misfit) for kind, value, misfit in inputs if kind is not None]
+    for verdict, misfit in verdicts:
+        if verdict == WRONG:
             raise CtapRejection(misfit)
-    if not all(kind.complete(value) for kind, value, _ in known):
+    if any(verdict for verdict, _ in verdicts):
         raise CtapRejection(CtapStatus.MISSING_PARAMETER)
 
 

@@ -18,7 +18,17 @@ from fidokit.virtual.core.extension import (
     always,
 )
 from fidokit.virtual.core.ports import CtapRejection, LargeBlob, StoredCredential
-from fidokit.virtual.core.schema import BOOL, BYTES, TEXT, UINT, Member, Record
+from fidokit.virtual.core.schema import (
+    BOOL,
+    BYTES,
+    FITS,
+    LACKS,
+    TEXT,
+    UINT,
+    WRONG,
+    Member,
+    Record,
+)
 
 _SUPPORT: Final = Record({"support": Member("support", TEXT, required=True)})
 _ACCESS: Final = Record(
@@ -33,15 +43,14 @@ _ACCESS: Final = Record(
 class _Access:
     """The input of getAssertion: read, or write with originalSize, and never both."""
 
-    def fits(self, value: object) -> bool:
-        """A map of fitting members."""
-        return _ACCESS.fits(value) and not (
-            isinstance(value, dict) and "read" in value and "write" in value
-        )
-
-    def complete(self, value: Any) -> bool:
-        """What is written says how long it was."""
-        return "write" not in value or "originalSize" in value
+    def judge(self, value: Any) -> int:
+        """A map of fitting members; what is written says how long it was."""
+        verdict = _ACCESS.judge(value)
+        if verdict:
+            return verdict
+        if "read" in value and "write" in value:
+            return WRONG
+        return LACKS if "write" in value and "originalSize" not in value else FITS
 
 
 def _support(_token: TokenContext, value: Any, draft: Draft) -> Evaluate:

@@ -7,7 +7,7 @@ A command's map has integer keys; maps inside it mostly have text keys. Unknown 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from fidokit.types import CtapStatus
 from fidokit.virtual.core.ports import CtapRejection
@@ -16,29 +16,22 @@ Params = Mapping[str, Any]
 """A checked request: member names to values of the declared types; absent ones are absent."""
 
 
+FITS: Final = 0
+LACKS: Final = 1
+WRONG: Final = 2
+"""What a value comes to; the greatest of all that is inside it counts."""
+
+
 class Kind(Protocol):
     """A type that a member may have."""
 
-    def fits(self, value: object) -> bool:
-        """Whether the value, and all inside it that is known, has this type."""
-        ...
-
-    def complete(self, value: Any) -> bool:
-        """Whether a value that fits has all required members inside."""
+    def judge(self, value: object) -> int:
+        """WRONG where the value, or anything known inside it, is of another type; LACKS where it
+        is not, and a required member inside is absent; FITS otherwise."""
         ...
 
 
-class Flat:
-    """A type with nothing inside that could be absent."""
-
-    __slots__ = ()
-
-    def complete(self, value: Any) -> bool:  # noqa: ARG002  # nothing is inside
-        """Always."""
-        return True
-
-
-class Scalar(Flat):
+class Scalar:
     """One CBOR type by its exact Python class (bool is no int here)."""
 
     __slots__ = ("_python",)
@@ -46,29 +39,29 @@ class Scalar(Flat):
     def __init__(self, python: type) -> None:
         self._python = python
 
-    def fits(self, value: object) -> bool:
+    def judge(self, value: object) -> int:
         """Exact class only."""
-        return type(value) is self._python
+        return FITS if type(value) is self._python else WRONG
 
 
-class Unsigned(Flat):
+class Unsigned:
     """An integer of CBOR's major type 0."""
 
     __slots__ = ()
 
-    def fits(self, value: object) -> bool:
+    def judge(self, value: object) -> int:
         """A non-negative int."""
-        return type(value) is int and value >= 0
+        return FITS if type(value) is int and value >= 0 else WRONG
 
 
-class Anything(Flat):
+class Anything:
     """A member that the handler judges itself, because not every model knows it."""
 
     __slots__ = ()
 
-    def fits(self, value: object) -> bool:  # noqa: ARG002  # whatever it is
+    def judge(self, value: object) -> int:  # noqa: ARG002  # whatever it is
         """Always."""
-        return True
+        return FITS
 
 
 class ListOf(NamedTuple):
@@ -76,13 +69,11 @@ class ListOf(NamedTuple):
 
     element: Kind
 
-    def fits(self, value: object) -> bool:
+    def judge(self, value: object) -> int:
         """A list of fitting elements."""
-        return type(value) is list and all(map(self.element.fits, value))
-
-    def complete(self, value: Any) -> bool:
-        """Every element is complete."""
-        return all(map(self.element.complete, value))
+        if type(value) is not list:
+            return WRONG
+        return max(map(self.element.judge, value), default=FITS)
 
 
 class MapValues(NamedTuple):
@@ -90,13 +81,11 @@ class MapValues(NamedTuple):
 
     values: Kind
 
-    def fits(self, value: object) -> bool:
+    def judge(self, value: object) -> int:
         """A map of fitting values."""
-        return type(value) is dict and all(map(self.values.fits, value.values()))
-
-    def complete(self, value: Any) -> bool:
-        """Every value is complete."""
-        return all(map(self.values.complete, value.values()))
+        if type(value) is not dict:
+            return WRONG
+        return max(map(self.values.judge, value.values()), default=FITS)
 
 
 class Member(NamedTuple):
@@ -123,35 +112,26 @@ class Record:
         members: by key.
     """
 
-    __slots__ = ("_fits", "_names", "_nested", "_required", "members")
+    __slots__ = ("_judges", "_names", "_required", "members")
 
     def __init__(self, members: Mapping[Any, Member]) -> None:
         self.members: Mapping[Any, Member] = dict(members)
-        self._fits = {key: m.kind.fits for key, m in self.members.items()}
+        self._judges = {key: m.kind.judge for key, m in self.members.items()}
         self._names = {key: m.name for key, m in self.members.items()}
         self._required = frozenset(key for key, m in self.members.items() if m.required)
-        self._nested = [
-            (key, m.kind) for key, m in self.members.items() if not isinstance(m.kind, Flat)
-        ]
 
-    def fits(self, value: object) -> bool:
-        """A map whose known members fit."""
+    def judge(self, value: object) -> int:
+        """A map whose known members fit, and that has the required ones."""
         if type(value) is not dict:
-            return False
-        judges = self._fits
-        for key, inner in value.items():  # noqa: SIM110  # a generator costs more than the walk
-            if key in judges and not judges[key](inner):
-                return False
-        return True
-
-    def complete(self, value: Any) -> bool:
-        """Required members are there, and those present are complete."""
-        if not self._required <= value.keys():
-            return False
-        for key, kind in self._nested:
-            if key in value and not kind.complete(value[key]):
-                return False
-        return True
+            return WRONG
+        judges = self._judges
+        worst = FITS if self._required <= value.keys() else LACKS
+        for key, inner in value.items():
+            if key in judges and (verdict := judges[key](inner)):
+                if verdict == WRONG:
+                    return WRONG
+                worst = LACKS
+        return worst
 
     def named(self, value: Mapping[Any, Any]) -> Params:
         """The known members under their names; values inside stay as decoded."""
@@ -188,8 +168,9 @@ def check(record: Record, value: Any) -> Params:
         CtapRejection: CBOR_UNEXPECTED_TYPE for any wrong type, then MISSING_PARAMETER for any
             required member that is absent, at every depth (CTAP 2.3 sections 6 and 8).
     """
-    if not record.fits(value):
-        raise CtapRejection(CtapStatus.CBOR_UNEXPECTED_TYPE)
-    if not record.complete(value):
-        raise CtapRejection(CtapStatus.MISSING_PARAMETER)
+    verdict = record.judge(value)
+    if verdict:
+        raise CtapRejection(
+            CtapStatus.CBOR_UNEXPECTED_TYPE if verdict == WRONG else CtapStatus.MISSING_PARAMETER
+        )
     return record.named(value)
