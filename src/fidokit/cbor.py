@@ -139,7 +139,11 @@ def _write_map(value: Mapping[CborKey, Encodable]) -> bytes:
     # Plain byte order of encoded keys is CTAP's order: the major type leads the first byte, and
     # a shorter canonical head, or a shorter string, always has the smaller initial bytes. No
     # encoded key begins another one, so entries may be sorted whole.
-    entries = sorted([_write_key(key) + encode(entry) for key, entry in value.items()])
+    entries = [
+        _write_key(key) + (_WRITERS.get(type(entry)) or _writer_for(entry))(entry)
+        for key, entry in value.items()
+    ]
+    entries.sort()
     count = len(entries)
     return (_MAP_HEADS[count] if count < 24 else _head(_MAP, count)) + b"".join(entries)
 

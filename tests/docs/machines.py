@@ -130,7 +130,8 @@ def _hidden(server: Path) -> dict[str, str]:
 
 
 def _enter(pid: int) -> list[str]:
-    return ["nsenter", f"--target={pid}", "--net", "--mount", "--"]
+    # --root: where all of this runs in a chroot, entering a mount namespace alone would leave it
+    return ["nsenter", f"--target={pid}", "--net", "--mount", "--root", "--wdns=/", "--"]
 
 
 @contextmanager

@@ -92,7 +92,7 @@ class Bench:
             *(stock("ssh"), "-F", "none", "-i", key, f"-oPort={server.port}"),
             f"-oUserKnownHostsFile={server.folder / 'known_hosts'}",
             *("-oIdentitiesOnly=yes", "-oPreferredAuthentications=publickey"),
-            f"-oSecurityKeyProvider={self.host.env['SSH_SK_PROVIDER']}",
+            f'-oSecurityKeyProvider="{self.host.env["SSH_SK_PROVIDER"]}"',
             *(f"{user}@127.0.0.1", "true"),
             code=None,
         )
