@@ -343,6 +343,8 @@ class VirtualToken:
 
     def _tapped(self, channel: int, kind: PresenceKind) -> bool:
         """Whether the tap answers, unless the person is about to, or refuses everything."""
+        if channel not in self._transports:
+            return False  # over USB there is no tap, and most commands come that way
         if self._person is self._gestures and self._gestures.decides(kind):
             return False
         return self._taps.used(channel, kind)
