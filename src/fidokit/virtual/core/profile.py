@@ -346,7 +346,23 @@ CTAP_2_3_ENTERPRISE = replace(
 )
 """What an enterprise orders: consumers' tokens have no option ep (GI-16)."""
 
-_BUILT_IN = (U2F, CTAP_2_0, CTAP_2_1, CTAP_2_3, CTAP_2_3_LARGE_BLOB, CTAP_2_3_ENTERPRISE)
+CTAP_2_3_PREVIEW = replace(
+    CTAP_2_3,
+    name="ctap2.3-preview",
+    aaguid=_aaguid(0x0233),
+    extensions=(*CTAP_2_3.extensions, "previewSign"),
+)
+"""What is a draft only is nothing that a token of CTAP 2.3 would have."""
+
+_BUILT_IN = (
+    U2F,
+    CTAP_2_0,
+    CTAP_2_1,
+    CTAP_2_3,
+    CTAP_2_3_LARGE_BLOB,
+    CTAP_2_3_ENTERPRISE,
+    CTAP_2_3_PREVIEW,
+)
 
 PROFILES: Mapping[str, Profile] = MappingProxyType({profile.name: profile for profile in _BUILT_IN})
 
