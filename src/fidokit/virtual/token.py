@@ -37,7 +37,7 @@ from fidokit.virtual.presence import (
 )
 from fidokit.virtual.sensor import Sensor
 from fidokit.virtual.taps import Taps
-from fidokit.virtual.transports.memory import MemoryLink
+from fidokit.virtual.transports.memory import MemoryLink, nobody_cancels, nobody_follows
 from fidokit.virtual.transports.socket_owner import Listener
 from fidokit.virtual.world import SystemClock, SystemRng
 
@@ -51,15 +51,6 @@ _STATUS_WORD: Final = 2
 _NOT_YET: Final = b"\x69\x85"
 
 Answer = bytes | NeedsPresence
-
-
-def _ignore(_status: int) -> None:
-    """Nobody follows the wait."""
-
-
-def _never() -> bool:
-    """Nobody cancels."""
-    return False
 
 
 class VirtualToken:
@@ -305,7 +296,10 @@ class VirtualToken:
 
     def _message(self, apdu: bytes, channel: int) -> bytes:
         reply = self._exchange(
-            channel, lambda: self._authenticator.begin_msg(apdu, channel), _ignore, _never
+            channel,
+            lambda: self._authenticator.begin_msg(apdu, channel),
+            nobody_follows,
+            nobody_cancels,
         )
         # A bare CTAP status (busy) has no meaning to a U2F client; this word makes it try again.
         return reply if len(reply) >= _STATUS_WORD else _NOT_YET
@@ -385,7 +379,7 @@ class _Blocking:
 
     def wait(self, need: NeedsPresence) -> Outcome:
         """See `core.ports.Presence`."""
-        return self._person.wait(need, _ignore, _never)
+        return self._person.wait(need, nobody_follows, nobody_cancels)
 
 
 def _gone() -> TokenGone:
