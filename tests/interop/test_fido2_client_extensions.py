@@ -43,7 +43,13 @@ from fido2.webauthn import (
 )
 from tests.virtual.fido2_device import LinkDevice
 
-from fidokit.virtual.core.profile import CTAP_2_1, CTAP_2_3, CTAP_2_3_LARGE_BLOB, Profile
+from fidokit.virtual.core.profile import (
+    CTAP_2_1,
+    CTAP_2_3,
+    CTAP_2_3_LARGE_BLOB,
+    CTAP_2_3_PREVIEW,
+    Profile,
+)
 from fidokit.virtual.token import VirtualToken
 
 pytestmark = pytest.mark.interop
@@ -51,7 +57,6 @@ pytestmark = pytest.mark.interop
 PIN_CODE = "2-many-pins"
 RP = PublicKeyCredentialRpEntity(id="example.org", name="Example")
 ORIGIN = "https://example.org"
-PREVIEW = replace(CTAP_2_3, extensions=(*CTAP_2_3.extensions, "previewSign"))
 SMALL_MESSAGES = replace(CTAP_2_3, max_msg_size=1024, max_large_blob_array=16_384)
 ALL = (
     HmacSecretExtension(allow_hmac_secret=True),
@@ -443,7 +448,7 @@ def signature(site: Site, key: Any, tbs: bytes, args: bytes | None = None) -> by
 
 @pytest.fixture
 def preview() -> Iterator[Site]:
-    made = Site(PREVIEW)
+    made = Site(CTAP_2_3_PREVIEW)
     yield made
     made.token.close()
 

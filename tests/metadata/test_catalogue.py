@@ -157,15 +157,22 @@ def test_every_installed_model_is_found_by_its_aaguid() -> None:
 
 def test_installed_models_are_found_by_description_unless_they_share_it() -> None:
     found = certified.require()
-    names = Counter(model.description.casefold() for model in found.described)
+    names = Counter(model.description for model in found.described)
     assert max(names.values()) > 1
     for model in found.described:
-        if names[model.description.casefold()] == 1:
+        if names[model.description] == 1:
             assert found.find(model.description) is model
         else:
             with pytest.raises(UsageError) as caught:
                 found.find(model.description)
             assert model.name in caught.value.hint
+
+
+def test_descriptions_that_differ_in_case_alone(tmp_path: Path) -> None:
+    shelf = catalogue.load(write(tmp_path, named("Example Pro", 1), named("Example PRO", 2)))
+    assert shelf.find("Example PRO").description == "Example PRO"
+    with pytest.raises(UsageError, match="2 models are called 'example pro'"):
+        shelf.find("example pro")
 
 
 def test_the_package_itself_is_never_imported() -> None:

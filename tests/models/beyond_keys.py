@@ -19,7 +19,7 @@ from fidokit.token.session import Session
 from fidokit.types import KeyType
 from fidokit.virtual.token import VirtualToken
 
-ENTERPRISE, MIN_PIN = 1, 3
+ENTERPRISE, MIN_PIN, LONG_TOUCH = 1, 3, 4
 """Subcommands of authenticatorConfig."""
 
 
@@ -131,8 +131,9 @@ def expected(model: Model) -> dict[str, Outcome]:
         "blob": array and can.ecdsa and can.resident and can.management,
         "enterprise attestation": "ep" in options
         and (options["ep"] or _configures(model, ENTERPRISE)),
-        # GI-10: subcommand 4 comes with the member, though twelve models of 2026 do not list it
-        "long touch": "longTouchForReset" in info and _options(model).get("authnrCfg", False),
+        # GI-10 has it come with the member; twelve models of 2026 show that, and no subcommand 4
+        "long touch": "longTouchForReset" in info
+        and (_configures(model, LONG_TOUCH) or info["longTouchForReset"]),
         "complexity": "pinComplexityPolicy" in info
         and options.get("setMinPINLength", False)
         and can.pin

@@ -22,8 +22,6 @@ BESIDE = {
     "encIdentifier",  # differ in every answer
     "encCredStoreState",
     "uvCountSinceLastPinEntry",  # counts
-    "authenticatorConfigCommands",  # follow from the options
-    "maxPINLength",  # 63 is what absence says
 }
 
 

@@ -121,6 +121,11 @@ def test_pin_lengths_stay_within_the_specification() -> None:
     assert (known.min_pin_length, known.max_pin_length) == (4, 63)
 
 
+def test_the_subcommands_of_config_that_it_lists() -> None:
+    assert profile(authenticatorConfigCommands=[2, 3]).config_commands == (2, 3)
+    assert profile().config_commands is None
+
+
 # --- what is withheld ------------------------------------------------------------------------
 
 

@@ -82,8 +82,7 @@ class Catalogue:
             aaguid = parse_aaguid(wanted)
             found = [model for model in self.described if model.aaguid == aaguid]
         else:
-            name = wanted.casefold()
-            found = [model for model in self.described if model.description.casefold() == name]
+            found = self._called(wanted)
         if not found:
             self._refuse_unknown(wanted)
         if len(found) > 1:
@@ -92,6 +91,11 @@ class Catalogue:
                 hint=f"choose one by its AAGUID: {', '.join(model.name for model in found)}",
             )
         return found[0]
+
+    def _called(self, name: str) -> list[Model]:
+        """Those of this description; in any case only where none is written just so."""
+        alike = [m for m in self.described if m.description.casefold() == name.casefold()]
+        return [model for model in alike if model.description == name] or alike
 
     def _refuse_unknown(self, wanted: str) -> NoReturn:
         near = ", ".join(repr(model.description) for model in self.search(wanted)[:5])

@@ -42,7 +42,7 @@ class TokenFactory:
         """Make a token and plug it in.
 
         Args:
-            profile: "u2f", "ctap2.0", "ctap2.1", "ctap2.3" (which it is without) or a `Profile`.
+            profile: the name of one of ours, "ctap2.3" by default, or a `Profile`.
             model: in its place, a certified model to stand in for, by AAGUID or description
                 (`fidokit virtual models` lists them); needs the extra `mds`.
             pin: set before the test begins; None for none.

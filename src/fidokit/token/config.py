@@ -86,7 +86,7 @@ class Configuration:
     always_uv: bool | None
     enterprise_attestation: bool | None
     long_touch_reset: bool | None
-    min_pin_length: int
+    min_pin_length: int | None
     pin_complexity: bool | None
     changeable: frozenset[int]
 
@@ -98,7 +98,7 @@ def configuration(session: Session) -> Configuration:
         always_uv=info.options.get("alwaysUv"),
         enterprise_attestation=info.options.get("ep"),
         long_touch_reset=info.long_touch_for_reset,
-        min_pin_length=info.min_pin_length,
+        min_pin_length=info.min_pin_length if "clientPin" in info.options else None,
         pin_complexity=info.pin_complexity,
         changeable=_changeable(info),
     )

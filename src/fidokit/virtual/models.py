@@ -215,6 +215,7 @@ _FIELD_OF: Final[Mapping[str, str]] = MappingProxyType(
         "remainingDiscoverableCredentials": "max_resident",
         "vendorPrototypeConfigCommands": "vendor_config_commands",
         "longTouchForReset": "long_touch_for_reset",
+        "authenticatorConfigCommands": "config_commands",
         "transportsForReset": "transports_for_reset",
         "pinComplexityPolicy": "pin_complexity",
         "pinComplexityPolicyURL": "pin_complexity_url",
@@ -244,6 +245,7 @@ _LOADED: Final[Mapping[str, Callable[[Any], Any]]] = MappingProxyType(
         "maxPINLength": lambda length: min(63, max(8, length)),
         "certifications": lambda levels: MappingProxyType(dict(levels)),
         "vendorPrototypeConfigCommands": tuple,
+        "authenticatorConfigCommands": tuple,
         "transportsForReset": lambda names: tuple(name.lower() for name in names),
         "pinComplexityPolicyURL": bytes.fromhex,
     }

@@ -37,7 +37,7 @@ from fidokit.virtual.presence import (
 )
 from fidokit.virtual.sensor import Sensor
 from fidokit.virtual.taps import Taps
-from fidokit.virtual.transports.memory import MemoryLink
+from fidokit.virtual.transports.memory import MemoryLink, nobody_cancels, nobody_follows
 from fidokit.virtual.transports.socket_owner import Listener
 from fidokit.virtual.world import SystemClock, SystemRng
 
@@ -54,15 +54,6 @@ _STATUS_WORD: Final = 2
 _NOT_YET: Final = b"\x69\x85"
 
 Answer = bytes | NeedsPresence
-
-
-def _ignore(_status: int) -> None:
-    """Nobody follows the wait."""
-
-
-def _never() -> bool:
-    """Nobody cancels."""
-    return False
 
 
 class VirtualToken:
@@ -319,7 +310,7 @@ class VirtualToken:
 
     def _message(self, apdu: bytes, channel: int) -> bytes:
         begin = partial(self._authenticator.begin_msg, apdu, channel)
-        reply = self._exchange(channel, begin, _ignore, _never)
+        reply = self._exchange(channel, begin, nobody_follows, nobody_cancels)
         # A bare CTAP status (busy) has no meaning to a U2F client; this word makes it try again.
         return reply if len(reply) >= _STATUS_WORD else _NOT_YET
 
@@ -353,6 +344,8 @@ class VirtualToken:
 
     def _tapped(self, channel: int, kind: PresenceKind) -> bool:
         """Whether the tap answers, unless the person is about to, or refuses everything."""
+        if channel not in self._transports:
+            return False  # over USB there is no tap, and most commands come that way
         if self._person is self._gestures and self._gestures.decides(kind):
             return False
         return self._taps.used(channel, kind)
@@ -393,7 +386,7 @@ class _Blocking:
 
     def wait(self, need: NeedsPresence) -> Outcome:
         """See `core.ports.Presence`."""
-        return self._person.wait(need, _ignore, _never)
+        return self._person.wait(need, nobody_follows, nobody_cancels)
 
 
 def _gone() -> TokenGone:

@@ -32,6 +32,13 @@ def test_what_cannot_be_changed_says_so(bench: Bench) -> None:
     assert "PIN minimum length      4 characters (fixed)" in out
 
 
+def test_a_token_that_knows_no_pin_has_no_length_of_it(bench: Bench) -> None:
+    bench.plug("stick", "u2f")
+    show = ("--token", "virtual:stick", "config", "show")
+    assert "PIN minimum length      the token has no such setting" in bench.ok(*show)
+    assert bench.json(*show)["config"]["min_length"] is None
+
+
 @pytest.mark.parametrize("name", ["enterprise-attestation", "long-touch-reset"])
 def test_settings_that_only_go_on(enterprise: Bench, name: str) -> None:
     e, member = ("--token", "virtual:e"), name.replace("-", "_")

@@ -211,6 +211,15 @@ def test_a_model_without_the_long_touch() -> None:
     assert 0x18 not in bench.info()
 
 
+@pytest.mark.check("CFG-10", "GI-10")
+def test_a_model_that_lists_fewer_than_its_features_offer() -> None:
+    bench = Bench(replace(CTAP_2_3, config_commands=(3, 2, 0x77)))
+    assert bare(bench, LONG_TOUCH) == S.INVALID_SUBCOMMAND
+    assert bare(bench, 0x77) == S.INVALID_SUBCOMMAND
+    assert bench.info()[0x1F] == [2, 3]
+    assert bench.info()[0x18] is False
+
+
 @pytest.mark.check("CFG-10", "CFG-11")
 def test_a_long_touch_from_the_factory_is_back_after_a_reset() -> None:
     bench = Bench(replace(CTAP_2_3, long_touch_for_reset=True))

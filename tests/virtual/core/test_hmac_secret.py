@@ -121,7 +121,7 @@ def test_salts_that_cannot_be_opened(ready: Platform, size: int) -> None:
 FAULTS = [
     *[case("HMS-05", {member: MISSING}, S.MISSING_PARAMETER) for member in (1, 2, 3)],
     case("HMS-05", {1: {1: 2, 3: -25, -1: 1, -2: bytes(32)}}, S.MISSING_PARAMETER),
-    case("HMS-05", {1: {1: 2, -1: 1, -2: bytes(32), -3: bytes(32)}}, S.INVALID_PARAMETER),
+    case("HMS-05", {1: {1: 2, -1: 1, -2: bytes(32), -3: bytes(32)}}, S.MISSING_PARAMETER),
     case("HMS-05", {3: bytes(32)}, S.PIN_AUTH_INVALID),
     case("HMS-05", {3: b""}, S.PIN_AUTH_INVALID),
     case("HMS-05", {4: 3}, S.INVALID_PARAMETER),

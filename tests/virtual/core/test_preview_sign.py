@@ -33,9 +33,9 @@ from tests.virtual.core.client import (
     make_request,
 )
 
-from fidokit.virtual.core.profile import CTAP_2_3
+from fidokit.virtual.core.profile import CTAP_2_3, CTAP_2_3_PREVIEW, profile
 
-MODEL = replace(CTAP_2_3, extensions=(*CTAP_2_3.extensions, "previewSign"))
+MODEL = CTAP_2_3_PREVIEW
 ARKG = -65539
 UNATTENDED, TOUCHED, VERIFIED = 0, 1, 5
 
@@ -87,6 +87,11 @@ def sign(
 
 
 # --- making --------------------------------------------------------------------------------------
+
+
+def test_one_of_our_profiles_has_it() -> None:
+    assert Bench(profile("ctap2.3-preview")).info()[2] == [*CTAP_2_3.extensions, "previewSign"]
+    assert "previewSign" not in Bench(CTAP_2_3).info()[2]
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,12 @@ def test_messages_go_through_with_their_channel() -> None:
     assert recorder.seen == [(b"\x04", 1, True), (b"apdu", 2), ("wink",)]
 
 
+def test_who_neither_follows_nor_cancels_sends_bytes_alone() -> None:
+    token = Recorder()
+    assert MemoryLink(token, 7).cbor(b"\x04") == b"\x00"
+    assert token.seen == [(b"\x04", 7, False)]
+
+
 def test_a_closed_link_reaches_nobody() -> None:
     recorder = Recorder()
     link = MemoryLink(recorder, 1)

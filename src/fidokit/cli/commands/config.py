@@ -35,7 +35,7 @@ def _facts(found: Configuration) -> list[tuple[str, str]]:
         ("always-uv", STATES[found.always_uv], ALWAYS_UV),
         ("enterprise-attestation", STATES[found.enterprise_attestation], ENTERPRISE),
         ("long-touch-reset", STATES[found.long_touch_reset], LONG_TOUCH),
-        ("PIN minimum length", f"{found.min_pin_length} characters", MIN_PIN),
+        ("PIN minimum length", _length(found.min_pin_length), MIN_PIN),
         ("PIN complexity rule", STATES[found.pin_complexity], MIN_PIN),
     ]
     there = STATES[None]
@@ -43,6 +43,10 @@ def _facts(found: Configuration) -> list[tuple[str, str]]:
         (name, said if said == there or by in found.changeable else f"{said} (fixed)")
         for name, said, by in rows
     ]
+
+
+def _length(least: int | None) -> str:
+    return STATES[None] if least is None else f"{least} characters"
 
 
 @verb(pin=True)

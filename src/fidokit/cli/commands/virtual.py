@@ -84,7 +84,8 @@ class Address(click.ParamType[tuple[str, int]]):
 @click.option(
     "--profile",
     metavar="NAME",
-    help="What it speaks: u2f, ctap2.0, ctap2.1 or ctap2.3.  [default: ctap2.3]",
+    help="What it speaks: u2f, ctap2.0, ctap2.1 or ctap2.3; or ctap2.3-largeblob, "
+    "ctap2.3-enterprise or ctap2.3-preview, which differ in one feature.  [default: ctap2.3]",
 )
 @click.option(
     "--model",

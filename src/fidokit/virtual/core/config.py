@@ -11,7 +11,7 @@ from fidokit import cbor
 from fidokit.types import CtapStatus
 from fidokit.virtual.core import persistent_token
 from fidokit.virtual.core.context import Command, Reply, TokenContext
-from fidokit.virtual.core.info import CONFIG_COMMAND_OFFERED
+from fidokit.virtual.core.info import offers_config
 from fidokit.virtual.core.ports import CtapRejection
 from fidokit.virtual.core.schema import (
     BOOL,
@@ -69,7 +69,7 @@ def run(token: TokenContext, params: Params) -> Reply:
     """
     number = params["subCommand"]
     subcommand = _SUBCOMMANDS.get(number)
-    if subcommand is None or not CONFIG_COMMAND_OFFERED[number](token.profile):
+    if subcommand is None or not offers_config(token.profile, number):
         raise CtapRejection(CtapStatus.INVALID_SUBCOMMAND)
     if _needs_authorisation(token, number):
         _authorise(token, params)

@@ -11,8 +11,6 @@ from fidokit.virtual.core.context import Command, Reply, TokenContext
 from fidokit.virtual.core.profile import Profile
 from fidokit.virtual.core.schema import Params
 
-_DEFAULT_MAX_PIN_LENGTH = 63
-
 
 def _versions(token: TokenContext) -> list[str]:
     # CTAP1 knows no verification, so alwaysUv without a sensor shuts it off (GI-14)
@@ -45,9 +43,7 @@ def _algorithms(token: TokenContext) -> list[dict[str, Any]]:
 
 
 def _max_pin_length(token: TokenContext) -> int | None:
-    length = token.profile.max_pin_length
-    known = token.profile.offers("clientPin") and length != _DEFAULT_MAX_PIN_LENGTH
-    return length if known else None
+    return token.profile.max_pin_length if token.profile.offers("clientPin") else None
 
 
 def _max_min_pin_rp_ids(token: TokenContext) -> int | None:
@@ -61,7 +57,7 @@ def _remaining(token: TokenContext) -> int | None:
     return max(0, token.profile.max_resident - token.store.count())
 
 
-CONFIG_COMMAND_OFFERED: Mapping[int, Callable[[Profile], bool]] = MappingProxyType(
+_CONFIG_FEATURES: Mapping[int, Callable[[Profile], bool]] = MappingProxyType(
     {
         0x01: lambda profile: profile.offers("ep"),
         0x02: lambda profile: profile.offers("alwaysUv"),
@@ -70,13 +66,24 @@ CONFIG_COMMAND_OFFERED: Mapping[int, Callable[[Profile], bool]] = MappingProxyTy
         0xFF: lambda profile: bool(profile.vendor_config_commands),
     }
 )
-"""Which feature offers which authenticatorConfig subcommand (GI-10)."""
+"""Which feature comes with which authenticatorConfig subcommand (GI-10)."""
+
+
+def offers_config(profile: Profile, number: int) -> bool:
+    """Whether a model has a subcommand of authenticatorConfig.
+
+    Args:
+        profile: the model; what it lists of its own counts, too (CTAP 2.3 section 6.4, member 1F).
+        number: of the subcommand.
+    """
+    listed = profile.config_commands is None or number in profile.config_commands
+    return listed and number in _CONFIG_FEATURES and _CONFIG_FEATURES[number](profile)
 
 
 def _config_commands(token: TokenContext) -> list[int] | None:
     if not token.profile.offers("authnrCfg"):
         return None
-    return [n for n, offered in CONFIG_COMMAND_OFFERED.items() if offered(token.profile)]
+    return [number for number in _CONFIG_FEATURES if offers_config(token.profile, number)]
 
 
 def _long_touch(token: TokenContext) -> bool | None:

@@ -98,7 +98,7 @@ def verify(protocol: int, key: bytes, message: bytes, param: bytes) -> bool:
 COSE_KEY = Record(
     {
         1: Member("kty", INT, True),
-        3: Member("alg", INT),
+        3: Member("alg", INT, True),
         -1: Member("crv", INT, True),
         -2: Member("x", BYTES, True),
         -3: Member("y", BYTES, True),
@@ -106,13 +106,13 @@ COSE_KEY = Record(
 )
 """The platform's key-agreement key, as a nested record of a request."""
 
-_ACCEPTED = {(2, 1, alg) for alg in (_ECDH_ES_HKDF_256, CoseAlg.ES256.value, None)}
+_ACCEPTED = {(2, 1, alg) for alg in (_ECDH_ES_HKDF_256, CoseAlg.ES256.value)}
 
 
 def _platform_key(cose: Mapping[int, Any]) -> ec.EllipticCurvePublicKey:
     key = check(COSE_KEY, cose)
     x, y = key["x"], key["y"]
-    if (key["kty"], key["crv"], key.get("alg")) not in _ACCEPTED or len(x) != 32 or len(y) != 32:
+    if (key["kty"], key["crv"], key["alg"]) not in _ACCEPTED or len(x) != 32 or len(y) != 32:
         raise CtapRejection(CtapStatus.INVALID_PARAMETER)
     numbers = ec.EllipticCurvePublicNumbers(
         int.from_bytes(x, "big"), int.from_bytes(y, "big"), ec.SECP256R1()

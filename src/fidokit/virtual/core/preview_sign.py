@@ -1,7 +1,8 @@
 """previewSign, Yubico's draft: a second key beside a credential that signs what it is given, bare
 (draft 4 of the WebAuthn sign extension, 2025-08-21).
 
-No token of our own lists it; a model that does gets ordinary algorithms, and ARKG-P256.
+Of our own profiles `ctap2.3-preview` alone lists it. Its keys are of the ordinary algorithms and
+of ARKG-P256.
 """
 
 from __future__ import annotations

@@ -130,6 +130,8 @@ class Profile:
         preferred_uv_attempts: how often platforms shall try it before they ask for a PIN.
         certifications: for getInfo, id to level.
         vendor_config_commands: ids that authenticatorConfig FF knows.
+        config_commands: subcommands of authenticatorConfig that the model lists, which may be fewer
+            than its features offer; None for all of those.
         long_touch_for_reset: whether a fresh token wants it; None where there is no such thing.
         transports_for_reset: those that reset is served over; empty for all.
         enterprise_rp_ids: that vendor-facilitated enterprise attestation is given to.
@@ -166,6 +168,7 @@ class Profile:
     preferred_uv_attempts: int = 3
     certifications: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     vendor_config_commands: tuple[int, ...] = ()
+    config_commands: tuple[int, ...] | None = None
     long_touch_for_reset: bool | None = None
     transports_for_reset: tuple[str, ...] = ()
     enterprise_rp_ids: tuple[str, ...] = ()
@@ -343,7 +346,23 @@ CTAP_2_3_ENTERPRISE = replace(
 )
 """What an enterprise orders: consumers' tokens have no option ep (GI-16)."""
 
-_BUILT_IN = (U2F, CTAP_2_0, CTAP_2_1, CTAP_2_3, CTAP_2_3_LARGE_BLOB, CTAP_2_3_ENTERPRISE)
+CTAP_2_3_PREVIEW = replace(
+    CTAP_2_3,
+    name="ctap2.3-preview",
+    aaguid=_aaguid(0x0233),
+    extensions=(*CTAP_2_3.extensions, "previewSign"),
+)
+"""What is a draft only is nothing that a token of CTAP 2.3 would have."""
+
+_BUILT_IN = (
+    U2F,
+    CTAP_2_0,
+    CTAP_2_1,
+    CTAP_2_3,
+    CTAP_2_3_LARGE_BLOB,
+    CTAP_2_3_ENTERPRISE,
+    CTAP_2_3_PREVIEW,
+)
 
 PROFILES: Mapping[str, Profile] = MappingProxyType({profile.name: profile for profile in _BUILT_IN})
 

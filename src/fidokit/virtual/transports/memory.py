@@ -8,6 +8,15 @@ from typing import Protocol
 from fidokit.errors import TokenGone
 
 
+def nobody_follows(_status: int) -> None:
+    """A keep-alive that interests nobody."""
+
+
+def nobody_cancels() -> bool:
+    """Nobody cancels."""
+    return False
+
+
 class Plugged(Protocol):
     """The token at the other end of a link."""
 
@@ -51,8 +60,8 @@ class MemoryLink:
     def cbor(
         self,
         request: bytes,
-        on_keepalive: Callable[[int], None],
-        cancelled: Callable[[], bool],
+        on_keepalive: Callable[[int], None] = nobody_follows,
+        cancelled: Callable[[], bool] = nobody_cancels,
     ) -> bytes:
         """Send a CTAP2 command and wait for its end.
 
