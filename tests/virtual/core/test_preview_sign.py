@@ -31,12 +31,13 @@ from tests.virtual.core.client import (
     encode,
     get_request,
     make_request,
+    param,
 )
 
 from fidokit.virtual.core.profile import CTAP_2_3, CTAP_2_3_PREVIEW, profile
 
 MODEL = CTAP_2_3_PREVIEW
-ARKG = -65539
+ARKG, ES384 = -65539, -35
 UNATTENDED, TOUCHED, VERIFIED = 0, 1, 5
 
 
@@ -126,6 +127,21 @@ def test_self_attestation_is_the_keys_own() -> None:
     assert set(key.statement) == {"alg", "sig"}
     seed = make(bench, [ARKG])
     assert (seed.fmt, seed.statement) == ("none", {})
+
+
+@pytest.mark.check("CBR-11")
+@pytest.mark.parametrize("room", [1536, 2048])
+@pytest.mark.parametrize("algorithm", [ES256, EDDSA, ES384, ARKG])
+def test_a_second_certificate_must_fit(room: int, algorithm: int) -> None:
+    bench = Bench(replace(MODEL, max_msg_size=room))
+    others = dict.fromkeys(("hmac-secret", "minPinLength", "uvm", "largeBlobKey"), True)
+    extensions = {**others, "previewSign": {3: [algorithm]}, "credProtect": 2}
+    wanted = make_request({4: [param(ES384)], 6: extensions}, rk=True)
+    reply = bench.authenticator.handle(bytes([MC]) + encode(wanted))
+    assert reply[0] == S.OK
+    assert len(reply) <= room
+    nested = cbor.decode(cbor.decode(reply[1:])[6]["previewSign"][7])
+    assert ("x5c" in nested[3]) is (room == 2048)
 
 
 @pytest.mark.parametrize(

@@ -32,12 +32,17 @@ class Subject(NamedTuple):
     client_data_hash: bytes
 
 
+def by_itself(subject: Subject) -> Statement:
+    """A packed statement without a certificate: the new key's own signature."""
+    signature = subject.key.sign(subject.auth_data + subject.client_data_hash)
+    return {"alg": subject.credential.alg.value, "sig": signature}
+
+
 def _packed(token: TokenContext, subject: Subject) -> Statement:
-    signed = subject.auth_data + subject.client_data_hash
     if token.profile.self_attestation:
-        return {"alg": subject.credential.alg.value, "sig": subject.key.sign(signed)}
+        return by_itself(subject)
     certificate = token.state.attestation_certificate
-    signature = token.attestation_key.sign(signed)
+    signature = token.attestation_key.sign(subject.auth_data + subject.client_data_hash)
     return {"alg": CoseAlg.ES256.value, "sig": signature, "x5c": [certificate]}
 
 

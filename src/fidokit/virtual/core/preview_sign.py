@@ -56,6 +56,10 @@ _ARKG_ARGS: Final = Record(
     }
 )
 
+_ROOM_FOR_CERTIFICATES: Final = 2048
+"""Bytes of a reply that has the batch certificate for the credential and for the signing key, too;
+the tokens that are known to have this extension take 1536 (CBR-11)."""
+
 _HEAD = struct.Struct(">Bi")  # policy, algorithm
 _SPLIT = ec.ECDSA(Prehashed(hashes.SHA256()))
 
@@ -164,12 +168,22 @@ def _attested_key(
         {NAME: {_FLAGS: flags}},
         auth_data.attested_credential(token.state.aaguid, head + wrapped.id, signer.cose()),
     )
-    # a seed signs nothing by itself, so where there is no batch key nothing can attest it
-    bare = alg == ESP256_SPLIT_ARKG and token.profile.self_attestation
-    name = "none" if bare else "packed"
     key = token.credentials.key(wrapped)
     subject = attestation.Subject(wrapped, key, data, occasion.client_data_hash)
-    return cbor.encode({1: name, 2: data, 3: attestation.FORMATS[name].make(token, subject)})
+    name, statement = _statement(token, alg, subject)
+    return cbor.encode({1: name, 2: data, 3: statement})
+
+
+def _statement(
+    token: TokenContext, alg: int, subject: attestation.Subject
+) -> tuple[str, attestation.Statement]:
+    """By the batch key, in replies that hold its certificate twice; else by the key itself."""
+    profile = token.profile
+    if not profile.self_attestation and profile.max_msg_size >= _ROOM_FOR_CERTIFICATES:
+        return "packed", attestation.FORMATS["packed"].make(token, subject)
+    if alg == ESP256_SPLIT_ARKG:  # a seed signs nothing by itself
+        return "none", {}
+    return "packed", attestation.by_itself(subject)
 
 
 # --- signing -------------------------------------------------------------------------------------
