@@ -25,7 +25,7 @@ USB: Final = "usb"
 NFC: Final = "nfc"
 """Another one, over which a pinUvAuthToken must be used sooner (TOK-01)."""
 
-Reply = Mapping[int, Any] | None
+Reply = dict[int, Any] | None
 """Members of a reply by number; None is status 00 alone."""
 
 
@@ -79,8 +79,9 @@ class TokenContext:
     def interrupt(self, but: frozenset[Listing]) -> None:
         """A command comes: what was begun and is not among `but` will not go on."""
         self.enumerations.keep_only(but)
-        if Listing.FRAGMENTS not in but and not self.profile.behaviour.upload_is_kept:
-            self.uploads.drop()
+        if self.uploads.going_on and Listing.FRAGMENTS not in but:
+            if not self.profile.behaviour.upload_is_kept:
+                self.uploads.drop()
 
     def save(self, **changes: Any) -> None:
         """Change members of the durable state; they are durable when this returns."""

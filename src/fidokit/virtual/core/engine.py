@@ -33,7 +33,7 @@ U2F raw messages take the same way through `begin_msg`, to `commands.message`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from typing import Any
 
 from fidokit import cbor
@@ -191,7 +191,7 @@ class Authenticator:
         if len(request) > self.token.profile.max_msg_size:
             raise CtapRejection(CtapStatus.REQUEST_TOO_LARGE)
         answer = command.run(self.token, _params(command, request))
-        return answer if isinstance(answer, Generator) else _encoded(answer)
+        return _encoded(answer) if answer is None or isinstance(answer, dict) else answer
 
     def _offered(self, number: int) -> Command | None:
         """The command of a byte, if this profile has it; judged once, for neither changes."""

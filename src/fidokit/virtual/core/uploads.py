@@ -28,6 +28,11 @@ class Uploads:
     def __init__(self) -> None:
         self._upload: Upload | None = None
 
+    @property
+    def going_on(self) -> bool:
+        """Whether there is one."""
+        return self._upload is not None
+
     def keep(self, upload: Upload) -> None:
         """Remember, in the place of any other."""
         self._upload = upload
