@@ -114,6 +114,9 @@ class Wish(NamedTuple):
         return self.by_param or self.built_in
 
 
+NO_WISH = Wish(by_param=False, built_in=False)
+
+
 def verify(
     token: TokenContext, params: Params, wish: Wish, permission: Permission, rp_id: str
 ) -> Steps[Evidence]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
@@ -79,9 +79,9 @@ class TokenContext:
     def interrupt(self, but: frozenset[Listing]) -> None:
         """A command comes: what was begun and is not among `but` will not go on."""
         self.enumerations.keep_only(but)
-        if self.uploads.going_on and Listing.FRAGMENTS not in but:
-            if not self.profile.behaviour.upload_is_kept:
-                self.uploads.drop()
+        kept = self.profile.behaviour.upload_is_kept
+        if self.uploads.going_on and Listing.FRAGMENTS not in but and not kept:
+            self.uploads.drop()
 
     def save(self, **changes: Any) -> None:
         """Change members of the durable state; they are durable when this returns."""

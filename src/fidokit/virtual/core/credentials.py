@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 from collections import OrderedDict
+from functools import lru_cache
 
 from fidokit.types import CoseAlg, CredentialId, CredProtect
 from fidokit.virtual.core.algorithms import ALGORITHMS, PrivateKey
@@ -16,6 +18,13 @@ LONGEST_ID = 1023
 """Bytes that the id of any credential may have (CTAP 2.3 section 6.1.2)."""
 
 Credential = StoredCredential | WrappedCredential
+
+
+@lru_cache(64)
+def hash_of_rp(rp_id: str) -> bytes:
+    """What stands for a relying party in the authenticator data and in its credentials: SHA-256 of
+    the RP id (WebAuthn section 6.1). Most requests come for few of them."""
+    return hashlib.sha256(rp_id.encode()).digest()
 
 
 class Credentials:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -16,9 +15,9 @@ from fidokit.virtual.core import (
     counter,
     extensions,
 )
-from fidokit.virtual.core.authorization import NO_EVIDENCE, Wish
+from fidokit.virtual.core.authorization import NO_EVIDENCE, NO_WISH, Wish
 from fidokit.virtual.core.context import Command, Reply, TokenContext
-from fidokit.virtual.core.credentials import Credential
+from fidokit.virtual.core.credentials import Credential, hash_of_rp
 from fidokit.virtual.core.enumeration import Listing
 from fidokit.virtual.core.extension import Occasion, Place
 from fidokit.virtual.core.make_credential import PUBLIC_KEY
@@ -101,7 +100,7 @@ def run(token: TokenContext, params: Params) -> Steps[Reply]:
         evidence = yield from authorization.verify(
             token, params, wish, Permission.GET_ASSERTION, params["rpId"]
         )
-    rp_id_hash = hashlib.sha256(params["rpId"].encode()).digest()
+    rp_id_hash = hash_of_rp(params["rpId"])
     allowed = params.get("allowList")
     found = _locate(token, rp_id_hash, allowed, verified=evidence.verified)
     if up:
@@ -135,7 +134,7 @@ def _wish(token: TokenContext, params: Params, *, up: bool) -> Wish:
     by_param = authorization.has_param(token, params)
     if up and token.state.always_uv and not (built_in or by_param):
         built_in = authorization.apply_always_uv(token)
-    return Wish(by_param, built_in)
+    return Wish(by_param, built_in) if by_param or built_in else NO_WISH
 
 
 def _locate(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -17,7 +16,7 @@ from fidokit.virtual.core import (
 )
 from fidokit.virtual.core.authorization import Evidence, Wish
 from fidokit.virtual.core.context import Command, Reply, TokenContext
-from fidokit.virtual.core.credentials import Credential
+from fidokit.virtual.core.credentials import Credential, hash_of_rp
 from fidokit.virtual.core.extension import Draft, Occasion, Place
 from fidokit.virtual.core.ports import CtapRejection, Steps, StoredCredential
 from fidokit.virtual.core.schema import (
@@ -113,7 +112,7 @@ def _plan(token: TokenContext, params: Params) -> _Plan:
     rp_id: str = params["rp"]["id"]
     alg = _chosen_algorithm(token, params["pubKeyCredParams"])
     resident = _wants_resident(token, params.get("options", {}))
-    return _Plan(rp_id, hashlib.sha256(rp_id.encode()).digest(), alg, resident, params)
+    return _Plan(rp_id, hash_of_rp(rp_id), alg, resident, params)
 
 
 def _chosen_algorithm(token: TokenContext, wanted: Sequence[Mapping[str, Any]]) -> CoseAlg:
