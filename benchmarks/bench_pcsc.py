@@ -14,8 +14,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tests.support import pcscd
-
 from benchmarks.place import FIDOKIT, Place
 from benchmarks.timing import Result
 
@@ -30,6 +28,8 @@ GET_INFO = b"\x04"
 
 def run(here: Place, rounds: int = ROUNDS, count: int = REQUESTS) -> Iterator[Result]:
     """Measure both; where pcscd cannot run, say so and go on."""
+    from tests.support import pcscd  # large, and memory of this process is a floor for its children
+
     try:
         with pcscd.reserved(), pcscd.running() as service, _served(here, service.port):
             (device,) = _devices()
@@ -59,6 +59,8 @@ def _round_trip(device: CtapPcscDevice, count: int) -> float:
 
 @contextmanager
 def _served(here: Place, port: int) -> Iterator[None]:
+    from tests.support.pcscd import wait_for_card
+
     here.fidokit("virtual", "create", "card")
     command = [*FIDOKIT, "virtual", "serve", "card", "--vpcd", f"127.0.0.1:{port}"]
     with subprocess.Popen(
@@ -69,7 +71,7 @@ def _served(here: Place, port: int) -> Iterator[None]:
         env=here.environment,
     ) as process:
         try:
-            pcscd.wait_for_card()
+            wait_for_card()
             yield
         finally:
             process.terminate()
