@@ -1,7 +1,8 @@
 """Our agent beside OpenSSH's ssh-agent: lists, signatures, new connections, a token's signature.
 
 Both are driven by the same client over their sockets, in turns; so the client's own time is in both
-figures. For tokens the peer is the token itself: what our agent adds to its time.
+figures. For tokens one peer is the token itself: what our agent adds to its time. The others are
+ssh-agent with our library, by which it reaches the same token, and its helper process alone.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from benchmarks.timing import Measure, Result, take_turns
 ROUNDS = 7
 REQUESTS = 400
 LIST = b"\0\0\0\1\x0b"
+SIGNED = b"\x0e"
+TOKEN = "virtual:agent"
 GOALS = {"list": 1 / 0.5, "sign": 1 / 3, "connect": 1 / 0.3}
 """As ratios of times: half the requests a second, three times, 0.3 times."""
 TOKEN_EXTRA_S = 0.001
@@ -58,11 +61,14 @@ def sign_request(blob: bytes, data: bytes) -> bytes:
 
 
 @contextmanager
-def stock_agent(here: Place) -> Iterator[str]:
+def stock_agent(here: Place, *options: str, **environment: str) -> Iterator[str]:
     """ssh-agent in the foreground; gives its socket."""
     path = str(here.home / "stock.sock")
     with subprocess.Popen(
-        ["ssh-agent", "-D", "-a", path], stdout=subprocess.PIPE, env=here.environment
+        ["ssh-agent", "-D", "-a", path, *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=here.environment | environment,
     ) as agent:
         assert agent.stdout
         agent.stdout.readline()
@@ -88,12 +94,13 @@ def our_agent(here: Place, *options: str) -> Iterator[str]:
             agent.send_signal(signal.SIGTERM)
 
 
-def add(here: Place, path: str, key: Path) -> bytes:
+def add(here: Place, path: str, key: Path, *options: str) -> bytes:
     """Put a key into an agent with ssh-add; returns its public blob."""
     import base64
 
     environment = {**here.environment, "SSH_AUTH_SOCK": path}
-    subprocess.run(["ssh-add", "-q", str(key)], env=environment, check=True, timeout=60)
+    command = ["ssh-add", "-q", *options, str(key)]
+    subprocess.run(command, env=environment, check=True, timeout=60)
     return base64.b64decode(key.with_name(key.name + ".pub").read_text().split()[1])
 
 
@@ -153,42 +160,64 @@ def run(here: Place, rounds: int = ROUNDS, count: int = REQUESTS) -> Iterator[Re
         for name, (title, make) in pairs.items():
             best = take_turns(make(mine, ours), make(theirs, stock), rounds)
             yield Result(title, best[0], peer, best[1], GOALS[name])
-    yield _token(here, rounds, max(count // 4, 10))
+    yield from _token(here, rounds, max(count // 4, 10))
 
 
-def _token(here: Place, rounds: int, count: int) -> Result:
-    """A signature through the agent, and by the same token in this process without it."""
+def _token(here: Place, rounds: int, count: int) -> Iterator[Result]:
+    """A signature by a token: through our agent, without one, and through ssh-agent."""
     from fidokit.api.opening import read_key_file
     from fidokit.openssh.private import SkPrivate
 
-    environment = here.environment
-    subprocess.run(
-        [*FIDOKIT, "virtual", "create", "agent"],
-        env=environment,
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
+    here.fidokit("virtual", "create", "agent")
     key = here.home / "bench_sk"
-    make = [*FIDOKIT, "--token", "virtual:agent", "key", "generate", "-t", "ed25519-sk"]
-    subprocess.run(
-        [*make, "-f", str(key), "--no-passphrase"],
-        env=environment,
-        check=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    make = ("key", "generate", "-t", "ed25519-sk", "-f", str(key), "--no-passphrase")
+    here.fidokit("--token", TOKEN, *make)
     private, _ = read_key_file(key, None)
     assert isinstance(private, SkPrivate)
     own = _own_time(here, private, rounds, count)
     with our_agent(here) as path:
-        blob = add(here, path, key)
-        client = Client(path)
-        through = per_request(client, sign_request(blob, bytes(200)), count)
-        best = min(through() for _ in range(rounds + 1))
-        client.close()
-    return Result(
-        "agent: what it adds to a token's signature", best - own, "ceiling", TOKEN_EXTRA_S, 1.0
-    )
+        ours = _signature(here, path, key, rounds, count)
+    name = "agent: what it adds to a token's signature"
+    yield Result(name, ours - own, "ceiling", TOKEN_EXTRA_S, 1.0)
+    library = _library(here)
+    with stock_agent(here, "-P", library, FIDOKIT_TOKEN=TOKEN) as path:
+        slow = _signature(here, path, key, min(rounds, 3), 3, "-S", library)
+        yield Result("agent: a token's signature", ours, "ssh-agent, our library", slow, 1.0)
+    with stock_agent(here) as path:
+        helper = _helper(here, path, key, rounds)
+    yield Result(name, ours - own, "ssh-agent's helper alone", helper, 1.0)
+
+
+def _signature(here: Place, path: str, key: Path, rounds: int, count: int, *options: str) -> float:
+    """Seconds for one through an agent, to which the key is added with these options."""
+    blob = add(here, path, key, *options)
+    client = Client(path)
+    through = per_request(client, sign_request(blob, bytes(200)), count)
+    best = min(through() for _ in range(rounds + 1))
+    answer = client.ask(sign_request(blob, bytes(200)))
+    client.close()
+    assert answer[:1] == SIGNED, "the agent refused"
+    return best
+
+
+def _helper(here: Place, path: str, key: Path, rounds: int) -> float:
+    """Seconds until ssh-agent's helper, by OpenSSH's own library, finds no token that has the key.
+
+    No token of ours is a USB one here: what is measured is the helper's start, and its search.
+    """
+    blob = add(here, path, key, "-S", "internal")
+    client = Client(path)
+    through = per_request(client, sign_request(blob, bytes(200)), 5)
+    best = min(through() for _ in range(rounds + 1))
+    client.close()
+    return best
+
+
+def _library(here: Place) -> str:
+    """A copy of our provider that no link leads to, as ssh-agent's allow list wants it."""
+    folder = here.home / "lib"
+    here.fidokit("provider", "install", "--into", str(folder))
+    return str((folder / "sk_fidokit.so").resolve())
 
 
 def _own_time(here: Place, private: object, rounds: int, count: int) -> float:

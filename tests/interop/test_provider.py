@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -22,6 +23,7 @@ from tests.support.agent_host import (
     make_host,
     sk_key,
     stock,
+    stock_agent,
     virtual_token,
 )
 from tests.support.sanitized import preload, strict_library
@@ -257,23 +259,6 @@ def test_attestation(machine: Host) -> None:
 # --- ssh-agent ---------------------------------------------------------------------------------
 
 
-@contextmanager
-def stock_agent(host: Host, *options: str, **env: str) -> Iterator[None]:
-    path = host.home / "stock.sock"
-    command = [stock("ssh-agent"), "-D", "-a", str(path), *options]
-    with subprocess.Popen(command, env=host.env | env, stdout=subprocess.PIPE) as agent:
-        assert agent.stdout
-        agent.stdout.readline()
-        host.socket = str(path)
-        try:
-            yield
-        finally:
-            agent.terminate()
-            agent.wait(WAIT_S)
-            path.unlink(missing_ok=True)
-            host.socket = ""
-
-
 def test_ssh_agent_by_the_configuration_file(machine: Host, server: Network) -> None:
     """Its helper knows nothing of the client's environment: config.toml names the token."""
     generate(machine, "held", "ed25519-sk")
@@ -293,6 +278,49 @@ def test_ssh_agent_by_the_configuration_file(machine: Host, server: Network) -> 
             assert len(machine.add("-L").splitlines()) == 2
     finally:
         config.unlink()
+
+
+def test_ssh_agent_and_the_pin(machine: Host) -> None:
+    """Where a server demands verification, ssh-agent asks by its own askpass at each signature."""
+    generate(machine, "agent-uv", "ed25519-sk", "verify-required")
+    generate(machine, "agent-up", "ed25519-sk")
+    folder = str(Path(machine.env["SSH_SK_PROVIDER"]).parent)
+    demand = "PubkeyAuthOptions verify-required"
+    by_agent = ("-oIdentityFile=none", "plain.example", "echo", "hello")
+    with (
+        network(machine, "plain.example", more=demand) as net,
+        stock_agent(machine, "-P", f"{folder}/*"),
+    ):
+        for name in ("agent-uv", "agent-up"):
+            machine.add(name)
+        net.authorize((machine.home / "agent-up.pub").read_text())
+        assert "Permission denied" in net.ssh(*by_agent, code=255)
+        net.authorize((machine.home / "agent-uv.pub").read_text())
+        (machine.home / "asked").unlink(missing_ok=True)
+        for logins in (1, 2):
+            assert net.ssh(*by_agent) == "hello\n"
+            assert len(pins_asked(machine)) == logins, "it keeps none"
+        machine.answers("not the PIN")
+        said = net.ssh(*by_agent, code=255)
+        assert "agent refused operation" in said
+        assert len(pins_asked(machine)) == 3, "a wrong one is not asked for again"
+    status = json.loads(machine.fidokit("pin", "status", "--json"))
+    assert status["pin"]["retries"] == 7
+    machine.fidokit("pin", "verify", "--pin-file", "pin")
+
+
+def test_ssh_agent_without_askpass(machine: Host, server: Network) -> None:
+    """It has nobody to ask; no try is spent."""
+    generate(machine, "unasked", "ed25519-sk", "verify-required")
+    folder = str(Path(machine.env["SSH_SK_PROVIDER"]).parent)
+    nobody = {"SSH_ASKPASS": "/bin/false"}
+    with stock_agent(machine, "-P", f"{folder}/*", **nobody):
+        machine.add("unasked")
+        server.authorize((machine.home / "unasked.pub").read_text())
+        said = server.ssh("-oIdentityFile=none", "plain.example", "true", code=255)
+        assert "agent refused operation" in said
+    status = json.loads(machine.fidokit("pin", "status", "--json"))
+    assert status["pin"]["retries"] == 8
 
 
 def test_ssh_add_loads_resident_keys(machine: Host, server: Network) -> None:
