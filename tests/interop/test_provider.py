@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -404,3 +407,29 @@ def test_under_the_sanitizers(machine: Host, tmp_path: Path) -> None:
     assert "Sanitizer" not in said
     assert "runtime error" not in said
     machine.fidokit("pin", "verify", "--pin-file", "pin")
+
+
+# --- the page ----------------------------------------------------------------------------------
+
+
+def test_the_page_signs_a_commit_in_ci(tmp_path: Path) -> None:
+    """The steps under "CI services" from the virtual token on, each in a shell of its own."""
+    host = make_host(tmp_path / "home")
+    host.run(stock("git"), "init", "-q", ".")
+    page = (Path(__file__).parents[2] / "docs" / "provider.md").read_text()
+    (block,) = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    steps = [textwrap.dedent(step) for step in block.split("- run: |\n")[1:]]
+    steps[0] = steps[0][steps[0].index("~/fidokit/bin/fidokit virtual create") :]
+    ours = f"{shlex.quote(sys.executable)} -m fidokit"
+    told = host.home / "github.env"
+    told.write_text("")
+    for step in steps:
+        script = step.replace("~/fidokit/bin/fidokit", ours)
+        env = dict(line.split("=", 1) for line in told.read_text().splitlines())
+        host.run("bash", "-e", "-c", script, GITHUB_ENV=str(told), **env)
+    assert "FIDOKIT_TOKEN" in told.read_text()
+    (host.home / "allowed").write_text(
+        f"ci@example.org {(host.home / '.ssh' / 'id_ed25519_sk.pub').read_text()}"
+    )
+    check = ("-c", "gpg.ssh.allowedSignersFile=allowed", "verify-commit", "HEAD")
+    assert b"Good" in host.run(stock("git"), *check).stderr
