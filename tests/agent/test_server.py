@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 import time
@@ -283,6 +284,67 @@ def test_more_clients_than_are_taken_wait(tmp_path: Path) -> None:
         third.send(LIST)
         first.close()
         assert third.answer() is not None
+
+
+class Exhausted:
+    """The listener of a process that has no descriptor to spare, and what `poll` says of it.
+
+    Args:
+        server: whose listener and poll object this takes the place of.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self._server, self._listener, self._poll = server, server._listener, server._poll
+        self.seen: list[bool] = []
+        self.room = False
+        server.call(self._take_their_place)
+
+    def _take_their_place(self) -> None:
+        self._server._listener = self._server._poll = self  # type: ignore[assignment]
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._listener if hasattr(self._listener, name) else self._poll, name)
+
+    def poll(self, timeout: int | None) -> list[tuple[int, int]]:
+        ready = self._poll.poll(timeout)
+        self.seen.append(self._listener.fileno() in dict(ready))
+        return ready
+
+    def accept(self) -> tuple[socket.socket, object]:
+        if not self.room:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return self._listener.accept()
+
+
+def test_without_descriptors_it_pauses_and_goes_on(served: Served) -> None:
+    """A client that cannot be let in is not looked at again at once, and not forgotten."""
+    before = served.client()
+    assert before.ask(LIST) is not None
+    listener = Exhausted(served.server)
+    late = served.client()
+    late.send(LIST)
+    served.until(lambda: listener.seen.count(True) > 2)
+    assert before.ask(LIST) is not None, "who is there goes on"
+    listener.room = True
+    assert late.answer() is not None
+    pairs = zip(listener.seen, listener.seen[1:], strict=False)
+    assert (True, True) not in pairs
+
+
+def test_without_threads_that_request_fails(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = served.client()
+    client.ask(ADD_SK)
+
+    def start(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        assert client.ask(SIGN) == FAILURE
+    served.tokens.go.set()
+    assert (client.ask(SIGN) or b"-")[0] == 14
 
 
 def test_no_descriptor_is_left(tmp_path: Path) -> None:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import pytest
 from tests.support.agent_host import (
     PIN,
-    WAIT_S,
     Host,
     make_host,
     serving,
     sk_key,
-    stock,
+    stock_agent,
     virtual_token,
 )
 from tests.support.ssh_network import network
@@ -55,23 +50,6 @@ def test_ssh_logs_in_through_stock_ssh_agent(machine: Host, library: str) -> Non
             assert net.ssh("near.example", "echo", "hello") == "hello\n"
         finally:
             (host.home / "away").rename(host.home / "one")
-
-
-@contextmanager
-def stock_agent(host: Host, *options: str) -> Iterator[Host]:
-    """ssh-agent, for the `with` block."""
-    path = host.home / "stock.sock"
-    command = [stock("ssh-agent"), "-D", "-a", str(path), *options]
-    with subprocess.Popen(command, env=host.env, stdout=subprocess.PIPE) as agent:
-        assert agent.stdout
-        agent.stdout.readline()
-        host.socket = str(path)
-        try:
-            yield host
-        finally:
-            agent.terminate()
-            agent.wait(WAIT_S)
-            path.unlink(missing_ok=True)
 
 
 def add(host: Host, *args: str, code: int = 0) -> str:

@@ -6,11 +6,13 @@ import os
 import resource
 import signal
 import subprocess
-from collections.abc import Iterator
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.agent_host import PIN, Host, make_host, serving, sk_key, virtual_token
+from tests.support.agent_host import PIN, WAIT_S, Host, make_host, serving, sk_key, virtual_token
 
 pytestmark = pytest.mark.interop
 
@@ -71,6 +73,61 @@ def test_not_in_its_environment_arguments_or_log(host: Host) -> None:
         assert PIN.encode() not in Path(f"/proc/{host.pid}/{name}").read_bytes()
     assert PIN not in host.said()
     assert PIN not in str(host.asked())
+
+
+def test_the_child_that_has_it_shows_it_to_nobody(machine: Host) -> None:
+    """While the token waits for a touch: in no environment or argument, in no core."""
+    machine.answers(PIN)
+    waits = ("virtual", "serve", "t", "--presence", "delay 600000")
+    holder = subprocess.Popen(
+        [sys.executable, "-m", "fidokit", *waits], env=machine.env, stdout=subprocess.PIPE
+    )
+    assert holder.stdout
+    assert holder.stdout.readline()
+    told = machine.home / "touch-wanted"
+    try:
+        with serving(machine, "--no-notify", "--touch-command", f"mkfifo {told}") as host:
+            host.add("uv")
+            client = subprocess.Popen(
+                ["ssh-add", "-T", "uv.pub"],
+                cwd=host.home,
+                env=host.env | {"SSH_AUTH_SOCK": host.socket},
+                stderr=subprocess.DEVNULL,
+            )
+            until(told.exists)
+            [child] = children(host.pid)
+            for name in ("environ", "cmdline"):
+                assert PIN.encode() not in Path(f"/proc/{child}/{name}").read_bytes()
+            assert resource.prlimit(child, resource.RLIMIT_CORE)[0] == 0
+            client.kill()
+            client.wait()
+            until(lambda: not children(host.pid))
+    finally:
+        holder.terminate()
+        holder.wait(WAIT_S)
+        holder.stdout.close()
+
+
+def children(pid: int) -> list[int]:
+    """The workers among the children of all threads of a process."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    found = [int(child) for task in tasks for child in task.read_text().split()]
+    return [child for child in found if b"agent_worker" in cmdline(child)]
+
+
+def cmdline(pid: int) -> bytes:
+    """Its arguments; nothing where it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
 
 
 def test_not_in_what_it_leaves_on_the_disk(host: Host) -> None:

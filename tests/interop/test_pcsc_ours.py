@@ -92,26 +92,6 @@ def test_the_life_of_a_key(served: Served, stock: Callable[[str], str]) -> None:
     assert json.loads(served.fidokit("key", "list", *pin, "--json", "--only-token"))["keys"] == []
 
 
-@pytest.mark.parametrize("kind", ["ed25519-sk", "ecdsa-sk"])
-def test_stock_ssh_keygen_by_our_provider(
-    served: Served, stock: Callable[[str], str], kind: str
-) -> None:
-    """It makes a resident key with a PIN, signs with it and recovers it, and knows no readers."""
-    host, keygen = served.host, stock("ssh-keygen")
-    served.fidokit("pin", "set", "--new-pin-file", "pin")
-    host.answers(PIN)
-    host.env["SSH_SK_PROVIDER"] = host.fidokit("provider", "path").strip()
-    host.env["FIDOKIT_TOKEN"] = SELECTOR
-    options = ("-O", "resident", "-O", "verify-required", "-O", "application=ssh:card")
-    host.run(keygen, "-t", kind, "-N", "", "-f", "id", *options)
-    host.run(keygen, "-Y", "sign", "-n", "file", "-f", "id", "pin")
-    check = ("-Y", "check-novalidate", "-n", "file", "-s", "pin.sig")
-    host.run(keygen, *check, stdin=(host.home / "pin").read_bytes())
-    host.run(keygen, "-K", "-N", "")
-    again = host.home / f"id_{kind.replace('-', '_')}_rk_card.pub"
-    assert again.read_text().split()[:2] == (host.home / "id.pub").read_text().split()[:2]
-
-
 def test_program_after_program(served: Served) -> None:
     """A new serve takes the old one's place at once, and is met by the next program."""
     seen = wait_for_card()

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +26,7 @@ from tests.support.agent_host import (
     make_host,
     sk_key,
     stock,
+    stock_agent,
     virtual_token,
 )
 from tests.support.sanitized import preload, strict_library
@@ -257,23 +262,6 @@ def test_attestation(machine: Host) -> None:
 # --- ssh-agent ---------------------------------------------------------------------------------
 
 
-@contextmanager
-def stock_agent(host: Host, *options: str, **env: str) -> Iterator[None]:
-    path = host.home / "stock.sock"
-    command = [stock("ssh-agent"), "-D", "-a", str(path), *options]
-    with subprocess.Popen(command, env=host.env | env, stdout=subprocess.PIPE) as agent:
-        assert agent.stdout
-        agent.stdout.readline()
-        host.socket = str(path)
-        try:
-            yield
-        finally:
-            agent.terminate()
-            agent.wait(WAIT_S)
-            path.unlink(missing_ok=True)
-            host.socket = ""
-
-
 def test_ssh_agent_by_the_configuration_file(machine: Host, server: Network) -> None:
     """Its helper knows nothing of the client's environment: config.toml names the token."""
     generate(machine, "held", "ed25519-sk")
@@ -293,6 +281,49 @@ def test_ssh_agent_by_the_configuration_file(machine: Host, server: Network) -> 
             assert len(machine.add("-L").splitlines()) == 2
     finally:
         config.unlink()
+
+
+def test_ssh_agent_and_the_pin(machine: Host) -> None:
+    """Where a server demands verification, ssh-agent asks by its own askpass at each signature."""
+    generate(machine, "agent-uv", "ed25519-sk", "verify-required")
+    generate(machine, "agent-up", "ed25519-sk")
+    folder = str(Path(machine.env["SSH_SK_PROVIDER"]).parent)
+    demand = "PubkeyAuthOptions verify-required"
+    by_agent = ("-oIdentityFile=none", "plain.example", "echo", "hello")
+    with (
+        network(machine, "plain.example", more=demand) as net,
+        stock_agent(machine, "-P", f"{folder}/*"),
+    ):
+        for name in ("agent-uv", "agent-up"):
+            machine.add(name)
+        net.authorize((machine.home / "agent-up.pub").read_text())
+        assert "Permission denied" in net.ssh(*by_agent, code=255)
+        net.authorize((machine.home / "agent-uv.pub").read_text())
+        (machine.home / "asked").unlink(missing_ok=True)
+        for logins in (1, 2):
+            assert net.ssh(*by_agent) == "hello\n"
+            assert len(pins_asked(machine)) == logins, "it keeps none"
+        machine.answers("not the PIN")
+        said = net.ssh(*by_agent, code=255)
+        assert "agent refused operation" in said
+        assert len(pins_asked(machine)) == 3, "a wrong one is not asked for again"
+    status = json.loads(machine.fidokit("pin", "status", "--json"))
+    assert status["pin"]["retries"] == 7
+    machine.fidokit("pin", "verify", "--pin-file", "pin")
+
+
+def test_ssh_agent_without_askpass(machine: Host, server: Network) -> None:
+    """It has nobody to ask; no try is spent."""
+    generate(machine, "unasked", "ed25519-sk", "verify-required")
+    folder = str(Path(machine.env["SSH_SK_PROVIDER"]).parent)
+    nobody = {"SSH_ASKPASS": "/bin/false"}
+    with stock_agent(machine, "-P", f"{folder}/*", **nobody):
+        machine.add("unasked")
+        server.authorize((machine.home / "unasked.pub").read_text())
+        said = server.ssh("-oIdentityFile=none", "plain.example", "true", code=255)
+        assert "agent refused operation" in said
+    status = json.loads(machine.fidokit("pin", "status", "--json"))
+    assert status["pin"]["retries"] == 8
 
 
 def test_ssh_add_loads_resident_keys(machine: Host, server: Network) -> None:
@@ -376,3 +407,29 @@ def test_under_the_sanitizers(machine: Host, tmp_path: Path) -> None:
     assert "Sanitizer" not in said
     assert "runtime error" not in said
     machine.fidokit("pin", "verify", "--pin-file", "pin")
+
+
+# --- the page ----------------------------------------------------------------------------------
+
+
+def test_the_page_signs_a_commit_in_ci(tmp_path: Path) -> None:
+    """The steps under "CI services" from the virtual token on, each in a shell of its own."""
+    host = make_host(tmp_path / "home")
+    host.run(stock("git"), "init", "-q", ".")
+    page = (Path(__file__).parents[2] / "docs" / "provider.md").read_text()
+    (block,) = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    steps = [textwrap.dedent(step) for step in block.split("- run: |\n")[1:]]
+    steps[0] = steps[0][steps[0].index("~/fidokit/bin/fidokit virtual create") :]
+    ours = f"{shlex.quote(sys.executable)} -m fidokit"
+    told = host.home / "github.env"
+    told.write_text("")
+    for step in steps:
+        script = step.replace("~/fidokit/bin/fidokit", ours)
+        env = dict(line.split("=", 1) for line in told.read_text().splitlines())
+        host.run("bash", "-e", "-c", script, GITHUB_ENV=str(told), **env)
+    assert "FIDOKIT_TOKEN" in told.read_text()
+    (host.home / "allowed").write_text(
+        f"ci@example.org {(host.home / '.ssh' / 'id_ed25519_sk.pub').read_text()}"
+    )
+    check = ("-c", "gpg.ssh.allowedSignersFile=allowed", "verify-commit", "HEAD")
+    assert b"Good" in host.run(stock("git"), *check).stderr

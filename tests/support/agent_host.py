@@ -162,6 +162,28 @@ def _announced(process: subprocess.Popen[bytes], host: Host) -> str:
     return str(json.loads(text)["agent"]["socket"])
 
 
+@contextmanager
+def stock_agent(host: Host, *options: str, **env: str) -> Iterator[Host]:
+    """Stock ssh-agent in the place of ours, for the `with` block; its log goes to `host.log`."""
+    path = host.home / "stock.sock"
+    command = [stock("ssh-agent"), "-D", "-a", str(path), *options]
+    with host.log.open("wb") as log:
+        agent = subprocess.Popen(
+            command, env=host.env | env, stdout=subprocess.PIPE, stderr=log, start_new_session=True
+        )
+    assert agent.stdout
+    try:
+        agent.stdout.readline()
+        host.socket = str(path)
+        yield host
+    finally:
+        agent.terminate()
+        agent.wait(WAIT_S)
+        agent.stdout.close()
+        path.unlink(missing_ok=True)
+        host.socket = ""
+
+
 def virtual_token(host: Host, name: str = "t", *, presence: str = "auto", pin: bool = True) -> str:
     """Make a virtual token; returns its selector."""
     host.fidokit("virtual", "create", name, "--presence", presence)

@@ -23,6 +23,8 @@ from fidokit.openssh.agent_messages import FAILURE, FrameReader, frame
 MOST_CLIENTS: Final = 512
 GRACE_S: Final = 5.0
 """How long the end waits for work that was cancelled."""
+_PAUSE_MS: Final = 100
+"""How long nobody is let in after the system had no descriptor for a client."""
 _CHUNK: Final = 65_536
 _HANGUP: Final = getattr(select, "POLLRDHUP", 0)
 _GONE: Final = select.POLLHUP | select.POLLERR | select.POLLNVAL | _HANGUP
@@ -71,6 +73,7 @@ class Server:
         self._wake_in, self._wake_out = os.pipe()
         self._turn_of_wake = threading.RLock()  # a signal may come while its holder is at work
         self._running = True
+        self._out_of_descriptors = False
         for end in (self._wake_in, self._wake_out):
             os.set_blocking(end, False)
         listener.setblocking(False)
@@ -120,7 +123,14 @@ class Server:
             self._wake_out = -1
 
     def _turn(self) -> None:
-        for fd, events in self._poll.poll(self._timeout_ms()):
+        timeout = self._timeout_ms()
+        if self._out_of_descriptors:
+            timeout = _PAUSE_MS if timeout is None else min(timeout, _PAUSE_MS)
+        ready = self._poll.poll(timeout)
+        if self._out_of_descriptors:
+            self._out_of_descriptors = False
+            self._let_in()
+        for fd, events in ready:
             client = self._clients.get(fd)
             if client is not None:
                 self._serve(client, events)
@@ -146,8 +156,12 @@ class Server:
     def _accept(self) -> None:
         try:
             channel, _ = self._listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return  # the client has left again
         except OSError:
-            return  # the client has left again, or there are no descriptors: those here go on
+            self._out_of_descriptors = True  # those here go on; who waits would be seen for ever
+            self._poll.modify(self._listener, 0)
+            return
         if not self._admits(channel):
             channel.close()
             return
@@ -168,7 +182,11 @@ class Server:
         if client.connection.upstream is not None:
             client.connection.upstream.close()
         client.socket.close()
-        if len(self._clients) == self._most - 1:
+        self._let_in()
+
+    def _let_in(self) -> None:
+        """Hear of new clients again, where there is room for them."""
+        if len(self._clients) < self._most and not self._out_of_descriptors:
             self._poll.modify(self._listener, select.POLLIN)
 
     def _serve(self, client: _Client, events: int) -> None:
@@ -217,7 +235,12 @@ class Server:
             work = threading.Thread(target=self._work, args=(client, step, client.stop))
             work.daemon = True
             self._working.add(work)
-            work.start()
+            try:
+                work.start()
+            except RuntimeError:  # the system has no thread for it: that request fails, no other
+                self._working.discard(work)
+                self._agent.settings.say("refused: the system has no thread for another request")
+                self._done(client, FAILURE)
 
     def _work(self, client: _Client, step: Work, stop: threading.Event) -> None:
         answer = FAILURE

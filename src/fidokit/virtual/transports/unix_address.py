@@ -85,5 +85,6 @@ def require_own_user(channel: socket.socket) -> None:
     if uid not in {None, 0, os.geteuid()}:
         raise NoPermission(
             f"the virtual token's socket is used by another user (id {uid})",
-            hint="close its folder to others: chmod 700",
+            hint=f"a token is served to its own user: be that one (in a container: --user {uid}), "
+            "or have the token served by yours",
         )
