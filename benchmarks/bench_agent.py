@@ -160,8 +160,8 @@ def run(here: Place, rounds: int = ROUNDS, count: int = REQUESTS) -> Iterator[Re
 
 def _token(here: Place, rounds: int, count: int) -> Iterator[Result]:
     """A signature through our agent, by the same token without it, and through ssh-agent."""
-    from fidokit.api.opening import read_key_file
-    from fidokit.openssh.private import SkPrivate
+    from fidokit.keys.holder import read_key_file
+    from fidokit.openssh.keys.private import SkPrivate
 
     here.fidokit("virtual", "create", "agent")
     key = here.home / "bench_sk"
@@ -194,7 +194,7 @@ def _best(path: str, blob: bytes, rounds: int, count: int) -> float:
 def _own_time(here: Place, private: object, rounds: int, count: int) -> float:
     """Seconds of the token alone for an assertion, plugged in by this process."""
     from fidokit import cbor
-    from fidokit.openssh.private import SkPrivate
+    from fidokit.openssh.keys.private import SkPrivate
 
     assert isinstance(private, SkPrivate)
     request = b"\x02" + cbor.encode(
@@ -205,9 +205,9 @@ def _own_time(here: Place, private: object, rounds: int, count: int) -> float:
         }
     )
     with _state(here):
-        from fidokit.virtual import sharing
+        from fidokit.virtual import shared
 
-        link = sharing.open_link("agent")
+        link = shared.open_link("agent")
         try:
             times = []
             for _ in range(rounds + 1):

@@ -225,7 +225,7 @@ def one_of_them(machine: Machine) -> Callable[[], bytes]:
 
 def enumeration(machine: Machine) -> float:
     """Seconds for one relying party, when all are enumerated."""
-    from fidokit.virtual.core.token_state import Permission
+    from fidokit.virtual.core.person.pin_uv_token import Permission
 
     tokens = machine.authenticator.token.tokens
     token = tokens.issue(PROTOCOL, Permission.CREDENTIAL_MANAGEMENT)

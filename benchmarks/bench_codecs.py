@@ -9,9 +9,9 @@ import timeit
 import warnings
 from collections.abc import Callable, Iterator
 
-from fidokit.openssh.curves import NIST_CURVES
-from fidokit.openssh.private import PrivateFile, SkPrivate, encode_private, parse_private
-from fidokit.openssh.public import (
+from fidokit.openssh.keys.curves import NIST_CURVES
+from fidokit.openssh.keys.private import PrivateFile, SkPrivate, encode_private, parse_private
+from fidokit.openssh.keys.public import (
     PublicLine,
     SkEcdsaPublic,
     SkEd25519Public,

@@ -17,9 +17,11 @@ from hwtests.needs import NEEDS, unmet
 from hwtests.person import Person
 from hwtests.report import Report, Result
 
-from fidokit import api
-from fidokit.api import PinCode, Session
+from fidokit.client.owner.pin_code import PinCode
+from fidokit.client.session import Session
 from fidokit.errors import FidokitError
+from fidokit.tokens.access import list_tokens
+from fidokit.virtual.models.catalog import list_models
 
 ORDER = ("identity", "pin", "keys", "resident", "beyond", "settings", "plug", "reset")
 """The suite's files: what looks before what changes, and erasing last."""
@@ -169,7 +171,7 @@ def _known_pin(config: pytest.Config) -> PinCode | None:
 
 
 def _report(config: pytest.Config, desk: Desk) -> Report:
-    seen = next((s for s in api.list_tokens(with_info=False) if s.selector == desk.selector), None)
+    seen = next((s for s in list_tokens(with_info=False) if s.selector == desk.selector), None)
     asked = "erasing allowed" if desk.allow_reset else "nothing erased"
     return Report(
         transport=str(seen.transport) if seen else desk.selector.partition(":")[0],
@@ -184,7 +186,7 @@ def _certified_as(desk: Desk) -> str:
     """The model's name in the FIDO Alliance's metadata, where that is installed."""
     aaguid = str(uuid.UUID(bytes=bytes(desk.info.aaguid)))
     try:
-        found = api.list_models(aaguid).models
+        found = list_models(aaguid).models
     except FidokitError:
         return ""
     return next((model.description for model in found if model.aaguid == aaguid), "")

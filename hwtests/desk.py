@@ -10,10 +10,16 @@ from dataclasses import dataclass, field
 
 from hwtests.person import Person
 
-from fidokit import api
-from fidokit.api import Candidate, PinCode, ResetPlan, Session, TokenInfo
-from fidokit.api.backends import backends_for
+from fidokit.client.info import TokenInfo
+from fidokit.client.owner.pin_code import PinCode
+from fidokit.client.ports import Candidate
+from fidokit.client.session import Session
 from fidokit.errors import FidokitError, TokenNotFound, Unsupported
+from fidokit.tokens import reset as reset_module
+from fidokit.tokens.access import open_token
+from fidokit.tokens.backends import backends_for
+from fidokit.tokens.pin import set_pin
+from fidokit.tokens.reset import ResetPlan
 
 REPLUG_S = 60.0
 """Seconds that unplugging gets, and inserting again."""
@@ -46,7 +52,7 @@ class Desk:
     @contextmanager
     def open(self) -> Iterator[Session]:
         """A session on the token, whose messages are counted."""
-        with api.open_token(self.selector, self.person) as session:
+        with open_token(self.selector, self.person) as session:
             try:
                 yield session
             finally:
@@ -105,7 +111,7 @@ class Desk:
     def plan_reset(self) -> ResetPlan:
         """What a reset would destroy. Asks for no PIN, which may not be known."""
         with self.open() as session:
-            return api.plan_reset(session)
+            return reset_module.plan_reset(session)
 
     def drop_reset(self) -> str:
         """Where the token cannot be erased, allow it no longer; returns why, else nothing."""
@@ -125,7 +131,9 @@ class Desk:
         Args:
             typed: what the person typed when asked, see `ResetPlan.confirm`.
         """
-        api.reset(self.plan_reset(), typed=typed, guide=self.person, interaction=self.person)
+        reset_module.reset(
+            self.plan_reset(), typed=typed, guide=self.person, interaction=self.person
+        )
         self.person.pin = None
         self.look()
 
@@ -136,6 +144,6 @@ class Desk:
         )
         pin = PinCode.parse(digits)
         with self.open() as session:
-            api.set_pin(session, pin)
+            set_pin(session, pin)
         self.person.pin = pin
         self.look()

@@ -6,8 +6,14 @@ from pathlib import Path
 
 from hwtests.desk import Desk
 
-from fidokit import api
-from fidokit.api import Generated, GenerateRequest, KeyRow, KeyType, Session, Verified
+from fidokit.client.session import Session
+from fidokit.inventory.rows import KeyRow
+from fidokit.keys.generation import Generated, GenerateRequest, generate
+from fidokit.keys.holder import open_key
+from fidokit.keys.resident_keys import delete_key, list_keys
+from fidokit.signing.signature import sign
+from fidokit.signing.verification import Verified, verify
+from fidokit.types import KeyType
 
 APPLICATION = "ssh:fidokit-hwtests"
 """All keys of this suite; whatever else is on the token is not touched."""
@@ -23,22 +29,22 @@ def best_type(desk: Desk) -> KeyType:
 def make(session: Session, path: Path, key_type: KeyType, **options: object) -> Generated:
     """Make a key under this suite's application, without a passphrase."""
     request = GenerateRequest(key_type, path, APPLICATION, comment="hwtests", **options)  # type: ignore[arg-type]
-    return api.generate(session, request)
+    return generate(session, request)
 
 
 def use(session: Session, path: Path) -> Verified:
     """Sign with a key file, and verify what came back against its public half."""
-    signature = api.sign(session, api.open_key(path), MESSAGE)
-    return api.verify(MESSAGE, signature, public_key=path.with_name(path.name + ".pub"))
+    signature = sign(session, open_key(path), MESSAGE)
+    return verify(MESSAGE, signature, public_key=path.with_name(path.name + ".pub"))
 
 
 def ours(session: Session) -> list[KeyRow]:
     """The keys of this suite that are on the token."""
-    rows = api.list_keys(session, only_token=True, search_home=False)
+    rows = list_keys(session, only_token=True, search_home=False)
     return [row for row in rows if row.application == APPLICATION]
 
 
 def clear(session: Session) -> None:
     """Delete them."""
     for row in ours(session):
-        api.delete_key(session, row)
+        delete_key(session, row)

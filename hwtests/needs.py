@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from hwtests.desk import Desk
 
-from fidokit.api import KeyType
+from fidokit.types import KeyType
 
 Reason = str | None
 """Why a need is not met; None where it is."""

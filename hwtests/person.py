@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from hwtests.hands import Hands, Say
 
-from fidokit.api import QUIET, Candidate, PinCode
+from fidokit.client.owner.pin_code import PinCode
+from fidokit.client.ports import QUIET, Candidate
 from fidokit.errors import PinWrong
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 import fidokit
-from fidokit.api import TokenInfo
+from fidokit.client.info import TokenInfo
 
 SCHEMA = 1
 Outcome = Literal["passed", "failed", "skipped"]

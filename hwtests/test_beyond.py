@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from hwtests.desk import Desk
 
-from fidokit import api
-from fidokit.api import Session
+from fidokit.client.session import Session
 from fidokit.errors import NotStored
+from fidokit.keys.blobs import delete_blobs, get_blob, list_blobs, set_blob
+from fidokit.tokens.fingers import delete_fingerprint, enroll_fingerprint, list_fingerprints
 from hwtests import keys
 
 
@@ -25,25 +26,25 @@ def resident(desk: Desk, token: Session, tmp_path: Path) -> Iterator[str]:
 
 @pytest.mark.needs("ctap2", "pin", "resident", "listing", "large blobs")
 def test_a_blob_comes_back_and_goes(token: Session, resident: str) -> None:
-    others = api.list_blobs(token).others
-    api.set_blob(token, resident, b"a certificate, say")
-    assert api.get_blob(token, resident) == b"a certificate, say"
-    api.delete_blobs(token, [resident])
+    others = list_blobs(token).others
+    set_blob(token, resident, b"a certificate, say")
+    assert get_blob(token, resident) == b"a certificate, say"
+    delete_blobs(token, [resident])
     with pytest.raises(NotStored):
-        api.get_blob(token, resident)
-    assert api.list_blobs(token).others == others
+        get_blob(token, resident)
+    assert list_blobs(token).others == others
 
 
 @pytest.mark.needs("ctap2", "sensor", "pin")
 def test_fingers_are_listed(token: Session) -> None:
-    fingers = api.list_fingerprints(token)
+    fingers = list_fingerprints(token)
     assert len({finger.template_id for finger in fingers}) == len(fingers)
 
 
 @pytest.mark.needs("ctap2", "sensor", "pin", "erasing")
 def test_a_finger_is_enrolled_and_forgotten(desk: Desk, token: Session) -> None:
     desk.person.say(">>> ENROL a finger: lay it on the sensor again and again until this goes on")
-    finger = api.enroll_fingerprint(token, "hwtests")
-    assert finger.template_id in [known.template_id for known in api.list_fingerprints(token)]
-    api.delete_fingerprint(token, finger)
-    assert finger.template_id not in [known.template_id for known in api.list_fingerprints(token)]
+    finger = enroll_fingerprint(token, "hwtests")
+    assert finger.template_id in [known.template_id for known in list_fingerprints(token)]
+    delete_fingerprint(token, finger)
+    assert finger.template_id not in [known.template_id for known in list_fingerprints(token)]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from hwtests.desk import Desk
 
-from fidokit import api
-from fidokit.api import Session
+from fidokit.client.session import Session
 from fidokit.errors import Unsupported
+from fidokit.tokens.access import token_info, wink
 
 KNOWN_VERSIONS = {"U2F_V2", "FIDO_2_0", "FIDO_2_1_PRE", "FIDO_2_1", "FIDO_2_2", "FIDO_2_3"}
 
@@ -36,15 +36,15 @@ def test_get_info_holds_together(token: Session) -> None:
 
 @pytest.mark.needs("ctap2")
 def test_details_do_not_change_by_looking(desk: Desk, token: Session) -> None:
-    first = api.token_info(token)
+    first = token_info(token)
     with desk.open() as again:
-        second = api.token_info(again)
+        second = token_info(again)
     assert (second.pin, second.info.options) == (first.pin, first.info.options)
 
 
 def test_wink(token: Session) -> None:
     try:
-        api.wink(token)
+        wink(token)
     except Unsupported as error:
         pytest.skip(error.message)
 

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from hwtests.desk import Desk
 
-from fidokit import api
-from fidokit.api import KeyType, Session
+from fidokit.client.session import Session
 from fidokit.errors import CredentialNotFound, FidokitError, Unsupported
-from fidokit.openssh.private import PrivateFile, SkPrivate
-from fidokit.types import KeyHandle
+from fidokit.keys.holder import open_key
+from fidokit.openssh.keys.private import PrivateFile, SkPrivate
+from fidokit.signing.signature import sign
+from fidokit.types import KeyHandle, KeyType
 from hwtests import keys
 
 
@@ -77,13 +78,13 @@ def test_verify_required(desk: Desk, token: Session, tmp_path: Path) -> None:
 
 def test_a_key_of_another_token_is_not_used(desk: Desk, token: Session, tmp_path: Path) -> None:
     _needs_pin_to_make(desk)
-    file = api.open_key(keys.make(token, tmp_path / "id", KeyType.ECDSA_SK).path)
+    file = open_key(keys.make(token, tmp_path / "id", KeyType.ECDSA_SK).path)
     handle = bytearray(file.key.key_handle)
     handle[len(handle) // 2] ^= 1
     strange = PrivateFile(SkPrivate(file.key.public, file.key.flags, KeyHandle(bytes(handle))), "")
     before = desk.person.touches
     with pytest.raises(CredentialNotFound):
-        api.sign(token, strange, keys.MESSAGE)
+        sign(token, strange, keys.MESSAGE)
     assert desk.person.touches == before
 
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import pytest
 from hwtests.desk import Desk
 
-from fidokit import api
-from fidokit.api import PinCode, Session
+from fidokit.client.owner.pin_code import PinCode
+from fidokit.client.session import Session
 from fidokit.errors import FidokitError, PinAuthBlocked, PinPolicy, PinWrong, WouldOverwrite
+from fidokit.tokens.pin import change_pin, force_pin_change, pin_status, set_pin, verify_pin
 
 pytestmark = pytest.mark.needs("ctap2", "pin")
 
@@ -19,7 +20,7 @@ def _tries_given_back(desk: Desk) -> Iterator[None]:
     """A right PIN resets the token's count of wrong ones."""
     yield
     with desk.open() as session:
-        api.verify_pin(session)
+        verify_pin(session)
 
 
 def wrong(desk: Desk) -> PinCode:
@@ -28,14 +29,14 @@ def wrong(desk: Desk) -> PinCode:
 
 
 def test_the_right_pin_costs_no_try(token: Session) -> None:
-    before = api.pin_status(token).retries
-    api.verify_pin(token)
-    assert api.pin_status(token).retries == max(before or 0, 8)
+    before = pin_status(token).retries
+    verify_pin(token)
+    assert pin_status(token).retries == max(before or 0, 8)
 
 
 def test_a_second_first_pin_is_refused(token: Session) -> None:
     with pytest.raises(WouldOverwrite):
-        api.set_pin(token, PinCode.parse("12345678"))
+        set_pin(token, PinCode.parse("12345678"))
 
 
 def test_one_too_short_never_reaches_the_token(token: Session) -> None:
@@ -45,10 +46,10 @@ def test_one_too_short_never_reaches_the_token(token: Session) -> None:
 
 @pytest.mark.needs("erasing")
 def test_a_wrong_pin_costs_one_try(desk: Desk, token: Session) -> None:
-    before = api.pin_status(token).retries
+    before = pin_status(token).retries
     with pytest.raises(PinWrong) as told:
-        api.change_pin(token, wrong(desk), PinCode.parse("87654321"))
-    after = api.pin_status(token).retries
+        change_pin(token, wrong(desk), PinCode.parse("87654321"))
+    after = pin_status(token).retries
     assert before is not None
     assert after == before - 1
     assert told.value.retries in {None, after}
@@ -59,11 +60,11 @@ def test_changing_it_and_back(desk: Desk, token: Session) -> None:
     old = desk.person.pin
     assert old is not None
     new = PinCode.parse("Grüße" + "7" * max(4, token.info.min_pin_length))
-    api.change_pin(token, old, new)
+    change_pin(token, old, new)
     desk.person.pin = new
     with desk.open() as again:
-        api.verify_pin(again)
-        api.change_pin(again, new, old)
+        verify_pin(again)
+        change_pin(again, new, old)
     desk.person.pin = old
 
 
@@ -71,13 +72,13 @@ def test_changing_it_and_back(desk: Desk, token: Session) -> None:
 def test_a_change_can_be_demanded(desk: Desk, token: Session) -> None:
     old = desk.person.pin
     assert old is not None
-    api.force_pin_change(token)
+    force_pin_change(token)
     with desk.open() as again:
         assert again.info.force_pin_change
         with pytest.raises(FidokitError):
-            api.verify_pin(again)
+            verify_pin(again)
         new = PinCode.parse("4" + "7" * max(7, again.info.min_pin_length))
-        api.change_pin(again, old, new)
+        change_pin(again, old, new)
     desk.person.pin = new
     assert not desk.look().force_pin_change
 
@@ -87,9 +88,9 @@ def test_three_wrong_ones_lock_it_until_it_is_unplugged(desk: Desk) -> None:
     with desk.open() as session:
         for expected in (PinWrong, PinWrong, PinAuthBlocked):
             with pytest.raises(expected):
-                api.change_pin(session, wrong(desk), PinCode.parse("87654321"))
+                change_pin(session, wrong(desk), PinCode.parse("87654321"))
         with pytest.raises(PinAuthBlocked):
-            api.verify_pin(session)
+            verify_pin(session)
     desk.replug()
     with desk.open() as session:
-        api.verify_pin(session)
+        verify_pin(session)

@@ -9,8 +9,9 @@ import pytest
 from hwtests.desk import Desk
 from hwtests.hands import Hands
 
-from fidokit.api import KeyType, Session
+from fidokit.client.session import Session
 from fidokit.errors import FidokitError, TokenGone, TokenMisbehaved
+from fidokit.types import KeyType
 from hwtests import keys
 
 pytestmark = pytest.mark.needs("replugging")

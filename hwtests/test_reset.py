@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from hwtests.desk import Desk
 
-from fidokit.api import KeyType
 from fidokit.errors import CredentialNotFound, UsageError
+from fidokit.types import KeyType
 from hwtests import keys
 
 pytestmark = pytest.mark.needs("ctap2", "erasing")

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from hwtests.desk import Desk
 
-from fidokit import api
-from fidokit.api import KeyType, Session
+from fidokit.client.session import Session
 from fidokit.errors import CredentialInTheWay, CredentialNotFound
+from fidokit.keys.holder import open_key
+from fidokit.keys.resident_keys import delete_key, download, list_keys, rename_key
+from fidokit.types import KeyType
 from hwtests import keys
 
 pytestmark = pytest.mark.needs("ctap2", "pin", "resident", "listing")
@@ -21,11 +23,11 @@ def _nothing_stays(desk: Desk) -> Iterator[None]:
     """What an earlier run left goes before, what this test made after; other keys stay as many."""
     with desk.open() as session:
         keys.clear(session)
-        before = len(api.list_keys(session, any_rp=True, only_token=True, search_home=False))
+        before = len(list_keys(session, any_rp=True, only_token=True, search_home=False))
     yield
     with desk.open() as session:
         keys.clear(session)
-        after = len(api.list_keys(session, any_rp=True, only_token=True, search_home=False))
+        after = len(list_keys(session, any_rp=True, only_token=True, search_home=False))
     assert after == before
 
 
@@ -40,12 +42,12 @@ def test_made_and_listed(desk: Desk, token: Session, tmp_path: Path) -> None:
 def test_recovered(desk: Desk, token: Session, tmp_path: Path, verify_required: bool) -> None:
     kind = keys.best_type(desk)
     made = keys.make(token, tmp_path / "id", kind, resident=True, verify_required=verify_required)
-    original = api.open_key(made.path).key
+    original = open_key(made.path).key
     made.path.unlink()
     with desk.open() as again:
-        (saved,) = api.download(again, tmp_path, selectors=[made.fingerprint])
+        (saved,) = download(again, tmp_path, selectors=[made.fingerprint])
         assert saved.error is None
-        recovered = api.open_key(saved.path).key
+        recovered = open_key(saved.path).key
         # A token may list an id in another form than it gave; the key it stands for is the same.
         assert (recovered.public, recovered.flags) == (original.public, original.flags)
         signed = keys.use(again, saved.path)
@@ -65,7 +67,7 @@ def test_not_replaced_unasked(desk: Desk, token: Session, tmp_path: Path) -> Non
 def test_renamed(desk: Desk, token: Session, tmp_path: Path) -> None:
     made = keys.make(token, tmp_path / "id", keys.best_type(desk), resident=True)
     (row,) = keys.ours(token)
-    api.rename_key(token, row, comment="another name")
+    rename_key(token, row, comment="another name")
     (row,) = keys.ours(token)
     assert (row.comment, row.fingerprint) == ("another name", made.fingerprint)
 
@@ -73,7 +75,7 @@ def test_renamed(desk: Desk, token: Session, tmp_path: Path) -> None:
 def test_deleted(desk: Desk, token: Session, tmp_path: Path) -> None:
     made = keys.make(token, tmp_path / "id", keys.best_type(desk), resident=True)
     (row,) = keys.ours(token)
-    api.delete_key(token, row)
+    delete_key(token, row)
     assert keys.ours(token) == []
     with pytest.raises(CredentialNotFound):
         keys.use(token, made.path)

@@ -7,43 +7,46 @@ from pathlib import Path
 import pytest
 from hwtests.desk import Desk
 
-from fidokit import api
-from fidokit.api import KeyType, PinCode, Session
+from fidokit.client.owner.pin_code import PinCode
+from fidokit.client.session import Session
 from fidokit.errors import PinPolicy
+from fidokit.tokens.pin import change_pin, set_min_pin_length, verify_pin
+from fidokit.tokens.settings import always_uv, configuration, enterprise_attestation
+from fidokit.types import KeyType
 from hwtests import keys
 
 
 @pytest.mark.needs("ctap2")
 def test_shown(token: Session) -> None:
-    assert api.configuration(token) == api.configuration(token)
+    assert configuration(token) == configuration(token)
 
 
 @pytest.mark.needs("ctap2", "pin", "always uv", "erasing")
 def test_always_uv(desk: Desk, token: Session, tmp_path: Path) -> None:
     was = token.info.always_uv
-    assert api.always_uv(token, True)
+    assert always_uv(token, True)
     with desk.open() as session:
         made = keys.make(session, tmp_path / "id", KeyType.ECDSA_SK)
         assert keys.use(session, made.path).verified
         if not was:
-            assert not api.always_uv(session, False)
+            assert not always_uv(session, False)
     desk.look()
 
 
 @pytest.mark.needs("ctap2", "pin", "enterprise", "erasing")
 def test_enterprise_attestation(token: Session) -> None:
-    assert api.enterprise_attestation(token, enable=True)
+    assert enterprise_attestation(token, enable=True)
 
 
 @pytest.mark.needs("ctap2", "pin", "min length", "erasing")
 def test_a_longer_minimum_length_holds(desk: Desk, token: Session) -> None:
     length = token.info.min_pin_length + 1
-    api.set_min_pin_length(token, length)
+    set_min_pin_length(token, length)
     info = desk.look()
     assert info.min_pin_length == length
     old = desk.person.pin
     assert old is not None
     with desk.open() as session, pytest.raises(PinPolicy):
-        api.change_pin(session, old, PinCode.parse("1" * (length - 1)))
+        change_pin(session, old, PinCode.parse("1" * (length - 1)))
     with desk.open() as session:
-        api.verify_pin(session)
+        verify_pin(session)

@@ -8,7 +8,12 @@ import pytest
 from hypothesis import settings
 from tests.support import pcscd
 
-pytest_plugins = ["pytester", "tests.conformance"]
+pytest_plugins = [
+    "pytester",
+    "tests.conformance",
+    "tests.support.desk_fixtures",
+    "tests.support.sandbox",
+]
 
 # A machine that is busy with something else is no failure: time is measured in benchmarks/.
 settings.register_profile("fidokit", deadline=None)

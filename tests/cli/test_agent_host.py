@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from tests.support.agent_keys import executable
 
-from fidokit.cli import agent_host, ask
+from fidokit.cli import agent_host
 from fidokit.cli.agent_host import Confirmer, log
+from fidokit.prompt import questions
 
 PROGRAM = """
 import os, sys
@@ -26,7 +27,7 @@ with detaching(True) as detach:
 
 @pytest.fixture
 def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ask, "TERMINAL", str(tmp_path / "none"))
+    monkeypatch.setattr(questions, "TERMINAL", str(tmp_path / "none"))
     for name in ("SSH_ASKPASS", "DISPLAY", "WAYLAND_DISPLAY", "SSH_ASKPASS_REQUIRE"):
         monkeypatch.delenv(name, raising=False)
 

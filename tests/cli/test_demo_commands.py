@@ -6,10 +6,10 @@ import re
 import sys
 
 import pytest
-from tests.cli.conftest import SRC
 from tests.docs.terminal import Shell, sandbox
+from tests.support.sandbox import SRC
 
-from fidokit import api
+from fidokit.guide.demo import tour
 
 FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 
@@ -17,7 +17,7 @@ FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str]]:
     """Every command of the tour, with what a terminal showed for it."""
-    commands = [c for step in api.tour(tmp_path_factory.mktemp("tour")) for c in step.commands]
+    commands = [c for step in tour(tmp_path_factory.mktemp("tour")) for c in step.commands]
     with sandbox() as shell:
         _install(shell)
         return [(command, _typed(shell, command)) for command in commands]

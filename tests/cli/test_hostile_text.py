@@ -6,10 +6,14 @@ import json
 
 import pytest
 from tests.cli.commands.conftest import PIN
-from tests.cli.conftest import Sandbox
+from tests.support.sandbox import Sandbox
 
-from fidokit import api
-from fidokit.token.ports import Quiet
+from fidokit.client.owner.pin_code import PinCode
+from fidokit.client.ports import Quiet
+from fidokit.lab.named_tokens import create_virtual
+from fidokit.tokens.access import open_token
+from fidokit.tokens.pin import set_pin
+from fidokit.types import KeyType
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\u202ekey\u200b\r\n$ rm -rf ~"
 RAW = ("\x1b]", "\x1b[2J", "\x07", "\u202e", "\u200b", "\r$")
@@ -22,29 +26,29 @@ class Owner(Quiet):
     def ask_pin(
         self, token: str, retries: int | None, why: str, previous_was_wrong: bool
     ) -> object:
-        return api.PinCode.parse(PIN)
+        return PinCode.parse(PIN)
 
 
 @pytest.fixture
 def planted(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     """A token whose applications, user names and comments somebody else chose."""
-    from fidokit.token import enroll
+    from fidokit.client.credentials import enrollment
 
     monkeypatch.setenv("XDG_STATE_HOME", sandbox.env["XDG_STATE_HOME"])
     (sandbox.home / "pin").write_text(PIN)
-    api.create_virtual("t")
-    with api.open_token("virtual:t", Owner()) as session:  # type: ignore[arg-type]
-        api.set_pin(session, api.PinCode.parse(PIN))
+    create_virtual("t")
+    with open_token("virtual:t", Owner()) as session:  # type: ignore[arg-type]
+        set_pin(session, PinCode.parse(PIN))
         for application in NAMES:
-            wish = enroll.Enrolment(
-                api.KeyType.ED25519_SK,
-                enroll.Application(application),
+            wish = enrollment.Enrolment(
+                KeyType.ED25519_SK,
+                enrollment.Application(application),
                 user=USER,
                 resident=True,
                 user_name=HOSTILE,
                 display_name=HOSTILE,
             )
-            enroll.enroll(session, wish)
+            enrollment.enroll(session, wish)
     return sandbox
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 import pytest
-from tests.cli.conftest import Sandbox
+from tests.support.sandbox import Sandbox
 
 SLOW = (
     "fido2",

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from fidokit.api import Candidate, Transport
-from fidokit.cli import ask
 from fidokit.cli.interaction import Person
-from fidokit.cli.options import Settings
+from fidokit.cli.settings import Settings
+from fidokit.client.ports import Candidate
 from fidokit.errors import PinPolicy, PinRequired, PinWrong, SeveralTokens
+from fidokit.prompt import questions
+from fidokit.types import Transport
 
 Script = Callable[..., list[str]]
 
@@ -29,9 +30,9 @@ def typed(monkeypatch: pytest.MonkeyPatch) -> Script:
             prompts.append(prompt)
             return left.pop(0)
 
-        monkeypatch.setattr(ask, "ask_secret", answer)
-        monkeypatch.setattr(ask, "ask_line", answer)
-        monkeypatch.setattr(ask, "has_terminal", lambda: answers != (None,))
+        monkeypatch.setattr(questions, "ask_secret", answer)
+        monkeypatch.setattr(questions, "ask_line", answer)
+        monkeypatch.setattr(questions, "has_terminal", lambda: answers != (None,))
         return prompts
 
     return install

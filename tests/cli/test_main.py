@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 import pytest
-from tests.cli.conftest import Sandbox
+from tests.support.sandbox import Sandbox
 
 from fidokit.cli import app, main
 from fidokit.cli.options import common_options

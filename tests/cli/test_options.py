@@ -9,7 +9,8 @@ import click
 import pytest
 
 from fidokit.cli import app
-from fidokit.cli.options import Settings, verb
+from fidokit.cli.options import verb
+from fidokit.cli.settings import Settings
 from fidokit.cli.trace import trace_to_stderr
 
 Run = Callable[..., int]
@@ -63,7 +64,7 @@ def test_the_last_token_wins(in_process: Run, seen: list[Settings]) -> None:
 def test_nothing_said_is_nothing_set(in_process: Run, seen: list[Settings]) -> None:
     in_process("pin", "set")
     settings = seen[0]
-    assert vars(settings) == vars(Settings())
+    assert settings == Settings()
     assert (settings.token, settings.json, settings.progress) == (None, False, True)
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 import pytest
 
-from fidokit.cli import ask
 from fidokit.cli.passphrase import new_passphrase, old_passphrase
 from fidokit.errors import Malformed, PassphraseRequired
+from fidokit.prompt import questions
 
 Script = Callable[..., list[str]]
 KEY = Path("/keys/id")
@@ -26,7 +26,7 @@ def typed(monkeypatch: pytest.MonkeyPatch) -> Script:
             prompts.append(prompt)
             return left.pop(0)
 
-        monkeypatch.setattr(ask, "ask_secret", answer)
+        monkeypatch.setattr(questions, "ask_secret", answer)
         return prompts
 
     return install

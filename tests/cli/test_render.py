@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fidokit.cli import render
-from fidokit.cli.options import Settings
+from fidokit.cli.settings import Settings
 from fidokit.errors import PinWrong, TouchRefused
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07evil\u202egpj.exe\u200b\r\n\t\udc80"

@@ -11,14 +11,26 @@ from typing import Any
 
 import pytest
 
-from fidokit import api
 from fidokit.cli import schema
+from fidokit.client.info import TokenInfo
 from fidokit.errors import WouldOverwrite
-from fidokit.types import CredentialId
+from fidokit.guide.demo import Step
+from fidokit.guide.doctor import Finding, Status
+from fidokit.inventory.rows import KeyRow
+from fidokit.keys.backup import Backup
+from fidokit.keys.blobs import BlobRow, BlobTable
+from fidokit.keys.resident_keys import DownloadResult
+from fidokit.lab.named_tokens import VirtualSummary
+from fidokit.tokens.access import TokenDetails, TokenSummary
+from fidokit.tokens.fingers import Fingerprint
+from fidokit.tokens.pin import PinStatus
+from fidokit.tokens.settings import Configuration
+from fidokit.types import CredentialId, KeyType, SkFlag, Transport
+from fidokit.virtual.models.catalog import ModelSummary
 
-ROW = api.KeyRow(
+ROW = KeyRow(
     fingerprint="SHA256:abc",
-    key_type=api.KeyType.ED25519_SK,
+    key_type=KeyType.ED25519_SK,
     application="ssh:work",
     user="alice",
     comment="laptop",
@@ -48,7 +60,7 @@ ROW_JSON = {
     "public_key": "sk-ssh-ed25519@openssh.com AAAA laptop",
 }
 
-INFO = api.TokenInfo(
+INFO = TokenInfo(
     versions=("FIDO_2_1", "U2F_V2"),
     extensions=("credProtect",),
     options={"rk": True, "clientPin": True},
@@ -60,7 +72,7 @@ INFO = api.TokenInfo(
     max_credential_id_length=128,
 )
 
-PIN = api.PinStatus(
+PIN = PinStatus(
     set=True,
     retries=8,
     uv_retries=None,
@@ -83,17 +95,17 @@ PIN_JSON = {
 }
 
 
-def summary(**changes: Any) -> api.TokenSummary:
+def summary(**changes: Any) -> TokenSummary:
     given: dict[str, Any] = {
         "selector": "usb:1",
         "durable": True,
-        "transport": api.Transport.USB,
+        "transport": Transport.USB,
         "path": "/dev/hidraw3",
         "product": "Key",
         "serial": "1",
         "info": INFO,
     }
-    return api.TokenSummary(**given | changes)
+    return TokenSummary(**given | changes)
 
 
 def test_token() -> None:
@@ -119,7 +131,7 @@ def test_token_that_cannot_be_opened() -> None:
 
 
 def test_details() -> None:
-    found = api.TokenDetails(name="Key", selector="usb:1", durable=True, info=INFO, pin=PIN)
+    found = TokenDetails(name="Key", selector="usb:1", durable=True, info=INFO, pin=PIN)
     assert schema.details(found) == {
         "name": "Key",
         "selector": "usb:1",
@@ -147,7 +159,7 @@ def test_key() -> None:
 
 
 def test_downloaded_and_refused() -> None:
-    written = api.DownloadResult(row=ROW, path=Path("out"), public_line="line")
+    written = DownloadResult(row=ROW, path=Path("out"), public_line="line")
     assert schema.downloaded(written) == {
         "path": "out",
         "public_key": "line",
@@ -157,7 +169,7 @@ def test_downloaded_and_refused() -> None:
         "error": None,
     }
     error = WouldOverwrite("out already exists", hint="move it")
-    refused = api.DownloadResult(row=ROW, path=Path("out"), public_line="line", error=error)
+    refused = DownloadResult(row=ROW, path=Path("out"), public_line="line", error=error)
     assert schema.downloaded(refused)["error"] == {
         "kind": "WouldOverwrite",
         "message": "out already exists",
@@ -177,11 +189,11 @@ def test_downloaded_and_refused() -> None:
     ],
 )
 def test_flag_names(flags: int, names: list[str]) -> None:
-    assert schema.flag_names(api.SkFlag(flags)) == names
+    assert schema.flag_names(SkFlag(flags)) == names
 
 
 def test_finding() -> None:
-    found = api.Finding("hid", api.Status.FAIL, "no", "do this")
+    found = Finding("hid", Status.FAIL, "no", "do this")
     assert schema.finding(found) == {
         "check": "hid",
         "status": "fail",
@@ -191,7 +203,7 @@ def test_finding() -> None:
 
 
 def test_step() -> None:
-    done = api.Step(title="t", explanation="e", commands=("c",), result=("r",))
+    done = Step(title="t", explanation="e", commands=("c",), result=("r",))
     assert schema.step(done) == {
         "title": "t",
         "explanation": "e",
@@ -201,7 +213,7 @@ def test_step() -> None:
 
 
 def test_configuration() -> None:
-    found = api.Configuration(True, None, False, 6, None, frozenset({3, 2}))
+    found = Configuration(True, None, False, 6, None, frozenset({3, 2}))
     assert schema.configuration(found) == {
         "always_uv": True,
         "enterprise_attestation": None,
@@ -213,14 +225,14 @@ def test_configuration() -> None:
 
 
 def test_fingerprint() -> None:
-    assert schema.fingerprint(api.Fingerprint(b"\xb1\xc3", "thumb")) == {
+    assert schema.fingerprint(Fingerprint(b"\xb1\xc3", "thumb")) == {
         "id": "b1c3",
         "name": "thumb",
     }
 
 
 def test_blobs() -> None:
-    table = api.BlobTable((api.BlobRow(ROW, 1432, None),), 2, None, None, False)
+    table = BlobTable((BlobRow(ROW, 1432, None),), 2, None, None, False)
     assert schema.blobs(table) == {
         "blobs": [{"size": 1432, "stored": None, "key": ROW_JSON}],
         "others": 2,
@@ -231,7 +243,7 @@ def test_blobs() -> None:
 
 
 def test_virtual_and_model() -> None:
-    token = api.VirtualSummary("one", Path("/v/one.sqlite"), model="Key", withheld=("uvm",))
+    token = VirtualSummary("one", Path("/v/one.sqlite"), model="Key", withheld=("uvm",))
     assert schema.virtual(token) == {
         "name": "one",
         "selector": "virtual:one",
@@ -242,7 +254,7 @@ def test_virtual_and_model() -> None:
         "sealed": False,
         "problem": "",
     }
-    model = api.ModelSummary("00", "Key", ("FIDO_2_0",), ("usb",), "REVOKED", True, ("uvm",))
+    model = ModelSummary("00", "Key", ("FIDO_2_0",), ("usb",), "REVOKED", True, ("uvm",))
     assert schema.model(model) == {
         "aaguid": "00",
         "description": "Key",
@@ -270,12 +282,12 @@ def test_documented_members_are_the_ones_that_come() -> None:
     tokens = next(d for d in documented() if "tokens" in d)
     assert set(tokens["tokens"][0]) == set(schema.token(summary()))
     keys = next(d for d in documented() if "keys" in d)
-    listed = {**ROW_JSON, **schema.backup(api.Backup.HAS)}
+    listed = {**ROW_JSON, **schema.backup(Backup.HAS)}
     assert set(keys["keys"][0]) == set(listed)
     pins = next(d for d in documented() if "retries" in d.get("pin", {}))
     assert set(pins["pin"]) == set(PIN_JSON)
     info = next(d for d in documented() if "info" in d)
-    details = api.TokenDetails(name="Key", selector="usb:1", durable=True, info=INFO, pin=PIN)
+    details = TokenDetails(name="Key", selector="usb:1", durable=True, info=INFO, pin=PIN)
     shown = schema.details(details)["info"]
     assert isinstance(shown, dict)
     assert set(info["info"]) == set(shown)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import SRC
 from tests.support.keygen import line
+from tests.support.sandbox import SRC
 from tests.support.signers import certificate, ed25519_key, ed25519_token
 
 from fidokit.cli import ssh_keygen

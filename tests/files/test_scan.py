@@ -9,8 +9,8 @@ import pytest
 
 from fidokit.errors import FidokitError
 from fidokit.files import scan
-from fidokit.openssh.private import PrivateFile, SkPrivate, encode_private
-from fidokit.openssh.public import Ed25519Public, PublicLine, SkEd25519Public
+from fidokit.openssh.keys.private import PrivateFile, SkPrivate, encode_private
+from fidokit.openssh.keys.public import Ed25519Public, PublicLine, SkEd25519Public
 from fidokit.types import Application, KeyHandle, SkFlag
 
 KEY = SkEd25519Public(b"k" * 32, Application("ssh:test"))

@@ -14,7 +14,7 @@ from tests.virtual.core.client import HASH, descriptor, make_request, param
 
 from fidokit.cbor import encode
 from fidokit.types import CoseAlg
-from fidokit.virtual.core.preview_sign import ESP256_SPLIT_ARKG
+from fidokit.virtual.core.extensions.preview_sign import ESP256_SPLIT_ARKG
 
 Map = dict[Any, Any]
 MC, GA, PIN, BIO, CM, BLOBS, CONFIG = 0x01, 0x02, 0x06, 0x09, 0x0A, 0x0C, 0x0D

@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from fidokit.virtual.core import rsa_keys
+from fidokit.virtual.core.keys import rsa as rsa_keys
 
 _EXPONENT = 65537
 _PRIME = rsa_keys.SECRET_SIZE // 2

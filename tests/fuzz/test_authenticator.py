@@ -18,10 +18,11 @@ from tests.fuzz.source import Source
 from tests.fuzz.world import HOMES, WatchedStore, home
 from tests.support.mutate import fuzz_count
 
-from fidokit.virtual.core import client_pin, rsa_keys
-from fidokit.virtual.core.algorithms import ALGORITHMS
+from fidokit.virtual.core.commands import client_pin
+from fidokit.virtual.core.keys import rsa
+from fidokit.virtual.core.keys.algorithms import ALGORITHMS
+from fidokit.virtual.core.person.pin_uv_token import TokenState
 from fidokit.virtual.core.ports import CtapRejection
-from fidokit.virtual.core.token_state import TokenState
 from fidokit.virtual.world import SeededRng
 
 LIVES = fuzz_count(1_500)
@@ -80,11 +81,11 @@ def test_rsa_keys_are_the_same_few_as_long_as_wanted() -> None:
     rounds = []
     for _ in range(2):
         with known_rsa_keys():
-            rounds.append([rsa_keys.new_secret(SeededRng()) for _ in range(4)])
+            rounds.append([rsa.new_secret(SeededRng()) for _ in range(4)])
     first, again = rounds
     assert first == again
     assert len({*first}) == 3
-    assert rsa_keys.new_secret(SeededRng()) not in first
+    assert rsa.new_secret(SeededRng()) not in first
 
 
 def test_inputs_are_read_the_same_way_each_time() -> None:

@@ -12,9 +12,9 @@ from tests.virtual.core.client import HASH, AuthData, Bench, Platform, encode, p
 
 from fidokit import cbor
 from fidokit.types import CoseAlg, CredentialId
+from fidokit.virtual.core.extensions.preview_sign import ESP256_SPLIT_ARKG
+from fidokit.virtual.core.extensions.preview_sign import NAME as PREVIEW_SIGN
 from fidokit.virtual.core.ports import DurableState, LargeBlob, StoredCredential, Template
-from fidokit.virtual.core.preview_sign import ESP256_SPLIT_ARKG
-from fidokit.virtual.core.preview_sign import NAME as PREVIEW_SIGN
 from fidokit.virtual.core.profile import CTAP_2_0, CTAP_2_1, CTAP_2_3, PROFILES, Profile
 from fidokit.virtual.store import MemoryStore
 

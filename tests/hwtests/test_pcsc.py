@@ -12,7 +12,10 @@ from tests.hwtests import plug
 from tests.hwtests.suite import Run, run_suite
 from tests.support.pcscd import READER, SELECTOR, Pcscd, started, wait_for_card
 
-from fidokit import api
+from fidokit.client.owner.pin_code import PinCode
+from fidokit.lab.named_tokens import create_virtual
+from fidokit.tokens.access import open_token
+from fidokit.tokens.pin import set_pin
 from fidokit.virtual.token import VirtualToken
 
 PIN = "314159265"
@@ -50,7 +53,7 @@ def run(
 @pytest.mark.parametrize("profile", ["u2f", "ctap2.0", "ctap2.1"])
 def test_all_of_it(run: Callable[..., Run], profile: str) -> None:
     """Erased before and after, and taken off the reader where the suite asks for that."""
-    api.create_virtual("hw", profile=profile)
+    create_virtual("hw", profile=profile)
     done = run("--allow-reset", "--deselect", WAITING, typed=f"{READER}\n")
     assert done.code == pytest.ExitCode.OK, done.said
     passed = {test for test, outcome in done.outcomes.items() if outcome == "passed"}
@@ -64,9 +67,9 @@ def test_all_of_it(run: Callable[..., Run], profile: str) -> None:
 
 def test_one_that_is_reset_by_usb_alone(run: Callable[..., Run], tmp_path: Path) -> None:
     """CTAP 2.3: it says so, and what needs erasing is skipped with that reason."""
-    api.create_virtual("hw", profile="ctap2.3")
-    with VirtualToken("hw"), api.open_token("virtual:hw") as session:
-        api.set_pin(session, api.PinCode.parse(PIN))
+    create_virtual("hw", profile="ctap2.3")
+    with VirtualToken("hw"), open_token("virtual:hw") as session:
+        set_pin(session, PinCode.parse(PIN))
     (tmp_path / "pin").write_text(PIN + "\n")
     pin = str(tmp_path / "pin")
     done = run("--allow-reset", "--deselect", WAITING, "--pin-file", pin)
@@ -79,7 +82,7 @@ def test_one_that_is_reset_by_usb_alone(run: Callable[..., Run], tmp_path: Path)
 
 def test_taken_away_in_place_of_a_touch(run: Callable[..., Run]) -> None:
     """The tap is the first touch; the second one is waited for."""
-    api.create_virtual("hw", presence="delay:20000")
+    create_virtual("hw", presence="delay:20000")
     done = run("-k", "waits_for_a_touch")
     assert done.code == pytest.ExitCode.OK, done.said
     assert done.outcomes == {"test_taken_away_while_it_waits_for_a_touch": "passed"}

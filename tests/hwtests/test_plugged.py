@@ -12,7 +12,7 @@ import pytest
 from tests.hwtests import plug
 from tests.hwtests.suite import Run, run_suite
 
-from fidokit import api
+from fidokit.lab.named_tokens import create_virtual
 
 
 @dataclass
@@ -46,7 +46,7 @@ def hands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hands]:
 @pytest.mark.parametrize("profile", ["ctap2.0", "ctap2.3"])
 def test_all_of_it(hands: Hands, profile: str) -> None:
     """Resets that want the plug, three wrong PINs, and power that goes in between."""
-    api.create_virtual("hw", profile=profile)
+    create_virtual("hw", profile=profile)
     plug.insert(hands.folder / "served.pid", hands.arguments)
     waiting = "hwtests/test_plug.py::test_taken_away_while_it_waits_for_a_touch"
     name = "fidokit virtual token"
@@ -62,7 +62,7 @@ def test_all_of_it(hands: Hands, profile: str) -> None:
 
 
 def test_taken_away_in_place_of_a_touch(hands: Hands) -> None:
-    api.create_virtual("hw", presence="delay:20000")
+    create_virtual("hw", presence="delay:20000")
     plug.insert(hands.folder / "served.pid", hands.arguments)
     run = hands.run("-k", "waits_for_a_touch")
     assert run.code == pytest.ExitCode.OK, run.said

@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 from tests.hwtests.suite import Run, run_suite
 
-from fidokit import api
+from fidokit.client.owner.pin_code import PinCode
+from fidokit.client.ports import QUIET
+from fidokit.keys.generation import GenerateRequest, generate
+from fidokit.keys.resident_keys import list_keys
+from fidokit.lab.named_tokens import create_virtual, delete_virtual, serve_virtual
+from fidokit.tokens.access import open_token
+from fidokit.tokens.pin import set_pin
+from fidokit.types import KeyType
 from fidokit.virtual.faults import WrongSignature
 from fidokit.virtual.token import VirtualToken
 
@@ -48,9 +55,9 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(params=PROFILES)
 def profile(request: pytest.FixtureRequest) -> Iterator[str]:
-    api.create_virtual("hw", profile=request.param)
+    create_virtual("hw", profile=request.param)
     yield request.param
-    api.delete_virtual("hw")
+    delete_virtual("hw")
 
 
 def erasing(folder: Path, *, typed: str = "hw\n") -> Run:
@@ -104,32 +111,32 @@ def test_a_generation_that_may_not_be_erased(profile: str, tmp_path: Path) -> No
 
 def _own_key(profile: str, folder: Path) -> str | None:
     """A PIN, and where the generation stores keys, one of the person's own."""
-    with VirtualToken("hw"), api.open_token("virtual:hw", _Owner()) as session:
-        api.set_pin(session, api.PinCode.parse(PIN))
+    with VirtualToken("hw"), open_token("virtual:hw", _Owner()) as session:
+        set_pin(session, PinCode.parse(PIN))
         if profile == "ctap2.0":
             return None
-        request = api.GenerateRequest(
-            api.KeyType.ECDSA_SK, folder / "own", "ssh:fidokit-hwtests-of-mine", resident=True
+        request = GenerateRequest(
+            KeyType.ECDSA_SK, folder / "own", "ssh:fidokit-hwtests-of-mine", resident=True
         )
-        return api.generate(session, request).fingerprint
+        return generate(session, request).fingerprint
 
 
 def _keys() -> list[str]:
-    with api.open_token("virtual:hw", _Owner()) as session:
-        rows = api.list_keys(session, any_rp=True, only_token=True, search_home=False)
+    with open_token("virtual:hw", _Owner()) as session:
+        rows = list_keys(session, any_rp=True, only_token=True, search_home=False)
     return [row.fingerprint for row in rows]
 
 
-class _Owner(type(api.QUIET)):  # type: ignore[misc]
+class _Owner(type(QUIET)):  # type: ignore[misc]
     """Knows the PIN."""
 
-    def ask_pin(self, *_: object) -> api.PinCode:
-        return api.PinCode.parse(PIN)
+    def ask_pin(self, *_: object) -> PinCode:
+        return PinCode.parse(PIN)
 
 
 @pytest.mark.parametrize("typed", ["", "HW\n"])
 def test_without_the_right_name_nothing_is_erased(tmp_path: Path, typed: str) -> None:
-    api.create_virtual("hw")
+    create_virtual("hw")
     held = _own_key("ctap2.3", tmp_path)
     run = erasing(tmp_path, typed=typed)
     assert run.code == 2
@@ -138,17 +145,17 @@ def test_without_the_right_name_nothing_is_erased(tmp_path: Path, typed: str) ->
 
 
 def test_the_token_is_as_new_afterwards(tmp_path: Path) -> None:
-    api.create_virtual("hw")
+    create_virtual("hw")
     _own_key("ctap2.3", tmp_path)
     assert erasing(tmp_path).code == pytest.ExitCode.OK
-    with api.open_token("virtual:hw") as session:
+    with open_token("virtual:hw") as session:
         assert session.info.pin_set is False
         assert not session.info.always_uv
 
 
 def test_a_token_that_signs_wrongly_fails(tmp_path: Path) -> None:
-    api.create_virtual("hw", profile="ctap2.1")
-    with api.serve_virtual("hw") as token:
+    create_virtual("hw", profile="ctap2.1")
+    with serve_virtual("hw") as token:
         token.faults.add(WrongSignature(), command=0x02, count=1000)
         run = run_suite(tmp_path, "--token", "virtual:hw")
     assert run.code == pytest.ExitCode.TESTS_FAILED
@@ -157,8 +164,8 @@ def test_a_token_that_signs_wrongly_fails(tmp_path: Path) -> None:
 
 
 def test_the_report_names_the_model_and_not_the_token(tmp_path: Path) -> None:
-    api.create_virtual("hw", model="YubiKey 5 Series with NFC - Enhanced PIN")
-    with api.serve_virtual("hw") as token:
+    create_virtual("hw", model="YubiKey 5 Series with NFC - Enhanced PIN")
+    with serve_virtual("hw") as token:
         serial = token.identity.serial
     run = erasing(tmp_path)
     told = run.report["token"]

@@ -17,18 +17,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.agent.world import World, bind, login
+from tests.agent.core.world import World, bind, login
 from tests.support import agent_keys
 from tests.support.agent_host import WAIT_S, stock
 from tests.support.signers import PlainKey, certificate, ed25519_key
 
-from fidokit.agent.core import Connection, Later
+from fidokit.agent.core.agent import Connection, Later
 from fidokit.errors import FidokitError
-from fidokit.openssh import agent_messages as messages
 from fidokit.openssh import wire
-from fidokit.openssh.agent_constraints import Constraints, Destination, Hop, KeySpec
-from fidokit.openssh.agent_messages import Extension, FrameReader, SessionBind, frame
-from fidokit.openssh.certificate import CertKind
+from fidokit.openssh.agent import messages
+from fidokit.openssh.agent.constraints import Constraints, Destination, Hop, KeySpec
+from fidokit.openssh.agent.messages import Extension, FrameReader, SessionBind, frame
+from fidokit.openssh.certificates.certificate import CertKind
 
 pytestmark = pytest.mark.interop
 

@@ -150,13 +150,13 @@ def test_no_core_is_written(host: Host, machine: Host) -> None:
 def test_no_process_of_the_same_user_may_look(tmp_path: Path) -> None:
     """Not dumpable means that its memory belongs to root, whoever runs it."""
     program = (
-        "import os, sys; from fidokit.agent.hardening import harden; harden();"
+        "import os, sys; from fidokit.system.process_memory import harden; harden();"
         "print(os.getpid(), flush=True); sys.stdin.read()"
     )
     become = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-    source = Path(__file__).parents[2] / "src" / "fidokit" / "agent" / "hardening.py"
+    source = Path(__file__).parents[2] / "src" / "fidokit" / "system" / "process_memory.py"
     (tmp_path / "fidokit" / "agent").mkdir(parents=True)
-    (tmp_path / "fidokit" / "agent" / "hardening.py").write_text(source.read_text())
+    (tmp_path / "fidokit" / "system" / "process_memory.py").write_text(source.read_text())
     for folder in (tmp_path, *tmp_path.parents):
         if folder.is_relative_to("/tmp") and folder != Path("/tmp"):
             folder.chmod(folder.stat().st_mode | 0o055)

@@ -17,11 +17,11 @@ from tests.support import agent_keys
 from tests.support.agent_host import Host, make_host, serving, sk_key, virtual_token
 from tests.support.signers import ed25519_key
 
-from fidokit.api.opening import read_key_file
-from fidokit.openssh import agent_messages as messages
-from fidokit.openssh.agent_constraints import Constraints
-from fidokit.openssh.agent_messages import FrameReader, SessionBind, frame
-from fidokit.openssh.signature import verify
+from fidokit.keys.holder import read_key_file
+from fidokit.openssh.agent import messages
+from fidokit.openssh.agent.constraints import Constraints
+from fidokit.openssh.agent.messages import FrameReader, SessionBind, frame
+from fidokit.openssh.signatures.signature import verify
 
 pytestmark = pytest.mark.interop
 

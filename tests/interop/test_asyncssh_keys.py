@@ -8,11 +8,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.support.samples import PUBLIC_KEYS, SK_KEYS, key_id, sk_keys
 
-from fidokit.openssh.fingerprint import md5, sha256
-from fidokit.openssh.private import PrivateFile, SkPrivate, encode_private, parse_private
-from fidokit.openssh.private_container import parse_container
-from fidokit.openssh.public import PublicKey, PublicLine, SkPublic, parse_public, parse_public_line
-from fidokit.openssh.rfc4716 import encode_rfc4716, parse_rfc4716
+from fidokit.openssh.keys.container import parse_container
+from fidokit.openssh.keys.fingerprint import md5, sha256
+from fidokit.openssh.keys.private import PrivateFile, SkPrivate, encode_private, parse_private
+from fidokit.openssh.keys.public import (
+    PublicKey,
+    PublicLine,
+    SkPublic,
+    parse_public,
+    parse_public_line,
+)
+from fidokit.openssh.keys.rfc4716 import encode_rfc4716, parse_rfc4716
 from fidokit.types import KeyHandle, SkFlag
 
 pytestmark = pytest.mark.interop

@@ -25,16 +25,16 @@ from tests.support.signers import (
 )
 
 from fidokit.errors import FidokitError
-from fidokit.openssh.authorized_keys import AuthorizedKey, parse_line
-from fidokit.openssh.certificate import (
+from fidokit.openssh.certificates.certificate import (
     FOREVER,
     Certificate,
     CertKind,
     CertOption,
     parse_certificate,
 )
-from fidokit.openssh.public import PublicKey, PublicLine
-from fidokit.openssh.signature import Signature, parse_signature, verify
+from fidokit.openssh.keys.public import PublicKey, PublicLine
+from fidokit.openssh.lines.authorized_keys import AuthorizedKey, parse_line
+from fidokit.openssh.signatures.signature import Signature, parse_signature, verify
 
 pytestmark = pytest.mark.interop
 

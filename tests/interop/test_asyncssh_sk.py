@@ -16,12 +16,12 @@ import asyncssh
 import pytest
 from tests.support.fake_link import Person, session_on
 
-from fidokit.openssh.private import SkPrivate, parse_private
-from fidokit.openssh.public import PublicLine, parse_public
-from fidokit.openssh.signature import parse_signature, verify
+from fidokit.client.credentials import resident
+from fidokit.client.credentials.signature import sign
+from fidokit.openssh.keys.private import SkPrivate, parse_private
+from fidokit.openssh.keys.public import PublicLine, parse_public
+from fidokit.openssh.signatures.signature import parse_signature, verify
 from fidokit.testing import FidoDevices, Stalled, TokenFactory, WatchedToken
-from fidokit.token import resident
-from fidokit.token.sign import sign
 from fidokit.types import SkFlag
 from fidokit.virtual.core.profile import CTAP_2_0, CTAP_2_1, Profile
 

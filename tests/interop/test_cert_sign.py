@@ -15,7 +15,7 @@ import pytest
 from tests.support.agent_host import PIN, Host, make_host, serving, sk_key, virtual_token
 from tests.support.sshd import Sshd, running
 
-from fidokit.openssh.certificate import Certificate, encode_tbs, parse_certificate
+from fidokit.openssh.certificates.certificate import Certificate, encode_tbs, parse_certificate
 
 pytestmark = pytest.mark.interop
 

@@ -25,7 +25,7 @@ from fido2.ctap2.pin import PinProtocolV1, PinProtocolV2
 from tests.virtual.fido2_device import LinkDevice
 
 from fidokit.virtual.core.profile import CTAP_2_1, CTAP_2_3, CTAP_2_3_ENTERPRISE, Fingerprint
-from fidokit.virtual.sensor import SAMPLES
+from fidokit.virtual.person.sensor import SAMPLES
 from fidokit.virtual.token import VirtualToken
 
 pytestmark = pytest.mark.interop

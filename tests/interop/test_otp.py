@@ -17,12 +17,12 @@ from pathlib import Path
 
 import pyotp
 import pytest
-from tests.server.test_otp_format import LIVED_IN
+from tests.server.otp.test_format import LIVED_IN
 from tests.support.private_etc import UID, USER, PrivateEtc, private_etc
 from tests.support.sshd import Sshd, running
 from tests.support.typist import Seen, converse
 
-from fidokit.server.otp_format import Method, OtpFile, RateLimit, Rules, compose, parse
+from fidokit.server.otp.format import Method, OtpFile, RateLimit, Rules, compose, parse
 
 pytestmark = [
     pytest.mark.interop,

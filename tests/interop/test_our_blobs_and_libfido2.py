@@ -8,16 +8,18 @@ from collections.abc import Iterator
 from ctypes import POINTER, c_size_t, c_ubyte
 
 import pytest
+from tests.client.conftest import PATIENT
 from tests.interop.libfido2 import Device
 from tests.support.fake_link import Person, session_on
-from tests.token.conftest import PATIENT
 
+from fidokit.client.blobs import large_blobs
+from fidokit.client.credentials import resident
+from fidokit.client.credentials.enrollment import Enrolment, enroll
+from fidokit.client.credentials.resident import ResidentCredential
+from fidokit.client.owner import pin
+from fidokit.client.owner.pin_code import PinCode
+from fidokit.client.session import Session
 from fidokit.errors import NotStored
-from fidokit.token import blobs, pin, resident
-from fidokit.token.enroll import Enrolment, enroll
-from fidokit.token.pin import PinCode
-from fidokit.token.resident import ResidentCredential
-from fidokit.token.session import Session
 from fidokit.types import Application, KeyType
 from fidokit.virtual.token import VirtualToken
 
@@ -67,7 +69,7 @@ def put_theirs(device: Device, owner: ResidentCredential, blob: bytes) -> None:
 @pytest.mark.parametrize("blob", [*BLOBS, *RANDOM], ids=len)
 def test_libfido2_reads_what_we_wrote(token: VirtualToken, blob: bytes) -> None:
     owner = key(token, "work")
-    blobs.put(opened(token), owner, blob)
+    large_blobs.put(opened(token), owner, blob)
     with Device(token) as device:
         assert theirs(device, owner) == blob
 
@@ -77,20 +79,20 @@ def test_we_read_what_libfido2_wrote(token: VirtualToken, blob: bytes) -> None:
     owner = key(token, "work")
     with Device(token) as device:
         put_theirs(device, owner, blob)
-    assert blobs.get(opened(token), owner) == blob
+    assert large_blobs.get(opened(token), owner) == blob
 
 
 def test_side_by_side(token: VirtualToken) -> None:
     work, home = key(token, "work"), key(token, "home")
     with Device(token) as device:
         put_theirs(device, work, BLOBS[1])
-        blobs.put(opened(token), home, BLOBS[0])
+        large_blobs.put(opened(token), home, BLOBS[0])
         assert theirs(device, work) == BLOBS[1]
         assert theirs(device, home) == BLOBS[0]
         put_theirs(device, home, BLOBS[2])
-    assert blobs.get(opened(token), home) == BLOBS[2]
-    blobs.delete(opened(token), [work])
+    assert large_blobs.get(opened(token), home) == BLOBS[2]
+    large_blobs.delete(opened(token), [work])
     with pytest.raises(NotStored):
-        blobs.get(opened(token), work)
+        large_blobs.get(opened(token), work)
     with Device(token) as device:
         assert theirs(device, home) == BLOBS[2]

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from fidokit import api
 from fidokit.cli import qr
 from fidokit.cli.qr import Look
+from fidokit.server.otp.enrollment import OtpRequest, plan_otp, qr_matrix, write_qr
 
 pytestmark = pytest.mark.interop
 
@@ -39,7 +39,7 @@ def scan(stock: Callable[[str], str]) -> Callable[[Path], str]:
 
 
 def test_the_file(tmp_path: Path, scan: Callable[[Path], str]) -> None:
-    api.write_qr(URI, tmp_path / "code.png")
+    write_qr(URI, tmp_path / "code.png")
     assert scan(tmp_path / "code.png") == URI
 
 
@@ -48,14 +48,14 @@ def test_what_enroll_makes(
     tmp_path: Path, scan: Callable[[Path], str], label: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    plan = api.plan_otp(api.OtpRequest(label=label, issuer=label))
-    api.write_qr(plan.uri, tmp_path / "code.png")
+    plan = plan_otp(OtpRequest(label=label, issuer=label))
+    write_qr(plan.uri, tmp_path / "code.png")
     assert scan(tmp_path / "code.png") == plan.uri
 
 
 @pytest.mark.parametrize("how", [look for look in Look if look is not Look.NONE])
 def test_the_terminal(tmp_path: Path, scan: Callable[[Path], str], how: Look) -> None:
-    lines = qr.lines(api.qr_matrix(URI), how)
+    lines = qr.lines(qr_matrix(URI), how)
     if how in (Look.HALF_BLOCKS, Look.SPACES):
         rows = [row for line in lines for row in coloured(line)]
     else:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from tests.support.sshd import Sshd, running
 
-from fidokit import api
 from fidokit.errors import FidokitError
+from fidokit.server.authorize.authorization import Place, authorize, key_options, line_name, revoke
 
 pytestmark = pytest.mark.interop
 
@@ -58,48 +58,48 @@ def logs_in(server: Sshd, key: Path, user: str) -> bool:
 def test_in_and_out_over_ssh(
     server: Sshd, keys: dict[str, Path], user: str, tmp_path: Path
 ) -> None:
-    place = api.Place(
+    place = Place(
         destination=f"{user}@127.0.0.1",
         ssh=server.client("-i", str(keys["admin"])),
         path=str(tmp_path / "authorized_keys"),
     )
     assert not logs_in(server, keys["new"], user)
-    done = api.authorize([str(keys["new"])], place)
+    done = authorize([str(keys["new"])], place)
     assert [line.comment for line in done.change.added] == ["new"]
     assert done.warnings == ()
     assert logs_in(server, keys["new"], user)
     assert logs_in(server, keys["admin"], user)
-    api.revoke([str(keys["new"])], place)
+    revoke([str(keys["new"])], place)
     assert not logs_in(server, keys["new"], user)
     assert logs_in(server, keys["admin"], user)
     assert (tmp_path / "authorized_keys").read_text().startswith("# ours\n")
 
 
 def test_options_hold(server: Sshd, keys: dict[str, Path], user: str, tmp_path: Path) -> None:
-    place = api.Place(
+    place = Place(
         destination=f"{user}@127.0.0.1",
         ssh=server.client("-i", str(keys["admin"])),
         path=str(tmp_path / "authorized_keys"),
     )
-    api.authorize([str(keys["new"])], place, options=api.key_options(["from=192.0.2.1"]))
+    authorize([str(keys["new"])], place, options=key_options(["from=192.0.2.1"]))
     assert not logs_in(server, keys["new"], user)
-    api.authorize([str(keys["new"])], place, options=api.key_options(["from=127.0.0.1"]))
+    authorize([str(keys["new"])], place, options=key_options(["from=127.0.0.1"]))
     assert logs_in(server, keys["new"], user)
-    api.authorize([str(keys["new"])], place, options=api.key_options(["expiry-time=20200101"]))
+    authorize([str(keys["new"])], place, options=key_options(["expiry-time=20200101"]))
     assert not logs_in(server, keys["new"], user)
 
 
 def test_a_login_that_is_refused_is_told(server: Sshd, keys: dict[str, Path], user: str) -> None:
-    place = api.Place(destination=f"{user}@127.0.0.1", ssh=server.client("-i", str(keys["new"])))
+    place = Place(destination=f"{user}@127.0.0.1", ssh=server.client("-i", str(keys["new"])))
     with pytest.raises(FidokitError, match="ssh ended"):
-        api.authorize([str(keys["new"])], place)
+        authorize([str(keys["new"])], place)
 
 
 def test_here(keys: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What this machine's sshd is told, ssh-keygen reads."""
     monkeypatch.setenv("HOME", str(tmp_path))
-    place = api.Place(path=".ssh/authorized_keys")
-    done = api.authorize([str(keys["new"])], place, options=api.key_options(["restrict"]))
+    place = Place(path=".ssh/authorized_keys")
+    done = authorize([str(keys["new"])], place, options=key_options(["restrict"]))
     assert done.where == str(tmp_path / ".ssh/authorized_keys")
     shown = subprocess.check_output(["ssh-keygen", "-lf", done.where], text=True)
-    assert api.line_name(done.change.added[0]).split()[0] in shown
+    assert line_name(done.change.added[0]).split()[0] in shown

@@ -22,11 +22,14 @@ from tests.support.agent_host import Host, make_host, serving, sk_key, virtual_t
 from tests.support.hardened import SSHD, USER, Machine, line, machine
 from tests.support.sshd import running
 
-from fidokit import api
 from fidokit.errors import FidokitError
-from fidokit.server import applying, planning, shadow
-from fidokit.server.services import Signalled
+from fidokit.server import shadow
+from fidokit.server.harden import application
+from fidokit.server.harden import plan as planning
+from fidokit.server.harden.orders import apply_hardening, plan_hardening, plan_unhardening
+from fidokit.server.harden.plan import HardeningRequest, HardeningTarget
 from fidokit.server.shadow import Entry, Password
+from fidokit.server.sshd.services import Signalled
 
 pytestmark = pytest.mark.interop
 
@@ -102,10 +105,8 @@ def test_verify_is_proved_by_a_login_through_the_provider(one: Machine) -> None:
     """A private file, no agent: ssh itself asks for the PIN and has the token sign."""
     library = one.host.fidokit("provider", "path").strip()
     one.authorize(line(one.host, "uv"))
-    request = api.HardeningRequest("verify", (USER,), [one.host.home / "uv"])
-    plan = api.plan_hardening(
-        request, one.target, environ=one.host.env | {"SSH_SK_PROVIDER": library}
-    )
+    request = HardeningRequest("verify", (USER,), [one.host.home / "uv"])
+    plan = plan_hardening(request, one.target, environ=one.host.env | {"SSH_SK_PROVIDER": library})
     assert plan.proofs[0].keys[0].proof.value == "login", one.host.said()
     assert plan.obstacle is None
 
@@ -151,7 +152,7 @@ def test_nobody_is_locked_out(any_machine: Machine) -> None:
     plan = it.plan("hardware-only", yes_unproved=True)
     assert plan.proofs[0].keys[0].why == "it is on no token"
     with pytest.raises(FidokitError, match=f"{USER} would be locked out"):
-        api.apply_hardening(plan)
+        apply_hardening(plan)
     assert it.files() == before
     assert it.lets_in("plain")
 
@@ -314,7 +315,7 @@ def test_a_file_that_changes_meanwhile_is_left_alone(one: Machine) -> None:
     plan = one.plan("touch")
     (one.folder / "0-fidokit.conf").write_text("# somebody else\n")
     with pytest.raises(FidokitError, match="was changed while the plan was made"):
-        api.apply_hardening(plan)
+        apply_hardening(plan)
     assert (one.folder / "0-fidokit.conf").read_text() == "# somebody else\n"
 
 
@@ -359,7 +360,7 @@ def test_a_server_that_does_not_come_back_is_rolled_back(keys: Host, tmp_path: P
         manager = Breaking(Signalled(pid, [SSHD, "-f", str(it.server.config)]), program)
         try:
             with pytest.raises(FidokitError, match="does not answer after it was reloaded"):
-                api.apply_hardening(it.plan("touch"), reload=True, services=manager)
+                apply_hardening(it.plan("touch"), reload=True, services=manager)
             assert it.files() == before
             assert it.lets_in("touch")  # by another process
         finally:
@@ -450,18 +451,18 @@ def test_as_an_ordinary_user(keys: Host) -> None:
         server = stack.enter_context(
             running(folder / "etc", *settings, sshd=SSHD, user=ORDINARY.pw_uid)
         )
-        target = api.HardeningTarget(server.config, SSHD, folder / "pam")
+        target = HardeningTarget(server.config, SSHD, folder / "pam")
         as_ordinary(lambda: _harden_and_undo(target, folder / "etc/pid"))
 
 
-def _harden_and_undo(target: api.HardeningTarget, pid_file: Path) -> None:
+def _harden_and_undo(target: HardeningTarget, pid_file: Path) -> None:
     before = target.config.read_bytes()
-    plan = api.plan_hardening(api.HardeningRequest("hardware-only"), target)
+    plan = plan_hardening(HardeningRequest("hardware-only"), target)
     assert [(p.user, p.is_proved) for p in plan.proofs] == [("daemon", True)]
-    api.apply_hardening(plan, reload=True, pid_file=pid_file)
+    apply_hardening(plan, reload=True, pid_file=pid_file)
     drop_in = target.config.parent / "sshd_config.d/0-fidokit.conf"
     assert b"PasswordAuthentication no" in drop_in.read_bytes()
-    api.apply_hardening(api.plan_unhardening(target), reload=True, pid_file=pid_file)
+    apply_hardening(plan_unhardening(target), reload=True, pid_file=pid_file)
     assert not drop_in.exists()
     assert target.config.read_bytes() == before
 
@@ -471,7 +472,7 @@ def as_ordinary(work: Callable[[], None]) -> None:
 
     A fork, since the tree and Python may lie where that user may not read.
     """
-    assert applying
+    assert application
     assert planning  # loaded while that was allowed
     child = os.fork()
     if child == 0:

@@ -9,11 +9,11 @@ import pytest
 from tests.support.agent_host import Host, make_host, serving, sk_key, virtual_token
 from tests.support.hardened import SSHD, USER, Machine, line, machine
 
-from fidokit import api
+from fidokit.server.check.report import CheckRequest, CheckRule, CheckTally, KeyLine, check_server
 
 pytestmark = pytest.mark.interop
 
-EVERY_RULE = frozenset(api.CheckRule)
+EVERY_RULE = frozenset(CheckRule)
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +39,9 @@ def it(keys: Host, tmp_path: Path) -> Iterator[Machine]:
 
 def broken(it: Machine) -> dict[str, set[int | None]]:
     """The rules that do not hold, and the lines that break them."""
-    tally = api.CheckTally(EVERY_RULE)
-    request = api.CheckRequest((USER,), EVERY_RULE, SSHD, str(it.server.config), "addr=127.0.0.1")
-    list(tally.watch(api.check_server(request)))
+    tally = CheckTally(EVERY_RULE)
+    request = CheckRequest((USER,), EVERY_RULE, SSHD, str(it.server.config), "addr=127.0.0.1")
+    list(tally.watch(check_server(request)))
     found: dict[str, set[int | None]] = {}
     for violation in tally.violations:
         found.setdefault(str(violation.rule), set()).add(violation.line)
@@ -70,9 +70,9 @@ def test_touch(it: Machine) -> None:
     it.authorize(line(it.host, "touch", "no-touch-required"), line(it.host, "uv"))
 
     def touches() -> list[bool | None]:
-        request = api.CheckRequest((USER,), sshd=SSHD, config=str(it.server.config))
-        events = api.check_server(request)
-        return [event.verdict.touch for event in events if isinstance(event, api.KeyLine)]
+        request = CheckRequest((USER,), sshd=SSHD, config=str(it.server.config))
+        events = check_server(request)
+        return [event.verdict.touch for event in events if isinstance(event, KeyLine)]
 
     assert touches() == [False, True]
     it.harden("touch")

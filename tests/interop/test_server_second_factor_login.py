@@ -18,7 +18,7 @@ from tests.support.private_etc import UID, USER, PrivateEtc, private_etc
 from tests.support.sshd import Sshd, running
 from tests.support.typist import Seen, converse
 
-from fidokit.server.otp_format import Method, Rules, compose
+from fidokit.server.otp.format import Method, Rules, compose
 
 pytestmark = [
     pytest.mark.interop,

@@ -23,7 +23,7 @@ from tests.support.signers import (
     plain_keys,
 )
 
-from fidokit.openssh.certificate import (
+from fidokit.openssh.certificates.certificate import (
     FOREVER,
     Certificate,
     CertificateBody,
@@ -33,9 +33,9 @@ from fidokit.openssh.certificate import (
     parse_certificate,
     verify_signature,
 )
-from fidokit.openssh.certificate_view import describe
-from fidokit.openssh.public import PublicKey, PublicLine, parse_public_line
-from fidokit.openssh.signature import PlainSignature
+from fidokit.openssh.certificates.view import describe
+from fidokit.openssh.keys.public import PublicKey, PublicLine, parse_public_line
+from fidokit.openssh.signatures.signature import PlainSignature
 
 pytestmark = pytest.mark.interop
 

@@ -12,18 +12,18 @@ import pytest
 from tests.support.samples import PUBLIC_KEYS, SK_ECDSA, SK_ED25519, SK_KEYS, key_id
 from tests.support.signers import certificate, ed25519_key
 
-from fidokit.openssh.fingerprint import bubblebabble, md5, randomart, randomart_title, sha256
-from fidokit.openssh.listing import Listed, list_fingerprints
-from fidokit.openssh.private import (
+from fidokit.openssh.keys.cipher import CIPHERS
+from fidokit.openssh.keys.fingerprint import bubblebabble, md5, randomart, randomart_title, sha256
+from fidokit.openssh.keys.private import (
     PrivateFile,
     SkPrivate,
     encode_private,
     parse_private,
     peek_public,
 )
-from fidokit.openssh.private_cipher import CIPHERS
-from fidokit.openssh.public import PublicKey, PublicLine, SkPublic, parse_public_line
-from fidokit.openssh.rfc4716 import encode_rfc4716, parse_rfc4716, stock_comment
+from fidokit.openssh.keys.public import PublicKey, PublicLine, SkPublic, parse_public_line
+from fidokit.openssh.keys.rfc4716 import encode_rfc4716, parse_rfc4716, stock_comment
+from fidokit.openssh.lines.key_stream import Listed, list_fingerprints
 from fidokit.types import Application, KeyHandle, SkFlag
 
 pytestmark = pytest.mark.interop
@@ -253,6 +253,6 @@ class TestPrivate:
 
 def _check_bytes(text: bytes) -> bytes:
     """The check integer that stock drew, so that our file can hold the same one."""
-    from fidokit.openssh.private_container import parse_container
+    from fidokit.openssh.keys.container import parse_container
 
     return parse_container(text, 1).sealed[:4]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.openssh.test_krl import KRLS, REFUSED, TAKEN
+from tests.openssh.certificates.test_krl import KRLS, REFUSED, TAKEN
 from tests.support.keygen import Keygen, line
 from tests.support.mutate import mutants
 from tests.support.signers import (
@@ -21,11 +21,11 @@ from tests.support.signers import (
 )
 
 from fidokit.errors import Malformed
-from fidokit.openssh import krl
-from fidokit.openssh.certificate import Certificate
-from fidokit.openssh.krl import Bitmap, Entry, ExplicitKey, Fingerprint, KeyId, Serials
-from fidokit.openssh.public import PublicKey
-from fidokit.openssh.revoked_keys import revocation
+from fidokit.openssh.certificates import krl
+from fidokit.openssh.certificates.certificate import Certificate
+from fidokit.openssh.certificates.krl import Bitmap, Entry, ExplicitKey, Fingerprint, KeyId, Serials
+from fidokit.openssh.certificates.revoked_keys import revocation
+from fidokit.openssh.keys.public import PublicKey
 
 pytestmark = pytest.mark.interop
 

@@ -18,9 +18,9 @@ from pathlib import Path
 import pytest
 from tests.support.signers import ed25519_key
 
-from fidokit.openssh.authorized_keys import AuthorizedKey, parse_line
-from fidokit.openssh.key_options import FLAGS
-from fidokit.openssh.public import PublicLine
+from fidokit.openssh.keys.public import PublicLine
+from fidokit.openssh.lines.authorized_keys import AuthorizedKey, parse_line
+from fidokit.openssh.lines.key_options import FLAGS
 
 pytestmark = pytest.mark.interop
 

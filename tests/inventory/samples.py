@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from fidokit.openssh.public import PublicKey, PublicLine, SkEd25519Public
+from fidokit.openssh.keys.public import PublicKey, PublicLine, SkEd25519Public
 from fidokit.types import Application, CredentialId, SkFlag
 
 UP, UV = SkFlag.USER_PRESENCE_REQUIRED, SkFlag.USER_VERIFICATION_REQUIRED

@@ -9,8 +9,8 @@ from tests.inventory.samples import EPOCH, RESIDENT, UP, UV, Credential, file, k
 
 from fidokit.inventory.join import join
 from fidokit.inventory.rows import KeyRow
-from fidokit.openssh import fingerprint
-from fidokit.openssh.public import Ed25519Public
+from fidokit.openssh.keys import fingerprint
+from fidokit.openssh.keys.public import Ed25519Public
 from fidokit.types import CredentialId, KeyType, SkFlag
 
 

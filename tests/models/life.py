@@ -11,18 +11,19 @@ from dataclasses import dataclass, field
 
 from tests.support.fake_link import Person, session_on
 
+from fidokit.client.credentials import resident
+from fidokit.client.credentials.enrollment import Enrolled, Enrolment, enroll
+from fidokit.client.credentials.resident import ResidentCredential
+from fidokit.client.credentials.signature import sign
+from fidokit.client.links.watchdog import Patience
+from fidokit.client.owner import pin
+from fidokit.client.owner.pin_code import PinCode
+from fidokit.client.ports import QUIET
+from fidokit.client.session import Session
 from fidokit.errors import CredentialNotFound, FidokitError, PinNotSet, Unsupported
 from fidokit.metadata.model import Model
-from fidokit.openssh.private import PrivateFile, SkPrivate, encode_private, parse_private
-from fidokit.openssh.signature_blob import SkEcdsaSignature, SkEd25519Signature
-from fidokit.token import pin, resident
-from fidokit.token.enroll import Enrolled, Enrolment, enroll
-from fidokit.token.pin import PinCode
-from fidokit.token.ports import QUIET
-from fidokit.token.resident import ResidentCredential
-from fidokit.token.session import Session
-from fidokit.token.sign import sign
-from fidokit.token.watchdog import Patience
+from fidokit.openssh.keys.private import PrivateFile, SkPrivate, encode_private, parse_private
+from fidokit.openssh.signatures.wire_forms import SkEcdsaSignature, SkEd25519Signature
 from fidokit.types import Application, CoseAlg, KeyHandle, KeyType
 from fidokit.virtual.token import VirtualToken
 

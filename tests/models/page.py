@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.models import certified
 from tests.models.life import Outcomes, live
 
-from fidokit.metadata.catalogue import Catalogue
+from fidokit.metadata.catalog import Catalogue
 from fidokit.metadata.model import Model
 
 PAGE = Path(__file__).parents[2] / "docs" / "models.md"

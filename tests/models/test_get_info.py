@@ -8,9 +8,9 @@ from tests.models import certified
 
 from fidokit import cbor
 from fidokit.metadata.model import Model
-from fidokit.virtual import models
-from fidokit.virtual.core import served
-from fidokit.virtual.model_form import MEMBERS
+from fidokit.virtual.core import capabilities
+from fidokit.virtual.models import profiles
+from fidokit.virtual.models.form import MEMBERS
 from fidokit.virtual.token import VirtualToken
 
 OF_STATE = {"clientPin", "uv", "bioEnroll", "userVerificationMgmtPreview", "makeCredUvNotRqd"}
@@ -50,7 +50,7 @@ def _of_member(name: str, value: Any, withheld: set[str]) -> Any:
         case "extensions":
             return [extension for extension in value if extension not in withheld]
         case "algorithms":
-            return [entry for entry in value if served.algorithm(entry["alg"])]
+            return [entry for entry in value if capabilities.algorithm(entry["alg"])]
         case "transportsForReset":
             return [transport.lower() for transport in value]
         case "pinComplexityPolicyURL":
@@ -69,7 +69,7 @@ def comparable(said: dict[int, Any]) -> dict[int, Any]:
 
 @certified.every_model
 def test_getinfo_of_a_stand_in_is_its_models(model: Model) -> None:
-    withheld = set(models.impersonate(model.document()).withheld)
+    withheld = set(profiles.impersonate(model.document()).withheld)
     with VirtualToken(model=model.document()) as token:
         said = said_by(token)
     expected = claimed(model, withheld)

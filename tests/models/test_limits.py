@@ -20,8 +20,8 @@ from tests.virtual.core.client import (
 )
 
 from fidokit.metadata.model import Model
-from fidokit.virtual import models
 from fidokit.virtual.core.profile import Profile
+from fidokit.virtual.models import profiles
 
 COMMANDS: Mapping[int, str] = {
     0x09: "bioEnroll",
@@ -45,7 +45,7 @@ def options_of(model: Model) -> dict[str, bool]:
 
 
 def stand_in(model: Model) -> Profile:
-    return models.impersonate(model.document()).profile
+    return profiles.impersonate(model.document()).profile
 
 
 @certified.every_model

@@ -8,21 +8,21 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 import pytest
-from tests.api.desk import PIN, Desk
+from tests.support.desk import PIN, Desk
 
 from fidokit import errors
-from fidokit.api import pins
-from fidokit.api.opening import token_holding
-from fidokit.api.providing import ProviderTokens
+from fidokit.client.owner.pin_code import PinCode
+from fidokit.client.session import Session
 from fidokit.errors import FidokitError
-from fidokit.openssh.public import SkEcdsaPublic, SkEd25519Public
-from fidokit.openssh.signature import verify
-from fidokit.openssh.signature_blob import SkEcdsaSignature, SkEd25519Signature
+from fidokit.keys.holder import token_holding
+from fidokit.openssh.keys.public import SkEcdsaPublic, SkEd25519Public
+from fidokit.openssh.signatures.signature import verify
+from fidokit.openssh.signatures.wire_forms import SkEcdsaSignature, SkEd25519Signature
 from fidokit.openssh.wire import Reader
 from fidokit.provider.abi import Operation, Option, Request, SkError
+from fidokit.provider.installation import ProviderTokens
 from fidokit.provider.service import answer, error_number
-from fidokit.token.ports import PinCode
-from fidokit.token.session import Session
+from fidokit.tokens import pin as pins
 from fidokit.types import Application, KeyHandle
 from fidokit.virtual.token import VirtualToken
 

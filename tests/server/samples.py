@@ -5,12 +5,7 @@ from __future__ import annotations
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
-from fidokit.openssh.public import (
-    Ed25519Public,
-    PublicLine,
-    SkEcdsaPublic,
-    SkEd25519Public,
-)
+from fidokit.openssh.keys.public import Ed25519Public, PublicLine, SkEcdsaPublic, SkEd25519Public
 from fidokit.types import Application
 
 

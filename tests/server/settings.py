@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fidokit.server.sshd_settings import Settings, parse
+from fidokit.server.sshd.settings import Settings, parse
 
 ALGORITHMS = (
     "ssh-ed25519-cert-v01@openssh.com,sk-ssh-ed25519-cert-v01@openssh.com,ssh-ed25519,"

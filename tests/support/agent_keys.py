@@ -13,10 +13,10 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from fidokit.openssh import wire
-from fidokit.openssh.certificate import Certificate
-from fidokit.openssh.plain_private import AnyPrivate, read_any_private
-from fidokit.openssh.private import SkPrivate
-from fidokit.openssh.public import EcdsaPublic, PublicKey
+from fidokit.openssh.certificates.certificate import Certificate
+from fidokit.openssh.keys.plain_private import AnyPrivate, read_any_private
+from fidokit.openssh.keys.private import SkPrivate
+from fidokit.openssh.keys.public import EcdsaPublic, PublicKey
 from fidokit.types import KeyHandle, SkFlag
 
 from .signers import (

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from tests.support.fake_link import GET_INFO, ok
 
 from fidokit import cbor
-from fidokit.token.ports import CBOR
+from fidokit.client.ports import CBOR
 
 EMPTY = bytes.fromhex("8076be8b528d0075f7aae98d6fa57a6d3c")
 

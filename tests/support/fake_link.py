@@ -6,9 +6,11 @@ import threading
 from collections.abc import Callable, Mapping
 
 from fidokit import cbor
-from fidokit.token.ports import CBOR, Candidate, Interaction, PinCode
-from fidokit.token.session import Label, Session
-from fidokit.token.watchdog import Patience
+from fidokit.client.connection import Label
+from fidokit.client.links.watchdog import Patience
+from fidokit.client.owner.pin_code import PinCode
+from fidokit.client.ports import CBOR, Candidate, Interaction
+from fidokit.client.session import Session
 from fidokit.types import Transport
 
 Keepalive = Callable[[int], None]

@@ -13,7 +13,8 @@ from pathlib import Path
 from tests.support.agent_host import Host
 from tests.support.sshd import Sshd, running
 
-from fidokit import api
+from fidokit.server.harden.orders import apply_hardening, plan_hardening, plan_unhardening
+from fidokit.server.harden.plan import HardeningPlan, HardeningRequest, HardeningTarget
 
 USER = pwd.getpwuid(os.geteuid()).pw_name
 SSHD = "/usr/sbin/sshd"
@@ -33,25 +34,25 @@ class Machine:
         self.pam = server.folder / "pam"
 
     @property
-    def target(self) -> api.HardeningTarget:
+    def target(self) -> HardeningTarget:
         modules = (str(self.server.folder),)
-        return api.HardeningTarget(self.server.config, SSHD, self.pam, modules)
+        return HardeningTarget(self.server.config, SSHD, self.pam, modules)
 
     def authorize(self, *lines: str) -> None:
         (self.server.folder / "authorized").write_text("".join(lines))
 
-    def plan(self, level: str, **more: object) -> api.HardeningPlan:
-        request = api.HardeningRequest(level, (USER,), **more)  # type: ignore[arg-type]
-        return api.plan_hardening(request, self.target, environ=self.environ)
+    def plan(self, level: str, **more: object) -> HardeningPlan:
+        request = HardeningRequest(level, (USER,), **more)  # type: ignore[arg-type]
+        return plan_hardening(request, self.target, environ=self.environ)
 
-    def harden(self, level: str, *, reload: bool = True, **more: object) -> api.HardeningPlan:
+    def harden(self, level: str, *, reload: bool = True, **more: object) -> HardeningPlan:
         plan = self.plan(level, **more)
-        api.apply_hardening(plan, reload=reload, pid_file=self.server.folder / "pid")
+        apply_hardening(plan, reload=reload, pid_file=self.server.folder / "pid")
         return plan
 
-    def undo(self) -> api.HardeningPlan:
-        plan = api.plan_unhardening(self.target)
-        api.apply_hardening(plan, reload=True, pid_file=self.server.folder / "pid")
+    def undo(self) -> HardeningPlan:
+        plan = plan_unhardening(self.target)
+        apply_hardening(plan, reload=True, pid_file=self.server.folder / "pid")
         return plan
 
     @property

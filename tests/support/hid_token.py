@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 
-from fidokit.token.ports import Link
+from fidokit.client.ports import Link
 
 CHANNEL = b"\x11\x22\x33\x44"
 PING, MSG, INIT, WINK, CBOR, CANCEL, KEEPALIVE, ERROR = 1, 3, 6, 8, 0x10, 0x11, 0x3B, 0x3F

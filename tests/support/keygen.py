@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from subprocess import CompletedProcess, run
 
-from fidokit.openssh.certificate import Certificate
-from fidokit.openssh.public import PublicKey
-from fidokit.openssh.sshsig import SshSig
+from fidokit.openssh.certificates.certificate import Certificate
+from fidokit.openssh.keys.public import PublicKey
+from fidokit.openssh.signatures.sshsig import SshSig
 
 MESSAGE = b"a message\r\nof two lines\n"
 """What all signatures here are over."""

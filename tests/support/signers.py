@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from fidokit.openssh import wire
-from fidokit.openssh.certificate import (
+from fidokit.openssh.certificates.certificate import (
     FOREVER,
     Certificate,
     CertificateBody,
@@ -22,7 +22,7 @@ from fidokit.openssh.certificate import (
     CertOption,
     encode_tbs,
 )
-from fidokit.openssh.public import (
+from fidokit.openssh.keys.public import (
     EcdsaPublic,
     Ed25519Public,
     PublicKey,
@@ -31,7 +31,7 @@ from fidokit.openssh.public import (
     SkEd25519Public,
     SkPublic,
 )
-from fidokit.openssh.signature import (
+from fidokit.openssh.signatures.signature import (
     PlainSignature,
     Signature,
     SkSignature,
@@ -39,7 +39,7 @@ from fidokit.openssh.signature import (
     from_assertion,
     sk_signed_bytes,
 )
-from fidokit.openssh.sshsig import SshSig, digest, to_be_signed
+from fidokit.openssh.signatures.sshsig import SshSig, digest, to_be_signed
 from fidokit.types import Application, KeyType
 
 SSH = Application("ssh:")

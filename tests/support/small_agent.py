@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from fidokit.openssh.agent_messages import (
+from fidokit.openssh.agent.messages import (
     FAILURE,
     REQUEST_IDENTITIES,
     FrameReader,
@@ -18,7 +18,7 @@ from fidokit.openssh.agent_messages import (
     frame,
     parse_request,
 )
-from fidokit.openssh.plain_private import PlainPrivate
+from fidokit.openssh.keys.plain_private import PlainPrivate
 
 
 @contextmanager

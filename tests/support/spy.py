@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from fidokit import cbor
-from fidokit.token.ports import Link
+from fidokit.client.ports import Link
 
 Bend = Callable[[dict[object, object]], Mapping[object, object]]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fidokit.api.agent_client import AgentClient
+from fidokit.agent_client import AgentClient
 from fidokit.errors import FidokitError
 from fidokit.system.user_units import NAMES, unit_folder, unit_texts
 

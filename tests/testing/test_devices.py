@@ -16,10 +16,10 @@ from fido2.ctap2.base import Ctap2
 from fido2.hid import CAPABILITY, CtapHidDevice
 from tests.support import pyscard
 
+from fidokit.client import fido2_device
 from fidokit.errors import Unsupported
 from fidokit.testing import Credential, FidoDevices, Stalled, TokenFactory, open_device
 from fidokit.testing.devices import descriptor_of
-from fidokit.token import fido2_device
 from fidokit.virtual.core.profile import CTAP_2_3
 from fidokit.virtual.faults import (
     Fault,
@@ -31,7 +31,7 @@ from fidokit.virtual.faults import (
     Truncate,
     Unplug,
 )
-from fidokit.virtual.spoiling import Form
+from fidokit.virtual.wrong_answers import Form
 
 
 @pytest.fixture

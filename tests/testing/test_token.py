@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from fidokit.client.links.watchdog import Patience, guarded
 from fidokit.testing import Stalled, WatchedToken
-from fidokit.token.watchdog import Patience, guarded
 from fidokit.virtual.faults import Fault, Refuse, Stall, StallInSilence
 from fidokit.virtual.world import ManualClock
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from tests.support.samples import SK_ECDSA, SK_ED25519
 
-from fidokit.openssh.private import PrivateFile, SkPrivate, encode_private
-from fidokit.openssh.public import SkPublic
+from fidokit.openssh.keys.private import PrivateFile, SkPrivate, encode_private
+from fidokit.openssh.keys.public import SkPublic
 from fidokit.types import KeyHandle, SkFlag
 
 HERE = Path(__file__).parent / "keys"

@@ -21,7 +21,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 from tests.support.signers import ecdsa_key, ecdsa_token, ed25519_key, ed25519_token  # noqa: E402
 
-from fidokit.openssh.public import PublicKey, PublicLine  # noqa: E402
+from fidokit.openssh.keys.public import PublicKey, PublicLine  # noqa: E402
 
 OUT = Path(__file__).with_name("krls")
 VERSION, COMMENT = "7", "made for a test"

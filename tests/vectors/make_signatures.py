@@ -20,7 +20,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 from tests.support.signers import ecdsa_token, ed25519_token  # noqa: E402
 
-from fidokit.openssh.public import PublicLine  # noqa: E402
+from fidokit.openssh.keys.public import PublicLine  # noqa: E402
 
 OUT = Path(__file__).with_name("signatures")
 MESSAGE = b"a message\r\nof two lines\n"

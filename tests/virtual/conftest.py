@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 
 from fidokit.types import Aaguid, CoseAlg, CredentialId, CredProtect, UserId
-from fidokit.virtual import sealing
 from fidokit.virtual.core.ports import DurableState, Store, StoredCredential
 from fidokit.virtual.identity import TokenIdentity
-from fidokit.virtual.new_file import Contents
-from fidokit.virtual.store import MemoryStore, SealedStore, SqliteStore
+from fidokit.virtual.store import MemoryStore, SealedStore, SqliteStore, cipher
+from fidokit.virtual.store.new_file import Contents
 
 STATE = DurableState(
     aaguid=Aaguid(bytes(range(16))),
@@ -66,7 +65,7 @@ def make_sealed(folder: Path) -> SealedStore:
 @pytest.fixture(autouse=True)
 def hasty_scrypt(monkeypatch: pytest.MonkeyPatch) -> None:
     """1 MiB in place of 32, a few milliseconds in place of a hundred."""
-    monkeypatch.setattr(sealing, "COST", sealing.LEAST_COST)
+    monkeypatch.setattr(cipher, "COST", cipher.LEAST_COST)
 
 
 @pytest.fixture(params=[make_memory, make_sqlite, make_sealed], ids=["memory", "sqlite", "sealed"])

@@ -25,7 +25,7 @@ from fidokit.virtual.faults import (
     Unplug,
     WrongSignature,
 )
-from fidokit.virtual.presence import UP_NEEDED
+from fidokit.virtual.person.presence import UP_NEEDED
 from fidokit.virtual.token import VirtualToken
 from fidokit.virtual.transports.memory import MemoryLink
 from fidokit.virtual.world import ManualClock

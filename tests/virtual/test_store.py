@@ -13,8 +13,8 @@ from tests.virtual.conftest import IDENTITY, STATE, credential
 
 from fidokit.types import CredentialId, UserId
 from fidokit.virtual.core.ports import LargeBlob, RelyingParty, Store, Template
-from fidokit.virtual.memory_store import MemoryStore
-from fidokit.virtual.sqlite_store import SqliteStore
+from fidokit.virtual.store.memory import MemoryStore
+from fidokit.virtual.store.sqlite import SqliteStore
 
 CHANGED = replace(
     STATE,

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-from fidokit.cli import ask
-from fidokit.cli.render import escape, escape_lines, note
+from fidokit.prompt import questions
+from fidokit.prompt.text import escape, escape_lines, note
 
 METHODS = ("auto", "terminal", "askpass", "pinentry")
 """How a PIN can be asked for."""
@@ -79,8 +79,8 @@ class Confirmer:
 
     def confirm(self, question: str, stop: threading.Event) -> bool:
         """Whether the answer is yes; False where nobody can be asked, or nobody waits for it."""
-        terminal = ask.has_terminal()
-        program = ask.askpass_program(os.environ, terminal=terminal)
+        terminal = questions.has_terminal()
+        program = questions.askpass_program(os.environ, terminal=terminal)
         if program is not None:
             return _by_askpass(program, question, stop)
         return terminal and _on_terminal(question, stop)
@@ -91,7 +91,7 @@ def _on_terminal(question: str, stop: threading.Event) -> bool:
     import select
     import termios
 
-    terminal = os.open(ask.TERMINAL, os.O_RDWR | os.O_NOCTTY)
+    terminal = os.open(questions.TERMINAL, os.O_RDWR | os.O_NOCTTY)
     try:
         termios.tcflush(terminal, termios.TCIFLUSH)  # what was typed before is no answer
         text = f"{escape(question.replace(chr(10), '; '))} [y/N] "

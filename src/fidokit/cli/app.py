@@ -35,7 +35,7 @@ GROUPS: Mapping[str, Section] = {
         "SSH keys on a token: create, list, recover, use",
         {
             "generate": Entry("key.generate:generate", "Create a key on the token"),
-            "list": Entry("key.listing:list_keys", "List keys on the token and their files"),
+            "list": Entry("key.keys:list_keys", "List keys on the token and their files"),
             "download": Entry("key.download:download", "Recover key files from the token"),
             "delete": Entry("key.delete:delete", "Delete keys from the token"),
             "rename": Entry("key.rename:rename", "Change the comment stored with a key"),
@@ -49,42 +49,44 @@ GROUPS: Mapping[str, Section] = {
     "pin": Section(
         "The token's PIN",
         {
-            "set": Entry("pin:set_pin", "Set the first PIN"),
-            "change": Entry("pin:change", "Change the PIN"),
-            "verify": Entry("pin:verify", "Check that a PIN is right"),
-            "status": Entry("pin:status", "Whether a PIN is set, and tries left"),
-            "force-change": Entry("pin:force_change", "Demand a new PIN before the next use"),
-            "min-length": Entry("pin:min_length", "Raise the minimum length of the PIN"),
+            "set": Entry("token.pin:set_pin", "Set the first PIN"),
+            "change": Entry("token.pin:change", "Change the PIN"),
+            "verify": Entry("token.pin:verify", "Check that a PIN is right"),
+            "status": Entry("token.pin:status", "Whether a PIN is set, and tries left"),
+            "force-change": Entry("token.pin:force_change", "Demand a new PIN before the next use"),
+            "min-length": Entry("token.pin:min_length", "Raise the minimum length of the PIN"),
         },
     ),
     "token": Section(
         "Tokens that are plugged in",
         {
-            "list": Entry("token:list_tokens", "List the tokens at hand"),
-            "info": Entry("token:info", "What a token is and can do"),
-            "wink": Entry("token:wink", "Make a token blink"),
-            "forget": Entry("token:forget", "Forget a token that is remembered"),
-            "reset": Entry("reset:reset", "Erase a token completely"),
+            "list": Entry("token.token:list_tokens", "List the tokens at hand"),
+            "info": Entry("token.token:info", "What a token is and can do"),
+            "wink": Entry("token.token:wink", "Make a token blink"),
+            "forget": Entry("token.token:forget", "Forget a token that is remembered"),
+            "reset": Entry("token.reset:reset", "Erase a token completely"),
         },
     ),
     "config": Section(
         "Settings of the token",
         {
-            "show": Entry("config:show_all", "Show all settings"),
-            "always-uv": Entry("config:always_uv", "Ask for PIN or fingerprint at every use"),
+            "show": Entry("token.config:show_all", "Show all settings"),
+            "always-uv": Entry("token.config:always_uv", "Ask for PIN or fingerprint at every use"),
             "enterprise-attestation": Entry(
-                "config:enterprise_attestation", "Let enterprises tell the token from others"
+                "token.config:enterprise_attestation", "Let enterprises tell the token from others"
             ),
-            "long-touch-reset": Entry("config:long_touch_reset", "Reset only by a long touch"),
+            "long-touch-reset": Entry(
+                "token.config:long_touch_reset", "Reset only by a long touch"
+            ),
         },
     ),
     "bio": Section(
         "Fingers on the token's sensor",
         {
-            "list": Entry("bio:list_fingers", "List the enrolled fingers"),
-            "enroll": Entry("bio:enroll", "Enrol a finger"),
-            "rename": Entry("bio:rename", "Give a finger another name"),
-            "delete": Entry("bio:delete", "Forget fingers"),
+            "list": Entry("token.bio:list_fingers", "List the enrolled fingers"),
+            "enroll": Entry("token.bio:enroll", "Enrol a finger"),
+            "rename": Entry("token.bio:rename", "Give a finger another name"),
+            "delete": Entry("token.bio:delete", "Forget fingers"),
         },
     ),
     "blob": Section(
@@ -106,9 +108,11 @@ GROUPS: Mapping[str, Section] = {
     "agent": Section(
         "SSH agents: one of our own, and keys into any",
         {
-            "add": Entry("agent:add", "Put resident keys into the running agent, without files"),
-            "serve": Entry("agent:serve", "Run an SSH agent for keys on tokens and others"),
-            "units": Entry("agent_units:units", "The agent under systemd: show or install it"),
+            "add": Entry(
+                "agent.service:add", "Put resident keys into the running agent, without files"
+            ),
+            "serve": Entry("agent.service:serve", "Run an SSH agent for keys on tokens and others"),
+            "units": Entry("agent.units:units", "The agent under systemd: show or install it"),
         },
     ),
     "provider": Section(
@@ -128,17 +132,19 @@ GROUPS: Mapping[str, Section] = {
     "server": Section(
         "From a key to a login",
         {
-            "authorize": Entry("server:authorize", "Let keys into an account, or take them out"),
-            "check": Entry("server_check:check", "Report who can log in, and by what"),
-            "harden": Entry("server_harden:harden", "Have sshd demand more, proved beforehand"),
+            "authorize": Entry(
+                "server.authorize:authorize", "Let keys into an account, or take them out"
+            ),
+            "check": Entry("server.check:check", "Report who can log in, and by what"),
+            "harden": Entry("server.harden:harden", "Have sshd demand more, proved beforehand"),
         },
     ),
     "otp": Section(
         "One-time codes, for users without a token",
         {
-            "enroll": Entry("otp:enroll", "Set up an authenticator app"),
-            "verify": Entry("otp:verify", "Tell whether a code is right, and why not"),
-            "recover": Entry("otp:recover", "New emergency codes, or use one up"),
+            "enroll": Entry("server.otp:enroll", "Set up an authenticator app"),
+            "verify": Entry("server.otp:verify", "Tell whether a code is right, and why not"),
+            "recover": Entry("server.otp:recover", "New emergency codes, or use one up"),
         },
     ),
     "virtual": Section(
@@ -156,8 +162,10 @@ GROUPS: Mapping[str, Section] = {
     "udev": Section(
         "Who may use tokens on this machine",
         {
-            "print": Entry("udev:print_rules", "Print the udev rules that open tokens to people"),
-            "install": Entry("udev:install", "Put the udev rules where udev reads them"),
+            "print": Entry(
+                "token.udev:print_rules", "Print the udev rules that open tokens to people"
+            ),
+            "install": Entry("token.udev:install", "Put the udev rules where udev reads them"),
         },
     ),
 }

@@ -3,23 +3,44 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from fidokit.cli import ask
-from fidokit.cli.render import escape, is_fancy, note
 from fidokit.errors import PinPolicy, PinRequired, PinWrong
+from fidokit.prompt import questions
+from fidokit.prompt.text import escape, is_fancy, note
 
 if TYPE_CHECKING:
     from rich.status import Status
 
-    from fidokit.api import Candidate, PinCode
-    from fidokit.cli.options import Settings
-    from fidokit.cli.touch_prompt import TouchPrompt
+    from fidokit.cli.settings import Settings
+    from fidokit.client.owner.pin_code import PinCode
+    from fidokit.client.ports import Candidate
+    from fidokit.client.session import Session
+    from fidokit.prompt.touch import TouchPrompt
+
+
+@contextmanager
+def open_token(settings: Settings) -> Iterator[Session]:
+    """Open the one token that this command is about; -v counts what was said to it."""
+    from fidokit.tokens import access
+
+    with access.open_token(
+        settings.token, Person(settings), spend_last_try=settings.spend_last_try
+    ) as session:
+        began = time.monotonic()
+        try:
+            yield session
+        finally:
+            if settings.verbose:
+                took = (time.monotonic() - began) * 1000
+                note(f"fidokit.trace: {session.round_trips} round trips in {took:.0f} ms")
 
 
 class Person:
-    """The Interaction of the command (token.ports.Interaction): a terminal, a file, or nobody."""
+    """The Interaction of the command (client.ports.Interaction): a terminal, a file, or nobody."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -30,7 +51,7 @@ class Person:
         self, token: str, retries: int | None, why: str, previous_was_wrong: bool
     ) -> PinCode:
         """The PIN of a token, from --pin-file or --pin-fd, else from the person."""
-        from fidokit.api import PinCode
+        from fidokit.client.owner.pin_code import PinCode
 
         source = self.settings.pin_fd
         given = source if source is not None else self.settings.pin_file
@@ -39,9 +60,9 @@ class Person:
         if previous_was_wrong:
             note("That PIN was wrong.")
         while True:
-            text = ask.ask_secret(f"PIN of {token}, for {why}{_tries(retries)}: ")
+            text = questions.ask_secret(f"PIN of {token}, for {why}{_tries(retries)}: ")
             if text is None:
-                from fidokit.api import QUIET
+                from fidokit.client.ports import QUIET
 
                 return QUIET.ask_pin(token, retries, why, previous_was_wrong)
             try:
@@ -52,11 +73,11 @@ class Person:
     def _read_pin(
         self, source: str | int, retries: int | None, previous_was_wrong: bool
     ) -> PinCode:
-        from fidokit.api import PinCode
+        from fidokit.client.owner.pin_code import PinCode
 
         if previous_was_wrong:  # the file says the same again, and would burn the tries
             raise PinWrong("the PIN is wrong", retries=retries, hint=_tries_hint(retries))
-        return PinCode.parse(ask.read_secret(source, "PIN"))
+        return PinCode.parse(questions.read_secret(source, "PIN"))
 
     def ask_new_pin(self, token: str, min_length: int, max_length: int) -> PinCode:
         """A new PIN, from --new-pin-file, else from the person, twice.
@@ -66,10 +87,10 @@ class Person:
             min_length: code points.
             max_length: code points.
         """
-        from fidokit.api import PinCode
+        from fidokit.client.owner.pin_code import PinCode
 
         if self.settings.new_pin_file is not None:
-            pin = PinCode.parse(ask.read_secret(self.settings.new_pin_file, "new PIN"))
+            pin = PinCode.parse(questions.read_secret(self.settings.new_pin_file, "new PIN"))
             pin.check_length(min_length, max_length)
             return pin
         while True:
@@ -84,7 +105,7 @@ class Person:
 
     def _new_pin_twice(self, token: str, min_length: int, max_length: int) -> str:
         while True:
-            text = ask.ask_secret(
+            text = questions.ask_secret(
                 f"New PIN for {token} ({min_length} to {max_length} characters): "
             )
             if text is None:
@@ -92,7 +113,7 @@ class Person:
                     "a new PIN is needed, and nobody can be asked",
                     hint="give it with --new-pin-file, or run this in a terminal",
                 )
-            if text == ask.ask_secret("The same again: "):
+            if text == questions.ask_secret("The same again: "):
                 return text
             note("The two are not the same.")
 
@@ -116,8 +137,8 @@ class Person:
             self._status = None
 
     def ask_gesture(self, token: str, *, verify: bool) -> None:
-        """Ask for a touch of a virtual token (api.gestures.Gestures)."""
-        from fidokit.cli.touch_prompt import TouchPrompt
+        """Ask for a touch of a virtual token (virtual.person.gestures.Gestures)."""
+        from fidokit.prompt.touch import TouchPrompt
 
         self._prompt = TouchPrompt()
         self._prompt.ask(token, verify=verify)
@@ -133,8 +154,8 @@ class Person:
 
     def choose_token(self, candidates: Sequence[Candidate]) -> Candidate | None:
         """Let the person choose from a numbered list; None: by touching the token."""
-        if not ask.has_terminal():
-            from fidokit.api import QUIET
+        if not questions.has_terminal():
+            from fidokit.client.ports import QUIET
 
             return QUIET.choose_token(candidates)
         note("There is more than one token:")
@@ -142,7 +163,7 @@ class Person:
             note(f"  {number}  {escape(candidate.selector)}  {escape(candidate.product)}")
         while True:
             question = f"Which one? [1-{len(candidates)}, or Enter to touch the one you mean] "
-            answer = (ask.ask_line(question) or "").strip()
+            answer = (questions.ask_line(question) or "").strip()
             if not answer:
                 return None
             if answer.isdecimal() and 1 <= int(answer) <= len(candidates):

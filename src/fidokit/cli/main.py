@@ -164,10 +164,10 @@ def _verbose(args: Sequence[str]) -> bool:
 def _print_traceback(cause: Exception) -> None:
     import traceback
 
-    from fidokit.cli import render
+    from fidokit.prompt.text import escape_lines
 
     text = "".join(traceback.format_exception(cause))
-    print(render.escape_lines(text), file=sys.stderr)
+    print(escape_lines(text), file=sys.stderr)
 
 
 def _leave(status: int) -> NoReturn:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from fidokit.cli.render import note
+from fidokit.cli.settings import Settings
 
 if TYPE_CHECKING:
-    from fidokit.api import Session
-    from fidokit.cli.interaction import Person
+    pass
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -21,42 +18,6 @@ COMMON = "Everywhere"
 PIN = "PIN"
 PASSPHRASE = "Passphrase"  # noqa: S105  a heading
 _SECTIONS = (PIN, PASSPHRASE, COMMON)
-
-
-class Settings:
-    """The options that every verb takes, before or after its name."""
-
-    def __init__(self) -> None:
-        self.token: str | None = None
-        self.json = False
-        self.verbose = 0
-        self.progress = True
-        self.pin_file: str | None = None
-        self.pin_fd: int | None = None
-        self.new_pin_file: str | None = None
-        self.spend_last_try = False
-
-    def person(self) -> Person:
-        """Who answers the questions: the Interaction for the library."""
-        from fidokit.cli.interaction import Person
-
-        return Person(self)
-
-    @contextmanager
-    def open_token(self) -> Iterator[Session]:
-        """The one token that this command is about; -v counts what was said to it."""
-        from fidokit import api
-
-        with api.open_token(
-            self.token, self.person(), spend_last_try=self.spend_last_try
-        ) as session:
-            began = time.monotonic()
-            try:
-                yield session
-            finally:
-                if self.verbose:
-                    took = (time.monotonic() - began) * 1000
-                    note(f"fidokit.trace: {session.round_trips} round trips in {took:.0f} ms")
 
 
 pass_settings = click.make_pass_decorator(Settings, ensure=True)

@@ -8,10 +8,11 @@ from typing import Any, TypeVar
 
 import click
 
-from fidokit.cli import ask
 from fidokit.cli.options import PASSPHRASE
-from fidokit.cli.render import home_path, note
+from fidokit.cli.render import home_path
 from fidokit.errors import PassphraseRequired
+from fidokit.prompt import questions
+from fidokit.prompt.text import note
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -70,8 +71,8 @@ def old_passphrase(path: Path, source: str | None) -> Callable[[], bytes]:
 
     def ask_for_it() -> bytes:
         if source is not None:
-            return ask.read_secret(source, "passphrase").encode()
-        text = ask.ask_secret(f"Passphrase of {home_path(path)}: ")
+            return questions.read_secret(source, "passphrase").encode()
+        text = questions.ask_secret(f"Passphrase of {home_path(path)}: ")
         if text is None:
             raise PassphraseRequired(
                 f"{home_path(path)} is under a passphrase, and nobody can be asked",
@@ -103,7 +104,7 @@ def new_passphrase(source: str | None, *, none: bool) -> Callable[[Path], bytes 
 
 def _read_or_ask(path: Path, source: str | None) -> bytes | None:
     if source is not None:
-        words = ask.read_secret(source, "passphrase").encode()
+        words = questions.read_secret(source, "passphrase").encode()
         if not words:  # a variable that was never set must not write a key without protection
             raise PassphraseRequired(
                 "the passphrase file begins with an empty line",
@@ -111,12 +112,12 @@ def _read_or_ask(path: Path, source: str | None) -> bytes | None:
             )
         return words
     while True:
-        text = ask.ask_secret(f"Passphrase for {home_path(path)} (empty for none): ")
+        text = questions.ask_secret(f"Passphrase for {home_path(path)} (empty for none): ")
         if text is None:
             raise PassphraseRequired(
                 "no passphrase was chosen, and nobody can be asked",
                 hint="use --passphrase-file FILE, or --no-passphrase",
             )
-        if text == ask.ask_secret("The same again: "):
+        if text == questions.ask_secret("The same again: "):
             return text.encode() or None
         note("The two are not the same.")

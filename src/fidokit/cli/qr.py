@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum, auto
 
-from fidokit.cli.render import is_fancy
+from fidokit.prompt.text import is_fancy
 
 MARGIN = 2
 """Light modules around; the standard's 4 would not fit 24 lines, and phones do with 2."""

@@ -8,33 +8,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, TextIO, assert_never
 
+from fidokit.prompt.text import escape, escape_lines, is_fancy, note
+
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from fidokit.cli.options import Settings
+    from fidokit.cli.settings import Settings
     from fidokit.errors import FidokitError
 
 Json = Mapping[str, object]
 SCHEMA = 1
 _LINES_A_WRITE = 4096
-
-
-def escape(text: str) -> str:
-    """Text from a token or a file, made harmless for a terminal.
-
-    Whatever is not printable (control characters, escape sequences, bidirectional and other
-    invisible format characters, line ends, undecodable bytes) is shown as its escape.
-    """
-    if text.isprintable():
-        return text
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text
-    )
-
-
-def escape_lines(text: str, *, indent: str = "") -> str:
-    """As `escape`, but line ends stay; lines after the first are indented."""
-    return f"\n{indent}".join(escape(line) for line in text.split("\n"))
 
 
 def home_path(path: Path) -> str:
@@ -45,11 +29,6 @@ def home_path(path: Path) -> str:
         return f"~/{path.relative_to(Path.home())}"
     except (ValueError, RuntimeError):
         return str(path)
-
-
-def is_fancy(stream: TextIO) -> bool:
-    """Whether a person reads this stream on a terminal that can do more than lines."""
-    return stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
 class Column(NamedTuple):
@@ -116,11 +95,6 @@ def show(settings: Settings, data: Json, human: Shown) -> None:
             _show_checks(human)
         case _:
             assert_never(human)
-
-
-def note(text: str) -> None:
-    """Say something to the person beside the result: on standard error."""
-    print(escape_lines(text), file=sys.stderr)
 
 
 def write_json(data: Json) -> None:

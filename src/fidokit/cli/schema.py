@@ -7,39 +7,34 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fidokit.api import (
-        Added,
-        Authorized,
-        Backup,
-        BlobTable,
-        Configuration,
-        DownloadResult,
-        Finding,
-        Fingerprint,
-        FlagsChange,
-        Generated,
-        HardeningPlan,
-        IssuedCertificate,
-        KeyFile,
-        KeyRow,
-        ModelSummary,
-        OtpState,
-        PinStatus,
-        ResetPlan,
-        Session,
-        ShownAttestation,
-        ShownCertificate,
-        ShownKey,
-        Step,
-        TokenDetails,
-        TokenInfo,
-        TokenSummary,
-        Verdict,
-        Verified,
-        VirtualSummary,
-    )
+    from fidokit.agent.addition import Added
     from fidokit.cli.render import Json
+    from fidokit.client.info import TokenInfo
+    from fidokit.client.session import Session
+    from fidokit.guide.demo import Step
+    from fidokit.guide.doctor import Finding
+    from fidokit.inventory.rows import KeyRow
+    from fidokit.keys.attestation import ShownAttestation
+    from fidokit.keys.backup import Backup
+    from fidokit.keys.blobs import BlobTable
+    from fidokit.keys.fingerprints import ShownKey
+    from fidokit.keys.generation import Generated
+    from fidokit.keys.key_files import FlagsChange, KeyFile
+    from fidokit.keys.resident_keys import DownloadResult
+    from fidokit.lab.named_tokens import VirtualSummary
+    from fidokit.server.authorize.authorization import Authorized
+    from fidokit.server.harden.plan import HardeningPlan
+    from fidokit.server.otp.codes import Verdict
+    from fidokit.server.otp.enrollment import OtpState
+    from fidokit.signing.certificates import IssuedCertificate, ShownCertificate
+    from fidokit.signing.verification import Verified
+    from fidokit.tokens.access import TokenDetails, TokenSummary
+    from fidokit.tokens.fingers import Fingerprint
+    from fidokit.tokens.pin import PinStatus
+    from fidokit.tokens.reset import ResetPlan
+    from fidokit.tokens.settings import Configuration
     from fidokit.types import SkFlag
+    from fidokit.virtual.models.catalog import ModelSummary
 
 
 def token(summary: TokenSummary) -> Json:
@@ -376,7 +371,7 @@ def _paths(paths: tuple[Path, ...]) -> list[str]:
 
 def authorized(done: Authorized, dry_run: bool) -> Json:
     """`server authorize`."""
-    from fidokit.api import line_name
+    from fidokit.server.authorize.authorization import line_name
 
     change = done.change
     return {
@@ -420,7 +415,7 @@ def otp_code(verdict: Verdict, state: OtpState) -> Json:
 
 def hardening(plan: HardeningPlan, *, done: bool, reloaded: bool) -> Json:
     """`server harden`."""
-    from fidokit.api import line_name
+    from fidokit.server.authorize.authorization import line_name
 
     return {
         "level": plan.level,

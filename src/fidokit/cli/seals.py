@@ -7,10 +7,10 @@ from typing import Any, TypeVar
 
 import click
 
-from fidokit.cli import ask
 from fidokit.cli.passphrase import PassphraseOption
-from fidokit.cli.render import note
 from fidokit.errors import PassphraseRequired, UsageError
+from fidokit.prompt import questions
+from fidokit.prompt.text import note
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -44,8 +44,8 @@ def seal_passphrase(what: str, source: str | None) -> Callable[[], bytes]:
 
     def ask_for_it() -> bytes:
         if source is not None:
-            return ask.read_secret(source, "passphrase").encode()
-        text = ask.ask_secret(f"Passphrase of {what}: ")
+            return questions.read_secret(source, "passphrase").encode()
+        text = questions.ask_secret(f"Passphrase of {what}: ")
         if text is None:
             raise PassphraseRequired(f"{what} is sealed, and nobody can be asked", hint=_HINT)
         return text.encode()
@@ -55,9 +55,9 @@ def seal_passphrase(what: str, source: str | None) -> Callable[[], bytes]:
 
 def is_sealed(name: str) -> bool:
     """Whether the virtual token of this name is sealed."""
-    from fidokit import api
+    from fidokit.lab.named_tokens import list_virtual
 
-    return any(found.name == name and found.sealed for found in api.list_virtual())
+    return any(found.name == name and found.sealed for found in list_virtual())
 
 
 def known_if_sealed(name: str, source: str | None) -> Callable[[], bytes] | None:
@@ -84,7 +84,9 @@ def new_seal(what: str, wanted: bool, source: str | None) -> bytes | None:
         if source is not None:
             raise UsageError("--passphrase-file is for a seal", hint="say --seal too")
         return None
-    words = ask.read_secret(source, "passphrase") if source is not None else _asked_twice(what)
+    words = (
+        questions.read_secret(source, "passphrase") if source is not None else _asked_twice(what)
+    )
     if not words:
         raise UsageError("a seal needs a passphrase", hint="leave --seal out for none")
     return words.encode()
@@ -92,9 +94,9 @@ def new_seal(what: str, wanted: bool, source: str | None) -> bytes | None:
 
 def _asked_twice(what: str) -> str:
     while True:
-        text = ask.ask_secret(f"Passphrase to seal {what} under: ")
+        text = questions.ask_secret(f"Passphrase to seal {what} under: ")
         if text is None:
             raise PassphraseRequired(f"{what} is to be sealed, and nobody can be asked", hint=_HINT)
-        if not text or text == ask.ask_secret("The same again: "):
+        if not text or text == questions.ask_secret("The same again: "):
             return text
         note("The two are not the same.")

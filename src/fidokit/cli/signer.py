@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fidokit.cli.options import Settings
+from fidokit.cli.interaction import Person
 from fidokit.cli.passphrase import old_passphrase
+from fidokit.cli.settings import Settings
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from fidokit.api import Signer
+    from fidokit.signing.signers import Signer
 
 agent_option = click.option(
     "-U", "--agent", is_flag=True, help="Sign by the agent, and by nothing else."
@@ -30,12 +31,12 @@ def open_signer(
         agent: --agent.
         passphrase_file: --passphrase-file.
     """
-    from fidokit import api
+    from fidokit.signing import signers
 
     public = key.name.endswith(".pub")
-    return api.open_signer(
+    return signers.open_signer(
         key,
-        settings.person(),
+        Person(settings),
         agent=True if agent else (None if public else False),
         passphrase=lambda path: old_passphrase(path, passphrase_file)(),
         selector=settings.token,

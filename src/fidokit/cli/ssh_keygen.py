@@ -16,7 +16,9 @@ from fidokit.errors import FidokitError, Malformed
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from fidokit.api import Interaction, Signer, Verified
+    from fidokit.client.ports import Interaction
+    from fidokit.signing.signers import Signer
+    from fidokit.signing.verification import Verified
 
 PROGRAM: Final = "fidokit-ssh-keygen"
 
@@ -118,13 +120,13 @@ def say(text: str) -> None:
 
 
 def _sign(options: Options) -> int:
-    from fidokit import api
+    from fidokit.signing.signers import open_signer
 
     namespace, key = options.need("sign", {"n": "namespace", "f": "key"})
     if "-" in options.files and len(options.files) > 1:
         raise Refused(FAILED, "Cannot sign mix of paths and standard input")
     hash_name = options.taken("hashalg=").get("hashalg", "sha512")
-    with api.open_signer(
+    with open_signer(
         _path(key), _person(), agent=True if "U" in options.flags else None, passphrase=_passphrase
     ) as signer:
         for file in options.files or ["-"]:
@@ -135,21 +137,20 @@ def _sign(options: Options) -> int:
 def _sign_one(
     options: Options, signer: Signer, file: str, *, namespace: str, hash_name: str
 ) -> None:
-    from fidokit import api
+    from fidokit.files.pieces import pieces
+    from fidokit.signing.signature import sign_by, sign_file_by
 
     if file == "-":
         _progress(options, "Signing data on standard input")
-        message = api.pieces(sys.stdin.buffer)
-        text = api.sign_by(signer, message, namespace=namespace, hash_name=hash_name)
+        message = pieces(sys.stdin.buffer)
+        text = sign_by(signer, message, namespace=namespace, hash_name=hash_name)
         sys.stdout.write(text)
         return
     _progress(options, f"Signing file {file}")
     # asked before the touch and not behind it, as ssh-keygen does: a no costs nothing then
     if not _may_write(f"{file}.sig"):
         return
-    target = api.sign_file_by(
-        signer, _path(file), namespace=namespace, hash_name=hash_name, force=True
-    )
+    target = sign_file_by(signer, _path(file), namespace=namespace, hash_name=hash_name, force=True)
     _progress(options, f"Write signature to {target}")
 
 
@@ -169,7 +170,7 @@ def _may_write(name: str) -> bool:
 
 def _person() -> Interaction:
     from fidokit.cli.interaction import Person
-    from fidokit.cli.options import Settings
+    from fidokit.cli.settings import Settings
 
     return Person(Settings())
 
@@ -195,10 +196,10 @@ def _verify(options: Options) -> int:
     _, _, allowed, principal = options.need("verify", wanted)
 
     def check(namespace: str, signature: str, taken: dict[str, str]) -> Verified:
-        from fidokit import api
+        from fidokit.signing.verification import verify
 
         revoked = options.values.get("r")
-        return api.verify(
+        return verify(
             sys.stdin.buffer,
             _path(signature),
             allowed_signers=_path(allowed),
@@ -215,10 +216,10 @@ def _check_novalidate(options: Options) -> int:
     options.need("check-novalidate", {"s": "signature file", "n": "namespace"})
 
     def check(namespace: str, signature: str, taken: dict[str, str]) -> Verified:
-        from fidokit import api
+        from fidokit.signing import verification
 
         _verify_time(taken)
-        return api.check(sys.stdin.buffer, _path(signature), namespace=namespace)
+        return verification.check(sys.stdin.buffer, _path(signature), namespace=namespace)
 
     return _judge(options, check, None)
 
@@ -243,12 +244,12 @@ def _judge(options: Options, check: Check, principal: str | None) -> int:
 
 
 def _verify_time(taken: Mapping[str, str]) -> int | None:
-    from fidokit import api
+    from fidokit.signing.verification import verify_time
 
     if "verify-time" not in taken:
         return None
     try:
-        return api.verify_time(taken["verify-time"])
+        return verify_time(taken["verify-time"])
     except FidokitError:
         raise Refused(FAILED, 'Invalid "verify-time" option') from None
 
@@ -257,13 +258,13 @@ def _verify_time(taken: Mapping[str, str]) -> int | None:
 
 
 def _find_principals(options: Options) -> int:
-    from fidokit import api
+    from fidokit.signing.verification import find_principals
 
     wanted = {"s": "signature file", "f": "allowed keys file"}
     signature, allowed = options.need("find-principals", wanted)
     try:
         at = _verify_time(options.taken("verify-time="))
-        found = api.find_principals(_path(signature), _path(allowed), at=at)
+        found = find_principals(_path(signature), _path(allowed), at=at)
     except (FidokitError, Refused) as error:
         complain(error)
         found = ()
@@ -271,13 +272,13 @@ def _find_principals(options: Options) -> int:
 
 
 def _match_principals(options: Options) -> int:
-    from fidokit import api
+    from fidokit.signing.verification import match_principals
 
     wanted = {"f": "allowed keys file", "I": "principal ID"}
     allowed, principal = options.need("match-principals", wanted)
     options.taken(status=BAD_OPTION)
     try:
-        found, status = api.match_principals(_path(allowed), principal), NOBODY
+        found, status = match_principals(_path(allowed), principal), NOBODY
     except FidokitError as error:
         complain(error)
         found, status = (), BAD_FORMAT if isinstance(error, Malformed) else UNREADABLE
@@ -297,7 +298,7 @@ def _shown(text: str) -> str:
     """As it is for programs, made harmless for a terminal."""
     if not sys.stdout.isatty():
         return text
-    from fidokit.cli.render import escape
+    from fidokit.prompt.text import escape
 
     return escape(text)
 
@@ -316,7 +317,7 @@ OPERATIONS: Final[Mapping[str, Callable[[Options], int]]] = {
 def complain(error: FidokitError | Refused) -> None:
     """Say what went wrong, and what to do next."""
     if error.message:
-        from fidokit.cli.render import escape_lines
+        from fidokit.prompt.text import escape_lines
 
         say(escape_lines(error.message.rstrip("\n")))
     if isinstance(error, FidokitError) and error.hint:

@@ -7,7 +7,7 @@ def trace_to_stderr() -> None:
     """Show the library's log (round trips and timings; secrets are redacted there)."""
     import logging
 
-    from fidokit.cli.render import note
+    from fidokit.prompt.text import note
 
     class Escaping(logging.Handler):
         """Token text in a trace is as hostile as anywhere."""

@@ -17,8 +17,8 @@ from typing import Final
 
 from fidokit.errors import FidokitError
 from fidokit.files.keyfile import read_bounded
-from fidokit.openssh import public
-from fidokit.openssh.public import PublicKey, PublicLine
+from fidokit.openssh.keys import public
+from fidokit.openssh.keys.public import PublicKey, PublicLine
 
 MAX_SCANNED: Final = 1 << 16
 """Bytes: a key file of a token's key has under 3 KB, one of a long certificate chain less than
@@ -91,7 +91,7 @@ def read_key(path: Path) -> tuple[PublicLine, bool]:
     data = read_bounded(path, MAX_SCANNED)
     if data.lstrip().startswith(_PRIVATE_HEAD):
         # Most folders hold none of a token's keys; its ciphers and containers take 3 ms to import.
-        from fidokit.openssh import private  # noqa: PLC0415
+        from fidokit.openssh.keys import private
 
         return PublicLine(private.peek_public(data), ""), True
     if path.name in _LISTS:

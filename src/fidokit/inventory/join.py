@@ -8,8 +8,14 @@ from pathlib import Path
 
 from fidokit.errors import UsageError
 from fidokit.inventory.rows import KeyRow, LocalFile, TokenCredential
-from fidokit.openssh import fingerprint
-from fidokit.openssh.public import PublicKey, PublicLine, SkEcdsaPublic, SkEd25519Public, SkPublic
+from fidokit.openssh.keys import fingerprint
+from fidokit.openssh.keys.public import (
+    PublicKey,
+    PublicLine,
+    SkEcdsaPublic,
+    SkEd25519Public,
+    SkPublic,
+)
 from fidokit.types import SkFlag
 
 ReadFlags = Callable[[Path], tuple[SkFlag, str] | None]

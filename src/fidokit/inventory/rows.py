@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from fidokit.openssh.public import PublicLine, SkPublic
+from fidokit.openssh.keys.public import PublicLine, SkPublic
 from fidokit.types import Application, CredentialId, KeyType, SkFlag
 
 

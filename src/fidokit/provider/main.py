@@ -15,11 +15,12 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Final
 
-from fidokit import api
-from fidokit.api.generating import user_at_host
 from fidokit.errors import FidokitError, Interrupted
+from fidokit.keys.generation import user_at_host
 from fidokit.provider.abi import LONGEST
+from fidokit.provider.installation import ProviderTokens
 from fidokit.provider.service import answer
+from fidokit.system.process_memory import harden
 
 if TYPE_CHECKING:
     from fidokit.provider.service import Tokens
@@ -30,7 +31,7 @@ _MOST_DESCRIPTORS: Final = 1 << 20
 def main() -> None:
     """Answer one request."""
     _close_inherited()
-    api.harden()
+    harden()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # cancels on the token, as Ctrl-C
     try:
         message = _read_all(0)
@@ -63,7 +64,7 @@ def _write_all(descriptor: int, reply: bytes) -> None:
 
 
 def _tokens(pin: str | None) -> Tokens:
-    return api.ProviderTokens(pin)
+    return ProviderTokens(pin)
 
 
 def _watch_caller(descriptor: int) -> None:

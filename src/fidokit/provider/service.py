@@ -10,6 +10,9 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Final, Protocol
 
+from fidokit.client.credentials.enrollment import Enrolment, enroll
+from fidokit.client.credentials.resident import ResidentCredential, list_credentials
+from fidokit.client.credentials.signature import Wanted, sign_unverified
 from fidokit.errors import (
     CredentialInTheWay,
     CredentialNotFound,
@@ -21,17 +24,14 @@ from fidokit.errors import (
     Unsupported,
     UvBlocked,
 )
-from fidokit.openssh.signature_blob import SkEcdsaSignature
+from fidokit.openssh.signatures.wire_forms import SkEcdsaSignature
 from fidokit.provider import abi
 from fidokit.provider.abi import Operation, SkError
-from fidokit.token.enroll import Enrolment, enroll
-from fidokit.token.resident import ResidentCredential, list_credentials
-from fidokit.token.sign import Wanted, sign_unverified
 from fidokit.types import Application, KeyHandle, KeyType, SkApiAlg, SkFlag
 
 if TYPE_CHECKING:
-    from fidokit.openssh.public import SkPublic
-    from fidokit.token.session import Session
+    from fidokit.client.session import Session
+    from fidokit.openssh.keys.public import SkPublic
 
 DEVICE: Final = "device"
 USER: Final = "user"

@@ -32,7 +32,7 @@ def account(name: str | None = None) -> Account:
     Raises:
         UsageError: there is no such user.
     """
-    import pwd  # noqa: PLC0415  Windows has no such module
+    import pwd
 
     try:
         found = pwd.getpwnam(name) if name is not None else pwd.getpwuid(os.geteuid())
@@ -49,7 +49,7 @@ def account(name: str | None = None) -> Account:
 
 def all_accounts() -> list[Account]:
     """Every user that this machine's database lists, each name once."""
-    import pwd  # noqa: PLC0415  as above
+    import pwd
 
     found = {u.pw_name: u for u in reversed(pwd.getpwall())}  # the first of a name counts
     return [

@@ -18,7 +18,7 @@ TIMEOUT: Final = 5.0
 
 def run_program(argv: Sequence[str]) -> str | None:
     """Output and errors of a program that should end at once; None where it does not exist."""
-    import subprocess  # noqa: PLC0415 - costs 5 ms and only some probes need it
+    import subprocess
 
     try:
         done = subprocess.run(  # noqa: S603 - the probes name their programs themselves
@@ -42,7 +42,7 @@ def exchange_with_agent(path: str, request: bytes) -> bytes:
     Raises:
         OSError: nobody listens, or the answer does not come or is longer than allowed.
     """
-    import socket  # noqa: PLC0415 - as above
+    import socket
 
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(TIMEOUT)
@@ -70,7 +70,7 @@ def effective_user() -> int:
 
 def module_exists(name: str) -> bool:
     """Whether a module is installed, without importing it."""
-    from importlib.util import find_spec  # noqa: PLC0415 - as above
+    from importlib.util import find_spec
 
     return find_spec(name) is not None
 

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from fidokit.api import VirtualToken
 from fidokit.errors import FidokitError
-from fidokit.virtual.presence import Cancelled
+from fidokit.virtual.model_token import VirtualToken
+from fidokit.virtual.person.presence import Cancelled
 
 if TYPE_CHECKING:
     from fido2.webauthn import AttestedCredentialData
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fidokit.virtual.core.ports import Clock, Rng
     from fidokit.virtual.core.profile import Profile
     from fidokit.virtual.faults import Faults
-    from fidokit.virtual.presence import Person
+    from fidokit.virtual.person.presence import Person
 
 PATIENCE_S: Final = 10.0
 """Seconds that a token waits for its person before the test fails."""

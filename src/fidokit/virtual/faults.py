@@ -15,10 +15,10 @@ from typing import Final, Protocol, TypeAlias, assert_never
 
 from fidokit.errors import TokenGone, UsageError
 from fidokit.types import CtapStatus
-from fidokit.virtual import spoiling
+from fidokit.virtual import wrong_answers
 from fidokit.virtual.core.ports import Clock
-from fidokit.virtual.presence import UP_NEEDED, Cancelled, OnKeepalive
-from fidokit.virtual.spoiling import (
+from fidokit.virtual.person.presence import UP_NEEDED, Cancelled, OnKeepalive
+from fidokit.virtual.wrong_answers import (
     NonCanonical,
     Oversize,
     Spoiling,
@@ -367,9 +367,9 @@ class Faults:
     def _spoil(self, rule: _Rule, fault: Spoiling, message: _Message) -> bytes:
         answer = message.act()
         if message.protocol is _Protocol.CTAP2:
-            spoiled = spoiling.spoil(fault, message.code, answer)
+            spoiled = wrong_answers.spoil(fault, message.code, answer)
         else:
-            spoiled = spoiling.spoil_u2f(fault, message.code, answer)
+            spoiled = wrong_answers.spoil_u2f(fault, message.code, answer)
         if spoiled is None:
             self._give_back(rule)
             return answer

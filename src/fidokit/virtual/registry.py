@@ -16,8 +16,8 @@ from fidokit.virtual.store import delete_token_file, look
 # plug a token in or make one import them below.
 if TYPE_CHECKING:
     from fidokit.virtual.core.ports import Rng
-    from fidokit.virtual.plugging import Passphrase
-    from fidokit.virtual.presence import Person
+    from fidokit.virtual.person.presence import Person
+    from fidokit.virtual.power import Passphrase
     from fidokit.virtual.token import VirtualToken
 
 
@@ -39,7 +39,7 @@ class TokenEntry(NamedTuple):
     sealed: bool = False
 
 
-def create(  # noqa: PLR0913  all but the first are keywords with defaults
+def create(
     name: str,
     *,
     profile: str | None = None,
@@ -66,8 +66,8 @@ def create(  # noqa: PLR0913  all but the first are keywords with defaults
         Malformed: the model's document is none.
         StateUnusable: it cannot be written.
     """
-    from fidokit.virtual.plugging import DEFAULT_PRESENCE, Making, model_of  # noqa: PLC0415
-    from fidokit.virtual.world import SystemRng  # noqa: PLC0415
+    from fidokit.virtual.power import DEFAULT_PRESENCE, Making, model_of
+    from fidokit.virtual.world import SystemRng
 
     path = places.path_of(name)
     policy = DEFAULT_PRESENCE if presence is None else presence
@@ -122,7 +122,7 @@ def open_token(
         PassphraseRequired, PassphraseWrong: it is sealed.
         StateUnusable, NoPermission, UsageError: see `VirtualToken`.
     """
-    from fidokit.virtual.token import VirtualToken  # noqa: PLC0415
+    from fidokit.virtual.token import VirtualToken
 
     return VirtualToken(name, presence=presence, passphrase=passphrase)
 

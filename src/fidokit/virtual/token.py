@@ -19,7 +19,16 @@ from fidokit.virtual.core.context import NFC, USB
 from fidokit.virtual.core.engine import Authenticator
 from fidokit.virtual.core.ports import Clock, NeedsPresence, Outcome, PresenceKind, Rng
 from fidokit.virtual.core.profile import Profile
-from fidokit.virtual.plugging import (
+from fidokit.virtual.person.presence import (
+    Cancelled,
+    OnKeepalive,
+    Person,
+    PolicyPerson,
+    parse_policy,
+)
+from fidokit.virtual.person.sensor import Sensor
+from fidokit.virtual.person.taps import Taps
+from fidokit.virtual.power import (
     DEFAULT_PRESENCE,
     Making,
     Passphrase,
@@ -28,15 +37,6 @@ from fidokit.virtual.plugging import (
     model_of,
     plug_in,
 )
-from fidokit.virtual.presence import (
-    Cancelled,
-    OnKeepalive,
-    Person,
-    PolicyPerson,
-    parse_policy,
-)
-from fidokit.virtual.sensor import Sensor
-from fidokit.virtual.taps import Taps
 from fidokit.virtual.transports.memory import MemoryLink, nobody_cancels, nobody_follows
 from fidokit.virtual.transports.socket_owner import Listener
 from fidokit.virtual.world import SystemClock, SystemRng
@@ -91,7 +91,7 @@ class VirtualToken:
         Malformed: the model's document is none.
     """
 
-    def __init__(  # noqa: PLR0913  all but the first are keywords with defaults
+    def __init__(
         self,
         source: str | Path | None = None,
         *,
@@ -144,7 +144,7 @@ class VirtualToken:
     @property
     def faults(self) -> Faults:
         """What makes the token break; made when first asked for, since few tokens ever break."""
-        from fidokit.virtual.faults import Faults  # noqa: PLC0415  it is a tenth of a command's start
+        from fidokit.virtual.faults import Faults
 
         with self._turn:
             if self._faults is None:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.conftest import Done, Sandbox
+from tests.support.sandbox import Done, Sandbox
 
-from fidokit import api
+from fidokit.lab.named_tokens import create_virtual
 
 PIN = "9472-pin"
 PASSPHRASE = "words-never-shown"
@@ -68,7 +68,7 @@ class Bench:
 
     def plug(self, name: str, profile: str, *, pin: bool = False) -> tuple[str, str]:
         """Make another virtual token, of another model; returns the option that names it."""
-        api.create_virtual(name, profile=profile)
+        create_virtual(name, profile=profile)
         if pin:
             where = ("--new-pin-file", str(self.home / "pin"))
             self.ok("--token", f"virtual:{name}", "pin", "set", *where)

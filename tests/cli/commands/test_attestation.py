@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from tests.cli.commands.conftest import Bench
 
-from fidokit import api
+from fidokit.keys.attestation import Origin, ShownAttestation, VerifiedAttestation
+from fidokit.keys.holder import open_key
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def test_shown(bench: Bench, files: Path) -> None:
         assert words in done.out
     shown = json.loads(bench.run("attestation", "show", "proof", "--json").out)["attestation"]
     assert (shown["version"], shown["application"], shown["model"]) == (1, "ssh:", None)
-    assert shown["key_handle"] == api.open_key(files / "key").key.key_handle.hex()
+    assert shown["key_handle"] == open_key(files / "key").key.key_handle.hex()
     assert shown["certificate"]["not_after"] == "2054-01-01"
 
 
@@ -65,10 +66,10 @@ def test_a_key_under_a_passphrase(bench: Bench, files: Path) -> None:
 @pytest.mark.parametrize(
     ("origin", "untrusted", "words", "code"),
     [
-        (api.Origin.MODEL, False, "maker's roots vouch for the model: Maker Key (L1)", 0),
-        (api.Origin.MODEL, True, "Beware: this model is reported as L1", 1),
-        (api.Origin.CLAIMED, False, "says that it is a Maker Key", 1),
-        (api.Origin.SELF, False, "The key itself signed", 1),
+        (Origin.MODEL, False, "maker's roots vouch for the model: Maker Key (L1)", 0),
+        (Origin.MODEL, True, "Beware: this model is reported as L1", 1),
+        (Origin.CLAIMED, False, "says that it is a Maker Key", 1),
+        (Origin.SELF, False, "The key itself signed", 1),
     ],
 )
 def test_who_vouches(
@@ -76,14 +77,14 @@ def test_who_vouches(
     in_process: Callable[..., int],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    origin: api.Origin,
+    origin: Origin,
     untrusted: bool,
     words: str,
     code: int,
 ) -> None:
-    shown = api.ShownAttestation(1, "ssh:", None, "Maker Key", b"h", True, True, None)
-    found = api.VerifiedAttestation(shown, "packed", origin, "L1", untrusted, True)
-    monkeypatch.setattr(api, "verify_attestation", lambda *_, **__: found, raising=False)
+    shown = ShownAttestation(1, "ssh:", None, "Maker Key", b"h", True, True, None)
+    found = VerifiedAttestation(shown, "packed", origin, "L1", untrusted, True)
+    monkeypatch.setattr("fidokit.keys.attestation.verify_attestation", lambda *_, **__: found)
     verify = ("attestation", "verify", "p", "--key", "k", "--challenge", "c")
     assert in_process(*verify) == 0
     said = " ".join(capsys.readouterr().out.split())

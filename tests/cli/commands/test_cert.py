@@ -9,7 +9,7 @@ from tests.cli.commands.conftest import Bench
 from tests.support.keygen import line
 from tests.support.signers import certificate, ed25519_key
 
-from fidokit.openssh.certificate import parse_certificate
+from fidokit.openssh.certificates.certificate import parse_certificate
 
 
 @pytest.fixture

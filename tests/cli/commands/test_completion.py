@@ -7,7 +7,7 @@ import shutil
 import subprocess
 
 import pytest
-from tests.cli.conftest import Sandbox
+from tests.support.sandbox import Sandbox
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -6,27 +6,28 @@ import json
 from collections.abc import Callable
 
 import pytest
-from tests.cli.conftest import Sandbox
+from tests.support.sandbox import Sandbox
 
-from fidokit import api
+from fidokit.guide.demo import DemoMismatch, Step
+from fidokit.guide.doctor import Finding, Status
 
 Run = Callable[..., int]
 FINDINGS = [
-    api.Finding("openssh", api.Status.OK, "OpenSSH 9.2 is here"),
-    api.Finding("agent", api.Status.WARN, "no agent", "start one"),
-    api.Finding("hid", api.Status.FAIL, "no access to \x1b[2J", "do this\nthen that"),
+    Finding("openssh", Status.OK, "OpenSSH 9.2 is here"),
+    Finding("agent", Status.WARN, "no agent", "start one"),
+    Finding("hid", Status.FAIL, "no access to \x1b[2J", "do this\nthen that"),
 ]
 
 
 @pytest.fixture
-def findings(monkeypatch: pytest.MonkeyPatch) -> list[api.Finding]:
+def findings(monkeypatch: pytest.MonkeyPatch) -> list[Finding]:
     found = list(FINDINGS)
-    monkeypatch.setattr(api, "diagnose", lambda: found, raising=False)
+    monkeypatch.setattr("fidokit.guide.doctor.diagnose", lambda: found)
     return found
 
 
 def test_problems_are_told_with_their_remedy(
-    in_process: Run, findings: list[api.Finding], capsys: pytest.CaptureFixture[str]
+    in_process: Run, findings: list[Finding], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert findings
     assert in_process("doctor") == 1
@@ -40,13 +41,13 @@ def test_problems_are_told_with_their_remedy(
     ]
 
 
-def test_notes_alone_are_no_failure(in_process: Run, findings: list[api.Finding]) -> None:
+def test_notes_alone_are_no_failure(in_process: Run, findings: list[Finding]) -> None:
     findings.pop()
     assert in_process("doctor") == 0
 
 
 def test_findings_as_json(
-    in_process: Run, findings: list[api.Finding], capsys: pytest.CaptureFixture[str]
+    in_process: Run, findings: list[Finding], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert in_process("doctor", "--json") == 1
     document = json.loads(capsys.readouterr().out)
@@ -93,9 +94,9 @@ def test_demo_as_json_in_a_folder_that_is_kept(sandbox: Sandbox) -> None:
 def test_demo_ends_with_an_error_at_a_mismatch(
     in_process: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def wrong(_workspace: object) -> list[api.Step]:
-        raise api.DemoMismatch("two keys differ")
+    def wrong(_workspace: object) -> list[Step]:
+        raise DemoMismatch("two keys differ")
 
-    monkeypatch.setattr(api, "tour", wrong, raising=False)
+    monkeypatch.setattr("fidokit.guide.demo.tour", wrong)
     assert in_process("demo") == 1
     assert "two keys differ" in capsys.readouterr().err

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import Sandbox
+from tests.support.sandbox import Sandbox
 
-from fidokit import api
 from fidokit.errors import NoPermission
+from fidokit.provider.installation import InstalledProvider, provider_path
 
 Run = Callable[..., int]
 
@@ -21,7 +21,7 @@ def test_the_path_is_all_that_is_printed(sandbox: Sandbox) -> None:
     """So that $(fidokit provider path) is what -w, -S and SSH_SK_PROVIDER want."""
     done = sandbox.run("provider", "path")
     assert (done.code, done.err) == (0, "")
-    assert done.out == f"{api.provider_path()}\n"
+    assert done.out == f"{provider_path()}\n"
     assert Path(done.out.strip()).read_bytes().startswith(b"\x7fELF")
 
 
@@ -29,7 +29,7 @@ def test_the_path_is_all_that_is_printed(sandbox: Sandbox) -> None:
 def test_each_version_as_json(sandbox: Sandbox, version: int) -> None:
     done = sandbox.run("provider", "path", "--sk-api", str(version), "--json")
     assert json.loads(done.out)["provider"] == {
-        "path": str(api.provider_path(version)),
+        "path": str(provider_path(version)),
         "sk_api": version,
     }
 
@@ -40,7 +40,7 @@ def test_installed(sandbox: Sandbox, tmp_path: Path) -> None:
     copy = into / "sk_fidokit.so"
     assert (done.code, done.out) == (0, f"Wrote {copy}.\n")
     assert f"export SSH_SK_PROVIDER={shlex.quote(str(copy))}" in done.err
-    assert copy.read_bytes() == api.provider_path(10).read_bytes()
+    assert copy.read_bytes() == provider_path(10).read_bytes()
     document = json.loads(sandbox.run("provider", "install", "--into", str(into), "--json").out)
     assert document["provider"]["python"] == sys.executable
 
@@ -51,7 +51,7 @@ def test_installing_needs_root(
     def refuse(*_: object, **__: object) -> None:
         raise NoPermission("/usr/local/lib/fidokit is root's")
 
-    monkeypatch.setattr(api, "install_provider", refuse, raising=False)
+    monkeypatch.setattr("fidokit.provider.installation.install_provider", refuse)
     assert in_process("provider", "install") == 1
     said = capsys.readouterr().err
     assert "sudo" in said
@@ -64,7 +64,7 @@ def test_who_else_can_run_it(
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
 ) -> None:
-    done = api.InstalledProvider(tmp_path / "sk_fidokit.so", "/root/venv/python", Path("/root"))
-    monkeypatch.setattr(api, "install_provider", lambda *_, **__: done, raising=False)
+    done = InstalledProvider(tmp_path / "sk_fidokit.so", "/root/venv/python", Path("/root"))
+    monkeypatch.setattr("fidokit.provider.installation.install_provider", lambda *_, **__: done)
     assert in_process("provider", "install") == 0
     assert "other users may not enter /root" in capsys.readouterr().err

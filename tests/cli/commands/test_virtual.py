@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from tests.cli.conftest import Sandbox
+from tests.support.sandbox import Sandbox
 
 
 @contextmanager

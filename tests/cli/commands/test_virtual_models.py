@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.cli.conftest import Sandbox
 from tests.models import certified
+from tests.support.sandbox import Sandbox
 
 ONE_OF_FOUR = "a25342c0-3cdc-4414-8e46-f4807fca511c"
 

@@ -12,10 +12,11 @@ import signal
 import sys
 from pathlib import Path
 
-from fidokit import api
 from fidokit.cli.main import main
+from fidokit.lab.named_tokens import create_virtual
+from fidokit.virtual.model_token import VirtualToken
 
-with api.VirtualToken() as token:  # imports what is imported late
+with VirtualToken() as token:  # imports what is imported late
     token.link().cbor(b"\x04", lambda _status: None, lambda: False)
 
 
@@ -32,7 +33,7 @@ def bear(order: dict) -> int:
     os.dup2(log, 1)
     os.dup2(log, 2)
     if order["create"] is not None:
-        api.create_virtual(name, **order["create"])
+        create_virtual(name, **order["create"])
     sys.argv = ["fidokit", "virtual", "serve", name, *order["arguments"]]
     main()  # does not return
     return 0

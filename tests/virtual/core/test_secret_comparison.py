@@ -20,7 +20,8 @@ from tests.virtual.core.conftest import PIN_CODE
 from tests.virtual.core.manager import CM, make
 
 import fidokit.virtual.core
-from fidokit.virtual.core import client_pin, pin_protocol
+from fidokit.virtual.core.commands import client_pin
+from fidokit.virtual.core.person import pin_protocol
 
 CORE = Path(fidokit.virtual.core.__path__[0])
 SECRET = re.compile(

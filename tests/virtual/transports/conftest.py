@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from fidokit.unix_socket import socket_path
 from fidokit.virtual.token import VirtualToken
 from fidokit.virtual.transports.frames import (
     hello,
 )
 from fidokit.virtual.transports.socket import SocketLink, connect
 from fidokit.virtual.transports.socket_owner import Listener
-from fidokit.virtual.transports.unix_address import socket_path
 
 GET_INFO = b"\x04"
 SELECTION = b"\x0b"

@@ -29,7 +29,8 @@ from fidokit.errors import (
     TokenGone,
     TokenMisbehaved,
 )
-from fidokit.virtual.presence import UP_NEEDED
+from fidokit.unix_socket import socket_path
+from fidokit.virtual.person.presence import UP_NEEDED
 from fidokit.virtual.transports.frames import (
     FROM_OWNER,
     Frame,
@@ -39,7 +40,6 @@ from fidokit.virtual.transports.frames import (
     hello,
 )
 from fidokit.virtual.transports.socket import SocketLink, connect
-from fidokit.virtual.transports.unix_address import socket_path
 
 # --- a link as any other --------------------------------------------------------------------
 

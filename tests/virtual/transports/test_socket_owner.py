@@ -17,14 +17,16 @@ from tests.virtual.transports.conftest import (
     never,
 )
 
+from fidokit import unix_socket
 from fidokit.errors import (
     NoPermission,
     StateUnusable,
     TokenBusy,
 )
+from fidokit.unix_socket import socket_path
 from fidokit.virtual.store import SqliteStore
 from fidokit.virtual.token import VirtualToken
-from fidokit.virtual.transports import socket_owner, unix_address
+from fidokit.virtual.transports import socket_owner
 from fidokit.virtual.transports.frames import (
     Frame,
     Kind,
@@ -32,7 +34,6 @@ from fidokit.virtual.transports.frames import (
 )
 from fidokit.virtual.transports.socket import connect
 from fidokit.virtual.transports.socket_owner import MOST_CLIENTS, Listener
-from fidokit.virtual.transports.unix_address import socket_path
 
 # --- clients that misbehave -----------------------------------------------------------------
 
@@ -166,8 +167,8 @@ def test_a_token_that_cannot_be_shared_works_alone(
 ) -> None:
     state_home.mkdir(parents=True)
     SqliteStore.create(state_home / "work.sqlite", IDENTITY, STATE).close()
-    monkeypatch.setattr(unix_address, "_LONGEST", 0)
-    monkeypatch.setattr(unix_address, "_PROC", Path("/none"))
+    monkeypatch.setattr(unix_socket, "_LONGEST", 0)
+    monkeypatch.setattr(unix_socket, "_PROC", Path("/none"))
     with VirtualToken("work") as token:
         assert token.unshared is not None
         assert token.link().cbor(GET_INFO, ignore, never)[:1] == OK

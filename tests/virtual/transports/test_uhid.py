@@ -18,9 +18,9 @@ from fidokit.errors import FidokitError, NoPermission, Unsupported, UsageError
 from fidokit.virtual.framing.ctaphid import BROADCAST, HidCommand, Message
 from fidokit.virtual.framing.report_descriptor import REPORT_DESCRIPTOR
 from fidokit.virtual.framing.uhid import Event
-from fidokit.virtual.plug import Plug
 from fidokit.virtual.token import VirtualToken
 from fidokit.virtual.transports.uhid import UhidDevice, open_node
+from fidokit.virtual.usb_identity import Plug
 
 
 class Program(CtapHidConnection):

@@ -12,7 +12,7 @@ import pytest
 from fidokit.errors import FidokitError, TokenGone, Unsupported, UsageError
 from fidokit.virtual.core.ports import NeedsPresence, Outcome
 from fidokit.virtual.framing.vpcd import framed
-from fidokit.virtual.presence import Cancelled, OnKeepalive
+from fidokit.virtual.person.presence import Cancelled, OnKeepalive
 from fidokit.virtual.token import VirtualToken
 from fidokit.virtual.transports.card import AID, ANSWER_TO_RESET
 from fidokit.virtual.transports.vpcd import VpcdCard

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 import click
 
 from fidokit.cli import schema
-from fidokit.cli.options import Settings, verb
+from fidokit.cli.options import verb
 from fidokit.cli.passphrase import old_passphrase, old_passphrase_option
 from fidokit.cli.render import Facts, Lines, show
+from fidokit.cli.settings import Settings
 from fidokit.errors import ExitCode
 
 if TYPE_CHECKING:
-    from fidokit.api import Leaf, ShownAttestation, VerifiedAttestation
+    from fidokit.client.credentials.attestation_leaf import Leaf
+    from fidokit.keys.attestation import ShownAttestation, VerifiedAttestation
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -27,9 +29,9 @@ def show_one(settings: Settings, *, file: Path) -> None:
 
     FILE is what `ssh-keygen -O write-attestation=FILE` or `key generate` wrote.
     """
-    from fidokit import api
+    from fidokit.keys.attestation import show_attestation
 
-    shown = api.show_attestation(file)
+    shown = show_attestation(file)
     show(settings, {"attestation": schema.attestation(shown)}, Facts(file.name, _facts(shown)))
 
 
@@ -88,10 +90,10 @@ def verify(
     key. Models and their roots are from the FIDO metadata (extra `mds`). Exit status 1 where it
     does not verify.
     """
-    from fidokit import api
+    from fidokit.keys.attestation import Origin, verify_attestation
 
     ask = old_passphrase(key, passphrase_file)
-    found = api.verify_attestation(file, key, challenge, passphrase=ask)
+    found = verify_attestation(file, key, challenge, passphrase=ask)
     data = {
         **schema.attestation(found.shown),
         "format": found.format,
@@ -100,7 +102,7 @@ def verify(
         "untrusted": found.untrusted,
     }
     show(settings, {"attestation": data}, Lines(_verdict(found)))
-    if require_certified and (found.origin is not api.Origin.MODEL or found.untrusted):
+    if require_certified and (found.origin is not Origin.MODEL or found.untrusted):
         sys.exit(ExitCode.OTHER)
 
 

@@ -7,16 +7,20 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from fidokit.cli import ask, schema
-from fidokit.cli.options import Settings, verb
+from fidokit.cli import schema
+from fidokit.cli.interaction import open_token
+from fidokit.cli.options import verb
 from fidokit.cli.passphrase import old_passphrase, old_passphrase_option
-from fidokit.cli.render import Column, Lines, Listing, home_path, note, show, write_raw
+from fidokit.cli.render import Column, Lines, Listing, home_path, show, write_raw
+from fidokit.cli.settings import Settings
 from fidokit.errors import UsageError
+from fidokit.prompt import questions
+from fidokit.prompt.text import note
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fidokit.api import BlobTable
+    from fidokit.keys.blobs import BlobTable
 
 COLUMNS = (Column("Application", "bold"), Column("User"), Column("Size"), Column("On token"))
 EMPTY = """No blobs of these keys on this token.
@@ -30,10 +34,10 @@ any_rp_option = click.option("--any-rp", is_flag=True, help="Also those of login
 @any_rp_option
 def list_blobs(settings: Settings, *, any_rp: bool) -> None:
     """List the blobs of the keys on the token, and the room that is left."""
-    from fidokit import api
+    from fidokit.keys import blobs
 
-    with settings.open_token() as session:
-        table = api.list_blobs(session, any_rp=any_rp)
+    with open_token(settings) as session:
+        table = blobs.list_blobs(session, any_rp=any_rp)
     rows = [
         (
             row.key.application,
@@ -79,18 +83,18 @@ def get(
 
     KEY is a file, fingerprint, application, user, comment or credential id.
     """
-    from fidokit import api
+    from fidokit.keys.blobs import download_blob, get_blob
 
     secret = _secret(passphrase_file)
-    with settings.open_token() as session:
+    with open_token(settings) as session:
         if output is not None:
-            size = api.download_blob(
+            size = download_blob(
                 session, key, output, force=force, any_rp=any_rp, passphrase=secret
             )
             done = f"Wrote {size} bytes to {home_path(output)}."
             show(settings, {"path": str(output), "size": size}, Lines([done]))
             return
-        blob = api.get_blob(session, key, any_rp=any_rp, passphrase=secret)
+        blob = get_blob(session, key, any_rp=any_rp, passphrase=secret)
     if settings.json:
         show(settings, {"blob": blob.hex(), "size": len(blob)}, Lines([]))
     else:
@@ -111,11 +115,12 @@ def set_blob(
     that was made with --large-blob. The blob is compressed, and takes the place of the one that
     the key had.
     """
-    from fidokit import api
+    from fidokit.keys import blobs
+    from fidokit.keys.blobs import LARGEST_BLOB
 
-    blob = source.read(api.LARGEST_BLOB + 1)
-    with settings.open_token() as session:
-        api.set_blob(session, key, blob, any_rp=any_rp, passphrase=_secret(passphrase_file))
+    blob = source.read(LARGEST_BLOB + 1)
+    with open_token(settings) as session:
+        blobs.set_blob(session, key, blob, any_rp=any_rp, passphrase=_secret(passphrase_file))
         done = f"Stored {len(blob)} bytes for {key} on {session.name}."
         show(settings, {**schema.on_token(session), "size": len(blob)}, Lines([done]))
 
@@ -141,22 +146,22 @@ def delete(
 
     KEYS are files, fingerprints, applications, users, comments or credential ids.
     """
-    from fidokit import api
+    from fidokit.keys.blobs import delete_all_blobs, delete_blobs, delete_orphaned_blobs
 
     if bool(keys) + orphans + every != 1:
         raise UsageError("name the keys, or say --orphans, or --all")
     what = "EVERY blob" if every else "the orphaned blobs" if orphans else f"{len(keys)} blob(s)"
-    with settings.open_token() as session:
+    with open_token(settings) as session:
         if not yes:
-            ask.require_yes(f"Delete {what} from {session.name} for good?")
+            questions.require_yes(f"Delete {what} from {session.name} for good?")
         count: int | None = len(keys)
         if every:
-            api.delete_all_blobs(session)
+            delete_all_blobs(session)
             count = None
         elif orphans:
-            count = api.delete_orphaned_blobs(session)
+            count = delete_orphaned_blobs(session)
         else:
-            api.delete_blobs(session, keys, any_rp=any_rp, passphrase=_secret(passphrase_file))
+            delete_blobs(session, keys, any_rp=any_rp, passphrase=_secret(passphrase_file))
         done = "Deleted all." if count is None else f"Deleted {count} blob(s)."
         show(settings, {**schema.on_token(session), "deleted": count}, Lines([done]))
 

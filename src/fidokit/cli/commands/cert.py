@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fidokit.cli import schema
-from fidokit.cli.options import Settings, verb
+from fidokit.cli.options import verb
 from fidokit.cli.passphrase import old_passphrase_option
-from fidokit.cli.render import Lines, home_path, note, show
+from fidokit.cli.render import Lines, home_path, show
+from fidokit.cli.settings import Settings
 from fidokit.cli.signer import agent_option, open_signer
 from fidokit.errors import FidokitError
+from fidokit.prompt.text import note
 
 if TYPE_CHECKING:
-    from fidokit.api import CertificateRequest, IssuedCertificate
+    from fidokit.signing.certificates import CertificateRequest, IssuedCertificate
 
 PATH = click.Path(path_type=Path)
 
@@ -62,14 +64,14 @@ def sign(
 
     The authority's key is on a token, in a file or in the agent.
     """
-    from fidokit import api
+    from fidokit.signing.certificates import certificate_request, certify
 
     numbers = _numbers(serial, len(keys))
-    request = api.certificate_request(said.pop("key_id"), **said)
+    request = certificate_request(said.pop("key_id"), **said)
     _warn(request)
     with open_signer(settings, authority, agent=agent, passphrase_file=passphrase_file) as signer:
         issued = [
-            api.certify(signer, key, request, serial=number, force=force)
+            certify(signer, key, request, serial=number, force=force)
             for key, number in zip(keys, numbers, strict=True)
         ]
     data = {"certificates": [schema.certificate(one) for one in issued]}
@@ -110,12 +112,12 @@ def show_all(ctx: click.Context, /, settings: Settings, *, files: tuple[Path, ..
     Each is refused where its authority did not sign it. Whether to trust the authority is yours
     to say.
     """
-    from fidokit import api
+    from fidokit.signing.certificates import show_certificate
 
     shown, failed = [], None
     for path in files:
         try:
-            shown.append(api.show_certificate(path))
+            shown.append(show_certificate(path))
         except FidokitError as error:
             if len(files) == 1:
                 raise

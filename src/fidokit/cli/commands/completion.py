@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from fidokit.cli.options import Settings, verb
+from fidokit.cli.options import verb
 from fidokit.cli.render import Lines, show
+from fidokit.cli.settings import Settings
 
 
 @verb()

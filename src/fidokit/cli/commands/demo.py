@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from fidokit.cli import schema
-from fidokit.cli.options import Settings, verb
-from fidokit.cli.render import escape, styled, write_json, write_lines
+from fidokit.cli.options import verb
+from fidokit.cli.render import styled, write_json, write_lines
+from fidokit.cli.settings import Settings
+from fidokit.prompt.text import escape
 
 if TYPE_CHECKING:
-    from fidokit.api import Step
+    from fidokit.guide.demo import Step
 
 
 @verb()
@@ -28,12 +30,12 @@ def demo(settings: Settings, *, keep: Path | None) -> None:
     Sets a PIN, creates keys, loses their files, recovers them from the token, and proves with a
     signature that they are the same. Needs no hardware and touches none of your files.
     """
-    from fidokit import api
+    from fidokit.guide.demo import tour
 
     if keep is not None:
         keep.mkdir(mode=0o700, parents=True, exist_ok=True)
     steps: list[Step] = []
-    for step in api.tour(keep):
+    for step in tour(keep):
         steps.append(step)
         if not settings.json:
             _tell(len(steps), step)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import click
 
 from fidokit.cli import schema
-from fidokit.cli.options import Settings, verb
+from fidokit.cli.options import verb
 from fidokit.cli.render import Check, Checks, Lines, show
+from fidokit.cli.settings import Settings
 from fidokit.errors import ExitCode
 
 MARKS = {"ok": ("ok", "32"), "warn": ("note", "33"), "fail": ("PROBLEM", "1;31")}
@@ -20,14 +21,15 @@ def doctor(ctx: click.Context, settings: Settings, *, udev: bool) -> None:
 
     Exit status 1 where a problem was found.
     """
-    from fidokit import api
+    from fidokit.guide.doctor import diagnose
+    from fidokit.tokens.udev_rules import udev_rule_path, udev_rules
 
     if udev:
-        rules = api.udev_rules()
-        udev_data = {"udev": {"path": api.udev_rule_path(), "rules": rules}}
+        rules = udev_rules()
+        udev_data = {"udev": {"path": udev_rule_path(), "rules": rules}}
         show(settings, udev_data, Lines(rules.splitlines()))
         return
-    findings = api.diagnose()
+    findings = diagnose()
     data = [schema.finding(f) for f in findings]
     checks = [Check(*MARKS[str(f.status)], f.sentence, f.hint) for f in findings]
     show(settings, {"findings": data}, Checks(checks))

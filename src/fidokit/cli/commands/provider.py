@@ -11,9 +11,11 @@ from typing import TypeVar
 
 import click
 
-from fidokit.cli.options import Settings, verb
-from fidokit.cli.render import Lines, note, show
+from fidokit.cli.options import verb
+from fidokit.cli.render import Lines, show
+from fidokit.cli.settings import Settings
 from fidokit.errors import NoPermission
+from fidokit.prompt.text import note
 
 _Command = TypeVar("_Command", bound=Callable[..., None])
 
@@ -40,10 +42,10 @@ def path(settings: Settings, *, sk_api: str | None) -> None:
     ssh-keygen -t ed25519-sk
     ssh -o SecurityKeyProvider=$SSH_SK_PROVIDER HOST
     """
-    from fidokit import api
+    from fidokit.provider.installation import provider_api, provider_path
 
-    version = int(sk_api) if sk_api else api.provider_api()
-    library = str(api.provider_path(version))
+    version = int(sk_api) if sk_api else provider_api()
+    library = str(provider_path(version))
     show(settings, {"provider": {"path": library, "sk_api": version}}, Lines([library]))
 
 
@@ -62,10 +64,10 @@ def install(settings: Settings, *, sk_api: str | None, into: Path) -> None:
     ssh-agent loads libraries only from its allow list (-P), which is /usr/lib*/* and
     /usr/local/lib*/* unless it was told otherwise, and does not follow links out of it.
     """
-    from fidokit import api
+    from fidokit.provider.installation import install_provider
 
     try:
-        done = api.install_provider(into, sk_api=int(sk_api) if sk_api else None)
+        done = install_provider(into, sk_api=int(sk_api) if sk_api else None)
     except NoPermission as error:
         raise NoPermission(error.message, hint=f"run: {_with_sudo(into, sk_api)}") from None
     data = {"path": str(done.path), "python": done.python}

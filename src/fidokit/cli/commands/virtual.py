@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fidokit.cli import ask, schema
-from fidokit.cli.options import Settings, verb
-from fidokit.cli.render import Column, Lines, Listing, escape, home_path, note, show
+from fidokit.cli import schema
+from fidokit.cli.interaction import Person
+from fidokit.cli.options import verb
+from fidokit.cli.render import Column, Lines, Listing, home_path, show
 from fidokit.cli.seals import (
     is_sealed,
     known_if_sealed,
@@ -23,6 +24,9 @@ from fidokit.cli.seals import (
     seal_options,
     seal_passphrase,
 )
+from fidokit.cli.settings import Settings
+from fidokit.prompt import questions
+from fidokit.prompt.text import escape, note
 
 if TYPE_CHECKING:
     from fidokit.errors import FidokitError
@@ -108,10 +112,10 @@ def create(
     It behaves as a real one in every command. Its keys lie in a file, not in hardware: use it
     for tests and for trying things out.
     """
-    from fidokit import api
+    from fidokit.lab.named_tokens import create_virtual
 
     passphrase = new_seal(f"virtual:{name}", seal, passphrase_file)
-    made = api.create_virtual(
+    made = create_virtual(
         name, profile=profile, model=model, presence=presence, passphrase=passphrase
     )
     use = f"fidokit --token {made.selector} pin set"
@@ -128,9 +132,9 @@ def create(
 @verb()
 def list_virtual(settings: Settings) -> None:
     """List the virtual tokens of this user."""
-    from fidokit import api
+    from fidokit.lab import named_tokens
 
-    found = api.list_virtual()
+    found = named_tokens.list_virtual()
     columns = [Column("Selector", "bold"), Column("Profile"), Column("File"), Column("Problem")]
     rows = [(v.selector, v.model or v.profile, str(v.path), v.problem) for v in found]
     data = {"virtual": [schema.virtual(v) for v in found]}
@@ -145,9 +149,9 @@ def models(settings: Settings, *, search: str) -> None:
     They come from the FIDO Alliance's metadata: pip install 'fidokit[mds]'. With --json, each
     says what it has and a virtual token in its place has not.
     """
-    from fidokit import api
+    from fidokit.virtual.models.catalog import list_models
 
-    found = api.list_models(search)
+    found = list_models(search)
     columns = [Column("Model", "bold"), Column("AAGUID"), Column("Versions"), Column("Status")]
     rows = [(m.description, m.aaguid, " ".join(m.versions), m.certification) for m in found.models]
     data = {
@@ -218,17 +222,19 @@ def serve(
     out again, and what lasts as long as the power (the lock after three wrong PINs, the time in
     which a reset is allowed) ends with it.
     """
-    from fidokit import api
+    from fidokit.lab import ways as ways_module
+    from fidokit.lab.named_tokens import serve_virtual
+    from fidokit.lab.ways import Ways, reachable
 
     # Asked before signals are held back, so that Ctrl-C ends the question.
     words = known_if_sealed(name, passphrase_file)
-    named = api.plug(**plug)
-    ways = api.Ways(uhid=uhid, usbip=usbip, vpcd=vpcd, socket=socket_path, plug=named)
-    serving = partial(api.serve_virtual, name, presence=presence, passphrase=words)
+    named = ways_module.plug(**plug)
+    ways = Ways(uhid=uhid, usbip=usbip, vpcd=vpcd, socket=socket_path, plug=named)
+    serving = partial(serve_virtual, name, presence=presence, passphrase=words)
     with (
         _told_to_stop() as wait,
-        serving(interaction=settings.person()) as token,
-        api.reachable(token, ways, _say_why) as reached,
+        serving(interaction=Person(settings)) as token,
+        reachable(token, ways, _say_why) as reached,
     ):
         lines = [f"virtual:{name} is plugged in; Ctrl-C pulls it out."]
         lines += [f"  {way.way:<7} {way.where}  ({way.hint})" for way in reached]
@@ -268,12 +274,12 @@ def export(
     NAME stays. It and what is imported from FILE are the same token: whoever has FILE can log in
     with its keys, and their counters go apart from now on.
     """
-    from fidokit import api
+    from fidokit.lab.named_tokens import export_virtual
 
     sealed = is_sealed(name)
     words = known_if_sealed(name, passphrase_file)
     new = None if sealed else new_seal(home_path(file), seal, passphrase_file)
-    api.export_virtual(name, file, passphrase=words, seal=new)
+    export_virtual(name, file, passphrase=words, seal=new)
     note(f"virtual:{name} and what is imported from this file are the same token.")
     show(settings, {"exported": str(file)}, Lines([f"Wrote virtual:{name} to {home_path(file)}."]))
 
@@ -289,10 +295,10 @@ def import_virtual(
 
     Without NAME it is called as FILE is, without its ending.
     """
-    from fidokit import api
+    from fidokit.lab import named_tokens
 
     words = seal_passphrase(home_path(file), passphrase_file)
-    made = api.import_virtual(file, name or file.stem, passphrase=words)
+    made = named_tokens.import_virtual(file, name or file.stem, passphrase=words)
     note("It is the same token as the one that was exported: use one of the two.")
     lines = [f"Imported {made.selector}."]
     show(settings, {"virtual": schema.virtual(made)}, Lines(lines))
@@ -303,10 +309,11 @@ def import_virtual(
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 def delete(settings: Settings, *, name: str, yes: bool) -> None:
     """Delete the virtual token NAME and every key in it."""
-    from fidokit import api
+    from fidokit.lab import named_tokens
+    from fidokit.lab.named_tokens import delete_virtual
 
-    known = {v.name for v in api.list_virtual()}
+    known = {v.name for v in named_tokens.list_virtual()}
     if name in known and not yes:
-        ask.require_yes(f"Delete virtual:{name} and every key in it?")
-    api.delete_virtual(name)
+        questions.require_yes(f"Delete virtual:{name} and every key in it?")
+    delete_virtual(name)
     show(settings, {"deleted": name}, Lines([f"Deleted virtual:{name}."]))

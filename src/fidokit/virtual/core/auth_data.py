@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fidokit import cbor
-from fidokit.virtual.core.algorithms import CoseKey
+from fidokit.virtual.core.keys.algorithms import CoseKey
 
 UP = 0x01
 UV = 0x04

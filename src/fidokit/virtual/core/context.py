@@ -8,15 +8,15 @@ from functools import cached_property
 from typing import Any, Final
 
 from fidokit.types import CoseAlg
-from fidokit.virtual.core import enterprise
-from fidokit.virtual.core.algorithms import ALGORITHMS, PrivateKey
-from fidokit.virtual.core.credentials import Credentials
+from fidokit.virtual.core.attestation import enterprise
 from fidokit.virtual.core.enumeration import Enumerations, Listing
-from fidokit.virtual.core.pin_state import PinState
+from fidokit.virtual.core.keys.algorithms import ALGORITHMS, PrivateKey
+from fidokit.virtual.core.keys.credentials import Credentials
+from fidokit.virtual.core.person.pin_state import PinState
+from fidokit.virtual.core.person.pin_uv_token import TokenState
 from fidokit.virtual.core.ports import Clock, DurableState, Rng, Steps, Store
 from fidokit.virtual.core.profile import Profile
 from fidokit.virtual.core.schema import Params, Record
-from fidokit.virtual.core.token_state import TokenState
 from fidokit.virtual.core.uploads import Uploads
 
 USB: Final = "usb"

@@ -39,7 +39,7 @@ from typing import Any
 from fidokit import cbor
 from fidokit.errors import MalformedCbor
 from fidokit.types import CtapStatus
-from fidokit.virtual.core import commands
+from fidokit.virtual.core.commands import table
 from fidokit.virtual.core.context import USB, Command, Reply, TokenContext
 from fidokit.virtual.core.ports import (
     Clock,
@@ -196,14 +196,14 @@ class Authenticator:
     def _offered(self, number: int) -> Command | None:
         """The command of a byte, if this profile has it; judged once, for neither changes."""
         if number not in self._commands:
-            command = commands.find(number)
+            command = table.find(number)
             offered = command is not None and command.offered(self.token.profile)
             self._commands[number] = command if offered else None
         return self._commands[number]
 
     def _message(self, apdu: bytes) -> bytes | AnySteps:
         self.token.interrupt(but=frozenset())
-        return commands.message(self.token, apdu)
+        return table.message(self.token, apdu)
 
 
 def _params(command: Command, request: bytes) -> Params:

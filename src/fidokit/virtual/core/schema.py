@@ -25,7 +25,7 @@ WRONG: Final = 2
 class Kind(Protocol):
     """A type that a member may have."""
 
-    def judge(self, value: object) -> int:
+    def judge(self, value: object) -> int:  # whatever it is
         """WRONG where the value, or anything known inside it, is of another type; LACKS where it
         is not, and a required member inside is absent; FITS otherwise."""
         ...
@@ -39,7 +39,7 @@ class Scalar:
     def __init__(self, python: type) -> None:
         self._python = python
 
-    def judge(self, value: object) -> int:
+    def judge(self, value: object) -> int:  # whatever it is
         """Exact class only."""
         return FITS if type(value) is self._python else WRONG
 
@@ -49,7 +49,7 @@ class Unsigned:
 
     __slots__ = ()
 
-    def judge(self, value: object) -> int:
+    def judge(self, value: object) -> int:  # whatever it is
         """A non-negative int."""
         return FITS if type(value) is int and value >= 0 else WRONG
 
@@ -69,7 +69,7 @@ class ListOf(NamedTuple):
 
     element: Kind
 
-    def judge(self, value: object) -> int:
+    def judge(self, value: object) -> int:  # whatever it is
         """A list of fitting elements."""
         if type(value) is not list:
             return WRONG
@@ -81,7 +81,7 @@ class MapValues(NamedTuple):
 
     values: Kind
 
-    def judge(self, value: object) -> int:
+    def judge(self, value: object) -> int:  # whatever it is
         """A map of fitting values."""
         if type(value) is not dict:
             return WRONG
@@ -120,7 +120,7 @@ class Record:
         self._names = {key: m.name for key, m in self.members.items()}
         self._required = frozenset(key for key, m in self.members.items() if m.required)
 
-    def judge(self, value: object) -> int:
+    def judge(self, value: object) -> int:  # whatever it is
         """A map whose known members fit, and that has the required ones."""
         if type(value) is not dict:
             return WRONG

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from fidokit.errors import FidokitError, Malformed, TokenGone, TokenMisbehaved
+from fidokit.unix_socket import address, require_own_user, socket_path
 from fidokit.virtual.transports.frames import (
     FROM_OWNER,
     PROTOCOL,
@@ -19,7 +20,6 @@ from fidokit.virtual.transports.frames import (
     Kind,
     error_of,
 )
-from fidokit.virtual.transports.unix_address import address, require_own_user, socket_path
 
 _HELLO_WAIT_S: Final = 2.0
 _CHUNK: Final = 65_536

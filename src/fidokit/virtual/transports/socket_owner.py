@@ -21,6 +21,7 @@ from fidokit.errors import (
     TokenGone,
     WouldOverwrite,
 )
+from fidokit.unix_socket import address, require_own_user, socket_path
 from fidokit.virtual.transports.frames import (
     COMMANDS,
     FROM_CLIENT,
@@ -32,7 +33,6 @@ from fidokit.virtual.transports.frames import (
 )
 from fidokit.virtual.transports.links import accept_all
 from fidokit.virtual.transports.memory import MemoryLink
-from fidokit.virtual.transports.unix_address import address, require_own_user, socket_path
 
 MOST_CLIENTS: Final = 64
 """Connections at a time; each may hold one frame and one answer."""

@@ -16,8 +16,8 @@ from fidokit.errors import FidokitError, Malformed, NoPermission, TokenGone, Uns
 from fidokit.virtual.framing import uhid
 from fidokit.virtual.framing.ctaphid import REPORT_SIZE
 from fidokit.virtual.framing.report_descriptor import REPORT_DESCRIPTOR
-from fidokit.virtual.plug import USUAL, Plug
 from fidokit.virtual.transports.hid_port import HidPort, Pluggable
+from fidokit.virtual.usb_identity import USUAL, Plug
 
 NODE: Final = Path("/dev/uhid")
 SYSFS: Final = Path("/sys/class/hidraw")

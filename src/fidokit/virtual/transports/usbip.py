@@ -14,9 +14,9 @@ from fidokit.virtual.framing.usb_descriptors import UsbIdentity
 from fidokit.virtual.framing.usb_device import UsbDevice
 from fidokit.virtual.framing.usbip import OpStatus
 from fidokit.virtual.framing.usbip_session import Outcome, UsbIpSession
-from fidokit.virtual.plug import PRODUCT_ID, VENDOR_ID
 from fidokit.virtual.transports.hid_port import HidPort, Pluggable
 from fidokit.virtual.transports.links import accept_all
+from fidokit.virtual.usb_identity import PRODUCT_ID, VENDOR_ID
 
 PORT: Final = 3240
 """Where USB/IP servers listen unless told otherwise."""
@@ -53,7 +53,7 @@ class UsbIpServer:
         NoPermission: this user may not listen there.
     """
 
-    def __init__(  # noqa: PLR0913  all but the first are keywords with defaults
+    def __init__(
         self,
         token: Pluggable,
         host: str = "127.0.0.1",

@@ -9,11 +9,12 @@ from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fidokit.cli.options import Settings
+from fidokit.cli.interaction import open_token
+from fidokit.cli.settings import Settings
 from fidokit.errors import FidokitError, UsageError
 
 if TYPE_CHECKING:
-    from fidokit.api import Session
+    from fidokit.client.session import Session
 
 
 @contextmanager
@@ -27,12 +28,12 @@ def opened(
     if len(pin_files) > len(also):
         raise UsageError("there are more --also-pin-file than --also")
     with ExitStack() as ends:
-        sessions = [ends.enter_context(settings.open_token())]
+        sessions = [ends.enter_context(open_token(settings))]
         for number, selector in enumerate(also):
             other = copy(settings)
             other.token, other.pin_fd = selector, None
             other.pin_file = pin_files[number] if number < len(pin_files) else None
-            sessions.append(ends.enter_context(other.open_token()))
+            sessions.append(ends.enter_context(open_token(other)))
         yield sessions
 
 

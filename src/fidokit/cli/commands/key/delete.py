@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import click
 
-from fidokit.cli import ask, schema
+from fidokit.cli import schema
 from fidokit.cli.commands.key.names import key_name
-from fidokit.cli.options import Settings, verb
-from fidokit.cli.render import Lines, home_path, note, show
+from fidokit.cli.interaction import open_token
+from fidokit.cli.options import verb
+from fidokit.cli.render import Lines, home_path, show
+from fidokit.cli.settings import Settings
+from fidokit.prompt import questions
+from fidokit.prompt.text import note
 
 
 @verb(pin=True)
@@ -20,17 +24,17 @@ def delete(settings: Settings, *, keys: tuple[str, ...], yes: bool, any_rp: bool
     KEYS are fingerprints, files, applications, users, comments or credential ids; a name that
     fits several keys is refused. Files stay where they are, but are of no use afterwards.
     """
-    from fidokit import api
+    from fidokit.keys.resident_keys import delete_key, list_keys, resolve
 
-    with settings.open_token() as session:
-        rows = api.list_keys(session, any_rp=any_rp, only_token=True)
-        chosen = list({id(row): row for row in (api.resolve(key, rows) for key in keys)}.values())
+    with open_token(settings) as session:
+        rows = list_keys(session, any_rp=any_rp, only_token=True)
+        chosen = list({id(row): row for row in (resolve(key, rows) for key in keys)}.values())
         if not yes:
             note("\n".join(f"  {key_name(row)}" for row in chosen))
             what = "this key" if len(chosen) == 1 else f"these {len(chosen)} keys"
-            ask.require_yes(f"Delete {what} from {session.name} for good?")
+            questions.require_yes(f"Delete {what} from {session.name} for good?")
         for row in chosen:
-            api.delete_key(session, row, any_rp=any_rp)
+            delete_key(session, row, any_rp=any_rp)
     lines = [f"Deleted {key_name(row)}." for row in chosen]
     left = [home_path(path) for row in chosen for path in row.files]
     lines += [f"These files are of no use now: {', '.join(left)}"] if left else []

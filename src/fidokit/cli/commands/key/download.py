@@ -9,13 +9,16 @@ import click
 
 from fidokit.cli import schema
 from fidokit.cli.commands.key.names import key_name
-from fidokit.cli.options import Settings, verb
+from fidokit.cli.interaction import open_token
+from fidokit.cli.options import verb
 from fidokit.cli.passphrase import new_passphrase, new_passphrase_options
-from fidokit.cli.render import Check, Checks, home_path, note, show
+from fidokit.cli.render import Check, Checks, home_path, show
+from fidokit.cli.settings import Settings
 from fidokit.errors import ExitCode
+from fidokit.prompt.text import note
 
 if TYPE_CHECKING:
-    from fidokit.api import DownloadResult
+    from fidokit.keys.resident_keys import DownloadResult
 
 EMPTY = """No resident SSH keys on this token, so there is nothing to recover.
 A key made with -O resident can be: fidokit key generate -O resident"""
@@ -56,11 +59,11 @@ def download(
     overwritten: where something is in the way the others are written all the same, and the exit
     status is 9. KEYS are fingerprints, files, applications, users or comments.
     """
-    from fidokit import api
+    from fidokit.keys import resident_keys
 
-    with settings.open_token() as session:
+    with open_token(settings) as session:
         results = list(
-            api.download(
+            resident_keys.download(
                 session,
                 folder,
                 selectors=keys,

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from fidokit.cli import schema
-from fidokit.cli.options import Settings, verb
+from fidokit.cli.options import verb
 from fidokit.cli.passphrase import old_passphrase, old_passphrase_option
 from fidokit.cli.render import Facts, Lines, home_path, show
+from fidokit.cli.settings import Settings
 
 if TYPE_CHECKING:
-    from fidokit.api import KeyFile
+    from fidokit.keys.key_files import KeyFile
 
 
 @verb()
@@ -34,14 +35,14 @@ def flags(
     The file decides what ssh asks for; server and token still refuse what they do not allow. A
     key without touch also needs `no-touch-required` before it in authorized_keys.
     """
-    from fidokit import api
+    from fidokit.keys.key_files import describe, set_flags
 
     secret = old_passphrase(file, passphrase_file)
     if touch is None and verify is None:
-        found = api.describe(file, passphrase=secret)
+        found = describe(file, passphrase=secret)
         show(settings, {"file": schema.key_file(found)}, Facts(home_path(file), _facts(found)))
         return
-    change = api.set_flags(file, touch=touch, verify=verify, passphrase=secret)
+    change = set_flags(file, touch=touch, verify=verify, passphrase=secret)
     names = ", ".join(schema.flag_names(change.after)) or "none"
     said = f"{'Changed' if change.changed else 'As it was'}: {home_path(file)} has {names}."
     show(settings, {"file": schema.flags_change(change)}, Lines([said]))

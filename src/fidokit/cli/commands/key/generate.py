@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fidokit.cli import ask
 from fidokit.cli.commands.key.ceremony import no_backup_yet, opened
 from fidokit.cli.commands.key.made import show_made
-from fidokit.cli.options import Settings, verb
+from fidokit.cli.options import verb
 from fidokit.cli.passphrase import new_passphrase, new_passphrase_options, old_passphrase
-from fidokit.cli.render import home_path, note
+from fidokit.cli.render import home_path
+from fidokit.cli.settings import Settings
 from fidokit.errors import CredentialInTheWay, FidokitError, FileInTheWay, WouldOverwrite
+from fidokit.prompt import questions
+from fidokit.prompt.text import note
 
 if TYPE_CHECKING:
-    from fidokit.api import Generated, GenerateRequest, OrphanedCredential, Session
+    from fidokit.client.session import Session
+    from fidokit.keys.generation import Generated, GenerateRequest, OrphanedCredential
     from fidokit.types import KeyType
 
 FLAGS = ("resident", "verify-required", "no-touch-required")
@@ -166,7 +169,7 @@ def generate(
     With --also a lost token is no lost key: each token makes a key of its own, the backup in
     FILE_backup and with "(backup)" behind its comment. `server authorize` takes both along.
     """
-    from fidokit import api
+    from fidokit.keys.backup import with_backups
 
     settings.token = options.pop("device", settings.token)
     secret = new_passphrase(passphrase_file, none=no_passphrase)
@@ -178,7 +181,7 @@ def generate(
         else:
             _refuse_beside_backup_of(key_type, path, options, others)
             request = _backup_request(backup_of, passphrase_file, options, others)
-        requests = api.with_backups(request, len(also))
+        requests = with_backups(request, len(also))
         if also:
             requests = _checked(sessions, requests)
         try:
@@ -211,11 +214,11 @@ def _make_or_rescue(
     session: Session, request: GenerateRequest, secret: Callable[[Path], bytes | None]
 ) -> Generated | None:
     """The key, or None where it is saved under another name than was asked for."""
-    from fidokit import api
+    from fidokit.keys.generation import OrphanedCredential
 
     try:
         return _make(session, request, secret)
-    except api.OrphanedCredential as error:
+    except OrphanedCredential as error:
         if not _rescue(session, error):
             raise
         return None
@@ -223,14 +226,14 @@ def _make_or_rescue(
 
 def _checked(sessions: Sequence[Session], requests: list[GenerateRequest]) -> list[GenerateRequest]:
     """The requests, after all was looked at before the first touch."""
-    from fidokit import api
+    from fidokit.keys.backup import check_ceremony
 
     try:
-        api.check_ceremony(sessions, requests)
+        check_ceremony(sessions, requests)
     except FileInTheWay as error:
         _may_replace(error, LOST_FILES, "Overwrite?")
         requests = [replace(request, force=True) for request in requests]
-        api.check_ceremony(sessions, requests)
+        check_ceremony(sessions, requests)
     return requests
 
 
@@ -246,10 +249,10 @@ def _backup_request(
     path: Path, passphrase_file: str | None, options: dict[str, str], others: dict[str, Any]
 ) -> GenerateRequest:
     """For one more backup of the key in a file."""
-    from fidokit import api
+    from fidokit.keys import backup
 
     ask_for_it = old_passphrase(path, passphrase_file)
-    request = api.backup_of(path, user=options.get("user", ""), passphrase=ask_for_it)
+    request = backup.backup_of(path, user=options.get("user", ""), passphrase=ask_for_it)
     return replace(
         request,
         challenge_file=_path(options.get("challenge")),
@@ -267,7 +270,7 @@ def _request(
     options: dict[str, str],
     others: dict[str, Any],
 ) -> GenerateRequest:
-    from fidokit.api import GenerateRequest
+    from fidokit.keys.generation import GenerateRequest
 
     kind = _key_type(sessions, key_type)
     return GenerateRequest(
@@ -298,11 +301,11 @@ def _make(
     Raises:
         WouldOverwrite: the answer is no, or nobody can be asked.
     """
-    from fidokit import api
+    from fidokit.keys import generation
 
     while True:
         try:
-            return api.generate(session, request, passphrase=secret)
+            return generation.generate(session, request, passphrase=secret)
         except FileInTheWay as error:
             _may_replace(error, LOST_FILES, "Overwrite?")
             request = replace(request, force=True)
@@ -312,10 +315,10 @@ def _make(
 
 
 def _may_replace(error: WouldOverwrite, lost: str, question: str) -> None:
-    if not ask.has_terminal():
+    if not questions.has_terminal():
         raise error
     note(lost.format(what=error.message.removesuffix(", and nothing was changed")))
-    if not ask.confirmed(question):
+    if not questions.confirmed(question):
         raise error
 
 
@@ -335,8 +338,8 @@ def _path(text: str | None) -> Path | None:
 def _ask_path(kind: KeyType) -> Path | None:
     """Where to save the key, as ssh-keygen asks; the default where nobody can be asked."""
     default = Path.home() / ".ssh" / f"id_{kind.replace('-', '_')}"
-    answer = ask.ask_line(f"File for the key ({home_path(default)}): ")
-    return ask.typed_path(answer) if answer else None
+    answer = questions.ask_line(f"File for the key ({home_path(default)}): ")
+    return questions.typed_path(answer) if answer else None
 
 
 def _rescue(session: Session, error: OrphanedCredential) -> bool:
@@ -344,17 +347,19 @@ def _rescue(session: Session, error: OrphanedCredential) -> bool:
 
     Returns whether the key was saved after all.
     """
-    from fidokit import api
+    from fidokit.keys.generation import delete_orphan, save_orphan
 
-    if not ask.has_terminal():
+    if not questions.has_terminal():
         return False
     note(f"{error.message}.")
-    path = ask.typed_path(ask.ask_line("Save the key in another file (Enter for no): ") or "")
+    path = questions.typed_path(
+        questions.ask_line("Save the key in another file (Enter for no): ") or ""
+    )
     if path is not None:
-        note(f"Saved: {api.save_orphan(error.orphan, path)}")
+        note(f"Saved: {save_orphan(error.orphan, path)}")
         return True
-    if error.orphan.resident and ask.confirmed("Delete the key from the token?"):
-        api.delete_orphan(session, error.orphan)
+    if error.orphan.resident and questions.confirmed("Delete the key from the token?"):
+        delete_orphan(session, error.orphan)
         note("Deleted from the token.")
     return False
 

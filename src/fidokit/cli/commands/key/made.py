@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fidokit.cli import schema
-from fidokit.cli.options import Settings
-from fidokit.cli.render import Lines, home_path, is_fancy, show
+from fidokit.cli.render import Lines, home_path, show
+from fidokit.cli.settings import Settings
+from fidokit.prompt.text import is_fancy
 
 if TYPE_CHECKING:
-    from fidokit.api import Generated
+    from fidokit.keys.generation import Generated
 
 
 def show_made(settings: Settings, made: Sequence[Generated]) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fidokit.cli.render import escape
+from fidokit.prompt.text import escape
 
 if TYPE_CHECKING:
-    from fidokit.api import KeyRow
+    from fidokit.inventory.rows import KeyRow
 
 
 def yes_no(value: bool | None) -> str:

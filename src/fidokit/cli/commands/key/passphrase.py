@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
-from fidokit.cli.options import Settings, verb
+from fidokit.cli.options import verb
 from fidokit.cli.passphrase import PassphraseOption, new_passphrase, old_passphrase, rounds_option
 from fidokit.cli.render import Lines, home_path, show
+from fidokit.cli.settings import Settings
 
 
 @verb()
@@ -37,12 +38,12 @@ def passphrase(
     rounds: int,
 ) -> None:
     """Change the passphrase of the private key FILE, as `ssh-keygen -p`. Needs no token."""
-    from fidokit import api
+    from fidokit.keys.key_files import change_passphrase, describe
 
     old = old_passphrase(file, passphrase_file)
-    known = old() if api.describe(file).encrypted else b""  # the old one first, as people expect
+    known = old() if describe(file).encrypted else b""  # the old one first, as people expect
     new = new_passphrase(new_passphrase_file, none=no_passphrase)(file)
-    api.change_passphrase(file, old=lambda: known, new=new, rounds=rounds)
+    change_passphrase(file, old=lambda: known, new=new, rounds=rounds)
     said = (
         f"{home_path(file)} is now {'under the new passphrase' if new else 'without passphrase'}."
     )

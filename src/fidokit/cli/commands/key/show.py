@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from fidokit.cli.options import Settings, verb
+from fidokit.cli.options import verb
 from fidokit.cli.render import write_json, write_lines
+from fidokit.cli.settings import Settings
 
 if TYPE_CHECKING:
-    from fidokit.api import ShownKey
-    from fidokit.api.showing import HashName
+    from fidokit.keys.fingerprints import HashName, ShownKey
 
 
 @verb()
@@ -44,7 +44,7 @@ def show(
     FILES are public or private key files, certificates, authorized_keys, or - for standard
     input. No passphrase and no token is needed.
     """
-    from fidokit import api
+    from fidokit.keys.fingerprints import fingerprint_lines
 
     chosen = cast("HashName", "bubblebabble" if bubblebabble else hash_name)
     if settings.json:
@@ -54,18 +54,20 @@ def show(
     elif public:
         from pathlib import Path
 
-        write_lines(api.public_lines(map(Path, files)))
+        from fidokit.keys.key_files import public_lines
+
+        write_lines(public_lines(map(Path, files)))
     elif randomart:
         write_lines(chain.from_iterable(map(_with_art, _keys(files, chosen))))
     else:
-        write_lines(chain.from_iterable(api.fingerprint_lines(f, hash_name=chosen) for f in files))
+        write_lines(chain.from_iterable(fingerprint_lines(f, hash_name=chosen) for f in files))
 
 
 def _keys(files: tuple[str, ...], hash_name: HashName) -> Iterator[ShownKey]:
-    from fidokit import api
+    from fidokit.keys import fingerprints
 
     for file in files:
-        yield from api.show(file, hash_name=hash_name, randomart=True)
+        yield from fingerprints.show(file, hash_name=hash_name, randomart=True)
 
 
 def _with_art(key: ShownKey) -> list[str]:

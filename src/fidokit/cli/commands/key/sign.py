@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 
-from fidokit.cli.options import Settings, verb
+from fidokit.cli.options import verb
 from fidokit.cli.passphrase import old_passphrase_option
 from fidokit.cli.render import Lines, home_path, show
+from fidokit.cli.settings import Settings
 from fidokit.cli.signer import agent_option, open_signer
 
 HASHES = ("sha512", "sha256")
@@ -50,19 +51,20 @@ def sign(
 
     The token that holds the key is found by itself. Ordinary keys sign, too.
     """
-    from fidokit import api
+    from fidokit.files.pieces import pieces
+    from fidokit.signing.signature import sign_by, sign_file_by
 
     if STDIN in files and len(files) > 1:
         raise click.UsageError("sign either files or standard input")
     hash_name = _hash_of(options, hash_name)
     with open_signer(settings, key, agent=agent, passphrase_file=passphrase_file) as signer:
         if files in ((), (STDIN,)):
-            message = api.pieces(sys.stdin.buffer)
-            text = api.sign_by(signer, message, namespace=namespace, hash_name=hash_name)
+            message = pieces(sys.stdin.buffer)
+            text = sign_by(signer, message, namespace=namespace, hash_name=hash_name)
             show(settings, {"signature": text}, Lines(text.splitlines()))
             return
         written = [
-            api.sign_file_by(signer, file, namespace=namespace, hash_name=hash_name, force=force)
+            sign_file_by(signer, file, namespace=namespace, hash_name=hash_name, force=force)
             for file in files
         ]
     data = {"signatures": [str(path) for path in written]}

@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from fidokit.cli import schema
-from fidokit.cli.options import Settings, verb
+from fidokit.cli.options import verb
 from fidokit.cli.render import Lines, show
+from fidokit.cli.settings import Settings
 
 PATH = click.Path(path_type=Path)
 STDIN = Path("-")
@@ -58,14 +59,14 @@ def verify(
 
     Needs no token. Exit status 1 where the signature is not good.
     """
-    from fidokit import api
+    from fidokit.signing import verification
 
     if (public_key is None) == (allowed_signers is None):
         raise click.UsageError("say who must have signed: either -k PUB or -f ALLOWED_SIGNERS")
     file = None if file == STDIN else file
     if signature is None and file is None:
         raise click.UsageError("say where the signature is: -s SIG")
-    good = api.verify(
+    good = verification.verify(
         file or sys.stdin.buffer,
         signature or Path(f"{file}.sig"),
         public_key=public_key,
@@ -81,12 +82,12 @@ def verify(
 
 
 def _time_of(options: tuple[str, ...]) -> int | None:
-    from fidokit import api
+    from fidokit.signing.verification import verify_time
 
     moment = None
     for option in options:
         name, _, value = option.partition("=")
         if name.lower() != "verify-time":
             raise click.UsageError(f"-O {option} is not verify-time=TIME")
-        moment = api.verify_time(value)
+        moment = verify_time(value)
     return moment

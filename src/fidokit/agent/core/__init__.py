@@ -1,0 +1,1 @@
+"""The agent as a machine of bytes: requests, held keys, policy, constraints; no sockets."""

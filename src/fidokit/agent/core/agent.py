@@ -1,0 +1,352 @@
+"""The agent without sockets and threads: a request comes in, an answer or a piece of work goes out.
+
+Sources: draft-ietf-sshm-ssh-agent, OpenSSH PROTOCOL.agent. What is answered in which state is in
+the tables at the end.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Final
+
+from fidokit.agent.core.bindings import Bindings, Refused, visible
+from fidokit.agent.core.held_keys import Entry, Keyring
+from fidokit.agent.core.lock import Padlock
+from fidokit.agent.core.ports import Person, TokenSigner, Upstream
+from fidokit.agent.core.settings import Settings
+from fidokit.agent.core.signatures import Signing, Work
+from fidokit.errors import FidokitError
+from fidokit.openssh.agent import constraints as constraint
+from fidokit.openssh.agent import messages as wire
+from fidokit.openssh.agent.messages import FAILURE, SUCCESS
+from fidokit.openssh.certificates.certificate import require_trustworthy
+from fidokit.openssh.keys.private import SkPrivate
+
+INTERNAL: Final = "internal"
+
+EXTENSIONS: Final = (
+    wire.QUERY,
+    wire.SESSION_BIND,
+    constraint.RESTRICT_DESTINATION,
+    constraint.SK_PROVIDER,
+    constraint.ASSOCIATED_CERTS,
+)
+"""What `query` names: extensions of the protocol and of its constraints."""
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """The request is to come again at this second of the clock."""
+
+    when: float
+
+
+Step = bytes | Work | Later
+
+
+class State(Enum):
+    """Whether the agent was locked by a passphrase."""
+
+    OPEN = auto()
+    LOCKED = auto()
+
+
+@dataclass(slots=True)
+class Connection:
+    """What the agent knows of one client."""
+
+    bindings: Bindings = field(default_factory=Bindings)
+    upstream: Upstream | None = None
+
+
+class Agent:
+    """One agent: keys, lock, rules. Its methods are called from one thread.
+
+    Args:
+        settings: how it was started.
+        tokens: signs with keys on tokens.
+        person: allows or refuses uses that are asked for.
+    """
+
+    def __init__(self, settings: Settings, tokens: TokenSigner, person: Person) -> None:
+        self.settings = settings
+        self.tokens = tokens
+        self.person = person
+        self.keys = Keyring()
+        self._signing = Signing(settings, tokens, person)
+        self.padlock = Padlock(settings.random)
+        self._listed: tuple[int, bytes] = (-1, b"")
+        self._plain = not (settings.policy or settings.connect)
+
+    @property
+    def state(self) -> State:
+        """Locked or not."""
+        return State.LOCKED if self.padlock.closed else State.OPEN
+
+    def tick(self) -> float | None:
+        """Drop keys whose time has come; the clock's second of the next one."""
+        if not self.keys.has_deadlines:
+            return None
+        self.keys.expire(self.settings.clock())
+        return self.keys.next_expiry()
+
+    def handle(self, client: Connection, payload: bytes) -> Step:
+        """One request of a client.
+
+        Returns:
+            The answer's payload; or work that gives it; or when to come again with the request.
+        """
+        if payload == wire.REQUEST_IDENTITIES and self._everybody_sees_all(client):
+            return self._list_all()
+        try:
+            request = wire.parse_request(payload)
+        except FidokitError as error:
+            self.settings.say(f"a request that cannot be read: {error.message}")
+            return FAILURE
+        return self._dispatch(client, request, payload)
+
+    def _dispatch(self, client: Connection, request: wire.Request, payload: bytes) -> Step:
+        if self.settings.read_only and type(request) in CHANGES:
+            self.settings.say("refused: the agent is read-only")
+            return FAILURE
+        handler = HANDLERS[self.state].get(type(request))
+        if handler is None:
+            return FAILURE
+        try:
+            return handler(self, client, request, payload)
+        except Refused as refusal:
+            self.settings.say(f"refused: {refusal}")
+            return FAILURE
+
+    # --- lists -----------------------------------------------------------------------------
+
+    def _everybody_sees_all(self, client: Connection) -> bool:
+        """Whether the answer to a list is the same for all: the case that has to be fast."""
+        return self._plain and not client.bindings.attempted and not self.padlock.closed
+
+    def _list_all(self) -> bytes:
+        self.tick()
+        version, answer = self._listed
+        if version != self.keys.version:
+            answer = wire.encode_identities((e.blob, e.comment) for e in self.keys)
+            self._listed = self.keys.version, answer
+        return answer
+
+    def _is_visible(self, entry: Entry, client: Connection) -> bool:
+        return visible(entry.destinations, client.bindings, int(self.settings.wall()))
+
+    def _listable(self, client: Connection) -> list[tuple[bytes, str]]:
+        self.tick()
+        found = []
+        for entry in self.keys:
+            rule = self.settings.policy.rule(entry)
+            kept_here = client.bindings.remote and not rule.forwarded
+            if not (rule.hidden or kept_here) and self._is_visible(entry, client):
+                found.append((entry.blob, entry.comment))
+        return found
+
+    def on_list(self, client: Connection, _request: wire.Request, payload: bytes) -> Step:
+        """The keys that this client may see, and then those of the agent behind."""
+        ours = self._listable(client)
+        behind = self._behind(client)
+        if behind is None:
+            return wire.encode_identities(ours)
+        held = {entry.blob for entry in self.keys}
+
+        def work(_stop: threading.Event) -> bytes:
+            try:
+                theirs = wire.parse_identities(behind.exchange(payload))
+            except FidokitError:
+                theirs = []
+            others = [(blob, comment) for blob, comment in theirs if blob not in held]
+            return wire.encode_identities([*ours, *others])
+
+        return work
+
+    def on_list_locked(self, _client: Connection, _request: wire.Request, _raw: bytes) -> Step:
+        """A locked agent has no keys."""
+        return wire.encode_identities([])
+
+    # --- signatures ------------------------------------------------------------------------
+
+    def on_sign(self, client: Connection, request: wire.Request, payload: bytes) -> Step:
+        """A signature: at once by an ordinary key, as work where anybody has to be waited for."""
+        assert isinstance(request, wire.SignRequest)  # noqa: S101  by the table
+        self.tick()
+        entry = self.keys.get(request.blob)
+        if entry is None:
+            return self._relay(client, payload)
+        return self._signing.answer(client.bindings, entry, request)
+
+    # --- keys ------------------------------------------------------------------------------
+
+    def on_add(self, client: Connection, request: wire.Request, payload: bytes) -> Step:
+        """Keep a key; ordinary ones are left to the agent behind where there is one."""
+        assert isinstance(request, wire.AddKey)  # noqa: S101  by the table
+        if self._behind(client) and not isinstance(request.key, SkPrivate):
+            return self._relay(client, payload)
+        self._check_addition(client, request)
+        there = self.keys.get(request.key.public_blob())
+        if there is not None and not self._is_visible(there, client):
+            raise Refused("the key is there already, and not for this client to replace")
+        if not self.keys.add(self._entry(request)):
+            raise Refused("there are too many keys")
+        return SUCCESS
+
+    def _check_addition(self, client: Connection, request: wire.AddKey) -> None:
+        limits = request.constraints
+        if limits.certificates or limits.certificates_only:
+            raise Refused("certificates can be associated with a smartcard's keys alone")
+        if request.key.certificate is not None:
+            try:
+                require_trustworthy(request.key.certificate)
+            except FidokitError as error:
+                raise Refused(error.message) from None
+        if limits.provider is not None:
+            self._check_provider(client, request, limits.provider)
+
+    def _check_provider(self, client: Connection, request: wire.AddKey, provider: str) -> None:
+        if not isinstance(request.key, SkPrivate):
+            raise Refused("a provider was named for a key that is on no token")
+        if provider.lower() == INTERNAL:
+            return
+        if client.bindings.remote:
+            raise Refused("another machine may not name a provider")
+        if not self.settings.providers(provider):
+            raise Refused(f"the provider {provider!r} is not ours; add the key with -S internal")
+
+    def _entry(self, request: wire.AddKey) -> Entry:
+        limits = request.constraints
+        lifetime = self.settings.lifetime if limits.lifetime is None else limits.lifetime
+        expires = None if lifetime is None else self.settings.clock() + lifetime
+        return Entry(request.key, request.comment, expires, limits.confirm, limits.destinations)
+
+    def on_remove(self, client: Connection, request: wire.Request, payload: bytes) -> Step:
+        """Drop one key."""
+        assert isinstance(request, wire.RemoveKey)  # noqa: S101  by the table
+        entry = self.keys.get(request.blob)
+        if entry is None:
+            return self._relay(client, payload)
+        if not self._is_visible(entry, client):
+            raise Refused("the key is not for this client to remove")
+        self.keys.remove(request.blob)
+        return SUCCESS
+
+    def on_remove_all(self, client: Connection, _request: wire.Request, payload: bytes) -> Step:
+        """Drop all keys, here and behind."""
+        self.keys.clear()
+        self.tokens.forget()
+        return self._relay(client, payload) if self._behind(client) else SUCCESS
+
+    def on_smartcard(self, client: Connection, _request: wire.Request, payload: bytes) -> Step:
+        """PKCS#11 is not spoken here; the agent behind may speak it."""
+        if self._behind(client):
+            return self._relay(client, payload)
+        raise Refused("PKCS#11 smartcards are not served; add their keys to an agent that does")
+
+    # --- the lock --------------------------------------------------------------------------
+
+    def on_lock(self, client: Connection, request: wire.Request, payload: bytes) -> Step:
+        """Close, and wipe the PINs that are kept."""
+        assert isinstance(request, wire.Lock)  # noqa: S101  by the table
+        if not self.padlock.close(request.passphrase):
+            return FAILURE
+        self.tokens.forget()
+        return self._told_too(client, payload)
+
+    def on_unlock(self, client: Connection, request: wire.Request, payload: bytes) -> Step:
+        """Open by the right passphrase; each wrong one makes the next wait longer."""
+        assert isinstance(request, wire.Unlock)  # noqa: S101  by the table
+        now = self.settings.clock()
+        if now < self.padlock.not_before:
+            return Later(self.padlock.not_before)
+        if not self.padlock.open(request.passphrase, now):
+            self.settings.say("a wrong passphrase to unlock")
+            return FAILURE
+        return self._told_too(client, payload)
+
+    def _told_too(self, client: Connection, payload: bytes) -> Step:
+        """Success, after the agent behind was told the same."""
+        behind = self._behind(client)
+        if behind is None:
+            return SUCCESS
+
+        def work(_stop: threading.Event) -> bytes:
+            behind.exchange(payload)
+            return SUCCESS
+
+        return work
+
+    # --- extensions, and the agent behind --------------------------------------------------
+
+    def on_extension(self, client: Connection, request: wire.Request, payload: bytes) -> Step:
+        """`query` and session-bind here; others may mean something to the agent behind."""
+        assert isinstance(request, wire.Extension)  # noqa: S101  by the table
+        if request.name == wire.QUERY:
+            return wire.encode_query(EXTENSIONS)
+        if request.name != wire.SESSION_BIND:
+            return self._relay(client, payload)
+        behind = self._behind(client)
+        try:
+            client.bindings.bind(request.body)
+        except Refused as refusal:
+            if behind is None:
+                raise
+            self.settings.say(f"refused: {refusal}")
+            return _told_and_refused(behind, payload)
+        return self._told_too(client, payload)
+
+    def on_unknown(self, client: Connection, _request: wire.Request, payload: bytes) -> Step:
+        """A number that means nothing here."""
+        return self._relay(client, payload)
+
+    def _behind(self, client: Connection) -> Upstream | None:
+        if client.upstream is None and self.settings.connect is not None:
+            client.upstream = self.settings.connect()
+        return client.upstream
+
+    def _relay(self, client: Connection, payload: bytes) -> Step:
+        """What the agent behind answers; FAILURE where there is none."""
+        behind = self._behind(client)
+        return FAILURE if behind is None else lambda _stop: behind.exchange(payload)
+
+
+def _told_and_refused(behind: Upstream, payload: bytes) -> Work:
+    """A bind that fails here is put to the agent behind all the same: it must not take the
+    connection for a local one."""
+
+    def work(_stop: threading.Event) -> bytes:
+        behind.exchange(payload)
+        return FAILURE
+
+    return work
+
+
+Handler = Callable[[Agent, Connection, wire.Request, bytes], Step]
+
+HANDLERS: Final[Mapping[State, Mapping[type[wire.Request], Handler]]] = {
+    State.OPEN: {
+        wire.ListKeys: Agent.on_list,
+        wire.SignRequest: Agent.on_sign,
+        wire.AddKey: Agent.on_add,
+        wire.RemoveKey: Agent.on_remove,
+        wire.RemoveAll: Agent.on_remove_all,
+        wire.Smartcard: Agent.on_smartcard,
+        wire.Lock: Agent.on_lock,
+        wire.Extension: Agent.on_extension,
+        wire.Unknown: Agent.on_unknown,
+    },
+    State.LOCKED: {
+        wire.ListKeys: Agent.on_list_locked,
+        wire.Unlock: Agent.on_unlock,
+    },
+}
+"""What is done; a request that a state does not list is answered with FAILURE."""
+
+CHANGES: Final[frozenset[type[wire.Request]]] = frozenset(
+    {wire.AddKey, wire.RemoveKey, wire.RemoveAll, wire.Smartcard}
+)
+"""What a read-only agent refuses."""

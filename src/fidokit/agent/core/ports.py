@@ -1,0 +1,63 @@
+"""What the agent needs of the world: somebody who signs on tokens, a person, another agent."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Protocol
+
+from fidokit.openssh.keys.private import SkPrivate
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """What a signature is for, as the person is told; text of clients is hostile.
+
+    Args:
+        key: the key's comment and fingerprint.
+        what: "login as USER to HOST", "signature for NAMESPACE", or that nobody knows.
+        pin_may_stay: whether the PIN may be kept, by the key's policy.
+    """
+
+    key: str
+    what: str
+    pin_may_stay: bool = True
+
+
+class TokenSigner(Protocol):
+    """Signs with keys on tokens; called from many threads at a time."""
+
+    def sign(
+        self, private: SkPrivate, message: bytes, purpose: Purpose, stop: threading.Event
+    ) -> bytes:
+        """A signature blob.
+
+        Args:
+            private: what names the key to its token.
+            message: what is signed.
+            purpose: for the notice and the question for the PIN.
+            stop: set when the client hung up; the token is told to stop waiting.
+
+        Raises:
+            FidokitError: it did not come to a signature.
+        """
+
+    def forget(self) -> None:
+        """Wipe the PINs that are kept."""
+
+
+class Person(Protocol):
+    """Somebody who allows or refuses the use of a key."""
+
+    def confirm(self, question: str, stop: threading.Event) -> bool:
+        """Whether the person said yes; False where nobody can be asked."""
+
+
+class Upstream(Protocol):
+    """A connection to the agent behind this one."""
+
+    def exchange(self, payload: bytes) -> bytes:
+        """Send a request, return the answer; FAILURE where that agent is not there."""
+
+    def close(self) -> None:
+        """Hang up, from any thread."""

@@ -1,0 +1,1 @@
+"""Tokens as many clients of the agent use them: which one, whose turn, whose PIN."""

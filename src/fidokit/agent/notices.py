@@ -1,0 +1,146 @@
+"""Telling the person that a token waits: on the terminal, on the desktop, by a command."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from fidokit.agent.core.ports import Purpose
+from fidokit.client.ports import QUIET, Candidate
+
+if TYPE_CHECKING:
+    from fidokit.client.owner.pin_code import PinCode
+
+WANTED: Final = "touch-wanted"
+OVER: Final = "touch-over"
+_TITLE: Final = "Touch your security key"
+
+
+@dataclass(frozen=True, slots=True)
+class Notices:
+    """Where touches are announced.
+
+    Args:
+        say: takes a line for the terminal or the log.
+        desktop: whether notify-send is used, where it is there.
+        hook: a command and its arguments, run for each event with FIDOKIT_EVENT, FIDOKIT_TOKEN,
+            FIDOKIT_KEY and FIDOKIT_PURPOSE in its environment; empty for none.
+    """
+
+    say: Callable[[str], None]
+    desktop: bool = False
+    hook: Sequence[str] = ()
+
+    def wanted(self, token: str, purpose: Purpose) -> None:
+        """A token waits for a touch."""
+        self.say(f"{_TITLE} ({token}): {purpose.what}, key {purpose.key}")
+        if self.desktop and (program := shutil.which("notify-send")):
+            text = f"{_markup_free(purpose.what)}\n{_markup_free(purpose.key)}"
+            title = f"{_TITLE}: {token}"
+            _spawn([program, "--app-name=fidokit", "--expire-time=15000", "--", title, text])
+        self._run_hook(WANTED, token, purpose)
+
+    def over(self) -> None:
+        """It waits no longer."""
+        self._run_hook(OVER, "", Purpose("", ""))
+
+    def _run_hook(self, event: str, token: str, purpose: Purpose) -> None:
+        if self.hook:
+            _spawn(
+                self.hook,
+                FIDOKIT_EVENT=event,
+                FIDOKIT_TOKEN=_clean(token),
+                FIDOKIT_KEY=_clean(purpose.key),
+                FIDOKIT_PURPOSE=_clean(purpose.what),
+            )
+
+
+class Announcing:
+    """An `Interaction` that passes on touch notices; the PIN is another process's business."""
+
+    def __init__(self, notices: Notices, purpose: Purpose) -> None:
+        self._notices = notices
+        self._purpose = purpose
+
+    def ask_pin(
+        self, token: str, retries: int | None, why: str, previous_was_wrong: bool
+    ) -> PinCode:
+        """Not here."""
+        return QUIET.ask_pin(token, retries, why, previous_was_wrong)
+
+    def ask_new_pin(self, token: str, min_length: int, max_length: int) -> PinCode:
+        """Not here."""
+        return QUIET.ask_new_pin(token, min_length, max_length)
+
+    def touch_wanted(self, token: str, why: str) -> None:  # noqa: ARG002  the purpose says more
+        """Tell the person."""
+        self._notices.wanted(token, self._purpose)
+
+    def touch_over(self) -> None:
+        """Clear the notice."""
+        self._notices.over()
+
+    def choose_token(self, candidates: Sequence[Candidate]) -> Candidate | None:  # noqa: ARG002
+        """By touch."""
+        return None
+
+
+@dataclass(slots=True)
+class Heard:
+    """What the agent does when a child of it says something (`agent_child.Hears`).
+
+    Args:
+        notices: where touches are announced.
+        purpose: what the child works for.
+        forget_pin: wipes the PIN that it was handed.
+    """
+
+    notices: Notices
+    purpose: Purpose
+    forget_pin: Callable[[], None]
+    wanted: bool = False
+
+    def touch_wanted(self, token: str) -> None:
+        """The token waits for a touch."""
+        self.wanted = True
+        self.notices.wanted(token, self.purpose)
+
+    def touch_over(self) -> None:
+        """It waits no longer."""
+        if self.wanted:
+            self.wanted = False
+            self.notices.over()
+
+    def pin_wrong(self) -> None:
+        """The PIN that the child was handed is wrong."""
+        self.forget_pin()
+
+
+def _clean(text: str) -> str:
+    """Text of clients and tokens, harmless in an environment and for what a hook does with it."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def _markup_free(text: str) -> str:
+    """Notification servers read a little HTML."""
+    return _clean(text).replace("&", "&amp;").replace("<", "&lt;")
+
+
+def _spawn(command: Sequence[str], **variables: str) -> None:
+    """Run a program and do not wait for it; that it cannot be run spoils nothing."""
+    with suppress(OSError, ValueError):
+        child = subprocess.Popen(  # noqa: S603  the owner's own command, without a shell
+            list(command),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, **variables},
+            start_new_session=True,
+        )
+        threading.Thread(target=child.wait, daemon=True).start()  # or it stays as a zombie

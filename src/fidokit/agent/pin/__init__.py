@@ -1,0 +1,1 @@
+"""PINs in the agent: the child process that handles one, and locked memory that keeps one."""

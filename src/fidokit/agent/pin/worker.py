@@ -1,0 +1,199 @@
+"""The child of `fidokit agent serve` that handles one PIN: `python -m fidokit.agent.pin.worker`.
+
+It reads an order (a line of JSON) from standard input, says what happens on standard output, and
+ends. The agent closes its input to cancel. PINs go through two pipes whose numbers the order names.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from fidokit.errors import FidokitError, Interrupted, PinPolicy, PinRequired, PinWrong
+from fidokit.prompt import questions
+from fidokit.prompt.text import escape_lines
+
+if TYPE_CHECKING:
+    from fidokit.client.owner.pin_code import PinCode
+    from fidokit.client.ports import Candidate
+
+LONGEST_PIN = 64
+MOST_QUESTIONS = 3
+LONGEST_ORDER = 1 << 20
+
+
+class Worker:
+    """The Interaction of the child: PINs from the agent's pipe or the person, notices to the agent.
+
+    Args:
+        order: what the agent wants, and how the person is asked.
+    """
+
+    def __init__(self, order: Mapping[str, object]) -> None:
+        self._order = order
+        self._go = threading.Event()
+        self.stop = threading.Event()
+        self._asked = 0
+        self._open = False
+        self._given = _read_pin(order)
+        self._had_given = self._given is not None
+        self.typed: PinCode | None = None
+
+    # --- the agent -------------------------------------------------------------------------
+
+    def say(self, **event: object) -> None:
+        """Tell the agent something."""
+        with suppress(BrokenPipeError):  # the agent has ended, and so will we
+            sys.stdout.write(json.dumps(event) + "\n")
+            sys.stdout.flush()
+
+    def listen(self) -> None:
+        """Follow standard input: a line lets us ask, its end cancels, an open question too."""
+        while sys.stdin.readline(LONGEST_PIN):
+            self._go.set()
+        self.stop.set()
+        self._go.set()
+        if self._open:
+            os.kill(os.getpid(), signal.SIGTERM)  # in the thread that reads from the terminal
+
+    # --- the Interaction -------------------------------------------------------------------
+
+    def ask_pin(
+        self, token: str, retries: int | None, why: str, previous_was_wrong: bool
+    ) -> PinCode:
+        """The PIN that the agent kept, once; then what the person types, three times at most."""
+        given, self._given = self._given, None
+        if given is not None:
+            return given
+        if self._had_given:
+            self._had_given = False
+            self.say(event="pin_wrong")
+        if self._asked == MOST_QUESTIONS:
+            raise PinWrong(f"{MOST_QUESTIONS} PINs were wrong", retries=retries)
+        self._asked += 1
+        self.say(event="ask")
+        self._go.wait()
+        if self.stop.is_set():
+            raise Interrupted("the client hung up")
+        self._open = True
+        before = signal.signal(signal.SIGTERM, _give_up)
+        try:
+            self.typed = self._typed(token, retries, why, previous_was_wrong)
+        finally:
+            self._open = False
+            signal.signal(signal.SIGTERM, before)
+            self.say(event="asked")
+        return self.typed
+
+    def _typed(self, token: str, retries: int | None, why: str, wrong: bool) -> PinCode:
+        from fidokit.client.owner.pin_code import PinCode
+
+        error = "That PIN was wrong." if wrong else ""
+        while True:
+            try:
+                return PinCode.parse(self._answer(self._question(token, retries, why), error))
+            except PinPolicy as refusal:  # no such PIN exists: asking the token would cost a try
+                error = f"{refusal.message}."
+
+    def _question(self, token: str, retries: int | None, why: str) -> str:
+        what = self._order.get("what") or why
+        lines = [f"PIN of {token}", f"for {what}"]
+        if key := self._order.get("key_name"):
+            lines.append(f"key {key}")
+        if retries is not None:
+            lines.append("1 try left" if retries == 1 else f"{retries} tries left")
+        return "\n".join(lines)
+
+    def _answer(self, question: str, error: str) -> str:
+        from fidokit.prompt import pinentry
+
+        method = self._order.get("method")
+        usual = method == "auto" and not _can_ask()
+        if method == "pinentry" or (usual and pinentry.available()):
+            return pinentry.ask(escape_lines(question), error)
+        if method == "askpass":
+            os.environ["SSH_ASKPASS_REQUIRE"] = "force"
+        elif method == "terminal":
+            os.environ["SSH_ASKPASS_REQUIRE"] = "never"
+        text = "; ".join([*([error] if error else []), *question.split("\n")])
+        answer = questions.ask_secret(f"{text}: ")
+        if answer is None:
+            raise PinRequired(
+                "the PIN is needed, and nobody can be asked",
+                hint="give the agent a terminal, SSH_ASKPASS and a display, or pinentry",
+            )
+        return answer
+
+    def ask_new_pin(self, token: str, min_length: int, max_length: int) -> PinCode:  # noqa: ARG002
+        """The agent sets no PINs."""
+        raise PinRequired("the token wants a new PIN", hint="set one with `fidokit pin set`")
+
+    def touch_wanted(self, token: str, why: str) -> None:  # noqa: ARG002  the agent knows more
+        """Let the agent say so."""
+        self.say(event="touch_wanted", token=token)
+
+    def touch_over(self) -> None:
+        """Let the agent say so."""
+        self.say(event="touch_over")
+
+    def choose_token(self, candidates: Sequence[Candidate]) -> Candidate | None:  # noqa: ARG002
+        """The order names one; by touch where that is a model's name."""
+        return None
+
+
+def _give_up(_number: int, _frame: object) -> None:
+    """End the question in the thread that waits for it; the terminal is put right on the way."""
+    raise Interrupted("the question for the PIN is not wanted any more")
+
+
+def _can_ask() -> bool:
+    terminal = questions.has_terminal()
+    return terminal or questions.askpass_program(os.environ, terminal=terminal) is not None
+
+
+def _read_pin(order: Mapping[str, object]) -> PinCode | None:
+    from fidokit.client.owner.pin_code import PinCode
+
+    descriptor = order.get("pin_in")
+    data = b""
+    if isinstance(descriptor, int):
+        data = os.read(descriptor, LONGEST_PIN)
+        os.close(descriptor)
+    return PinCode.parse(data.decode("utf-8")) if data else None
+
+
+def _keep(order: Mapping[str, object], pin: PinCode | None) -> None:
+    """Hand the PIN that was typed, and was right, over to the agent."""
+    descriptor = order.get("pin_out")
+    if pin is not None and order.get("keep") and isinstance(descriptor, int):
+        os.write(descriptor, pin.utf8())
+
+
+def main() -> int:
+    """Do one piece of work; returns the exit status."""
+    from fidokit.agent.pin import orders
+    from fidokit.system.process_memory import harden
+
+    harden()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the agent, which ends us
+    order = json.loads(sys.stdin.readline(LONGEST_ORDER))
+    worker = Worker(order)
+    threading.Thread(target=worker.listen, daemon=True).start()
+    try:
+        result = orders.perform(order, worker, worker.stop)
+    except FidokitError as error:
+        worker.say(**orders.error_of(error))
+        return error.exit_code
+    _keep(order, worker.typed)
+    worker.say(**result)
+    return 0
+
+
+if __name__ == "__main__":
+    os._exit(main())  # a thread waits for standard input

@@ -1,0 +1,275 @@
+"""An SSH agent of our own: the core of `fidokit.agent`, wired to tokens, files and a person."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
+
+from fidokit.agent.desk.sight import Looks, Sight, seconds
+from fidokit.agent.pin.child import WORKER
+from fidokit.errors import FidokitError, MalformedFile
+
+if TYPE_CHECKING:
+    from fidokit.agent.core.held_keys import Entry
+    from fidokit.agent.core.policy import Policy
+    from fidokit.agent.core.settings import Settings
+    from fidokit.agent.desk.residents import Residents
+    from fidokit.agent.desk.token_desk import TokenDesk
+    from fidokit.agent.socket.listener import Listening
+
+MAX_POLICY: Final = 1 << 16
+"""Bytes of a policy file."""
+
+
+class AgentPerson(Protocol):
+    """How the agent's owner is reached."""
+
+    def confirm(self, question: str, stop: threading.Event) -> bool:
+        """Whether a key may be used; False where nobody can be asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentOptions:
+    """How an agent is started.
+
+    Args:
+        path: its socket; None for a new one in a new folder.
+        key_files: private key files to hold from the start, on tokens or not.
+        resident: also serve the SSH keys that are found on tokens.
+        remember: keep the right to list a token's keys (`key list --remember`).
+        selector: the one token to use; None for all that are plugged in.
+        lifetime: seconds for keys that are added without a lifetime; None for ever.
+        pin_cache: seconds that a PIN is kept; 0 asks each time.
+        pin_prompt: "auto", "terminal", "askpass" or "pinentry".
+        read_only: clients can add and remove no keys.
+        policy: a file of rules.
+        upstream: the socket of an agent behind this one.
+        notify: use desktop notifications.
+        touch_command: a command to run when a token waits; empty for none.
+        worker: the program that handles a PIN.
+    """
+
+    path: Path | None = None
+    key_files: Sequence[Path] = ()
+    resident: bool = False
+    remember: bool = False
+    selector: str | None = None
+    lifetime: int | None = None
+    pin_cache: int = 0
+    pin_prompt: str = "auto"
+    read_only: bool = False
+    policy: Path | None = None
+    upstream: str | None = None
+    notify: bool = True
+    touch_command: Sequence[str] = ()
+    worker: Sequence[str] = WORKER
+
+
+class AgentService:
+    """An agent that listens; `run` serves until `stop`, `close` leaves nothing behind.
+
+    Args:
+        options: how it is started.
+        person: who allows uses of keys that are asked for.
+        say: takes a line for the log.
+        passphrase: asks for the passphrase of a key file; None where nobody can be asked.
+
+    Raises:
+        FidokitError: a key file or the policy cannot be read, or there can be no socket.
+    """
+
+    def __init__(
+        self,
+        options: AgentOptions,
+        person: AgentPerson,
+        say: Callable[[str], None],
+        passphrase: Callable[[Path], bytes] | None = None,
+    ) -> None:
+        from fidokit.agent.core.agent import Agent
+        from fidokit.agent.socket.listener import answers
+        from fidokit.agent.socket.loop import Server
+
+        self._options = options
+        self._asking = threading.Lock()
+        self._ended = threading.Event()
+        self._sight = Sight(options.selector)
+        self._desk = self._make_desk(say)
+        settings = _settings(options, say)
+        self.agent = Agent(settings, self._desk, _OneAtATime(person, self._asking))
+        for path in options.key_files:
+            self.agent.keys.add(_entry(path, passphrase, options.lifetime))
+        self._say = say
+        self._listening: Listening = _listening(options.path)
+        self._server = Server(self.agent, self._listening.socket, self._admits)
+        self._residents = self._find_residents() if options.resident else None
+        if options.upstream is not None and not answers(Path(options.upstream)):
+            say(f"no agent answers at {options.upstream} yet; its keys are served once one does")
+
+    @property
+    def path(self) -> Path:
+        """Where clients find it: SSH_AUTH_SOCK."""
+        return self._listening.path
+
+    def prepare(self) -> None:
+        """List the keys on the tokens that are plugged in, asking for PINs; before `run`."""
+        if self._residents is not None:
+            self._residents.look()
+            self._residents.wait()
+
+    def run(self) -> None:
+        """Serve until `stop`."""
+        threading.Thread(target=self._keep_up, daemon=True).start()
+        self._server.run()
+
+    def stop(self) -> None:
+        """End `run`; from any thread or signal handler."""
+        self._ended.set()
+        self._desk.active.set()
+        self._server.stop()
+
+    def close(self) -> None:
+        """Wipe PINs, let go of tokens, remove the socket; harmless when repeated."""
+        self.stop()
+        if self._residents is not None:
+            self._residents.close()
+        self._desk.close()
+        self._server.close()
+        self._listening.remove()
+
+    def _admits(self, channel: socket.socket) -> bool:
+        from fidokit.unix_socket import peer_uid
+
+        if peer_uid(channel) in {None, 0, os.geteuid()}:
+            return True
+        self._say("another user was turned away")
+        return False
+
+    # --- the parts -------------------------------------------------------------------------
+
+    def _make_desk(self, say: Callable[[str], None]) -> TokenDesk:
+        from fidokit.agent.desk.token_desk import TokenDesk
+        from fidokit.agent.notices import Notices
+        from fidokit.agent.pin.cache import PinCache
+        from fidokit.agent.pin.child import Children
+
+        options = self._options
+        children = Children(options.worker, self._asking, options.pin_prompt)
+        notices = Notices(say, desktop=options.notify, hook=options.touch_command)
+        pins = PinCache(options.pin_cache, seconds)
+        return TokenDesk(self._sight, children, notices, pins, seconds, mark=self._sight.mark)
+
+    def _find_residents(self) -> Residents:
+        from fidokit.agent.desk.residents import Residents
+
+        return Residents(
+            self._desk,
+            lambda selector, entries: self._server.call(
+                partial(self.agent.keys.found_on, selector, entries)
+            ),
+            self._say,
+            remember=self._options.remember,
+        )
+
+    def _keep_up(self) -> None:
+        """Once a second where there is something that may end: a PIN, an open token, its keys."""
+        looks = Looks()
+        while not self._ended.wait(UPKEEP_S):
+            if self._residents is None:
+                self._desk.active.wait()
+                self._desk.upkeep()
+            elif looks.due() or self._desk.active.is_set() or self._sight.has_readers:
+                self._residents.look()
+
+
+UPKEEP_S: Final = 1.0
+
+
+class _OneAtATime:
+    """Asks one question after the other: a person has one terminal."""
+
+    def __init__(self, person: AgentPerson, asking: threading.Lock) -> None:
+        self._person = person
+        self._asking = asking
+
+    def confirm(self, question: str, stop: threading.Event) -> bool:
+        while not self._asking.acquire(timeout=0.1):
+            if stop.is_set():
+                return False
+        try:
+            return not stop.is_set() and self._person.confirm(question, stop)
+        finally:
+            self._asking.release()
+
+
+def _listening(path: Path | None) -> Listening:
+    from fidokit.agent.socket import listener
+
+    handed = listener.handed_over(os.environ)
+    return handed or listener.listen(path)
+
+
+def _settings(options: AgentOptions, say: Callable[[str], None]) -> Settings:
+    from fidokit.agent.core.settings import Settings
+    from fidokit.agent.socket.upstream import SocketUpstream
+
+    return Settings(
+        say=say,
+        clock=seconds,
+        wall=time.time,
+        read_only=options.read_only,
+        lifetime=options.lifetime,
+        providers=is_our_provider,
+        policy=_policy(options.policy),
+        host_name=host_name,
+        connect=partial(SocketUpstream, options.upstream) if options.upstream else None,
+    )
+
+
+def is_our_provider(path: str) -> bool:
+    """Whether a key's provider is a library of ours, which does what this agent does itself."""
+    return "fidokit" in os.path.basename(os.path.realpath(path))  # noqa: PTH119  hostile text
+
+
+def _policy(path: Path | None) -> Policy:
+    import tomllib
+
+    from fidokit.agent.core.policy import Policy, parse_policy
+    from fidokit.files.keyfile import read_bounded
+
+    if path is None:
+        return Policy()
+    try:
+        return parse_policy(tomllib.loads(read_bounded(path, MAX_POLICY).decode("utf-8")))
+    except ValueError as error:
+        raise MalformedFile(f"{path} is not TOML: {error}") from None
+
+
+def _entry(path: Path, passphrase: Callable[[Path], bytes] | None, lifetime: int | None) -> Entry:
+    from fidokit.agent.core.held_keys import Entry
+    from fidokit.keys.holder import read_key_file
+
+    key, comment = read_key_file(path, passphrase)
+    expires = None if lifetime is None else seconds() + lifetime
+    return Entry(key, comment or str(path), expires)
+
+
+def host_name(blob: bytes) -> str:
+    """What the user's known_hosts call a host with this key; empty where they do not know it."""
+    from fidokit.agent.known_hosts import known_hosts
+    from fidokit.openssh.certificates.certificate import Certificate, parse_key
+    from fidokit.openssh.lines.known_hosts import hosts_of
+
+    try:
+        key = parse_key(blob)
+    except FidokitError:
+        return ""
+    if isinstance(key, Certificate):
+        return key.principals[0] if key.principals else ""
+    return ", ".join(hosts_of(key, known_hosts())[:3])

@@ -1,0 +1,386 @@
+"""`fidokit otp`: enroll, verify, recover."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from fidokit.cli.options import verb
+from fidokit.cli.render import Lines, home_path, show
+from fidokit.cli.settings import Settings
+from fidokit.errors import FidokitError, UsageError
+from fidokit.prompt import questions
+from fidokit.prompt.text import escape, note
+
+if TYPE_CHECKING:
+    from fidokit.server.otp.codes import Verdict
+    from fidokit.server.otp.enrollment import OtpPlan, OtpState
+
+TRIES = 3
+NOTHING_WRITTEN = "nothing was set up: the app's codes are not this secret's"
+
+_user_option = click.option(
+    "--user", metavar="NAME", help="Whose codes, on this machine.  [default: yours]"
+)
+_code_file_option = click.option(
+    "--code-file", metavar="FILE", help="Read the code from FILE (- is standard input)."
+)
+_codes_file_option = click.option(
+    "--codes-file", metavar="FILE", help="Write the emergency codes to FILE, do not show them."
+)
+
+
+@verb()
+@_user_option
+@click.option("--hotp", is_flag=True, help="Codes from a counter, not from the clock.")
+@click.option(
+    "--window",
+    metavar="N",
+    type=click.IntRange(1, 100),
+    help="Neighbouring codes that are right too, the current one included.  "
+    "[default: 3; 10 with --hotp]",
+)
+@click.option(
+    "--rate-limit",
+    metavar="N/SECONDS|none",
+    default="3/30",
+    show_default=True,
+    help="Logins at most, wrong ones included.",
+)
+@click.option("--allow-reuse", is_flag=True, help="Let a code in as often as it is typed.")
+@click.option("--issuer", metavar="TEXT", help="Shown by the app.  [default: the machine's name]")
+@click.option("--label", metavar="TEXT", help="Shown by the app.  [default: user@machine]")
+@click.option(
+    "--emergency-codes",
+    metavar="N",
+    type=click.IntRange(0, 100),
+    default=5,
+    show_default=True,
+    help="Codes for a lost phone; each works once.",
+)
+@click.option(
+    "--qr",
+    type=click.Choice(["terminal", "none"]),
+    default="terminal",
+    show_default=True,
+    help="Show the QR code here.",
+)
+@click.option("--qr-file", metavar="F.png|F.svg", help="Write the QR code to a file, mode 0600.")
+@_codes_file_option
+@click.option("--no-confirm", is_flag=True, help="Do not ask for a code of the app.")
+@click.option("--force", is_flag=True, help="Replace a secret, and files, that are there.")
+def enroll(
+    settings: Settings,
+    *,
+    user: str | None,
+    hotp: bool,
+    window: int | None,
+    rate_limit: str,
+    allow_reuse: bool,
+    issuer: str | None,
+    label: str | None,
+    emergency_codes: int,
+    qr: str,
+    qr_file: str | None,
+    codes_file: str | None,
+    no_confirm: bool,
+    force: bool,
+) -> None:
+    """Set up one-time codes for a user who has no token.
+
+    Shows a secret for an authenticator app, asks for a code of it, and writes
+    ~/.google_authenticator, which libpam-google-authenticator reads at a login. A token is the
+    better second factor: it cannot be phished.
+    """
+    from fidokit.server.otp.enrollment import OtpRequest, plan_otp, save_otp, write_qr
+
+    _check_places(settings, qr_file, codes_file, emergency_codes, force=force)
+    request = OtpRequest(
+        user,
+        hotp,
+        window,
+        _rate_limit(rate_limit),
+        allow_reuse,
+        issuer,
+        label,
+        emergency_codes,
+        force,
+    )
+    plan = plan_otp(request)
+    if not settings.json:
+        _show_secret(plan, draw=qr == "terminal", in_file=qr_file is not None)
+    with ExitStack() as undo:
+        if qr_file:
+            write_qr(plan.uri, Path(qr_file), force=force)
+            undo.callback(Path(qr_file).unlink)  # else a secret stays that opens nothing
+        plan = plan if no_confirm else _confirmed(plan)
+        state = save_otp(plan)
+        undo.pop_all()
+    if qr_file and not settings.json:
+        print(f"The QR code is in {escape(qr_file)}: delete it when it was scanned.")
+    _give_codes(plan.content.emergency_codes, codes_file, settings, force=force)
+    files = {"qr_file": qr_file, "codes_file": codes_file}
+    show(settings, _data(state, files), Lines(list(_told_state(state))))
+
+
+@verb()
+@_user_option
+@_code_file_option
+@click.option("--burn", is_flag=True, help="Use the code up, as a login would.")
+@click.option(
+    "--resync", is_flag=True, help="Find the counter of --hotp by two or three codes in a row."
+)
+def verify(
+    settings: Settings, *, user: str | None, code_file: str | None, burn: bool, resync: bool
+) -> None:
+    """Tell whether a code would let a user in, and why not.
+
+    Nothing is used up, unless --burn is given. With --resync, codes that the app shows one after
+    the other, on one line of --code-file, say where its counter stands.
+    """
+    from fidokit.server.otp.enrollment import otp_state, resync_otp, verify_otp
+
+    otp_state(user)  # nobody types a code for what is not there
+    if resync:
+        state = resync_otp(_codes_in_a_row(code_file), user)
+        show(settings, _data(state), Lines([f"The counter stands at {state.counter} now."]))
+        return
+    verdict, state = verify_otp(_code(code_file), user, burn=burn)
+    if state.problem:
+        note(f"warning: the PAM module refuses every code: {state.problem}")
+    show(settings, _verdict_data(verdict, state), Lines(list(_told(verdict, state))))
+    if not verdict.is_accepted:
+        raise click.exceptions.Exit(1)
+
+
+@verb()
+@_user_option
+@click.option(
+    "--emergency-codes",
+    metavar="N",
+    type=click.IntRange(0, 100),
+    default=5,
+    show_default=True,
+    help="How many.",
+)
+@_codes_file_option
+@click.option("--left", is_flag=True, help="Only say how many are left.")
+@click.option("--use", is_flag=True, help="Use one up instead, as a login would.")
+@_code_file_option
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+def recover(
+    settings: Settings,
+    *,
+    user: str | None,
+    emergency_codes: int,
+    codes_file: str | None,
+    left: bool,
+    use: bool,
+    code_file: str | None,
+    force: bool,
+) -> None:
+    """Give a user new emergency codes; the old ones no longer work.
+
+    They are shown once. With --use, one of the old ones is asked for and used up instead.
+    """
+    from fidokit.server.otp.enrollment import new_emergency_codes, otp_state
+
+    if left:
+        state = otp_state(user)
+    elif use:
+        state = _use_up(user, code_file)
+    else:
+        _check_places(settings, "", codes_file, emergency_codes, force=force)
+        codes, state = new_emergency_codes(emergency_codes, user)
+        _give_codes(codes, codes_file, settings, force=force)
+    count = state.emergency_codes
+    show(
+        settings,
+        _data(state, {"codes_file": codes_file}),
+        Lines([f"{count} emergency code{'' if count == 1 else 's'} left."]),
+    )
+
+
+# --- what is asked -------------------------------------------------------------------------
+
+
+def _rate_limit(text: str) -> tuple[int, int] | None:
+    if text == "none":
+        return None
+    attempts, _, seconds = text.partition("/")
+    if not all(part.isascii() and part.isdigit() and len(part) < 5 for part in (attempts, seconds)):
+        raise UsageError(f"--rate-limit {text!r} is no N/SECONDS", hint="such as 3/30, or none")
+    if not (1 <= int(attempts) <= 100 and 1 <= int(seconds) <= 3600):
+        raise UsageError(
+            "the PAM module takes a rate limit of 1 to 100 logins in 1 to 3600 seconds"
+        )
+    return int(attempts), int(seconds)
+
+
+def _check_places(
+    settings: Settings,
+    qr_file: str | None,
+    codes_file: str | None,
+    codes: int,
+    *,
+    force: bool,
+) -> None:
+    """Refuse before there is a secret what would lose it afterwards."""
+    if settings.json and qr_file is None:
+        raise UsageError("there are no secrets in JSON", hint="write the QR code with --qr-file")
+    if settings.json and codes and codes_file is None:
+        raise UsageError(
+            "there are no secrets in JSON", hint="say --codes-file FILE, or --emergency-codes 0"
+        )
+    if qr_file and Path(qr_file).suffix.lower() not in {".png", ".svg"}:
+        raise UsageError(f"{qr_file} ends neither in .png nor in .svg", hint="name it so")
+    from fidokit.server.otp.enrollment import check_otp_files
+
+    check_otp_files(*(Path(name) for name in (qr_file, codes_file) if name), force=force)
+
+
+def _code(code_file: str | None) -> str:
+    if code_file is not None:
+        return questions.read_secret(code_file, "code")
+    return _typed("Code: ")
+
+
+def _typed(prompt: str) -> str:
+    answer = questions.ask_line(prompt)
+    if answer is None:
+        raise UsageError("a code is needed, and nobody can be asked", hint="say --code-file FILE")
+    return answer
+
+
+def _codes_in_a_row(code_file: str | None) -> list[str]:
+    if code_file is not None:
+        return questions.read_secret(code_file, "codes").split()
+    codes = [_typed("Code: "), _typed("The next code: "), _typed("And the next (or nothing): ")]
+    return [code for code in codes if code.strip()]
+
+
+def _confirmed(plan: OtpPlan) -> OtpPlan:
+    """The plan after a right code of the app."""
+    from fidokit.server.otp.enrollment import confirm_otp
+
+    for _ in range(TRIES):
+        answer = questions.ask_line("Code that the app shows: ")
+        if answer is None:
+            raise UsageError("nobody can be asked for a code", hint="say --no-confirm")
+        try:
+            verdict, after = confirm_otp(plan, answer)
+        except UsageError as error:
+            note(f"{error.message}.")
+            continue
+        if verdict.is_accepted:
+            return after
+        note("\n".join(_why(verdict, after.content.method, after.content.step_seconds)))
+    raise FidokitError(NOTHING_WRITTEN, hint="try again; --no-confirm leaves the question out")
+
+
+def _use_up(user: str | None, code_file: str | None) -> OtpState:
+    from fidokit.server.otp.codes import EMERGENCY_DIGITS
+    from fidokit.server.otp.enrollment import otp_state, verify_otp
+
+    otp_state(user)
+    code = questions.read_secret(code_file, "code") if code_file else _typed("Emergency code: ")
+    if len("".join(code.split())) != EMERGENCY_DIGITS:
+        raise UsageError(f"an emergency code has {EMERGENCY_DIGITS} digits")
+    verdict, state = verify_otp(code, user, burn=True)
+    if not verdict.is_accepted:
+        raise FidokitError("that is none of the emergency codes that are left")
+    return state
+
+
+# --- what is shown -------------------------------------------------------------------------
+
+
+def _show_secret(plan: OtpPlan, *, draw: bool, in_file: bool) -> None:
+    import shutil
+
+    from fidokit.cli import qr
+    from fidokit.server.otp.enrollment import qr_matrix
+
+    rows, how = qr_matrix(plan.uri), qr.look()
+    if draw and qr.width(rows, how) > shutil.get_terminal_size().columns:
+        note("The terminal is too narrow for the QR code: type the key, or use --qr-file.")
+    elif draw:
+        print("\n".join(qr.lines(rows, how)))
+    if draw or not in_file:
+        key = plan.content.base32
+        groups = " ".join(key[at : at + 4] for at in range(0, len(key), 4))
+        print(f"Key, where the app cannot scan: {groups}", flush=True)
+
+
+def _give_codes(
+    codes: Sequence[str], codes_file: str | None, settings: Settings, *, force: bool
+) -> None:
+    from fidokit.server.otp.enrollment import write_codes
+
+    if codes_file is not None:
+        write_codes(codes, Path(codes_file), force=force)
+        if not settings.json:
+            print(f"The emergency codes are in {escape(codes_file)}.")
+    elif codes and not settings.json:
+        print("Emergency codes, shown this once; write them down:")
+        print("\n".join(f"  {code}" for code in codes))
+
+
+def _told_state(state: OtpState) -> Iterator[str]:
+    yield f"Wrote {home_path(state.path)}: {str(state.method).upper()} codes are set up."
+    yield "`fidokit server harden second-factor` has sshd ask for them, where it does not yet."
+    if state.problem:
+        yield f"The PAM module will refuse them all: {state.problem}"
+
+
+def _told(verdict: Verdict, state: OtpState) -> Iterator[str]:
+    if verdict.judgement == "emergency":
+        yield f"Right: an emergency code. {state.emergency_codes} left."
+    elif verdict.judgement == "right":
+        yield "Right."
+        if state.method == "totp" and abs(verdict.distance) > 1:
+            yield _clocks(verdict.distance * state.step_seconds)
+    else:
+        yield from _why(verdict, state.method, state.step_seconds)
+
+
+def _why(verdict: Verdict, method: str | None, step: int) -> Iterator[str]:
+    """Why a code lets nobody in."""
+    if verdict.judgement == "used":
+        yield f"Used already: wait for the next code, up to {step} s."
+    elif verdict.judgement == "elsewhere" and method == "hotp":
+        yield f"Not now: the app is {verdict.distance} codes ahead of the counter here."
+        yield "`fidokit otp verify --resync` finds it by two or three codes in a row."
+    elif verdict.judgement == "elsewhere":
+        yield "Not now: it is this secret's code of another time."
+        yield _clocks(verdict.distance * step)
+    else:
+        yield "Wrong: mistyped, of another account, or of an older secret."
+
+
+def _clocks(seconds: int) -> str:
+    behind = "behind" if seconds < 0 else "ahead of"
+    hours, rest = divmod(abs(seconds) + 90, 1800)
+    if hours and rest <= 180:
+        amount = f"{hours / 2:g} h"
+        remedy = "Its time zone or daylight saving looks wrong: let it set both by itself."
+    else:
+        amount = f"{abs(seconds)} s"
+        remedy = "Let the phone set its clock by itself, and look at this one with `timedatectl`."
+    return f"The phone's clock is about {amount} {behind} this machine's. {remedy}"
+
+
+def _data(state: OtpState, files: dict[str, str | None] | None = None) -> dict[str, object]:
+    from fidokit.cli import schema
+
+    return {"otp": {**schema.otp(state), **(files or {})}}
+
+
+def _verdict_data(verdict: Verdict, state: OtpState) -> dict[str, object]:
+    from fidokit.cli import schema
+
+    return {"otp": schema.otp(state), "code": schema.otp_code(verdict, state)}

@@ -1,0 +1,1 @@
+"""The verbs on tokens themselves: `token`, `pin`, `config`, `bio`, `udev`."""

@@ -1,0 +1,1 @@
+"""Data kept on the token beside credentials: the large-blob array and credBlob."""

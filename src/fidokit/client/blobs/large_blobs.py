@@ -1,0 +1,257 @@
+"""Blobs that belong to resident keys: list, get, set, delete, however the token keeps them.
+
+Most tokens keep one array for all (`blob_array`), each blob sealed under its credential's
+largeBlobKey; tokens with the largeBlob extension of CTAP 2.3 keep each with its credential.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fidokit.client.blobs import credential_blobs
+from fidokit.client.blobs.array import BlobArray, capacity, read_array, serialise, write_array
+from fidokit.client.blobs.credential_blobs import Owner, kept_with_credentials
+from fidokit.client.blobs.entry import BlobEntry, Random, read_entry, seal
+from fidokit.client.owner.proofs import Permission
+from fidokit.errors import NotStored, Unsupported
+
+if TYPE_CHECKING:
+    from fidokit.client.credentials.resident import ResidentCredential
+    from fidokit.client.session import Session
+
+_READING = "reading the blob"
+_WRITING = "changing the blob"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBlob:
+    """One blob that a key of this token opens.
+
+    Args:
+        credential: the key it belongs to.
+        size: bytes of the blob.
+        stored: bytes that it takes in the array; None where the token does not tell.
+    """
+
+    credential: ResidentCredential
+    size: int
+    stored: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class BlobListing:
+    """What a token holds.
+
+    Args:
+        blobs: those that belong to the given keys.
+        others: how many entries none of these keys opens: other applications', or of keys that
+            were deleted.
+        used, capacity: bytes of the serialised array, now and at most; None without an array.
+        damaged: whether the array's checksum was wrong, so that it counts as empty.
+    """
+
+    blobs: tuple[StoredBlob, ...]
+    others: int = 0
+    used: int | None = None
+    capacity: int | None = None
+    damaged: bool = False
+
+
+def require(session: Session) -> None:
+    """Check, at no cost, that the token keeps blobs at all.
+
+    Raises:
+        Unsupported: it does not.
+    """
+    if not kept_with_credentials(session.info):
+        capacity(session)
+
+
+def authorise_change(session: Session) -> None:
+    """Ask once for all that changing the array takes: listing the keys, and writing.
+
+    Raises:
+        Unsupported: the token keeps no large blobs.
+        PinNotSet, PinError: as `authorisation.obtain`.
+    """
+    require(session)
+    if not kept_with_credentials(session.info) and session.info.has_cred_mgmt:
+        both = Permission.CREDENTIAL_MANAGEMENT | Permission.LARGE_BLOB_WRITE
+        session.authorise(both, None, _WRITING)
+
+
+def list_blobs(session: Session, credentials: Sequence[ResidentCredential]) -> BlobListing:
+    """The blobs of these keys, and how much else there is.
+
+    Raises:
+        Unsupported: the token keeps no large blobs.
+        MalformedCbor: the array is none.
+    """
+    if kept_with_credentials(session.info):
+        return BlobListing(tuple(_beside(session, credentials)))
+    array = read_array(session)
+    found = [_owned(item, credentials) for item in array.items]
+    return BlobListing(
+        blobs=tuple(stored for stored in found if stored is not None),
+        others=found.count(None),
+        used=len(serialise(array.items)),
+        capacity=capacity(session),
+        damaged=array.damaged,
+    )
+
+
+def _beside(session: Session, credentials: Sequence[ResidentCredential]) -> Iterator[StoredBlob]:
+    for credential in credentials:
+        blob = credential_blobs.read(session, credential, _READING)
+        if blob is not None:
+            yield StoredBlob(credential, len(blob), None)
+
+
+def _owned(item: bytes, credentials: Sequence[ResidentCredential]) -> StoredBlob | None:
+    entry = read_entry(item)
+    for credential in credentials if entry else ():
+        key = credential.large_blob_key
+        if entry and key and entry.fits(key):
+            return StoredBlob(credential, entry.size, len(item))
+    return None
+
+
+def get(session: Session, owner: Owner) -> bytes:
+    """The blob of a key.
+
+    Raises:
+        NotStored: there is none.
+        Unsupported: the key can have none, or the token keeps none.
+        Malformed: it does not unpack.
+    """
+    require(session)
+    if kept_with_credentials(session.info):
+        blob = credential_blobs.read(session, owner, _READING)
+    else:
+        blob = _from_array(session, owner)
+    if blob is None:
+        raise _none(session, owner)
+    return blob
+
+
+def _from_array(session: Session, owner: Owner) -> bytes | None:
+    key = large_blob_key(session, owner)
+    opened = (entry.open(key) for entry in _entries(read_array(session)))
+    return next((blob for blob in opened if blob is not None), None)
+
+
+def put(session: Session, owner: Owner, blob: bytes, random: Random = os.urandom) -> None:
+    """Store a blob for a key, in the place of the one it had.
+
+    Args:
+        blob: at most 1 MiB; what counts is its size when compressed.
+        random: gives so many random bytes, for the nonce.
+
+    Raises:
+        StoreFull: it does not fit; nothing was changed.
+        Unsupported: the key can have none, or the token keeps none.
+        UsageError: it is larger than 1 MiB.
+    """
+    require(session)
+    if kept_with_credentials(session.info):
+        credential_blobs.write(session, owner, blob, _WRITING)
+        return
+    key = large_blob_key(session, owner)
+    entry = seal(blob, key, random).encode()
+    items = [item for item in read_array(session).items if not _fits(item, key)]
+    write_array(session, [*items, entry])
+
+
+def delete(session: Session, owners: Sequence[Owner]) -> None:
+    """Remove the blobs of these keys, from an array in one write.
+
+    Raises:
+        NotStored: one of them has none; nothing was changed.
+        Unsupported: a key can have none, or the token keeps none.
+    """
+    require(session)
+    if kept_with_credentials(session.info):
+        for owner in owners:
+            get(session, owner)
+        for owner in owners:
+            credential_blobs.write(session, owner, None, _WRITING)
+        return
+    items = read_array(session).items
+    for owner in owners:
+        key = large_blob_key(session, owner)
+        left = tuple(item for item in items if not _fits(item, key))
+        if len(left) == len(items):
+            raise _none(session, owner)
+        items = left
+    write_array(session, items)
+
+
+def delete_orphans(session: Session, credentials: Sequence[ResidentCredential]) -> int:
+    """Remove the entries that no key of the token opens any more; returns how many there were.
+
+    An entry of a form that is not known here is left alone.
+
+    Args:
+        credentials: every resident credential of the token, websites' too.
+
+    Raises:
+        Unsupported: the token keeps no array; a blob then goes with its credential.
+    """
+    items = read_array(session).items
+    left = [i for i in items if read_entry(i) is None or _owned(i, credentials) is not None]
+    if len(left) != len(items):
+        write_array(session, left)
+    return len(items) - len(left)
+
+
+def delete_all(session: Session) -> None:
+    """Empty the array, whatever is in it.
+
+    Raises:
+        Unsupported: the token keeps no array.
+        PinError: the PIN is wrong or cannot be asked for.
+    """
+    write_array(session, ())
+
+
+def large_blob_key(session: Session, owner: Owner) -> bytes:
+    """The key under which a credential's blob is sealed, 32 bytes.
+
+    A token that cannot list its credentials is asked for it in an assertion, with a touch.
+
+    Raises:
+        Unsupported: the token keeps no large blobs, or the credential was made without a key.
+        CredentialNotFound: the token does not hold the credential.
+    """
+    capacity(session)
+    key = owner.large_blob_key
+    if key is None and session.info.has_cred_mgmt is None:
+        key = credential_blobs.fetch_key(session, owner, _READING)
+    if key is None:
+        raise Unsupported(
+            f"the key for {owner.application!r} can have no blob",
+            hint="only a resident key made with `fidokit key generate --large-blob` can",
+        )
+    return key
+
+
+def _entries(array: BlobArray) -> Iterator[BlobEntry]:
+    for item in array.items:
+        entry = read_entry(item)
+        if entry is not None:
+            yield entry
+
+
+def _fits(item: bytes, key: bytes) -> bool:
+    entry = read_entry(item)
+    return entry is not None and entry.fits(key)
+
+
+def _none(session: Session, owner: Owner) -> NotStored:
+    return NotStored(
+        f"{session.name} holds no blob for the key of {owner.application!r}",
+        hint="`fidokit blob list` shows which keys have one",
+    )

@@ -1,0 +1,196 @@
+"""The link to one token: what it is, requests to it, and the notice that it waits for a touch."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import NamedTuple, Self
+
+from fidokit.client.answer import Answer
+from fidokit.client.commands import GET_INFO
+from fidokit.client.info import U2F_ONLY, TokenInfo, decode_info
+from fidokit.client.links.channel import Channel
+from fidokit.client.links.watchdog import TOUCH_NEEDED, Patience
+from fidokit.client.ports import CBOR, QUIET, WINK, Interaction, Link
+from fidokit.client.status import CtapRefusal, error_for
+from fidokit.errors import Unsupported
+
+
+class Label(NamedTuple):
+    """How one token is called.
+
+    Args:
+        name: for a person, such as "YubiKey 5 (usb:123)".
+        selector: what names it on the command line.
+        durable: whether that still names it after it was plugged elsewhere.
+    """
+
+    name: str = "the token"
+    selector: str = ""
+    durable: bool = False
+
+
+class Connection:
+    """An open link to one token: what it is, and requests to it; a context manager.
+
+    Args:
+        link: the open link.
+        label: how the token is called.
+        interaction: how its owner is reached.
+        spend_last_try: whether the last PIN try may be spent.
+        patience: time limits.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        label: Label,
+        *,
+        interaction: Interaction = QUIET,
+        spend_last_try: bool = False,
+        patience: Patience | None = None,
+    ) -> None:
+        self.name = label.name
+        self.selector = label.selector
+        self.durable = label.durable
+        self.interaction = interaction
+        self.spend_last_try = spend_last_try
+        self._channel = Channel(link, patience or Patience())
+        self._info: TokenInfo | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the token; a second call does nothing."""
+        self._channel.close()
+
+    @property
+    def round_trips(self) -> int:
+        """How many messages went to the token and came back."""
+        return self._channel.round_trips
+
+    @property
+    def patience(self) -> Patience:
+        """The time limits."""
+        return self._channel.patience
+
+    @property
+    def info(self) -> TokenInfo:
+        """What the token says about itself; asked for once.
+
+        Raises:
+            TokenMisbehaved: its answer makes no sense.
+        """
+        if self._info is None:
+            self._info = self._fetch_info()
+        return self._info
+
+    def forget_options(self) -> None:
+        """Ask the token again what it is at the next need."""
+        self._info = None
+
+    def _fetch_info(self) -> TokenInfo:
+        if not self._channel.capabilities & CBOR:
+            return U2F_ONLY
+        answer = self.request(GET_INFO, None, "getInfo answer", why="asking the token what it is")
+        info = decode_info(answer)
+        self._channel.max_request = max(info.max_msg_size, self._channel.max_request)
+        return info
+
+    # --- requests ----------------------------------------------------------------------------
+
+    def attempt(
+        self,
+        command: int,
+        params: Mapping[int, object] | None,
+        what: str,
+        *,
+        why: str,
+        stop: threading.Event | None = None,
+    ) -> Answer:
+        """Send one CTAP2 command, announcing a touch when the token waits for one.
+
+        Args:
+            command: the command byte.
+            params: the request map, or None.
+            what: the answer's name for error messages.
+            why: what is under way, such as "making the key".
+            stop: set by somebody else to cancel on the token.
+
+        Raises:
+            CtapRefusal: the token answered with a status other than OK.
+            FidokitError: as `Channel.cbor`.
+        """
+        with self._announcing(why) as told:
+            return self._channel.cbor(command, params, what, told=told.hear, stop=stop)
+
+    def request(
+        self,
+        command: int,
+        params: Mapping[int, object] | None,
+        what: str,
+        *,
+        why: str,
+    ) -> Answer:
+        """The same, with a refusal told as our error (see `status.MEANINGS`)."""
+        try:
+            return self.attempt(command, params, what, why=why)
+        except CtapRefusal as refusal:
+            raise error_for(refusal.status, why) from None
+
+    def u2f(self, apdu: bytes) -> tuple[bytes, int]:
+        """Send one U2F command; return its data and status word."""
+        return self._channel.msg(apdu)
+
+    @contextmanager
+    def _announcing(self, why: str) -> Iterator[_Announcer]:
+        announcer = _Announcer(self, why)
+        try:
+            yield announcer
+        finally:
+            announcer.over()
+
+    @contextmanager
+    def announced_touch(self, why: str) -> Iterator[None]:
+        """Say that a touch is wanted where no keep-alive can say it (U2F)."""
+        with self._announcing(why) as announcer:
+            announcer.hear(TOUCH_NEEDED)
+            yield
+
+    def wink(self) -> None:
+        """Make the token blink.
+
+        Raises:
+            Unsupported: it cannot.
+        """
+        if not self._channel.capabilities & WINK:
+            raise Unsupported(
+                f"{self.name} cannot blink on demand",
+                hint="unplug the others to tell it apart, or let it ask for a touch",
+            )
+        self._channel.wink()
+
+
+class _Announcer:
+    """Tells the owner once that the token waits, and once that it is over."""
+
+    def __init__(self, connection: Connection, why: str) -> None:
+        self._connection = connection
+        self._why = why
+        self._wanted = False
+
+    def hear(self, status: int) -> None:
+        """A keep-alive status."""
+        if status == TOUCH_NEEDED and not self._wanted:
+            self._wanted = True
+            self._connection.interaction.touch_wanted(self._connection.name, self._why)
+
+    def over(self) -> None:
+        """The call ended."""
+        if self._wanted:
+            self._connection.interaction.touch_over()

@@ -1,0 +1,1 @@
+"""Credentials on a token: made, used to sign, listed, and what their attestations prove."""

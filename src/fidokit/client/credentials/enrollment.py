@@ -1,0 +1,364 @@
+"""Making an SSH key on a token, the way OpenSSH's sk-usbhid does it, checked before and after."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from fidokit.client.answer import MISBEHAVIOUR_HINT
+from fidokit.client.blobs.credential_blobs import KEY_SIZE, kept_with_credentials
+from fidokit.client.commands import GET_ASSERTION, GET_NEXT_ASSERTION, MAKE_CREDENTIAL
+from fidokit.client.credentials import attested, u2f
+from fidokit.client.credentials.auth_data import Flag, parse_auth_data, sk_public
+from fidokit.client.credentials.resident_label import LONGEST, STOCK, cut, encode_display
+from fidokit.client.owner.proofs import Permission
+from fidokit.client.owner.request_proof import prove
+from fidokit.client.status import CtapRefusal, error_for
+from fidokit.errors import (
+    CredentialInTheWay,
+    FidokitError,
+    PinNotSet,
+    StoreFull,
+    TokenMisbehaved,
+    Unsupported,
+    UsageError,
+)
+from fidokit.openssh.keys.public import SkPublic
+from fidokit.openssh.signatures.attestation import Attestation
+from fidokit.types import Application, CredProtect, CtapStatus, KeyHandle, KeyType, SkFlag
+
+if TYPE_CHECKING:
+    from fidokit.client.answer import Answer
+    from fidokit.client.credentials.auth_data import AuthData
+    from fidokit.client.info import TokenInfo
+    from fidokit.client.session import Session
+
+USER_ID_SIZE: Final = 32
+MOST_CREDENTIALS: Final = 1024
+"""No token on the market stores as many for all its RPs together."""
+WHY: Final = "making the key"
+
+Random = Callable[[int], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """What key is wanted.
+
+    Args:
+        key_type: ecdsa-sk or ed25519-sk.
+        application: the RP id; begins with `ssh:` unless `allow_any_application`.
+        user: ssh-keygen's user=, at most 31 bytes of UTF-8.
+        resident: store it on the token.
+        verify_required: demand PIN or finger at each use.
+        touch_required: demand a touch at each use.
+        challenge: what the attestation is to sign, of any length; 32 random bytes when None.
+        user_name: shown in credential lists, at most 64 bytes.
+        display_name: the same; made from `comment` and `touch_required` when empty.
+        replace: let a resident key of the same application and user go.
+        comment: rides in the displayName of a resident key.
+        allow_any_application: allow applications that OpenSSH refuses to use.
+        large_blob: let the resident key have a large blob beside it.
+    """
+
+    key_type: KeyType
+    application: Application
+    user: str = ""
+    resident: bool = False
+    verify_required: bool = False
+    touch_required: bool = True
+    challenge: bytes | None = None
+    user_name: str = ""
+    display_name: str = ""
+    replace: bool = False
+    comment: str = ""
+    allow_any_application: bool = False
+    large_blob: bool = False
+
+    @property
+    def flags(self) -> SkFlag:
+        """What the private key file says of its use."""
+        chosen = SkFlag(0)
+        if self.touch_required:
+            chosen |= SkFlag.USER_PRESENCE_REQUIRED
+        if self.verify_required:
+            chosen |= SkFlag.USER_VERIFICATION_REQUIRED
+        return chosen | SkFlag.RESIDENT_KEY if self.resident else chosen
+
+    @property
+    def cred_protect(self) -> CredProtect | None:
+        """The protection that OpenSSH asks for: 3 for verify-required, 2 for resident keys."""
+        if self.verify_required:
+            return CredProtect.UV_REQUIRED
+        return CredProtect.UV_OPTIONAL_WITH_LIST if self.resident else None
+
+    @property
+    def user_id(self) -> bytes:
+        """The user string padded with zeros to 32 bytes, as OpenSSH has it."""
+        return self.user.encode("utf-8").ljust(USER_ID_SIZE, b"\0")
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """The new key: what its two files and the attestation file are made of."""
+
+    public: SkPublic
+    key_handle: KeyHandle
+    flags: SkFlag
+    attestation: Attestation
+    challenge: bytes
+
+
+def enroll(session: Session, enrolment: Enrolment, random: Random = os.urandom) -> Enrolled:
+    """Make the key; nothing is done on the token before all that can be checked was checked.
+
+    Args:
+        random: gives so many random bytes, for the challenge.
+
+    Raises:
+        UsageError: the request makes no sense.
+        Unsupported, StoreFull, PinNotSet: this token cannot; the hint says what to do.
+        WouldOverwrite: a resident key of the same application and user is there.
+        PinError, TouchRefused, TouchTimedOut: the owner did not agree.
+        TokenMisbehaved: what the token made is not what was asked for.
+    """
+    check_request(enrolment)
+    check_token(session, enrolment)
+    challenge = random(32) if enrolment.challenge is None else enrolment.challenge
+    digest = hashlib.sha256(challenge).digest()
+    if session.info.is_u2f_only:
+        public, handle, attestation = _register(session, enrolment, digest)
+    else:
+        public, handle, attestation = _make_credential(session, enrolment, digest)
+    return Enrolled(public, handle, enrolment.flags, attestation, challenge)
+
+
+def check_request(enrolment: Enrolment) -> None:
+    """What can be said without a token.
+
+    Raises:
+        UsageError: the application or the user string will not do.
+    """
+    application = enrolment.application
+    if not application.startswith("ssh:") and not enrolment.allow_any_application:
+        raise UsageError(
+            f"the application {application!r} does not begin with ssh:",
+            hint="OpenSSH uses only such keys; --allow-any-application makes one nevertheless",
+        )
+    if not application or "\0" in application or len(application.encode()) > 255:
+        raise UsageError("the application has to be 1 to 255 bytes of text without NUL")
+    if enrolment.large_blob and not enrolment.resident:
+        raise UsageError(
+            "only a resident key can have a large blob", hint="make it with -O resident"
+        )
+    if "\0" in enrolment.user or len(enrolment.user.encode()) >= USER_ID_SIZE:
+        raise UsageError(
+            f"the user string has to be at most {USER_ID_SIZE - 1} bytes of text without NUL",
+            hint="choose a shorter user=; the longer name can go into the comment",
+        )
+
+
+def check_token(session: Session, enrolment: Enrolment) -> None:
+    """What getInfo tells; costs no further round trip.
+
+    Raises:
+        Unsupported, StoreFull, PinNotSet: this token cannot; the hint says what to do.
+    """
+    info = session.info
+    if not info.supports(enrolment.key_type):
+        raise Unsupported(
+            f"{session.name} cannot make {enrolment.key_type} keys",
+            hint="use -t ecdsa-sk, which every token can make",
+        )
+    if enrolment.resident and not info.has_resident:
+        raise Unsupported(
+            f"{session.name} cannot store resident keys", hint="make the key without -O resident"
+        )
+    if enrolment.cred_protect and "credProtect" not in info.extensions:
+        raise Unsupported(
+            f"{session.name} cannot protect credentials (no credProtect)",
+            hint="make the key without -O resident and -O verify-required",
+        )
+    if enrolment.large_blob and _blob_extension(info) is None:
+        raise Unsupported(
+            f"{session.name} keeps no large blobs", hint="make the key without --large-blob"
+        )
+    if _needs_proof(session, enrolment) and not info.uv_configured and not info.pin_set:
+        raise _nothing_to_prove_with(session)
+    if enrolment.resident and info.remaining_resident == 0 and not enrolment.replace:
+        raise StoreFull(
+            f"{session.name} has no room for another resident key",
+            hint="delete one with `fidokit key delete`, or make the key without -O resident",
+        )
+
+
+def _nothing_to_prove_with(session: Session) -> FidokitError:
+    if session.info.pin_set is None:
+        return Unsupported(
+            f"such a key needs a PIN or a finger, and {session.name} has neither",
+            hint="enrol a finger if it has a sensor, or make the key without such options",
+        )
+    return PinNotSet(
+        f"such a key needs a PIN, and {session.name} has none yet",
+        hint="set one with `fidokit pin set`",
+    )
+
+
+def _needs_proof(session: Session, enrolment: Enrolment) -> bool:
+    info = session.info
+    if info.is_u2f_only:
+        return False
+    if enrolment.resident or enrolment.verify_required or info.always_uv:
+        return True
+    return bool(info.pin_set or info.uv_configured) and not info.make_credential_needs_no_pin
+
+
+# --- CTAP2 ---------------------------------------------------------------------------------
+
+
+def _make_credential(
+    session: Session, enrolment: Enrolment, digest: bytes
+) -> tuple[SkPublic, KeyHandle, Attestation]:
+    proof_wanted = _needs_proof(session, enrolment)
+    looking = enrolment.resident and not enrolment.replace
+    permissions = Permission.MAKE_CREDENTIAL
+    if looking:
+        permissions |= Permission.GET_ASSERTION
+        _refuse_overwrite(session, enrolment, permissions)
+    request = _request(session.info, enrolment, digest)
+    if proof_wanted:
+        proof = session.authorise_use(permissions, enrolment.application, WHY)
+        prove(request, proof, digest, option=7, param=8)
+    answer = session.request(MAKE_CREDENTIAL, request, "new credential", why=WHY)
+    session.spent()
+    statement = attested.Statement.read(answer)
+    data = parse_auth_data(statement.auth_data)
+    public, handle = _check_made(enrolment, data, proof_wanted)
+    if enrolment.large_blob and not _can_have_blob(session.info, answer):
+        raise _not_as_asked("the key can have no large blob")
+    attested.verify(statement, public, handle, digest)
+    return public, handle, statement.as_openssh()
+
+
+def _request(info: TokenInfo, enrolment: Enrolment, digest: bytes) -> dict[int, object]:
+    """The map of authenticatorMakeCredential (CTAP 2.1 section 6.1)."""
+    name = cut(enrolment.user_name, LONGEST) or STOCK
+    display = enrolment.display_name or encode_display(enrolment.comment, enrolment.touch_required)
+    request: dict[int, object] = {
+        1: digest,
+        2: {"id": enrolment.application, "name": enrolment.application},
+        3: {"id": enrolment.user_id, "name": name, "displayName": cut(display, LONGEST) or STOCK},
+        4: [{"alg": int(enrolment.key_type.cose_alg), "type": "public-key"}],
+    }
+    if extensions := _extensions(info, enrolment):
+        request[6] = extensions
+    if enrolment.resident:
+        request[7] = {"rk": True}
+    return request
+
+
+def _extensions(info: TokenInfo, enrolment: Enrolment) -> dict[str, object]:
+    """What is asked for beyond the key itself (CTAP 2.3 section 12)."""
+    wanted: dict[str, object] = {}
+    if enrolment.cred_protect:
+        wanted["credProtect"] = int(enrolment.cred_protect)
+    if enrolment.large_blob:
+        wanted |= _blob_extension(info) or {}
+    return wanted
+
+
+def _blob_extension(info: TokenInfo) -> Mapping[str, object] | None:
+    """How a key is made that can have a large blob; None where the token keeps none."""
+    if info.has_large_blobs and "largeBlobKey" in info.extensions:
+        return {"largeBlobKey": True}
+    return {"largeBlob": {"support": "required"}} if kept_with_credentials(info) else None
+
+
+def _can_have_blob(info: TokenInfo, answer: Answer) -> bool:
+    if not kept_with_credentials(info):
+        return answer.optional_bytes(5, longest=KEY_SIZE) is not None
+    unsigned = answer.optional_map(6)
+    output = unsigned.optional_map("largeBlob") if unsigned else None
+    return output is not None and output.flag("supported")
+
+
+def _refuse_overwrite(session: Session, enrolment: Enrolment, permissions: Permission) -> None:
+    """Look, without a touch, whether the token holds this application and user already."""
+    why = "looking for a key of the same name"
+    for user_id in _resident_user_ids(session, enrolment.application, permissions, why):
+        if user_id == enrolment.user_id:
+            user = f" and user {enrolment.user!r}" if enrolment.user else ""
+            raise CredentialInTheWay(
+                f"{session.name} already holds a resident key for "
+                f"{enrolment.application!r}{user}, and nothing was changed",
+                hint="--force replaces it; another application or user keeps both",
+            )
+
+
+def _resident_user_ids(
+    session: Session, application: Application, permissions: Permission, why: str
+) -> list[bytes]:
+    digest = bytes(32)
+    request: dict[int, object] = {1: application, 2: digest, 5: {"up": False}}
+    proof = session.authorise_use(permissions, application, WHY)
+    prove(request, proof, digest, option=5, param=6)
+    try:
+        answer = session.attempt(GET_ASSERTION, request, "assertion", why=why)
+    except CtapRefusal as refusal:
+        if refusal.status == CtapStatus.NO_CREDENTIALS:
+            return []
+        raise error_for(refusal.status, why) from None
+    count = answer.uint(5, default=1)
+    if count > MOST_CREDENTIALS:
+        raise answer.wrong(5, f"is {count}, which is impossible")
+    following = (
+        session.request(GET_NEXT_ASSERTION, None, "assertion", why=why) for _ in range(count - 1)
+    )
+    return [_user_id(answer), *map(_user_id, following)]
+
+
+def _user_id(answer: Answer) -> bytes:
+    # without it nobody could tell whether a key is about to be overwritten
+    return answer.member(4).octets("id", longest=64, shortest=0)
+
+
+def _check_made(enrolment: Enrolment, data: AuthData, proved: bool) -> tuple[SkPublic, KeyHandle]:
+    """The new key, if it is the one that was asked for."""
+    data.require_rp(enrolment.application)
+    if data.credential_id is None or data.cose_key is None:
+        raise _not_as_asked("its answer holds no credential")
+    if not data.flags & Flag.USER_PRESENT:
+        raise _not_as_asked("it made the key without a touch")
+    if proved and not data.flags & Flag.USER_VERIFIED:
+        raise _not_as_asked("it did not verify its owner")
+    protection = data.extensions.optional_uint("credProtect")
+    if protection != enrolment.cred_protect:
+        raise _not_as_asked(f"it set protection {protection}, not {enrolment.cred_protect}")
+    public = sk_public(data.cose_key, enrolment.application)
+    if public is None or public.key_type is not enrolment.key_type:
+        raise _not_as_asked(f"it made a key that is no {enrolment.key_type}")
+    return public, KeyHandle(data.credential_id)
+
+
+def _not_as_asked(why: str) -> TokenMisbehaved:
+    return TokenMisbehaved(f"the token did not do as asked: {why}", hint=MISBEHAVIOUR_HINT)
+
+
+# --- CTAP1 ---------------------------------------------------------------------------------
+
+
+def _register(
+    session: Session, enrolment: Enrolment, digest: bytes
+) -> tuple[SkPublic, KeyHandle, Attestation]:
+    application = hashlib.sha256(enrolment.application.encode()).digest()
+    made = u2f.register(session, digest, application, WHY)
+    statement = attested.from_registration(made, application)
+    public = sk_public(attested.u2f_cose_key(made.point), enrolment.application)
+    if public is None:
+        raise _not_as_asked("it made no P-256 key")
+    handle = KeyHandle(made.key_handle)
+    attested.verify(statement, public, handle, digest)
+    return public, handle, statement.as_openssh()

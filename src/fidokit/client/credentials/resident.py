@@ -1,0 +1,266 @@
+"""SSH keys that live on the token: list, delete, rename, with the fewest messages."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from fidokit.client import fido2_device
+from fidokit.client.commands import CREDENTIAL_MANAGEMENT, CREDENTIAL_MANAGEMENT_PREVIEW
+from fidokit.client.credentials.auth_data import LONGEST_CREDENTIAL_ID, sk_public
+from fidokit.client.credentials.resident_label import LONGEST, cut, decode_display
+from fidokit.client.owner.proofs import Permission, PinToken
+from fidokit.client.status import CtapRefusal, error_for
+from fidokit.errors import Unsupported, UsageError
+from fidokit.openssh.keys.public import SkPublic
+from fidokit.types import Application, CredentialId, CredProtect, CtapStatus, SkFlag, UserId
+
+if TYPE_CHECKING:
+    from fidokit.client.answer import Answer
+    from fidokit.client.session import Session
+
+COMMANDS: Final[Mapping[str, int]] = {
+    "credMgmt": CREDENTIAL_MANAGEMENT,
+    "credentialMgmtPreview": CREDENTIAL_MANAGEMENT_PREVIEW,
+}
+METADATA, RPS_BEGIN, RPS_NEXT, KEYS_BEGIN, KEYS_NEXT, DELETE, UPDATE = range(1, 8)
+"""Subcommands of authenticatorCredentialManagement (CTAP 2.1 section 6.8)."""
+_READING: Final = {METADATA, RPS_BEGIN, KEYS_BEGIN}
+"""Those that need a proof and only read."""
+MOST: Final = 1024
+"""RPs or credentials; no token on the market stores as many."""
+_SSH: Final = "ssh:"
+
+
+@dataclass(frozen=True, slots=True)
+class ResidentCredential:
+    """One credential on a token; all its texts are whoever wrote them there's.
+
+    Args:
+        credential_id: 1 to 1023 bytes; OpenSSH's key handle.
+        application: the RP id, which a token may have shortened (then `public` is None).
+        user_id: as stored, zeros included.
+        user_name, display_name: as stored, empty where the token gave none.
+        public: None for key types that OpenSSH does not know.
+        cred_protect: the protection level; 1 where the token does not say.
+        large_blob_key: the key of its large blob, 32 bytes; None where it can have none.
+    """
+
+    credential_id: CredentialId
+    application: Application
+    user_id: UserId
+    user_name: str
+    display_name: str
+    public: SkPublic | None
+    cred_protect: CredProtect
+    large_blob_key: bytes | None = field(default=None, repr=False)
+
+    @property
+    def verify_required(self) -> bool:
+        """Whether each use wants the PIN or the sensor."""
+        return self.cred_protect is CredProtect.UV_REQUIRED
+
+    @property
+    def flags(self) -> SkFlag:
+        """The flags that a private key file for it should have."""
+        flags = SkFlag.RESIDENT_KEY
+        if decode_display(self.display_name)[1]:
+            flags |= SkFlag.USER_PRESENCE_REQUIRED
+        if self.verify_required:
+            flags |= SkFlag.USER_VERIFICATION_REQUIRED
+        return flags
+
+    @property
+    def comment(self) -> str:
+        """The comment that was stored with it, or empty."""
+        return decode_display(self.display_name)[0]
+
+    @property
+    def user(self) -> str:
+        """ssh-keygen's user=: the user id without its padding; hex where it is no text."""
+        trimmed = self.user_id.rstrip(b"\0")
+        try:
+            return trimmed.decode("utf-8")
+        except UnicodeDecodeError:
+            return trimmed.hex()
+
+
+def list_credentials(
+    session: Session, *, application: Application | None = None, any_rp: bool = False
+) -> list[ResidentCredential]:
+    """The credentials of one application, of all SSH applications, or of every RP.
+
+    Raises:
+        Unsupported: the token has no credential management.
+        UsageError: an application that is not SSH's, without `any_rp`.
+        PinError, TouchRefused, TouchTimedOut: the owner did not agree.
+        TokenMisbehaved: the answers make no sense.
+    """
+    if application is not None:
+        _require_ssh(application, any_rp)
+        command = _Manager(session, application)
+        return list(command.keys(application, _hash(application)))
+    command = _Manager(session, None)
+    return [
+        key
+        for rp_id, rp_id_hash in list(command.rps())
+        if any_rp or rp_id.startswith(_SSH)
+        for key in command.keys(rp_id, rp_id_hash)
+    ]
+
+
+def delete(session: Session, credential: ResidentCredential, *, any_rp: bool = False) -> None:
+    """Remove a credential from the token, for good.
+
+    Raises:
+        UsageError: it belongs to a website and `any_rp` is not given.
+        CredentialNotFound: it is not there any more.
+        PinError, Unsupported: as `list_credentials`.
+    """
+    _require_ssh(credential.application, any_rp)
+    command = _Manager(session, credential.application)
+    command.call(DELETE, {2: _descriptor(credential)}, "deleting the key")
+
+
+def rename(
+    session: Session, credential: ResidentCredential, user_name: str, display_name: str
+) -> None:
+    """Change the names stored with a credential; its user id stays.
+
+    Args:
+        user_name, display_name: at most 64 bytes of UTF-8 each, longer ones are cut; an empty
+            one is removed.
+
+    Raises:
+        Unsupported: the token cannot change stored names (CTAP 2.1 preview).
+        CredentialNotFound: it is not there any more.
+    """
+    if session.info.has_cred_mgmt != "credMgmt":
+        raise Unsupported(
+            f"{session.name} cannot rename keys", hint="a token of CTAP 2.1 or later can"
+        )
+    names = {"name": cut(user_name, LONGEST), "displayName": cut(display_name, LONGEST)}
+    user = {"id": bytes(credential.user_id), **{k: v for k, v in names.items() if v}}
+    command = _Manager(session, credential.application)
+    command.call(UPDATE, {2: _descriptor(credential), 3: user}, "renaming the key")
+
+
+def remaining(session: Session) -> tuple[int, int]:
+    """How many credentials are stored, and at most how many more fit.
+
+    Raises:
+        Unsupported, PinError: as `list_credentials`.
+    """
+    answer = _Manager(session, None).call(METADATA, None, "counting the keys")
+    return answer.uint(1), answer.uint(2)
+
+
+class _Manager:
+    """authenticatorCredentialManagement on one session, for one application or for all."""
+
+    def __init__(self, session: Session, rp_id: str | None) -> None:
+        kind = session.info.has_cred_mgmt
+        if kind is None:
+            raise Unsupported(
+                f"{session.name} cannot list or manage its resident keys",
+                hint="a token of CTAP 2.1 or later can; key files made by it still work",
+            )
+        self._session = session
+        self._command = COMMANDS[kind]
+        self._rp_id = rp_id
+
+    def call(self, subcommand: int, params: Mapping[int, object] | None, why: str) -> Answer:
+        """One subcommand that needs proof; refusals as our errors."""
+        try:
+            return self._proved(subcommand, params, why)
+        except CtapRefusal as refusal:
+            raise error_for(refusal.status, why) from None
+
+    def rps(self) -> Iterator[tuple[Application, bytes]]:
+        """RP id and its hash of every RP with a credential."""
+        for answer in self._walk(RPS_BEGIN, RPS_NEXT, None, count=5):
+            yield Application(answer.member(3).text("id")), answer.exactly(4, 32)
+
+    def keys(self, rp_id: Application, rp_id_hash: bytes) -> Iterator[ResidentCredential]:
+        """The credentials of one RP."""
+        for answer in self._walk(KEYS_BEGIN, KEYS_NEXT, {1: rp_id_hash}, count=9):
+            yield _credential(answer, rp_id, rp_id_hash)
+
+    def _walk(
+        self, begin: int, following: int, params: Mapping[int, object] | None, *, count: int
+    ) -> Iterator[Answer]:
+        why = "listing the keys"
+        try:
+            first = self._proved(begin, params, why)
+        except CtapRefusal as refusal:
+            if refusal.status == CtapStatus.NO_CREDENTIALS:
+                return
+            raise error_for(refusal.status, why) from None
+        total = first.uint(count, default=1)
+        if total > MOST:
+            raise first.wrong(count, f"is {total}, which is impossible")
+        if total == 0:  # some tokens say so instead of refusing
+            return
+        yield first
+        for _ in range(total - 1):
+            yield self._session.request(self._command, {1: following}, "list of keys", why=why)
+
+    def _proved(self, subcommand: int, params: Mapping[int, object] | None, why: str) -> Answer:
+        if subcommand not in _READING:
+            proof = self._session.authorise(Permission.CREDENTIAL_MANAGEMENT, self._rp_id, why)
+            return self._send(subcommand, params, proof, why)
+        proof = self._session.authorise_reading(self._rp_id, why)
+        try:
+            return self._send(subcommand, params, proof, why)
+        except CtapRefusal as refusal:
+            if not self._session.reading_died(refusal.status, proof):
+                raise
+        return self._proved(subcommand, params, why)
+
+    def _send(
+        self, subcommand: int, params: Mapping[int, object] | None, proof: PinToken, why: str
+    ) -> Answer:
+        body = b"" if params is None else fido2_device.encode(params)
+        request: dict[int, object] = {1: subcommand, 3: proof.version}
+        if params is not None:
+            request[2] = params
+        request[4] = proof.authenticate(bytes([subcommand]) + body)
+        return self._session.attempt(self._command, request, "list of keys", why=why)
+
+
+def _credential(answer: Answer, rp_id: Application, rp_id_hash: bytes) -> ResidentCredential:
+    user = answer.member(6)
+    # a token may shorten a long RP id, and no program of C reads one with a NUL as it is: a key
+    # file with such an application would never work
+    usable = "\0" not in rp_id and _hash(rp_id) == rp_id_hash
+    protection = answer.uint(0x0A, default=1)
+    if not 1 <= protection <= 3:
+        raise answer.wrong(0x0A, f"is {protection}, which is no level of protection")
+    return ResidentCredential(
+        credential_id=CredentialId(answer.member(7).octets("id", longest=LONGEST_CREDENTIAL_ID)),
+        application=rp_id,
+        user_id=UserId(user.octets("id", longest=64, shortest=0)),
+        user_name=user.optional_text("name") or "",
+        display_name=user.optional_text("displayName") or "",
+        public=sk_public(answer.member(8), rp_id) if usable else None,
+        cred_protect=CredProtect(protection),
+        large_blob_key=answer.exactly(0x0B, 32) if 0x0B in answer else None,
+    )
+
+
+def _descriptor(credential: ResidentCredential) -> Mapping[str, object]:
+    return {"id": bytes(credential.credential_id), "type": "public-key"}
+
+
+def _hash(rp_id: str) -> bytes:
+    return hashlib.sha256(rp_id.encode("utf-8", "surrogatepass")).digest()
+
+
+def _require_ssh(rp_id: str, any_rp: bool) -> None:
+    if not any_rp and not rp_id.startswith(_SSH):
+        raise UsageError(
+            f"{rp_id!r} is not an SSH application: the credential belongs to a website",
+            hint="give --any-rp if you mean it",
+        )

@@ -1,0 +1,466 @@
+"""The one module that talks to python-fido2: devices as links, its CBOR, its PIN protocols.
+
+Its errors are many and lenient (ValueError, IndexError, struct.error and more for whatever a
+token sends); they become ours here and nowhere else. What costs time to import is imported
+where it is used: a virtual token needs neither HID nor PC/SC.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING, Final, cast
+
+from fido2 import cbor as fido_cbor
+
+from fidokit.client.answer import MISBEHAVIOUR_HINT
+from fidokit.client.links.own_channel import OwnChannel
+from fidokit.errors import FidokitError, TokenBusy, TokenGone, TokenMisbehaved, Unsupported
+
+if TYPE_CHECKING:
+    from fido2.ctap import STATUS, CtapDevice, CtapError
+    from fido2.ctap2.pin import PinProtocol
+    from fido2.pcsc import CtapPcscDevice
+    from smartcard.CardConnection import CardConnection
+
+_LENIENT: Final = (
+    ValueError,
+    IndexError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+    struct.error,
+)
+"""What python-fido2 raises for answers that make no sense."""
+
+GET_INFO: Final = b"\x04"
+SHARING_VIOLATION: Final = 0x8010000B
+"""PC/SC: another program holds the card exclusively."""
+BUSY_TRIES: Final = 30
+"""Polls of 100 ms that a channel may stay busy: a browser's own operation fits in."""
+
+
+# --- CBOR ------------------------------------------------------------------------------------
+
+
+def encode(value: Mapping[int, object] | Mapping[object, object]) -> bytes:
+    """Canonical CBOR of a request's map."""
+    return fido_cbor.encode(value)
+
+
+def decode(data: bytes) -> object:
+    """The value of `data`, which `fidokit.cbor.check` has found canonical.
+
+    Raises:
+        TokenMisbehaved: python-fido2 cannot read it nevertheless.
+    """
+    with _misbehaviour():
+        return cast("object", fido_cbor.decode(data))
+
+
+def decode_prefix(data: bytes) -> tuple[object, bytes]:
+    """The first value of `data`, unchecked, and the bytes behind it.
+
+    Raises:
+        TokenMisbehaved: none begins there.
+    """
+    with _misbehaviour():
+        value, rest = fido_cbor.decode_from(data)
+        return value, bytes(rest)
+
+
+@contextmanager
+def _misbehaviour() -> Iterator[None]:
+    try:
+        yield
+    except _LENIENT as error:
+        raise _misbehaved(f"{type(error).__name__}: {error}") from error
+
+
+def _misbehaved(why: str) -> TokenMisbehaved:
+    return TokenMisbehaved(
+        f"the token answered something that cannot be read ({why[:200]})", hint=MISBEHAVIOUR_HINT
+    )
+
+
+# --- PIN protocols ---------------------------------------------------------------------------
+
+
+class Secret:
+    """A secret shared with one token for one exchange about the PIN (CTAP 2.1 section 6.5.5).
+
+    Args:
+        version: the PIN/UV auth protocol, 1 or 2.
+        peer: the token's COSE key from getKeyAgreement.
+
+    Raises:
+        TokenMisbehaved: the token's key is not a point on P-256.
+    """
+
+    def __init__(self, version: int, peer: Mapping[object, object]) -> None:
+        self.version = version
+        self._protocol = _protocol(version)
+        with _misbehaviour():
+            self.key_agreement, self._key = self._protocol.encapsulate(peer)  # type: ignore[arg-type]
+
+    def encrypt(self, plain: bytes) -> bytes:
+        """Encrypt a multiple of 16 bytes."""
+        return self._protocol.encrypt(self._key, plain)
+
+    def authenticate(self, message: bytes) -> bytes:
+        """The MAC of `message` under the shared secret."""
+        return self._protocol.authenticate(self._key, message)
+
+    def open_token(self, encrypted: bytes) -> bytes:
+        """The pinUvAuthToken inside `encrypted`.
+
+        Raises:
+            TokenMisbehaved: it has a length that the protocol does not allow.
+        """
+        with _misbehaviour():
+            plain = self._protocol.decrypt(self._key, encrypted)
+            return self._protocol.validate_token(plain)
+
+
+def authenticate(version: int, token: bytes, message: bytes) -> bytes:
+    """pinUvAuthParam of `message` under a pinUvAuthToken."""
+    return _protocol(version).authenticate(token, message)
+
+
+def _protocol(version: int) -> PinProtocol:
+    from fido2.ctap2.pin import PinProtocolV1, PinProtocolV2
+
+    return PinProtocolV2() if version == 2 else PinProtocolV1()
+
+
+# --- devices as links ------------------------------------------------------------------------
+
+
+class _Polled(threading.Event):
+    """The event that python-fido2 polls, answered by whoever may cancel."""
+
+    def __init__(self, cancelled: Callable[[], bool]) -> None:
+        super().__init__()
+        self._cancelled = cancelled
+        self._waits = 0
+
+    def is_set(self) -> bool:
+        """Whether to cancel; python-fido2 asks once a packet."""
+        return self._cancelled()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait between two tries; python-fido2 tries forever while a channel is busy, we do not."""
+        self._waits += 1
+        return self._cancelled() or super().wait(timeout)
+
+    @property
+    def waits(self) -> int:
+        """How often python-fido2 waited."""
+        return self._waits
+
+
+class _BusyLimit(_Polled):
+    def wait(self, timeout: float | None = None) -> bool:
+        """True, which ends python-fido2's loop, after three seconds of a busy channel."""
+        return super().wait(timeout) or self.waits >= BUSY_TRIES
+
+
+class DeviceLink:
+    """A python-fido2 device with the shape of a `Link`.
+
+    Args:
+        device: the open device.
+        holder: names the program that uses the token too, for the error when it is busy.
+    """
+
+    def __init__(self, device: CtapDevice, holder: Callable[[], str | None]) -> None:
+        self._device = device
+        self._holder = holder
+        self._closed = False
+        self.capabilities = int(device.capabilities)
+
+    def cbor(
+        self,
+        request: bytes,
+        on_keepalive: Callable[[int], None],
+        cancelled: Callable[[], bool],
+    ) -> bytes:
+        """See `ports.Link.cbor`."""
+        from fido2.hid import CTAPHID
+
+        # contactless cards are polled by wait(), so its limit must not end their long operations
+        hid = hasattr(self._device, "wink")
+        event = _BusyLimit(cancelled) if hid else _Polled(cancelled)
+        return self._call(CTAPHID.CBOR, request, event, on_keepalive)
+
+    def msg(self, apdu: bytes) -> bytes:
+        """See `ports.Link.msg`."""
+        from fido2.hid import CTAPHID
+
+        return self._call(CTAPHID.MSG, apdu, _BusyLimit(lambda: False), None)
+
+    def wink(self) -> None:
+        """See `ports.Link.wink`."""
+        from fido2.hid import CTAPHID
+
+        self._call(CTAPHID.WINK, b"", _BusyLimit(lambda: False), None)
+
+    def close(self) -> None:
+        """See `ports.Link.close`."""
+        if not self._closed:
+            self._closed = True
+            self._device.close()
+
+    def _call(
+        self,
+        command: int,
+        data: bytes,
+        event: threading.Event,
+        on_keepalive: Callable[[int], None] | None,
+    ) -> bytes:
+        from fido2.ctap import CtapError
+
+        try:
+            with device_errors():
+                return bytes(self._device.call(command, data, event, on_keepalive))
+        except CtapError as error:
+            # below CTAP (CTAPHID_ERROR) the same numbers say the same things
+            return bytes([refusal(error, self._holder)])
+
+
+def refusal(error: CtapError, holder: Callable[[], str | None]) -> int:
+    """The status byte of a refusal below CTAP.
+
+    Raises:
+        TokenBusy: another program holds the channel.
+    """
+    if error.code == error.ERR.CHANNEL_BUSY:
+        raise busy(holder()) from None
+    return int(error.code) & 0xFF or 0x7F
+
+
+@contextmanager
+def device_errors() -> Iterator[None]:
+    """Turn python-fido2's and pyscard's errors into ours, its CtapError apart."""
+    from fido2.ctap import CtapError
+    from fido2.hid import ConnectionFailure
+
+    try:
+        yield
+    except (CtapError, FidokitError):
+        raise
+    except ConnectionFailure as error:
+        raise _misbehaved(str(error)) from None
+    except OSError as error:
+        raise _gone(error.strerror or str(error)) from None
+    except _LENIENT as error:
+        raise _misbehaved(f"{type(error).__name__}: {error}") from None
+    except _card_errors() as error:
+        raise _gone(str(error)) from None
+
+
+def busy(holder: str | None) -> TokenBusy:
+    """The error for a token that another program uses; `holder` names it where known."""
+    return TokenBusy(
+        f"{holder or 'another program'} is using the token",
+        hint="finish or close it (a browser, an agent; scdaemon ends with "
+        "`gpgconf --kill scdaemon`) and repeat",
+    )
+
+
+def _gone(why: str) -> FidokitError:
+    return TokenGone(
+        f"the token disappeared: {why}",
+        hint="plug it in again, or lay it on the reader again, and repeat",
+    )
+
+
+def _card_errors() -> tuple[type[Exception], ...]:
+    """The errors of pyscard, where it is installed and in use."""
+    if "smartcard.System" not in sys.modules:
+        return ()
+    from smartcard.Exceptions import SmartcardException
+    from smartcard.pcsc.PCSCExceptions import BaseSCardException  # of a tree of its own
+
+    return (SmartcardException, BaseSCardException)
+
+
+# --- USB HID ---------------------------------------------------------------------------------
+
+
+SeenHid = tuple[str, tuple[int, int], str | None, str | None]
+"""Path, input and output report sizes in bytes, product, serial."""
+
+
+def list_hid() -> list[SeenHid]:
+    """The FIDO devices on USB that this user may read."""
+    from fido2.hid import list_descriptors
+
+    found = list_descriptors()  # type: ignore[no-untyped-call]  # untyped in python-fido2
+    return [
+        (
+            os.fsdecode(d.path),
+            (d.report_size_in, d.report_size_out),
+            d.product_name,
+            d.serial_number,
+        )
+        for d in found
+    ]
+
+
+def hid_sizes(report_descriptor: bytes) -> tuple[int, int] | None:
+    """Input and output report sizes in bytes of a FIDO device, None for any other device."""
+    from fido2.hid.base import parse_report_descriptor
+
+    try:
+        sizes = parse_report_descriptor(report_descriptor)
+    except _LENIENT:
+        return None
+    return sizes if all(8 <= size <= 1024 for size in sizes) else None
+
+
+def open_hid(path: str, sizes: tuple[int, int], holder: Callable[[], str | None]) -> DeviceLink:
+    """Open a HID token.
+
+    Args:
+        path: its device node.
+        sizes: input and output report sizes in bytes.
+        holder: names the program that uses the token too.
+
+    Raises:
+        OSError: the node cannot be opened.
+        TokenMisbehaved, TokenBusy, TokenGone: it does not speak CTAPHID as it should.
+    """
+    from fido2.ctap import CtapError
+    from fido2.hid import CtapHidDevice, open_connection
+    from fido2.hid.base import HidDescriptor
+
+    descriptor = HidDescriptor(path, 0, 0, sizes[0], sizes[1], None, None)
+    connection = OwnChannel(open_connection(descriptor))  # type: ignore[no-untyped-call]
+    with ExitStack() as undo:
+        undo.callback(connection.close)
+        try:
+            with device_errors():
+                device = CtapHidDevice(descriptor, connection)  # type: ignore[arg-type]
+        except CtapError as error:
+            raise _misbehaved(f"CTAPHID error {refusal(error, holder)}") from None
+        undo.pop_all()
+    return DeviceLink(device, holder)
+
+
+# --- PC/SC -----------------------------------------------------------------------------------
+
+
+def require_pcsc() -> None:
+    """Check that pyscard is there.
+
+    Raises:
+        Unsupported: it is not installed.
+    """
+    try:
+        import smartcard  # noqa: F401  # only whether it can be
+    except ImportError:
+        raise Unsupported(
+            "PC/SC support is not installed", hint="`pip install fidokit[pcsc]` adds it"
+        ) from None
+
+
+def list_readers() -> list[str]:
+    """The names of the PC/SC readers.
+
+    Raises:
+        Unsupported: pyscard is not installed.
+        TokenGone: the PC/SC service does not answer.
+    """
+    require_pcsc()
+    from smartcard import System
+
+    with device_errors():
+        return [str(reader) for reader in System.readers()]
+
+
+def open_card(reader_name: str, holder: Callable[[], str | None]) -> DeviceLink | None:
+    """The token that lies on a reader, None where none or no FIDO token lies there.
+
+    Raises:
+        Unsupported: pyscard is not installed.
+        TokenBusy: another program holds the card exclusively.
+        TokenGone: the reader broke.
+    """
+    require_pcsc()
+    from fido2.ctap import CtapError
+    from smartcard import System
+    from smartcard.Exceptions import NoCardException
+
+    try:
+        reader = next((r for r in System.readers() if str(r) == reader_name), None)
+        if reader is None:
+            return None
+        return DeviceLink(_opened(reader.createConnection(), reader_name), holder)
+    except (NoCardException, CtapError, *_LENIENT):
+        return None  # nothing there, or a card without FIDO
+    except _card_errors() as error:
+        if getattr(error, "hresult", 0) & 0xFFFFFFFF == SHARING_VIOLATION:
+            raise busy(holder()) from None
+        raise _gone(str(error)) from None
+
+
+def _opened(connection: CardConnection, reader_name: str) -> CtapPcscDevice:
+    """The token that a connection leads to.
+
+    A connection that leads to none is let go of at once: the garbage collector would do so at any
+    later time, and take the power from whatever program uses the card by then.
+    """
+    with ExitStack() as undo:
+        undo.callback(_let_go, connection)
+        device = _card_class()(connection, reader_name)
+        undo.pop_all()
+    return device
+
+
+def _let_go(connection: CardConnection) -> None:
+    """Disconnect, and give the service's context back; a service that is gone has both."""
+    with suppress(*_card_errors()):
+        connection.disconnect()
+    if hasattr(connection, "release"):  # not in older versions
+        with suppress(*_card_errors()):
+            connection.release()
+
+
+def _card_class() -> type[CtapPcscDevice]:
+    from fido2.hid import CTAPHID
+    from fido2.pcsc import CtapPcscDevice
+
+    class Card(CtapPcscDevice):
+        """Keeps the getInfo that the constructor asks for, so that it is asked for once."""
+
+        _first_info: bytes | None = None
+        _asked = False
+
+        def close(self, release: bool = True) -> None:  # noqa: ARG002  python-fido2's name
+            _let_go(self._conn)
+
+        def call(
+            self,
+            cmd: int,
+            data: bytes = b"",
+            event: threading.Event | None = None,
+            on_keepalive: Callable[[STATUS], None] | None = None,
+        ) -> bytes:
+            if cmd != CTAPHID.CBOR or data != GET_INFO:
+                return super().call(cmd, data, event, on_keepalive)
+            if self._first_info is None:
+                answer = super().call(cmd, data, event, on_keepalive)
+                self._first_info = None if self._asked else answer
+                self._asked = True
+                return answer
+            answer, self._first_info = self._first_info, None
+            return answer
+
+    return Card

@@ -1,0 +1,1 @@
+"""What composes everything: the tour, and the diagnosis of this machine."""

@@ -1,0 +1,106 @@
+"""What stands between this machine and a working key, named cause by cause."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from fidokit.system.findings import Finding, Status
+
+if TYPE_CHECKING:
+    from fidokit.client.info import TokenInfo
+    from fidokit.client.ports import Backend
+    from fidokit.system.host import Host
+    from fidokit.tokens.access import TokenSummary
+
+__all__ = ["Finding", "Status", "diagnose"]
+
+
+def diagnose(
+    *, host: Host | None = None, backends: Sequence[Backend] | None = None
+) -> list[Finding]:
+    """Every check, in the order in which a cause should be looked for. Never raises for one.
+
+    Args:
+        host: the machine to look at; this one when None.
+        backends: where tokens are; all of this machine's when None.
+    """
+    from fidokit.system import agent_probe, hid, openssh_programs, pcsc_probe, state_probe
+    from fidokit.system.host import Host as RealHost
+    from fidokit.tokens.access import list_tokens
+
+    host = host or RealHost()
+    probes = (hid.probe, pcsc_probe.probe, openssh_programs.probe, agent_probe.probe)
+    findings = [finding for probe in probes for finding in probe(host)]
+    findings += state_probe.probe(host)
+    tokens = list_tokens(backends=backends)
+    if not tokens:
+        findings.append(_no_token())
+    return findings + [finding for token in tokens for finding in _judge(token)]
+
+
+def _no_token() -> Finding:
+    return Finding(
+        "token",
+        Status.FAIL,
+        "no token is at hand, neither hardware nor virtual",
+        "plug one in, or try things out on a virtual one: `fidokit virtual create test`",
+    )
+
+
+def _judge(token: TokenSummary) -> list[Finding]:
+    name = f"{token.product} ({token.selector})"
+    if token.info is None:
+        return [Finding("token", Status.FAIL, f"{name}: {token.problem}", token.hint)]
+    versions = ", ".join(token.info.versions)
+    return [
+        Finding("token", Status.OK, f"{name} answers and speaks {versions}"),
+        *_judge_pin(name, token.info),
+        *_judge_abilities(name, token.info),
+    ]
+
+
+def _judge_pin(name: str, info: TokenInfo) -> list[Finding]:
+    if info.pin_set is None:
+        return []
+    if info.force_pin_change:
+        return [
+            Finding(
+                "pin",
+                Status.WARN,
+                f"{name} wants its PIN changed before anything else",
+                "`fidokit pin change`",
+            )
+        ]
+    if not info.pin_set:
+        return [
+            Finding(
+                "pin",
+                Status.WARN,
+                f"{name} has no PIN, which resident and verify-required keys need",
+                "`fidokit pin set`",
+            )
+        ]
+    return [Finding("pin", Status.OK, f"{name} has a PIN")]
+
+
+def _judge_abilities(name: str, info: TokenInfo) -> list[Finding]:
+    from fidokit.types import KeyType
+
+    lacking = {
+        "ed25519-sk keys": info.supports(KeyType.ED25519_SK),
+        "resident keys": info.has_resident,
+        "verify-required keys (credProtect)": "credProtect" in info.extensions,
+        "listing and deleting resident keys": info.has_cred_mgmt is not None,
+    }
+    missing = [what for what, present in lacking.items() if not present]
+    if not missing:
+        return []
+    return [
+        Finding(
+            "token-abilities",
+            Status.WARN,
+            f"{name} lacks {', '.join(missing)}",
+            "ecdsa-sk keys in files work on every token",
+        )
+    ]

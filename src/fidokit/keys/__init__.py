@@ -1,0 +1,1 @@
+"""SSH keys on tokens, with their files and blobs."""

@@ -1,0 +1,214 @@
+"""Attestation files of ssh-keygen: what they say, and whether a token, and whose, made the key."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from fidokit.errors import SignatureInvalid, Unsupported, UsageError
+
+if TYPE_CHECKING:
+    from fidokit.client.credentials.attestation_leaf import Leaf
+    from fidokit.metadata.catalog import Catalogue
+    from fidokit.metadata.model import Model
+    from fidokit.openssh.keys.public import SkPublic
+    from fidokit.openssh.signatures.attestation import Attestation
+    from fidokit.types import Aaguid, KeyHandle
+
+
+__all__ = [
+    "Origin",
+    "ShownAttestation",
+    "VerifiedAttestation",
+    "show_attestation",
+    "verify_attestation",
+]
+
+
+class Origin(StrEnum):
+    """Who vouches for a key.
+
+    MODEL: the certificate leads to the roots of a certified model. CLAIMED: a model is named, and
+    its roots do not confirm that. UNKNOWN: no model of the metadata is named, or there is no
+    metadata here. SELF: the key itself signed, which proves no maker.
+    """
+
+    MODEL = "model"
+    CLAIMED = "claimed"
+    UNKNOWN = "unknown"
+    SELF = "self"
+
+
+@dataclass(frozen=True, slots=True)
+class ShownAttestation:
+    """What an attestation file says, nothing of it verified; texts are its maker's.
+
+    Attributes:
+        version: 0 or 1.
+        application: None where it is not `ssh:`, of which only a hash is stored.
+        aaguid: with dashes; None for U2F and where nothing is stored.
+        model: the model's description, where the metadata has it.
+        key_handle: the credential id; None where nothing is stored.
+        user_present, user_verified: what the token said when it made the key.
+        leaf: its certificate; None for a key that attests itself.
+    """
+
+    version: int
+    application: str | None
+    aaguid: str | None
+    model: str | None
+    key_handle: bytes | None
+    user_present: bool | None
+    user_verified: bool | None
+    leaf: Leaf | None
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedAttestation:
+    """A signature that was found good, and who vouches for it.
+
+    Attributes:
+        format: packed or fido-u2f.
+        origin: see `Origin`.
+        certification: of the model, such as FIDO_CERTIFIED_L1; None where no model is named.
+        untrusted: whether that model was reported as broken or revoked.
+    """
+
+    shown: ShownAttestation
+    format: str
+    origin: Origin
+    certification: str | None
+    untrusted: bool
+    user_verified: bool
+
+
+def show_attestation(path: Path) -> ShownAttestation:
+    """What an attestation file says.
+
+    Raises:
+        MalformedKey: it is none, or damaged.
+        NoPermission, UsageError: it cannot be read.
+    """
+    return _shown(_read(path), _metadata())
+
+
+def verify_attestation(
+    path: Path, key: Path, challenge: Path, *, passphrase: Callable[[], bytes] | None = None
+) -> VerifiedAttestation:
+    """Check that a token made a key, for a challenge, and whose token it was.
+
+    Args:
+        path: the attestation file.
+        key: the public key, or the private file, whose key handle is then compared too.
+        challenge: the file that `-O challenge=` was given.
+        passphrase: asks for that of the private file.
+
+    Raises:
+        SignatureInvalid: it is about another key, another challenge, or another model than its
+            certificate.
+        Unsupported: version 00, or a certificate of a kind that is not known here.
+        MalformedKey: a file is damaged; UsageError: not a key on a token.
+    """
+    from fidokit.client.credentials import stored_attestation
+    from fidokit.files.keyfile import read_bounded
+
+    attestation = _read(path)
+    public, handle = _key(key, passphrase)
+    said = read_bounded(challenge, _LONGEST_CHALLENGE)
+    name = stored_attestation.verify(attestation, public, handle, said)
+    data = stored_attestation.read_auth_data(attestation)
+    metadata = _metadata()
+    shown = _shown(attestation, metadata)
+    named = stored_attestation.aaguid_of(data)
+    leaf_of = shown.leaf.aaguid if shown.leaf else None
+    if named and leaf_of not in {None, named}:  # by U2F a token names no model in what it signs
+        raise SignatureInvalid("the attestation's certificate is for another model of token")
+    model = _model(metadata, named, shown.leaf)
+    return VerifiedAttestation(
+        shown=shown,
+        format=name,
+        origin=_origin(attestation, model.attestation_roots if model else None),
+        certification=model.certification if model else None,
+        untrusted=bool(model and model.untrusted),
+        user_verified=bool(shown.user_verified),
+    )
+
+
+_LONGEST_CHALLENGE: Final = 1 << 20
+"""Bytes; only their SHA-256 was signed."""
+
+
+def _read(path: Path) -> Attestation:
+    from fidokit.files.keyfile import read_bounded
+    from fidokit.openssh.signatures.attestation import MAX_ATTESTATION, parse_attestation
+
+    return parse_attestation(read_bounded(path, MAX_ATTESTATION))
+
+
+def _key(path: Path, passphrase: Callable[[], bytes] | None) -> tuple[SkPublic, KeyHandle | None]:
+    from fidokit.keys.holder import open_key, read_named
+    from fidokit.openssh.keys.public import SkPublic
+
+    named = read_named(path)
+    if not isinstance(named.key, SkPublic):
+        raise UsageError(f"{path} holds no key on a token", hint="name an ed25519-sk or ecdsa-sk")
+    handle = open_key(path, passphrase=passphrase).key.key_handle if named.is_private else None
+    return named.key, handle
+
+
+def _metadata() -> Catalogue | None:
+    """What the FIDO Alliance publishes, where the extra is installed."""
+    from fidokit.metadata import catalog
+
+    try:
+        return catalog.load()
+    except Unsupported:
+        return None
+
+
+def _model(metadata: Catalogue | None, named: Aaguid | None, leaf: Leaf | None) -> Model | None:
+    """The certified model: FIDO2's by its AAGUID, U2F's by its certificate."""
+    if metadata is None:
+        return None
+    if named is not None or leaf is None:
+        return metadata.by_aaguid(named) if named else None
+    by_key = metadata.by_key_identifier(leaf.key_identifier)
+    return by_key or (metadata.by_aaguid(leaf.aaguid) if leaf.aaguid else None)
+
+
+def _shown(attestation: Attestation, metadata: Catalogue | None) -> ShownAttestation:
+    from uuid import UUID
+
+    from fidokit.client.credentials import stored_attestation
+    from fidokit.client.credentials.auth_data import Flag
+
+    leaf = stored_attestation.read_leaf(attestation.leaf_der) if attestation.leaf_der else None
+    if attestation.auth_data is None:
+        return ShownAttestation(0, None, None, None, None, None, None, leaf)
+    data = stored_attestation.read_auth_data(attestation)
+    named = stored_attestation.aaguid_of(data)
+    model = _model(metadata, named, leaf)
+    return ShownAttestation(
+        version=1,
+        application="ssh:" if data.rp_id_hash == hashlib.sha256(b"ssh:").digest() else None,
+        aaguid=str(UUID(bytes=named)) if named else None,
+        model=model.description if model else None,
+        key_handle=data.credential_id,
+        user_present=bool(data.flags & Flag.USER_PRESENT),
+        user_verified=bool(data.flags & Flag.USER_VERIFIED),
+        leaf=leaf,
+    )
+
+
+def _origin(attestation: Attestation, roots: tuple[bytes, ...] | None) -> Origin:
+    from fidokit.client.credentials.stored_attestation import leads_to
+
+    if not attestation.leaf_der:
+        return Origin.SELF
+    if roots is None:
+        return Origin.UNKNOWN
+    return Origin.MODEL if leads_to(attestation.leaf_der, roots) else Origin.CLAIMED

@@ -1,0 +1,344 @@
+"""Making a key on a token and writing its files, so that neither is lost without the other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from fidokit.errors import FidokitError, UsageError
+from fidokit.types import Application, CredentialId, KeyType, SkFlag
+
+if TYPE_CHECKING:
+    from fidokit.client.credentials.enrollment import Enrolled, Enrolment
+    from fidokit.client.session import Session
+    from fidokit.openssh.keys.private import PrivateFile
+
+Passphrase = Callable[[Path], bytes | None]
+"""Asked once a file, with its path: the new passphrase, or None for none."""
+
+MAX_CHALLENGE: Final = 1 << 20
+"""Bytes of a challenge file; only its SHA-256 reaches the token."""
+
+
+@dataclass(frozen=True, slots=True)
+class GenerateRequest:
+    """What `key generate` is asked for.
+
+    Attributes:
+        path: private key file; None is `~/.ssh/id_ed25519_sk` or `~/.ssh/id_ecdsa_sk`.
+        application: must start with `ssh:` unless `allow_any_application`.
+        user: at most 31 bytes of UTF-8; tells resident keys of one application apart.
+        comment: of the public line; None is user@host.
+        challenge_file: its bytes are the enrolment challenge; None is 32 random bytes.
+        attestation_file: where to write the attestation blob; must be free as well.
+        force: replace files that are in the way.
+        replace: replace a resident credential with the same application and user.
+        rounds: bcrypt rounds of the passphrase.
+        large_blob: let the resident key have a blob beside it, see `fidokit.api.set_blob`.
+    """
+
+    key_type: KeyType
+    path: Path | None = None
+    application: str = "ssh:"
+    user: str = ""
+    resident: bool = False
+    verify_required: bool = False
+    touch_required: bool = True
+    comment: str | None = None
+    challenge_file: Path | None = None
+    attestation_file: Path | None = None
+    allow_any_application: bool = False
+    force: bool = False
+    replace: bool = False
+    rounds: int = 24
+    large_blob: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """A key that was made and written.
+
+    Attributes:
+        public_line: what goes into authorized_keys, without newline.
+        randomart: the picture that ssh-keygen shows, eleven lines.
+        challenge: what the attestation signs; it cannot be verified without.
+        warnings: sentences for the person (such as a folder that others may write to).
+    """
+
+    path: Path
+    public_path: Path
+    public_line: str
+    fingerprint: str
+    randomart: str
+    key_type: KeyType
+    application: str
+    user: str
+    comment: str
+    resident: bool
+    verify_required: bool
+    touch_required: bool
+    attestation_path: Path | None = None
+    challenge: bytes = b""
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """A key that the token made but that could not be written; it is still whole in memory."""
+
+    credential_id: CredentialId
+    application: str
+    user: str
+    resident: bool
+    fingerprint: str
+    private: bytes = field(repr=False)
+    public_line: str
+    comment: str
+
+
+class OrphanedCredential(FidokitError):
+    """The token made the key, but its files could not be written.
+
+    The hint says so; the caller offers `save_orphan` to another path, or `delete_orphan`.
+    """
+
+    def __init__(self, message: str, *, orphan: Orphan, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.orphan = orphan
+
+
+def generate(
+    session: Session, request: GenerateRequest, *, passphrase: Passphrase | None = None
+) -> Generated:
+    """Make a key on the token and write its two files.
+
+    Order: what needs no token is checked first (application, user, paths), then what the token
+    can do, then the passphrase is asked, then the token is touched, then the files are written.
+
+    Raises:
+        FileInTheWay: files are in the way, and `force` is not given; nothing was changed.
+        CredentialInTheWay: a resident credential of the same application and user is, and
+            `replace` is not given; nothing was changed.
+        WouldOverwrite: what is in the way cannot be replaced (a symbolic link, a folder).
+        OrphanedCredential: the key was made but not written.
+        Unsupported, StoreFull, PinNotSet, PinError, TouchRefused, TouchTimedOut, UsageError.
+    """
+    from fidokit.client.credentials import enrollment
+
+    plan = _plan(request)
+    enrollment.check_token(session, plan.enrolment)
+    secret = passphrase(plan.path) if passphrase else None
+    made = enrollment.enroll(session, plan.enrolment)
+    orphan = _orphan(plan, made, b"")
+    try:
+        orphan = replace(orphan, private=_encode(plan, made, secret))
+        _write(plan, made, orphan)
+    except (FidokitError, KeyboardInterrupt) as error:
+        raise _orphaned(orphan, plan.path, error) from error
+    return _generated(plan, made, orphan)
+
+
+def check(session: Session, request: GenerateRequest) -> None:
+    """What `generate` would check before it asks anybody for anything. Raises as it."""
+    from fidokit.client.credentials import enrollment
+
+    enrollment.check_token(session, _plan(request).enrolment)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A request with its defaults filled in, checked as far as that goes without a token."""
+
+    request: GenerateRequest
+    path: Path
+    comment: str
+    enrolment: Enrolment
+
+
+def _plan(request: GenerateRequest) -> _Plan:
+    from fidokit.client.credentials import enrollment
+    from fidokit.openssh.keys.cipher import Bcrypt
+    from fidokit.openssh.keys.public import check_comment
+
+    who = user_at_host()
+    comment = who if request.comment is None else request.comment
+    enrolment = enrollment.Enrolment(
+        key_type=request.key_type,
+        application=Application(request.application),
+        user=request.user,
+        resident=request.resident,
+        verify_required=request.verify_required,
+        touch_required=request.touch_required,
+        challenge=_challenge(request),
+        user_name=who,
+        comment=comment,
+        replace=request.replace,
+        allow_any_application=request.allow_any_application,
+        large_blob=request.large_blob,
+    )
+    enrollment.check_request(enrolment)
+    check_comment(comment, forbidden="\r\n\0")
+    Bcrypt.fresh(request.rounds, os.urandom)  # refuses impossible rounds before a touch, not after
+    return _Plan(request, _free_path(request), comment, enrolment)
+
+
+def _challenge(request: GenerateRequest) -> bytes | None:
+    from fidokit.files.keyfile import read_bounded
+
+    if request.challenge_file is None:
+        return None
+    challenge = read_bounded(request.challenge_file, MAX_CHALLENGE)
+    if not challenge:
+        raise UsageError(
+            f"the challenge file {request.challenge_file} is empty",
+            hint="put the bytes in it that whoever verifies the attestation gave you",
+        )
+    return challenge
+
+
+def _free_path(request: GenerateRequest) -> Path:
+    from fidokit.files import keyfile
+
+    path = request.path or keyfile.default_path(request.key_type)
+    keyfile.ensure_ssh_folder(path)
+    others = [request.attestation_file] if request.attestation_file else []
+    keyfile.check_free(path, keyfile.public_path(path), *others, force=request.force)
+    return path
+
+
+def user_at_host() -> str:
+    """The comment that ssh-keygen would give: user@host."""
+    import getpass
+    import socket
+
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container whose user id has no name
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
+
+
+def _orphan(plan: _Plan, made: Enrolled, private: bytes) -> Orphan:
+    from fidokit.openssh.keys import fingerprint
+    from fidokit.openssh.keys.public import PublicLine
+
+    return Orphan(
+        credential_id=CredentialId(made.key_handle),
+        application=plan.request.application,
+        user=plan.request.user,
+        resident=plan.request.resident,
+        fingerprint=fingerprint.sha256(made.public.blob()),
+        private=private,
+        public_line=PublicLine(made.public, plan.comment).encode(),
+        comment=plan.comment,
+    )
+
+
+def _private_file(plan: _Plan, made: Enrolled) -> PrivateFile:
+    from fidokit.openssh.keys.private import PrivateFile, SkPrivate
+
+    return PrivateFile(SkPrivate(made.public, made.flags, made.key_handle), plan.comment)
+
+
+def _encode(plan: _Plan, made: Enrolled, secret: bytes | None) -> bytes:
+    from fidokit.openssh.keys.private import encode_private
+
+    return encode_private(
+        _private_file(plan, made), passphrase=secret or None, rounds=plan.request.rounds
+    )
+
+
+def _write(plan: _Plan, made: Enrolled, orphan: Orphan) -> None:
+    """The attestation first: it cannot be had again, while an unwritten key is still an orphan."""
+    from fidokit.files import atomic, keyfile
+
+    request = plan.request
+    if request.attestation_file:
+        write = atomic.replace if request.force else atomic.write_new
+        write(request.attestation_file, made.attestation.blob(), atomic.PUBLIC_MODE)
+    try:
+        keyfile.write_pair(plan.path, orphan.private, orphan.public_line, force=request.force)
+    except BaseException:
+        # of a key that is nowhere, it would only be in the way of the next one
+        if request.attestation_file and not orphan.resident and not request.force:
+            request.attestation_file.unlink(missing_ok=True)
+        raise
+
+
+def _orphaned(orphan: Orphan, path: Path, error: BaseException) -> OrphanedCredential:
+    why = error.message if isinstance(error, FidokitError) else "interrupted"
+    what = f"the key was made, but not written to {path}: {why}"
+    if not orphan.resident:
+        return OrphanedCredential(
+            what,
+            orphan=orphan,
+            hint="nothing of it stays on the token; mend the cause and make another",
+        )
+    user = f", user {orphan.user!r}" if orphan.user else ""
+    return OrphanedCredential(
+        f"{what}; the token still holds it (application {orphan.application!r}{user}, "
+        f"credential {orphan.credential_id.hex()[:16]})",
+        orphan=orphan,
+        hint=f"write it with `fidokit key download {orphan.fingerprint}`, or remove it with "
+        f"`fidokit key delete {orphan.fingerprint}`",
+    )
+
+
+def _generated(plan: _Plan, made: Enrolled, orphan: Orphan) -> Generated:
+    from fidokit.files.keyfile import mode_warnings, public_path
+    from fidokit.openssh.keys import fingerprint
+
+    request, key = plan.request, made.public
+    title = fingerprint.randomart_title(key.short_type, key.bits)
+    return Generated(
+        path=plan.path,
+        public_path=public_path(plan.path),
+        public_line=orphan.public_line,
+        fingerprint=orphan.fingerprint,
+        randomart=fingerprint.randomart(key.blob(), title),
+        key_type=request.key_type,
+        application=request.application,
+        user=request.user,
+        comment=plan.comment,
+        resident=request.resident,
+        verify_required=SkFlag.USER_VERIFICATION_REQUIRED in made.flags,
+        touch_required=SkFlag.USER_PRESENCE_REQUIRED in made.flags,
+        attestation_path=request.attestation_file,
+        challenge=made.challenge,
+        warnings=mode_warnings(plan.path),
+    )
+
+
+def save_orphan(orphan: Orphan, path: Path) -> Path:
+    """Write an orphan's files at another path. Returns the private file's path.
+
+    Raises:
+        WouldOverwrite, NoPermission, FidokitError: that fails too.
+    """
+    from fidokit.files.keyfile import check_pair_free, write_pair
+
+    check_pair_free(path)
+    write_pair(path, orphan.private, orphan.public_line)
+    return path
+
+
+def delete_orphan(session: Session, orphan: Orphan) -> bool:
+    """Remove the orphan from the token. False when it was not resident: nothing is there.
+
+    Raises:
+        PinError, Unsupported: as other deletions.
+    """
+    from fidokit.client.credentials import resident
+
+    if not orphan.resident:
+        return False
+    application = Application(orphan.application)
+    any_rp = not orphan.application.startswith("ssh:")
+    held = resident.list_credentials(session, application=application, any_rp=any_rp)
+    mine = [found for found in held if found.credential_id == orphan.credential_id]
+    for credential in mine:
+        resident.delete(session, credential, any_rp=any_rp)
+    return bool(mine)

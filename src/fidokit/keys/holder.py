@@ -1,0 +1,148 @@
+"""Key files: what they name, what is in a private one, and the token that holds its key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fidokit.client.ports import QUIET, Backend, Interaction
+from fidokit.errors import PassphraseRequired
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from fidokit.client.session import Session
+    from fidokit.openssh.certificates.certificate import Certificate
+    from fidokit.openssh.keys.plain_private import AnyPrivate
+    from fidokit.openssh.keys.private import PrivateFile
+    from fidokit.openssh.keys.public import PublicKey
+    from fidokit.types import Application, KeyHandle
+
+
+def open_key(path: Path, *, passphrase: Callable[[], bytes] | None = None) -> PrivateFile:
+    """The private key in a file, for the functions below; asks for its passphrase at most once.
+
+    Raises:
+        MalformedKey (also for an ordinary key), PassphraseRequired, PassphraseWrong,
+        NoPermission, UsageError (no regular file).
+    """
+    from fidokit.files.keyfile import read_private
+    from fidokit.openssh.keys.private import parse_private
+
+    return parse_private(read_private(path), passphrase)
+
+
+@contextmanager
+def token_for_key(
+    key: PrivateFile,
+    interaction: Interaction = QUIET,
+    *,
+    selector: str | None = None,
+    spend_last_try: bool = False,
+    backends: Sequence[Backend] | None = None,
+) -> Iterator[Session]:
+    """Open the token that holds the key of a private key file.
+
+    With a selector, or one configured, that token is taken; else each token at hand is asked
+    silently, without touch or PIN.
+
+    Args:
+        key: from `open_key`.
+
+    Raises:
+        TokenNotFound: no token at hand holds it; and all that `open_token` raises.
+    """
+    handle, application = key.key.key_handle, key.key.public.application
+    with token_holding(
+        handle,
+        application,
+        interaction,
+        selector=selector,
+        spend_last_try=spend_last_try,
+        backends=backends,
+    ) as session:
+        yield session
+
+
+@contextmanager
+def token_holding(
+    handle: KeyHandle,
+    application: Application,
+    interaction: Interaction = QUIET,
+    *,
+    selector: str | None = None,
+    spend_last_try: bool = False,
+    backends: Sequence[Backend] | None = None,
+) -> Iterator[Session]:
+    """The same by a key's handle and application. Raises as `token_for_key`."""
+    from fidokit.client import discovery
+    from fidokit.tokens.access import open_token
+    from fidokit.tokens.backends import all_backends
+    from fidokit.tokens.configuration import configured_selector
+
+    selector = selector or configured_selector()
+    if selector is not None:
+        with open_token(
+            selector, interaction, spend_last_try=spend_last_try, backends=backends
+        ) as session:
+            yield session
+        return
+    opener = discovery.Opener(interaction, spend_last_try)
+    where = all_backends(interaction) if backends is None else backends
+    candidates = discovery.in_order(where)
+    with discovery.holder_of(handle, application, candidates, opener) as session:
+        yield session
+
+
+def read_key_file(path: Path, passphrase: Callable[[Path], bytes] | None) -> tuple[AnyPrivate, str]:
+    """The private key in a file, on a token or not, and its comment.
+
+    Args:
+        passphrase: asks for the passphrase of a file, once, where it is under one.
+
+    Raises:
+        MalformedKey, PassphraseRequired, PassphraseWrong, NoPermission: as `open_key`.
+    """
+    from fidokit.files.keyfile import read_private
+    from fidokit.openssh.keys.plain_private import parse_any_private
+
+    def ask() -> bytes:
+        if passphrase is None:
+            raise PassphraseRequired(
+                f"{path} is under a passphrase, and nobody can be asked",
+                hint="run this on a terminal, or put the key into an agent: ssh-add",
+            )
+        return passphrase(path)
+
+    return parse_any_private(read_private(path), ask)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedKey:
+    """The public half in a key file; a private file tells its comment only with its passphrase."""
+
+    key: PublicKey | Certificate
+    comment: str
+    is_private: bool
+
+
+def read_named(path: Path) -> NamedKey:
+    """The public key or certificate in a file, which may be a private key's; asks nothing.
+
+    Raises:
+        MalformedKey: neither; others as `keyfile.read_bounded`.
+    """
+    from fidokit.files.keyfile import read_private
+    from fidokit.openssh.certificates.certificate import parse_key
+    from fidokit.openssh.keys import container as private_container
+    from fidokit.openssh.lines import key_text
+
+    data = read_private(path).lstrip()
+    if data.startswith(b"-----BEGIN"):
+        # rounds of bcrypt cost nothing here: nothing is opened
+        container = private_container.parse_container(data, (1 << 32) - 1)
+        return NamedKey(parse_key(container.public_blob), "", is_private=True)
+    line = key_text.content(data.split(b"\n", 1)[0])
+    return NamedKey(*key_text.read_key(line), is_private=False)

@@ -1,0 +1,301 @@
+"""SSH keys on a token: list, choose, download, delete, rename."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fidokit.errors import (
+    CredentialNotFound,
+    FidokitError,
+    FileInTheWay,
+    Interrupted,
+    Unsupported,
+    UsageError,
+)
+from fidokit.inventory import choose
+from fidokit.inventory.rows import KeyRow
+from fidokit.types import KeyHandle, SkFlag
+
+if TYPE_CHECKING:
+    from fidokit.client.credentials.resident import ResidentCredential
+    from fidokit.client.session import Session
+    from fidokit.keys.generation import Passphrase
+
+__all__ = [
+    "DownloadResult",
+    "KeyRow",
+    "delete_key",
+    "download",
+    "list_keys",
+    "rename_key",
+    "resolve",
+]
+
+
+def list_keys(
+    session: Session | None,
+    *,
+    folders: Sequence[Path] = (),
+    any_rp: bool = False,
+    only_token: bool = False,
+    search_home: bool = True,
+    remember: bool | None = None,
+) -> list[KeyRow]:
+    """Keys on the token joined with key files, by public key; sorted by application, user.
+
+    Args:
+        session: None lists files alone.
+        folders: folders to search besides `~/.ssh`.
+        any_rp: also credentials whose application does not start with `ssh:`.
+        only_token: leave out files whose key is not on this token.
+        search_home: look into `~/.ssh` at all.
+        remember: keep the right to list this token's keys, so that the next time needs no PIN
+            (True), use none that is kept (False), or do as was agreed before (None). See
+            `fidokit.tokens.remembered` for what that means.
+
+    Raises:
+        Unsupported (a token without credential management, or without such a right), PinError
+        and others of the token.
+    """
+    from fidokit.files.keyfile import ssh_folder
+    from fidokit.files.scan import find_keys
+    from fidokit.inventory.join import join
+
+    held = _held(session, any_rp, remember) if session else []
+    searched = [ssh_folder(), *folders] if search_home else folders
+    rows = join(held, find_keys(searched), _read_flags)
+    return [row for row in rows if row.on_token] if only_token else rows
+
+
+def resolve(selector: str, rows: Sequence[KeyRow]) -> KeyRow:
+    """The one row that a person names: see `fidokit.inventory.choose.resolve`.
+
+    A file, private or public, names its key wherever it lies, also outside the folders that
+    `list_keys` searched.
+
+    Raises:
+        CredentialNotFound: nothing fits; UsageError: several keys do.
+    """
+    return choose.resolve(selector, rows, key_in=_fingerprint_in)
+
+
+def _fingerprint_in(name: str) -> str | None:
+    """Of the key in a file; None where there is no such file, or no key in it."""
+    from fidokit.files.scan import read_key
+    from fidokit.openssh.keys import fingerprint
+
+    if not name or "\0" in name:
+        return None
+    try:
+        # os.path leaves a name that nobody has alone, where Path.expanduser raises RuntimeError
+        line, _ = read_key(Path(os.path.expanduser(name)))  # noqa: PTH111
+    except FidokitError:
+        return None
+    return fingerprint.sha256(line.key.blob())
+
+
+def _held(session: Session, any_rp: bool, remember: bool | None) -> list[ResidentCredential]:
+    from fidokit.client.credentials import resident
+    from fidokit.tokens.remembered import attach
+
+    attach(session, remember)
+    return resident.list_credentials(session, any_rp=any_rp)
+
+
+def _read_flags(path: Path) -> tuple[SkFlag, str] | None:
+    from fidokit.files.keyfile import read_private
+    from fidokit.openssh.keys.private import parse_private
+
+    try:
+        file = parse_private(read_private(path), None)
+    except FidokitError:
+        return None
+    return file.key.flags, file.comment
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadResult:
+    """What became of one key: written (`error` is None) or refused.
+
+    Attributes:
+        path: the private file that was, or would have been, written.
+        public_line: without newline.
+    """
+
+    row: KeyRow
+    path: Path
+    public_line: str
+    error: FidokitError | None = None
+
+
+def download(
+    session: Session,
+    folder: Path | None = None,
+    *,
+    selectors: Sequence[str] = (),
+    any_rp: bool = False,
+    template: str | None = None,
+    passphrase: Passphrase | None = None,
+    rounds: int = 24,
+) -> Iterator[DownloadResult]:
+    """Write resident keys to files, one result a key as it is done; never overwrites.
+
+    Iterate to the end: keys are written as the iterator advances. verify-required is restored
+    from credProtect, no-touch-required and the comment from the label that fidokit stored;
+    without one the comment is the application, as `ssh-keygen -K` has it.
+
+    Args:
+        folder: where to; the current folder when None, as `ssh-keygen -K`.
+        selectors: which keys (see `resolve`); all when empty.
+        template: file name with the fields of `fidokit.files.naming.TEMPLATE_FIELDS`; None names
+            files as `ssh-keygen -K` does. Always sanitised, and made unique within one call.
+
+    Raises:
+        UsageError: an ambiguous selector or a bad template; CredentialNotFound: an unknown one.
+        What listing raises. Refusals of single files are results, not errors.
+    """
+    from fidokit.files import naming
+
+    if template is not None:
+        naming.check_template(template)
+    rows = list_keys(session, any_rp=any_rp, only_token=True, search_home=bool(selectors))
+    if selectors:
+        chosen = [resolve(selector, rows) for selector in selectors]
+        rows = list({row.credential_id: row for row in chosen}.values())
+    names = naming.make_unique([_name(row, template) for row in rows], [_tag(row) for row in rows])
+    for row, name in zip(rows, names, strict=True):
+        path = (folder or Path()) / name
+        yield _download_one(row, path, passphrase, rounds)
+
+
+def _tag(row: KeyRow) -> str:
+    return (row.credential_id or b"").hex()[:8]
+
+
+def _name(row: KeyRow, template: str | None) -> str:
+    from fidokit.files import naming
+
+    held = credential_of(row)
+    if row.key_type is None:
+        return naming.sanitise(row.application)
+    if template is None:
+        return naming.download_name(row.key_type, row.application, held.user_id)
+    fields = {
+        "type": naming.type_part(row.key_type),
+        "application": naming.application_part(row.application),
+        "user": naming.user_part(held.user_id),
+        "user_name": held.user_name,
+        "comment": held.comment,
+        "fingerprint": row.fingerprint.removeprefix("SHA256:")[:16],
+        "id": held.credential_id.hex()[:16],
+    }
+    return naming.render_template(template, fields)
+
+
+def _download_one(
+    row: KeyRow, path: Path, passphrase: Passphrase | None, rounds: int
+) -> DownloadResult:
+    try:
+        line = _write_one(row, path, passphrase, rounds)
+    except Interrupted:  # of a question for the passphrase: it ends the command, not the file
+        raise
+    except FidokitError as error:
+        return DownloadResult(row, path, row.public_line, error)
+    return DownloadResult(row, path, line)
+
+
+def _write_one(row: KeyRow, path: Path, passphrase: Passphrase | None, rounds: int) -> str:
+    from fidokit.files.keyfile import check_pair_free, write_pair
+    from fidokit.inventory.join import public_line
+    from fidokit.openssh.keys.private import PrivateFile, SkPrivate, encode_private
+
+    held = credential_of(row)
+    if held.public is None:
+        raise Unsupported(
+            f"the credential of {row.application!r} is of a type that OpenSSH does not know",
+            hint="it belongs to a website; leave it there",
+        )
+    try:
+        check_pair_free(path)
+    except FileInTheWay as error:  # nothing is ever replaced here
+        raise FileInTheWay(
+            error.message, hint="move it away, or choose another --dir or --name"
+        ) from None
+    comment = printable(held.comment) or held.application
+    line = public_line(held.public, comment)
+    key = SkPrivate(held.public, held.flags, KeyHandle(held.credential_id))
+    secret = passphrase(path) if passphrase else None
+    data = encode_private(PrivateFile(key, comment), passphrase=secret or None, rounds=rounds)
+    write_pair(path, data, line)
+    return line
+
+
+def printable(text: str) -> str:
+    """A comment from a token without what could forge a line or drive a terminal."""
+    return "".join(c for c in text if c.isprintable())
+
+
+def credential_of(row: KeyRow) -> ResidentCredential:
+    """The token's own record behind a row.
+
+    Raises:
+        CredentialNotFound: the row is not on the token.
+    """
+    from fidokit.client.credentials.resident import ResidentCredential
+
+    if not isinstance(row.credential, ResidentCredential):
+        raise CredentialNotFound(
+            f"the key {row.fingerprint} is not on this token",
+            hint="`fidokit key list` shows which keys are",
+        )
+    return row.credential
+
+
+def delete_key(session: Session, row: KeyRow, *, any_rp: bool = False) -> None:
+    """Remove a resident key from the token; local files stay.
+
+    Raises:
+        UsageError: it is a website's credential and `any_rp` is not given.
+        CredentialNotFound: the row is not on the token, or not any more.
+    """
+    from fidokit.client.credentials import resident
+
+    resident.delete(session, credential_of(row), any_rp=any_rp)
+
+
+def rename_key(
+    session: Session,
+    row: KeyRow,
+    *,
+    comment: str | None = None,
+    user_name: str | None = None,
+    any_rp: bool = False,
+) -> None:
+    """Change the comment, or the displayed user name, that the token stores with a resident key.
+
+    The key, its application and its user id stay, so files and `ssh-keygen -K` are not affected.
+
+    Raises:
+        UsageError: nothing to change, or a website's credential without `any_rp`.
+        CredentialNotFound, Unsupported (a token that cannot), PinError.
+    """
+    from fidokit.client.credentials import resident
+    from fidokit.client.credentials.resident_label import encode_display
+
+    held = credential_of(row)
+    if comment is None and user_name is None:
+        raise UsageError("nothing to change", hint="give a new comment or user name")
+    if not any_rp and not held.application.startswith("ssh:"):
+        raise UsageError(
+            f"{held.application!r} is a website's credential, not an SSH key",
+            hint="give --any-rp if you mean it",
+        )
+    display = held.display_name
+    if comment is not None:
+        touch = SkFlag.USER_PRESENCE_REQUIRED in held.flags
+        display = encode_display(comment, touch)
+    resident.rename(session, held, held.user_name if user_name is None else user_name, display)

@@ -1,0 +1,1 @@
+"""Virtual tokens as users manage them: created, listed, moved and served."""

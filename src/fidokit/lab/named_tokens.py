@@ -1,0 +1,245 @@
+"""Virtual tokens kept under the user's state folder, for tests and trying things out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fidokit.client.ports import QUIET, Interaction
+from fidokit.errors import WouldOverwrite
+from fidokit.virtual.person.gestures import PROMPT, Gestures, PromptPerson
+
+if TYPE_CHECKING:
+    from fidokit.virtual.identity import TokenIdentity
+    from fidokit.virtual.person.presence import Person
+    from fidokit.virtual.registry import TokenEntry
+    from fidokit.virtual.token import VirtualToken
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualSummary:
+    """One virtual token: `--token virtual:NAME` selects it.
+
+    Attributes:
+        profile: how it behaves; empty, as serial and presence, where the file cannot be read;
+            then `problem` and `hint` say why.
+        model: the certified model that it stands in for, by its maker's name; or empty.
+        withheld: what that model has and this token has not.
+        presence: how a touch is answered: "auto", "deny", ...
+        created: UTC.
+        sealed: whether its secrets are under a passphrase.
+    """
+
+    name: str
+    path: Path
+    serial: str = ""
+    profile: str = ""
+    presence: str = ""
+    created: datetime | None = None
+    problem: str = ""
+    hint: str = ""
+    model: str = ""
+    withheld: tuple[str, ...] = ()
+    sealed: bool = False
+
+    @property
+    def selector(self) -> str:
+        """What `--token` takes."""
+        return f"virtual:{self.name}"
+
+
+def create_virtual(
+    name: str,
+    *,
+    profile: str | None = None,
+    model: str | None = None,
+    presence: str = "auto",
+    passphrase: bytes | None = None,
+) -> VirtualSummary:
+    """Create a virtual token.
+
+    Args:
+        name: 1 to 64 of A-Z a-z 0-9 . _ - not starting with a dot.
+        profile: how it behaves, see `fidokit.virtual.core.profile`; None for `ctap2.3`.
+        model: in its place, the certified model that it shall stand in for, by AAGUID or
+            description.
+        presence: the policy for touches: "auto", "deny", "delay:MS", "prompt" (the
+            `Gestures` of an Interaction are asked) or "script".
+        passphrase: to seal its secrets under; None leaves them in plain in its file.
+
+    Raises:
+        UsageError (a bad name, profile, model or policy), WouldOverwrite (it exists),
+        StateUnusable, Unsupported (the metadata is not installed).
+    """
+    from fidokit.virtual import registry
+    from fidokit.virtual.models.catalog import model_document
+
+    document = None if model is None else model_document(model)
+    made = registry.create(
+        name, profile=profile, model=document, presence=presence, passphrase=passphrase
+    )
+    return _summary(made)
+
+
+def list_virtual() -> list[VirtualSummary]:
+    """The virtual tokens there are, by name; unusable ones with their problem.
+
+    Raises:
+        StateUnusable: the state folder cannot be read.
+    """
+    from fidokit.virtual import registry
+
+    return [_summary(entry) for entry in registry.list_tokens()]
+
+
+def delete_virtual(name: str) -> None:
+    """Delete a virtual token and every key in it.
+
+    Raises:
+        TokenNotFound, TokenBusy (another process has it plugged in), StateUnusable.
+    """
+    from fidokit.virtual import registry
+
+    registry.delete(name)
+
+
+@contextmanager
+def serve_virtual(
+    name: str,
+    *,
+    presence: str | Person | None = None,
+    passphrase: Callable[[], bytes] | None = None,
+    interaction: Interaction = QUIET,
+) -> Iterator[VirtualToken]:
+    """Keep a virtual token plugged in for every process of this user, until the block ends.
+
+    Args:
+        name: of a virtual token.
+        presence: a policy's text, or whoever answers requests for a touch, in place of the policy
+            that is kept with the token.
+        passphrase: gives the one that it is sealed under; asked only where it is.
+        interaction: who is asked for touches where the policy is "prompt" and it has `Gestures`.
+
+    Raises:
+        PassphraseRequired, PassphraseWrong: it is sealed.
+        TokenNotFound, TokenBusy (another process has it plugged in), StateUnusable, UsageError.
+        Unsupported: its folder's path is too long for a socket.
+    """
+    from fidokit.virtual import registry
+
+    person = _prompting(name, presence, interaction)
+    with registry.open_token(name, presence=person, passphrase=passphrase) as token:
+        if token.unshared:
+            raise token.unshared
+        yield token
+
+
+def _prompting(
+    name: str, presence: str | Person | None, interaction: Interaction
+) -> str | Person | None:
+    """The policy as given, with somebody to ask where it is `prompt`."""
+    from fidokit.virtual import places
+    from fidokit.virtual.store import read_identity
+    from fidokit.virtual.world import SystemClock
+
+    if presence is None and name in places.names():
+        presence = read_identity(places.path_of(name)).presence
+    if presence != PROMPT:
+        return presence
+    asked = interaction if isinstance(interaction, Gestures) else None
+    return PromptPerson(f"virtual:{name}", asked, SystemClock().now_ms)
+
+
+def export_virtual(
+    name: str,
+    path: Path,
+    *,
+    passphrase: Callable[[], bytes] | None = None,
+    seal: bytes | None = None,
+) -> None:
+    """Write a virtual token into one file (mode 0600), for another machine.
+
+    The token stays; it and what is made of the file are the same token, whose counters and PIN
+    tries go apart from now on.
+
+    Args:
+        name: of a virtual token that is not plugged in.
+        path: where nothing is.
+        passphrase: gives the one that the token is sealed under; its export is, too.
+        seal: the passphrase to seal the export of another one under.
+
+    Raises:
+        WouldOverwrite: something has this path.
+        TokenNotFound, TokenBusy, PassphraseRequired, PassphraseWrong, StateUnusable, UsageError.
+    """
+    from fidokit.files import atomic
+    from fidokit.virtual import transfer
+
+    if os.path.lexists(path):
+        raise WouldOverwrite(f"{path} already exists", hint="choose another name")
+    atomic.write_new(path, transfer.export_token(name, passphrase=passphrase, seal=seal))
+
+
+def import_virtual(
+    path: Path, name: str, *, passphrase: Callable[[], bytes] | None = None
+) -> VirtualSummary:
+    """Register the virtual token of an export; one that was sealed stays sealed.
+
+    Args:
+        path: of `export_virtual`, at most 64 MiB.
+        name: a free one.
+        passphrase: gives the one that the export is sealed under; asked only where it is.
+
+    Raises:
+        WouldOverwrite: there is a token of this name.
+        MalformedFile: the file is no export, damaged, or of a newer version.
+        PassphraseRequired, PassphraseWrong, StateUnusable, UsageError, NoPermission.
+    """
+    from fidokit.files.disk_errors import explained
+    from fidokit.virtual import transfer
+    from fidokit.virtual.store import export
+
+    with explained(path), path.open("rb") as file:
+        data = file.read(export.LONGEST + 1)
+    return _summary(transfer.import_token(data, name, passphrase=passphrase))
+
+
+def _summary(entry: TokenEntry) -> VirtualSummary:
+    identity, problem = entry.identity, entry.problem
+    if identity is None:
+        return VirtualSummary(
+            entry.name,
+            entry.path,
+            problem=problem.message if problem else "its file cannot be read",
+            hint=problem.hint if problem else "",
+        )
+    description, withheld = _model(identity)
+    return VirtualSummary(
+        name=entry.name,
+        path=entry.path,
+        serial=identity.serial,
+        profile=identity.profile,
+        presence=identity.presence,
+        created=datetime.fromtimestamp(identity.created, UTC),
+        model=description,
+        withheld=withheld,
+        sealed=entry.sealed,
+    )
+
+
+def _model(identity: TokenIdentity) -> tuple[str, tuple[str, ...]]:
+    if not identity.model:
+        return "", ()
+    from fidokit.errors import Malformed
+    from fidokit.virtual.models import profiles
+
+    try:
+        made = profiles.reopen(identity.model)
+    except Malformed:  # told when somebody opens it
+        return identity.profile, ()
+    return made.description, made.withheld

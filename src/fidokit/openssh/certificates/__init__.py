@@ -1,0 +1,1 @@
+"""OpenSSH certificates and revocation lists."""

@@ -1,0 +1,305 @@
+"""OpenSSH certificates, user and host, over token keys and ordinary ones.
+
+Source: OpenSSH PROTOCOL.certkeys, PROTOCOL.u2f for the token key types.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from enum import IntEnum
+from typing import Final, TypeVar
+
+from fidokit.errors import MalformedKey, SignatureInvalid
+from fidokit.openssh import wire
+from fidokit.openssh.keys.public import (
+    CERTIFICATE_SUFFIX,
+    TYPE_NAMES,
+    PublicKey,
+    parse_public,
+    read_public_fields,
+)
+from fidokit.openssh.signatures import signature as signatures
+from fidokit.openssh.signatures.signature import Signature, parse_signature
+from fidokit.openssh.wire import Reader
+
+FOREVER: Final = (1 << 64) - 1
+"""`valid_before` of a certificate that never expires; `valid_after` 0 is the other end."""
+
+MAX_CERTIFICATE: Final = 1 << 18
+"""Longest certificate that is looked at, bytes."""
+
+MAX_PRINCIPALS: Final = 256
+"""As many principals as OpenSSH takes (SSHKEY_CERT_MAX_PRINCIPALS)."""
+
+
+T = TypeVar("T")
+
+
+class CertKind(IntEnum):
+    """SSH_CERT_TYPE_USER and SSH_CERT_TYPE_HOST."""
+
+    USER = 1
+    HOST = 2
+
+
+@dataclass(frozen=True, slots=True)
+class CertOption:
+    """string name, string data: a critical option or an extension.
+
+    `data` is empty for flags such as verify-required or permit-pty, and a string inside the
+    string for force-command and source-address.
+    """
+
+    name: str
+    data: bytes = b""
+
+    @classmethod
+    def with_value(cls, name: str, value: str) -> CertOption:
+        """An option that carries text, such as force-command."""
+        return cls(name, wire.text(value))
+
+    @property
+    def value(self) -> str | None:
+        """The text that the option carries; None for a flag and for data that is no text."""
+        reader = Reader(self.data, "certificate option")
+        try:
+            value = reader.text()
+            reader.end()
+        except MalformedKey:
+            return None
+        return value
+
+    def blob(self) -> bytes:
+        """The wire form."""
+        return wire.text(self.name) + wire.string(self.data)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateBody:
+    """Everything that the authority signs: string type, string nonce, the public key's fields,
+    uint64 serial, uint32 kind, string key id, string principals (strings in a string),
+    uint64 valid after, uint64 valid before (seconds since 1970), string critical options,
+    string extensions (`CertOption`s in a string), string reserved, string signature key.
+
+    Source: PROTOCOL.certkeys, "New public key formats".
+    """
+
+    public: PublicKey
+    nonce: bytes
+    serial: int
+    kind: CertKind
+    key_id: str
+    principals: tuple[str, ...]
+    valid_after: int
+    valid_before: int
+    critical_options: tuple[CertOption, ...]
+    extensions: tuple[CertOption, ...]
+    signature_key: PublicKey
+    reserved: bytes = b""
+
+    @property
+    def type_name(self) -> str:
+        """The certificate's name on the wire, such as sk-ssh-ed25519-cert-v01@openssh.com."""
+        return certificate_type(self.public.type_name)
+
+    def signed(self, signature: Signature) -> Certificate:
+        """The certificate: this, and the authority's signature over `encode_tbs(this)`."""
+        values = {field.name: getattr(self, field.name) for field in fields(CertificateBody)}
+        return Certificate(**values, signature=signature)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate(CertificateBody):
+    """`CertificateBody`, then string signature."""
+
+    signature: Signature
+
+    def blob(self) -> bytes:
+        """The wire form."""
+        return encode_tbs(self) + wire.string(self.signature.blob())
+
+
+def certificate_type(key_type: str) -> str:
+    """The certificate's name for a key's: `@openssh.com` moves behind `-cert-v01`."""
+    return key_type.removesuffix("@openssh.com") + CERTIFICATE_SUFFIX
+
+
+CERTIFICATE_TYPES: Final[Mapping[str, str]] = {
+    certificate_type(key_type): key_type for key_type in sorted(TYPE_NAMES)
+}
+"""From each certificate type that is read to the type of the key in it."""
+
+
+def encode_tbs(certificate: CertificateBody) -> bytes:
+    """The bytes that the authority signs: all of the certificate before its signature."""
+    public = certificate.public
+    return b"".join(
+        (
+            wire.text(certificate.type_name),
+            wire.string(certificate.nonce),
+            public.blob()[len(wire.text(public.type_name)) :],
+            wire.u64(certificate.serial),
+            wire.u32(certificate.kind),
+            wire.text(certificate.key_id),
+            wire.string(b"".join(map(wire.text, certificate.principals))),
+            wire.u64(certificate.valid_after),
+            wire.u64(certificate.valid_before),
+            wire.string(b"".join(option.blob() for option in certificate.critical_options)),
+            wire.string(b"".join(option.blob() for option in certificate.extensions)),
+            wire.string(certificate.reserved),
+            wire.string(certificate.signature_key.blob()),
+        )
+    )
+
+
+# --- parsing -------------------------------------------------------------------------------
+
+
+def _list_of(data: bytes, what: str, read_one: Callable[[Reader], T]) -> tuple[T, ...]:
+    reader = Reader(data, what)
+    items = []
+    while reader.remaining:
+        items.append(read_one(reader))
+    return tuple(items)
+
+
+def _c_text(reader: Reader) -> str:
+    """Text as C reads it: OpenSSH refuses a NUL inside, and so does this."""
+    at = reader.offset
+    text = reader.text()
+    if "\0" in text:
+        raise MalformedKey(f"certificate: text at offset {at} holds a NUL")
+    return text
+
+
+def _option(reader: Reader) -> CertOption:
+    return CertOption(_c_text(reader), reader.string())
+
+
+def _kind(reader: Reader) -> CertKind:
+    at = reader.offset
+    kind = reader.u32()
+    try:
+        return CertKind(kind)
+    except ValueError:
+        raise MalformedKey(
+            f"certificate: kind {kind} at offset {at} is neither 1 (user) nor 2 (host)"
+        ) from None
+
+
+def _principals(reader: Reader) -> tuple[str, ...]:
+    principals = _list_of(reader.string(), "certificate's principals", _c_text)
+    if len(principals) > MAX_PRINCIPALS:
+        raise MalformedKey(
+            f"certificate: {len(principals)} principals are more than {MAX_PRINCIPALS}"
+        )
+    return principals
+
+
+def _key_type(reader: Reader) -> str:
+    type_name = reader.text()
+    key_type = CERTIFICATE_TYPES.get(type_name)
+    if key_type is None:
+        raise MalformedKey(f"certificate: type {type_name[:64]!r} is not known")
+    return key_type
+
+
+def parse_certificate(blob: bytes) -> Certificate:
+    """The certificate in a wire blob, without verifying its signature.
+
+    Args:
+        blob: at most `MAX_CERTIFICATE` bytes.
+
+    Raises:
+        MalformedKey: not a known type, not its layout, a key or signature in it that cannot be
+            read, a certificate as signature key, or bytes behind the last field.
+    """
+    if len(blob) > MAX_CERTIFICATE:
+        raise MalformedKey(f"certificate: {len(blob)} bytes are more than {MAX_CERTIFICATE}")
+    reader = Reader(blob, "certificate")
+    key_type = _key_type(reader)
+    certificate = Certificate(
+        nonce=reader.string(),
+        public=read_public_fields(key_type, reader),
+        serial=reader.u64(),
+        kind=_kind(reader),
+        key_id=_c_text(reader),
+        principals=_principals(reader),
+        valid_after=reader.u64(),
+        valid_before=reader.u64(),
+        critical_options=_list_of(reader.string(), "certificate's critical options", _option),
+        extensions=_list_of(reader.string(), "certificate's extensions", _option),
+        reserved=reader.string(),
+        signature_key=parse_public(reader.string()),
+        signature=parse_signature(reader.string()),
+    )
+    reader.end()
+    return certificate
+
+
+def parse_key(blob: bytes) -> PublicKey | Certificate:
+    """What a blob holds, a plain public key or a certificate.
+
+    Raises:
+        MalformedKey: neither.
+    """
+    type_name = Reader(blob, "public key").text()
+    return parse_certificate(blob) if type_name in CERTIFICATE_TYPES else parse_public(blob)
+
+
+# --- trusting ------------------------------------------------------------------------------
+
+
+def verify_signature(certificate: Certificate) -> None:
+    """Return where the certificate is signed by the key that it names as its authority.
+
+    Whether that authority is to be trusted, and whether the certificate is valid now, are
+    other questions.
+
+    Raises:
+        SignatureInvalid: it is not.
+    """
+    signatures.verify(certificate.signature_key, certificate.signature, encode_tbs(certificate))
+
+
+def refusal(
+    certificate: Certificate, *, kind: CertKind, at: int, principal: str | None = None
+) -> str | None:
+    """Why OpenSSH would refuse the certificate; None where it would not.
+
+    Args:
+        certificate: its signature is not looked at.
+        kind: what it is to be used as.
+        at: the time, seconds since 1970.
+        principal: whom it is to stand for; None where that is not known yet.
+
+    Source: PROTOCOL.certkeys; a certificate without principals stands for nobody, which is
+    how OpenSSH treats it wherever it demands a name.
+    """
+    if certificate.kind is not kind:
+        return f"it is a {certificate.kind.name.lower()} certificate"
+    if at < certificate.valid_after:
+        return "it is not valid yet"
+    if at >= certificate.valid_before:
+        return "it has expired"
+    if not certificate.principals:
+        return "it lists no principals"
+    if principal is not None and principal not in certificate.principals:
+        return f"{principal!r} is not among its principals"
+    return None
+
+
+def require_trustworthy(certificate: Certificate) -> None:
+    """Refuse a certificate whose own signature does not hold.
+
+    Raises:
+        SignatureInvalid: with a sentence that says that it is the certificate.
+    """
+    try:
+        verify_signature(certificate)
+    except SignatureInvalid as error:
+        raise SignatureInvalid(
+            f"the certificate {certificate.key_id!r} was not signed by the authority it names",
+            hint="Get the certificate again from whoever issued it",
+        ) from error

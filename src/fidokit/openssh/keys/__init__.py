@@ -1,0 +1,1 @@
+"""Keys in OpenSSH's formats: public and private, their fingerprints."""

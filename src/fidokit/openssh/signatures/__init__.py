@@ -1,0 +1,1 @@
+"""Signatures and attestations in OpenSSH's formats."""

@@ -1,0 +1,253 @@
+"""SSHSIG: signatures over files and git commits, as `ssh-keygen -Y sign` writes them.
+
+Source: OpenSSH PROTOCOL.sshsig. What is signed is not the file but a small blob with its
+digest and a namespace, so that a signature made for one use means nothing in another.
+"""
+
+from __future__ import annotations
+
+import binascii
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from fidokit.errors import MalformedKey, SignatureInvalid, UsageError
+from fidokit.openssh import wire
+from fidokit.openssh.certificates.certificate import Certificate, parse_key
+from fidokit.openssh.keys.public import PublicKey
+from fidokit.openssh.signatures import signature as signatures
+from fidokit.openssh.signatures.signature import Signature, parse_signature
+from fidokit.openssh.wire import Reader
+
+MAGIC: Final = b"SSHSIG"
+VERSION: Final = 1
+
+HASH_ALGORITHMS: Final = ("sha512", "sha256")
+"""What a message may be hashed with, ssh-keygen's default first."""
+
+BEGIN: Final = b"-----BEGIN SSH SIGNATURE-----"
+END: Final = b"-----END SSH SIGNATURE-----"
+LINE_WIDTH: Final = 70
+"""Characters of base64 in a line, as ssh-keygen wraps it."""
+
+MAX_ARMOR: Final = 1 << 20
+"""Longest armoured signature that is looked at, bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class SshSig:
+    """byte[6] "SSHSIG", uint32 1, string public key or certificate, string namespace,
+    string reserved, string hash algorithm, string signature. Source: PROTOCOL.sshsig.
+    """
+
+    public: PublicKey | Certificate
+    namespace: str
+    hash_alg: str
+    signature: Signature
+    reserved: bytes = b""
+
+    @property
+    def signing_key(self) -> PublicKey:
+        """The plain key that signed, where a certificate is what the blob names."""
+        return self.public.public if isinstance(self.public, Certificate) else self.public
+
+    def blob(self) -> bytes:
+        """The wire form."""
+        return (
+            MAGIC
+            + wire.u32(VERSION)
+            + wire.string(self.public.blob())
+            + wire.text(self.namespace)
+            + wire.string(self.reserved)
+            + wire.text(self.hash_alg)
+            + wire.string(self.signature.blob())
+        )
+
+    def armor(self) -> bytes:
+        """The text form, byte for byte as ssh-keygen writes it."""
+        base64 = binascii.b2a_base64(self.blob(), newline=False)
+        lines = [base64[at : at + LINE_WIDTH] for at in range(0, len(base64), LINE_WIDTH)]
+        return b"\n".join([BEGIN, *lines, END, b""])
+
+
+# --- parsing -------------------------------------------------------------------------------
+
+
+def _version(reader: Reader) -> None:
+    version = reader.u32()
+    if version != VERSION:
+        raise MalformedKey(
+            f"SSH signature: version {version} is not the one that exists, {VERSION}"
+        )
+
+
+def _c_text(reader: Reader, field: str) -> str:
+    text = reader.text()
+    if "\0" in text:
+        raise MalformedKey(f"SSH signature: the {field} holds a NUL")
+    return text
+
+
+def _hash_alg(reader: Reader) -> str:
+    hash_alg = reader.text()
+    if hash_alg not in HASH_ALGORITHMS:
+        raise MalformedKey(f"SSH signature: hash {hash_alg[:64]!r} is neither sha256 nor sha512")
+    return hash_alg
+
+
+def parse_sshsig(blob: bytes) -> SshSig:
+    """The signature in an SSHSIG blob, without verifying it.
+
+    Raises:
+        MalformedKey: not an SSHSIG blob of version 1, or a part of it that cannot be read.
+    """
+    reader = Reader(blob, "SSH signature")
+    if reader.raw(len(MAGIC)) != MAGIC:
+        raise MalformedKey("SSH signature: the magic bytes SSHSIG are missing")
+    _version(reader)
+    public = parse_key(reader.string())
+    namespace = _c_text(reader, "namespace")
+    reserved = reader.string()
+    hash_alg = _hash_alg(reader)
+    signature = parse_signature(reader.string())
+    reader.end()
+    return SshSig(public, namespace, hash_alg, signature, reserved)
+
+
+def parse_armor(text: bytes) -> SshSig:
+    """The signature in the text that `ssh-keygen -Y sign` writes.
+
+    Line ends may be CRLF, and lines of any width; nothing but blank space may stand around
+    the two markers, so that nobody takes words beside a signature for signed words.
+
+    Args:
+        text: at most `MAX_ARMOR` bytes.
+
+    Raises:
+        MalformedKey: not such a text, or not an SSHSIG blob in it.
+    """
+    if len(text) > MAX_ARMOR:
+        raise MalformedKey(f"SSH signature: {len(text)} bytes are more than {MAX_ARMOR}")
+    lines = [line.strip(b" \t\r") for line in text.strip().split(b"\n")]
+    if len(lines) < 3 or lines[0] != BEGIN or lines[-1] != END:
+        raise MalformedKey(
+            "this is not an SSH signature: the BEGIN and END lines are not both there",
+            hint="Give the .sig file that `ssh-keygen -Y sign` or `fidokit key sign` wrote",
+        )
+    try:
+        return parse_sshsig(binascii.a2b_base64(b"".join(lines[1:-1]), strict_mode=True))
+    except binascii.Error:
+        raise MalformedKey("SSH signature: the text between the markers is not base64") from None
+
+
+# --- signing and verifying -----------------------------------------------------------------
+
+
+def _new_hash(hash_alg: str) -> hashlib._Hash:
+    if hash_alg not in HASH_ALGORITHMS:
+        raise UsageError(f"SSH signatures know sha256 and sha512, not {hash_alg!r}")
+    return hashlib.new(hash_alg)
+
+
+def digest(hash_alg: str, pieces: Iterable[bytes]) -> bytes:
+    """The digest of a message that comes in pieces, such as blocks of a file.
+
+    Args:
+        hash_alg: sha256 or sha512.
+        pieces: the message.
+
+    Raises:
+        UsageError: another hash.
+    """
+    running = _new_hash(hash_alg)
+    for piece in pieces:
+        running.update(piece)
+    return running.digest()
+
+
+def to_be_signed(namespace: str, hash_alg: str, message_digest: bytes) -> bytes:
+    """byte[6] "SSHSIG", string namespace, string reserved, string hash algorithm, string digest.
+
+    This is the message that the key signs (PROTOCOL.sshsig, "Signed Data").
+
+    Args:
+        namespace: what the signature is for, such as `file` or `git`; not empty.
+        hash_alg: sha256 or sha512.
+        message_digest: the message's digest under it, 32 or 64 bytes.
+
+    Raises:
+        UsageError: an empty namespace, another hash, or a digest of another length.
+    """
+    if not namespace:
+        raise UsageError(
+            "an SSH signature needs a namespace", hint="ssh-keygen uses `file`, git uses `git`"
+        )
+    if len(message_digest) != _new_hash(hash_alg).digest_size:
+        raise UsageError(f"{len(message_digest)} bytes are no {hash_alg} digest")
+    return (
+        MAGIC
+        + wire.text(namespace)
+        + wire.string(b"")
+        + wire.text(hash_alg)
+        + wire.string(message_digest)
+    )
+
+
+def verify_digest(
+    sshsig: SshSig,
+    message_digest: bytes,
+    namespace: str,
+    *,
+    require_touch: bool = False,
+    require_verification: bool = False,
+) -> None:
+    """Return where the signature is one over the digest, made for `namespace`.
+
+    It says nothing about whose key that is: `allowed_signers` does, certificates included. As
+    `ssh-keygen -Y check-novalidate`.
+
+    Args:
+        sshsig: the signature.
+        message_digest: by `digest` under `sshsig.hash_alg`.
+        namespace: what the signature has to be for.
+        require_touch: also demand that a token was touched.
+        require_verification: also demand that a token verified a PIN or a fingerprint.
+
+    Raises:
+        SignatureInvalid: it is not.
+    """
+    if sshsig.namespace != namespace:
+        raise SignatureInvalid(
+            f"the signature was made for namespace {sshsig.namespace!r}, not {namespace!r}",
+            hint="Name the namespace that it was signed for, if that is what you want to verify",
+        )
+    signatures.verify(
+        sshsig.signing_key,
+        sshsig.signature,
+        to_be_signed(namespace, sshsig.hash_alg, message_digest),
+        require_touch=require_touch,
+        require_verification=require_verification,
+    )
+
+
+def verify(
+    sshsig: SshSig,
+    message: bytes,
+    namespace: str,
+    *,
+    require_touch: bool = False,
+    require_verification: bool = False,
+) -> None:
+    """`verify_digest` for a message that is at hand whole.
+
+    Raises:
+        SignatureInvalid: the signature is not one over `message`, made for `namespace`.
+    """
+    verify_digest(
+        sshsig,
+        digest(sshsig.hash_alg, [message]),
+        namespace,
+        require_touch=require_touch,
+        require_verification=require_verification,
+    )

@@ -1,0 +1,167 @@
+"""Asking a person: on the terminal, through SSH_ASKPASS, or reading what a file holds for them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from fidokit.errors import FidokitError, Interrupted, Malformed, NoPermission, UsageError
+from fidokit.prompt.text import escape
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TERMINAL = "/dev/tty"
+LARGEST_DESCRIPTOR = (1 << 31) - 1
+LONGEST_SECRET = 1024
+"""Bytes; far above CTAP's 63 for a PIN, and ssh-keygen's 1024 for a passphrase."""
+
+
+def has_terminal() -> bool:
+    """Whether this process has a controlling terminal to ask on."""
+    try:
+        os.close(os.open(TERMINAL, os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
+
+
+def askpass_program(environ: Mapping[str, str], *, terminal: bool) -> str | None:
+    """The program of SSH_ASKPASS where it is to be used, by the rules of ssh(1).
+
+    Without a terminal it is used where a display is there; SSH_ASKPASS_REQUIRE says `never`,
+    `prefer` (also beside a terminal) or `force` (also without a display).
+    """
+    program = environ.get("SSH_ASKPASS")
+    require = environ.get("SSH_ASKPASS_REQUIRE", "")
+    display = bool(environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY"))
+    use = {"never": False, "force": True, "prefer": display}.get(require, display and not terminal)
+    return program if program and use else None
+
+
+def ask_secret(prompt: str) -> str | None:
+    """Ask for a PIN or passphrase without showing it; None where nobody can be asked.
+
+    Raises:
+        Interrupted when the person closed the question.
+    """
+    terminal = has_terminal()
+    if program := askpass_program(os.environ, terminal=terminal):
+        return _run_askpass(program, prompt)
+    if not terminal:
+        return None
+    import getpass
+
+    try:
+        return getpass.getpass(escape(prompt))
+    except (EOFError, UnicodeDecodeError):
+        raise Interrupted("the question was not answered") from None
+
+
+def _run_askpass(program: str, prompt: str) -> str:
+    """Run SSH_ASKPASS as ssh does: the prompt is its argument, its answer is on its output."""
+    import subprocess
+
+    try:
+        done = subprocess.run([program, escape(prompt)], stdout=subprocess.PIPE, check=False)  # noqa: S603
+    except OSError as error:
+        raise FidokitError(
+            f"cannot run SSH_ASKPASS {program!r}: {error.strerror}",
+            hint="set SSH_ASKPASS to a program that asks for a secret, or run in a terminal",
+        ) from None
+    if done.returncode:
+        raise Interrupted("the question of SSH_ASKPASS was cancelled")
+    return _first_line(done.stdout, "the answer of SSH_ASKPASS")
+
+
+def ask_line(prompt: str) -> str | None:
+    """Ask for a line that may be seen; None where there is no terminal.
+
+    Raises:
+        Interrupted when the person closed the question.
+    """
+    if not has_terminal():
+        return None
+    with open(TERMINAL, "w", errors="backslashreplace") as out, open(TERMINAL) as answers:  # noqa: PTH123
+        out.write(escape(prompt))
+        out.flush()
+        line = answers.readline(LONGEST_SECRET)
+    if not line:
+        raise Interrupted("the question was not answered")
+    return line.rstrip("\r\n")
+
+
+def typed_path(answer: str) -> Path | None:
+    """The path that a person typed, ~ and ~user being home folders; None for nothing."""
+    from pathlib import Path
+
+    answer = answer.strip()
+    # os.path's leaves ~nobody as it is; Path's raises where no user has the name
+    return Path(os.path.expanduser(answer)) if answer else None  # noqa: PTH111
+
+
+def confirmed(question: str) -> bool | None:
+    """Ask yes or no, no being the default; None where there is no terminal."""
+    answer = ask_line(f"{question} [y/N] ")
+    return None if answer is None else answer.strip().lower() in {"y", "yes"}
+
+
+def require_yes(question: str) -> None:
+    """Go on only where the person says yes.
+
+    Raises:
+        UsageError: nobody can be asked; FidokitError: the answer was not yes.
+    """
+    answer = confirmed(question)
+    if answer is None:
+        raise UsageError("this needs a yes, and nobody can be asked", hint="say --yes")
+    if not answer:
+        raise FidokitError("nothing was changed: the answer was not yes")
+
+
+def read_secret(source: str | int, what: str) -> str:
+    """The next line of a file, of standard input (`-`) or of a file descriptor.
+
+    Two secrets read from the same descriptor are two lines of it.
+
+    Args:
+        source: a path, "-", or a descriptor's number.
+        what: names the secret in errors, such as "PIN".
+
+    Raises:
+        NoPermission, FidokitError: it cannot be read; Malformed: empty, too long, not UTF-8.
+        UsageError: a number that no descriptor has.
+    """
+    name = f"file descriptor {source}" if isinstance(source, int) else source
+    if isinstance(source, int) and not 0 <= source <= LARGEST_DESCRIPTOR:
+        raise UsageError(
+            f"there is no {name} to read the {what} from",
+            hint="open one in the shell, as 3 is here: --pin-fd 3 3<FILE",
+        )
+    try:
+        if isinstance(source, int) or source == "-":
+            descriptor = 0 if source == "-" else int(source)
+            with open(descriptor, "rb", buffering=0, closefd=False) as stream:
+                data = stream.readline(LONGEST_SECRET + 1)
+        else:
+            with open(source, "rb") as stream:  # noqa: PTH123
+                data = stream.readline(LONGEST_SECRET + 1)
+    except PermissionError:
+        raise NoPermission(
+            f"may not read the {what} from {name}", hint="check the owner and mode of the file"
+        ) from None
+    except OSError as error:
+        raise FidokitError(f"cannot read the {what} from {name}: {error.strerror}") from None
+    return _first_line(data, f"the {what} from {name}")
+
+
+def _first_line(data: bytes, what: str) -> str:
+    if len(data) > LONGEST_SECRET:
+        raise Malformed(f"{what} is longer than {LONGEST_SECRET} bytes")
+    if not data:
+        raise Malformed(f"{what} is missing: there is nothing to read")
+    try:
+        return data.split(b"\n", 1)[0].rstrip(b"\r").decode("utf-8")
+    except UnicodeDecodeError:
+        raise Malformed(f"{what} is not UTF-8") from None

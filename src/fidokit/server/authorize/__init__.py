@@ -1,0 +1,1 @@
+"""Keys put into accounts and taken out, here or on another host."""

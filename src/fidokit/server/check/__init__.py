@@ -1,0 +1,1 @@
+"""Who can log in to this host, and by what."""

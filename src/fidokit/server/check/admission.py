@@ -1,0 +1,114 @@
+"""Whom sshd turns away before any key or password counts.
+
+Source: sshd_config(5) (AllowUsers and the like, PermitRootLogin, UsePAM), and what sshd does in
+`allowed_user`: the shell must be there, and without PAM no locked or expired account gets in.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from fidokit.openssh.lines.patterns import match_pattern
+from fidokit.server.shadow import Entry, Password
+from fidokit.server.sshd.query import Origin
+from fidokit.server.sshd.settings import Settings
+
+_SUPERUSER: Final = 0
+_ANY_X: Final = 0o111
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A user as sshd looks at one.
+
+    Attributes:
+        shell: as the user database has it; empty is /bin/sh.
+        groups: names of all the groups.
+        shadow: what is known of the password.
+    """
+
+    name: str
+    uid: int
+    shell: str
+    groups: tuple[str, ...]
+    shadow: Entry
+
+
+def refusals(person: Person, settings: Settings, origin: Origin, now: float) -> Iterator[str]:
+    """Why sshd lets nobody in as this user; nothing where it does.
+
+    Args:
+        now: seconds since 1970.
+    """
+    if person.uid == _SUPERUSER and settings.first("permitrootlogin") == "no":
+        yield "PermitRootLogin is no"
+    yield from _by_lists(person, settings, origin)
+    if settings.first("chrootdirectory", "none") == "none" and not _runs(person.shell):
+        yield f"the shell {person.shell} cannot be run"
+    if not settings.is_on("usepam"):
+        if person.shadow.password is Password.LOCKED:
+            yield "the account is locked, and UsePAM is off"
+        if person.shadow.expires is not None and person.shadow.expires <= now:
+            yield "the account has expired"
+
+
+def _runs(shell: str) -> bool:
+    path = Path(shell or "/bin/sh")
+    try:
+        return path.is_file() and bool(path.stat().st_mode & _ANY_X)
+    except OSError:
+        return False
+
+
+def _by_lists(person: Person, settings: Settings, origin: Origin) -> Iterator[str]:
+    values = settings.values
+    denied, allowed = values.get("denyusers", ()), values.get("allowusers", ())
+    if any(_is_user(person.name, origin, pattern) for pattern in denied):
+        yield "DenyUsers names it"
+    if allowed and not any(_is_user(person.name, origin, pattern) for pattern in allowed):
+        yield "AllowUsers leaves it out"
+    if _in_groups(person, values.get("denygroups", ())):
+        yield "DenyGroups names a group of it"
+    if values.get("allowgroups") and not _in_groups(person, values["allowgroups"]):
+        yield "AllowGroups names no group of it"
+
+
+def _in_groups(person: Person, patterns: Sequence[str]) -> bool:
+    return any(match_pattern(group, pattern) for group in person.groups for pattern in patterns)
+
+
+def _is_user(name: str, origin: Origin, pattern: str) -> bool:
+    user, at, host = pattern.partition("@")
+    if not at:
+        return match_pattern(name, pattern)
+    return match_pattern(name, user) and _is_place(origin, host)
+
+
+def _is_place(origin: Origin, pattern: str) -> bool:
+    if "/" in pattern:
+        import ipaddress
+
+        try:
+            return ipaddress.ip_address(origin.addr) in ipaddress.ip_network(pattern, strict=False)
+        except ValueError:
+            return False
+    return any(match_pattern(text.lower(), pattern.lower()) for text in (origin.addr, origin.host))
+
+
+def person(name: str, uid: int, gid: int, shell: str, shadow: Entry) -> Person:
+    """A user of this machine, with the groups that the machine knows."""
+    return Person(name, uid, shell, tuple(_group_names(name, gid)), shadow)
+
+
+def _group_names(name: str, gid: int) -> Iterator[str]:
+    import grp
+
+    for number in os.getgrouplist(name, gid):
+        try:
+            yield grp.getgrgid(number).gr_name
+        except KeyError:
+            continue  # sshd passes over such groups too

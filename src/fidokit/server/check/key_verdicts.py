@@ -1,0 +1,246 @@
+"""What sshd would make of a key: whether it takes it, and what it demands of a token.
+
+Source: sshd_config(5), sshd(8) "AUTHORIZED_KEYS FILE FORMAT". Of options that contradict each
+other the last one counts; touch and PIN are demanded of keys on tokens alone, so that
+`verify-required` before another key demands nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+from fidokit.server.check import login_methods
+from fidokit.server.check.policy import Claim, Rule
+from fidokit.server.sshd.settings import Settings
+
+if TYPE_CHECKING:
+    from fidokit.openssh.lines.option_list import Option
+
+SK: Final = "sk-"
+RSA: Final = "ssh-rsa"
+DSA: Final = "ssh-dss"
+_CERTIFICATE: Final = "-cert-v01@openssh.com"
+_SIGNS_AS: Final[Mapping[str, tuple[str, ...]]] = {RSA: ("rsa-sha2-512", "rsa-sha2-256", RSA)}
+_WEAK_RSA: Final = 2048
+_SHORT_RSA: Final = 3072
+_COMMANDS_ONLY: Final = "forced-commands-only"
+_EXPIRY: Final = "expiry-time"
+_REMEMBERED: Final = 500
+_SHORT: Final = 256
+"""How many verdicts, and on how long options, are kept: a hostile file must not fill memory."""
+
+_TOUCH: Final = "touch-required"
+_VERIFY: Final = "verify-required"
+_OF_TOKENS: Final = (SK, "webauthn-sk-")
+
+
+class Strength(StrEnum):
+    """Whether a key's type and size are still good (NIST SP 800-131A, SP 800-57)."""
+
+    GOOD = "good"
+    SHORT = "short"  # RSA below 3072 bits: not beyond 2030
+    WEAK = "weak"  # RSA below 2048 bits, DSA
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of a key in a line.
+
+    Attributes:
+        hardware: it is on a token; None where an authority certifies keys that nobody here sees.
+        touch, verify: sshd demands it at each login; None for keys that are on no token.
+        strength: of its type and size.
+        refusals: why sshd does not take it; empty where it does.
+        options: what stands before the key, as sshd reads it; hostile text.
+        violates: the rules that it breaks, and why.
+    """
+
+    hardware: bool | None
+    touch: bool | None
+    verify: bool | None
+    strength: Strength = Strength.GOOD
+    refusals: tuple[str, ...] = ()
+    options: tuple[Option, ...] = ()
+    violates: tuple[tuple[Rule, str], ...] = ()
+
+    @property
+    def is_authority(self) -> bool:
+        """Whether the key signs certificates rather than logging in."""
+        return any(option.name == "cert-authority" for option in self.options)
+
+
+@dataclass(frozen=True)
+class KeyRules:
+    """What a user's effective settings make of keys.
+
+    Attributes:
+        settings: effective for the user.
+        is_root: the user's number is 0.
+        refusals: why none of the user's keys gets in, whatever it is.
+        rules: the policies to hold each key to.
+        now: seconds since 1970.
+    """
+
+    settings: Settings
+    is_root: bool = False
+    refusals: tuple[str, ...] = ()
+    rules: frozenset[Rule] = frozenset()
+    now: float = 0.0
+    _judged: dict[tuple[str, int, tuple[Option, ...]], Verdict] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def refusing(self, why: Sequence[str]) -> KeyRules:
+        """These rules for a file that sshd passes over."""
+        return replace(self, refusals=(*self.refusals, *why)) if why else self
+
+    def judge(self, type_name: str, bits: int, options: Sequence[Option] = ()) -> Verdict:
+        """What becomes of a key; lines that say the same share one answer, as far as they are few.
+
+        Args:
+            type_name: on the wire; `ssh-dss` too.
+            bits: as ssh-keygen counts them.
+            options: what stands before it, taken by sshd (`key_options.check_options`).
+        """
+        asked = (type_name, bits, tuple(options))
+        found = self._judged.get(asked)
+        if found is None:
+            found = self._judge(*asked)
+            size = sum(len(option.value or "") + 1 for option in asked[2])
+            if len(self._judged) < _REMEMBERED and size < _SHORT:
+                self._judged[asked] = found
+        return found
+
+    def _judge(self, type_name: str, bits: int, options: tuple[Option, ...]) -> Verdict:
+        authority = any(option.name == "cert-authority" for option in options)
+        refusals = (*self.refusals, *self._refusals(type_name, bits, options, authority))
+        claim, verdict = self._demands(type_name, options, authority)
+        return replace(
+            verdict,
+            strength=_strength(type_name, bits),
+            refusals=refusals,
+            options=options,
+            violates=() if refusals else claim.broken(self.rules),
+        )
+
+    def _demands(
+        self, type_name: str, options: Sequence[Option], authority: bool
+    ) -> tuple[Claim, Verdict]:
+        touch, verify = self.demanded(options)
+        if authority:
+            sure = self.only_tokens_certify
+            doubt = "" if sure else "an authority may certify keys that are on no token"
+            return Claim(sure, sure and verify, doubt), Verdict(
+                True if sure else None, touch if sure else None, verify if sure else None
+            )
+        if not type_name.startswith(SK):
+            return Claim(False, False), Verdict(False, None, None)
+        return Claim(True, verify), Verdict(True, touch, verify)
+
+    def demanded(self, options: Sequence[Option] = ()) -> tuple[bool, bool]:
+        """Whether a token's touch, and its PIN or fingerprint, are demanded behind options."""
+        server = self.settings.first("pubkeyauthoptions").split()
+        touch = _TOUCH in server or _last_of(options, _TOUCH) != f"no-{_TOUCH}"
+        verify = _VERIFY in server or _last_of(options, _VERIFY) == _VERIFY
+        return touch, verify
+
+    @cached_property
+    def accepted(self) -> frozenset[str]:
+        """PubkeyAcceptedAlgorithms."""
+        return frozenset(self.settings.listed("pubkeyacceptedalgorithms"))
+
+    @cached_property
+    def only_tokens(self) -> bool:
+        """Whether sshd takes signatures of no key but a token's, certified or not."""
+        return bool(self.accepted) and all(name.startswith(_OF_TOKENS) for name in self.accepted)
+
+    @cached_property
+    def only_tokens_certify(self) -> bool:
+        """Whether sshd takes no certificate but a token key's."""
+        certified = [name for name in self.accepted if name.endswith(_CERTIFICATE)]
+        return bool(self.accepted) and all(name.startswith(SK) for name in certified)
+
+    def unseen(self) -> Claim:
+        """What is certain of keys that nobody here sees, whatever options stand before them."""
+        _, verify = self.demanded()
+        doubt = "" if self.only_tokens else "it may let in keys that are on no token"
+        return Claim(self.only_tokens, self.only_tokens and verify, doubt)
+
+    def doubted(self, why: str) -> tuple[tuple[Rule, str], ...]:
+        """The rules that a line breaks which may hold any key."""
+        return () if self.refusals else Claim(False, False, why).broken(self.rules)
+
+    def _refusals(
+        self, type_name: str, bits: int, options: Sequence[Option], authority: bool
+    ) -> list[str]:
+        found = [why] if (why := self._expired(options)) else []
+        if authority:
+            return found + self._authority_refusals(type_name)
+        found += self._type_refusals(type_name, bits)
+        by_command = any(option.name == "command" for option in options)
+        only_so = self.settings.first("permitrootlogin") == _COMMANDS_ONLY
+        if self.is_root and only_so and not by_command:
+            found.append("PermitRootLogin wants a command= here")
+        return found
+
+    def _type_refusals(self, type_name: str, bits: int) -> list[str]:
+        signs_as = _SIGNS_AS.get(type_name, (type_name,))
+        if self.accepted and not self.accepted.intersection(signs_as):
+            return [f"PubkeyAcceptedAlgorithms leaves out {type_name}"]
+        least = self.settings.first("requiredrsasize", "0")
+        if type_name == RSA and least.isdigit() and bits < int(least):
+            return [f"RequiredRSASize is {least}"]
+        return []
+
+    def _authority_refusals(self, type_name: str) -> list[str]:
+        if self.accepted and not any(name.endswith(_CERTIFICATE) for name in self.accepted):
+            return ["PubkeyAcceptedAlgorithms leaves out certificates"]
+        signs = self.settings.listed("casignaturealgorithms")
+        if signs and not set(signs).intersection(_SIGNS_AS.get(type_name, (type_name,))):
+            return [f"CASignatureAlgorithms leaves out {type_name}"]
+        return []
+
+    def _expired(self, options: Sequence[Option]) -> str:
+        given = [option.value for option in options if option.name == _EXPIRY and option.value]
+        if not given:
+            return ""
+        from fidokit.openssh.lines.timestamps import parse_time
+
+        times = [(parse_time(value), value) for value in given]
+        if min(times)[0] >= self.now:
+            return ""
+        return f"expired ({_EXPIRY}={min(times)[1]})"
+
+
+def _last_of(options: Sequence[Option], name: str) -> str | None:
+    """The last of NAME and no-NAME, which is the one that counts."""
+    said = [option.name for option in options if option.name in {name, f"no-{name}"}]
+    return said[-1] if said else None
+
+
+def _strength(type_name: str, bits: int) -> Strength:
+    if type_name == DSA or (type_name == RSA and bits < _WEAK_RSA):
+        return Strength.WEAK
+    return Strength.SHORT if type_name == RSA and bits < _SHORT_RSA else Strength.GOOD
+
+
+def rules_for(
+    settings: Settings,
+    *,
+    is_root: bool,
+    refusals: Sequence[str] = (),
+    rules: frozenset[Rule] = frozenset(),
+    now: float = 0.0,
+) -> KeyRules:
+    """The rules for a user's keys, with what keeps all keys out counted in."""
+    return KeyRules(
+        settings,
+        is_root=is_root,
+        refusals=(*refusals, *login_methods.key_refusals(settings)),
+        rules=rules,
+        now=now,
+    )

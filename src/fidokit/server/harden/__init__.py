@@ -1,0 +1,1 @@
+"""Levels of sshd's configuration: planned, proved, applied and undone."""

@@ -1,0 +1,239 @@
+"""What a level of hardening demands of sshd: its directives, and whether they took hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final, Self
+
+from fidokit.errors import FidokitError, Unsupported, UsageError
+from fidokit.server.sshd.settings import Settings
+
+
+class Level(StrEnum):
+    """How much sshd is to demand."""
+
+    TOUCH = "touch"
+    VERIFY = "verify"
+    HARDWARE_ONLY = "hardware-only"
+    SECOND_FACTOR = "second-factor"
+
+    @property
+    def ends_passwords(self) -> bool:
+        """Whether a password alone lets nobody in any more."""
+        return self in {Level.HARDWARE_ONLY, Level.SECOND_FACTOR}
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """One level, or several at once: all that each of them demands."""
+
+    levels: tuple[Level, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The levels of a text, words between spaces.
+
+        Raises:
+            UsageError: an unknown word, none at all, or levels that exclude each other.
+        """
+        words = text.split()
+        unknown = [word for word in words if word not in set(Level)]
+        if unknown or not words:
+            raise UsageError(
+                f"there is no level {unknown[0] if unknown else ''!r}",
+                hint=f"there are {', '.join(Level)}",
+            )
+        found = cls(tuple(level for level in Level if level in words))
+        if Level.HARDWARE_ONLY in found and Level.SECOND_FACTOR in found:
+            raise UsageError(
+                "hardware-only and second-factor exclude each other: a one-time code is for those "
+                "who have no token",
+                hint="choose one of them; verify goes with both",
+            )
+        return found
+
+    @classmethod
+    def of_title(cls, title: str) -> Self:
+        """Those that the title of a block names, such as "harden verify"; whatever it says."""
+        words = title.split()
+        return cls(tuple(level for level in Level if level in words))
+
+    def __contains__(self, level: Level) -> bool:
+        return level in self.levels
+
+    def __str__(self) -> str:
+        return " ".join(self.levels)
+
+    @property
+    def ends_passwords(self) -> bool:
+        """Whether a password alone lets nobody in any more."""
+        return any(level.ends_passwords for level in self.levels)
+
+    def lost_since(self, before: Self) -> list[Level]:
+        """The levels before that these do not come up to."""
+        covered = {*self.levels, *([Level.TOUCH] if Level.VERIFY in self else [])}
+        return [level for level in before.levels if level not in covered]
+
+
+@dataclass(frozen=True, slots=True)
+class Directive:
+    """A line of sshd_config."""
+
+    keyword: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.keyword} {self.value}"
+
+    def holds(self, settings: Settings) -> bool:
+        """Whether `sshd -T` says the same; it prints some words in an order of its own."""
+        said = settings.first(self.keyword.lower())
+        return sorted(said.lower().split()) == sorted(self.value.lower().split())
+
+
+PAM_LINES: Final = (
+    "auth requisite pam_google_authenticator.so",
+    "# The key came first and the code is right: no password beside them.",
+    "auth sufficient pam_permit.so",
+)
+"""For the top of sshd's PAM service (pam.conf(5)): a wrong code ends the login at once, where
+`required` would still ask for a password; a right one ends the stack, and none is asked for."""
+
+PAM_MODULE: Final = "pam_google_authenticator.so"
+
+_OPTIONS: Final = "PubkeyAuthOptions"
+_ANY: Final = "any"
+_KEYS: Final = "publickey"
+_HARDWARE: Final = ("sk-", "webauthn-sk-")
+_OLD_NAMES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "PubkeyAcceptedAlgorithms": "PubkeyAcceptedKeyTypes",  # before OpenSSH 8.5
+        "KbdInteractiveAuthentication": "ChallengeResponseAuthentication",  # before 8.7
+    }
+)
+
+
+def directives(level: Level, base: Settings) -> tuple[Directive, ...]:
+    """The lines that bring sshd to a level.
+
+    Args:
+        level: what is wanted.
+        base: the effective settings without any hardening of ours. What is stricter there stays:
+            algorithms that are left out already, and AuthenticationMethods other than any.
+
+    Raises:
+        Unsupported: this sshd is too old for keys on tokens.
+        FidokitError: its configuration takes no key that is on a token.
+    """
+    pairs = _LEVELS[level](base)
+    return tuple(Directive(_name(keyword, base), value) for keyword, value in pairs)
+
+
+def all_directives(levels: Levels, base: Settings) -> tuple[Directive, ...]:
+    """The lines for several levels at once; where two say something, the stricter one counts.
+
+    Raises:
+        As `directives`.
+    """
+    found = {line.keyword: line for level in levels.levels for line in directives(level, base)}
+    return tuple(found.values())
+
+
+def unmet(wanted: Sequence[Directive], settings: Settings) -> list[Directive]:
+    """The directives that something else has overruled.
+
+    Args:
+        settings: the effective ones, see `sshd_program`.
+    """
+    return [directive for directive in wanted if not directive.holds(settings)]
+
+
+_Pairs = list[tuple[str, str]]
+
+
+def _touch(base: Settings) -> _Pairs:
+    _require_tokens(base)
+    return [(_OPTIONS, "touch-required")]
+
+
+def _verify(base: Settings) -> _Pairs:
+    _require_tokens(base)
+    return [(_OPTIONS, "touch-required verify-required")]
+
+
+def _hardware_only(base: Settings) -> _Pairs:
+    _require_tokens(base)
+    algorithms = base.listed(_name("PubkeyAcceptedAlgorithms", base).lower())
+    hardware = [name for name in algorithms if name.startswith(_HARDWARE)]
+    if not hardware:
+        raise FidokitError(
+            "sshd's configuration takes no keys that are on tokens",
+            hint="look at PubkeyAcceptedAlgorithms in `sshd -T`",
+        )
+    return [
+        ("PubkeyAuthentication", "yes"),
+        ("PubkeyAcceptedAlgorithms", ",".join(hardware)),
+        ("PasswordAuthentication", "no"),
+        ("KbdInteractiveAuthentication", "no"),  # PAM would ask for the password by it
+        *_methods(base, _KEYS),  # nor by Kerberos, GSSAPI or the word of another host
+    ]
+
+
+def _second_factor(base: Settings) -> _Pairs:
+    return [
+        ("UsePAM", "yes"),
+        ("PubkeyAuthentication", "yes"),
+        ("KbdInteractiveAuthentication", "yes"),
+        ("PasswordAuthentication", "no"),
+        *_methods(base, "publickey,keyboard-interactive"),
+    ]
+
+
+_LEVELS: Final[Mapping[Level, Callable[[Settings], _Pairs]]] = MappingProxyType(
+    {
+        Level.TOUCH: _touch,
+        Level.VERIFY: _verify,
+        Level.HARDWARE_ONLY: _hardware_only,
+        Level.SECOND_FACTOR: _second_factor,
+    }
+)
+
+
+def _methods(base: Settings, wanted: str) -> _Pairs:
+    """AuthenticationMethods, unless whoever wrote the configuration has thought of them."""
+    there = base.first("authenticationmethods", _ANY)
+    if there == _ANY:
+        return [("AuthenticationMethods", wanted)]
+    asked = set(wanted.split(","))
+    if any(not asked <= {name.partition(":")[0] for name in m.split(",")} for m in there.split()):
+        raise FidokitError(
+            f"sshd's configuration says AuthenticationMethods {there}, which lets people in "
+            f"without {wanted.replace(',', ' and ')}",
+            hint="take that line out, or write down there what you want",
+        )
+    if wanted == _KEYS and any(name in there for name in ("password", "keyboard-interactive")):
+        raise FidokitError(
+            f"sshd's configuration says AuthenticationMethods {there}, which asks for a password "
+            "or a code",
+            hint="hardware-only ends both: take that line out first",
+        )
+    return []
+
+
+def _name(keyword: str, base: Settings) -> str:
+    """The name by which this version of sshd knows a keyword."""
+    old = _OLD_NAMES.get(keyword)
+    if old and keyword.lower() not in base.values and old.lower() in base.values:
+        return old
+    return keyword
+
+
+def _require_tokens(base: Settings) -> None:
+    if _OPTIONS.lower() not in base.values:
+        raise Unsupported(
+            "this sshd knows no keys on tokens",
+            hint="OpenSSH 8.2 is the first that does; `sshd -V` or `ssh -V` says which is here",
+        )

@@ -1,0 +1,172 @@
+"""Whether a new configuration of sshd still lets a user in: the evidence, and the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final, Protocol
+
+from fidokit.openssh.keys import fingerprint
+from fidokit.openssh.keys.public import PublicLine, SkEcdsaPublic, SkEd25519Public
+from fidokit.openssh.lines.authorized_keys import AuthorizedKey
+from fidokit.server.harden.key_holders import KeyHolder
+from fidokit.server.sshd.settings import Settings
+
+MOST_KEYS: Final = 50
+"""Of one user that are asked about; each takes a connection."""
+
+_OPTIONS: Final = "pubkeyauthoptions"
+
+
+class Proof(StrEnum):
+    """How sure it is that a key gets in."""
+
+    LOGIN = "login"
+    QUERY = "query"
+    UNPROVED = "unproved"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyProof:
+    """What is known of one key; the line's comment is hostile text."""
+
+    line: AuthorizedKey
+    proof: Proof
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserProof:
+    """What is known of one user's keys.
+
+    Attributes:
+        keys: each that was asked about.
+        got_in_before: whether the old configuration took any of them.
+        left_over: how many more keys there are.
+    """
+
+    user: str
+    keys: tuple[KeyProof, ...]
+    got_in_before: bool
+    left_over: int = 0
+
+    @property
+    def is_proved(self) -> bool:
+        """Whether some key gets in for sure."""
+        return any(key.proof in {Proof.LOGIN, Proof.QUERY} for key in self.keys)
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether every key is refused."""
+        return all(key.proof is Proof.REFUSED for key in self.keys)
+
+
+class Server(Protocol):
+    """A throw-away sshd; see `proving.Trial`."""
+
+    def accepts(self, key: PublicLine, user: str) -> bool:
+        """Whether a signature by a key would be taken."""
+
+    def logs_in(self, identity: Path, user: str) -> bool:
+        """Whether a key at hand gets in for good."""
+
+
+def prove(
+    holder: KeyHolder,
+    settings: Settings,
+    *,
+    before: Server,
+    after: Server,
+    identities: Mapping[str, Path],
+) -> UserProof:
+    """Find out which of a user's keys the new configuration takes.
+
+    Args:
+        holder: the user.
+        settings: the new ones, for this user.
+        before, after: servers with the old and the new configuration.
+        identities: by fingerprint, keys that are at hand for a full login.
+    """
+    name = holder.account.name
+    asked = sorted(holder.keys, key=lambda line: not on_token(line))[:MOST_KEYS]
+    keys = []
+    got_in = False
+    for line in asked:
+        proof = _prove_key(line, settings, after, name, identities)
+        if proof.proof is Proof.REFUSED and not line.is_authority:
+            got_in_before = before.accepts(PublicLine(line.key, ""), name)
+            got_in |= got_in_before
+            proof = _explain_refusal(proof, got_in_before=got_in_before)
+        got_in |= proof.proof is not Proof.REFUSED
+        keys.append(proof)
+    return UserProof(name, tuple(keys), got_in, len(holder.keys) - len(asked))
+
+
+def _prove_key(
+    line: AuthorizedKey,
+    settings: Settings,
+    server: Server,
+    user: str,
+    identities: Mapping[str, Path],
+) -> KeyProof:
+    if line.is_authority:
+        return KeyProof(line, Proof.UNPROVED, "who holds this authority's certificates is unknown")
+    if not server.accepts(PublicLine(line.key, ""), user):
+        return KeyProof(line, Proof.REFUSED, "the public-key query")
+    identity = identities.get(fingerprint.sha256(line.key.blob()))
+    if identity is not None:
+        if server.logs_in(identity, user):
+            return KeyProof(line, Proof.LOGIN, "a full login")
+        return KeyProof(line, Proof.REFUSED, "the query takes it, but a full login failed")
+    doubt = _doubt(line, settings)
+    if doubt:
+        return KeyProof(line, Proof.UNPROVED, doubt)
+    return KeyProof(line, Proof.QUERY, "the public-key query")
+
+
+def _doubt(line: AuthorizedKey, settings: Settings) -> str:
+    """Why the query is no proof: it asks for no signature, and the signature says what was done."""
+    options = settings.first(_OPTIONS).split()
+    if not on_token(line):
+        return ""
+    if "verify-required" in options:
+        return "the query cannot tell whether its token verifies the user"
+    if "touch-required" in options and line.has("no-touch-required"):
+        return "it was let in without a touch, and the query cannot tell whether it can ask for one"
+    return ""
+
+
+def _explain_refusal(proof: KeyProof, *, got_in_before: bool) -> KeyProof:
+    if not got_in_before:
+        if proof.line.has("from"):
+            return KeyProof(proof.line, Proof.UNPROVED, "its from= keeps this machine out")
+        return KeyProof(proof.line, Proof.REFUSED, "as before the change")
+    if not on_token(proof.line):
+        return KeyProof(proof.line, Proof.REFUSED, "it is on no token")
+    return proof
+
+
+def on_token(line: AuthorizedKey) -> bool:
+    """Whether a line is for a key on a token."""
+    return isinstance(line.key, SkEd25519Public | SkEcdsaPublic)
+
+
+def locked_out(proofs: Sequence[UserProof], losing: Collection[str] = ()) -> list[UserProof]:
+    """Users who could not log in any more.
+
+    Args:
+        losing: users whom a password lets in before the change, and not after it.
+    """
+    return [
+        proof
+        for proof in proofs
+        if proof.is_refused and (proof.got_in_before or proof.user in losing)
+    ]
+
+
+def unproved(proofs: Sequence[UserProof]) -> list[UserProof]:
+    """Users of whom nothing is known for sure, though nothing speaks against them."""
+    return [proof for proof in proofs if not proof.is_proved and not proof.is_refused]

@@ -1,0 +1,1 @@
+"""One-time codes for users without a token."""

@@ -1,0 +1,402 @@
+"""One-time codes for users without a token: TOTP and HOTP, in the PAM module's file."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from fidokit.errors import Unsupported, UsageError
+
+if TYPE_CHECKING:
+    from fidokit.server.accounts import Account
+    from fidokit.server.otp.codes import CodeAt, RandomBytes, Verdict
+    from fidokit.server.otp.format import Method, OtpFile, RateLimit, Rules
+
+__all__ = [
+    "OtpPlan",
+    "OtpRequest",
+    "OtpState",
+    "check_otp_files",
+    "confirm_otp",
+    "new_emergency_codes",
+    "otp_state",
+    "plan_otp",
+    "qr_matrix",
+    "resync_otp",
+    "save_otp",
+    "verify_otp",
+    "write_codes",
+    "write_qr",
+]
+
+SECRET_BYTES: Final = 20
+"""What RFC 4226 recommends, and as long as HMAC-SHA-1 makes use of."""
+
+DEFAULT_RATE_LIMIT: Final = (3, 30)
+TOTP_WINDOW: Final = 3
+HOTP_WINDOW: Final = 10
+"""Buttons get pressed in pockets: the module's own 3 would lock people out."""
+
+LONGEST_NAME: Final = 100
+_PNG_SCALE: Final = 8
+_BORDER: Final = 4
+"""Modules of light margin, which the QR standard demands."""
+
+
+@dataclass(frozen=True, slots=True)
+class OtpRequest:
+    """What to set up.
+
+    Attributes:
+        user: on this machine; None is whoever runs this.
+        hotp: codes from a counter instead of the clock.
+        window: see `fidokit.server.otp.format.Rules`; None for 3, or 10 with a counter.
+        rate_limit: attempts and seconds; None for no limit.
+        reuse: let a TOTP code in twice.
+        issuer: what the app shows above the code; None for this machine's name.
+        label: what it shows below; None for user@machine.
+        emergency_codes: how many.
+        force: replace what is there.
+    """
+
+    user: str | None = None
+    hotp: bool = False
+    window: int | None = None
+    rate_limit: tuple[int, int] | None = DEFAULT_RATE_LIMIT
+    reuse: bool = False
+    issuer: str | None = None
+    label: str | None = None
+    emergency_codes: int = 5
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OtpPlan:
+    """What `save_otp` will write; nothing is on the disk yet.
+
+    Attributes:
+        account: whose.
+        content: the file; secrets.
+        uri: otpauth://, what the QR code says; a secret.
+        force: replace what is there.
+    """
+
+    account: Account
+    content: OtpFile = field(repr=False)
+    uri: str = field(repr=False)
+    force: bool
+
+    @property
+    def path(self) -> Path:
+        """The file that will be written."""
+        from fidokit.server.otp.google_authenticator import path_of
+
+        return path_of(self.account)
+
+
+@dataclass(frozen=True, slots=True)
+class OtpState:
+    """What a user has.
+
+    Attributes:
+        user: their name.
+        path: the file.
+        method: None where only emergency codes work.
+        counter: of the next HOTP code; below 1 for TOTP.
+        window, rate_limit: see `fidokit.server.otp.format.Rules`.
+        step_seconds: how long a TOTP code lasts.
+        reuse: whether a TOTP code may be used twice.
+        emergency_codes: how many are left.
+        problem: why the PAM module would refuse every code; empty where it would not.
+    """
+
+    user: str
+    path: Path
+    method: Method | None
+    counter: int
+    window: int
+    rate_limit: RateLimit | None
+    step_seconds: int
+    reuse: bool
+    emergency_codes: int
+    problem: str
+
+
+def plan_otp(
+    request: OtpRequest, *, random: RandomBytes = os.urandom, hostname: str | None = None
+) -> OtpPlan:
+    """Make a secret and emergency codes, and write nothing.
+
+    Args:
+        request: see there.
+        random: random bytes; a test's own.
+        hostname: None for this machine's.
+
+    Raises:
+        FileInTheWay: the user has a file already. UsageError: an impossible wish.
+        Unsupported: the extra `otp` is not installed. NoPermission: of another user, and not root.
+    """
+    from fidokit.server.accounts import account
+    from fidokit.server.otp import google_authenticator as on_disk
+    from fidokit.server.otp.codes import emergency_codes
+    from fidokit.server.otp.format import Method, compose
+
+    _extra("pyotp")
+    user = account(request.user)
+    if not request.force:
+        on_disk.check_free(user)
+    method = Method.HOTP if request.hotp else Method.TOTP
+    codes = emergency_codes(request.emergency_codes, random)
+    content = compose(random(SECRET_BYTES), method, _rules(request), codes)
+    return OtpPlan(user, content, _uri(request, content, user, hostname), request.force)
+
+
+def confirm_otp(plan: OtpPlan, code: str, *, now: float | None = None) -> tuple[Verdict, OtpPlan]:
+    """Whether the app shows the right codes, and the plan after that: a counter moves on.
+
+    Args:
+        plan: not saved yet.
+        code: as a person types it.
+        now: seconds since 1970; None for this machine's clock.
+
+    Raises:
+        UsageError: it can be no code.
+    """
+    from fidokit.server.otp.codes import after_use, judge, read_code
+    from fidokit.server.otp.format import Method
+
+    code = read_code(code)
+    bare = plan.content.with_codes(())  # an emergency code would prove nothing about the app
+    verdict = judge(bare, code, time.time() if now is None else now, _code_at(bare))
+    if not verdict.is_accepted or bare.method is not Method.HOTP:
+        return verdict, plan
+    return verdict, replace(plan, content=after_use(plan.content, code, verdict))
+
+
+def save_otp(plan: OtpPlan) -> OtpState:
+    """Write the user's file, mode 0400.
+
+    Raises:
+        FileInTheWay: there is one by now; WouldOverwrite: a link or the like has its name.
+        NoPermission, FidokitError: the disk refused.
+    """
+    from fidokit.server.otp import google_authenticator as on_disk
+
+    on_disk.create(plan.account, plan.content, force=plan.force)
+    return _state(plan.account, plan.content)
+
+
+def otp_state(user: str | None = None) -> OtpState:
+    """What a user has.
+
+    Raises:
+        NotEnrolled: nothing; MalformedFile: what the PAM module would not take.
+        NoPermission: of another user, and not root.
+    """
+    from fidokit.server.accounts import account
+    from fidokit.server.otp import google_authenticator as on_disk
+
+    found = account(user)
+    return _state(found, on_disk.load(found))
+
+
+def verify_otp(
+    code: str, user: str | None = None, *, burn: bool = False, now: float | None = None
+) -> tuple[Verdict, OtpState]:
+    """What the PAM module would make of a code, and what the user has after that.
+
+    Args:
+        code: as a person types it.
+        user: None is whoever runs this.
+        burn: use the code up, as a login would.
+        now: seconds since 1970; None for this machine's clock.
+
+    Raises:
+        as `otp_state`; UsageError: it can be no code. Unsupported: without the extra `otp`.
+    """
+    from fidokit.server.accounts import account
+    from fidokit.server.otp import google_authenticator as on_disk
+    from fidokit.server.otp.codes import after_use, judge, read_code
+
+    _extra("pyotp")
+    code, found = read_code(code), account(user)
+    at = time.time() if now is None else now
+    content = on_disk.load(found)
+    verdict = judge(content, code, at, _code_at(content))
+    if not burn:
+        return verdict, _state(found, content)
+
+    def use(fresh: OtpFile) -> OtpFile:
+        nonlocal verdict  # of the file that is changed: somebody may have used the code meanwhile
+        verdict = judge(fresh, code, at, _code_at(fresh))
+        return after_use(fresh, code, verdict)
+
+    return verdict, _state(found, on_disk.edit(found, use))
+
+
+def resync_otp(codes: Sequence[str], user: str | None = None) -> OtpState:
+    """Put a HOTP counter behind codes that the app showed one after the other.
+
+    Args:
+        codes: two or three.
+        user: None is whoever runs this.
+
+    Raises:
+        as `verify_otp`; FidokitError: the codes do not follow each other ahead of the counter.
+    """
+    from fidokit.server.accounts import account
+    from fidokit.server.otp import google_authenticator as on_disk
+    from fidokit.server.otp.codes import read_code, resynchronised
+
+    _extra("pyotp")
+    read, found = [read_code(code) for code in codes], account(user)
+    change = _with_codes_of(lambda file, at: resynchronised(file, read, at))
+    return _state(found, on_disk.edit(found, change))
+
+
+def new_emergency_codes(
+    count: int, user: str | None = None, *, random: RandomBytes = os.urandom
+) -> tuple[tuple[str, ...], OtpState]:
+    """Give a user new emergency codes; the old ones no longer work.
+
+    Args:
+        count: how many; none takes them away.
+        user: None is whoever runs this.
+        random: random bytes; a test's own.
+
+    Raises:
+        as `otp_state`.
+    """
+    from fidokit.server.accounts import account
+    from fidokit.server.otp import google_authenticator as on_disk
+    from fidokit.server.otp.codes import emergency_codes
+
+    codes, found = emergency_codes(count, random), account(user)
+    after = on_disk.edit(found, lambda content: content.with_codes(codes))
+    return codes, _state(found, after)
+
+
+def check_otp_files(*paths: Path, force: bool = False) -> None:
+    """Refuse files that cannot be written before there is a secret that would be lost.
+
+    Raises:
+        FileInTheWay: some are taken, and `force` is not given. WouldOverwrite: one is no file.
+        NoPermission, UsageError: a folder cannot be written to, or there is none.
+    """
+    from fidokit.files.keyfile import check_free
+
+    check_free(*paths, force=force)
+
+
+def qr_matrix(uri: str) -> tuple[bytes, ...]:
+    """A QR code's rows, 1 for a dark module and 0 for a light one, without a margin.
+
+    Raises:
+        Unsupported: without the extra `otp`.
+    """
+    return tuple(bytes(row) for row in _qr(uri).matrix)
+
+
+def write_qr(uri: str, path: Path, *, force: bool = False) -> None:
+    """Write a QR code as PNG or SVG, by the name's ending, mode 0600.
+
+    Raises:
+        UsageError: another ending. FileInTheWay: the name is taken.
+        Unsupported: without the extra `otp`. NoPermission, FidokitError: the disk refused.
+    """
+    from io import BytesIO
+
+    from fidokit.files import atomic
+
+    kind = path.suffix.lower().lstrip(".")
+    if kind not in {"png", "svg"}:
+        raise UsageError(f"{path} ends neither in .png nor in .svg", hint="name it so")
+    image = BytesIO()
+    _qr(uri).save(image, kind=kind, scale=_PNG_SCALE, border=_BORDER, light="white")
+    write = atomic.replace if force else atomic.write_new
+    write(path, image.getvalue())
+
+
+def write_codes(codes: Sequence[str], path: Path, *, force: bool = False) -> None:
+    """Write emergency codes, one a line, mode 0600; raises as `write_qr`."""
+    from fidokit.files import atomic
+
+    write = atomic.replace if force else atomic.write_new
+    write(path, "".join(f"{code}\n" for code in codes).encode("ascii"))
+
+
+def _state(user: Account, content: OtpFile) -> OtpState:
+    from fidokit.server.otp import google_authenticator as on_disk
+
+    return OtpState(
+        user.name,
+        on_disk.path_of(user),
+        content.method,
+        content.counter,
+        content.window,
+        content.rate_limit,
+        content.step_seconds,
+        content.used_steps is None,
+        len(content.emergency_codes),
+        on_disk.problem(user),
+    )
+
+
+def _rules(request: OtpRequest) -> Rules:
+    from fidokit.server.otp.format import RateLimit, Rules
+
+    if request.hotp and request.reuse:
+        raise UsageError("a counter never gives a code twice", hint="leave --allow-reuse out")
+    window = request.window or (HOTP_WINDOW if request.hotp else TOTP_WINDOW)
+    limit = RateLimit(*request.rate_limit) if request.rate_limit else None
+    return Rules(window, limit, request.reuse)
+
+
+def _uri(request: OtpRequest, content: OtpFile, user: Account, hostname: str | None) -> str:
+    import socket
+
+    host = hostname or socket.gethostname()
+    issuer = host if request.issuer is None else request.issuer
+    label = f"{user.name}@{host}" if request.label is None else request.label
+    for what, text in (("issuer", issuer), ("label", label)):
+        if not text or len(text) > LONGEST_NAME or ":" in text or not text.isprintable():
+            raise UsageError(
+                f"{text!r} can be no {what}",
+                hint=f"1 to {LONGEST_NAME} letters that can be seen, and no colon",
+            )
+    pyotp = _extra("pyotp")
+    if request.hotp:
+        made = pyotp.HOTP(content.base32, initial_count=content.counter)
+    else:
+        made = pyotp.TOTP(content.base32)
+    return str(made.provisioning_uri(name=label, issuer_name=issuer))
+
+
+def _code_at(content: OtpFile) -> CodeAt:
+    pyotp = _extra("pyotp")
+    # secrets of 80 bits are not for new files, but older ones of google-authenticator have them
+    made = type("AnyLength", (pyotp.HOTP,), {"min_secret_length_bits": 0})(content.base32)
+    return lambda position: str(made.generate_otp(position))
+
+
+def _with_codes_of(change: Callable[[OtpFile, CodeAt], OtpFile]) -> Callable[[OtpFile], OtpFile]:
+    return lambda content: change(content, _code_at(content))
+
+
+def _qr(uri: str) -> Any:
+    return _extra("segno").make(uri, error="l", micro=False)
+
+
+def _extra(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError:
+        raise Unsupported(
+            f"one-time codes need {name}, which is not installed",
+            hint="`pip install 'fidokit[otp]'` adds it",
+        ) from None

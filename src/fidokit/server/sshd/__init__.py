@@ -1,0 +1,1 @@
+"""The installed sshd: its program, settings, files and service."""

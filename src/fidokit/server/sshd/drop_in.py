@@ -1,0 +1,202 @@
+"""Our lines in other people's files: a marked block at the top, put in and taken out again.
+
+In a drop-in file the block is all there is. What was there before stays byte for byte below it, and
+beside it as a write-protected original; taking the block out gives the old file again.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from fidokit.errors import FidokitError, MalformedFile
+from fidokit.files import atomic
+from fidokit.files.disk_errors import explained
+from fidokit.files.keyfile import read_bounded
+from fidokit.server.sshd.config import MAX_FILE
+
+NAME: Final = "0-fidokit.conf"
+"""sshd's first match wins, and it reads the files of a folder in the order of their bytes: `0-`
+comes before the `00-` of others."""
+
+ORIGINAL_SUFFIX: Final = ".fidokit-original"
+
+_BEGIN: Final = b"# BEGIN fidokit: "
+_END: Final = b"# END fidokit\n"
+_KEPT_MODE: Final = 0o400
+_NEW_MODE: Final = 0o644
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """What becomes of a file.
+
+    Attributes:
+        path: without symbolic links.
+        before, after: the whole text; None where there is no file.
+    """
+
+    path: Path
+    before: bytes | None
+    after: bytes | None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the file stays as it is."""
+        return self.before == self.after
+
+    @property
+    def original(self) -> Path:
+        """Where what was there before any of our blocks is kept."""
+        return self.path.with_name(self.path.name + ORIGINAL_SUFFIX)
+
+    @property
+    def reverse(self) -> Edit:
+        """What undoes it."""
+        return Edit(self.path, self.after, self.before)
+
+
+def block(title: str, lines: Iterable[str]) -> bytes:
+    """Lines between marks.
+
+    Args:
+        title: what they are for; one line.
+    """
+    head = _BEGIN + title.encode() + b"; `fidokit server harden --undo` takes this block out\n"
+    return head + b"".join(line.encode() + b"\n" for line in lines) + _END
+
+
+def title(text: bytes) -> str:
+    """What our block in a text says it is for; empty where there is none."""
+    begin, _ = _span(text)
+    head = text[begin:].partition(b"\n")[0]
+    if not head.startswith(_BEGIN):
+        return ""
+    return head.removeprefix(_BEGIN).partition(b";")[0].decode("ascii", "replace")
+
+
+def without_block(text: bytes, path: Path) -> bytes:
+    """The text with our block taken out; itself where there is none.
+
+    Raises:
+        MalformedFile: the block has no end any more.
+    """
+    begin, end = _span(text)
+    if end < 0:
+        raise MalformedFile(
+            f"the block of fidokit in {path} has no end any more",
+            hint=f"take it out by hand; {path.name}{ORIGINAL_SUFFIX} is the file without it",
+        )
+    return text[:begin] + text[end:]
+
+
+def block_lines(text: bytes) -> range:
+    """The numbers of the lines of our block, counted from 1; empty where there is none."""
+    begin, end = _span(text)
+    first = text.count(b"\n", 0, begin) + 1
+    return range(first, first + text.count(b"\n", begin, end)) if end > begin else range(0)
+
+
+def _span(text: bytes) -> tuple[int, int]:
+    """Where our block begins and ends: 0 and 0 for none; the end is -1 where it has lost it."""
+    begin = 0 if text.startswith(_BEGIN) else text.find(b"\n" + _BEGIN) + 1
+    if not begin and not text.startswith(_BEGIN):
+        return 0, 0
+    end = text.find(b"\n" + _END, begin)
+    return begin, end + 1 + len(_END) if end >= 0 else -1
+
+
+def plan(path: Path, wanted: bytes | None) -> Edit:
+    """What has to change for a file to have a block, or none.
+
+    Args:
+        path: the file; where it is missing, it gets made, and unmade.
+        wanted: the block; None for no block.
+
+    Raises:
+        NoPermission, FidokitError: it cannot be read.
+    """
+    real = Path(os.path.realpath(path))
+    before = _content(real)
+    if before is None:
+        return Edit(real, None, wanted)
+    rest = without_block(before, real)
+    if wanted is not None:
+        return Edit(real, before, wanted + rest)
+    edit = Edit(real, before, rest)
+    ours_alone = before != rest and not rest and not edit.original.exists()
+    return Edit(real, before, None) if ours_alone else edit
+
+
+def check_current(edit: Edit) -> None:
+    """See that a file still is what the plan was made for.
+
+    Raises:
+        FidokitError: it was changed meanwhile.
+    """
+    if _content(edit.path) != edit.before:
+        raise FidokitError(
+            f"{edit.path} was changed while the plan was made", hint="run the command again"
+        )
+
+
+def write(edit: Edit) -> None:
+    """Carry out an edit, each file in one step: a crash leaves the old one or the new one.
+
+    Raises:
+        NoPermission, FidokitError: the disk refused; then the file is as it was.
+    """
+    if edit.is_empty:
+        return
+    with explained(edit.path):
+        edit.path.parent.mkdir(exist_ok=True)
+        if edit.after is None:
+            edit.path.unlink()
+            atomic.sync_folder(edit.path.parent)
+            return
+    _keep_original(edit)
+    _replace(edit.path, edit.after)
+    if without_block(edit.after, edit.path) == edit.after:
+        _drop_original(edit)
+
+
+def _content(path: Path) -> bytes | None:
+    with explained(path):
+        try:
+            path.lstat()
+        except FileNotFoundError:
+            return None
+    atomic.refuse_special(path)
+    return read_bounded(path, MAX_FILE)
+
+
+def _keep_original(edit: Edit) -> None:
+    """Put what is without a block aside, for people who want to see or restore it by hand."""
+    if edit.before is not None and without_block(edit.before, edit.path) == edit.before:
+        atomic.replace(edit.original, edit.before, _KEPT_MODE)
+
+
+def _drop_original(edit: Edit) -> None:
+    """Once the file is as it was, the copy says nothing more; where it is not, the copy stays."""
+    if _content(edit.original) == edit.after:
+        with suppress(OSError):
+            edit.original.unlink()
+
+
+def _replace(path: Path, text: bytes) -> None:
+    """As `atomic.replace`, and the file keeps its mode and its owner."""
+    atomic.refuse_special(path)
+    with explained(path):
+        found = path.stat() if path.exists() else None
+        mode = stat.S_IMODE(found.st_mode) if found else _NEW_MODE
+        with atomic.staged(path, text, mode) as temporary:
+            if found and (found.st_uid, found.st_gid) != (os.geteuid(), os.getegid()):
+                os.chown(temporary, found.st_uid, found.st_gid)
+                temporary.chmod(mode)  # chown takes special bits away
+            temporary.rename(path)
+            atomic.sync_folder(path.parent)

@@ -1,0 +1,259 @@
+"""Certificates: issued by a key on a token, in a file or in the agent; and shown."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from fidokit.errors import SignatureInvalid, TokenMisbehaved, UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from fidokit.openssh.certificates.certificate import (
+        Certificate,
+        CertificateBody,
+        CertKind,
+        CertOption,
+    )
+    from fidokit.openssh.certificates.view import CertificateFacts
+    from fidokit.openssh.keys.public import PublicKey
+    from fidokit.signing.signers import Signer
+
+MAX_SERIAL: Final = (1 << 64) - 1
+NONCE: Final = 32
+"""Bytes of chance that make each certificate another, as OpenSSH has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateRequest:
+    """What a certificate is to say; made by `certificate_request`, which checks it.
+
+    Args:
+        validity: from when and until when, seconds since 1970.
+    """
+
+    key_id: str
+    kind: CertKind
+    principals: tuple[str, ...]
+    validity: tuple[int, int]
+    critical_options: tuple[CertOption, ...]
+    extensions: tuple[CertOption, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedCertificate:
+    """A certificate in its file."""
+
+    path: Path
+    certificate: Certificate
+    facts: CertificateFacts
+
+
+def certificate_request(
+    key_id: str,
+    *,
+    host: bool = False,
+    principals: str | None = None,
+    validity: str | None = None,
+    options: Iterable[str] = (),
+    now: int | None = None,
+) -> CertificateRequest:
+    """What a certificate is to say, in ssh-keygen's words.
+
+    Args:
+        key_id: what sshd logs (-I).
+        host: a host certificate (-h).
+        principals: user or host names with commas between (-n); None for none.
+        validity: such as `+52w` or `-1d:+52w` (-V); None for always.
+        options: such as `no-pty` (-O).
+        now: seconds since 1970; the present when None.
+
+    Raises:
+        UsageError: something of it makes no sense.
+    """
+    from fidokit.openssh.certificates.certificate import CertKind
+    from fidokit.openssh.certificates.options import options_of
+    from fidokit.openssh.certificates.validity import ALWAYS, parse_validity
+
+    kind = CertKind.HOST if host else CertKind.USER
+    moment = int(time.time()) if now is None else now
+    critical, extensions = options_of(options, kind)
+    _check_text("the key id", key_id)
+    return CertificateRequest(
+        key_id=key_id,
+        kind=kind,
+        principals=_principals(principals),
+        validity=ALWAYS if validity is None else parse_validity(validity, moment),
+        critical_options=critical,
+        extensions=extensions,
+    )
+
+
+def _check_text(what: str, text: str) -> None:
+    try:
+        fits = "\0" not in text and text.encode() is not None
+    except UnicodeEncodeError:
+        fits = False
+    if not fits:
+        raise UsageError(f"{what} holds a NUL or bytes that are no UTF-8", hint="use other words")
+
+
+def _principals(listed: str | None) -> tuple[str, ...]:
+    from fidokit.openssh.certificates.certificate import MAX_PRINCIPALS
+
+    if listed is None:
+        return ()
+    names = tuple(listed.split(","))
+    _check_text("a principal", listed)
+    if "" in names:
+        raise UsageError("a principal has no name", hint="write names with one comma between")
+    if len(names) > MAX_PRINCIPALS:
+        raise UsageError(
+            f"{len(names)} principals are more than {MAX_PRINCIPALS}",
+            hint="OpenSSH reads no more; issue several certificates",
+        )
+    return names
+
+
+# --- issuing -------------------------------------------------------------------------------
+
+
+def certify(
+    signer: Signer,
+    public: Path,
+    request: CertificateRequest,
+    *,
+    serial: int = 0,
+    force: bool = False,
+) -> IssuedCertificate:
+    """Issue a certificate for a public key file; writes `NAME-cert.pub` beside `NAME.pub`.
+
+    Args:
+        signer: the authority, from `open_signer`.
+        public: the key's file.
+        serial: the certificate's number, 0 to 2**64 - 1.
+        force: replace a certificate that is there.
+
+    Raises:
+        WouldOverwrite: before anything is signed.
+        UsageError: the key is a certificate, or the authority is named by one.
+        TokenMisbehaved: what the signer made does not verify; and what it raises.
+    """
+    from fidokit.files import atomic
+    from fidokit.files.keyfile import check_free
+    from fidokit.openssh.certificates.view import describe
+
+    if not 0 <= serial <= MAX_SERIAL:
+        raise UsageError(f"{serial} is no serial number", hint="use 0 to 2**64 - 1")
+    key, comment = _subject(public)
+    path = certificate_path(public)
+    check_free(path, force=force)
+    made = _sign(signer, _body(signer, key, request, serial))
+    write = atomic.replace if force else atomic.write_new
+    write(path, _line(made, comment), atomic.PUBLIC_MODE)
+    return IssuedCertificate(path, made, describe(made))
+
+
+def certificate_path(public: Path) -> Path:
+    """Where the certificate of a public key file goes: `NAME-cert.pub` for `NAME.pub`."""
+    return public.with_name(f"{public.name.removesuffix('.pub')}-cert.pub")
+
+
+def _subject(path: Path) -> tuple[PublicKey, str]:
+    from fidokit.keys.holder import read_named
+    from fidokit.openssh.certificates.certificate import Certificate
+
+    named = read_named(path)
+    if isinstance(named.key, Certificate):
+        raise UsageError(
+            f"{path} is a certificate, and certificates are not certified",
+            hint="name the .pub file of its key",
+        )
+    return named.key, named.comment
+
+
+def _body(
+    signer: Signer, key: PublicKey, request: CertificateRequest, serial: int
+) -> CertificateBody:
+    from fidokit.openssh.certificates.certificate import Certificate, CertificateBody
+
+    if isinstance(signer.public, Certificate):
+        raise UsageError(
+            "the authority is named by a certificate, which OpenSSH does not take",
+            hint="name the file of its key",
+        )
+    after, before = request.validity
+    return CertificateBody(
+        public=key,
+        nonce=os.urandom(NONCE),
+        serial=serial,
+        kind=request.kind,
+        key_id=request.key_id,
+        principals=request.principals,
+        valid_after=after,
+        valid_before=before,
+        critical_options=request.critical_options,
+        extensions=request.extensions,
+        signature_key=signer.public,
+    )
+
+
+def _sign(signer: Signer, body: CertificateBody) -> Certificate:
+    from fidokit.openssh.certificates.certificate import encode_tbs, verify_signature
+
+    made = body.signed(signer.sign(encode_tbs(body)))
+    try:
+        verify_signature(made)
+    except SignatureInvalid:
+        raise TokenMisbehaved(
+            f"{signer.name} made a signature that does not verify",
+            hint="try again; if it stays so, the token or the key file is damaged",
+        ) from None
+    return made
+
+
+def _line(made: Certificate, comment: str) -> bytes:
+    from binascii import b2a_base64
+
+    base64 = b2a_base64(made.blob(), newline=False)
+    return made.type_name.encode() + b" " + base64 + f" {comment}".rstrip().encode() + b"\n"
+
+
+# --- showing -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ShownCertificate:
+    """A certificate whose signature holds; `lines` are ssh-keygen's, without the file's name."""
+
+    path: Path
+    certificate: Certificate
+    facts: CertificateFacts
+    lines: tuple[str, ...]
+
+
+def show_certificate(path: Path) -> ShownCertificate:
+    """What a certificate says, as `ssh-keygen -L`.
+
+    Raises:
+        MalformedKey: it is no certificate.
+        SignatureInvalid: it was not signed by the authority that it names.
+    """
+    from fidokit.errors import MalformedKey
+    from fidokit.keys.holder import read_named
+    from fidokit.openssh.certificates.certificate import Certificate, require_trustworthy
+    from fidokit.openssh.certificates.view import describe, lines
+
+    key = read_named(path).key
+    if not isinstance(key, Certificate):
+        raise MalformedKey(
+            f"{path} is a plain public key and no certificate",
+            hint="name its -cert.pub file, or show the key: fidokit key show",
+        )
+    require_trustworthy(key)
+    facts = describe(key)
+    return ShownCertificate(path, key, facts, lines(facts))

@@ -1,0 +1,228 @@
+"""Verifying SSHSIG signatures, as `ssh-keygen -Y verify` and its relatives do. Needs no token."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+from fidokit.errors import SignatureInvalid, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fidokit.openssh.lines.allowed_signers import Entry
+    from fidokit.openssh.signatures.sshsig import SshSig
+
+MAX_SIGNATURE: Final = 1 << 20
+"""Bytes; a signature file has under 1 KB, one by a certificate some 3 KB."""
+
+Message = bytes | Path | BinaryIO
+"""What was signed: itself, its file, or a stream that gives it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A good signature: by which key, for which principals, and what the person did.
+
+    Attributes:
+        type_label: the key's type as ssh-keygen names it; with `-CERT` where a certificate signed.
+        principal: the allowed signer it was checked against; "" for a bare public key.
+        touched, verified: the token's flags, for sk keys; None for ordinary keys.
+        counter: the token's signature counter; None for ordinary keys.
+        key_line: type and base64 of the key or certificate that signed.
+    """
+
+    fingerprint: str
+    type_label: str
+    namespace: str
+    principal: str = ""
+    touched: bool | None = None
+    verified: bool | None = None
+    counter: int | None = None
+    key_line: str = ""
+
+
+def verify(
+    message: Message,
+    signature: str | bytes | Path,
+    *,
+    public_key: Path | None = None,
+    allowed_signers: Path | None = None,
+    principal: str | None = None,
+    namespace: str = "file",
+    revoked_keys: Path | None = None,
+    at: int | None = None,
+) -> Verified:
+    """Verify an SSHSIG signature against one public key, or an allowed_signers file.
+
+    Args:
+        message: bytes, the file's path, or a stream.
+        signature: the armoured text, or the file's path.
+        public_key: a public or private key file.
+        principal: with allowed_signers: who must have signed; None finds who did.
+        revoked_keys: a revocation list or a list of public keys; none of them may have signed.
+        at: the time that counts for validity, seconds since 1970; now when None.
+
+    Raises:
+        SignatureInvalid, MalformedKey, MalformedFile, UsageError (not exactly one of the two).
+    """
+    if (public_key is None) == (allowed_signers is None):
+        raise UsageError("name either a public key or an allowed signers file to verify against")
+    made = _checked(message, signature, namespace)
+    if revoked_keys is not None:
+        _check_revoked(made, revoked_keys)
+    if public_key is not None:
+        _check_key(made, public_key)
+        signer = ""
+    else:
+        signer = _check_signer(made, Path(allowed_signers or ""), principal, _moment(at))
+    return _verified(made, signer)
+
+
+def check(message: Message, signature: str | bytes | Path, *, namespace: str = "file") -> Verified:
+    """Verify that a signature is one over the message; says nothing of who may sign.
+
+    As `ssh-keygen -Y check-novalidate`. Arguments and errors as for `verify`.
+    """
+    return _verified(_checked(message, signature, namespace), "")
+
+
+def find_principals(
+    signature: str | bytes | Path, allowed_signers: Path, *, at: int | None = None
+) -> tuple[str, ...]:
+    """Whom the signature's key may sign for; empty for a stranger. The message is not looked at.
+
+    As `ssh-keygen -Y find-principals`.
+
+    Args:
+        at: the time that counts for validity, seconds since 1970; now when None.
+    """
+    from fidokit.openssh.lines import allowed_signers as signers
+
+    made = _read(signature)
+    return signers.find_principals(_entries(allowed_signers), made.public, at=_moment(at))
+
+
+def match_principals(allowed_signers: Path, principal: str) -> tuple[str, ...]:
+    """The principals fields of the lines about somebody, as `ssh-keygen -Y match-principals`."""
+    from fidokit.openssh.lines import allowed_signers as signers
+
+    return signers.match_principals(_entries(allowed_signers), principal)
+
+
+def verify_time(text: str) -> int:
+    """Seconds since 1970 of `YYYYMMDD[HHMM[SS]][Z]`, ssh-keygen's -Overify-time.
+
+    Raises:
+        UsageError: no such time, or the very first second, which ssh-keygen refuses.
+    """
+    from fidokit.errors import MalformedFile
+    from fidokit.openssh.lines.timestamps import parse_time
+
+    try:
+        moment = parse_time(text)
+    except MalformedFile as error:
+        raise UsageError(error.message, hint=error.hint) from None
+    if moment == 0:
+        raise UsageError("the time of a signature cannot be the start of 1970")
+    return moment
+
+
+# --- steps ---------------------------------------------------------------------------------
+
+
+def _moment(at: int | None) -> int:
+    return int(time.time()) if at is None else at
+
+
+def _read(signature: str | bytes | Path) -> SshSig:
+    from fidokit.files.keyfile import read_bounded
+    from fidokit.openssh.signatures import sshsig
+
+    if isinstance(signature, Path):
+        return sshsig.parse_armor(read_bounded(signature, MAX_SIGNATURE))
+    return sshsig.parse_armor(signature.encode() if isinstance(signature, str) else signature)
+
+
+def _checked(message: Message, signature: str | bytes | Path, namespace: str) -> SshSig:
+    from fidokit.files.pieces import pieces
+    from fidokit.openssh.signatures import sshsig
+
+    made = _read(signature)
+    parts = [message] if isinstance(message, bytes) else pieces(message)
+    sshsig.verify_digest(made, sshsig.digest(made.hash_alg, parts), namespace)
+    return made
+
+
+def _check_revoked(made: SshSig, path: Path) -> None:
+    from fidokit.files.keyfile import read_bounded
+    from fidokit.openssh.certificates import krl, revoked_keys
+
+    why = revoked_keys.revocation(read_bounded(path, krl.MAX_KRL), made.public)
+    if why is not None:
+        raise SignatureInvalid(
+            f"the signature is good, but {why} ({path})",
+            hint="ask the signer for a signature by another key",
+        )
+
+
+def _check_key(made: SshSig, public_key: Path) -> None:
+    from fidokit.files.scan import read_key
+    from fidokit.openssh.keys import fingerprint
+
+    line, _ = read_key(public_key)
+    if line.key != made.signing_key:
+        raise SignatureInvalid(
+            f"the signature is good, but by another key "
+            f"({fingerprint.sha256(made.signing_key.blob())}) than the one in {public_key}",
+            hint="ask the signer which key it was",
+        )
+
+
+def _entries(path: Path) -> Iterator[Entry]:
+    from fidokit.files.disk_errors import explained
+    from fidokit.openssh.lines import allowed_signers
+
+    with explained(path), path.open("rb") as file:
+        yield from allowed_signers.parse_file(file)
+
+
+def _check_signer(made: SshSig, path: Path, principal: str | None, at: int) -> str:
+    from fidokit.openssh.lines import allowed_signers
+
+    if principal is None:
+        names = allowed_signers.find_principals(_entries(path), made.public, at=at)
+        if not names:
+            raise SignatureInvalid(
+                f"the signature is good, but {path} does not know its key",
+                hint="add the key to the file, if you trust it",
+            )
+        principal = names[0]
+    allowed_signers.check(
+        _entries(path), made.public, principal=principal, namespace=made.namespace, at=at
+    )
+    return principal
+
+
+def _verified(made: SshSig, principal: str) -> Verified:
+    import base64
+
+    from fidokit.openssh.certificates.certificate import Certificate
+    from fidokit.openssh.keys import fingerprint
+    from fidokit.openssh.signatures.wire_forms import PlainSignature
+
+    key = made.signing_key
+    suffix = "-CERT" if isinstance(made.public, Certificate) else ""
+    said = None if isinstance(made.signature, PlainSignature) else made.signature
+    return Verified(
+        fingerprint=fingerprint.sha256(key.blob()),
+        type_label=key.short_type + suffix,
+        namespace=made.namespace,
+        principal=principal,
+        touched=said.user_present if said else None,
+        verified=said.user_verified if said else None,
+        counter=said.counter if said else None,
+        key_line=f"{made.public.type_name} {base64.b64encode(made.public.blob()).decode()}",
+    )

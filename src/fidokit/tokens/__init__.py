@@ -1,0 +1,1 @@
+"""Tokens as users manage them: find, open, PIN, fingers, settings, reset."""

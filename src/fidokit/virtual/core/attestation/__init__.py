@@ -1,0 +1,1 @@
+"""Attestation statements and the certificates behind them."""

@@ -1,0 +1,121 @@
+"""Attestation statements: a table from format to what makes it (WebAuthn section 8; ATT-*)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from fidokit.types import CoseAlg
+from fidokit.virtual.core.context import TokenContext
+from fidokit.virtual.core.keys.algorithms import PrivateKey
+from fidokit.virtual.core.keys.credentials import Credential
+
+Statement = Mapping[str, Any]
+ZERO_AAGUID = bytes(16)
+_FORMATS_MEMBER = 0x16  # of getInfo; tokens older than that ignore a preference
+
+
+class Subject(NamedTuple):
+    """What is attested.
+
+    Args:
+        credential: the new credential.
+        key: its private key.
+        auth_data: with the attested credential data.
+        client_data_hash: 32 bytes.
+    """
+
+    credential: Credential
+    key: PrivateKey
+    auth_data: bytes
+    client_data_hash: bytes
+
+
+def by_itself(subject: Subject) -> Statement:
+    """A packed statement without a certificate: the new key's own signature."""
+    signature = subject.key.sign(subject.auth_data + subject.client_data_hash)
+    return {"alg": subject.credential.alg.value, "sig": signature}
+
+
+def _packed(token: TokenContext, subject: Subject) -> Statement:
+    if token.profile.self_attestation:
+        return by_itself(subject)
+    certificate = token.state.attestation_certificate
+    signature = token.attestation_key.sign(subject.auth_data + subject.client_data_hash)
+    return {"alg": CoseAlg.ES256.value, "sig": signature, "x5c": [certificate]}
+
+
+def _enterprise(token: TokenContext, subject: Subject) -> Statement:
+    own = token.enterprise_identity
+    signature = own.key.sign(subject.auth_data + subject.client_data_hash)
+    return {"alg": CoseAlg.ES256.value, "sig": signature, "x5c": [own.certificate]}
+
+
+def _fido_u2f(token: TokenContext, subject: Subject) -> Statement:
+    signature = token.attestation_key.sign(
+        u2f_registration(
+            subject.credential.rp_id_hash,
+            subject.client_data_hash,
+            subject.credential.id,
+            subject.key.u2f_point() or b"",
+        )
+    )
+    return {"sig": signature, "x5c": [token.state.attestation_certificate]}
+
+
+def _none(_token: TokenContext, _subject: Subject) -> Statement:
+    return {}
+
+
+def u2f_registration(application: bytes, challenge: bytes, handle: bytes, point: bytes) -> bytes:
+    """What a U2F registration signs: 00, application, challenge, key handle, 04 x y."""
+    return b"\x00" + application + challenge + handle + point
+
+
+class Format(NamedTuple):
+    """One attestation statement format.
+
+    Args:
+        make: the statement.
+        only: the algorithms it can attest, or None for all.
+        names_model: whether authData carries the real AAGUID; fido-u2f has zeros (ATT-06).
+    """
+
+    make: Callable[[TokenContext, Subject], Statement]
+    only: frozenset[CoseAlg] | None = None
+    names_model: bool = True
+
+    def fits(self, alg: CoseAlg) -> bool:
+        """Whether it can attest a key of this algorithm."""
+        return self.only is None or alg in self.only
+
+
+FORMATS: Mapping[str, Format] = MappingProxyType(
+    {
+        "packed": Format(_packed),
+        "fido-u2f": Format(_fido_u2f, frozenset({CoseAlg.ES256}), names_model=False),
+        "none": Format(_none),
+    }
+)
+
+
+ENTERPRISE = Format(_enterprise)
+"""Of the format packed, too; no preference chooses it or chooses another in its place."""
+
+
+def choose(token: TokenContext, preference: Sequence[object], alg: CoseAlg) -> str:
+    """The format to use: the first preferred one that the model has, else its default (ATT-04).
+
+    Args:
+        token: whose profile lists the formats; "none" always is there and never listed.
+        preference: from the request; elements that are no known text are skipped (ATT-05).
+        alg: the new credential's algorithm.
+    """
+    if _FORMATS_MEMBER not in token.profile.info_members:
+        preference = ()
+    known = {*token.profile.attestation_formats, "none"}
+    for name in preference:
+        if isinstance(name, str) and name in known and FORMATS[name].fits(alg):
+            return name
+    return token.profile.attestation_formats[0]

@@ -1,0 +1,1 @@
+"""The authenticator's commands, one module each."""

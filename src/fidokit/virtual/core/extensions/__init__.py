@@ -1,0 +1,1 @@
+"""The authenticator's extensions."""

@@ -1,0 +1,1 @@
+"""What involves the user: presence, verification, PIN, and the tokens that prove them."""

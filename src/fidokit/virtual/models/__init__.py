@@ -1,0 +1,1 @@
+"""Certified models: found in the FIDO metadata, turned into profiles."""

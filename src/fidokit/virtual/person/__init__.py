@@ -1,0 +1,1 @@
+"""The user of a virtual token: presence policies, gestures, a finger sensor."""

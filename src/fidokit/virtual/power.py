@@ -1,0 +1,200 @@
+"""What plugging a virtual token in finds or makes: its store, its identity and its model."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final, NamedTuple, Protocol
+
+from fidokit.errors import (
+    Malformed,
+    PassphraseRequired,
+    StateUnusable,
+    TokenNotFound,
+    UsageError,
+)
+from fidokit.virtual import places
+from fidokit.virtual.core import profile as profiles
+from fidokit.virtual.core.factory import new_state
+from fidokit.virtual.core.ports import Rng, Store
+from fidokit.virtual.core.profile import Profile
+from fidokit.virtual.identity import TokenIdentity
+from fidokit.virtual.person.presence import parse_policy
+from fidokit.virtual.store import MemoryStore, SqliteStore
+from fidokit.virtual.store.new_file import Contents
+from fidokit.virtual.store.sealed import SealedStore
+
+DEFAULT_PROFILE: Final = "ctap2.3"
+DEFAULT_PRESENCE: Final = "auto"
+
+
+Passphrase = Callable[[], bytes]
+"""Whoever knows what a token is sealed under; asked only where one is."""
+
+
+class PluggedStore(Store, Protocol):
+    """A store that is held open while the token has power."""
+
+    def close(self) -> None:
+        """Let go of it."""
+        ...
+
+
+class Making(NamedTuple):
+    """How a token that is made now shall be.
+
+    Args:
+        model: its profile.
+        presence: the text of its presence policy.
+        uv_enrolled: whether built-in verification is configured.
+        rng: for its keys and its serial.
+        document: of the certified model that it stands in for, or empty.
+    """
+
+    model: Profile
+    presence: str
+    uv_enrolled: bool
+    rng: Rng
+    document: str = ""
+
+    def identity(self) -> TokenIdentity:
+        """A fresh identity.
+
+        Raises:
+            UsageError: there is no such presence policy.
+        """
+        serial = f"FK{self.rng.bytes(5).hex().upper()}"
+        policy = str(parse_policy(self.presence))
+        return TokenIdentity(serial, self.model.name, policy, int(time.time()), self.document)
+
+    def in_memory(self) -> MemoryStore:
+        """A store without a file."""
+        return MemoryStore(new_state(self.model, self.rng, uv_enrolled=self.uv_enrolled))
+
+    def in_file(self, path: Path, passphrase: bytes | None = None) -> SqliteStore:
+        """A store in a new file; one that is sealed under `passphrase` is to be closed again.
+
+        Raises:
+            UsageError: the passphrase is empty.
+            WouldOverwrite, TokenBusy, StateUnusable: as `SqliteStore.create`.
+        """
+        state = new_state(self.model, self.rng, uv_enrolled=self.uv_enrolled)
+        return SqliteStore.create_with(path, Contents(self.identity(), state), passphrase)
+
+
+def model_of(
+    given: str | Profile | None, document: Mapping[str, object] | None = None
+) -> tuple[Profile, str]:
+    """The profile that a caller named, or brought, or left to us; and what is kept of its model.
+
+    Args:
+        given: a profile or the name of one of our own.
+        document: of a certified model, see `models.impersonate`; then no profile is given.
+
+    Raises:
+        UsageError: there is no profile of this name, or both are given.
+        Malformed: the document is none.
+    """
+    if document is None:
+        named = given if isinstance(given, Profile) else profiles.profile(given or DEFAULT_PROFILE)
+        return named, ""
+    if given is not None:
+        raise UsageError("a virtual token has a profile or a model, not both")
+    from fidokit.virtual.models import profiles as models
+
+    made = models.impersonate(document)
+    return made.profile, made.text
+
+
+def open_named(name: str) -> SqliteStore:
+    """Own the registered token of this name.
+
+    Raises:
+        TokenNotFound, TokenBusy, NoPermission, StateUnusable, UsageError: see `SqliteStore.open`.
+    """
+    try:
+        return SqliteStore.open(places.path_of(name))
+    except TokenNotFound as missing:
+        raise places.unknown(name) from missing
+
+
+def unsealed(file: SqliteStore, passphrase: Passphrase | None) -> SqliteStore | SealedStore:
+    """The store in an open file, its seal unlocked if it has one; closed where that fails.
+
+    Raises:
+        PassphraseRequired: nobody knows the passphrase.
+        PassphraseWrong: it is another one.
+        StateUnusable: the file is damaged.
+    """
+    try:
+        seal = file.seal
+        if seal is None:
+            return file
+        words = (passphrase or _nobody_for(file.path.stem))()
+        return SealedStore(file, seal.unlock(words, file.identity.serial))
+    except BaseException:
+        file.close()
+        raise
+
+
+def _nobody_for(name: str) -> Passphrase:
+    def ask() -> bytes:
+        raise PassphraseRequired(
+            f"the virtual token {name!r} is sealed under a passphrase",
+            hint=f"keep it plugged in meanwhile: fidokit virtual serve {name}",
+        )
+
+    return ask
+
+
+def _known(identity: TokenIdentity) -> Profile:
+    """The model of a token that was made before, and its presence policy at least judged.
+
+    Raises:
+        StateUnusable: this fidokit does not know the one or the other.
+    """
+    try:
+        parse_policy(identity.presence)
+        if identity.model:
+            from fidokit.virtual.models import profiles as models
+
+            return models.reopen(identity.model).profile
+        return profiles.profile(identity.profile)
+    except (UsageError, Malformed) as unknown_word:
+        raise StateUnusable(
+            f"the virtual token {identity.serial} is not for this fidokit: {unknown_word}",
+            hint="use the newer fidokit that made it",
+        ) from unknown_word
+
+
+class Plugged(NamedTuple):
+    """A token that is held open: what it remembers, who it is, what model it is."""
+
+    store: PluggedStore
+    identity: TokenIdentity
+    model: Profile
+
+
+def plug_in(
+    source: str | Path | None, making: Making, passphrase: Passphrase | None = None
+) -> Plugged:
+    """Open the token behind a source, or make it where a path has none.
+
+    Raises:
+        PassphraseRequired, PassphraseWrong: it is sealed.
+        TokenNotFound, TokenBusy, NoPermission, StateUnusable, UsageError: see `VirtualToken`.
+    """
+    if source is None:
+        return Plugged(making.in_memory(), making.identity(), making.model)
+    if isinstance(source, Path) and not os.path.lexists(source):
+        made = making.in_file(source)
+        return Plugged(made, made.identity, making.model)
+    file = open_named(source) if isinstance(source, str) else SqliteStore.open(source)
+    found = unsealed(file, passphrase)
+    try:
+        return Plugged(found, found.identity, _known(found.identity))
+    except BaseException:
+        found.close()
+        raise

@@ -1,0 +1,198 @@
+"""The store of a token that is sealed: everything in memory, and each change sealed in the file.
+
+Nothing but the token's identity, its signature counter and how often credentials changed is in the
+file in plain. Rows cannot be looked up by what is sealed, so they are read once, when the token is
+plugged in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from fidokit.errors import MalformedCbor, MalformedFile
+from fidokit.types import CredentialId, UserId
+from fidokit.virtual.core.ports import DurableState, LargeBlob, RelyingParty, StoredCredential
+from fidokit.virtual.store import file as state_file
+from fidokit.virtual.store.cipher import Box
+from fidokit.virtual.store.memory import MemoryStore
+from fidokit.virtual.store.new_file import SAVE_RECORD, STATE_RECORD, record_name
+from fidokit.virtual.store.schema import CREDENTIAL, STATE, of_record, to_record
+from fidokit.virtual.store.sqlite import SqliteStore
+
+_LOAD: Final = "SELECT number, record FROM sealed ORDER BY number"
+_FORGET: Final = "DELETE FROM sealed WHERE number = ?"
+_FORGET_ALL: Final = "DELETE FROM sealed WHERE number > ?"
+_CHANGED: Final = "UPDATE counter SET revision = revision + ?"
+
+
+class SealedStore:
+    """The `Store` contract of `core.ports` over a sealed file.
+
+    Args:
+        file: the file, owned; closed with this store.
+        box: what its seal was unlocked to.
+
+    Raises:
+        StateUnusable: a record was changed, or is missing.
+    """
+
+    durable: Final = True
+
+    def __init__(self, file: SqliteStore, box: Box) -> None:
+        self.identity = file.identity
+        self._file = file
+        self._box = box
+        self._numbers: dict[CredentialId, int] = {}
+        records = file.rows(_LOAD)
+        if not records or records[0][0] != STATE_RECORD:
+            raise state_file.damaged(file.path, "a record that every token has is missing")
+        with _damage(file.path):
+            state = of_record(DurableState, self._opened(*records[0]), STATE)
+            self._view = MemoryStore(state)
+            for number, record in records[1:]:
+                credential = of_record(StoredCredential, self._opened(number, record), CREDENTIAL)
+                self._view.put(credential)
+                self._numbers[credential.id] = number
+        self._last: int = records[-1][0]
+
+    @property
+    def path(self) -> Path:
+        """Its file."""
+        return self._file.path
+
+    def close(self) -> None:
+        """Let the next process have the token; harmless when repeated."""
+        self._file.close()
+
+    def load(self) -> DurableState:
+        """The state as last saved."""
+        return self._view.load()
+
+    def save(self, state: DurableState) -> None:
+        """Replace the state."""
+        with self._file.transaction():
+            self._write(STATE_RECORD, to_record(state, STATE))
+        self._view.save(state)
+
+    def wipe(self, state: DurableState) -> None:
+        """Drop every credential and replace the state; the counter goes on."""
+        with self._file.transaction():
+            self._file.execute(_FORGET_ALL, STATE_RECORD)
+            self._file.execute(_CHANGED, self._view.count())
+            self._write(STATE_RECORD, to_record(state, STATE))
+        self._numbers.clear()
+        self._view.wipe(state)
+
+    def next_counter(self, number: int = 0) -> int:
+        """As `SqliteStore.next_counter`."""
+        return self._file.next_counter(number)
+
+    def credential_counters(self) -> dict[int, int]:
+        """As `SqliteStore.credential_counters`."""
+        return self._file.credential_counters()
+
+    def put(self, credential: StoredCredential) -> None:
+        """Add as the newest, in the place of the same user's older one."""
+        older = self.of_user(credential.rp_id_hash, credential.user_id)
+        replaced = {credential.id} | ({older.id} if older else set())
+        gone = [self._numbers[known] for known in replaced if known in self._numbers]
+        with self._file.transaction():
+            for number in gone:
+                self._file.execute(_FORGET, number)
+            self._file.execute(_CHANGED, 1 + len(gone))
+            self._write(self._last + 1, to_record(credential, CREDENTIAL))
+        for known in replaced:
+            self._numbers.pop(known, None)
+        self._last += 1
+        self._numbers[credential.id] = self._last
+        self._view.put(credential)
+
+    def delete(self, credential_id: CredentialId) -> bool:
+        """Forget one; False where it was not there."""
+        if credential_id not in self._numbers:
+            return False
+        with self._file.transaction():
+            self._file.execute(_FORGET, self._numbers[credential_id])
+            self._file.execute(_CHANGED, 1)
+        del self._numbers[credential_id]
+        return self._view.delete(credential_id)
+
+    def update_user(
+        self, credential_id: CredentialId, name: str | None, display_name: str | None
+    ) -> bool:
+        """Replace both names; False where the credential is not there."""
+        return self._change(
+            credential_id,
+            lambda old: replace(old, user_name=name, user_display_name=display_name),
+            lambda: self._view.update_user(credential_id, name, display_name),
+            counted=1,
+        )
+
+    def update_large_blob(self, credential_id: CredentialId, blob: LargeBlob) -> bool:
+        """Replace its large blob; False where the credential is not there."""
+        return self._change(
+            credential_id,
+            lambda old: replace(old, large_blob=blob),
+            lambda: self._view.update_large_blob(credential_id, blob),
+            counted=0,
+        )
+
+    def find(self, credential_id: CredentialId) -> StoredCredential | None:
+        """The credential with this id."""
+        return self._view.find(credential_id)
+
+    def of_rp(self, rp_id_hash: bytes) -> Sequence[StoredCredential]:
+        """Every credential of one relying party, newest first."""
+        return self._view.of_rp(rp_id_hash)
+
+    def of_user(self, rp_id_hash: bytes, user_id: UserId) -> StoredCredential | None:
+        """The one credential that `put` would replace."""
+        return self._view.of_user(rp_id_hash, user_id)
+
+    def relying_parties(self) -> Sequence[RelyingParty]:
+        """Every relying party once, the one with the oldest credential first."""
+        return self._view.relying_parties()
+
+    def count(self) -> int:
+        """How many credentials there are."""
+        return self._view.count()
+
+    def revision(self) -> int:
+        """How often credentials changed."""
+        return self._file.revision()
+
+    def _change(
+        self,
+        credential_id: CredentialId,
+        changed: Callable[[StoredCredential], StoredCredential],
+        in_memory: Callable[[], bool],
+        *,
+        counted: int,
+    ) -> bool:
+        """First in the file: what cannot be written must not seem to be there."""
+        old = self._view.find(credential_id)
+        if old is None:
+            return False
+        with self._file.transaction():
+            record = to_record(changed(old), CREDENTIAL)
+            self._write(self._numbers[credential_id], record)
+            self._file.execute(_CHANGED, counted)
+        return in_memory()
+
+    def _write(self, number: int, record: bytes) -> None:
+        self._file.execute(SAVE_RECORD, number, self._box.close(record_name(number), record))
+
+    def _opened(self, number: int, record: bytes) -> bytes:
+        return self._box.open(record_name(number), record)
+
+
+@contextmanager
+def _damage(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (MalformedFile, MalformedCbor, ValueError, TypeError) as error:
+        raise state_file.damaged(path, str(error)) from error

@@ -1,0 +1,418 @@
+"""The agent's core: each request in each state, without sockets, threads or time."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from tests.agent.core.world import HOST, PLAIN, SK, WEB, Behind, World, bind, login
+from tests.support import agent_keys
+from tests.support.agent_keys import ALL, Held
+from tests.support.mutate import fuzz_count, mutants
+from tests.support.samples import ED25519
+from tests.support.signers import certificate, ed25519_key, ed25519_token
+
+from fidokit.agent.core.agent import CHANGES, EXTENSIONS, HANDLERS, Connection, Later, State
+from fidokit.errors import TouchRefused
+from fidokit.openssh import wire
+from fidokit.openssh.agent import messages
+from fidokit.openssh.agent.constraints import Constraints
+from fidokit.openssh.agent.messages import FAILURE, SUCCESS, Extension
+from fidokit.openssh.keys.plain_private import SignFlag
+from fidokit.openssh.keys.public import RsaPublic
+from fidokit.openssh.signatures.signature import verify
+from fidokit.openssh.signatures.sshsig import digest, to_be_signed
+
+
+def lock(words: bytes) -> bytes:
+    return bytes([22]) + wire.string(words)
+
+
+def unlock(words: bytes) -> bytes:
+    return bytes([23]) + wire.string(words)
+
+
+# --- ordinary keys -------------------------------------------------------------------------
+
+
+def test_an_empty_agent_lists_nothing() -> None:
+    assert World().listed() == []
+
+
+@pytest.mark.parametrize("held", ALL, ids=lambda held: held.name)
+def test_a_key_is_added_listed_and_signs(held: Held) -> None:
+    world = World()
+    assert world.add(held.fields, comment="me@here") == SUCCESS
+    blob = held.read().public_blob()
+    assert world.listed() == [(blob, "me@here")]
+    flags = SignFlag.RSA_SHA2_256 if isinstance(held.public, RsaPublic) else 0
+    signature = messages.parse_signature_answer(world.sign(blob, flags=flags))
+    verify(held.public, signature, b"data")
+
+
+def test_adding_again_replaces() -> None:
+    world = World()
+    world.add(PLAIN.fields, Constraints(confirm=True), comment="old")
+    world.add(PLAIN.fields, comment="new")
+    assert world.listed() == [(PLAIN.public.blob(), "new")]
+    assert world.sign(PLAIN.public.blob()) != FAILURE
+    assert not world.person.questions
+
+
+def test_removing() -> None:
+    world = World()
+    world.add(PLAIN.fields)
+    remove = messages.encode_remove(PLAIN.public.blob())
+    assert world.ask(remove) == SUCCESS
+    assert world.ask(remove) == FAILURE
+    assert world.listed() == []
+    assert world.sign(PLAIN.public.blob()) == FAILURE
+
+
+@pytest.mark.parametrize("number", [9, 19])
+def test_removing_all_wipes_pins_too(number: int) -> None:
+    world = World()
+    world.add(PLAIN.fields)
+    world.add(SK.encode())
+    assert world.ask(bytes([number])) == SUCCESS
+    assert world.listed() == []
+    assert world.tokens.forgotten == 1
+
+
+def test_a_certificate_whose_signature_does_not_hold_is_refused() -> None:
+    world = World()
+    held = agent_keys.certified(agent_keys.ed25519())
+    assert held.certificate is not None
+    blob = held.certificate.blob()
+    fields = held.fields.replace(blob, blob[:-1] + bytes([blob[-1] ^ 1]))
+    assert world.add(fields) == FAILURE
+    assert "not signed by the authority" in world.log[0]
+
+
+def test_lifetimes_end() -> None:
+    world = World()
+    world.add(PLAIN.fields, Constraints(lifetime=60))
+    assert world.agent.tick() == world.now + 60
+    world.now += 59.9
+    assert len(world.listed()) == 1
+    world.now += 0.2
+    assert world.sign(PLAIN.public.blob()) == FAILURE
+    assert world.listed() == []
+    assert world.agent.tick() is None
+
+
+def test_the_lifetime_of_the_agent_holds_for_keys_without_one() -> None:
+    world = World(lifetime=10)
+    world.add(PLAIN.fields)
+    world.add(agent_keys.ecdsa().fields, Constraints(lifetime=100))
+    world.now += 11
+    assert [blob for blob, _ in world.listed()] == [agent_keys.ecdsa().public.blob()]
+
+
+def test_confirmation_is_asked_for_each_use() -> None:
+    world = World()
+    world.add(PLAIN.fields, Constraints(confirm=True), comment="me@here")
+    assert world.sign(PLAIN.public.blob()) != FAILURE
+    world.person.answer = False
+    assert world.sign(PLAIN.public.blob()) == FAILURE
+    assert len(world.person.questions) == 2
+    assert "me@here" in world.person.questions[0]
+    assert "SHA256:" in world.person.questions[0]
+
+
+# --- keys on tokens ------------------------------------------------------------------------
+
+
+def test_a_token_signs_as_work() -> None:
+    world = World()
+    world.add(SK.encode(), Constraints(provider="internal"))
+    step = world.step(messages.SignRequest(SK.public.blob(), login(SK)).encode())
+    assert callable(step)
+    signature = messages.parse_signature_answer(step(threading.Event()))
+    verify(SK.public, signature, login(SK))
+
+
+def test_the_purpose_names_key_user_and_host() -> None:
+    world = World()
+    world.add(SK.encode(), comment="me@here")
+    world.sign(SK.public.blob(), login(SK))
+    world.sign(SK.public.blob(), to_be_signed("git", "sha512", digest("sha512", [b"x"])))
+    world.sign(SK.public.blob(), b"anything")
+    world.bind(HOST)
+    world.sign(SK.public.blob(), login(SK, host=None))
+    first, second, third, fourth = world.tokens.purposes
+    assert first.key.startswith("me@here (SHA256:")
+    assert first.what.startswith("login as me to near.example, the host with key SHA256:")
+    assert second.what == "signature of a file for 'git'"
+    assert "neither" in third.what
+    assert fourth.what == first.what
+
+
+def test_a_login_that_names_no_host_says_so() -> None:
+    world = World()
+    world.add(SK.encode())
+    world.bind(HOST, b"another session")
+    world.sign(SK.public.blob(), login(SK, host=None))
+    assert world.tokens.purposes[0].what == "login as me to a host that the client does not name"
+
+
+def test_what_the_token_says_is_logged_and_the_client_hears_failure() -> None:
+    world = World()
+    world.add(SK.encode())
+    world.tokens.error = TouchRefused("nobody touched it", hint="touch it")
+    assert world.sign(SK.public.blob(), login(SK)) == FAILURE
+    assert "nobody touched it (touch it)" in world.log[0]
+
+
+@pytest.mark.parametrize(
+    ("data", "allowed"),
+    [
+        (login(WEB), True),
+        (to_be_signed("git", "sha512", digest("sha512", [b"x"])), True),
+        (b'{"type":"webauthn.get"}', False),
+        (bytes(32), False),
+        (login(SK), False),  # a login by another key is none by this one
+    ],
+)
+def test_a_websites_key_signs_only_what_ssh_signs(data: bytes, allowed: bool) -> None:
+    world = World()
+    world.add(WEB.encode())
+    assert (world.sign(WEB.public.blob(), data) != FAILURE) is allowed
+    assert len(world.tokens.purposes) == allowed
+
+
+def test_an_ssh_key_signs_anything() -> None:
+    world = World()
+    world.add(SK.encode())
+    assert world.sign(SK.public.blob(), bytes(32)) != FAILURE
+
+
+@pytest.mark.parametrize(
+    ("provider", "taken"),
+    [("internal", True), ("INTERNAL", True), ("/lib/ours.so", True), ("/lib/other.so", False)],
+)
+def test_providers(provider: str, taken: bool) -> None:
+    world = World(providers=["/lib/ours.so"])
+    assert (world.add(SK.encode(), Constraints(provider=provider)) == SUCCESS) is taken
+
+
+def test_a_provider_for_an_ordinary_key_is_refused() -> None:
+    assert World().add(PLAIN.fields, Constraints(provider="internal")) == FAILURE
+
+
+def test_another_machine_may_not_name_a_provider() -> None:
+    world = World(providers=["/lib/ours.so"])
+    world.bind(HOST, forwarding=True)
+    assert world.add(SK.encode(), Constraints(provider="/lib/ours.so")) == FAILURE
+    assert world.add(SK.encode(), Constraints(provider="internal")) == SUCCESS
+
+
+def test_associated_certificates_belong_to_smartcards() -> None:
+    world = World()
+    made = certificate(PLAIN.public, ed25519_key(9))
+    assert world.add(PLAIN.fields, Constraints(certificates=(made,))) == FAILURE
+    assert "smartcard" in world.log[0]
+
+
+# --- states --------------------------------------------------------------------------------
+
+
+def test_a_locked_agent_has_no_keys_and_does_nothing() -> None:
+    world = World()
+    world.add(PLAIN.fields)
+    assert world.ask(lock(b"words")) == SUCCESS
+    assert world.agent.state is State.LOCKED
+    assert world.tokens.forgotten == 1
+    assert world.listed() == []
+    assert world.sign(PLAIN.public.blob()) == FAILURE
+    for payload in (lock(b"words"), bytes([19]), bind(HOST), Extension("query").encode()):
+        assert world.ask(payload) == FAILURE
+    assert world.ask(unlock(b"words")) == SUCCESS
+    assert len(world.listed()) == 1
+
+
+def test_a_wrong_passphrase_makes_the_next_wait() -> None:
+    world = World()
+    world.ask(lock(b"words"))
+    assert world.ask(unlock(b"wrong")) == FAILURE
+    step = world.step(unlock(b"words"))
+    assert step == Later(world.now + 0.1)
+    world.now += 0.1
+    assert world.ask(unlock(b"wrong")) == FAILURE
+    assert world.step(unlock(b"words")) == Later(world.now + 0.2)
+    world.now += 0.3
+    assert world.ask(unlock(b"words")) == SUCCESS
+
+
+def test_an_open_agent_is_not_unlocked_and_an_empty_passphrase_locks_nothing() -> None:
+    world = World()
+    assert world.ask(unlock(b"words")) == FAILURE
+    assert world.ask(lock(b"")) == FAILURE
+    assert world.agent.state is State.OPEN
+
+
+def test_a_read_only_agent_changes_nothing_for_clients() -> None:
+    world = World(read_only=True)
+    assert world.add(PLAIN.fields) == FAILURE
+    for payload in (bytes([19]), messages.encode_remove(PLAIN.public.blob())):
+        assert world.ask(payload) == FAILURE
+    assert world.listed() == []
+    assert "read-only" in world.log[0]
+
+
+def test_the_tables_name_every_request() -> None:
+    requests = set(messages.Request.__args__)
+    assert requests == {*HANDLERS[State.OPEN], *HANDLERS[State.LOCKED]}
+    assert requests > CHANGES
+
+
+# --- the rest of the protocol --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        bytes([1]),
+        bytes([200]) + b"rest",
+        Extension("other@example.org").encode(),
+        bytes([20]) + wire.text("/lib/x.so") + wire.string(b"1234"),
+        bytes([21]) + wire.text("/lib/x.so") + wire.string(b"1234"),
+        bytes([17]),
+        bytes([13]) + b"\xff\xff\xff\xff",
+    ],
+)
+def test_what_is_not_understood_gets_failure(payload: bytes) -> None:
+    assert World().ask(payload) == FAILURE
+
+
+def test_smartcards_are_refused_clearly_and_their_pin_is_not_logged() -> None:
+    world = World()
+    world.ask(bytes([20]) + wire.text("/lib/x.so") + wire.string(b"135791"))
+    assert "smartcard" in world.log[0]
+    assert "135791" not in str(world.log)
+
+
+def test_query_names_the_extensions() -> None:
+    assert tuple(messages.parse_query(World().ask(Extension("query").encode()))) == EXTENSIONS
+
+
+def test_too_many_keys_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fidokit.agent.core.held_keys.MOST_KEYS", 1)
+    world = World()
+    assert world.add(PLAIN.fields) == SUCCESS
+    assert world.add(agent_keys.ecdsa().fields) == FAILURE
+    assert world.add(PLAIN.fields) == SUCCESS
+
+
+# --- the agent behind ----------------------------------------------------------------------
+
+THEIRS = ED25519.blob()
+
+
+def behind(payload: bytes) -> bytes:
+    if payload == messages.REQUEST_IDENTITIES:
+        return messages.encode_identities([(THEIRS, "theirs"), (SK.public.blob(), "twice")])
+    return SUCCESS
+
+
+def test_lists_are_joined_and_ours_come_first() -> None:
+    world = World(behind=Behind(behind))
+    world.add(SK.encode(), comment="ours")
+    assert world.listed() == [(SK.public.blob(), "ours"), (THEIRS, "theirs")]
+
+
+def test_what_is_not_ours_goes_to_the_agent_behind() -> None:
+    peer = Behind(behind)
+    world = World(behind=peer)
+    payloads = [
+        messages.SignRequest(THEIRS, b"data").encode(),
+        messages.encode_remove(THEIRS),
+        messages.encode_add(PLAIN.fields, "plain"),
+        Extension("other@example.org").encode(),
+        bytes([20]) + wire.text("/lib/x.so") + wire.string(b"1234"),
+        bytes([19]),
+        bytes([200]),
+    ]
+    for payload in payloads:
+        assert world.ask(payload) == SUCCESS
+    assert peer.heard == payloads
+
+
+def test_keys_on_tokens_stay_here() -> None:
+    peer = Behind(behind)
+    world = World(behind=peer)
+    world.add(SK.encode())
+    world.sign(SK.public.blob(), login(SK))
+    assert peer.heard == []
+
+
+def test_both_are_bound_and_locked() -> None:
+    peer = Behind(behind)
+    world = World(behind=peer)
+    assert world.bind(HOST) == SUCCESS
+    assert world.ask(lock(b"words")) == SUCCESS
+    assert world.ask(unlock(b"words")) == SUCCESS
+    assert peer.heard == [bind(HOST), lock(b"words"), unlock(b"words")]
+
+
+def test_a_bind_that_fails_here_is_put_to_the_agent_behind_too() -> None:
+    """Else that one would take the connection for a local one."""
+    peer = Behind(behind)
+    world = World(behind=peer)
+    bad = bind(HOST, signed=b"another session")
+    assert world.ask(bad) == FAILURE
+    assert peer.heard == [bad]
+
+
+def test_an_agent_behind_that_knows_no_binds_does_not_undo_ours() -> None:
+    world = World(behind=Behind(lambda _payload: FAILURE))
+    assert world.bind(HOST) == SUCCESS
+    assert len(world.client.bindings.hops) == 1
+
+
+def test_an_agent_behind_that_is_gone_takes_nothing_away() -> None:
+    world = World(behind=Behind(lambda _payload: FAILURE))
+    world.add(SK.encode(), comment="ours")
+    assert world.listed() == [(SK.public.blob(), "ours")]
+
+
+def test_read_only_holds_for_the_agent_behind() -> None:
+    peer = Behind(behind)
+    world = World(behind=peer, read_only=True)
+    assert world.ask(bytes([19])) == FAILURE
+    assert peer.heard == []
+
+
+# --- damage --------------------------------------------------------------------------------
+
+
+def test_fuzz_any_request_gets_an_answer() -> None:
+    world = World()
+    world.add(PLAIN.fields)
+    world.add(SK.encode(), Constraints(confirm=True))
+    corpus = [
+        messages.REQUEST_IDENTITIES,
+        messages.encode_add(PLAIN.fields, "c", Constraints(lifetime=5, confirm=True)),
+        messages.encode_add(SK.encode(), "c", Constraints(provider="internal")),
+        messages.SignRequest(SK.public.blob(), login(SK)).encode(),
+        bind(HOST),
+        Extension("query").encode(),
+        bytes([19]),
+    ]
+    for number, payload in enumerate(mutants(corpus, fuzz_count(2_000))):
+        client = Connection() if number % 20 == 0 else world.client
+        if not payload:
+            continue
+        world.client = client
+        step = world.step(payload)
+        answer = step if isinstance(step, bytes | Later) else step(threading.Event())
+        assert isinstance(answer, Later) or answer[0] in {5, 6, 12, 14, 29}
+        world.log.clear()
+
+
+def test_a_signature_by_a_token_verifies_under_its_key() -> None:
+    token = ed25519_token(1)
+    world = World()
+    world.add(SK.encode())
+    answer = messages.parse_signature_answer(world.sign(SK.public.blob(), b"data"))
+    verify(token.public, answer, b"data", require_touch=True)

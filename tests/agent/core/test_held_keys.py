@@ -1,0 +1,91 @@
+"""The keyring: order, replacement, expiry, and keys that were found on tokens."""
+
+from __future__ import annotations
+
+import pytest
+from tests.support import agent_keys
+
+from fidokit.agent.core.held_keys import Entry, Keyring
+
+ONE = Entry(agent_keys.ed25519(2).read(), "one")
+TWO = Entry(agent_keys.ed25519(3).read(), "two")
+FOUND = Entry(agent_keys.sk(), "found", token="usb:1")
+ALSO = Entry(agent_keys.sk("ecdsa"), "also", token="usb:1")
+
+
+def comments(keys: Keyring) -> list[str]:
+    return [entry.comment for entry in keys]
+
+
+def test_keys_keep_their_order() -> None:
+    keys = Keyring()
+    for entry in (ONE, TWO, FOUND):
+        assert keys.add(entry)
+    keys.add(Entry(ONE.private, "one again"))
+    assert comments(keys) == ["one again", "two", "found"]
+    assert len(keys) == 3
+
+
+def test_every_change_is_a_new_version() -> None:
+    keys = Keyring()
+    versions = [keys.version]
+    for change in (
+        lambda: keys.add(ONE),
+        lambda: keys.remove(ONE.blob),
+        lambda: keys.found_on("usb:1", [FOUND]),
+        keys.clear,
+    ):
+        change()
+        versions.append(keys.version)
+    assert len(set(versions)) == len(versions)
+
+
+def test_expiry() -> None:
+    keys = Keyring()
+    keys.add(Entry(ONE.private, "one", expires=10.0))
+    keys.add(Entry(TWO.private, "two", expires=20.0))
+    keys.add(FOUND)
+    assert keys.next_expiry() == 10.0
+    version = keys.version
+    keys.expire(9.9)
+    assert keys.version == version
+    keys.expire(10.0)
+    assert comments(keys) == ["two", "found"]
+    keys.expire(100.0)
+    assert keys.next_expiry() is None
+
+
+def test_keys_of_a_token_come_and_go_together() -> None:
+    keys = Keyring()
+    keys.add(ONE)
+    keys.found_on("usb:1", [FOUND, ALSO])
+    keys.found_on("usb:2", [])
+    assert comments(keys) == ["one", "found", "also"]
+    keys.found_on("usb:1", [ALSO])
+    assert comments(keys) == ["one", "also"]
+    keys.found_on("usb:1", [])
+    assert comments(keys) == ["one"]
+
+
+def test_a_key_that_was_added_stays_as_it_was_added() -> None:
+    keys = Keyring()
+    keys.add(Entry(FOUND.private, "added", confirm=True))
+    keys.found_on("usb:1", [FOUND])
+    assert comments(keys) == ["added"]
+    keys.found_on("usb:1", [])
+    assert comments(keys) == ["added"]
+
+
+def test_there_is_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fidokit.agent.core.held_keys.MOST_KEYS", 1)
+    keys = Keyring()
+    assert keys.add(ONE)
+    assert not keys.add(TWO)
+    keys.found_on("usb:1", [FOUND])
+    assert comments(keys) == ["one"]
+
+
+def test_what_an_entry_says_of_itself() -> None:
+    assert FOUND.on_token
+    assert not ONE.on_token
+    assert ONE.called.startswith("one (SHA256:")

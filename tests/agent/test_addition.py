@@ -1,0 +1,163 @@
+"""Resident keys into an agent, and why agents refuse them; the agent is our own core, limited."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from tests.agent.core.world import World
+from tests.support.desk import Desk
+
+from fidokit.agent.addition import Added, AddOptions, add_to_agent, why_refused
+from fidokit.errors import CredentialNotFound, FidokitError, UsageError
+from fidokit.keys import generation
+from fidokit.keys.generation import GenerateRequest
+from fidokit.openssh.agent import messages
+from fidokit.openssh.agent.constraints import Constraints
+from fidokit.openssh.agent.messages import AddKey
+from fidokit.openssh.keys.private import SkPrivate
+from fidokit.types import Application, KeyType
+
+pytestmark = pytest.mark.usefixtures("home")
+
+Dislikes = Callable[[AddKey], bool]
+
+
+@dataclass
+class Agent:
+    """An agent that does not like some keys; it writes down what it was given."""
+
+    dislikes: Dislikes = lambda _request: False
+    world: World = field(default_factory=World)
+    added: list[AddKey] = field(default_factory=list)
+
+    def exchange(self, payload: bytes) -> bytes:
+        request = messages.parse_request(payload)
+        if isinstance(request, AddKey):
+            self.added.append(request)
+            if self.dislikes(request):
+                return messages.FAILURE
+        return self.world.ask(payload)
+
+    def accepts(self, payload: bytes) -> bool:
+        return self.exchange(payload) == messages.SUCCESS
+
+    @property
+    def comments(self) -> list[str]:
+        return [comment for _, comment in self.world.listed()]
+
+
+@pytest.fixture
+def filled(desk: Desk, folder: Path) -> Desk:
+    """A token with three resident keys, two of the same comment."""
+    with desk.open() as session:
+        for name, comment, verify in (("a", "me", False), ("b", "me", True), ("c", "you", False)):
+            request = GenerateRequest(
+                KeyType.ED25519_SK,
+                path=folder / name,
+                comment=comment,
+                application=Application(f"ssh:{name}"),
+                resident=True,
+                verify_required=verify,
+            )
+            generation.generate(session, request)
+    return desk
+
+
+def run(desk: Desk, agent: Agent, **options: object) -> list[Added]:
+    with desk.open() as session:
+        chosen = AddOptions(**options)  # type: ignore[arg-type]
+        return list(add_to_agent(session, agent, chosen))  # type: ignore[arg-type]
+
+
+def test_all_keys_with_comments_that_tell_them_apart(filled: Desk) -> None:
+    agent = Agent()
+    results = run(filled, agent)
+    assert [result.error for result in results] == [None] * 3
+    assert sorted(agent.comments) == sorted(result.comment for result in results)
+    assert len(set(agent.comments)) == 3
+    assert "you" in agent.comments
+    assert sum(comment.startswith("me SHA256:") for comment in agent.comments) == 2
+
+
+def test_verify_required_is_kept(filled: Desk) -> None:
+    agent = Agent()
+    run(filled, agent)
+    flags = [request.key.flags for request in agent.added if isinstance(request.key, SkPrivate)]
+    assert sorted(map(int, flags)) == [0x21, 0x21, 0x25]
+
+
+def test_chosen_keys(filled: Desk) -> None:
+    agent = Agent()
+    run(filled, agent, selectors=["ssh:c", "you"])
+    assert agent.comments == ["you"]
+    with pytest.raises(CredentialNotFound):
+        run(filled, agent, selectors=["ssh:none"])
+
+
+def test_constraints_go_along(filled: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    agent = Agent()
+    run(filled, agent, lifetime=60, confirm=True)
+    assert agent.added[0].constraints == Constraints(60, confirm=True, provider="internal")
+    monkeypatch.setenv("SSH_SK_PROVIDER", "/lib/other.so")
+    run(filled, agent)
+    assert agent.added[3].constraints.provider == "/lib/other.so"
+    run(filled, agent, provider="internal")
+    assert agent.added[-1].constraints.provider == "internal"
+
+
+def test_an_unknown_host_is_refused_before_the_token_is_asked(filled: Desk) -> None:
+    filled.person.asked.clear()
+    with pytest.raises(UsageError, match="not known"):
+        run(filled, Agent(), hosts=["nowhere.example"])
+    assert filled.person.asked == []
+
+
+def test_no_file_is_written(filled: Desk, home: Path) -> None:
+    before = sorted(home.rglob("*"))
+    run(filled, Agent())
+    assert sorted(home.rglob("*")) == before
+
+
+LIMITS = Constraints(60, confirm=True, provider="internal")
+
+
+@pytest.mark.parametrize(
+    ("dislikes", "limits", "said"),
+    [
+        (lambda r: isinstance(r.key, SkPrivate), LIMITS, "does not know keys on tokens"),
+        (lambda _r: True, LIMITS, "no keys at all"),
+        (lambda r: r.constraints.provider is not None, LIMITS, "no provider of its own"),
+        (
+            lambda r: r.constraints.provider == "/lib/x.so",
+            Constraints(provider="/lib/x.so"),
+            "does not allow the provider '/lib/x.so'",
+        ),
+        (lambda r: r.constraints.lifetime is not None, LIMITS, "lifetimes"),
+        (lambda r: r.constraints.confirm, LIMITS, "does not ask"),
+        (lambda r: r.comment != "a try", LIMITS, "does not say why"),
+    ],
+)
+def test_why_an_agent_refuses(dislikes: Dislikes, limits: Constraints, said: str) -> None:
+    agent = Agent(dislikes)
+    error = why_refused(agent, limits)  # type: ignore[arg-type]
+    assert isinstance(error, FidokitError)
+    assert said in error.message
+    assert error.hint
+    assert agent.comments == [], "what was tried is taken out again"
+
+
+def test_a_refusal_is_a_result_and_others_go_on(filled: Desk) -> None:
+    agent = Agent(lambda request: request.comment == "you")
+    results = run(filled, agent)
+    assert [result.error is None for result in results].count(False) == 1
+    assert len(agent.comments) == 2
+
+
+def test_the_real_key_is_never_tried_with_fewer_constraints(filled: Desk) -> None:
+    agent = Agent(lambda request: request.constraints.confirm)
+    run(filled, agent, confirm=True)
+    real = [r for r in agent.added if r.key.public.application != "ssh:fidokit-try"]  # type: ignore[union-attr]
+    assert all(request.constraints.confirm for request in real)

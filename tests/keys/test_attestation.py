@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.support.desk import Desk
+
+from fidokit.client.credentials import stored_attestation
+from fidokit.errors import MalformedKey, SignatureInvalid, UsageError
+from fidokit.keys.attestation import (
+    Origin,
+    VerifiedAttestation,
+    show_attestation,
+    verify_attestation,
+)
+from fidokit.keys.generation import GenerateRequest, generate
+from fidokit.keys.holder import open_key
+from fidokit.metadata import catalog
+from fidokit.metadata.catalog import Catalogue
+from fidokit.metadata.model import Model, StatusReport
+from fidokit.openssh.signatures.attestation import parse_attestation
+from fidokit.tokens.pin import set_pin
+from fidokit.types import Aaguid, KeyType
+from fidokit.virtual import model_token
+from fidokit.virtual.models.catalog import list_models
+from fidokit.virtual.token import VirtualToken
+
+pytestmark = pytest.mark.usefixtures("home")
+
+
+@pytest.fixture
+def files(bare_desk: Desk, folder: Path) -> Path:
+    """A folder with a key, its challenge and its attestation."""
+    return make(bare_desk, folder)
+
+
+def make(desk: Desk, folder: Path) -> Path:
+    (folder / "challenge").write_bytes(b"what was sent")
+    request = GenerateRequest(
+        KeyType.ECDSA_SK,
+        path=folder / "key",
+        challenge_file=folder / "challenge",
+        attestation_file=folder / "proof",
+    )
+    with desk.open() as session:
+        generate(session, request)
+    return folder
+
+
+def checked(folder: Path, key: str = "key.pub") -> VerifiedAttestation:
+    return verify_attestation(folder / "proof", folder / key, folder / "challenge")
+
+
+def know(monkeypatch: pytest.MonkeyPatch, *models: Model) -> None:
+    monkeypatch.setattr(catalog, "load", lambda: Catalogue(models))
+
+
+def leaf_of(folder: Path) -> bytes:
+    return parse_attestation((folder / "proof").read_bytes()).leaf_der
+
+
+def model_of(folder: Path, *roots: bytes, status: str = "FIDO_CERTIFIED_L1") -> Model:
+    data = stored_attestation.read_auth_data(parse_attestation((folder / "proof").read_bytes()))
+    named = stored_attestation.aaguid_of(data)
+    reports = (StatusReport(status, "2026-01-01"),)
+    return Model(named, "Maker Key", "fido2", attestation_roots=roots, status_reports=reports)
+
+
+def test_what_a_file_says(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    know(monkeypatch, model_of(files))
+    shown = show_attestation(files / "proof")
+    assert (shown.version, shown.application, shown.model) == (1, "ssh:", "Maker Key")
+    assert (shown.user_present, shown.user_verified) == (True, False)
+    assert shown.key_handle == open_key(files / "key").key.key_handle
+    assert shown.leaf is not None
+    assert "fidokit virtual" in shown.leaf.subject
+
+
+def test_version_00_says_little(files: Path) -> None:
+    old = replace(parse_attestation((files / "proof").read_bytes()), auth_data_cbor=None)
+    (files / "proof").write_bytes(old.blob())
+    shown = show_attestation(files / "proof")
+    assert (shown.version, shown.aaguid, shown.key_handle) == (0, None, None)
+    assert shown.leaf is not None
+
+
+def test_a_model_whose_roots_vouch(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    know(monkeypatch, model_of(files, leaf_of(files)))
+    for key in ("key.pub", "key"):
+        found = checked(files, key)
+        assert (found.origin, found.format) == (Origin.MODEL, "packed")
+        assert (found.certification, found.untrusted) == ("FIDO_CERTIFIED_L1", False)
+
+
+def test_a_model_that_was_revoked(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    know(monkeypatch, model_of(files, leaf_of(files), status="REVOKED"))
+    assert checked(files).untrusted
+
+
+def test_a_model_that_is_only_named(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    know(monkeypatch, model_of(files))
+    found = checked(files)
+    assert (found.origin, found.shown.model) == (Origin.CLAIMED, "Maker Key")
+
+
+def test_a_stand_in_for_a_certified_model_is_found_out(folder: Path) -> None:
+    """By the real metadata: a virtual token says that it is one, and cannot prove it."""
+    first = next(m for m in list_models("YubiKey 5").models if "FIDO_2_0" in m.versions)
+    desk = Desk()
+    with model_token.VirtualToken(model=first.aaguid) as token:
+        desk.plug("ONE", token)
+        with desk.open() as session:
+            set_pin(session)
+        found = checked(make(desk, folder))
+    assert found.origin is Origin.CLAIMED
+    assert found.shown.aaguid == first.aaguid
+
+
+def test_no_model_is_known(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    know(monkeypatch)
+    assert checked(files).origin is Origin.UNKNOWN
+
+
+def test_u2f_models_are_known_by_their_certificate(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk()
+    with VirtualToken(profile="u2f") as token:
+        desk.plug("ONE", token)
+        make(desk, folder)
+    leaf = leaf_of(folder)
+    identifier = stored_attestation.read_leaf(leaf).key_identifier
+    model = Model(None, "Old Key", "u2f", attestation_roots=(leaf,), key_identifiers=(identifier,))
+    know(monkeypatch, model)
+    found = checked(folder)
+    assert (found.format, found.origin) == ("fido-u2f", Origin.MODEL)
+    assert (found.shown.model, found.shown.aaguid) == ("Old Key", None)
+
+
+def test_a_certificate_of_another_model(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = stored_attestation.read_leaf
+    other = Aaguid(bytes(15) + b"x")
+    monkeypatch.setattr(
+        stored_attestation, "read_leaf", lambda der: replace(read(der), aaguid=other)
+    )
+    with pytest.raises(SignatureInvalid, match="another model"):
+        checked(files)
+
+
+def test_files_that_will_not_do(files: Path) -> None:
+    (files / "plain.pub").write_text(
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDtqJ7zOtqQtYqOo0CpvDXNlMhV3HeJDpjrASKGLWdop me\n"
+    )
+    with pytest.raises((UsageError, MalformedKey)):
+        checked(files, "plain.pub")
+    (files / "proof").write_bytes(b"junk")
+    with pytest.raises(MalformedKey):
+        show_attestation(files / "proof")

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.support.desk import PIN, Desk
+
+from fidokit.client.owner.pin_code import PinCode
+from fidokit.errors import FileInTheWay, PinNotSet, Unsupported, UsageError
+from fidokit.keys.backup import backup_of, check_ceremony, with_backups
+from fidokit.keys.generation import GenerateRequest, generate, user_at_host
+from fidokit.keys.resident_keys import list_keys
+from fidokit.tokens import pin
+from fidokit.types import KeyType
+from fidokit.virtual.token import VirtualToken
+
+pytestmark = pytest.mark.usefixtures("home")
+
+REQUEST = GenerateRequest(KeyType.ED25519_SK, application="ssh:x", comment="me")
+
+
+@pytest.fixture
+def two(desk: Desk) -> Desk:
+    """Two tokens with the same PIN."""
+    desk.plug("TWO")
+    with desk.open("usb:TWO") as session:
+        pin.set_pin(session, PinCode.parse(PIN))
+    return desk
+
+
+def test_requests_for_backups_differ_by_name_and_comment(folder: Path) -> None:
+    first = replace(REQUEST, path=folder / "id", attestation_file=folder / "proof")
+    requests = with_backups(first, 2)
+    assert requests[0] is first
+    assert [r.path for r in requests] == [folder / n for n in ("id", "id_backup", "id_backup2")]
+    assert [r.comment for r in requests] == ["me", "me (backup)", "me (backup 2)"]
+    assert [r.attestation_file for r in requests[1:]] == [
+        folder / "proof_backup",
+        folder / "proof_backup2",
+    ]
+    same = {replace(r, path=None, comment=None, attestation_file=None) for r in requests}
+    assert len(same) == 1
+
+
+def test_defaults(home: Path) -> None:
+    _, backup = with_backups(GenerateRequest(KeyType.ECDSA_SK), 1)
+    assert backup.path == home / ".ssh" / "id_ecdsa_sk_backup"
+    assert backup.comment == f"{user_at_host()} (backup)"
+
+
+def test_too_many() -> None:
+    with pytest.raises(UsageError, match="10 backups"):
+        with_backups(REQUEST, 10)
+
+
+def test_the_whole_ceremony(two: Desk, folder: Path) -> None:
+    requests = with_backups(replace(REQUEST, path=folder / "id", resident=True), 1)
+    with two.open("usb:ONE") as one, two.open("usb:TWO") as other:
+        check_ceremony([one, other], requests)
+        made = [generate(s, r) for s, r in zip([one, other], requests, strict=True)]
+    assert made[0].fingerprint != made[1].fingerprint
+    with two.open("usb:TWO") as session:
+        (row,) = list_keys(session, only_token=True)
+    assert (row.fingerprint, row.comment) == (made[1].fingerprint, "me (backup)")
+
+
+def test_one_token_twice(two: Desk, folder: Path) -> None:
+    """Also by two names for it: /dev/ONE is usb:ONE."""
+    requests = with_backups(replace(REQUEST, path=folder / "id"), 1)
+    with (
+        two.open("usb:ONE") as one,
+        two.open("usb:/dev/ONE") as same,
+        pytest.raises(UsageError, match="usb:ONE is named twice"),
+    ):
+        check_ceremony([one, same], requests)
+
+
+def test_what_the_second_token_cannot_do_is_said_before_the_first_touch(
+    two: Desk, folder: Path
+) -> None:
+    two.plug("OLD", VirtualToken(profile="u2f"))
+    two.plug("NEW")
+    requests = with_backups(replace(REQUEST, path=folder / "id", resident=True), 1)
+    with two.open("usb:ONE") as one:
+        for name, error in (("OLD", Unsupported), ("NEW", PinNotSet)):
+            with two.open(f"usb:{name}") as other, pytest.raises(error):
+                check_ceremony([one, other], requests)
+    assert not two.person.touches
+
+
+def test_files_in_the_way_of_the_backup(two: Desk, folder: Path) -> None:
+    requests = with_backups(replace(REQUEST, path=folder / "id"), 1)
+    (folder / "id_backup.pub").touch()
+    with (
+        two.open("usb:ONE") as one,
+        two.open("usb:TWO") as other,
+        pytest.raises(FileInTheWay, match="id_backup"),
+    ):
+        check_ceremony([one, other], requests)
+
+
+@pytest.mark.parametrize("resident", [True, False])
+@pytest.mark.parametrize("verify", [True, False])
+@pytest.mark.parametrize("touch", [True, False])
+def test_a_backup_that_is_made_later(
+    two: Desk, folder: Path, resident: bool, verify: bool, touch: bool
+) -> None:
+    first = replace(
+        REQUEST,
+        path=folder / "id",
+        resident=resident,
+        verify_required=verify,
+        touch_required=touch,
+        user="alice",
+    )
+    with two.open("usb:ONE") as session:
+        generate(session, first)
+    later = backup_of(folder / "id", user="alice")
+    assert later == replace(with_backups(first, 1)[1], allow_any_application=True)
+    with two.open("usb:TWO") as session:
+        generate(session, later)
+    assert backup_of(folder / "id").comment == "me (backup 2)"

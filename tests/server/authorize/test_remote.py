@@ -1,0 +1,194 @@
+"""authorized_keys over ssh: the scripts in several shells, without a network.
+
+A stand-in for ssh runs the command in a shell here; tests/interop does the same over a real sshd.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from tests.server.samples import OTHER, PLAIN, TOKEN, text
+
+from fidokit.errors import FidokitError, NoPermission
+from fidokit.server.authorize import remote
+from fidokit.server.authorize.lines import Change, authorize
+
+SHELLS = ("dash", "bash --posix", "busybox sh", "mksh")
+PATH = ".ssh/authorized_keys"
+
+Edit = Callable[..., tuple[Change, remote.RemoteFile]]
+
+
+def adding(*lines: object) -> Callable[[bytes], Change]:
+    return lambda before: authorize(before, lines)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    made = tmp_path / "home of 'them'"
+    made.mkdir()
+    return made
+
+
+@pytest.fixture
+def path(home: Path) -> Path:
+    return home / PATH
+
+
+def stand_in(folder: Path, shell: str, *, talk: str = "") -> Sequence[str]:
+    """A program that is called as ssh, and runs `exec sh` with that shell for sh."""
+    bin_ = folder / "bin"
+    bin_.mkdir(exist_ok=True)
+    sh = bin_ / "sh"
+    sh.write_text(f'#!/bin/bash\nexec {shell} "$@"\n')
+    ssh = bin_ / "ssh"
+    home = folder / "home of 'them'"
+    ssh.write_text(
+        f'#!/bin/bash\nexport HOME="{home}" PATH="{bin_}:$PATH"\n'
+        f'[ "$1" != -V ] || {{ echo OpenSSH_9.9p1 >&2; exit; }}\n{talk}\neval "$3"\n'
+    )
+    for program in (sh, ssh):
+        program.chmod(0o755)
+    return [str(ssh), "--", "them"]
+
+
+@pytest.fixture(params=SHELLS)
+def edit(request: pytest.FixtureRequest, tmp_path: Path, home: Path) -> Edit:
+    if not shutil.which(request.param.split()[0]):
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{request.param} is not installed")
+        pytest.skip(f"{request.param} is not installed")
+    ssh = stand_in(tmp_path, request.param)
+    return lambda *args, **options: remote.edit(ssh, PATH, *args, **options)
+
+
+def test_folder_and_file_are_made_for_the_user_alone(edit: Edit, path: Path) -> None:
+    made, found = edit(adding(PLAIN, TOKEN))
+    assert path.read_bytes() == made.after == text(PLAIN, TOKEN)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert [entry.name for entry in path.parent.iterdir()] == ["authorized_keys"]
+    assert found.openssh == "OpenSSH_9.9p1"
+
+
+def test_any_bytes_come_and_go_whole(edit: Edit, path: Path) -> None:
+    path.parent.mkdir()
+    junk = bytes(range(256)) * 300 + b"fidokit-end\nready\ndone\n$(reboot)`reboot`\n"
+    path.write_bytes(junk)
+    made, _ = edit(adding(PLAIN))
+    assert made.before == junk
+    assert path.read_bytes() == junk + text(PLAIN)
+
+
+def test_modes_stay_but_others_may_not_write(edit: Edit, path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(text(OTHER))
+    path.chmod(0o664)
+    edit(adding(PLAIN))
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+
+def test_a_dry_run_changes_nothing(edit: Edit, path: Path) -> None:
+    made, _ = edit(adding(PLAIN), dry_run=True)
+    assert made.after == text(PLAIN)
+    assert not path.parent.exists()
+
+
+def test_nothing_to_do_writes_nothing(edit: Edit, path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(text(PLAIN))
+    before = path.stat().st_ino
+    edit(adding(PLAIN))
+    assert path.stat().st_ino == before
+
+
+def test_somebody_else_was_faster(edit: Edit, path: Path) -> None:
+    """Their line stays, and ours comes beside it."""
+    path.parent.mkdir()
+    path.write_bytes(text(OTHER))
+    seen: list[bytes] = []
+
+    def change(before: bytes) -> Change:
+        seen.append(before)
+        if len(seen) == 1:
+            path.write_bytes(text(OTHER, TOKEN))
+        return authorize(before, [PLAIN])
+
+    edit(change)
+    assert len(seen) == 2
+    assert path.read_bytes() == text(OTHER, TOKEN, PLAIN)
+
+
+def test_a_file_that_appears_meanwhile_is_not_lost(edit: Edit, path: Path) -> None:
+    def change(before: bytes) -> Change:
+        if not before:
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(text(TOKEN))
+        return authorize(before, [PLAIN])
+
+    edit(change)
+    assert path.read_bytes() == text(TOKEN, PLAIN)
+
+
+def test_one_that_keeps_changing_is_left_alone(edit: Edit, path: Path) -> None:
+    path.parent.mkdir()
+    counter = iter(range(1000))
+
+    def change(before: bytes) -> Change:
+        path.write_bytes(f"# {next(counter)}\n".encode())
+        return authorize(before, [PLAIN])
+
+    with pytest.raises(FidokitError, match="keeps changing"):
+        edit(change)
+    assert path.read_bytes().startswith(b"# ")
+
+
+def test_a_link_is_followed_and_stays(edit: Edit, path: Path, tmp_path: Path) -> None:
+    real = tmp_path / "real file"
+    real.write_bytes(text(OTHER))
+    path.parent.mkdir()
+    path.symlink_to(real)
+    edit(adding(PLAIN))
+    assert path.is_symlink()
+    assert real.read_bytes() == text(OTHER, PLAIN)
+
+
+def test_what_is_no_file_is_named(edit: Edit, path: Path) -> None:
+    path.mkdir(parents=True)
+    with pytest.raises(NoPermission, match="is no regular file"):
+        edit(adding(PLAIN))
+
+
+def test_a_loop_of_links_ends(edit: Edit, path: Path) -> None:
+    path.parent.mkdir()
+    path.symlink_to(path.name)
+    with pytest.raises(NoPermission, match="leads nowhere"):
+        edit(adding(PLAIN))
+
+
+def test_what_start_up_files_print_is_passed_over(tmp_path: Path, home: Path) -> None:
+    ssh = stand_in(tmp_path, "dash", talk="echo Welcome; printf '\\033[2J'; echo")
+    remote.edit(ssh, PATH, adding(PLAIN))
+    assert (home / PATH).read_bytes() == text(PLAIN)
+
+
+@pytest.mark.parametrize("talk", ["exit 255", "exec cat >/dev/null", "yes; exit"])
+def test_a_login_that_fails(tmp_path: Path, home: Path, talk: str) -> None:
+    if talk.startswith("yes"):
+        talk = "yes | head -n 100000; exit 1"
+    elif "cat" in talk:
+        talk = "read line; exit 1"
+    ssh = stand_in(tmp_path, "dash", talk=talk)
+    with pytest.raises(FidokitError):
+        remote.edit(ssh, PATH, adding(PLAIN))
+    assert not (home / PATH).exists()
+
+
+def test_ssh_is_missing() -> None:
+    with pytest.raises(FidokitError, match="is not installed"):
+        remote.edit(["/no/ssh", "--", "them"], PATH, adding(PLAIN))

@@ -1,0 +1,167 @@
+"""What sshd makes of a key, by its settings and the line's options."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.server.settings import TOKENS, settings
+
+from fidokit.openssh.lines.option_list import Option
+from fidokit.server.check.key_verdicts import KeyRules, Strength, Verdict, rules_for
+from fidokit.server.check.policy import Rule
+
+SK = "sk-ssh-ed25519@openssh.com"
+PLAIN = "ssh-ed25519"
+NOW = 1_800_000_000.0
+EVERY_RULE = frozenset(Rule)
+AUTHORITY = "cert-authority"
+
+
+def options(*texts: str) -> list[Option]:
+    parts = [text.partition("=") for text in texts]
+    return [Option(name, value if equals else None) for name, equals, value in parts]
+
+
+def rules(*, is_root: bool = False, **changes: str) -> KeyRules:
+    return rules_for(settings(**changes), is_root=is_root, rules=EVERY_RULE, now=NOW)
+
+
+def judge(kind: str, *given: str, bits: int = 256, **changes: Any) -> Verdict:
+    return rules(**changes).judge(kind, bits, options(*given))
+
+
+def broken(verdict: Verdict) -> set[str]:
+    return {str(rule) for rule, _ in verdict.violates}
+
+
+@pytest.mark.parametrize(
+    ("server", "given", "touch", "verify"),
+    [
+        ("none", [], True, False),
+        ("none", ["no-touch-required"], False, False),
+        ("none", ["verify-required"], True, True),
+        ("none", ["no-touch-required", "verify-required"], False, True),
+        ("touch-required", ["no-touch-required"], True, False),
+        ("verify-required", [], True, True),
+        ("touch-required verify-required", ["no-touch-required"], True, True),
+        # Of two that contradict each other, the last one counts.
+        ("none", ["no-touch-required", "touch-required"], True, False),
+        ("none", ["verify-required", "no-verify-required"], True, False),
+        ("none", ["no-verify-required", "verify-required"], True, True),
+        ("verify-required", ["no-verify-required"], True, True),
+    ],
+)
+def test_demands(server: str, given: list[str], touch: bool, verify: bool) -> None:
+    found = judge(SK, *given, pubkeyauthoptions=server)
+    assert (found.hardware, found.touch, found.verify) == (True, touch, verify)
+    assert broken(found) == (set() if verify else {"verify"})
+
+
+def test_nothing_is_demanded_of_a_key_that_is_on_no_token() -> None:
+    found = judge(PLAIN, "verify-required", pubkeyauthoptions="verify-required")
+    assert (found.hardware, found.touch, found.verify) == (False, None, None)
+    assert broken(found) == {"hardware", "verify"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "bits", "strength"),
+    [
+        ("ssh-rsa", 1024, Strength.WEAK),
+        ("ssh-rsa", 2047, Strength.WEAK),
+        ("ssh-rsa", 2048, Strength.SHORT),
+        ("ssh-rsa", 3071, Strength.SHORT),
+        ("ssh-rsa", 3072, Strength.GOOD),
+        ("ssh-dss", 1024, Strength.WEAK),
+        ("ecdsa-sha2-nistp256", 256, Strength.GOOD),
+        (PLAIN, 256, Strength.GOOD),
+    ],
+)
+def test_strength(kind: str, bits: int, strength: Strength) -> None:
+    assert judge(kind, bits=bits).strength is strength
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "why"),
+    [
+        (PLAIN, {"pubkeyacceptedalgorithms": TOKENS}, f"leaves out {PLAIN}"),
+        ("ssh-dss", {}, "leaves out ssh-dss"),
+        ("ssh-rsa", {"requiredrsasize": "3072"}, "RequiredRSASize is 3072"),
+        ("ssh-rsa", {"pubkeyacceptedalgorithms": PLAIN}, "leaves out ssh-rsa"),
+        (SK, {"pubkeyauthentication": "no"}, "PubkeyAuthentication is off"),
+        (SK, {"permitrootlogin": "forced-commands-only", "is_root": True}, "wants a command="),
+    ],
+)
+def test_refused_keys_break_no_rule(kind: str, changes: dict[str, Any], why: str) -> None:
+    found = judge(kind, bits=2048, **changes)
+    assert any(why in said for said in found.refusals)
+    assert broken(found) == set()
+
+
+def test_rsa_signs_by_other_names() -> None:
+    assert judge("ssh-rsa", bits=3072, pubkeyacceptedalgorithms="rsa-sha2-256").refusals == ()
+
+
+def test_forced_commands_only() -> None:
+    only: dict[str, Any] = {"permitrootlogin": "forced-commands-only"}
+    assert judge(SK, "command=date", is_root=True, **only).refusals == ()
+    assert judge(SK, **only).refusals == ()
+
+
+@pytest.mark.parametrize(
+    ("times", "expired"),
+    [
+        (["20200101Z"], True),
+        (["20990101Z"], False),
+        (["20990101Z", "20200101Z"], True),  # the earliest counts
+        (["20270115080000Z"], False),  # this very second
+        (["20270115075959Z"], True),
+    ],
+)
+def test_expiry(times: list[str], expired: bool) -> None:
+    found = judge(SK, *(f"expiry-time={time}" for time in times))
+    assert bool(found.refusals) is expired
+    assert broken(found) == (set() if expired else {"verify"})
+
+
+def test_an_authority_may_certify_anything() -> None:
+    found = judge(PLAIN, AUTHORITY, "verify-required")
+    assert found.is_authority
+    assert (found.hardware, found.touch, found.verify) == (None, None, None)
+    assert broken(found) == {"hardware", "verify"}
+
+
+def test_an_authority_where_only_tokens_are_certified() -> None:
+    accepted = "sk-ssh-ed25519-cert-v01@openssh.com,ssh-ed25519"
+    found = judge(PLAIN, AUTHORITY, pubkeyacceptedalgorithms=accepted)
+    assert (found.hardware, found.touch, found.verify) == (True, True, False)
+    assert broken(found) == {"verify"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "why"),
+    [
+        (PLAIN, {"pubkeyacceptedalgorithms": TOKENS}, "leaves out certificates"),
+        ("ecdsa-sha2-nistp384", {}, "CASignatureAlgorithms leaves out"),
+    ],
+)
+def test_authorities_that_count_for_nothing(kind: str, changes: dict[str, str], why: str) -> None:
+    found = judge(kind, AUTHORITY, **changes)
+    assert any(why in said for said in found.refusals)
+    assert broken(found) == set()
+
+
+def test_a_file_that_is_passed_over() -> None:
+    passed = rules().refusing(["others may write to it"])
+    assert passed.judge(PLAIN, 256).refusals == ("others may write to it",)
+    assert passed.doubted("too long") == ()
+    assert {rule for rule, _ in rules().doubted("too long")} == {Rule.HARDWARE, Rule.VERIFY}
+    assert rules().refusing([]) == rules()
+
+
+def test_keys_that_nobody_sees() -> None:
+    assert {r for r, _ in rules().unseen().broken(EVERY_RULE)} == {Rule.HARDWARE, Rule.VERIFY}
+    tokens = rules(pubkeyacceptedalgorithms=TOKENS)
+    assert {r for r, _ in tokens.unseen().broken(EVERY_RULE)} == {Rule.VERIFY}
+    sure = rules(pubkeyacceptedalgorithms=TOKENS, pubkeyauthoptions="verify-required")
+    assert sure.unseen().broken(EVERY_RULE) == ()

@@ -1,0 +1,163 @@
+"""The verdict on a user's keys: what proves, what does not, who is out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from tests.server.samples import OTHER, PLAIN, TOKEN, TOKEN_ECDSA
+
+from fidokit.openssh.keys import fingerprint
+from fidokit.openssh.keys.public import PublicLine
+from fidokit.openssh.lines.authorized_keys import AuthorizedKey
+from fidokit.server.accounts import Account
+from fidokit.server.authorize.lines import lines_of
+from fidokit.server.harden import lock_out
+from fidokit.server.harden.key_holders import KeyHolder
+from fidokit.server.harden.lock_out import Proof, UserProof
+from fidokit.server.sshd.settings import parse
+
+HOME = Path("/home/u")
+
+
+class Server:
+    """Takes some keys, and lets some of them in for good."""
+
+    def __init__(self, takes: Iterable[PublicLine], lets_in: Iterable[PublicLine] = ()) -> None:
+        self.takes = {line.key for line in takes}
+        self.lets_in = lets_in
+        self.asked = 0
+
+    def accepts(self, key: PublicLine, user: str) -> bool:
+        assert user == "u"
+        self.asked += 1
+        return key.key in self.takes
+
+    def logs_in(self, identity: Path, user: str) -> bool:
+        assert user == "u"
+        return identity.name in {line.comment for line in self.lets_in}
+
+
+def holder(*lines: str) -> KeyHolder:
+    keys = [line for line in lines_of("\n".join(lines).encode()) if isinstance(line, AuthorizedKey)]
+    assert len(keys) == len(lines)
+    return KeyHolder(Account("u", 1, 1, HOME), (HOME / "keys",), tuple(keys))
+
+
+def proved(
+    *lines: str,
+    before: Iterable[PublicLine] = (),
+    after: Iterable[PublicLine] = (),
+    options: str = "none",
+    at_hand: Iterable[PublicLine] = (),
+    lets_in: Iterable[PublicLine] = (),
+) -> UserProof:
+    identities = {fingerprint.sha256(line.key.blob()): Path(line.comment) for line in at_hand}
+    return lock_out.prove(
+        holder(*lines),
+        parse(f"pubkeyauthoptions {options}\n"),
+        before=Server(before),
+        after=Server(after, lets_in),
+        identities=identities,
+    )
+
+
+def one(proof: UserProof) -> tuple[Proof, str]:
+    [key] = proof.keys
+    return key.proof, key.why
+
+
+def out(*proofs: UserProof, by_password: bool = False) -> bool:
+    return bool(lock_out.locked_out(proofs, {"u"} if by_password else ()))
+
+
+def test_the_query_proves() -> None:
+    proof = proved(TOKEN.encode(), after=[TOKEN])
+    assert one(proof) == (Proof.QUERY, "the public-key query")
+    assert proof.is_proved
+    assert not out(proof, by_password=True)
+    assert lock_out.unproved([proof]) == []
+
+
+@pytest.mark.parametrize("line", [TOKEN, TOKEN_ECDSA])
+def test_the_query_proves_no_verification(line: PublicLine) -> None:
+    proof = proved(line.encode(), after=[line], options="touch-required verify-required")
+    assert one(proof)[0] is Proof.UNPROVED
+    assert lock_out.unproved([proof]) == [proof]
+    assert not out(proof, by_password=True)
+
+
+def test_plain_keys_are_asked_for_no_verification() -> None:
+    proof = proved(PLAIN.encode(), after=[PLAIN], options="verify-required")
+    assert one(proof)[0] is Proof.QUERY
+
+
+def test_the_query_proves_no_touch_of_a_key_that_never_had_to() -> None:
+    line = f"no-touch-required {TOKEN.encode()}"
+    assert one(proved(line, after=[TOKEN], options="touch-required"))[0] is Proof.UNPROVED
+    assert one(proved(line, after=[TOKEN]))[0] is Proof.QUERY
+    assert one(proved(TOKEN.encode(), after=[TOKEN], options="touch-required"))[0] is Proof.QUERY
+
+
+def test_a_login_proves_all() -> None:
+    proof = proved(
+        TOKEN.encode(), after=[TOKEN], options="verify-required", at_hand=[TOKEN], lets_in=[TOKEN]
+    )
+    assert one(proof) == (Proof.LOGIN, "a full login")
+    assert proof.is_proved
+
+
+def test_a_login_that_fails() -> None:
+    proof = proved(TOKEN.encode(), before=[TOKEN], after=[TOKEN], at_hand=[TOKEN])
+    assert one(proof) == (Proof.REFUSED, "the query takes it, but a full login failed")
+    assert out(proof)
+
+
+def test_a_plain_key_left_out_is_a_lock_out_only_if_it_was_the_last() -> None:
+    proof = proved(PLAIN.encode(), before=[PLAIN])
+    assert one(proof) == (Proof.REFUSED, "it is on no token")
+    assert out(proof)
+    both = proved(PLAIN.encode(), TOKEN.encode(), before=[PLAIN, TOKEN], after=[TOKEN])
+    assert [key.proof for key in both.keys] == [Proof.QUERY, Proof.REFUSED]  # tokens first
+    assert not out(both)
+
+
+def test_a_key_that_never_got_in_loses_nothing_but_the_password() -> None:
+    proof = proved(TOKEN.encode())
+    assert one(proof) == (Proof.REFUSED, "as before the change")
+    assert not out(proof)
+    assert out(proof, by_password=True)
+
+
+def test_a_key_from_elsewhere() -> None:
+    proof = proved(f'from="192.0.2.1" {TOKEN.encode()}')
+    assert one(proof) == (Proof.UNPROVED, "its from= keeps this machine out")
+    assert not out(proof, by_password=True)
+
+
+def test_an_authority_is_not_asked() -> None:
+    proof = proved(f"cert-authority {OTHER.encode()}")
+    assert one(proof)[0] is Proof.UNPROVED
+    assert "authority" in one(proof)[1]
+
+
+def test_the_old_server_is_asked_only_about_what_the_new_one_refuses() -> None:
+    before, after = Server([PLAIN, TOKEN]), Server([TOKEN])
+    lock_out.prove(
+        holder(PLAIN.encode(), TOKEN.encode()),
+        parse(""),
+        before=before,
+        after=after,
+        identities={},
+    )
+    assert (before.asked, after.asked) == (1, 2)
+
+
+def test_more_keys_than_anybody_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock_out, "MOST_KEYS", 2)
+    lines = (PLAIN.encode(), OTHER.encode(), TOKEN.encode())
+    proof = proved(*lines, after=[PLAIN, OTHER, TOKEN])
+    assert len(proof.keys) == 2
+    assert proof.left_over == 1
+    assert proof.keys[0].line.key == TOKEN.key

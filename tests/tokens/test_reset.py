@@ -1,0 +1,222 @@
+"""A reset: never without the right words, never the wrong token, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+from tests.support.desk import Desk
+
+from fidokit.client.info import TokenInfo
+from fidokit.client.session import Session
+from fidokit.errors import PinRequired, TokenNotFound, Unsupported, UsageError
+from fidokit.keys.generation import GenerateRequest, generate
+from fidokit.tokens import pin
+from fidokit.tokens import reset as resetting
+from fidokit.tokens.reset import ResetPlan
+from fidokit.types import Aaguid, KeyType, Transport
+
+pytestmark = pytest.mark.usefixtures("home")
+
+
+@dataclass
+class Guide:
+    """Does what it is told, on the desk."""
+
+    desk: Desk
+    steps: list[str] = field(default_factory=list)
+    when_inserting: Callable[[Desk], None] | None = None
+    obedient: bool = True
+
+    def unplug(self, name: str) -> None:
+        self.steps.append("unplug")
+        if self.obedient:
+            self.desk.plugged.discard("ONE")
+
+    def insert(self, name: str) -> None:
+        self.steps.append("insert")
+        if self.when_inserting:
+            self.when_inserting(self.desk)
+        else:
+            self.desk.tokens["ONE"].power_cycle()
+            self.desk.plugged.add("ONE")
+
+    def inserted(self, name: str) -> None:
+        self.steps.append("inserted")
+
+
+@dataclass
+class Time:
+    """Seconds that pass by sleeping alone."""
+
+    now: float = 0.0
+
+    def clock(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def plan(desk: Desk, *, ask_pin: bool = False) -> ResetPlan:
+    with desk.open() as session:
+        return resetting.plan_reset(session, ask_pin=ask_pin)
+
+
+def reset(desk: Desk, wanted: ResetPlan, guide: Guide, typed: str = "ONE") -> Time:
+    time = Time()
+    resetting.reset(
+        wanted,
+        typed=typed,
+        guide=guide,
+        interaction=desk.person,
+        backends=[desk],
+        sleep=time.sleep,
+        clock=time.clock,
+    )
+    return time
+
+
+def pin_is_set(desk: Desk) -> bool:
+    with desk.open() as session:
+        return pin.pin_status(session).set
+
+
+def test_what_dies_is_named(desk: Desk, folder: Path) -> None:
+    for name in ("ssh:a", "ssh:b", "example.org"):
+        request = GenerateRequest(
+            KeyType.ED25519_SK,
+            folder / name.replace(":", "_"),
+            application=name,
+            user="me",
+            resident=True,
+            allow_any_application=True,
+        )
+        with desk.open() as session:
+            generate(session, request)
+    found = plan(desk, ask_pin=True)
+    assert found.credentials == ("ssh:a me", "ssh:b me")
+    assert (found.resident, found.others) == (3, 1)
+    assert (found.confirm, found.must_replug, found.selector) == ("ONE", True, "usb:ONE")
+
+
+def test_without_the_pin_nothing_is_counted(desk: Desk) -> None:
+    found = plan(desk)
+    assert (found.resident, found.credentials, found.others) == (None, None, None)
+    assert desk.person.asked == []
+    desk.person.pin = None
+    with pytest.raises(PinRequired):
+        plan(desk, ask_pin=True)
+
+
+def test_a_token_without_a_pin_holds_nothing(bare_desk: Desk) -> None:
+    found = plan(bare_desk, ask_pin=True)
+    assert (found.resident, found.credentials) == (0, ())
+
+
+def test_a_reset(desk: Desk) -> None:
+    guide = Guide(desk)
+    reset(desk, plan(desk), guide)
+    assert guide.steps == ["unplug", "insert", "inserted"]
+    assert "resetting the token" in desk.person.touches
+    assert not pin_is_set(desk)
+
+
+@pytest.mark.parametrize("typed", ["", "one", "ONE ", "yes", "y"])
+def test_the_wrong_words_do_nothing(desk: Desk, typed: str) -> None:
+    guide = Guide(desk)
+    with pytest.raises(UsageError, match="nothing was reset"):
+        reset(desk, plan(desk), guide, typed)
+    assert guide.steps == []
+    assert pin_is_set(desk)
+
+
+def test_nobody_unplugs_it(desk: Desk) -> None:
+    guide = Guide(desk, obedient=False)
+    with pytest.raises(TokenNotFound, match="was not unplugged within 60 seconds"):
+        reset(desk, plan(desk), guide)
+    assert guide.steps == ["unplug"]
+    assert pin_is_set(desk)
+
+
+def test_it_does_not_come_back(desk: Desk) -> None:
+    guide = Guide(desk, when_inserting=lambda desk: None)
+    with pytest.raises(TokenNotFound, match="did not come back"):
+        reset(desk, plan(desk), guide)
+
+
+def test_another_token_comes_back(desk: Desk) -> None:
+    guide = Guide(desk, when_inserting=lambda desk: desk.plug("OTHER") and None)
+    with pytest.raises(TokenNotFound, match="did not come back"):
+        reset(desk, plan(desk), guide)
+    guide = Guide(desk, when_inserting=lambda desk: desk.plugged.add("ONE"))
+    with pytest.raises(TokenNotFound, match="another token"):
+        reset(desk, replace(plan_of(desk), aaguid=Aaguid(b"\x01" * 16)), guide)
+    assert desk.tokens["OTHER"].plugged_in
+
+
+def plan_of(desk: Desk) -> ResetPlan:
+    desk.plugged = {"ONE"}
+    return plan(desk)
+
+
+def test_a_token_without_a_durable_name_is_the_newcomer(desk: Desk) -> None:
+    """Its node may have another number when it comes back."""
+    desk.plug("BYSTANDER")
+    found = replace(plan_with(desk, "usb:ONE"), durable=False, confirm="ONE")
+
+    def come_back(desk: Desk) -> None:
+        token = desk.tokens.pop("ONE")
+        token.power_cycle()
+        desk.plug("RENAMED", token)
+
+    reset(desk, found, Guide(desk, when_inserting=come_back))
+    with desk.open("usb:RENAMED") as session:
+        assert not pin.pin_status(session).set
+
+
+def plan_with(desk: Desk, selector: str) -> ResetPlan:
+    with desk.open(selector) as session:
+        return resetting.plan_reset(session)
+
+
+def test_the_words_for_a_token_without_a_name(desk: Desk) -> None:
+    with desk.open() as session:
+        session.durable = False
+        assert resetting.plan_reset(session).confirm == "Maker Token"
+        session.name = "\x1b\x07 (usb:/dev/hidraw3)"
+        assert resetting.plan_reset(session).confirm == "reset"
+
+
+def test_a_virtual_token_needs_no_hands(desk: Desk) -> None:
+    desk.kind = Transport.VIRTUAL
+    found = plan(desk)
+    assert not found.must_replug
+    desk.tokens["ONE"].power_cycle()
+    guide = Guide(desk)
+    reset(desk, found, guide)
+    assert guide.steps == []
+    assert not pin_is_set(desk)
+
+
+def on_a_reader(*ways: str) -> Session:
+    """A token there that says over what it is reset (CTAP 2.3); over anything where it does not."""
+    info = TokenInfo(versions=("FIDO_2_3",), transports_for_reset=ways)
+    made = SimpleNamespace(info=info, selector="pcsc:Reader 0", name="Reader 0", durable=False)
+    return cast("Session", made)
+
+
+@pytest.mark.parametrize("ways", [("usb",), ("usb", "hybrid")])
+def test_a_token_that_is_not_reset_on_a_card_reader(ways: tuple[str, ...]) -> None:
+    """Nobody is made to type or to unplug in vain."""
+    with pytest.raises(Unsupported, match=f"over {', '.join(ways)} alone"):
+        resetting.plan_reset(on_a_reader(*ways))
+
+
+@pytest.mark.parametrize("ways", [(), ("usb", "nfc"), ("smart-card",)])
+def test_a_token_that_is_reset_on_a_card_reader(ways: tuple[str, ...]) -> None:
+    assert resetting.plan_reset(on_a_reader(*ways)).must_replug

@@ -1,0 +1,168 @@
+"""Policies by name, gestures by queue, and waits that end."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from fidokit.errors import UsageError
+from fidokit.virtual.core.ports import NeedsPresence, Outcome, PresenceKind
+from fidokit.virtual.person.presence import (
+    Auto,
+    Delay,
+    Deny,
+    PolicyPerson,
+    Prompt,
+    Script,
+    parse_policy,
+)
+from fidokit.virtual.world import ManualClock
+
+TOUCH, NOW, VERIFY = PresenceKind.TOUCH, PresenceKind.TOUCH_NOW, PresenceKind.VERIFY
+LONG, SAMPLE = PresenceKind.LONG_TOUCH, PresenceKind.SAMPLE
+VERIFY_NOW = PresenceKind.VERIFY_NOW
+
+
+def wait(person: PolicyPerson, kind: PresenceKind, *, cancelled: bool = False) -> Outcome:
+    return person.wait(NeedsPresence(kind, 1000), lambda _: None, lambda: cancelled)
+
+
+@pytest.mark.parametrize(
+    ("text", "policy"),
+    [
+        ("auto", Auto()),
+        ("deny", Deny()),
+        ("script", Script()),
+        ("prompt", Prompt()),
+        ("delay 0", Delay(0)),
+        ("delay 1500", Delay(1500)),
+        ("delay:1500", Delay(1500)),
+        ("delay=1500", Delay(1500)),
+    ],
+)
+def test_policies_by_name(text: str, policy: Any) -> None:
+    assert parse_policy(text) == policy
+    assert parse_policy(str(policy)) == policy
+
+
+@pytest.mark.parametrize(
+    "text", ["", "Auto", "auto ", "delay", "delay x", "delay -1", "delay 1 ", "delay 12345678"]
+)
+def test_other_names_are_refused_with_the_choice(text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_policy(text)
+    assert "delay MS" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("policy", "kind", "outcome"),
+    [
+        (Auto(), TOUCH, Outcome.TOUCHED),
+        (Auto(), NOW, Outcome.TOUCHED),
+        (Auto(), VERIFY, Outcome.UV_MATCHED),
+        (Auto(), VERIFY_NOW, Outcome.UV_MATCHED),
+        (Auto(), LONG, Outcome.TOUCHED),
+        (Auto(), SAMPLE, Outcome.SAMPLE_GOOD),
+        (Deny(), VERIFY_NOW, Outcome.UV_MISMATCHED),
+        (Deny(), LONG, Outcome.REFUSED),
+        (Deny(), SAMPLE, Outcome.REFUSED),
+        (Script(), VERIFY_NOW, Outcome.TIMED_OUT),
+        (Deny(), TOUCH, Outcome.REFUSED),
+        (Deny(), NOW, Outcome.TIMED_OUT),
+        (Deny(), VERIFY, Outcome.UV_MISMATCHED),
+        (Prompt(), TOUCH, Outcome.REFUSED),
+        (Script(), NOW, Outcome.TIMED_OUT),
+        (Delay(0), TOUCH, Outcome.TOUCHED),
+    ],
+)
+def test_what_a_policy_answers(policy: Any, kind: PresenceKind, outcome: Outcome) -> None:
+    assert wait(PolicyPerson(policy, ManualClock()), kind) is outcome
+
+
+@pytest.mark.parametrize("policy", [Auto(), Deny(), Script(), Delay(10)])
+def test_a_gesture_goes_before_the_policy_and_once(policy: Any) -> None:
+    clock = ManualClock()
+    person = PolicyPerson(policy, clock)
+    person.touch(Outcome.REFUSED)
+    person.touch(Outcome.TOUCHED)
+    person.verify(Outcome.UV_MISMATCHED)
+    assert wait(person, VERIFY) is Outcome.UV_MISMATCHED
+    assert [wait(person, TOUCH), wait(person, NOW)] == [Outcome.REFUSED, Outcome.TOUCHED]
+
+
+@pytest.mark.parametrize("policy", [Auto(), Deny(), Script()])
+def test_cancelling_goes_before_everything_and_spends_no_gesture(policy: Any) -> None:
+    person = PolicyPerson(policy, ManualClock())
+    person.touch(Outcome.TOUCHED)
+    assert wait(person, TOUCH, cancelled=True) is Outcome.CANCELLED
+    assert wait(person, TOUCH) is Outcome.TOUCHED
+
+
+def test_a_polled_delay_counts_from_the_first_poll_and_starts_anew() -> None:
+    clock = ManualClock()
+    person = PolicyPerson(Delay(100), clock)
+    outcomes = []
+    for _ in range(6):
+        outcomes.append(wait(person, NOW))
+        clock.advance(50)
+    assert [o is Outcome.TOUCHED for o in outcomes] == [False, False, True, False, False, True]
+
+
+def test_an_old_deadline_is_over_at_once() -> None:
+    person = PolicyPerson(Script(), ManualClock(1000))
+    assert wait(person, TOUCH) is Outcome.TIMED_OUT
+
+
+def test_waking_looks_at_cancelled_again() -> None:
+    person = PolicyPerson(Script(), ManualClock())
+    waiting, stop = threading.Event(), threading.Event()
+
+    def stopper() -> None:
+        waiting.wait(10)
+        stop.set()
+        person.wake()
+
+    thread = threading.Thread(target=stopper)
+    thread.start()
+    need = NeedsPresence(TOUCH, 1000)
+    assert person.wait(need, lambda _: waiting.set(), stop.is_set) is Outcome.CANCELLED
+    thread.join()
+
+
+@pytest.mark.check("RST-06")
+def test_a_short_touch_is_lost_on_a_long_one() -> None:
+    clock = ManualClock(2000)
+    person = PolicyPerson(Script(), clock)
+    person.touch(Outcome.TOUCHED)
+    assert wait(person, LONG) is Outcome.TIMED_OUT
+    assert wait(person, TOUCH) is Outcome.TIMED_OUT
+    person.touch(Outcome.TOUCHED)
+    person.touch(Outcome.TOUCHED, held=True)
+    assert wait(person, LONG) is Outcome.TOUCHED
+    person.touch(Outcome.REFUSED)
+    assert wait(person, LONG) is Outcome.REFUSED
+
+
+def test_a_held_touch_is_a_touch() -> None:
+    person = PolicyPerson(Script(), ManualClock(2000))
+    person.touch(Outcome.TOUCHED, held=True)
+    assert wait(person, TOUCH) is Outcome.TOUCHED
+
+
+def test_samples_have_a_queue_of_their_own() -> None:
+    person = PolicyPerson(Auto(), ManualClock(0))
+    person.sample(Outcome.SAMPLE_LEFT)
+    person.touch(Outcome.REFUSED)
+    assert wait(person, VERIFY) is Outcome.UV_MATCHED
+    assert wait(person, SAMPLE) is Outcome.SAMPLE_LEFT
+    assert wait(person, SAMPLE) is Outcome.SAMPLE_GOOD
+    assert wait(person, TOUCH) is Outcome.REFUSED
+
+
+def test_a_queued_verification_answers_at_once_too() -> None:
+    person = PolicyPerson(Script(), ManualClock(0))
+    person.verify(Outcome.UV_MISMATCHED)
+    assert wait(person, VERIFY_NOW) is Outcome.UV_MISMATCHED
+    assert wait(person, VERIFY_NOW) is Outcome.TIMED_OUT
