@@ -5,7 +5,7 @@ FIDOKIT_FUZZ ?= 100000
 FIDOKIT_KILLS ?= 500
 FIDOKIT_SOAK ?= 100000
 
-.PHONY: help demo test kernel-test check bench fuzz soak lock docs clean
+.PHONY: help demo test test-all kernel-test check bench fuzz soak lock docs clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\): .*##/\1\t/p' Makefile | expand -t 13
@@ -16,11 +16,14 @@ demo: ## the main job on a virtual token, told step by step
 test: ## all tests; ARGS='tests/openssh -x' for some
 	@.ci/in-venv test python -m pytest -q $(ARGS)
 
+test-all: ## everything: stock programs, a real kernel, the pages, hwtests, kills and soak
+	@.ci/in-venv test python -m pytest -q $(ARGS)
+
 kernel-test: ## the tests on a real kernel alone, in a virtual machine
 	@.ci/in-venv test python -m pytest -q tests/kernel --durations=10 $(ARGS)
 
-check: ## ruff, mypy --strict, import-linter, the signals of the tree
-	@.ci/check
+check: ## ruff, mypy, import-linter, signals, CI definitions; ARGS=mypy for one
+	@.ci/check $(ARGS)
 
 bench: ## measure, and rewrite the table in docs/benchmarks.md
 	@.ci/in-venv test python -m benchmarks $(ARGS)

@@ -14,6 +14,7 @@ TARGETS = [
     "help",
     "demo",
     "test",
+    "test-all",
     "check",
     "kernel-test",
     "bench",
@@ -59,6 +60,7 @@ def test_every_target_is_declared_phony() -> None:
     [
         ("demo", ".ci/in-venv run fidokit demo"),
         ("test", ".ci/in-venv test python -m pytest"),
+        ("test-all", ".ci/in-venv test python -m pytest"),
         ("check", ".ci/check"),
         ("kernel-test", ".ci/in-venv test python -m pytest -q tests/kernel"),
         ("bench", ".ci/in-venv test python -m benchmarks"),
