@@ -1,4 +1,4 @@
-"""Names and numbers that every layer shares; no behaviour beyond small tables.
+"""Names and numbers that every layer shares; no behavior beyond small tables.
 
 The number spaces are kept apart on purpose: COSE -7 and sk-api 0 are both ECDSA.
 """

@@ -40,7 +40,7 @@ def planted(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     with open_token("virtual:t", Owner()) as session:  # type: ignore[arg-type]
         set_pin(session, PinCode.parse(PIN))
         for application in NAMES:
-            wish = enrollment.Enrolment(
+            wish = enrollment.Enrollment(
                 KeyType.ED25519_SK,
                 enrollment.Application(application),
                 user=USER,

@@ -42,7 +42,7 @@ def seen_of_blocks(lines: list[str], drawn: int) -> list[bytes]:
     return rows
 
 
-def test_colours_of_its_own() -> None:
+def test_colors_of_its_own() -> None:
     rows = []
     for line in qr.lines(ROWS, Look.HALF_BLOCKS):
         cells = CELL.findall(line)
@@ -60,7 +60,7 @@ def test_spaces_where_there_are_no_blocks() -> None:
 
 
 @pytest.mark.parametrize(("how", "drawn"), [(Look.BLOCKS_ON_DARK, 0), (Look.BLOCKS_ON_LIGHT, 1)])
-def test_blocks_without_colours(how: Look, drawn: int) -> None:
+def test_blocks_without_colors(how: Look, drawn: int) -> None:
     shown = qr.lines(ROWS, how)
     assert not any("\x1b" in line for line in shown)
     assert seen_of_blocks(shown, drawn) == [*framed(), bytes(7)]

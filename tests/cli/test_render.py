@@ -134,7 +134,7 @@ def test_no_color_and_dumb_terminals_get_no_escape_sequences(
     assert terminal.getvalue() == "Title\n  label  value\n\nfooter\n" * 2
 
 
-def test_terminal_with_colour_gets_a_bold_title(terminal: Terminal) -> None:
+def test_terminal_with_color_gets_a_bold_title(terminal: Terminal) -> None:
     show_on(terminal, render.Facts("Title", [("label", "value")]))
     assert terminal.getvalue().startswith("\x1b[1mTitle\x1b[0m\n")
 

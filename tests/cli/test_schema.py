@@ -26,7 +26,7 @@ from fidokit.tokens.fingers import Fingerprint
 from fidokit.tokens.pin import PinStatus
 from fidokit.tokens.settings import Configuration
 from fidokit.types import CredentialId, KeyType, SkFlag, Transport
-from fidokit.virtual.models.catalog import ModelSummary
+from fidokit.virtual.models.search import ModelSummary
 
 ROW = KeyRow(
     fingerprint="SHA256:abc",

@@ -62,7 +62,7 @@ def test_missing(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_everything_else_is_misbehaviour(name: str) -> None:
+def test_everything_else_is_misbehavior(name: str) -> None:
     refused = 0
     for value in STRANGE:
         try:

@@ -7,7 +7,7 @@ import pytest
 from tests.client.conftest import PATIENT
 from tests.support.fake_link import QUICK, FakeLink, Person, candidate, info, ok, stall
 
-from fidokit.client.credentials.enrollment import Enrolled, Enrolment, enroll
+from fidokit.client.credentials.enrollment import Enrolled, Enrollment, enroll
 from fidokit.client.credentials.signature import sign
 from fidokit.client.discovery import (
     Opener,
@@ -158,39 +158,39 @@ def test_names_of_devices_do_not_drive_a_terminal() -> None:
 # --- by touch --------------------------------------------------------------------------------
 
 
-def waiting(name: str, cancelled_ones: list[str]) -> Candidate:
+def waiting(name: str, canceled_ones: list[str]) -> Candidate:
     """A token that waits for a touch until it is told to stop."""
 
-    def wait(_request: bytes, keepalive: object, cancelled: object) -> bytes:
+    def wait(_request: bytes, keepalive: object, canceled: object) -> bytes:
         pause = threading.Event()
-        while not cancelled():  # type: ignore[operator]
+        while not canceled():  # type: ignore[operator]
             keepalive(2)  # type: ignore[operator]
             pause.wait(0.001)
-        cancelled_ones.append(name)
+        canceled_ones.append(name)
         return b"\x2d"
 
     return usb(name, FakeLink(info(), wait))
 
 
-def test_the_first_touched_wins_and_the_others_are_cancelled() -> None:
-    cancelled: list[str] = []
-    tokens = [waiting("a", cancelled), usb("b", FakeLink(info(), ok())), waiting("c", cancelled)]
+def test_the_first_touched_wins_and_the_others_are_canceled() -> None:
+    canceled: list[str] = []
+    tokens = [waiting("a", canceled), usb("b", FakeLink(info(), ok())), waiting("c", canceled)]
     person = Person()
     assert choose_by_touch(tokens, Opener(person, patience=PATIENT)) is tokens[1]
-    assert sorted(cancelled) == ["a", "c"]
+    assert sorted(canceled) == ["a", "c"]
     assert len(person.touches) == person.touches_over == 1
 
 
 def test_find_asks_for_a_touch_when_the_person_prefers_it() -> None:
-    cancelled: list[str] = []
-    tokens = [waiting("a", cancelled), usb("b", FakeLink(info(), ok()))]
+    canceled: list[str] = []
+    tokens = [waiting("a", canceled), usb("b", FakeLink(info(), ok()))]
     assert find(None, [Shelf(Transport.USB, *tokens)], Opener(Person())) is tokens[1]
 
 
 def test_a_u2f_token_takes_part() -> None:
-    cancelled: list[str] = []
+    canceled: list[str] = []
     old = usb("old", FakeLink(apdus=(b"\x69\x85", b"\x90\x00"), capabilities=0))
-    assert choose_by_touch([waiting("a", cancelled), old], Opener(patience=PATIENT)) is old
+    assert choose_by_touch([waiting("a", canceled), old], Opener(patience=PATIENT)) is old
 
 
 def test_a_ctap_2_0_token_takes_part() -> None:
@@ -237,7 +237,7 @@ def made_on(token: VirtualToken, *, verify_required: bool = False) -> Enrolled:
     with open_session(link, person) as session:
         if verify_required:
             pin.set_pin(session, PinCode.parse("123456"))
-        return enroll(session, Enrolment(KeyType.ED25519_SK, SSH, verify_required=verify_required))
+        return enroll(session, Enrollment(KeyType.ED25519_SK, SSH, verify_required=verify_required))
 
 
 @pytest.mark.parametrize("at", range(3))

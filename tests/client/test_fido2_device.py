@@ -11,7 +11,7 @@ from tests.support.hid_token import HidToken
 
 from fidokit.client import fido2_device
 from fidokit.client.credentials import resident
-from fidokit.client.credentials.enrollment import Enrolment, enroll
+from fidokit.client.credentials.enrollment import Enrollment, enroll
 from fidokit.client.fido2_device import DeviceLink, Secret
 from fidokit.client.links.watchdog import Patience, guarded
 from fidokit.client.owner import pin
@@ -46,7 +46,7 @@ def test_the_whole_layer_over_hid_reports(plug: Plug) -> None:
         link = plug(HidToken(virtual.link()))
         session = session_on(link, Person(PIN), PATIENT)
         pin.set_pin(session, pin.PinCode.parse(PIN))
-        made = enroll(session, Enrolment(KeyType.ED25519_SK, Application("ssh:"), resident=True))
+        made = enroll(session, Enrollment(KeyType.ED25519_SK, Application("ssh:"), resident=True))
         (found,) = resident.list_credentials(session)
         assert found.public == made.public
 
@@ -78,7 +78,7 @@ def test_keepalives_are_told(plug: Plug) -> None:
     person = Person(PIN)
     with VirtualToken(presence="delay 1") as virtual:
         session = session_on(plug(HidToken(virtual.link())), person, PATIENT)
-        enroll(session, Enrolment(KeyType.ECDSA_SK, Application("ssh:")))
+        enroll(session, Enrollment(KeyType.ECDSA_SK, Application("ssh:")))
     assert person.touches == ["making the key"]
 
 

@@ -17,7 +17,7 @@ from tests.support.mutate import fuzz_count, mutants
 from fidokit import cbor
 from fidokit.client.blobs import large_blobs
 from fidokit.client.credentials import resident
-from fidokit.client.credentials.enrollment import Enrolment, enroll
+from fidokit.client.credentials.enrollment import Enrollment, enroll
 from fidokit.client.credentials.signature import sign
 from fidokit.client.owner import bio, config, pin
 from fidokit.client.owner.persistent import Reading
@@ -31,7 +31,7 @@ from fidokit.virtual.token import VirtualToken
 
 SSH = Application("ssh:")
 Keepalive = Callable[[int], None]
-Cancelled = Callable[[], bool]
+Canceled = Callable[[], bool]
 
 
 class Damaged:
@@ -45,8 +45,8 @@ class Damaged:
         self._damage = damage
         self.replies = 0
 
-    def cbor(self, request: bytes, on_keepalive: Keepalive, cancelled: Cancelled) -> bytes:
-        reply = self._link.cbor(request, on_keepalive, cancelled)
+    def cbor(self, request: bytes, on_keepalive: Keepalive, canceled: Canceled) -> bytes:
+        reply = self._link.cbor(request, on_keepalive, canceled)
         self.replies += 1
         return self._damage(reply) if self.replies - 1 == self._at else reply
 
@@ -63,12 +63,12 @@ class Damaged:
 def run_enroll(session: Session) -> None:
     enroll(
         session,
-        Enrolment(KeyType.ECDSA_SK, SSH, resident=True, verify_required=True, replace=True),
+        Enrollment(KeyType.ECDSA_SK, SSH, resident=True, verify_required=True, replace=True),
     )
 
 
 def run_look(session: Session) -> None:
-    enroll(session, Enrolment(KeyType.ED25519_SK, Application("ssh:never"), resident=True))
+    enroll(session, Enrollment(KeyType.ED25519_SK, Application("ssh:never"), resident=True))
 
 
 def run_change(session: Session) -> None:
@@ -199,7 +199,7 @@ def test_any_canonical_map_as_getinfo(members: dict[int, object]) -> None:
 def test_any_canonical_maps_as_new_credential(replies: list[dict[int, object]]) -> None:
     link = FakeLink(info(), *(b"\0" + cbor.encode(r) for r in replies))  # type: ignore[arg-type]
     with pytest.raises(FidokitError):
-        enroll(session_on(link), Enrolment(KeyType.ECDSA_SK, SSH))
+        enroll(session_on(link), Enrollment(KeyType.ECDSA_SK, SSH))
 
 
 def test_a_token_that_goes_in_the_middle() -> None:
@@ -230,7 +230,7 @@ def test_rubbish_in_place_of_any_sample(reply: bytes) -> None:
 
 def test_signing_survives_damage() -> None:
     token = power_up()
-    made = enroll(session_on(token.link()), Enrolment(KeyType.ED25519_SK, SSH))
+    made = enroll(session_on(token.link()), Enrollment(KeyType.ED25519_SK, SSH))
     private = SkPrivate(made.public, made.flags, made.key_handle)
     for number in range(fuzz_count(60)):
         link = Damaged(token, 1, lambda reply, n=number: next(mutants([reply], 1, n)))  # type: ignore[misc]

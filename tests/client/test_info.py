@@ -120,7 +120,7 @@ def test_members_of_later_ctaps() -> None:
         ({}, None),
     ],
 )
-def test_bio_enrolment(options: dict[str, bool], found: str | None) -> None:
+def test_bio_enrollment(options: dict[str, bool], found: str | None) -> None:
     assert decoded(_4=options).has_bio_enrollment == found
 
 

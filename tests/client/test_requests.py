@@ -11,7 +11,7 @@ from tests.support.fake_link import Person, session_on
 from tests.support.spy import Spy
 
 from fidokit.client.credentials import resident
-from fidokit.client.credentials.enrollment import Enrolment, enroll
+from fidokit.client.credentials.enrollment import Enrollment, enroll
 from fidokit.client.credentials.signature import sign
 from fidokit.client.owner import config, pin
 from fidokit.client.owner.pin_code import PinCode
@@ -33,7 +33,7 @@ def spied(token: VirtualToken) -> Spy:
 def made(spy: Spy, **wanted: object) -> dict[object, object]:
     key_type = wanted.pop("key_type", KeyType.ECDSA_SK)
     session = session_on(spy, Person(PIN), PATIENT)
-    enroll(session, Enrolment(key_type, WORK, challenge=b"challenge", **wanted))  # type: ignore[arg-type]
+    enroll(session, Enrollment(key_type, WORK, challenge=b"challenge", **wanted))  # type: ignore[arg-type]
     return spy.sent(MAKE)[-1]
 
 
@@ -122,7 +122,7 @@ def test_signing(spied: Spy, touch: bool, verify: bool) -> None:
     session = session_on(spied, Person(PIN), PATIENT)
     key = enroll(
         session,
-        Enrolment(KeyType.ED25519_SK, WORK, touch_required=touch, verify_required=verify),
+        Enrollment(KeyType.ED25519_SK, WORK, touch_required=touch, verify_required=verify),
     )
     sign(session, SkPrivate(key.public, key.flags, key.key_handle), b"message")
     (request,) = spied.sent(GET)

@@ -11,7 +11,7 @@ from tests.support.fake_link import Person
 
 from fidokit.client.blobs import array, large_blobs
 from fidokit.client.credentials import resident
-from fidokit.client.credentials.enrollment import Enrolment, enroll
+from fidokit.client.credentials.enrollment import Enrollment, enroll
 from fidokit.client.credentials.signature import sign
 from fidokit.client.owner import bio, config, pin
 from fidokit.client.owner.persistent import Reading
@@ -37,18 +37,18 @@ TABLE: dict[str, tuple[int, Operation]] = {
     "always-uv, no change": (1, lambda s: config.set_always_uv(s, False)),
     "always-uv, change": (5, lambda s: config.set_always_uv(s, True)),
     "select": (2, Session.select),
-    "enrol": (2, lambda s: enroll(s, Enrolment(KeyType.ECDSA_SK, HOME))),
-    "enrol, verify-required": (  # + PIN, makeCredential
+    "enroll": (2, lambda s: enroll(s, Enrollment(KeyType.ECDSA_SK, HOME))),
+    "enroll, verify-required": (  # + PIN, makeCredential
         5,
-        lambda s: enroll(s, Enrolment(KeyType.ECDSA_SK, HOME, verify_required=True)),
+        lambda s: enroll(s, Enrollment(KeyType.ECDSA_SK, HOME, verify_required=True)),
     ),
-    "enrol, resident": (  # + PIN, silent getAssertion, makeCredential
+    "enroll, resident": (  # + PIN, silent getAssertion, makeCredential
         6,
-        lambda s: enroll(s, Enrolment(KeyType.ECDSA_SK, HOME, resident=True)),
+        lambda s: enroll(s, Enrollment(KeyType.ECDSA_SK, HOME, resident=True)),
     ),
-    "enrol, resident, replacing": (
+    "enroll, resident, replacing": (
         5,
-        lambda s: enroll(s, Enrolment(KeyType.ECDSA_SK, WORK, resident=True, replace=True)),
+        lambda s: enroll(s, Enrollment(KeyType.ECDSA_SK, WORK, resident=True, replace=True)),
     ),
     "list": (7, resident.list_credentials),  # + PIN, 1 RP, 2 keys
     "list one application": (
@@ -83,7 +83,7 @@ TABLE: dict[str, tuple[int, Operation]] = {
     "list keys, set blob": (
         9,  # + PIN, 1 RP, 2 keys, get, set
         lambda s: (
-            large_blobs.authorise_change(s),
+            large_blobs.authorize_change(s),
             resident.list_credentials(s),
             large_blobs.put(s, OWNER, b""),
         ),
@@ -107,7 +107,7 @@ def remembering(session: Session, shelf: Shelf) -> None:
 def stocked(with_pin: Opened) -> Opened:
     """A token with a PIN and two resident keys of one application."""
     for user in ("a", "b"):
-        enroll(with_pin(), Enrolment(KeyType.ECDSA_SK, WORK, user=user, resident=True))
+        enroll(with_pin(), Enrollment(KeyType.ECDSA_SK, WORK, user=user, resident=True))
     SHELF.tokens.clear()
     remembering(with_pin(), SHELF)
     large_blobs.put(with_pin(), OWNER, b"text")
@@ -125,7 +125,7 @@ def test_messages(stocked: Opened, name: str) -> None:
 
 @pytest.mark.parametrize(("verify", "expected"), [(False, 2), (True, 5)])
 def test_signing(with_pin: Opened, verify: bool, expected: int) -> None:
-    made = enroll(with_pin(), Enrolment(KeyType.ED25519_SK, HOME, verify_required=verify))
+    made = enroll(with_pin(), Enrollment(KeyType.ED25519_SK, HOME, verify_required=verify))
     session = with_pin()
     sign(session, SkPrivate(made.public, made.flags, made.key_handle), b"m")
     assert session.round_trips == expected

@@ -4,7 +4,7 @@ import pytest
 from tests.client.conftest import PIN, Opened
 from tests.support.fake_link import FakeLink, Person, info, ok, session_on
 
-from fidokit.client.credentials.enrollment import Enrolment, enroll
+from fidokit.client.credentials.enrollment import Enrollment, enroll
 from fidokit.client.info import U2F_ONLY
 from fidokit.client.owner import pin
 from fidokit.client.owner.proofs import BuiltInUv, Permission
@@ -67,7 +67,7 @@ def test_select_refused() -> None:
 
 
 def test_reset(with_pin: Opened, token: VirtualToken) -> None:
-    enroll(with_pin(), Enrolment(KeyType.ECDSA_SK, SSH, resident=True))
+    enroll(with_pin(), Enrollment(KeyType.ECDSA_SK, SSH, resident=True))
     token.power_cycle()
     session = with_pin()
     session.reset()
@@ -90,17 +90,17 @@ def test_reset_of_u2f() -> None:
 
 def test_one_token_serves_one_command(with_pin: Opened, person: Person) -> None:
     session = with_pin()
-    first = session.authorise(Permission.CREDENTIAL_MANAGEMENT, None, "a")
-    assert session.authorise(Permission.CREDENTIAL_MANAGEMENT, WORK, "b") is first
+    first = session.authorize(Permission.CREDENTIAL_MANAGEMENT, None, "a")
+    assert session.authorize(Permission.CREDENTIAL_MANAGEMENT, WORK, "b") is first
     assert len(person.asked) == 1
-    other = session.authorise(Permission.CONFIG, None, "c")
+    other = session.authorize(Permission.CONFIG, None, "c")
     assert other is not first
     assert len(person.asked) == 2
 
 
 def test_a_token_for_one_rp_serves_no_other(with_pin: Opened) -> None:
     session = with_pin()
-    bound = session.authorise(Permission.CREDENTIAL_MANAGEMENT, WORK, "a")
+    bound = session.authorize(Permission.CREDENTIAL_MANAGEMENT, WORK, "a")
     assert bound.covers(Permission.CREDENTIAL_MANAGEMENT, WORK)
     assert not bound.covers(Permission.CREDENTIAL_MANAGEMENT, None)
     assert not bound.covers(Permission.CREDENTIAL_MANAGEMENT, SSH)
@@ -108,7 +108,7 @@ def test_a_token_for_one_rp_serves_no_other(with_pin: Opened) -> None:
 
 
 def test_a_token_never_prints_its_secret(with_pin: Opened) -> None:
-    proof = with_pin().authorise(Permission.CREDENTIAL_MANAGEMENT, None, "a")
+    proof = with_pin().authorize(Permission.CREDENTIAL_MANAGEMENT, None, "a")
     assert "secret" not in repr(proof)
     assert "b'" not in repr(proof)
 
@@ -123,7 +123,7 @@ def test_protocol_two_where_offered(protocols: tuple[int, ...]) -> None:
     with VirtualToken(profile=model, presence="auto") as token:
         pin.set_pin(session_on(token.link()), pin.PinCode.parse(PIN))
         session = session_on(token.link(), Person(PIN))
-        proof = session.authorise(Permission.CREDENTIAL_MANAGEMENT, None, "a")
+        proof = session.authorize(Permission.CREDENTIAL_MANAGEMENT, None, "a")
         assert proof.version == max(protocols)
 
 
@@ -143,7 +143,7 @@ def test_every_generation(profile: str) -> None:
         pin.set_pin(session_on(token.link()), pin.PinCode.parse(PIN))
         pin.verify(session_on(token.link(), person))
         session = session_on(token.link(), person)
-        made = enroll(session, Enrolment(KeyType.ECDSA_SK, SSH))
+        made = enroll(session, Enrollment(KeyType.ECDSA_SK, SSH))
         assert made.public.application == SSH
 
 
@@ -165,7 +165,7 @@ def test_the_sensor_goes_before_the_pin() -> None:
     person = Person(PIN)
     with fingerprint_token(presence="auto") as token:
         session = session_on(token.link(), person)
-        enroll(session, Enrolment(KeyType.ECDSA_SK, SSH, verify_required=True))
+        enroll(session, Enrollment(KeyType.ECDSA_SK, SSH, verify_required=True))
         assert person.asked == []
 
 
@@ -177,7 +177,7 @@ def test_a_locked_sensor_falls_back_to_the_pin() -> None:
             token.uv_mismatch()
         token.touch()
         session = session_on(token.link(), person)
-        session.authorise(Permission.CREDENTIAL_MANAGEMENT, None, "listing")
+        session.authorize(Permission.CREDENTIAL_MANAGEMENT, None, "listing")
         assert person.asked == [(8, False)]
 
 
@@ -187,7 +187,7 @@ def test_a_locked_sensor_without_a_pin() -> None:
             token.uv_mismatch()
         session = session_on(token.link(), Person(PIN))
         with pytest.raises(UvBlocked) as caught:
-            session.authorise(Permission.CREDENTIAL_MANAGEMENT, None, "listing")
+            session.authorize(Permission.CREDENTIAL_MANAGEMENT, None, "listing")
         assert "pin set" in caught.value.hint
 
 
@@ -204,9 +204,9 @@ def test_a_sensor_of_ctap_2_0_proves_within_the_command() -> None:
     options = {**members[4], "pinUvAuthToken": False}  # type: ignore[dict-item]
     link = FakeLink(ok({**members, 4: options}), b"\x27")
     session = session_on(link)
-    assert session.authorise_use(Permission.MAKE_CREDENTIAL, SSH, "x") == BuiltInUv()
+    assert session.authorize_use(Permission.MAKE_CREDENTIAL, SSH, "x") == BuiltInUv()
     with pytest.raises(TouchRefused):
-        enroll(session, Enrolment(KeyType.ECDSA_SK, SSH, verify_required=True))
+        enroll(session, Enrollment(KeyType.ECDSA_SK, SSH, verify_required=True))
     sent = cbor.decode(link.requests[-1][1:])
     assert isinstance(sent, dict)
     assert sent[7] == {"uv": True}
@@ -215,11 +215,11 @@ def test_a_sensor_of_ctap_2_0_proves_within_the_command() -> None:
 
 def test_no_pin_at_all() -> None:
     with pytest.raises(PinNotSet):
-        session_on(FakeLink(info())).authorise(Permission.CREDENTIAL_MANAGEMENT, None, "listing")
+        session_on(FakeLink(info())).authorize(Permission.CREDENTIAL_MANAGEMENT, None, "listing")
 
 
 def test_permissions_that_the_pin_does_not_give() -> None:
     link = FakeLink(info(clientPin=True, noMcGaPermissionsWithClientPin=True))
     with pytest.raises(Unsupported, match="sensor"):
-        session_on(link).authorise(Permission.GET_ASSERTION, SSH, "signing")
+        session_on(link).authorize(Permission.GET_ASSERTION, SSH, "signing")
     assert len(link.requests) == 1

@@ -83,7 +83,7 @@ CHANGING = re.compile(
     r"|(?P<md5>MD5:(?:[0-9a-f]{2}:){15}[0-9a-f]{2})"
     r"|(?P<blob>\bAAAA[A-Za-z0-9+/]{20,}=*)"
     r"|(?P<art>^[|+].{17}[|+]$)"
-    r"|(?P<armour>^[A-Za-z0-9+/]{16,}=*$)"
+    r"|(?P<armor>^[A-Za-z0-9+/]{16,}=*$)"
     r"|(?P<secret>\b(?:[A-Z2-7]{4} ){7}[A-Z2-7]{4}\b)"
     r"|(?P<code>(?<=app shows: )\d{6}\b)"
     r"|(?P<hex>\b(?=[0-9a-f]*[0-9])[0-9a-f]{8,}\b)"
@@ -92,7 +92,7 @@ CHANGING = re.compile(
     r"|(?P<openssh>OpenSSH_[0-9a-z.]+[^\n]*)",
     re.MULTILINE,
 )
-UNNUMBERED = {"art", "armour", "date", "time"}
+UNNUMBERED = {"art", "armor", "date", "time"}
 """Kinds whose values are not told apart."""
 
 

@@ -54,8 +54,8 @@ def test_any_download_name_is_harmless(application: str, user: bytes) -> None:
 
 
 @given(name=st.text(alphabet=st.characters(), max_size=500))
-def test_sanitised_names_are_harmless(name: str) -> None:
-    assert_harmless(naming.sanitise(name))
+def test_sanitized_names_are_harmless(name: str) -> None:
+    assert_harmless(naming.sanitize(name))
 
 
 def assert_harmless(name: str) -> None:
@@ -69,17 +69,17 @@ def assert_harmless(name: str) -> None:
 
 @given(name=st.from_regex(r"[a-z0-9_]{1,200}", fullmatch=True))
 def test_harmless_names_stay(name: str) -> None:
-    assert naming.sanitise(name) == name
+    assert naming.sanitize(name) == name
 
 
 def test_long_names_stay_apart() -> None:
-    one, two = naming.sanitise("k" * 300 + "1"), naming.sanitise("k" * 300 + "2")
+    one, two = naming.sanitize("k" * 300 + "1"), naming.sanitize("k" * 300 + "2")
     assert one != two
     assert len(one) == naming.MAX_NAME
 
 
 def test_a_long_name_is_cut_between_characters() -> None:
-    assert_harmless(naming.sanitise("é" * 300))
+    assert_harmless(naming.sanitize("é" * 300))
 
 
 FIELDS = {

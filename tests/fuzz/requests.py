@@ -214,7 +214,7 @@ def _message(command: int, request: Map) -> bytes:
 AUTH_MEMBERS = {MC: (8, 9), GA: (6, 7), BIO: (5, 4), CM: (4, 3), BLOBS: (5, 6), CONFIG: (4, 3)}
 
 
-def authorised(command: int, request: Map, terminal: Terminal, token: bytes) -> Map:
+def authorized(command: int, request: Map, terminal: Terminal, token: bytes) -> Map:
     """The request with a good pinUvAuthParam under a token."""
     client_data = request.get(1 if command == MC else 2)
     message = (

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from tests.fuzz import requests
-from tests.fuzz.requests import PREVIEW, TEMPLATES, WITHOUT_MAP, authorised, bent, damaged
+from tests.fuzz.requests import PREVIEW, TEMPLATES, WITHOUT_MAP, authorized, bent, damaged
 from tests.fuzz.rsa import known_rsa_keys
 from tests.fuzz.source import Source
 from tests.fuzz.world import HOMES, RPS, Terminal, home, ids, known_pin
@@ -69,7 +69,7 @@ class Life:
         self.source.pick(STEPS)(self)
 
     def structured(self) -> None:
-        """A good request, bent or not, authorised or not, damaged or not."""
+        """A good request, bent or not, authorized or not, damaged or not."""
         source = self.source
         if self.terminal is None:
             return self.raw()
@@ -80,7 +80,7 @@ class Life:
         if command in requests.AUTH_MEMBERS and manner & 3:
             if manner & 3 == 3:
                 self.get_token()
-            request = authorised(command, request, self.terminal, self.token)
+            request = authorized(command, request, self.terminal, self.token)
         number = PREVIEW.get(command, command) if manner & 0x40 else command
         body = encode(request)
         self.send(number, damaged(source, body) if manner & 0x1C == 0x1C else body)
@@ -149,7 +149,7 @@ class Life:
         self.bench.authenticator.power_cycle()
 
     def interrupted(self) -> None:
-        """A command that waits: others are turned away, and it can be cancelled."""
+        """A command that waits: others are turned away, and it can be canceled."""
         request = bytes([MAKE]) + encode(requests.make_request())
         begun = self.bench.authenticator.begin(request)
         if isinstance(begun, NeedsPresence):

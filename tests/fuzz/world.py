@@ -154,7 +154,7 @@ def home(number: int) -> Home:
     if kind % 2 and small.pin_protocols:
         Platform(bench, small.pin_protocols[0]).set_pin(PINS[0])
     state = bench.store.load()
-    if kind >= 2 and small.enrols_fingers:
+    if kind >= 2 and small.enrolls_fingers:
         state = replace(state, templates=(Template(b"finger01", "left"),))
     residents = [c for rp in bench.store.relying_parties() for c in bench.store.of_rp(rp.id_hash)]
     ordered = sorted(residents, key=lambda c: c.created)

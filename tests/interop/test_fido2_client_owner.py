@@ -79,13 +79,13 @@ class Owner:
         )
 
 
-def enrol(bio: FPBioEnrollment) -> bytes:
+def enroll(bio: FPBioEnrollment) -> bytes:
     """As clients do: go on after each bad sample."""
-    enrolment = bio.enroll()
+    enrollment = bio.enroll()
     template = None
     while template is None:
         try:
-            template = enrolment.capture()
+            template = enrollment.capture()
         except CaptureError:
             continue
     return template
@@ -114,7 +114,7 @@ def test_the_life_of_a_finger(owner: Owner) -> None:
     sensor = bio.get_fingerprint_sensor_info()
     assert sensor == {2: 1, 3: 5, 8: 64}
     assert bio.enumerate_enrollments() == {}
-    template = enrol(bio)
+    template = enroll(bio)
     assert bio.enumerate_enrollments() == {template: ""}
     bio.set_name(template, "thumb")
     assert bio.enumerate_enrollments() == {template: "thumb"}
@@ -130,18 +130,18 @@ def test_the_life_of_a_finger(owner: Owner) -> None:
 def test_every_bad_sample_reaches_the_client_by_its_name(owner: Owner) -> None:
     bad = [name for name in SAMPLES if name not in ("good", "refused")]
     owner.token.sensor.script("good", *bad)
-    enrolment = owner.bio().enroll()
-    assert enrolment.capture() is None
-    assert enrolment.remaining == 4
+    enrollment = owner.bio().enroll()
+    assert enrollment.capture() is None
+    assert enrollment.remaining == 4
     feedback = []
     for _ in bad:
         with pytest.raises(CaptureError) as caught:
-            enrolment.capture()
+            enrollment.capture()
         feedback.append(int(caught.value.code))
-        assert enrolment.remaining == 4
+        assert enrollment.remaining == 4
     database_full = 0x0C  # the preview's; an error status since
     assert feedback == [code for code in range(1, 0x0F) if code != database_full]
-    while enrolment.capture() is None:
+    while enrollment.capture() is None:
         pass
     assert owner.info.options["uv"] is True
 
@@ -149,9 +149,9 @@ def test_every_bad_sample_reaches_the_client_by_its_name(owner: Owner) -> None:
 @pytest.mark.check("BIO-04")
 def test_giving_up(owner: Owner) -> None:
     bio = owner.bio()
-    enrolment = bio.enroll()
-    enrolment.capture()
-    enrolment.cancel()
+    enrollment = bio.enroll()
+    enrollment.capture()
+    enrollment.cancel()
     assert bio.enumerate_enrollments() == {}
 
 
@@ -162,10 +162,10 @@ def test_a_full_sensor() -> None:
         owner = Owner(token)
         owner.pin.set_pin(PIN_CODE)
         bio = owner.bio()
-        enrol(bio)
-        enrol(bio)
+        enroll(bio)
+        enroll(bio)
         with pytest.raises(CtapError) as caught:
-            enrol(bio)
+            enroll(bio)
         assert caught.value.code is ERR.FP_DATABASE_FULL
 
 
@@ -179,7 +179,7 @@ def test_a_refused_sample_ends_the_command(owner: Owner) -> None:
 
 @pytest.mark.check("PIN-30", "PIN-31", "MC-18")
 def test_the_finger_verifies(owner: Owner) -> None:
-    enrol(owner.bio())
+    enroll(owner.bio())
     granted = owner.pin.get_uv_token(PERMISSION.BIO_ENROLL)
     (template,) = FPBioEnrollment(owner.ctap, owner.pin.protocol, granted).enumerate_enrollments()
     owner.token.uv_mismatch()
@@ -200,7 +200,7 @@ def test_fingers_lie_in_the_file(tmp_path: Path) -> None:
         owner = Owner(token)
         owner.pin.set_pin(PIN_CODE)
         bio = owner.bio()
-        template = enrol(bio)
+        template = enroll(bio)
         bio.set_name(template, "thümb")
     with VirtualToken(path) as token:
         again = Owner(token)
@@ -213,14 +213,14 @@ def test_the_preview() -> None:
     preview = replace(
         CTAP_2_1.with_options(userVerificationMgmtPreview=False, uv=False),
         versions=("FIDO_2_0", "FIDO_2_1_PRE"),
-        behaviour=replace(CTAP_2_1.behaviour, token_usage_ms=None, token_has_permissions=False),
+        behavior=replace(CTAP_2_1.behavior, token_usage_ms=None, token_has_permissions=False),
     )
     with VirtualToken(profile=preview.with_options(pinUvAuthToken=None)) as token:
         owner = Owner(token, PinProtocolV1)
         owner.pin.set_pin(PIN_CODE)
         granted = owner.pin.get_pin_token(PIN_CODE)
         bio = FPBioEnrollment(owner.ctap, owner.pin.protocol, granted)
-        template = enrol(bio)
+        template = enroll(bio)
         bio.set_name(template, "thumb")
         assert bio.enumerate_enrollments() == {template: "thumb"}
         assert owner.info.options["userVerificationMgmtPreview"] is True
@@ -228,7 +228,7 @@ def test_the_preview() -> None:
 
 @pytest.mark.check("U2F-16")
 def test_u2f_by_finger_under_always_uv(owner: Owner) -> None:
-    enrol(owner.bio())
+    enroll(owner.bio())
     owner.config().toggle_always_uv()
     u2f = Ctap1(LinkDevice(owner.token.link()))
     app, challenge = bytes(32), bytes(range(32))
@@ -343,7 +343,7 @@ def test_a_new_pin_ends_it(owner: Owner) -> None:
 
 
 @pytest.mark.check("GI-17", "GI-18")
-def test_the_token_is_recognised_and_so_is_a_change(tmp_path: Path) -> None:
+def test_the_token_is_recognized_and_so_is_a_change(tmp_path: Path) -> None:
     path = tmp_path / "token.sqlite"
     with VirtualToken(path) as token:
         owner = Owner(token)

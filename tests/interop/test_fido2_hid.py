@@ -45,11 +45,11 @@ def open_device(hub: Hub) -> CtapHidDevice:
 
 
 def refused_once(device: CtapHidDevice) -> CtapError.ERR:
-    """What a PING is refused with; it would come again, were it not cancelled already."""
-    cancelled = threading.Event()
-    cancelled.set()
+    """What a PING is refused with; it would come again, were it not canceled already."""
+    canceled = threading.Event()
+    canceled.set()
     with pytest.raises(CtapError) as refused:
-        device.call(CTAPHID.PING, b"x", event=cancelled)
+        device.call(CTAPHID.PING, b"x", event=canceled)
     assert isinstance(refused.value.code, ERR)
     return refused.value.code
 

@@ -1,4 +1,4 @@
-"""Stock libfido2 over reports: several programs, keep-alives, cancelling, busy tokens."""
+"""Stock libfido2 over reports: several programs, keep-alives, canceling, busy tokens."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def _watch(opening: Opening, alive: threading.Event, wanted: int = 3) -> None:
 
 
 @pytest.mark.check("HID-20")
-def test_cancelling(hub: Hub, token: VirtualToken) -> None:
+def test_canceling(hub: Hub, token: VirtualToken) -> None:
     with HidDevice(hub.open()) as device:
         making = Making(device)
         assert waiting(token)

@@ -1,4 +1,4 @@
-"""Stock libfido2 enrols fingers and changes settings of a virtual token."""
+"""Stock libfido2 enrolls fingers and changes settings of a virtual token."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ def device(token: VirtualToken) -> Iterator[Device]:
         yield device
 
 
-def enrol(device: Device) -> tuple[c_void_p, list[tuple[int, int]]]:
+def enroll(device: Device) -> tuple[c_void_p, list[tuple[int, int]]]:
     """A whole finger; returns its template, and status and remaining samples after each look."""
-    template, enrolment = device.new("fido_bio_template_new"), device.new("fido_bio_enroll_new")
-    device.call("fido_bio_dev_enroll_begin", template, enrolment, WAIT, PIN)
+    template, enrollment = device.new("fido_bio_template_new"), device.new("fido_bio_enroll_new")
+    device.call("fido_bio_dev_enroll_begin", template, enrollment, WAIT, PIN)
     seen = []
     while True:
-        remaining = device.lib.fido_bio_enroll_remaining_samples(enrolment)
-        seen.append((device.lib.fido_bio_enroll_last_status(enrolment), remaining))
+        remaining = device.lib.fido_bio_enroll_remaining_samples(enrollment)
+        seen.append((device.lib.fido_bio_enroll_last_status(enrollment), remaining))
         if not remaining:
             return template, seen
-        device.call("fido_bio_dev_enroll_continue", template, enrolment, WAIT)
+        device.call("fido_bio_dev_enroll_continue", template, enrollment, WAIT)
 
 
 def template_id(device: Device, template: c_void_p) -> bytes:
@@ -73,7 +73,7 @@ def test_the_sensor(device: Device) -> None:
 @pytest.mark.check("BIO-03", "BIO-04", "BIO-05", "BIO-07")
 def test_the_life_of_a_finger(token: VirtualToken, device: Device) -> None:
     token.sensor.script("good", "left", "none", "good", "poor")
-    template, seen = enrol(device)
+    template, seen = enroll(device)
     assert seen == [(0, 2), (3, 2), (0x0D, 2), (0, 1), (7, 1), (0, 0)]
     device.lib.fido_bio_template_set_name(template, b"thumb")
     device.call("fido_bio_dev_set_template_name", template, PIN)
@@ -86,26 +86,26 @@ def test_the_life_of_a_finger(token: VirtualToken, device: Device) -> None:
 
 @pytest.mark.check("BIO-06")
 def test_a_full_sensor(device: Device) -> None:
-    enrol(device)
-    enrol(device)
-    template, enrolment = device.new("fido_bio_template_new"), device.new("fido_bio_enroll_new")
-    status = device.status("fido_bio_dev_enroll_begin", template, enrolment, WAIT, PIN)
+    enroll(device)
+    enroll(device)
+    template, enrollment = device.new("fido_bio_template_new"), device.new("fido_bio_enroll_new")
+    status = device.status("fido_bio_dev_enroll_begin", template, enrollment, WAIT, PIN)
     assert status == CtapStatus.FP_DATABASE_FULL
     assert len(listed(device)) == 2
 
 
 @pytest.mark.check("BIO-04")
-def test_cancelling(device: Device) -> None:
-    template, enrolment = device.new("fido_bio_template_new"), device.new("fido_bio_enroll_new")
-    device.call("fido_bio_dev_enroll_begin", template, enrolment, WAIT, PIN)
+def test_canceling(device: Device) -> None:
+    template, enrollment = device.new("fido_bio_template_new"), device.new("fido_bio_enroll_new")
+    device.call("fido_bio_dev_enroll_begin", template, enrollment, WAIT, PIN)
     device.call("fido_bio_dev_enroll_cancel")
-    status = device.status("fido_bio_dev_enroll_continue", template, enrolment, WAIT)
+    status = device.status("fido_bio_dev_enroll_continue", template, enrollment, WAIT)
     assert status == CtapStatus.INVALID_OPTION
 
 
 @pytest.mark.check("PIN-31", "GI-12")
 def test_the_finger_counts_as_verification(token: VirtualToken, device: Device) -> None:
-    enrol(device)
+    enroll(device)
     with Device(token) as again:
         assert again.lib.fido_dev_has_uv(again._dev)
         retries = c_int()

@@ -182,7 +182,7 @@ def test_a_clock_that_is_wrong_is_explained(desk: Desk) -> None:
     assert desk.lets_in(early)
 
 
-def test_the_difference_that_the_module_learnt(desk: Desk) -> None:
+def test_the_difference_that_the_module_learned(desk: Desk) -> None:
     desk.put(
         compose(SECRET, Method.TOTP, Rules(17, None, reuse=True), ())
         .with_option("TIME_SKEW", "-300")

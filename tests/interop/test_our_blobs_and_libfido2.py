@@ -14,7 +14,7 @@ from tests.support.fake_link import Person, session_on
 
 from fidokit.client.blobs import large_blobs
 from fidokit.client.credentials import resident
-from fidokit.client.credentials.enrollment import Enrolment, enroll
+from fidokit.client.credentials.enrollment import Enrollment, enroll
 from fidokit.client.credentials.resident import ResidentCredential
 from fidokit.client.owner import pin
 from fidokit.client.owner.pin_code import PinCode
@@ -43,7 +43,7 @@ def opened(token: VirtualToken) -> Session:
 
 def key(token: VirtualToken, name: str) -> ResidentCredential:
     application = Application(f"ssh:{name}")
-    enroll(opened(token), Enrolment(KeyType.ECDSA_SK, application, resident=True, large_blob=True))
+    enroll(opened(token), Enrollment(KeyType.ECDSA_SK, application, resident=True, large_blob=True))
     (made,) = resident.list_credentials(opened(token), application=application)
     return made
 

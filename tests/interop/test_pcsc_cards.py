@@ -107,7 +107,7 @@ def test_keep_alives_until_the_touch(pcscd: Pcscd, patient: VirtualToken, extend
         assert said == [2]
 
 
-def test_cancelled_while_it_waits(pcscd: Pcscd, patient: VirtualToken) -> None:
+def test_canceled_while_it_waits(pcscd: Pcscd, patient: VirtualToken) -> None:
     with opened(pcscd, patient) as device:
         Ctap2(device).selection()
         cancel = threading.Event()

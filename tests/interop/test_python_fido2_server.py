@@ -280,14 +280,14 @@ def test_the_pin_in_place_of_a_locked_sensor(
 @pytest.mark.parametrize("profile", ["ctap2.1", "ctap2.3"])
 def test_always_uv(make_site: MakeSite, profile: str) -> None:
     site = make_site(profile, PIN_CODE)
-    Config(*authorised(site, ClientPin.PERMISSION.AUTHENTICATOR_CFG)).toggle_always_uv()
+    Config(*authorized(site, ClientPin.PERMISSION.AUTHENTICATOR_CFG)).toggle_always_uv()
     site.register()
     used = site.log_in()
     assert used.response.authenticator_data.is_user_verified()
     assert len(site.visitor.asked_for) == 2
 
 
-def authorised(site: Site, permission: ClientPin.PERMISSION) -> tuple[Ctap2, Any, bytes]:
+def authorized(site: Site, permission: ClientPin.PERMISSION) -> tuple[Ctap2, Any, bytes]:
     ctap = Ctap2(site.device)
     pin = ClientPin(ctap)
     return ctap, pin.protocol, pin.get_pin_token(PIN_CODE, permission, RP.id)
@@ -420,7 +420,7 @@ def large_blob_key(site: Site) -> bool:
 def told_policies(site: Site) -> Mapping[str, Any]:
     """What a relying party that may know of the PIN's rules is told."""
     if "minPinLength" in site.client.info.extensions:
-        config = Config(*authorised(site, ClientPin.PERMISSION.AUTHENTICATOR_CFG))
+        config = Config(*authorized(site, ClientPin.PERMISSION.AUTHENTICATOR_CFG))
         config.set_min_pin_length(min_pin_length=7, rp_ids=[RP.id])
     wish = {"minPinLength": True, "pinComplexityPolicy": True}
     return outputs_of(site.register(extensions=wish))
@@ -443,7 +443,7 @@ def third_party_payment(site: Site) -> bool:
 
 def uvm(site: Site) -> bool:
     """python-fido2's client has no processor for it, so this goes to its CTAP layer."""
-    ctap, protocol, token = authorised(site, ClientPin.PERMISSION.MAKE_CREDENTIAL)
+    ctap, protocol, token = authorized(site, ClientPin.PERMISSION.MAKE_CREDENTIAL)
     made = ctap.make_credential(
         bytes(32),
         dict(RP),

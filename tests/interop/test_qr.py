@@ -57,7 +57,7 @@ def test_what_enroll_makes(
 def test_the_terminal(tmp_path: Path, scan: Callable[[Path], str], how: Look) -> None:
     lines = qr.lines(qr_matrix(URI), how)
     if how in (Look.HALF_BLOCKS, Look.SPACES):
-        rows = [row for line in lines for row in coloured(line)]
+        rows = [row for line in lines for row in colored(line)]
     else:
         drawn, ground = (LIGHT, DARK) if how is Look.BLOCKS_ON_DARK else (DARK, LIGHT)
         rows = [row for line in lines for row in plain(line, drawn, ground)]
@@ -66,8 +66,8 @@ def test_the_terminal(tmp_path: Path, scan: Callable[[Path], str], how: Look) ->
     assert scan(picture) == URI
 
 
-def coloured(line: str) -> list[bytes]:
-    """The rows of pixels of a line whose cells have colours of their own."""
+def colored(line: str) -> list[bytes]:
+    """The rows of pixels of a line whose cells have colors of their own."""
     cells = GROUND.findall(line)
     shade = {"16": DARK, "231": LIGHT}
     if cells[0][2] == "  ":

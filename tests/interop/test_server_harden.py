@@ -29,7 +29,7 @@ from fidokit.server.harden import plan as planning
 from fidokit.server.harden.orders import apply_hardening, plan_hardening, plan_unhardening
 from fidokit.server.harden.plan import HardeningRequest, HardeningTarget
 from fidokit.server.shadow import Entry, Password
-from fidokit.server.sshd.services import Signalled
+from fidokit.server.sshd.services import Signaled
 
 pytestmark = pytest.mark.interop
 
@@ -332,7 +332,7 @@ def test_without_reload_the_running_server_is_left_alone(one: Machine) -> None:
 class Breaking:
     """A service manager under whose hands sshd's program breaks."""
 
-    sshd: Signalled
+    sshd: Signaled
     program: Path
 
     def reload(self) -> None:
@@ -357,7 +357,7 @@ def test_a_server_that_does_not_come_back_is_rolled_back(keys: Host, tmp_path: P
         it.authorize(line(keys, "touch"))
         before = it.files()
         pid = it.server.folder / "pid"
-        manager = Breaking(Signalled(pid, [SSHD, "-f", str(it.server.config)]), program)
+        manager = Breaking(Signaled(pid, [SSHD, "-f", str(it.server.config)]), program)
         try:
             with pytest.raises(FidokitError, match="does not answer after it was reloaded"):
                 apply_hardening(it.plan("touch"), reload=True, services=manager)

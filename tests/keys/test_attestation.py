@@ -17,13 +17,13 @@ from fidokit.keys.attestation import (
 from fidokit.keys.generation import GenerateRequest, generate
 from fidokit.keys.holder import open_key
 from fidokit.metadata import catalog
-from fidokit.metadata.catalog import Catalogue
+from fidokit.metadata.catalog import Catalog
 from fidokit.metadata.model import Model, StatusReport
 from fidokit.openssh.signatures.attestation import parse_attestation
 from fidokit.tokens.pin import set_pin
 from fidokit.types import Aaguid, KeyType
 from fidokit.virtual import model_token
-from fidokit.virtual.models.catalog import list_models
+from fidokit.virtual.models.search import list_models
 from fidokit.virtual.token import VirtualToken
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -53,7 +53,7 @@ def checked(folder: Path, key: str = "key.pub") -> VerifiedAttestation:
 
 
 def know(monkeypatch: pytest.MonkeyPatch, *models: Model) -> None:
-    monkeypatch.setattr(catalog, "load", lambda: Catalogue(models))
+    monkeypatch.setattr(catalog, "load", lambda: Catalog(models))
 
 
 def leaf_of(folder: Path) -> bytes:

@@ -15,13 +15,13 @@ from tests.models import certified
 
 from fidokit.errors import MalformedFile, Unsupported, UsageError
 from fidokit.metadata import catalog
-from fidokit.metadata.catalog import BadEntry, Catalogue
+from fidokit.metadata.catalog import BadEntry, Catalog
 
 SRC = Path(__file__).parents[2] / "src"
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Catalogue:
+def shelf(tmp_path: Path) -> Catalog:
     return catalog.load(
         write(
             tmp_path,
@@ -34,7 +34,7 @@ def shelf(tmp_path: Path) -> Catalogue:
     )
 
 
-def test_only_models_with_a_getinfo_can_be_impersonated(shelf: Catalogue) -> None:
+def test_only_models_with_a_getinfo_can_be_impersonated(shelf: Catalog) -> None:
     assert len(shelf.models) == 5
     assert [m.description for m in shelf.described] == ["Example Key"] * 2 + ["Another (NFC)"]
 
@@ -51,17 +51,17 @@ def test_only_models_with_a_getinfo_can_be_impersonated(shelf: Catalogue) -> Non
         ("key nfc", []),
     ],
 )
-def test_search_wants_every_word(shelf: Catalogue, text: str, numbers: list[int]) -> None:
+def test_search_wants_every_word(shelf: Catalog, text: str, numbers: list[int]) -> None:
     assert [int(model.name.replace("-", ""), 16) for model in shelf.search(text)] == numbers
 
 
 @pytest.mark.parametrize("wanted", [f"{3:032x}", f"{3:032X}", "another (nfc)", "Another (NFC)"])
-def test_find(shelf: Catalogue, wanted: str) -> None:
+def test_find(shelf: Catalog, wanted: str) -> None:
     assert shelf.find(wanted).description == "Another (NFC)"
     assert shelf.find("00000000-0000-0000-0000-000000000003").description == "Another (NFC)"
 
 
-def test_an_ambiguous_description_lists_its_aaguids(shelf: Catalogue) -> None:
+def test_an_ambiguous_description_lists_its_aaguids(shelf: Catalog) -> None:
     with pytest.raises(UsageError) as caught:
         shelf.find("example key")
     assert caught.value.message == "2 models are called 'example key'"
@@ -73,7 +73,7 @@ def test_an_ambiguous_description_lists_its_aaguids(shelf: Catalogue) -> None:
     ("wanted", "hint"),
     [("Exampl", "did you mean 'Example Key'"), ("nothing", "--search"), ("f" * 32, "--search")],
 )
-def test_an_unknown_one(shelf: Catalogue, wanted: str, hint: str) -> None:
+def test_an_unknown_one(shelf: Catalog, wanted: str, hint: str) -> None:
     with pytest.raises(UsageError) as caught:
         shelf.find(wanted)
     assert "there is no model" in caught.value.message

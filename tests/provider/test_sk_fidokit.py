@@ -26,7 +26,7 @@ HONEST = [ENROLLED.encode(), SIGNED.encode(), LOADED.encode(), abi.LoadReply([])
 
 
 def read_by(driver: Path, replies: Iterable[bytes]) -> list[list[str]]:
-    """What the readers of enrolments, signatures and resident keys return for each reply."""
+    """What the readers of enrollments, signatures and resident keys return for each reply."""
     fed = b"".join(len(reply).to_bytes(4, "big") + reply for reply in replies)
     done = subprocess.run([driver], input=fed, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode(errors="replace")

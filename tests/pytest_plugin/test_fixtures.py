@@ -97,9 +97,9 @@ def test_fido_device(suite: Run) -> None:
                 statuses.append(status)
                 event.set()
             with open_device(virtual_token_factory(presence="script")) as device:
-                with pytest.raises(CtapError) as cancelled:
+                with pytest.raises(CtapError) as canceled:
                     Ctap2(device).selection(event=event, on_keepalive=told)
-            assert cancelled.value.code is CtapError.ERR.KEEPALIVE_CANCEL
+            assert canceled.value.code is CtapError.ERR.KEEPALIVE_CANCEL
             assert statuses == [STATUS.UPNEEDED]
         """
     ).assert_outcomes(passed=3)

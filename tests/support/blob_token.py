@@ -43,7 +43,7 @@ class BlobToken:
         )
 
     def cbor(
-        self, request: bytes, _keepalive: Callable[[int], None], _cancelled: Callable[[], bool]
+        self, request: bytes, _keepalive: Callable[[int], None], _canceled: Callable[[], bool]
     ) -> bytes:
         if request == b"\x04":
             return self.info()

@@ -14,8 +14,8 @@ from fidokit.client.session import Session
 from fidokit.types import Transport
 
 Keepalive = Callable[[int], None]
-Cancelled = Callable[[], bool]
-Live = Callable[[bytes, Keepalive, Cancelled], bytes]
+Canceled = Callable[[], bool]
+Live = Callable[[bytes, Keepalive, Canceled], bytes]
 Reply = bytes | Exception | Live
 
 QUICK = Patience(silence=0.03, total=5.0, grace=0.03)
@@ -46,7 +46,7 @@ def info(**options: bool) -> bytes:
     return ok({**GET_INFO, 4: {name: on for name, on in merged.items() if on is not None}})
 
 
-def stall(_request: bytes, _keepalive: Keepalive, _cancelled: Cancelled) -> bytes:
+def stall(_request: bytes, _keepalive: Keepalive, _canceled: Canceled) -> bytes:
     """Never answer: neither keep-alive nor a look at the order to stop."""
     threading.Event().wait(30)  # the watchdog leaves long before; its thread is a daemon
     return b""
@@ -63,14 +63,14 @@ class FakeLink:
         self._replies = list(replies)
         self._apdus = list(apdus)
 
-    def cbor(self, request: bytes, on_keepalive: Keepalive, cancelled: Cancelled) -> bytes:
+    def cbor(self, request: bytes, on_keepalive: Keepalive, canceled: Canceled) -> bytes:
         self.requests.append(request)
         if not self._replies:
             raise OSError(19, "No such device")
         reply = self._replies.pop(0)
         if isinstance(reply, Exception):
             raise reply
-        return reply if isinstance(reply, bytes) else reply(request, on_keepalive, cancelled)
+        return reply if isinstance(reply, bytes) else reply(request, on_keepalive, canceled)
 
     def msg(self, apdu: bytes) -> bytes:
         self.requests.append(apdu)

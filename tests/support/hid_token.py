@@ -39,7 +39,7 @@ class HidToken:
         self._out: deque[bytes] = deque()
         self._ready = threading.Semaphore(0)
         self._command, self._want, self._data = 0, 0, b""
-        self.cancelled = False
+        self.canceled = False
         self.closed = False
 
     # --- the connection that python-fido2 sees -------------------------------------------------
@@ -51,7 +51,7 @@ class HidToken:
         else:
             self._data += data[5:]
         if self._command == CANCEL:
-            self.cancelled = True
+            self.canceled = True
         elif len(self._data) >= self._want:
             self._run(self._data[: self._want])
 
@@ -85,7 +85,7 @@ class HidToken:
         self._send(CHANNEL, KEEPALIVE, bytes([status]))
 
     def _stopped(self) -> bool:
-        return self.cancelled
+        return self.canceled
 
     def _send(self, channel: bytes, command: int, body: bytes) -> None:
         head = bytes([0x80 | command]) + len(body).to_bytes(2, "big")

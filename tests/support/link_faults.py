@@ -48,9 +48,9 @@ class FaultyLink:
         self,
         request: bytes,
         on_keepalive: Callable[[int], None],
-        cancelled: Callable[[], bool],
+        canceled: Callable[[], bool],
     ) -> bytes:
-        return self._spoiled(lambda: self._real.cbor(request, on_keepalive, cancelled))
+        return self._spoiled(lambda: self._real.cbor(request, on_keepalive, canceled))
 
     def msg(self, apdu: bytes) -> bytes:
         return self._spoiled(lambda: self._real.msg(apdu))

@@ -158,7 +158,7 @@ def wait_for_card(*, there: bool = True, after: int = -1) -> int:
 
 
 def two_free_ports() -> int:
-    """The first of two neighbours, for vpcd's two slots; below those that the system hands out."""
+    """The first of two neighbors, for vpcd's two slots; below those that the system hands out."""
     while True:
         port = random.randrange(12_000, 32_000)
         with suppress(OSError), socket.socket() as one, socket.socket() as two:

@@ -36,11 +36,11 @@ class Spy:
         self.answers: list[bytes] = []
 
     def cbor(
-        self, request: bytes, on_keepalive: Callable[[int], None], cancelled: Callable[[], bool]
+        self, request: bytes, on_keepalive: Callable[[int], None], canceled: Callable[[], bool]
     ) -> bytes:
         self.commands.append(request[0])
         self.requests.append(members(request))
-        answer = self._link.cbor(request, on_keepalive, cancelled)
+        answer = self._link.cbor(request, on_keepalive, canceled)
         bend = self._bend.get(request[0])
         if bend is not None and answer[0] == 0:
             answer = b"\0" + cbor.encode(bend(members(answer)))  # type: ignore[arg-type]

@@ -89,9 +89,9 @@ def test_keepalives_and_touch(factory: TokenFactory) -> None:
 def test_an_event_cancels(factory: TokenFactory) -> None:
     event = threading.Event()
     with open_device(factory(presence="script")) as device:
-        with pytest.raises(CtapError) as cancelled:
+        with pytest.raises(CtapError) as canceled:
             Ctap2(device).selection(event=event, on_keepalive=lambda _: event.set())
-        assert cancelled.value.code is CtapError.ERR.KEEPALIVE_CANCEL
+        assert canceled.value.code is CtapError.ERR.KEEPALIVE_CANCEL
         assert device.ping(b"free again") == b"free again"
 
 
@@ -286,7 +286,7 @@ def test_long_messages_on_a_reader(
     assert made.auth_data.credential_data is not None
 
 
-def test_waiting_and_cancelling_on_a_reader(factory: TokenFactory, readers: FidoDevices) -> None:
+def test_waiting_and_canceling_on_a_reader(factory: TokenFactory, readers: FidoDevices) -> None:
     from fido2.pcsc import CtapPcscDevice
 
     token = factory(presence="script")
@@ -294,9 +294,9 @@ def test_waiting_and_cancelling_on_a_reader(factory: TokenFactory, readers: Fido
     (device,) = CtapPcscDevice.list_devices()
     ctap, event = Ctap2(device), threading.Event()
     ctap.selection()  # by the tap
-    with pytest.raises(CtapError) as cancelled:
+    with pytest.raises(CtapError) as canceled:
         ctap.selection(event=event, on_keepalive=lambda _: event.set())
-    assert cancelled.value.code is CtapError.ERR.KEEPALIVE_CANCEL
+    assert canceled.value.code is CtapError.ERR.KEEPALIVE_CANCEL
     ctap.selection(on_keepalive=lambda _: token.touch())
 
 

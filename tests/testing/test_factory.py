@@ -98,7 +98,7 @@ class Willing:
         self,
         need: NeedsPresence,
         on_keepalive: Callable[[int], None],
-        cancelled: Callable[[], bool],
+        canceled: Callable[[], bool],
     ) -> Outcome:
         return Outcome.UV_MATCHED if need.kind is PresenceKind.VERIFY else Outcome.TOUCHED
 

@@ -104,9 +104,7 @@ def test_fidokits_own_client_passes_it_on() -> None:
     with token() as waiting:
         link = waiting.link()
         with pytest.raises(Stalled):
-            guarded(
-                lambda pulse: link.cbor(SELECTION, pulse.keepalive, pulse.cancelled), Patience()
-            )
+            guarded(lambda pulse: link.cbor(SELECTION, pulse.keepalive, pulse.canceled), Patience())
 
 
 def test_a_touch_from_another_thread() -> None:

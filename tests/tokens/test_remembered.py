@@ -151,7 +151,7 @@ def test_tokens_without_it(bare_desk: Desk) -> None:
     desk.close()
 
 
-# --- recognising ---------------------------------------------------------------------------------
+# --- recognizing ---------------------------------------------------------------------------------
 
 
 def test_a_remembered_token_has_a_durable_name(remembered: Desk) -> None:

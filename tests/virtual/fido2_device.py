@@ -31,8 +31,8 @@ class LinkDevice(CtapDevice):
         if cmd == CTAPHID.MSG:
             return self.link.msg(data)
         assert cmd == CTAPHID.CBOR
-        cancelled = event.is_set if event else lambda: False
-        return self.link.cbor(data, on_keepalive or (lambda _: None), cancelled)
+        canceled = event.is_set if event else lambda: False
+        return self.link.cbor(data, on_keepalive or (lambda _: None), canceled)
 
     def close(self) -> None:
         self.link.close()

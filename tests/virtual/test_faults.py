@@ -34,7 +34,7 @@ GET_INFO = b"\x04"
 SELECTION = b"\x0b"
 VERSION = bytes.fromhex("00030000000000")
 OK = b"\x00"
-CANCELLED = b"\x2d"
+CANCELED = b"\x2d"
 BROKEN = b"\x7f"
 
 
@@ -209,12 +209,12 @@ def test_what_was_done_before_power_was_lost_stays_done(
 
 
 @pytest.mark.parametrize("keepalive", [PROCESSING, UP_NEEDED])
-def test_a_stall_is_kept_alive_until_it_is_cancelled(
+def test_a_stall_is_kept_alive_until_it_is_canceled(
     token: VirtualToken, link: MemoryLink, keepalive: int
 ) -> None:
     token.faults.add(Stall(keepalive))
     seen: list[int] = []
-    assert link.cbor(GET_INFO, seen.append, lambda: len(seen) == 3) == CANCELLED
+    assert link.cbor(GET_INFO, seen.append, lambda: len(seen) == 3) == CANCELED
     assert seen == [keepalive] * 3
     assert status(link) == 0
 
@@ -223,13 +223,13 @@ def test_a_stall_may_be_deaf(token: VirtualToken, link: MemoryLink) -> None:
     token.faults.add(Stall(obeys_cancel=False))
     polls: list[int] = []
 
-    def cancelled() -> bool:
+    def canceled() -> bool:
         polls.append(1)
         if len(polls) == 3:
             token.faults.clear()
         return True
 
-    assert link.cbor(GET_INFO, ignore, cancelled)[:1] == OK
+    assert link.cbor(GET_INFO, ignore, canceled)[:1] == OK
     assert len(polls) == 3
 
 
@@ -283,7 +283,7 @@ def test_a_slow_answer_comes_after_its_time(
     assert link.cbor(GET_INFO, on_keepalive, never)[:1] == OK
     assert seen == [PROCESSING] * 3
     token.faults.add(Slow(250))
-    assert link.cbor(GET_INFO, ignore, lambda: True) == CANCELLED
+    assert link.cbor(GET_INFO, ignore, lambda: True) == CANCELED
 
 
 def test_u2f_stalls_end_by_clearing(token: VirtualToken, link: MemoryLink) -> None:

@@ -1,4 +1,4 @@
-"""A token with power: plugging, links, the person, cancelling, unplugging, threads."""
+"""A token with power: plugging, links, the person, canceling, unplugging, threads."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from fidokit.virtual.world import ManualClock, SeededRng
 
 GET_INFO = b"\x04"
 SELECTION = b"\x0b"
-CANCELLED = b"\x2d"
+CANCELED = b"\x2d"
 DENIED = b"\x27"
 TIMED_OUT = b"\x2f"
 BUSY = b"\x06"
@@ -40,9 +40,9 @@ def never() -> bool:
     return False
 
 
-def select(link: MemoryLink, cancelled: Callable[[], bool] = never) -> bytes:
+def select(link: MemoryLink, canceled: Callable[[], bool] = never) -> bytes:
     """authenticatorSelection: the shortest command that waits for a touch."""
-    return link.cbor(SELECTION, ignore, cancelled)
+    return link.cbor(SELECTION, ignore, canceled)
 
 
 def info(token: VirtualToken) -> Any:
@@ -224,14 +224,14 @@ def test_a_touch_of_another_thread_ends_the_wait(token: VirtualToken) -> None:
     toucher.join()
 
 
-def test_cancelling_ends_the_wait_and_frees_the_token(token: VirtualToken) -> None:
+def test_canceling_ends_the_wait_and_frees_the_token(token: VirtualToken) -> None:
     asked: list[int] = []
 
     def third_time() -> bool:
         asked.append(1)
         return len(asked) == 3
 
-    assert select(token.link(), third_time) == CANCELLED
+    assert select(token.link(), third_time) == CANCELED
     token.touch()
     assert select(token.link()) == OK
 
@@ -258,7 +258,7 @@ def test_a_delayed_touch_comes_after_its_time(clock: ManualClock) -> None:
 class Refuser:
     """A person of the caller's own."""
 
-    def wait(self, need: NeedsPresence, on_keepalive: Any, cancelled: Any) -> Outcome:
+    def wait(self, need: NeedsPresence, on_keepalive: Any, canceled: Any) -> Outcome:
         return Outcome.REFUSED
 
 
@@ -270,7 +270,7 @@ def test_a_person_of_the_callers_own() -> None:
 
 
 class PressedCtrlC:
-    def wait(self, need: NeedsPresence, on_keepalive: Any, cancelled: Any) -> Outcome:
+    def wait(self, need: NeedsPresence, on_keepalive: Any, canceled: Any) -> Outcome:
         raise KeyboardInterrupt
 
 

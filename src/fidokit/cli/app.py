@@ -84,7 +84,7 @@ GROUPS: Mapping[str, Section] = {
         "Fingers on the token's sensor",
         {
             "list": Entry("token.bio:list_fingers", "List the enrolled fingers"),
-            "enroll": Entry("token.bio:enroll", "Enrol a finger"),
+            "enroll": Entry("token.bio:enroll", "Enroll a finger"),
             "rename": Entry("token.bio:rename", "Give a finger another name"),
             "delete": Entry("token.bio:delete", "Forget fingers"),
         },

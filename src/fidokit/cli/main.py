@@ -143,9 +143,9 @@ def _report(error: FidokitError, args: Sequence[str], *, cause: Exception | None
     """Say what went wrong on standard error, and as JSON where JSON was asked for."""
     from fidokit.cli import render
 
-    lines = [render.labelled("fidokit: ", error.message.replace("\n", "\\n"))]
+    lines = [render.labeled("fidokit: ", error.message.replace("\n", "\\n"))]
     if error.hint:
-        lines.append(render.labelled("hint: ", error.hint))
+        lines.append(render.labeled("hint: ", error.hint))
     try:
         print("\n".join(lines), file=sys.stderr)
         if "--json" in args:

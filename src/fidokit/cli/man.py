@@ -32,7 +32,7 @@ ENVIRONMENT = {
     "FIDOKIT_TOKEN": "The token to use where --token is not given.",
     "SSH_ASKPASS, SSH_ASKPASS_REQUIRE": "A program that asks for PINs and passphrases where "
     "there is no terminal, by the rules of ssh(1).",
-    "NO_COLOR": "Where set and not empty: no colour.",
+    "NO_COLOR": "Where set and not empty: no color.",
     "XDG_CONFIG_HOME, XDG_STATE_HOME": "Where settings and virtual tokens are kept.",
 }
 

@@ -1,4 +1,4 @@
-"""A QR code on a terminal, dark on light whatever the terminal's colours are."""
+"""A QR code on a terminal, dark on light whatever the terminal's colors are."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from fidokit.prompt.text import is_fancy
 MARGIN = 2
 """Light modules around; the standard's 4 would not fit 24 lines, and phones do with 2."""
 
-_DARK, _LIGHT = 16, 231  # of the 256 colours those two that no theme changes
+_DARK, _LIGHT = 16, 231  # of the 256 colors those two that no theme changes
 
 
 class Look(Enum):
     """What a terminal can show."""
 
     HALF_BLOCKS = auto()
-    """Two modules a letter, in colours of their own."""
+    """Two modules a letter, in colors of their own."""
 
     SPACES = auto()
-    """A module is two spaces on a coloured ground: no letters beyond ASCII."""
+    """A module is two spaces on a colored ground: no letters beyond ASCII."""
 
     BLOCKS_ON_DARK = auto()
-    """No colours: what is light is drawn, because the terminal is dark."""
+    """No colors: what is light is drawn, because the terminal is dark."""
 
     BLOCKS_ON_LIGHT = auto()
-    """No colours: what is dark is drawn."""
+    """No colors: what is dark is drawn."""
 
     NONE = auto()
-    """Neither colours nor blocks: nothing that a phone could read."""
+    """Neither colors nor blocks: nothing that a phone could read."""
 
 
 def look(environ: Mapping[str, str] = os.environ) -> Look:
     """What standard output can show."""
-    colours = is_fancy(sys.stdout) and not environ.get("NO_COLOR")
+    colors = is_fancy(sys.stdout) and not environ.get("NO_COLOR")
     blocks = _can_print("\u2580\u2584\u2588")
-    if colours:
+    if colors:
         return Look.HALF_BLOCKS if blocks else Look.SPACES
     if not blocks:
         return Look.NONE
@@ -60,7 +60,7 @@ def lines(rows: Sequence[bytes], how: Look) -> list[str]:
     framed += [bytes(len(framed[0]))] * (len(framed) % 2)
     pairs = zip(framed[::2], framed[1::2], strict=True)
     if how is Look.HALF_BLOCKS:
-        return [_coloured(upper, lower) for upper, lower in pairs]
+        return [_colored(upper, lower) for upper, lower in pairs]
     drawn = 1 if how is Look.BLOCKS_ON_LIGHT else 0
     return ["".join(_plain(upper, lower, drawn)) for upper, lower in pairs]
 
@@ -76,7 +76,7 @@ def _framed(rows: Sequence[bytes]) -> list[bytes]:
     return [*edge, *(side + row + side for row in rows), *edge]
 
 
-def _coloured(upper: bytes, lower: bytes) -> str:
+def _colored(upper: bytes, lower: bytes) -> str:
     cells = (
         f"\x1b[38;5;{_DARK if above else _LIGHT};48;5;{_DARK if below else _LIGHT}m\u2580"
         for above, below in zip(upper, lower, strict=True)

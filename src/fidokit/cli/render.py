@@ -62,10 +62,10 @@ class Lines(NamedTuple):
 
 
 class Check(NamedTuple):
-    """One finding: a short word in its colour (an SGR number), a sentence, and a remedy."""
+    """One finding: a short word in its color (an SGR number), a sentence, and a remedy."""
 
     word: str
-    colour: str
+    color: str
     sentence: str
     hint: str
 
@@ -126,7 +126,7 @@ def write_raw(data: bytes) -> None:
         ) from None
 
 
-def labelled(label: str, text: str) -> str:
+def labeled(label: str, text: str) -> str:
     """Text for standard error behind a label; further lines are indented, so none can pose as
     another message."""
     indent = len(label)
@@ -155,7 +155,7 @@ def write_lines(lines: Iterable[str]) -> None:
 
 
 def styled(text: str, sgr: str = "1") -> str:
-    """Bold, or in a colour (an SGR number), on a terminal that may have it; else as it is."""
+    """Bold, or in a color (an SGR number), on a terminal that may have it; else as it is."""
     if not is_fancy(sys.stdout) or os.environ.get("NO_COLOR"):
         return text
     return f"\x1b[{sgr}m{text}\x1b[0m"
@@ -164,7 +164,7 @@ def styled(text: str, sgr: str = "1") -> str:
 def _show_checks(checks: Checks) -> None:
     width = max((len(check.word) for check in checks.checks), default=0)
     for check in checks.checks:
-        print(styled(f"{check.word:<{width}}", check.colour), "", escape(check.sentence))
+        print(styled(f"{check.word:<{width}}", check.color), "", escape(check.sentence))
         if check.hint:
             print(" " * (width + 2) + escape_lines(check.hint, indent=" " * (width + 2)))
 

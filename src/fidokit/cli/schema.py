@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from fidokit.tokens.reset import ResetPlan
     from fidokit.tokens.settings import Configuration
     from fidokit.types import SkFlag
-    from fidokit.virtual.models.catalog import ModelSummary
+    from fidokit.virtual.models.search import ModelSummary
 
 
 def token(summary: TokenSummary) -> Json:
@@ -406,7 +406,7 @@ def otp_code(verdict: Verdict, state: OtpState) -> Json:
     steps = state.method == "totp" and verdict.position is not None
     counts = state.method == "hotp" and verdict.position is not None
     return {
-        "judgement": str(verdict.judgement),
+        "judgment": str(verdict.judgment),
         "accepted": verdict.is_accepted,
         "ahead_seconds": verdict.distance * state.step_seconds if steps else None,
         "ahead_codes": verdict.distance if counts else None,

@@ -15,7 +15,7 @@ MOST_ITEMS = 64
 LONGEST_TEXT = 1024
 """Bytes of UTF-8; RP ids and user names are far shorter."""
 LARGEST_UINT = 2**32 - 1
-MISBEHAVIOUR_HINT = "unplug the token, plug it in again and repeat; if it persists, it is faulty"
+MISBEHAVIOR_HINT = "unplug the token, plug it in again and repeat; if it persists, it is faulty"
 
 
 class Answer:
@@ -40,7 +40,7 @@ class Answer:
             TokenMisbehaved: it is something else.
         """
         if not isinstance(value, Mapping):
-            raise TokenMisbehaved(f"the {what} of the token is no map", hint=MISBEHAVIOUR_HINT)
+            raise TokenMisbehaved(f"the {what} of the token is no map", hint=MISBEHAVIOR_HINT)
         return cls(value, what)
 
     def __contains__(self, key: Key) -> bool:
@@ -50,7 +50,7 @@ class Answer:
         """The error for a member that cannot be what it is."""
         name = f"0x{key:02x}" if isinstance(key, int) and key >= 0 else repr(key)
         return TokenMisbehaved(
-            f"member {name} of the token's {self._what} {why}", hint=MISBEHAVIOUR_HINT
+            f"member {name} of the token's {self._what} {why}", hint=MISBEHAVIOR_HINT
         )
 
     def _get(self, key: Key, kind: type[_T]) -> _T | None:

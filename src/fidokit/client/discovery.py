@@ -226,19 +226,19 @@ def _none_seen(backends: Sequence[Backend]) -> TokenNotFound:
 
 
 def choose_by_touch(
-    candidates: Sequence[Candidate], opener: Opener, cancelled: threading.Event | None = None
+    candidates: Sequence[Candidate], opener: Opener, canceled: threading.Event | None = None
 ) -> Candidate:
     """The one that its owner touches first; the others are told to stop waiting.
 
     Args:
         candidates: which ones.
         opener: opens them.
-        cancelled: set by somebody else to end the waiting.
+        canceled: set by somebody else to end the waiting.
 
     Raises:
         TouchTimedOut: none was touched.
         SeveralTokens: none of them could be asked for a touch.
-        Interrupted: Ctrl-C, or `cancelled`.
+        Interrupted: Ctrl-C, or `canceled`.
     """
     silent = replace(opener, interaction=QUIET)
     stop = threading.Event()
@@ -251,7 +251,7 @@ def choose_by_touch(
     for thread in waiting:
         thread.start()
     try:
-        return _first_touched(touched, candidates, cancelled or threading.Event())
+        return _first_touched(touched, candidates, canceled or threading.Event())
     except KeyboardInterrupt:
         raise Interrupted("interrupted; the tokens were told to stop waiting") from None
     finally:
@@ -279,14 +279,14 @@ def _await_touch(
 def _first_touched(
     touched: SimpleQueue[Candidate | FidokitError],
     candidates: Sequence[Candidate],
-    cancelled: threading.Event,
+    canceled: threading.Event,
 ) -> Candidate:
     errors: list[FidokitError] = []
     while len(errors) < len(candidates):
         try:
             event = touched.get(timeout=_POLL_S)
         except Empty:
-            if cancelled.is_set():
+            if canceled.is_set():
                 raise Interrupted("the tokens were told to stop waiting") from None
             continue
         if isinstance(event, Candidate):

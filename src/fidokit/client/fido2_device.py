@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from fido2 import cbor as fido_cbor
 
-from fidokit.client.answer import MISBEHAVIOUR_HINT
+from fidokit.client.answer import MISBEHAVIOR_HINT
 from fidokit.client.links.own_channel import OwnChannel
 from fidokit.errors import FidokitError, TokenBusy, TokenGone, TokenMisbehaved, Unsupported
 
@@ -60,7 +60,7 @@ def decode(data: bytes) -> object:
     Raises:
         TokenMisbehaved: python-fido2 cannot read it nevertheless.
     """
-    with _misbehaviour():
+    with _misbehavior():
         return cast("object", fido_cbor.decode(data))
 
 
@@ -70,13 +70,13 @@ def decode_prefix(data: bytes) -> tuple[object, bytes]:
     Raises:
         TokenMisbehaved: none begins there.
     """
-    with _misbehaviour():
+    with _misbehavior():
         value, rest = fido_cbor.decode_from(data)
         return value, bytes(rest)
 
 
 @contextmanager
-def _misbehaviour() -> Iterator[None]:
+def _misbehavior() -> Iterator[None]:
     try:
         yield
     except _LENIENT as error:
@@ -85,7 +85,7 @@ def _misbehaviour() -> Iterator[None]:
 
 def _misbehaved(why: str) -> TokenMisbehaved:
     return TokenMisbehaved(
-        f"the token answered something that cannot be read ({why[:200]})", hint=MISBEHAVIOUR_HINT
+        f"the token answered something that cannot be read ({why[:200]})", hint=MISBEHAVIOR_HINT
     )
 
 
@@ -106,7 +106,7 @@ class Secret:
     def __init__(self, version: int, peer: Mapping[object, object]) -> None:
         self.version = version
         self._protocol = _protocol(version)
-        with _misbehaviour():
+        with _misbehavior():
             self.key_agreement, self._key = self._protocol.encapsulate(peer)  # type: ignore[arg-type]
 
     def encrypt(self, plain: bytes) -> bytes:
@@ -123,7 +123,7 @@ class Secret:
         Raises:
             TokenMisbehaved: it has a length that the protocol does not allow.
         """
-        with _misbehaviour():
+        with _misbehavior():
             plain = self._protocol.decrypt(self._key, encrypted)
             return self._protocol.validate_token(plain)
 
@@ -145,19 +145,19 @@ def _protocol(version: int) -> PinProtocol:
 class _Polled(threading.Event):
     """The event that python-fido2 polls, answered by whoever may cancel."""
 
-    def __init__(self, cancelled: Callable[[], bool]) -> None:
+    def __init__(self, canceled: Callable[[], bool]) -> None:
         super().__init__()
-        self._cancelled = cancelled
+        self._canceled = canceled
         self._waits = 0
 
     def is_set(self) -> bool:
         """Whether to cancel; python-fido2 asks once a packet."""
-        return self._cancelled()
+        return self._canceled()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait between two tries; python-fido2 tries forever while a channel is busy, we do not."""
         self._waits += 1
-        return self._cancelled() or super().wait(timeout)
+        return self._canceled() or super().wait(timeout)
 
     @property
     def waits(self) -> int:
@@ -189,14 +189,14 @@ class DeviceLink:
         self,
         request: bytes,
         on_keepalive: Callable[[int], None],
-        cancelled: Callable[[], bool],
+        canceled: Callable[[], bool],
     ) -> bytes:
         """See `ports.Link.cbor`."""
         from fido2.hid import CTAPHID
 
         # contactless cards are polled by wait(), so its limit must not end their long operations
         hid = hasattr(self._device, "wink")
-        event = _BusyLimit(cancelled) if hid else _Polled(cancelled)
+        event = _BusyLimit(canceled) if hid else _Polled(canceled)
         return self._call(CTAPHID.CBOR, request, event, on_keepalive)
 
     def msg(self, apdu: bytes) -> bytes:

@@ -82,7 +82,7 @@ class TokenInfo:
 
     @property
     def has_bio_enrollment(self) -> str | None:
-        """Which bio enrolment the token has: `bioEnroll`, `userVerificationMgmtPreview`, none.
+        """Which bio enrollment the token has: `bioEnroll`, `userVerificationMgmtPreview`, none.
 
         The option's value says whether a finger is enrolled; its presence that one can be.
         """

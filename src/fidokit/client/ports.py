@@ -32,7 +32,7 @@ class Link(Protocol):
     """One open channel to a token, carrying whole CTAP messages without framing.
 
     Its methods block and are called from a worker thread, one call at a time. While `cbor`
-    waits it polls `cancelled` at least every half second: a poll counts as a sign of life.
+    waits it polls `canceled` at least every half second: a poll counts as a sign of life.
     Raises `TokenGone` (or OSError) when the token disappears.
     """
 
@@ -43,14 +43,14 @@ class Link(Protocol):
         self,
         request: bytes,
         on_keepalive: Callable[[int], None],
-        cancelled: Callable[[], bool],
+        canceled: Callable[[], bool],
     ) -> bytes:
         """Send a command byte and its CBOR; return the status byte and its CBOR.
 
         Args:
             request: at most the token's maxMsgSize bytes.
             on_keepalive: told 1 (processing) or 2 (a touch is needed) as the token says it.
-            cancelled: turns true when the token must be told to stop (CTAPHID_CANCEL).
+            canceled: turns true when the token must be told to stop (CTAPHID_CANCEL).
         """
 
     def msg(self, apdu: bytes) -> bytes:

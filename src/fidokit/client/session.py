@@ -46,23 +46,23 @@ class Session(Connection):
 
     # --- the owner -----------------------------------------------------------------------------
 
-    def authorise(self, permissions: Permission, rp_id: str | None, why: str) -> PinToken:
+    def authorize(self, permissions: Permission, rp_id: str | None, why: str) -> PinToken:
         """A pinUvAuthToken for this command; asked for once, used as long as it covers.
 
         Raises:
-            PinError and others: see `authorisation.obtain`.
+            PinError and others: see `authorization.obtain`.
         """
         if self._token is None or not self._token.covers(permissions, rp_id):
             self._token = proofs.obtain(self, Wish(permissions, rp_id, why))
         return self._token
 
-    def authorise_reading(self, rp_id: str | None, why: str) -> PinToken:
+    def authorize_reading(self, rp_id: str | None, why: str) -> PinToken:
         """The same for listing credentials: without PIN where a right that lasts was kept."""
         there = self._token
         if there is not None and there.covers(Permission.CREDENTIAL_MANAGEMENT, rp_id):
             return there
         kept = self.reading.token(self, why) if self.reading else None
-        return kept or self.authorise(Permission.CREDENTIAL_MANAGEMENT, rp_id, why)
+        return kept or self.authorize(Permission.CREDENTIAL_MANAGEMENT, rp_id, why)
 
     def reading_died(self, status: int, proof: PinToken) -> bool:
         """Whether a refusal means that the right that lasts is dead, and another try makes sense.
@@ -74,11 +74,11 @@ class Session(Connection):
         refused = status == CtapStatus.PIN_AUTH_INVALID
         return refused and self.reading is not None and self.reading.died(proof)
 
-    def authorise_use(self, permissions: Permission, rp_id: str, why: str) -> Proof:
+    def authorize_use(self, permissions: Permission, rp_id: str, why: str) -> Proof:
         """The proof for makeCredential or getAssertion; on CTAP 2.0 a sensor gives it itself."""
         if self.info.uv_configured and not self.info.has_pin_token_permissions:
             return BuiltInUv()
-        return self.authorise(permissions, rp_id, why)
+        return self.authorize(permissions, rp_id, why)
 
     def spent(self) -> None:
         """Forget the pinUvAuthToken: a touch used up its permissions (CTAP 2.1 6.1.2 step 17)."""
@@ -95,7 +95,7 @@ class Session(Connection):
 
         Raises:
             TouchRefused, TouchTimedOut: the owner did not.
-            Interrupted: it was cancelled.
+            Interrupted: it was canceled.
         """
         why = "choosing the token"
         if self.info.is_u2f_only:

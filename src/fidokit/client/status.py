@@ -129,7 +129,7 @@ MEANINGS: Final[Mapping[S, Meaning]] = MappingProxyType(
             _BY_TOKEN,
         ),
         S.KEEPALIVE_CANCEL: Meaning(
-            errors.Interrupted, "the operation was cancelled on the token", ""
+            errors.Interrupted, "the operation was canceled on the token", ""
         ),
         S.NO_CREDENTIALS: Meaning(
             errors.CredentialNotFound,
@@ -202,7 +202,7 @@ MEANINGS: Final[Mapping[S, Meaning]] = MappingProxyType(
         ),
         S.UV_INVALID: Meaning(
             errors.TouchRefused,
-            "the fingerprint was not recognised",
+            "the fingerprint was not recognized",
             "repeat with the enrolled finger, or give the PIN",
         ),
         S.UNAUTHORIZED_PERMISSION: Meaning(

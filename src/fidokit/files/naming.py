@@ -55,14 +55,14 @@ def user_part(user_id: bytes) -> str:
 
 
 def download_name(key_type: KeyType, application: str, user_id: bytes) -> str:
-    """The name that `ssh-keygen -K` gives, sanitised.
+    """The name that `ssh-keygen -K` gives, sanitized.
 
     Args:
         user_id: 0 to 64 bytes, zero-padded.
     """
     parts = [application_part(application), user_part(user_id)]
     suffix = "".join(f"_{part}" for part in parts if part)
-    return sanitise(f"id_{type_part(key_type)}_rk{suffix}")
+    return sanitize(f"id_{type_part(key_type)}_rk{suffix}")
 
 
 def check_template(template: str) -> None:
@@ -78,16 +78,16 @@ def check_template(template: str) -> None:
 
 
 def render_template(template: str, fields: Mapping[str, str]) -> str:
-    """Fill in a template and sanitise the outcome.
+    """Fill in a template and sanitize the outcome.
 
     Args:
         fields: a value for each of `TEMPLATE_FIELDS`.
     """
     check_template(template)
-    return sanitise(_FIELD.sub(lambda match: fields[match.group(1)], template))
+    return sanitize(_FIELD.sub(lambda match: fields[match.group(1)], template))
 
 
-def sanitise(name: str) -> str:
+def sanitize(name: str) -> str:
     """A harmless file name of at most 230 bytes.
 
     Separators and all that is not printable become `_`, as do dashes and dots in front, which

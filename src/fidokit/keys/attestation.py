@@ -13,7 +13,7 @@ from fidokit.errors import SignatureInvalid, Unsupported, UsageError
 
 if TYPE_CHECKING:
     from fidokit.client.credentials.attestation_leaf import Leaf
-    from fidokit.metadata.catalog import Catalogue
+    from fidokit.metadata.catalog import Catalog
     from fidokit.metadata.model import Model
     from fidokit.openssh.keys.public import SkPublic
     from fidokit.openssh.signatures.attestation import Attestation
@@ -160,7 +160,7 @@ def _key(path: Path, passphrase: Callable[[], bytes] | None) -> tuple[SkPublic, 
     return named.key, handle
 
 
-def _metadata() -> Catalogue | None:
+def _metadata() -> Catalog | None:
     """What the FIDO Alliance publishes, where the extra is installed."""
     from fidokit.metadata import catalog
 
@@ -170,7 +170,7 @@ def _metadata() -> Catalogue | None:
         return None
 
 
-def _model(metadata: Catalogue | None, named: Aaguid | None, leaf: Leaf | None) -> Model | None:
+def _model(metadata: Catalog | None, named: Aaguid | None, leaf: Leaf | None) -> Model | None:
     """The certified model: FIDO2's by its AAGUID, U2F's by its certificate."""
     if metadata is None:
         return None
@@ -180,7 +180,7 @@ def _model(metadata: Catalogue | None, named: Aaguid | None, leaf: Leaf | None) 
     return by_key or (metadata.by_aaguid(leaf.aaguid) if leaf.aaguid else None)
 
 
-def _shown(attestation: Attestation, metadata: Catalogue | None) -> ShownAttestation:
+def _shown(attestation: Attestation, metadata: Catalog | None) -> ShownAttestation:
     from uuid import UUID
 
     from fidokit.client.credentials import stored_attestation

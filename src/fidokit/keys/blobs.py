@@ -158,7 +158,7 @@ def set_blob(
     """
     from fidokit.client.blobs import large_blobs as blobs
 
-    blobs.authorise_change(session)
+    blobs.authorize_change(session)
     blobs.put(session, _owner(session, key, any_rp, passphrase), blob)
 
 
@@ -176,7 +176,7 @@ def delete_blobs(
     """
     from fidokit.client.blobs import large_blobs as blobs
 
-    blobs.authorise_change(session)
+    blobs.authorize_change(session)
     blobs.delete(session, [_owner(session, key, any_rp, passphrase) for key in keys])
 
 
@@ -191,7 +191,7 @@ def delete_orphaned_blobs(session: Session) -> int:
     from fidokit.client.blobs import large_blobs as blobs
     from fidokit.client.credentials import resident
 
-    blobs.authorise_change(session)
+    blobs.authorize_change(session)
     return blobs.delete_orphans(session, resident.list_credentials(session, any_rp=True))
 
 

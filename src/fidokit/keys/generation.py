@@ -12,7 +12,7 @@ from fidokit.errors import FidokitError, UsageError
 from fidokit.types import Application, CredentialId, KeyType, SkFlag
 
 if TYPE_CHECKING:
-    from fidokit.client.credentials.enrollment import Enrolled, Enrolment
+    from fidokit.client.credentials.enrollment import Enrolled, Enrollment
     from fidokit.client.session import Session
     from fidokit.openssh.keys.private import PrivateFile
 
@@ -32,7 +32,7 @@ class GenerateRequest:
         application: must start with `ssh:` unless `allow_any_application`.
         user: at most 31 bytes of UTF-8; tells resident keys of one application apart.
         comment: of the public line; None is user@host.
-        challenge_file: its bytes are the enrolment challenge; None is 32 random bytes.
+        challenge_file: its bytes are the enrollment challenge; None is 32 random bytes.
         attestation_file: where to write the attestation blob; must be free as well.
         force: replace files that are in the way.
         replace: replace a resident credential with the same application and user.
@@ -129,9 +129,9 @@ def generate(
     from fidokit.client.credentials import enrollment
 
     plan = _plan(request)
-    enrollment.check_token(session, plan.enrolment)
+    enrollment.check_token(session, plan.enrollment)
     secret = passphrase(plan.path) if passphrase else None
-    made = enrollment.enroll(session, plan.enrolment)
+    made = enrollment.enroll(session, plan.enrollment)
     orphan = _orphan(plan, made, b"")
     try:
         orphan = replace(orphan, private=_encode(plan, made, secret))
@@ -145,7 +145,7 @@ def check(session: Session, request: GenerateRequest) -> None:
     """What `generate` would check before it asks anybody for anything. Raises as it."""
     from fidokit.client.credentials import enrollment
 
-    enrollment.check_token(session, _plan(request).enrolment)
+    enrollment.check_token(session, _plan(request).enrollment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ class _Plan:
     request: GenerateRequest
     path: Path
     comment: str
-    enrolment: Enrolment
+    enrollment: Enrollment
 
 
 def _plan(request: GenerateRequest) -> _Plan:
@@ -165,7 +165,7 @@ def _plan(request: GenerateRequest) -> _Plan:
 
     who = user_at_host()
     comment = who if request.comment is None else request.comment
-    enrolment = enrollment.Enrolment(
+    wanted = enrollment.Enrollment(
         key_type=request.key_type,
         application=Application(request.application),
         user=request.user,
@@ -179,10 +179,10 @@ def _plan(request: GenerateRequest) -> _Plan:
         allow_any_application=request.allow_any_application,
         large_blob=request.large_blob,
     )
-    enrollment.check_request(enrolment)
+    enrollment.check_request(wanted)
     check_comment(comment, forbidden="\r\n\0")
     Bcrypt.fresh(request.rounds, os.urandom)  # refuses impossible rounds before a touch, not after
-    return _Plan(request, _free_path(request), comment, enrolment)
+    return _Plan(request, _free_path(request), comment, wanted)
 
 
 def _challenge(request: GenerateRequest) -> bytes | None:

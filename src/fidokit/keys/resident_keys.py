@@ -152,7 +152,7 @@ def download(
         folder: where to; the current folder when None, as `ssh-keygen -K`.
         selectors: which keys (see `resolve`); all when empty.
         template: file name with the fields of `fidokit.files.naming.TEMPLATE_FIELDS`; None names
-            files as `ssh-keygen -K` does. Always sanitised, and made unique within one call.
+            files as `ssh-keygen -K` does. Always sanitized, and made unique within one call.
 
     Raises:
         UsageError: an ambiguous selector or a bad template; CredentialNotFound: an unknown one.
@@ -181,7 +181,7 @@ def _name(row: KeyRow, template: str | None) -> str:
 
     held = credential_of(row)
     if row.key_type is None:
-        return naming.sanitise(row.application)
+        return naming.sanitize(row.application)
     if template is None:
         return naming.download_name(row.key_type, row.application, held.user_id)
     fields = {

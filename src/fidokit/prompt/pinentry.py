@@ -1,4 +1,4 @@
-"""Asking for a PIN through pinentry, the dialogue of GnuPG (the Assuan protocol)."""
+"""Asking for a PIN through pinentry, the dialog of GnuPG (the Assuan protocol)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def ask(description: str, error: str = "") -> str:
         error: why it is asked for again; empty the first time.
 
     Raises:
-        Interrupted: the person closed the dialogue.
+        Interrupted: the person closed the dialog.
         FidokitError: pinentry cannot be run, or says nothing that makes sense.
     """
     command = [PROGRAM]
@@ -42,14 +42,14 @@ def ask(description: str, error: str = "") -> str:
     with process:
         assert process.stdin  # noqa: S101  a pipe, as asked for
         assert process.stdout  # noqa: S101  likewise
-        dialogue = _Dialogue(process.stdin, process.stdout)
+        dialog = _Dialog(process.stdin, process.stdout)
         try:
-            return dialogue.ask(description, error)
+            return dialog.ask(description, error)
         finally:
             process.terminate()
 
 
-class _Dialogue:
+class _Dialog:
     def __init__(self, to: IO[bytes], answers: IO[bytes]) -> None:
         self._to = to
         self._answers = answers

@@ -71,7 +71,7 @@ def _run_askpass(program: str, prompt: str) -> str:
             hint="set SSH_ASKPASS to a program that asks for a secret, or run in a terminal",
         ) from None
     if done.returncode:
-        raise Interrupted("the question of SSH_ASKPASS was cancelled")
+        raise Interrupted("the question of SSH_ASKPASS was canceled")
     return _first_line(done.stdout, "the answer of SSH_ASKPASS")
 
 

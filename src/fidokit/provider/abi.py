@@ -59,7 +59,7 @@ class Option:
 class Request:
     """byte sk-api version, byte operation, byte flags, byte whether a PIN follows, string PIN,
     uint32 count and as many options;
-    to enrol, uint32 algorithm, string application, string challenge;
+    to enroll, uint32 algorithm, string application, string challenge;
     to sign, uint32 algorithm, string application, string message, string key handle.
 
     `data` is the challenge or the message; `alg` is a number that the caller chose.

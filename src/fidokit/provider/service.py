@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Final, Protocol
 
-from fidokit.client.credentials.enrollment import Enrolment, enroll
+from fidokit.client.credentials.enrollment import Enrollment, enroll
 from fidokit.client.credentials.resident import ResidentCredential, list_credentials
 from fidokit.client.credentials.signature import Wanted, sign_unverified
 from fidokit.errors import (
@@ -108,7 +108,7 @@ def _selector(request: abi.Request) -> str | None:
 
 def _enroll(request: abi.Request, tokens: Tokens, who: Callable[[], str]) -> abi.Reply:
     flags = SkFlag(request.flags)
-    enrolment = Enrolment(
+    enrollment = Enrollment(
         key_type=_key_type(request),
         application=Application(request.application),
         user=_option(request, USER) or "",
@@ -121,7 +121,7 @@ def _enroll(request: abi.Request, tokens: Tokens, who: Callable[[], str]) -> abi
         allow_any_application=True,  # ssh-keygen has its own mind about that
     )
     with tokens.open(_selector(request)) as session:
-        made = enroll(session, enrolment)
+        made = enroll(session, enrollment)
     attestation = made.attestation
     return abi.EnrollReply(
         flags=int(made.flags),

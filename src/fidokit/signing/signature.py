@@ -22,7 +22,7 @@ def sign(
     namespace: str = "file",
     hash_name: str = "sha512",
 ) -> str:
-    """Sign a message by a key on a token; returns the armoured signature (PROTOCOL.sshsig).
+    """Sign a message by a key on a token; returns the armored signature (PROTOCOL.sshsig).
 
     Args:
         key: from `open_key`.
@@ -44,7 +44,7 @@ def sign_by(
     namespace: str = "file",
     hash_name: str = "sha512",
 ) -> str:
-    """Sign a message, whoever the signer is; returns the armoured signature.
+    """Sign a message, whoever the signer is; returns the armored signature.
 
     Args:
         signer: from `open_signer`.

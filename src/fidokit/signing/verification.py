@@ -59,7 +59,7 @@ def verify(
 
     Args:
         message: bytes, the file's path, or a stream.
-        signature: the armoured text, or the file's path.
+        signature: the armored text, or the file's path.
         public_key: a public or private key file.
         principal: with allowed_signers: who must have signed; None finds who did.
         revoked_keys: a revocation list or a list of public keys; none of them may have signed.

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from fidokit.errors import FidokitError
-from fidokit.virtual.model_token import VirtualToken
-from fidokit.virtual.person.presence import Cancelled
+from fidokit.virtual.person.presence import Canceled
+from fidokit.virtual.token import VirtualToken
 
 if TYPE_CHECKING:
     from fido2.webauthn import AttestedCredentialData
@@ -40,18 +40,18 @@ class _Watch:
 
     Args:
         patience_s: seconds.
-        cancelled: whether the platform gave up.
+        canceled: whether the platform gave up.
     """
 
-    def __init__(self, patience_s: float, cancelled: Cancelled = lambda: False) -> None:
+    def __init__(self, patience_s: float, canceled: Canceled = lambda: False) -> None:
         self._deadline = time.monotonic() + patience_s
-        self._cancelled = cancelled
+        self._canceled = canceled
         self.expired = False
 
     def over(self) -> bool:
         """Whether to end it, asked several times a second."""
         self.expired = self.expired or time.monotonic() > self._deadline
-        return self.expired or self._cancelled()
+        return self.expired or self._canceled()
 
     def expire(self, faults: Faults) -> None:
         """Let go of a command that asks nobody."""
@@ -63,7 +63,7 @@ class WatchedToken(VirtualToken):
     """A `VirtualToken` for tests.
 
     A command that waits longer than `patience_s` of real time, whatever the token's own clock
-    says, is cancelled and raises `Stalled` in the thread that waits; so does a U2F client that
+    says, is canceled and raises `Stalled` in the thread that waits; so does a U2F client that
     asks for a touch again and again. Each is also noted in `stalls`, because the program under
     test may swallow the error; the fixtures fail a test that leaves one there.
 
@@ -104,14 +104,14 @@ class WatchedToken(VirtualToken):
         request: bytes,
         channel: int,
         on_keepalive: Callable[[int], None],
-        cancelled: Callable[[], bool],
+        canceled: Callable[[], bool],
     ) -> bytes:
         """See `VirtualToken.exchange_cbor`.
 
         Raises:
             Stalled: it waited too long.
         """
-        watch = _Watch(self.patience_s, cancelled)
+        watch = _Watch(self.patience_s, canceled)
         with self._breaking(watch):
             reply = super().exchange_cbor(request, channel, on_keepalive, watch.over)
         if watch.expired:

@@ -97,14 +97,14 @@ def _summary(candidate: Candidate, *, with_info: bool) -> TokenSummary:
         return seen
     try:
         with open_candidate(candidate) as session:
-            return _recognised(seen, session.info)
+            return _recognized(seen, session.info)
     except Interrupted:
         raise
     except FidokitError as error:
         return replace(seen, problem=error.message, hint=error.hint)
 
 
-def _recognised(seen: TokenSummary, info: TokenInfo) -> TokenSummary:
+def _recognized(seen: TokenSummary, info: TokenInfo) -> TokenSummary:
     """With what is known of a remembered token, which may have no better selector."""
     from fidokit.tokens.remembered import identify
 
@@ -121,7 +121,7 @@ def open_token(
     spend_last_try: bool = False,
     backends: Sequence[Backend] | None = None,
 ) -> Iterator[Session]:
-    """Open one token for the `with` block; close it at the end, cancelling on Ctrl-C.
+    """Open one token for the `with` block; close it at the end, canceling on Ctrl-C.
 
     Args:
         selector: `usb:SERIAL`, `virtual:NAME`, `id:...`; None reads FIDOKIT_TOKEN, then the

@@ -1,4 +1,4 @@
-"""Fingers on a token's sensor: list, enrol, rename, delete, and choosing one by what is typed."""
+"""Fingers on a token's sensor: list, enroll, rename, delete, and choosing one by what is typed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def list_fingerprints(session: Session) -> list[Fingerprint]:
 def enroll_fingerprint(
     session: Session, name: str = "", progress: Callable[[Sample], None] = lambda _sample: None
 ) -> Fingerprint:
-    """Enrol a finger; Ctrl-C and every error are told to the token, which then forgets it.
+    """Enroll a finger; Ctrl-C and every error are told to the token, which then forgets it.
 
     Args:
         name: what to call it; as long as the token takes, empty for none.

@@ -187,9 +187,9 @@ def identify(info: TokenInfo) -> str | None:
     shelf = keeper()
     if info.enc_identifier is None or shelf.is_empty():
         return None
-    from fidokit.client.owner.persistent import recognised
+    from fidokit.client.owner.persistent import recognized
 
-    return recognised(info.enc_identifier, shelf)
+    return recognized(info.enc_identifier, shelf)
 
 
 def forget_token(session: Session) -> bool:

@@ -17,7 +17,7 @@ from fidokit.errors import TokenGone, UsageError
 from fidokit.types import CtapStatus
 from fidokit.virtual import wrong_answers
 from fidokit.virtual.core.ports import Clock
-from fidokit.virtual.person.presence import UP_NEEDED, Cancelled, OnKeepalive
+from fidokit.virtual.person.presence import UP_NEEDED, Canceled, OnKeepalive
 from fidokit.virtual.wrong_answers import (
     NonCanonical,
     Oversize,
@@ -167,7 +167,7 @@ class _Message:
     code: int
     act: Callable[[], bytes]
     on_keepalive: OnKeepalive = field(repr=False)
-    cancelled: Cancelled = field(repr=False)
+    canceled: Canceled = field(repr=False)
 
 
 class Faults:
@@ -256,7 +256,7 @@ class Faults:
         self,
         request: bytes,
         on_keepalive: OnKeepalive,
-        cancelled: Cancelled,
+        canceled: Canceled,
         act: Callable[[], bytes],
     ) -> bytes:
         """The answer to a CTAP2 command, spoiled if its turn has come.
@@ -267,7 +267,7 @@ class Faults:
         if not self._rules:
             return act()
         code = request[0] if request else -1
-        return self._around(_Message(_Protocol.CTAP2, code, act, on_keepalive, cancelled))
+        return self._around(_Message(_Protocol.CTAP2, code, act, on_keepalive, canceled))
 
     def around_msg(self, apdu: bytes, act: Callable[[], bytes]) -> bytes:
         """The answer to a U2F message, likewise."""
@@ -324,27 +324,27 @@ class Faults:
         match fault:
             case Stall(status, obeys_cancel):
                 on_keepalive = _telling(message.on_keepalive, status)
-                given_up = message.cancelled if obeys_cancel else _heedless(message.cancelled)
-                cancelled = self._wait(on_keepalive, given_up, None)
+                given_up = message.canceled if obeys_cancel else _heedless(message.canceled)
+                canceled = self._wait(on_keepalive, given_up, None)
             case Slow(milliseconds):
                 on_keepalive = _telling(message.on_keepalive, PROCESSING)
                 deadline = self._clock.now_ms() + milliseconds
-                cancelled = self._wait(on_keepalive, message.cancelled, deadline)
+                canceled = self._wait(on_keepalive, message.canceled, deadline)
             case StallInSilence():
-                cancelled = self._wait_silently()
+                canceled = self._wait_silently()
             case _:
                 assert_never(fault)
-        return bytes([CtapStatus.KEEPALIVE_CANCEL]) if cancelled else message.act()
+        return bytes([CtapStatus.KEEPALIVE_CANCEL]) if canceled else message.act()
 
     def _wait(
-        self, on_keepalive: Callable[[], None], cancelled: Cancelled, deadline_ms: int | None
+        self, on_keepalive: Callable[[], None], canceled: Canceled, deadline_ms: int | None
     ) -> bool:
-        """Whether it was cancelled, once it was, or the deadline passed, or `clear` was called."""
+        """Whether it was canceled, once it was, or the deadline passed, or `clear` was called."""
         power, released, ticks = self._token.power, self._released, 0
         while self._released == released:
             if ticks % _TICKS_PER_KEEPALIVE == 0:
                 on_keepalive()
-            if cancelled():
+            if canceled():
                 return True
             if deadline_ms is not None and self._clock.now_ms() >= deadline_ms:
                 return False
@@ -380,9 +380,9 @@ def _telling(on_keepalive: OnKeepalive, status: int) -> Callable[[], None]:
     return lambda: on_keepalive(status)
 
 
-def _heedless(cancelled: Cancelled) -> Cancelled:
+def _heedless(canceled: Canceled) -> Canceled:
     """Asks, so that whoever waits sees a token that lives, and takes no notice."""
-    return lambda: cancelled() and False
+    return lambda: canceled() and False
 
 
 def _refusal(fault: Refusing, protocol: _Protocol) -> bytes:

@@ -11,7 +11,7 @@ class TokenIdentity:
 
     Args:
         serial: printable, unique for good; a reset keeps it.
-        profile: which certified behaviour the token shows, `ctap2.3` for our own.
+        profile: which certified behavior the token shows, `ctap2.3` for our own.
         presence: the text of its presence policy, see `presence.PresencePolicy.parse`.
         created: seconds since 1970, UTC.
         model: the document of the certified model that it stands in for, as

@@ -20,7 +20,7 @@ from fidokit.virtual.core.engine import Authenticator
 from fidokit.virtual.core.ports import Clock, NeedsPresence, Outcome, PresenceKind, Rng
 from fidokit.virtual.core.profile import Profile
 from fidokit.virtual.person.presence import (
-    Cancelled,
+    Canceled,
     OnKeepalive,
     Person,
     PolicyPerson,
@@ -60,7 +60,7 @@ class VirtualToken:
     """One token, plugged in. Safe to use from several threads and through several links.
 
     A registered token is shared: other processes of this user reach it through a socket beside its
-    file (see `sharing.open_link`). `unshared` says why, where that is not possible.
+    file (see `shared.open_link`). `unshared` says why, where that is not possible.
 
     `faults` makes it break on demand.
 
@@ -70,9 +70,9 @@ class VirtualToken:
         profile: what model a token that is made now shall be; an existing one stays the model it
             is, unless a `Profile` itself is given.
         model: in place of a profile, the certified model that a token that is made now shall stand
-            in for: its document, see `models.impersonate`, or by `fidokit.api.VirtualToken`, which
-            can find it, its AAGUID or description.
-        presence: a policy's text (see `presence.parse_policy`) or a `Person`; None for the policy
+            in for: its AAGUID (dashes optional), its whole description in any case, as `fidokit
+            virtual models` lists them, or its document (`models.profiles.impersonate`).
+        presence: a policy's text (see `person.presence.parse_policy`) or a `Person`; None for the policy
             that is kept with the token.
         store: memory that the caller made, and that this token closes; then no `source` is given.
         clock: monotonic milliseconds.
@@ -87,7 +87,9 @@ class VirtualToken:
         TokenBusy: it is plugged in already.
         StateUnusable, NoPermission: its file cannot be used.
         PassphraseRequired, PassphraseWrong: it is sealed.
-        UsageError: a name, profile or policy that makes no sense.
+        UsageError: a name, profile or policy that makes no sense, or a model that none or several
+            have; then the hint lists their AAGUIDs.
+        Unsupported: the FIDO metadata (extra `mds`) is not installed.
         Malformed: the model's document is none.
     """
 
@@ -109,7 +111,7 @@ class VirtualToken:
         clock, rng = clock or SystemClock(), rng or SystemRng()
         policy, person = (presence, None) if isinstance(presence, str) else (None, presence)
         parse_policy(policy or DEFAULT_PRESENCE)  # judged before anything is opened or made
-        given = self.find_model(model) if isinstance(model, str) else model
+        given = _document(model) if isinstance(model, str) else model
         made_as, document = model_of(profile, given)
         making = Making(made_as, policy or DEFAULT_PRESENCE, uv_enrolled, rng, document)
         plugged = (
@@ -150,17 +152,6 @@ class VirtualToken:
             if self._faults is None:
                 self._faults = Faults(self, self._clock)
             return self._faults
-
-    def find_model(self, wanted: str) -> Mapping[str, object]:
-        """The document of the certified model with this AAGUID or description.
-
-        Raises:
-            UsageError: always, here: those who may read the FIDO metadata override it.
-        """
-        raise UsageError(
-            f"the model {wanted!r} cannot be looked up here",
-            hint="make the token by fidokit.api.VirtualToken, which finds models by name",
-        )
 
     def _listen(self, name: str) -> Listener | None:
         """Share a registered token; its folder is closed to other users."""
@@ -206,7 +197,7 @@ class VirtualToken:
         channel = next(self._channels)
         if transport != USB:
             self._transports[channel] = transport
-        if transport == NFC and self.profile.behaviour.tap_is_touch:
+        if transport == NFC and self.profile.behavior.tap_is_touch:
             self._taps.made(channel)
         return MemoryLink(self, channel)
 
@@ -288,7 +279,7 @@ class VirtualToken:
     # --- what links do -------------------------------------------------------------------------
 
     def exchange_cbor(
-        self, request: bytes, channel: int, on_keepalive: OnKeepalive, cancelled: Cancelled
+        self, request: bytes, channel: int, on_keepalive: OnKeepalive, canceled: Canceled
     ) -> bytes:
         """One CTAP2 command to its end; see `MemoryLink.cbor`."""
         self._require_power()
@@ -296,11 +287,11 @@ class VirtualToken:
         def act() -> bytes:
             transport = self._transports.get(channel, USB)
             begin = partial(self._authenticator.begin, request, channel, transport)
-            return self._exchange(channel, begin, on_keepalive, cancelled)
+            return self._exchange(channel, begin, on_keepalive, canceled)
 
         if self._faults is None:
             return act()
-        return self._faults.around_cbor(request, on_keepalive, cancelled, act)
+        return self._faults.around_cbor(request, on_keepalive, canceled, act)
 
     def exchange_msg(self, apdu: bytes, channel: int) -> bytes:
         """One U2F raw message; see `MemoryLink.msg`."""
@@ -329,7 +320,7 @@ class VirtualToken:
         channel: int,
         begin: Callable[[], Answer],
         on_keepalive: OnKeepalive,
-        cancelled: Cancelled,
+        canceled: Canceled,
     ) -> bytes:
         with self._turn:
             power = self._require_power()
@@ -338,7 +329,7 @@ class VirtualToken:
             if self._tapped(channel, answer.kind):
                 outcome = Outcome.TOUCHED
             else:
-                outcome = self._wait(answer, power, on_keepalive, cancelled)
+                outcome = self._wait(answer, power, on_keepalive, canceled)
             answer = self._go_on(power, outcome)
         return answer
 
@@ -351,12 +342,10 @@ class VirtualToken:
         return self._taps.used(channel, kind)
 
     def _wait(
-        self, need: NeedsPresence, power: int, on_keepalive: OnKeepalive, cancelled: Cancelled
+        self, need: NeedsPresence, power: int, on_keepalive: OnKeepalive, canceled: Canceled
     ) -> Outcome:
         try:
-            return self._person.wait(
-                need, on_keepalive, lambda: self._power != power or cancelled()
-            )
+            return self._person.wait(need, on_keepalive, lambda: self._power != power or canceled())
         except BaseException:
             # Ctrl-C, or the caller's own code: the token must not wait on for nobody.
             with self._turn:
@@ -368,7 +357,7 @@ class VirtualToken:
         with self._turn:
             if self._power != power:
                 raise _gone()
-            if outcome is Outcome.CANCELLED:
+            if outcome is Outcome.CANCELED:
                 return self._authenticator.cancel() or bytes([CtapStatus.KEEPALIVE_CANCEL])
             return self._authenticator.resume(outcome)
 
@@ -391,3 +380,9 @@ class _Blocking:
 
 def _gone() -> TokenGone:
     return TokenGone("the virtual token was unplugged", hint="plug it in and repeat the command")
+
+
+def _document(model: str) -> Mapping[str, object]:
+    from fidokit.virtual.models.search import model_document  # the metadata takes 0.1 s to read
+
+    return model_document(model)

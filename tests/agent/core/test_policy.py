@@ -131,7 +131,7 @@ def test_the_pin_of_a_key_that_is_not_kept() -> None:
     ],
 )
 def test_what_a_policy_may_not_say(text: str) -> None:
-    """A rule that is misspelt must not be a rule that is not there."""
+    """A rule that is misspelled must not be a rule that is not there."""
     with pytest.raises(MalformedFile):
         policy(text)
 

@@ -1,4 +1,4 @@
-"""Children of the agent, by scripts that stand in for them: told, heard, cancelled, ended."""
+"""Children of the agent, by scripts that stand in for them: told, heard, canceled, ended."""
 
 from __future__ import annotations
 
@@ -121,13 +121,13 @@ def test_a_child_that_dies_while_it_asks_gives_the_turn_back(heard: Heard) -> No
     assert not asking.locked()
 
 
-def test_cancelling_closes_its_input(heard: Heard) -> None:
+def test_canceling_closes_its_input(heard: Heard) -> None:
     """The child hears the end, cancels on the token and says so."""
     body = "say(event='touch_wanted', token='T'); sys.stdin.readline(); say(error='Interrupted',"
-    body += " message='cancelled', hint='')"
+    body += " message='canceled', hint='')"
     stop = threading.Event()
     threading.Thread(target=lambda: (heard.touched.wait(30), stop.set())).start()
-    with pytest.raises(Interrupted, match="cancelled"):
+    with pytest.raises(Interrupted, match="canceled"):
         run(body, heard, stop=stop)
 
 

@@ -66,7 +66,7 @@ class Waiting:
     """Tokens that wait until a test lets them go on, or the client hangs up."""
 
     begun: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
-    cancelled: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    canceled: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     go: threading.Event = field(default_factory=threading.Event)
 
     def sign(
@@ -75,8 +75,8 @@ class Waiting:
         self.begun.release()
         while not self.go.wait(0.01):
             if stop.is_set():
-                self.cancelled.release()
-                raise Interrupted("cancelled")
+                self.canceled.release()
+                raise Interrupted("canceled")
         return wire.text("signature") + wire.string(b"s")
 
     def forget(self) -> None:
@@ -204,7 +204,7 @@ def test_hanging_up_cancels_the_touch(served: Served) -> None:
     waiting.send(SIGN)
     assert served.tokens.begun.acquire(timeout=WAIT_S)
     waiting.close()
-    assert served.tokens.cancelled.acquire(timeout=WAIT_S)
+    assert served.tokens.canceled.acquire(timeout=WAIT_S)
     assert other.ask(LIST) is not None
 
 
@@ -365,5 +365,5 @@ def test_stopping_cancels_what_is_at_work(tmp_path: Path) -> None:
         client.ask(ADD_SK)
         client.send(SIGN)
         assert served.tokens.begun.acquire(timeout=WAIT_S)
-    assert served.tokens.cancelled.acquire(timeout=WAIT_S)
+    assert served.tokens.canceled.acquire(timeout=WAIT_S)
     served.server.stop()  # harmless at any time

@@ -17,7 +17,7 @@ from fidokit.client.blobs.array import (
     capacity,
     parse_array,
     read_array,
-    serialise,
+    serialize,
     write_array,
 )
 from fidokit.client.fido2_device import Secret
@@ -28,16 +28,16 @@ FOREIGN = [bytes.fromhex("bf0102ff"), bytes.fromhex("f97e00"), bytes.fromhex("a3
 
 
 def test_the_empty_array() -> None:
-    assert serialise([]) == EMPTY
+    assert serialize([]) == EMPTY
     assert parse_array(EMPTY) == BlobArray()
 
 
 @given(st.lists(st.binary(max_size=60).map(cbor2.dumps), max_size=40))
 def test_round_trip(items: list[bytes]) -> None:
-    assert parse_array(serialise(items)) == BlobArray(tuple(items))
+    assert parse_array(serialize(items)) == BlobArray(tuple(items))
 
 
-WHOLE = serialise(FOREIGN)
+WHOLE = serialize(FOREIGN)
 
 
 @pytest.mark.parametrize("cut", range(len(WHOLE)))
@@ -71,7 +71,7 @@ def test_fragments_both_ways(size: int) -> None:
     )
     items = [item] if item else []
     write_array(session_on(token, None, PATIENT), items)
-    assert token.array == serialise(items)
+    assert token.array == serialize(items)
     fragments = [request for request in token.requests if 2 in request]
     assert [len(f[2]) for f in fragments[:-1]] == [960] * (len(fragments) - 1)  # type: ignore[arg-type]
     assert [4 in fragment for fragment in fragments] == [True] + [False] * (len(fragments) - 1)
@@ -148,7 +148,7 @@ def test_the_proof_of_each_fragment(monkeypatch: pytest.MonkeyPatch) -> None:
     link = FakeLink(ready, ok({3: 8}), ok({1: KEY}), ok({2: bytes(48)}), ok(), ok())
     item = cbor2.dumps(bytes(1500))
     write_array(session_on(link, Person("1234")), [item])
-    data, cut = serialise([item]), 1200 - 64
+    data, cut = serialize([item]), 1200 - 64
     assert seen == [
         b"\xff" * 32 + b"\x0c\x00" + offset.to_bytes(4, "little") + hashlib.sha256(part).digest()
         for offset, part in ((0, data[:cut]), (cut, data[cut:]))

@@ -14,7 +14,7 @@ from tests.support.spy import Spy
 from fidokit import cbor
 from fidokit.client.blobs import credential_blobs, large_blobs
 from fidokit.client.credentials import resident
-from fidokit.client.credentials.enrollment import Enrolment, enroll
+from fidokit.client.credentials.enrollment import Enrollment, enroll
 from fidokit.client.credentials.resident import ResidentCredential
 from fidokit.client.owner import pin
 from fidokit.client.owner.pin_code import PinCode
@@ -47,7 +47,7 @@ class Bench:
         return session_on(self.token.link(), self.person, PATIENT)
 
     def key(self, application: Application = WORK, **wishes: bool) -> ResidentCredential:
-        wish = Enrolment(
+        wish = Enrollment(
             KeyType.ECDSA_SK, application, resident=True, **{"large_blob": True, **wishes}
         )  # type: ignore[arg-type]
         enroll(self.session(), wish)
@@ -124,7 +124,7 @@ def test_changing_asks_once(with_array: Bench) -> None:
     with_array.key()
     asked = len(with_array.person.asked)
     session = with_array.session()
-    large_blobs.authorise_change(session)
+    large_blobs.authorize_change(session)
     (work,) = resident.list_credentials(session)
     large_blobs.put(session, work, CERTIFICATE)
     assert len(with_array.person.asked) == asked + 1
@@ -167,7 +167,7 @@ def test_the_key_by_an_assertion_where_keys_cannot_be_listed() -> None:
         with VirtualToken(profile=profile) as token:
             bench = Bench(token, Person(PIN))
             pin.set_pin(bench.session(), PinCode.parse(PIN))
-            wish = Enrolment(KeyType.ECDSA_SK, WORK, resident=True, large_blob=True)
+            wish = Enrollment(KeyType.ECDSA_SK, WORK, resident=True, large_blob=True)
             made = enroll(bench.session(), wish)
             owner = FileKey(CredentialId(made.key_handle))
             touches = len(bench.person.touches)
@@ -197,7 +197,7 @@ class FileKey:
 def test_a_key_with_a_blob_is_resident(bench: Bench) -> None:
     session = bench.session()
     with pytest.raises(UsageError, match="resident"):
-        enroll(session, Enrolment(KeyType.ECDSA_SK, WORK, large_blob=True))
+        enroll(session, Enrollment(KeyType.ECDSA_SK, WORK, large_blob=True))
     assert session.round_trips == 0
 
 
@@ -206,7 +206,7 @@ def test_models_without(profile: str | Profile) -> None:
     with VirtualToken(profile=profile) as token:
         session = session_on(token.link(), Person(PIN), PATIENT)
         with pytest.raises(Unsupported) as caught:
-            enroll(session, Enrolment(KeyType.ECDSA_SK, WORK, resident=True, large_blob=True))
+            enroll(session, Enrollment(KeyType.ECDSA_SK, WORK, resident=True, large_blob=True))
         assert caught.value.hint
         for use in (
             large_blobs.require,
@@ -226,13 +226,13 @@ def test_a_token_that_ignores_the_wish(bench: Bench, member: int) -> None:
     )
     session = session_on(spy, bench.person, PATIENT)
     with pytest.raises(TokenMisbehaved, match="large blob"):
-        enroll(session, Enrolment(KeyType.ECDSA_SK, WORK, resident=True, large_blob=True))
+        enroll(session, Enrollment(KeyType.ECDSA_SK, WORK, resident=True, large_blob=True))
 
 
 def test_other_keys_are_made_as_ever(bench: Bench) -> None:
     spy = Spy(bench.token.link())
     session = session_on(spy, bench.person, PATIENT)
-    enroll(session, Enrolment(KeyType.ECDSA_SK, WORK, resident=True))
+    enroll(session, Enrollment(KeyType.ECDSA_SK, WORK, resident=True))
     assert [request[6] for request in spy.sent(1)] == [{"credProtect": 2}]
 
 

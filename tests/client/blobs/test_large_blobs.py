@@ -208,7 +208,7 @@ def test_a_key_made_without(token: BlobToken, use: Use) -> None:
     [
         *USES,
         lambda s, c: large_blobs.list_blobs(s, [c]),
-        lambda s, _: large_blobs.authorise_change(s),
+        lambda s, _: large_blobs.authorize_change(s),
     ],
 )
 def test_a_token_without(use: Use) -> None:

@@ -10,7 +10,7 @@ from tests.client.credentials.test_u2f import Key, certificate_of
 
 from fidokit.client.answer import Answer
 from fidokit.client.credentials.attested import Statement, verify
-from fidokit.client.credentials.enrollment import Enrolment, enroll
+from fidokit.client.credentials.enrollment import Enrollment, enroll
 from fidokit.errors import TokenMisbehaved
 from fidokit.openssh.keys.public import SkEcdsaPublic, SkEd25519Public
 from fidokit.types import Application, KeyHandle, KeyType
@@ -131,7 +131,7 @@ def test_wrong_members(members: dict[int, object]) -> None:
 
 @pytest.mark.parametrize("key_type", KeyType)
 def test_the_virtual_tokens_attestation_verifies(opened: Opened, key_type: KeyType) -> None:
-    made = enroll(opened(), Enrolment(key_type, SSH, challenge=b"challenge"))
+    made = enroll(opened(), Enrollment(key_type, SSH, challenge=b"challenge"))
     statement = Statement(
         "packed", made.attestation.auth_data or b"", -7, made.attestation.signature,
         made.attestation.leaf_der,

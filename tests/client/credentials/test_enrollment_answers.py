@@ -9,7 +9,7 @@ from tests.client.conftest import PATIENT, PIN
 from tests.support.fake_link import Person, session_on
 from tests.support.spy import Bend, Spy
 
-from fidokit.client.credentials.enrollment import Enrolment, enroll
+from fidokit.client.credentials.enrollment import Enrollment, enroll
 from fidokit.client.owner import pin
 from fidokit.client.owner.pin_code import PinCode
 from fidokit.errors import TokenMisbehaved
@@ -24,7 +24,7 @@ Members = dict[object, object]
 def try_with(token: VirtualToken, bend: Bend, **wanted: object) -> None:
     key_type = wanted.pop("key_type", KeyType.ECDSA_SK)
     session = session_on(Spy(token.link(), {MAKE: bend}), Person(PIN), PATIENT)
-    enroll(session, Enrolment(key_type, WORK, **wanted))  # type: ignore[arg-type]
+    enroll(session, Enrollment(key_type, WORK, **wanted))  # type: ignore[arg-type]
 
 
 def data_of(answer: Members) -> bytes:
@@ -161,13 +161,13 @@ def test_protection_that_was_not_given(with_a_pin: VirtualToken, bend: Bend, sai
 @pytest.mark.parametrize("count", [1025, 2**31])
 def test_impossible_counts_of_keys(with_a_pin: VirtualToken, count: int) -> None:
     token = with_a_pin
-    wanted = Enrolment(KeyType.ECDSA_SK, WORK, user="a", resident=True)
+    wanted = Enrollment(KeyType.ECDSA_SK, WORK, user="a", resident=True)
     enroll(session_on(token.link(), Person(PIN), PATIENT), wanted)
     spy = Spy(token.link(), {2: lambda answer: {**answer, 5: count}})
     with pytest.raises(TokenMisbehaved, match="impossible"):
         enroll(
             session_on(spy, Person(PIN), PATIENT),
-            Enrolment(KeyType.ECDSA_SK, WORK, user="b", resident=True),
+            Enrollment(KeyType.ECDSA_SK, WORK, user="b", resident=True),
         )
     assert MAKE not in spy.commands
 
@@ -177,7 +177,7 @@ def test_a_look_that_cannot_tell_ends_before_anything_is_made(
     with_a_pin: VirtualToken, user: object
 ) -> None:
     token = with_a_pin
-    wanted = Enrolment(KeyType.ECDSA_SK, WORK, user="a", resident=True)
+    wanted = Enrollment(KeyType.ECDSA_SK, WORK, user="a", resident=True)
     enroll(session_on(token.link(), Person(PIN), PATIENT), wanted)
 
     def bend(answer: Members) -> Mapping[object, object]:
@@ -187,6 +187,6 @@ def test_a_look_that_cannot_tell_ends_before_anything_is_made(
     with pytest.raises(TokenMisbehaved):
         enroll(
             session_on(spy, Person(PIN), PATIENT),
-            Enrolment(KeyType.ECDSA_SK, WORK, user="b", resident=True),
+            Enrollment(KeyType.ECDSA_SK, WORK, user="b", resident=True),
         )
     assert MAKE not in spy.commands

@@ -9,7 +9,7 @@ from tests.support.fake_link import FakeLink, Person, info, ok, session_on
 
 from fidokit.client.answer import Answer
 from fidokit.client.credentials import resident
-from fidokit.client.credentials.enrollment import Enrolment, enroll
+from fidokit.client.credentials.enrollment import Enrollment, enroll
 from fidokit.client.credentials.resident import ResidentCredential, list_credentials
 from fidokit.client.credentials.resident_label import encode_display
 from fidokit.client.credentials.signature import sign
@@ -22,9 +22,9 @@ from fidokit.virtual.token import VirtualToken
 WORK, HOME = Application("ssh:work"), Application("ssh:home")
 
 
-def resident_key(application: Application = WORK, **changes: object) -> Enrolment:
+def resident_key(application: Application = WORK, **changes: object) -> Enrollment:
     key_type = changes.pop("key_type", KeyType.ECDSA_SK)
-    return Enrolment(key_type, application, resident=True, **changes)  # type: ignore[arg-type]
+    return Enrollment(key_type, application, resident=True, **changes)  # type: ignore[arg-type]
 
 
 def test_an_empty_token(with_pin: Opened) -> None:

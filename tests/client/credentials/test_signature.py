@@ -4,7 +4,7 @@ import pytest
 from tests.client.conftest import Opened
 from tests.support.fake_link import FakeLink, info, ok, session_on
 
-from fidokit.client.credentials.enrollment import Enrolled, Enrolment, enroll
+from fidokit.client.credentials.enrollment import Enrolled, Enrollment, enroll
 from fidokit.client.credentials.signature import sign
 from fidokit.errors import CredentialNotFound, FidokitError, TokenMisbehaved
 from fidokit.openssh.keys.private import SkPrivate
@@ -26,7 +26,7 @@ def private(made: Enrolled, flags: SkFlag | None = None) -> SkPrivate:
 def test_flags_are_followed(
     with_pin: Opened, key_type: KeyType, touch: bool, verified: bool, resident: bool
 ) -> None:
-    wanted = Enrolment(
+    wanted = Enrollment(
         key_type, SSH, touch_required=touch, verify_required=verified, resident=resident
     )
     made = enroll(with_pin(), wanted)
@@ -39,13 +39,13 @@ def test_flags_are_followed(
 
 
 def test_the_counter_goes_up(opened: Opened) -> None:
-    made = enroll(opened(), Enrolment(KeyType.ECDSA_SK, SSH))
+    made = enroll(opened(), Enrollment(KeyType.ECDSA_SK, SSH))
     counters = [sign(opened(), private(made), b"m").counter for _ in range(3)]
     assert counters == sorted(set(counters))
 
 
 def test_another_token_does_not_hold_it(opened: Opened) -> None:
-    made = enroll(opened(), Enrolment(KeyType.ECDSA_SK, SSH))
+    made = enroll(opened(), Enrollment(KeyType.ECDSA_SK, SSH))
     with VirtualToken(presence="auto") as other, session_on(other.link()) as session:
         with pytest.raises(CredentialNotFound, match="ssh:") as caught:
             sign(session, private(made), b"m")
@@ -53,7 +53,7 @@ def test_another_token_does_not_hold_it(opened: Opened) -> None:
 
 
 def test_a_hidden_key_gets_a_hint(with_pin: Opened) -> None:
-    made = enroll(with_pin(), Enrolment(KeyType.ECDSA_SK, SSH, verify_required=True))
+    made = enroll(with_pin(), Enrollment(KeyType.ECDSA_SK, SSH, verify_required=True))
     with pytest.raises(CredentialNotFound) as caught:
         sign(with_pin(), private(made, SkFlag.USER_PRESENCE_REQUIRED), b"m")
     assert "key flags" in caught.value.hint
@@ -65,8 +65,8 @@ def answer_of(token: VirtualToken, made: Enrolled, message: bytes = b"m") -> byt
     link = token.link()
 
     class Spy(FakeLink):
-        def cbor(self, request, on_keepalive, cancelled):  # type: ignore[no-untyped-def]
-            seen.append(link.cbor(request, on_keepalive, cancelled))
+        def cbor(self, request, on_keepalive, canceled):  # type: ignore[no-untyped-def]
+            seen.append(link.cbor(request, on_keepalive, canceled))
             return seen[-1]
 
     sign(session_on(Spy()), private(made), message)
@@ -111,7 +111,7 @@ def lies(token: VirtualToken, made: Enrolled) -> dict[str, bytes]:
 
 
 def test_a_lying_token_produces_no_signature(token: VirtualToken, opened: Opened) -> None:
-    made = enroll(opened(), Enrolment(KeyType.ED25519_SK, SSH))
+    made = enroll(opened(), Enrollment(KeyType.ED25519_SK, SSH))
     for answer in lies(token, made).values():
         with pytest.raises(FidokitError):
             sign(session_on(FakeLink(info(), answer)), private(made), b"m")
@@ -120,8 +120,8 @@ def test_a_lying_token_produces_no_signature(token: VirtualToken, opened: Opened
 
 
 def test_the_handle_of_another_key_is_not_signed_for(opened: Opened) -> None:
-    first = enroll(opened(), Enrolment(KeyType.ECDSA_SK, SSH))
-    second = enroll(opened(), Enrolment(KeyType.ECDSA_SK, SSH))
+    first = enroll(opened(), Enrollment(KeyType.ECDSA_SK, SSH))
+    second = enroll(opened(), Enrollment(KeyType.ECDSA_SK, SSH))
     crossed = SkPrivate(first.public, first.flags, KeyHandle(second.key_handle))
     with pytest.raises(TokenMisbehaved, match="bad signature"):
         sign(opened(), crossed, b"m")

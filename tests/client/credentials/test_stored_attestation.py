@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 from tests.support.fake_link import session_on
 from tests.support.mutate import fuzz_count, survive
 
-from fidokit.client.credentials.enrollment import Enrolled, Enrolment, enroll
+from fidokit.client.credentials.enrollment import Enrolled, Enrollment, enroll
 from fidokit.client.credentials.stored_attestation import (
     aaguid_of,
     leads_to,
@@ -33,7 +33,7 @@ DER = serialization.Encoding.DER
 
 def made(profile: str = "ctap2.3", key_type: KeyType = KeyType.ECDSA_SK) -> Enrolled:
     with VirtualToken(profile=profile) as token, session_on(token.link()) as session:
-        return enroll(session, Enrolment(key_type, SSH, challenge=b"challenge"))
+        return enroll(session, Enrollment(key_type, SSH, challenge=b"challenge"))
 
 
 @pytest.fixture(scope="module")

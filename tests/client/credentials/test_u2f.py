@@ -12,7 +12,7 @@ from tests.support.mutate import fuzz_count, mutants
 
 from fidokit.client.credentials import u2f
 from fidokit.client.credentials.auth_data import parse_auth_data
-from fidokit.client.credentials.enrollment import Enrolment, enroll
+from fidokit.client.credentials.enrollment import Enrollment, enroll
 from fidokit.client.credentials.signature import sign
 from fidokit.client.links.watchdog import Patience
 from fidokit.client.session import Session
@@ -94,18 +94,18 @@ def on(*apdus: bytes, person: Person | None = None) -> tuple[Session, FakeLink, 
     return session_on(link, person or Person(), patience), link, clock
 
 
-def enrolment(**changes: object) -> Enrolment:
-    return Enrolment(KeyType.ECDSA_SK, SSH, challenge=b"challenge", **changes)  # type: ignore[arg-type]
+def enrollment(**changes: object) -> Enrollment:
+    return Enrollment(KeyType.ECDSA_SK, SSH, challenge=b"challenge", **changes)  # type: ignore[arg-type]
 
 
 CHALLENGE = hashlib.sha256(b"challenge").digest()
 
 
-def test_enrolment_polls_for_the_touch(key: Key, certificate: bytes) -> None:
+def test_enrollment_polls_for_the_touch(key: Key, certificate: bytes) -> None:
     person = Person()
     reply = key.registration(CHALLENGE, certificate)
     session, link, clock = on(TOUCH, TOUCH, TOUCH, reply, person=person)
-    made = enroll(session, enrolment())
+    made = enroll(session, enrollment())
     assert made.key_handle == HANDLE
     assert made.public.point == key.point
     assert made.flags == SkFlag.USER_PRESENCE_REQUIRED
@@ -118,7 +118,7 @@ def test_enrolment_polls_for_the_touch(key: Key, certificate: bytes) -> None:
 
 def test_attestation_is_libfido2s_shape(key: Key, certificate: bytes) -> None:
     session, _, _ = on(key.registration(CHALLENGE, certificate))
-    made = enroll(session, enrolment())
+    made = enroll(session, enrollment())
     assert made.attestation.leaf_der == certificate
     data = parse_auth_data(made.attestation.auth_data or b"")
     assert (data.flags, data.counter, data.credential_id) == (0x41, 0, HANDLE)
@@ -127,12 +127,12 @@ def test_attestation_is_libfido2s_shape(key: Key, certificate: bytes) -> None:
 def test_a_forged_registration_makes_no_key(key: Key, certificate: bytes) -> None:
     session, _, _ = on(key.registration(bytes(32), certificate))
     with pytest.raises(TokenMisbehaved, match="attestation"):
-        enroll(session, enrolment())
+        enroll(session, enrollment())
 
 
 def test_a_certificate_that_nobody_can_read_passes(key: Key) -> None:
     session, _, _ = on(key.registration(CHALLENGE, b"\x30\x03abc"))
-    assert enroll(session, enrolment()).public.point == key.point
+    assert enroll(session, enrollment()).public.point == key.point
 
 
 def test_a_point_off_the_curve_makes_no_key(key: Key, certificate: bytes) -> None:
@@ -140,18 +140,18 @@ def test_a_point_off_the_curve_makes_no_key(key: Key, certificate: bytes) -> Non
     reply[40] ^= 1
     session, _, _ = on(bytes(reply))
     with pytest.raises(TokenMisbehaved):
-        enroll(session, enrolment())
+        enroll(session, enrollment())
 
 
 @pytest.mark.parametrize(
     "wanted",
     [
-        Enrolment(KeyType.ED25519_SK, SSH),
-        Enrolment(KeyType.ECDSA_SK, SSH, resident=True),
-        Enrolment(KeyType.ECDSA_SK, SSH, verify_required=True),
+        Enrollment(KeyType.ED25519_SK, SSH),
+        Enrollment(KeyType.ECDSA_SK, SSH, resident=True),
+        Enrollment(KeyType.ECDSA_SK, SSH, verify_required=True),
     ],
 )
-def test_what_u2f_cannot(wanted: Enrolment) -> None:
+def test_what_u2f_cannot(wanted: Enrollment) -> None:
     session, link, _ = on()
     with pytest.raises(Unsupported) as caught:
         enroll(session, wanted)
@@ -207,7 +207,7 @@ def test_nobody_touches() -> None:
     assert 60 <= clock.now < 61
 
 
-def test_cancelled() -> None:
+def test_canceled() -> None:
     session, _, _ = on(*[TOUCH] * 10)
     stop = threading.Event()
     stop.set()
@@ -251,7 +251,7 @@ def test_fuzz_answers(key: Key, certificate: bytes) -> None:
     for mutant in mutants(honest, count):
         session, _, _ = on(mutant + OK)
         try:
-            made = enroll(session, enrolment())
+            made = enroll(session, enrollment())
         except FidokitError:
             continue
         # only a certificate that cannot be read leaves the rest unchecked
@@ -263,7 +263,7 @@ def test_fuzz_answers(key: Key, certificate: bytes) -> None:
 
 def test_the_life_of_a_key_on_a_virtual_u2f_token() -> None:
     with VirtualToken(profile="u2f", presence="auto") as token:
-        made = enroll(session_on(token.link(), patience=PATIENT), enrolment())
+        made = enroll(session_on(token.link(), patience=PATIENT), enrollment())
         session = session_on(token.link(), patience=PATIENT)
         assert session.info.is_u2f_only
         assert u2f.holds(session, APPLICATION, made.key_handle)
@@ -283,7 +283,7 @@ def test_the_life_of_a_key_on_a_virtual_u2f_token() -> None:
 def test_a_u2f_key_works_as_fido2_key_of_the_same_token() -> None:
     with VirtualToken(presence="auto") as token:
         old = session_on(Ctap1Only(token.link()), patience=PATIENT)
-        made = enroll(old, enrolment())
+        made = enroll(old, enrollment())
         private = SkPrivate(made.public, made.flags, made.key_handle)
         assert sign(session_on(token.link(), patience=PATIENT), private, b"m").user_present
 

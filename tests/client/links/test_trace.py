@@ -142,7 +142,7 @@ def test_nothing_secret_is_in_the_trace_of_a_life(
     caplog.set_level("DEBUG", "fidokit.trace")
     with VirtualToken() as token, session_on(token.link(), Person("2580")) as session:
         pin.set_pin(session, PinCode.parse("2580"))
-        wish = enrollment.Enrolment(KeyType.ED25519_SK, Application("ssh:"), resident=True)
+        wish = enrollment.Enrollment(KeyType.ED25519_SK, Application("ssh:"), resident=True)
         enrollment.enroll(session, wish)
         resident.delete(session, resident.list_credentials(session)[0])
     assert len(secrets) > 6

@@ -52,7 +52,7 @@ def test_signs_of_life_extend_the_deadline() -> None:
     def operation(pulse: Pulse) -> str:
         end = time.monotonic() + 3 * QUICK.silence
         while time.monotonic() < end:
-            pulse.cancelled()
+            pulse.canceled()
             waiting.wait(QUICK.silence / 10)
         return "late but alive"
 
@@ -74,7 +74,7 @@ def test_endless_waiting_for_a_touch_ends_as_that() -> None:
         guarded(operation, patience)
 
 
-def test_endless_processing_is_misbehaviour_even_when_cancel_works() -> None:
+def test_endless_processing_is_misbehavior_even_when_cancel_works() -> None:
     clock = FakeClock()
     patience = Patience(silence=50, total=120, grace=1, clock=clock)
 
@@ -104,7 +104,7 @@ def test_somebody_else_can_stop_it() -> None:
 
     def operation(pulse: Pulse) -> bool:
         stop.set()
-        return pulse.cancelled()
+        return pulse.canceled()
 
     assert guarded(operation, QUICK, stop=stop) is True
 

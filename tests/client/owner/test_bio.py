@@ -9,7 +9,7 @@ from tests.client.conftest import PATIENT, PIN, Opened
 from tests.support.fake_link import GET_INFO, FakeLink, Person, info, ok, session_on
 from tests.support.spy import Spy, members
 
-from fidokit.client.credentials.enrollment import Enrolment, enroll
+from fidokit.client.credentials.enrollment import Enrollment, enroll
 from fidokit.client.owner import bio, pin
 from fidokit.client.owner.bio import Feedback, Fingerprint, Sample
 from fidokit.client.session import Session
@@ -62,7 +62,7 @@ def test_each_sample_is_announced(with_pin: Opened, person: Person) -> None:
 def test_an_enrolled_finger_takes_the_pin_s_place(with_pin: Opened, person: Person) -> None:
     bio.enroll(with_pin())
     asked = len(person.asked)
-    enroll(with_pin(), Enrolment(KeyType.ECDSA_SK, Application("ssh:"), verify_required=True))
+    enroll(with_pin(), Enrollment(KeyType.ECDSA_SK, Application("ssh:"), verify_required=True))
     assert len(person.asked) == asked
 
 
@@ -93,7 +93,7 @@ def test_nobody_there(with_pin: Opened, token: VirtualToken) -> None:
     with pytest.raises(TouchTimedOut) as caught:
         bio.enroll(session_on(spy, Person(PIN), PATIENT))
     assert caught.value.hint
-    assert spy.sent(9)[-1] == {1: 1, 2: 3}  # cancelled on the token
+    assert spy.sent(9)[-1] == {1: 1, 2: 3}  # canceled on the token
     assert bio.list_fingerprints(with_pin()) == []
 
 
@@ -230,7 +230,7 @@ def proven(monkeypatch: pytest.MonkeyPatch) -> None:
         def authenticate(self, _message: bytes) -> bytes:
             return bytes(32)
 
-    monkeypatch.setattr(Session, "authorise", lambda *_: Proof())
+    monkeypatch.setattr(Session, "authorize", lambda *_: Proof())
 
 
 @pytest.mark.usefixtures("proven")

@@ -7,7 +7,7 @@ from tests.client.conftest import PATIENT, PIN, Opened
 from tests.support.fake_link import FakeLink, Person, info, session_on
 from tests.support.spy import Spy
 
-from fidokit.client.credentials.enrollment import Enrolment, enroll
+from fidokit.client.credentials.enrollment import Enrollment, enroll
 from fidokit.client.owner import config, pin
 from fidokit.client.owner.config import set_always_uv
 from fidokit.client.session import Session
@@ -31,7 +31,7 @@ def test_always_uv_on_and_off(with_pin: Opened, person: Person) -> None:
 def test_always_uv_makes_plain_keys_ask_for_the_pin(with_pin: Opened, person: Person) -> None:
     set_always_uv(with_pin(), True)
     asked = len(person.asked)
-    enroll(with_pin(), Enrolment(KeyType.ECDSA_SK, Application("ssh:")))
+    enroll(with_pin(), Enrollment(KeyType.ECDSA_SK, Application("ssh:")))
     assert len(person.asked) == asked + 1
 
 

@@ -16,9 +16,9 @@ from tests.support.fake_link import Person, session_on
 from tests.support.spy import Spy
 
 from fidokit.client.credentials import resident
-from fidokit.client.credentials.enrollment import Enrolment, enroll
+from fidokit.client.credentials.enrollment import Enrollment, enroll
 from fidokit.client.owner import pin
-from fidokit.client.owner.persistent import KeptToken, Reading, recognised, selector_of, unseal
+from fidokit.client.owner.persistent import KeptToken, Reading, recognized, selector_of, unseal
 from fidokit.client.owner.pin_code import PinCode
 from fidokit.client.owner.proofs import Permission
 from fidokit.client.session import Session
@@ -54,7 +54,7 @@ def shelf() -> Shelf:
 
 @pytest.fixture
 def stocked(with_pin: Opened) -> Opened:
-    enroll(with_pin(), Enrolment(KeyType.ECDSA_SK, Application("ssh:work"), resident=True))
+    enroll(with_pin(), Enrollment(KeyType.ECDSA_SK, Application("ssh:work"), resident=True))
     return with_pin
 
 
@@ -186,10 +186,10 @@ def test_a_token_that_refuses_the_new_one_too_is_an_error(
     stocked: Opened, shelf: Shelf, token: VirtualToken, person: Person
 ) -> None:
     class Refusing(Spy):
-        def cbor(self, request, on_keepalive, cancelled):  # type: ignore[no-untyped-def]
+        def cbor(self, request, on_keepalive, canceled):  # type: ignore[no-untyped-def]
             if request[0] == 0x0A:
                 return b"\x33"
-            return super().cbor(request, on_keepalive, cancelled)
+            return super().cbor(request, on_keepalive, canceled)
 
     applications(reading(stocked(), shelf, wanted=True))
     asked = len(person.asked)
@@ -210,17 +210,17 @@ def test_models_without_it_ask_as_ever(shelf: Shelf) -> None:
         assert shelf.tokens == []
 
 
-def test_tokens_are_recognised(stocked: Opened, shelf: Shelf) -> None:
-    assert recognised(stocked().info.enc_identifier, shelf) is None
+def test_tokens_are_recognized(stocked: Opened, shelf: Shelf) -> None:
+    assert recognized(stocked().info.enc_identifier, shelf) is None
     applications(reading(stocked(), shelf, wanted=True))
-    name = recognised(stocked().info.enc_identifier, shelf)
+    name = recognized(stocked().info.enc_identifier, shelf)
     assert name is not None
     assert name.startswith("id:")
-    assert name == recognised(stocked().info.enc_identifier, shelf)  # though the bytes differ
+    assert name == recognized(stocked().info.enc_identifier, shelf)  # though the bytes differ
     with VirtualToken() as stranger:
         session = session_on(stranger.link())
-        assert recognised(session.info.enc_identifier, shelf) is None
-    assert recognised(None, shelf) is None
+        assert recognized(session.info.enc_identifier, shelf) is None
+    assert recognized(None, shelf) is None
 
 
 def test_another_token_s_right_is_not_tried(stocked: Opened, shelf: Shelf) -> None:

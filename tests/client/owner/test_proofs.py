@@ -9,7 +9,7 @@ import pytest
 from tests.client.conftest import PATIENT, PIN
 from tests.support.fake_link import QUICK, FakeLink, Person, info, ok, session_on
 
-from fidokit.client.credentials.enrollment import Enrolment, enroll
+from fidokit.client.credentials.enrollment import Enrollment, enroll
 from fidokit.client.owner import pin
 from fidokit.client.owner.pin_code import PinCode
 from fidokit.client.owner.proofs import (
@@ -163,11 +163,11 @@ def test_ctrl_c_while_the_token_waits_cancels_on_the_token() -> None:
     person = Impatient(PIN)
     with VirtualToken(presence="script") as token:  # nobody ever touches it
         with pytest.raises(Interrupted):
-            enroll(session_on(token.link(), person, PATIENT), Enrolment(KeyType.ECDSA_SK, SSH))
+            enroll(session_on(token.link(), person, PATIENT), Enrollment(KeyType.ECDSA_SK, SSH))
         assert person.touches_over == 1
         token.touch()  # the token is free again, and makes a key at once
         made = enroll(
-            session_on(token.link(), Person(PIN), PATIENT), Enrolment(KeyType.ECDSA_SK, SSH)
+            session_on(token.link(), Person(PIN), PATIENT), Enrollment(KeyType.ECDSA_SK, SSH)
         )
         assert made.key_handle
 
@@ -179,7 +179,7 @@ def test_a_token_that_ignores_the_cancel_does_not_hold_ctrl_c_up() -> None:
 
     release = threading.Event()
 
-    def deaf(_request: bytes, keepalive: object, _cancelled: object) -> bytes:
+    def deaf(_request: bytes, keepalive: object, _canceled: object) -> bytes:
         keepalive(2)  # type: ignore[operator]
         release.wait(30)
         return b"\x2d"

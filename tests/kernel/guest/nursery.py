@@ -14,7 +14,7 @@ from pathlib import Path
 
 from fidokit.cli.main import main
 from fidokit.lab.named_tokens import create_virtual
-from fidokit.virtual.model_token import VirtualToken
+from fidokit.virtual.token import VirtualToken
 
 with VirtualToken() as token:  # imports what is imported late
     token.link().cbor(b"\x04", lambda _status: None, lambda: False)

@@ -1,4 +1,4 @@
-"""The outside of private key files: armour and container, whole, cut and contradictory."""
+"""The outside of private key files: armor and container, whole, cut and contradictory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from fidokit.errors import MalformedKey
 from fidokit.openssh import wire
 from fidokit.openssh.keys.cipher import CIPHERS, MAX_ROUNDS, Bcrypt
-from fidokit.openssh.keys.container import MAX_FILE, Container, dearmour, enarmour, parse_container
+from fidokit.openssh.keys.container import MAX_FILE, Container, dearmor, enarmor, parse_container
 
 MAGIC = b"openssh-key-v1\0"
 KDF = Bcrypt(b"s" * 16, 24)
@@ -29,7 +29,7 @@ def raw(
     section: bytes = b"section!",
 ) -> bytes:
     """A container field by field, for contradictions that `Container` cannot hold."""
-    return enarmour(
+    return enarmor(
         MAGIC
         + wire.text(cipher)
         + wire.text(kdf)
@@ -40,13 +40,13 @@ def raw(
     )
 
 
-class TestArmour:
+class TestArmor:
     @given(st.binary(max_size=400))
     def test_round_trip(self, data: bytes) -> None:
-        assert dearmour(enarmour(data)) == data
+        assert dearmor(enarmor(data)) == data
 
     def test_lines_have_70_columns(self) -> None:
-        lines = enarmour(bytes(200)).split(b"\n")
+        lines = enarmor(bytes(200)).split(b"\n")
         assert lines[0] == b"-----BEGIN OPENSSH PRIVATE KEY-----"
         assert lines[-2:] == [b"-----END OPENSSH PRIVATE KEY-----", b""]
         assert [len(line) for line in lines[1:-2]] == [70, 70, 70, 58]
@@ -64,13 +64,13 @@ class TestArmour:
     )
     def test_what_editors_do_to_it(self, old: bytes, new: bytes) -> None:
         data = b"some bytes that are long enough for two lines of base64 text"
-        head, separator, tail = enarmour(data).rpartition(b"-----END")
+        head, separator, tail = enarmor(data).rpartition(b"-----END")
         if b"AAAA" in new:
             tail = tail.replace(old, new)
         else:
             head = head.replace(old, new)
             tail = tail.replace(b"\n", b"")
-        assert dearmour(head + separator + tail) == data
+        assert dearmor(head + separator + tail) == data
 
     @pytest.mark.parametrize(
         ("text", "problem"),
@@ -79,15 +79,15 @@ class TestArmour:
             (b"ssh-ed25519 AAAA me@here\n", "BEGIN line is missing"),
             (b"-----BEGIN RSA PRIVATE KEY-----\nAAAA\n", "another kind"),
             (b"-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n", "before its END"),
-            (enarmour(b"abc").replace(b"YWJj", b"YW*j"), "base64"),
-            (enarmour(b"abc").replace(b"YWJj", b"YWJ"), "no base64"),
-            (enarmour(b"ab").replace(b"YWI=", b"YW=I"), "base64"),
-            (enarmour(bytes(MAX_FILE)), "more than"),
+            (enarmor(b"abc").replace(b"YWJj", b"YW*j"), "base64"),
+            (enarmor(b"abc").replace(b"YWJj", b"YWJ"), "no base64"),
+            (enarmor(b"ab").replace(b"YWI=", b"YW=I"), "base64"),
+            (enarmor(bytes(MAX_FILE)), "more than"),
         ],
     )
-    def test_no_armour(self, text: bytes, problem: str) -> None:
+    def test_no_armor(self, text: bytes, problem: str) -> None:
         with pytest.raises(MalformedKey, match=problem):
-            dearmour(text)
+            dearmor(text)
 
     def test_cut_at_every_character(self) -> None:
         text = PLAIN.encode().rstrip(b"\n")
@@ -110,25 +110,25 @@ class TestContainer:
 
     @EVERY_CONTAINER
     def test_cut_at_every_byte(self, container: Container) -> None:
-        data = dearmour(container.encode())
+        data = dearmor(container.encode())
         for cut in range(len(data)):
             with pytest.raises(MalformedKey):
-                parse_container(enarmour(data[:cut]), MAX_ROUNDS)
+                parse_container(enarmor(data[:cut]), MAX_ROUNDS)
 
     @EVERY_CONTAINER
     def test_trailing_byte(self, container: Container) -> None:
-        data = dearmour(container.encode())
+        data = dearmor(container.encode())
         with pytest.raises(MalformedKey, match="follow"):
-            parse_container(enarmour(data + b"\0"), MAX_ROUNDS)
+            parse_container(enarmor(data + b"\0"), MAX_ROUNDS)
 
     def test_the_tag_stands_outside_the_sealed_string(self) -> None:
-        data = dearmour(TAGGED.encode())
+        data = dearmor(TAGGED.encode())
         assert data.endswith(wire.string(b"section!" * 2) + b"section!" * 2)
 
     @pytest.mark.parametrize(
         ("text", "problem"),
         [
-            (enarmour(b"openssh-key-v2\0" + bytes(60)), "openssh-key-v1"),
+            (enarmor(b"openssh-key-v2\0" + bytes(60)), "openssh-key-v1"),
             (raw(cipher="3des-cbc", kdf="bcrypt", options=KDF.encode()), "'3des-cbc' is not known"),
             (raw(cipher="aes256-ctr"), "KDF 'none' does not go with"),
             (raw(kdf="bcrypt", options=KDF.encode()), "KDF 'bcrypt' does not go with"),

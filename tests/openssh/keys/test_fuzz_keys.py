@@ -12,7 +12,7 @@ from tests.support.signers import certificate, ed25519_key
 
 from fidokit.errors import FidokitError, MalformedKey, PassphraseRequired, PassphraseWrong
 from fidokit.openssh.keys.cipher import CIPHERS
-from fidokit.openssh.keys.container import Container, dearmour, enarmour, parse_container
+from fidokit.openssh.keys.container import Container, dearmor, enarmor, parse_container
 from fidokit.openssh.keys.private import (
     PrivateFile,
     SkPrivate,
@@ -56,12 +56,12 @@ def test_fuzz_private_files() -> None:
 
 
 def test_fuzz_private_containers() -> None:
-    """Inside the armour, where damage reaches the fields and not only the base64."""
+    """Inside the armor, where damage reaches the fields and not only the base64."""
 
     def parse(data: bytes) -> None:
-        parse_private(enarmour(data), None)
+        parse_private(enarmor(data), None)
 
-    corpus = [dearmour(text) for text in PLAIN]
+    corpus = [dearmor(text) for text in PLAIN]
     survive(corpus, parse, (MalformedKey, PassphraseRequired), fuzz_count(15_000))
 
 
@@ -79,8 +79,8 @@ def test_fuzz_private_sections() -> None:
 
 
 def test_fuzz_peeking() -> None:
-    corpus = [dearmour(text) for text in PLAIN]
-    survive(corpus, lambda data: peek_public(enarmour(data)), MalformedKey, fuzz_count(10_000))
+    corpus = [dearmor(text) for text in PLAIN]
+    survive(corpus, lambda data: peek_public(enarmor(data)), MalformedKey, fuzz_count(10_000))
 
 
 @pytest.mark.parametrize("cipher", [name for name in CIPHERS if name != "none"])
@@ -90,8 +90,8 @@ def test_fuzz_sealed_files(cipher: str) -> None:
     refused = (MalformedKey, PassphraseWrong)
 
     def parse(data: bytes) -> None:
-        parse_private(enarmour(data), lambda: b"words", max_rounds=1)
+        parse_private(enarmor(data), lambda: b"words", max_rounds=1)
 
     # bcrypt takes 7 ms even for one round: a million of these would take hours.
-    survive([dearmour(text)], parse, refused, min(fuzz_count(100), 1_000))
+    survive([dearmor(text)], parse, refused, min(fuzz_count(100), 1_000))
     assert all(issubclass(error, FidokitError) for error in refused)

@@ -11,7 +11,7 @@ from fidokit.errors import MalformedKey, PassphraseRequired, PassphraseWrong, Us
 from fidokit.openssh import wire
 from fidokit.openssh.keys import private
 from fidokit.openssh.keys.cipher import CIPHERS, MAX_ROUNDS, Bcrypt
-from fidokit.openssh.keys.container import Container, enarmour, parse_container
+from fidokit.openssh.keys.container import Container, enarmor, parse_container
 from fidokit.openssh.keys.private import (
     PrivateFile,
     SkPrivate,
@@ -265,4 +265,4 @@ def test_peek_needs_a_public_half() -> None:
     with pytest.raises(MalformedKey):
         peek_public(text)
     with pytest.raises(MalformedKey):
-        peek_public(enarmour(b"openssh-key-v1\0"))
+        peek_public(enarmor(b"openssh-key-v1\0"))

@@ -1,4 +1,4 @@
-"""SSHSIG: blob and armour, every cut, what is signed, and what verifying refuses."""
+"""SSHSIG: blob and armor, every cut, what is signed, and what verifying refuses."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def test_a_reserved_field_survives_and_is_not_signed() -> None:
     verify(odd, MESSAGE, "file")
 
 
-# --- armour --------------------------------------------------------------------------------
+# --- armor --------------------------------------------------------------------------------
 
 
 @EVERY_SSHSIG

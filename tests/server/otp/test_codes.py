@@ -15,13 +15,13 @@ from fidokit.errors import FidokitError, UsageError
 from fidokit.server.otp.codes import (
     RESYNC_COUNTS,
     SEARCHED_COUNTS,
-    Judgement,
+    Judgment,
     Verdict,
     after_use,
     emergency_codes,
     judge,
     read_code,
-    resynchronised,
+    resynchronized,
 )
 from fidokit.server.otp.format import Method, OtpFile, Rules, compose
 
@@ -69,35 +69,33 @@ def test_the_window_is_the_modules(window: int, accepted: Sequence[int]) -> None
     assert right == accepted
 
 
-def test_the_difference_that_the_module_learnt_moves_the_window() -> None:
+def test_the_difference_that_the_module_learned_moves_the_window() -> None:
     late = totp().with_option("TIME_SKEW", "-5")
-    assert judged(late, STEP - 5) == Verdict(Judgement.RIGHT, STEP - 5, -5)
-    assert judged(late, STEP) == Verdict(Judgement.ELSEWHERE, STEP, 0)
+    assert judged(late, STEP - 5) == Verdict(Judgment.RIGHT, STEP - 5, -5)
+    assert judged(late, STEP) == Verdict(Judgment.ELSEWHERE, STEP, 0)
 
 
 def test_longer_steps() -> None:
     slow = totp().with_option("STEP_SIZE", "60")
-    assert judged(slow, STEP // 2).judgement is Judgement.RIGHT
+    assert judged(slow, STEP // 2).judgment is Judgment.RIGHT
 
 
 def test_a_code_is_right_once() -> None:
     used = after_use(totp(), code_at(STEP), judged(totp(), STEP))
-    assert judged(used, STEP) == Verdict(Judgement.USED, STEP, 0)
-    assert judged(used, STEP + 1).judgement is Judgement.RIGHT
+    assert judged(used, STEP) == Verdict(Judgment.USED, STEP, 0)
+    assert judged(used, STEP + 1).judgment is Judgment.RIGHT
     free = totp(reuse=True)
     assert after_use(free, code_at(STEP), judged(free, STEP)) == free
 
 
 @pytest.mark.parametrize("distance", [-1500, -3, -2, 2, 3, 120, 1500])
 def test_codes_of_another_time_say_how_far(distance: int) -> None:
-    assert judged(totp(), STEP + distance) == Verdict(
-        Judgement.ELSEWHERE, STEP + distance, distance
-    )
+    assert judged(totp(), STEP + distance) == Verdict(Judgment.ELSEWHERE, STEP + distance, distance)
 
 
 @pytest.mark.parametrize("distance", [-1501, 1501])
 def test_beyond_half_a_day_nobody_looks(distance: int) -> None:
-    assert judged(totp(), STEP + distance) == Verdict(Judgement.WRONG)
+    assert judged(totp(), STEP + distance) == Verdict(Judgment.WRONG)
 
 
 def test_of_two_times_that_fit_the_nearer_is_told() -> None:
@@ -106,7 +104,7 @@ def test_of_two_times_that_fit_the_nearer_is_told() -> None:
 
 
 def test_before_1970_there_are_no_codes() -> None:
-    assert judge(totp(), code_at(0), 3.0, code_at).judgement is Judgement.RIGHT
+    assert judge(totp(), code_at(0), 3.0, code_at).judgment is Judgment.RIGHT
 
 
 # --- by a counter --------------------------------------------------------------------------
@@ -115,19 +113,19 @@ def test_before_1970_there_are_no_codes() -> None:
 def test_the_counters_window_looks_ahead_alone() -> None:
     right = [n for n in range(5, 20) if judged(hotp(), n).is_accepted]
     assert right == [10, 11, 12]
-    assert judged(hotp(), 9) == Verdict(Judgement.WRONG)
+    assert judged(hotp(), 9) == Verdict(Judgment.WRONG)
 
 
 def test_a_counter_moves_behind_the_code() -> None:
     used = after_use(hotp(), code_at(11), judged(hotp(), 11))
     assert used.counter == 12
-    assert judged(used, 11) == Verdict(Judgement.WRONG)
+    assert judged(used, 11) == Verdict(Judgment.WRONG)
 
 
 def test_an_app_that_ran_ahead() -> None:
     last = 10 + SEARCHED_COUNTS - 1
-    assert judged(hotp(), last) == Verdict(Judgement.ELSEWHERE, last, SEARCHED_COUNTS - 1)
-    assert judged(hotp(), last + 1) == Verdict(Judgement.WRONG)
+    assert judged(hotp(), last) == Verdict(Judgment.ELSEWHERE, last, SEARCHED_COUNTS - 1)
+    assert judged(hotp(), last + 1) == Verdict(Judgment.WRONG)
     assert after_use(hotp(), code_at(last), judged(hotp(), last)) == hotp()
 
 
@@ -135,7 +133,7 @@ def test_an_app_that_ran_ahead() -> None:
 @pytest.mark.parametrize("count", [2, 3])
 def test_codes_in_a_row_find_the_counter(at: int, count: int) -> None:
     shown = [code_at(at + n) for n in range(count)]
-    assert resynchronised(hotp(), shown, code_at).counter == at + count
+    assert resynchronized(hotp(), shown, code_at).counter == at + count
 
 
 @pytest.mark.parametrize(
@@ -150,12 +148,12 @@ def test_codes_in_a_row_find_the_counter(at: int, count: int) -> None:
 )
 def test_codes_that_do_not_follow_each_other_ahead(shown: Sequence[int]) -> None:
     with pytest.raises(FidokitError, match="do not follow"):
-        resynchronised(hotp(), [code_at(at) for at in shown], code_at)
+        resynchronized(hotp(), [code_at(at) for at in shown], code_at)
 
 
 def test_one_code_is_too_few() -> None:
     with pytest.raises(UsageError, match="by chance"):
-        resynchronised(hotp(), [code_at(10)], code_at)
+        resynchronized(hotp(), [code_at(10)], code_at)
 
 
 def test_two_places_that_fit_want_a_third_code() -> None:
@@ -163,13 +161,13 @@ def test_two_places_that_fit_want_a_third_code() -> None:
         return "111111" if position in (20, 21, 30, 31) else code_at(position)
 
     with pytest.raises(UsageError, match="several places"):
-        resynchronised(hotp(), ["111111", "111111"], rarely)
-    assert resynchronised(hotp(), ["111111", "111111", code_at(32)], rarely).counter == 33
+        resynchronized(hotp(), ["111111", "111111"], rarely)
+    assert resynchronized(hotp(), ["111111", "111111", code_at(32)], rarely).counter == 33
 
 
 def test_the_clock_has_no_counter() -> None:
     with pytest.raises(UsageError, match="no counter"):
-        resynchronised(totp(), ["111111", "222222"], code_at)
+        resynchronized(totp(), ["111111", "222222"], code_at)
 
 
 # --- emergency codes -----------------------------------------------------------------------
@@ -178,11 +176,11 @@ def test_the_clock_has_no_counter() -> None:
 @pytest.mark.parametrize("file", [totp(), hotp()])
 def test_an_emergency_code_works_once(file: OtpFile) -> None:
     verdict = judge(file, CODES[0], NOW, code_at)
-    assert verdict == Verdict(Judgement.EMERGENCY)
+    assert verdict == Verdict(Judgment.EMERGENCY)
     assert verdict.is_accepted
     used = after_use(file, CODES[0], verdict)
     assert used.emergency_codes == CODES[1:]
-    assert judge(used, CODES[0], NOW, code_at) == Verdict(Judgement.WRONG)
+    assert judge(used, CODES[0], NOW, code_at) == Verdict(Judgment.WRONG)
 
 
 def test_a_file_of_no_method_has_emergency_codes_alone() -> None:
@@ -190,7 +188,7 @@ def test_a_file_of_no_method_has_emergency_codes_alone() -> None:
     from fidokit.server.otp.format import parse
 
     assert judge(parse(bare), CODES[0], NOW, code_at).is_accepted
-    assert judge(parse(bare), code_at(STEP), NOW, code_at) == Verdict(Judgement.WRONG)
+    assert judge(parse(bare), code_at(STEP), NOW, code_at) == Verdict(Judgment.WRONG)
 
 
 def seeded(seed: int) -> Callable[[int], bytes]:

@@ -60,7 +60,7 @@ def hotp(plan: OtpPlan, count: int) -> str:
 
 def judged(code: str, *, burn: bool = False) -> tuple[str, int]:
     verdict, _ = verify_otp(code, burn=burn, now=NOW)
-    return str(verdict.judgement), verdict.distance
+    return str(verdict.judgment), verdict.distance
 
 
 def test_a_plan_writes_nothing(home: Path) -> None:

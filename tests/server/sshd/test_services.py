@@ -12,7 +12,7 @@ import pytest
 
 from fidokit.errors import FidokitError
 from fidokit.server.sshd import services
-from fidokit.server.sshd.services import Signalled, Systemd
+from fidokit.server.sshd.services import Signaled, Systemd
 from fidokit.server.sshd.settings import parse
 
 PATIENCE = 30.0
@@ -110,7 +110,7 @@ def test_where_generations_cannot_be_seen_a_greeting_is_enough(greeter: services
 
 def test_a_process_that_is_no_sshd_is_left_alone(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
-    manager = Signalled(pid, ["false"])
+    manager = Signaled(pid, ["false"])
     for text in ("", "junk", "-1", "0", "1", str(os.getpid()), "99999999999999999999"):
         pid.write_text(text)
         assert manager.is_gone()
@@ -120,7 +120,7 @@ def test_a_process_that_is_no_sshd_is_left_alone(tmp_path: Path) -> None:
 
 def test_what_died_is_started_by_its_command(tmp_path: Path) -> None:
     mark = tmp_path / "mark"
-    manager = Signalled(tmp_path / "pid", ["touch", str(mark)])
+    manager = Signaled(tmp_path / "pid", ["touch", str(mark)])
     assert manager.generation() is None
     manager.restart()
     assert mark.exists()
@@ -128,7 +128,7 @@ def test_what_died_is_started_by_its_command(tmp_path: Path) -> None:
 
 def test_a_file_made_anew_is_another_generation(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
-    manager = Signalled(pid, [])
+    manager = Signaled(pid, [])
     pid.write_text("1")
     os.utime(pid, ns=(0, 0))
     before = manager.generation()
@@ -175,10 +175,10 @@ def test_which_manager_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert isinstance(found, Systemd)
     assert (found.unit, found.pid_file) == ("sshd.service", Path("/run/x.pid"))
     by_file = services.find_services(here, [], tmp_path / "pid", Systemctl("sshd.service"))
-    assert isinstance(by_file, Signalled)
+    assert isinstance(by_file, Signaled)
     assert by_file.pid_file == tmp_path / "pid"
     without = services.find_services(here, ["sshd"], None, Systemctl())
-    assert isinstance(without, Signalled)
+    assert isinstance(without, Signaled)
     assert without.pid_file == Path("/run/x.pid")
     with pytest.raises(FidokitError, match="not known which process"):
         services.find_services(parse("pidfile none\n"), [], None, Systemctl())

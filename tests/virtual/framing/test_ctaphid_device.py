@@ -95,7 +95,7 @@ def test_an_unknown_channel_blocks_nobody(bench: Bench) -> None:
 
 
 @pytest.mark.check("HID-06")
-def test_init_on_a_channel_resynchronises(bench: Bench) -> None:
+def test_init_on_a_channel_resynchronizes(bench: Bench) -> None:
     ticket = bench.begin(A)
     cancel, reply = bench.send(Message(A, HidCommand.INIT, NONCE))
     assert cancel == Cancel(ticket)

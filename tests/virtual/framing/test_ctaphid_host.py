@@ -110,7 +110,7 @@ def test_refusals(host: HidHost) -> None:
     assert host.deadline_ms is None
 
 
-def test_cancelling(host: HidHost) -> None:
+def test_canceling(host: HidHost) -> None:
     assert list(host.cancel()) == []
     host.send(HidCommand.PING, b"", 0)
     assert list(host.cancel()) == []

@@ -19,7 +19,7 @@ from fidokit.types import CoseAlg, CtapStatus
 from fidokit.virtual import registry
 from fidokit.virtual.core.commands import get_info as info
 from fidokit.virtual.core.extensions import table
-from fidokit.virtual.core.profile import CTAP_2_0, Behaviour, Profile
+from fidokit.virtual.core.profile import CTAP_2_0, Behavior, Profile
 from fidokit.virtual.models import profiles
 from fidokit.virtual.models.form import MEMBERS
 from fidokit.virtual.store import schema
@@ -61,7 +61,7 @@ def test_what_a_model_says_becomes_its_profile() -> None:
     assert known.max_credentials_in_list == 8
     assert known.max_resident == 25
     assert known.min_pin_length == 6
-    assert known.behaviour == Behaviour()
+    assert known.behavior == Behavior()
 
 
 def test_a_fresh_token_has_no_pin() -> None:
@@ -101,17 +101,17 @@ def test_algorithms_beside_getinfo_serve_models_that_list_none() -> None:
 )
 def test_the_version_decides_how_it_behaves(versions: list[str], old: bool) -> None:
     known = profile(versions=versions)
-    assert known.behaviour.any_up_option_refused is old
-    assert known.behaviour.bad_salt_auth == (CTAP_2_0 if old else profile()).behaviour.bad_salt_auth
-    assert known.behaviour.token_has_permissions
+    assert known.behavior.any_up_option_refused is old
+    assert known.behavior.bad_salt_auth == (CTAP_2_0 if old else profile()).behavior.bad_salt_auth
+    assert known.behavior.token_has_permissions
     assert known.has_selection is not old
 
 
 def test_without_the_option_it_has_the_pin_token_of_2_0() -> None:
     known = profile(options={"clientPin": True})
-    assert not known.behaviour.token_has_permissions
-    assert known.behaviour.token_usage_ms is None
-    assert not known.behaviour.any_up_option_refused
+    assert not known.behavior.token_has_permissions
+    assert known.behavior.token_usage_ms is None
+    assert not known.behavior.any_up_option_refused
 
 
 @pytest.mark.parametrize(("room", "own"), [(510, True), (1024, False), (1200, False)])
@@ -161,8 +161,8 @@ def test_what_the_authenticator_learns_is_withheld_no_longer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert "invented" in withheld(extensions=["invented"])
-    learnt = {**table.EXTENSIONS, "invented": table.Extension()}
-    monkeypatch.setattr(table, "EXTENSIONS", learnt)
+    learned = {**table.EXTENSIONS, "invented": table.Extension()}
+    monkeypatch.setattr(table, "EXTENSIONS", learned)
     made = profiles.impersonate(document(extensions=["invented"]))
     assert (made.profile.extensions, made.withheld) == (("invented",), ())
 
@@ -188,13 +188,13 @@ def test_a_model_with_a_sensor_that_cannot_learn_comes_enrolled_and_stays_so() -
         assert get_info(token)[0x04]["uv"] is True
 
 
-def test_a_model_that_enrols_fingers_comes_without(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_enrolls_fingers_comes_without(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(profiles.capabilities, "option", lambda _name: True)
     known = profile(options={"uv": True, "bioEnroll": True, "rk": True})
     assert dict(known.options) == {"uv": False, "bioEnroll": False, "rk": True}
 
 
-# --- behaviour at the wire ---------------------------------------------------------------------
+# --- behavior at the wire ---------------------------------------------------------------------
 
 
 def test_getinfo_is_what_the_model_says() -> None:

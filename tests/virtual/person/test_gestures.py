@@ -47,11 +47,11 @@ def waited(
     asked: Scripted,
     kind: PresenceKind = TOUCH,
     deadline_ms: int = 1000,
-    cancelled: Callable[[], bool] = lambda: False,
+    canceled: Callable[[], bool] = lambda: False,
 ) -> Outcome:
     person = gestures.PromptPerson("virtual:t", asked, asked.now_ms)
     need = NeedsPresence(kind, deadline_ms)
-    return person.wait(need, lambda _status: pytest.fail("the question says it"), cancelled)
+    return person.wait(need, lambda _status: pytest.fail("the question says it"), canceled)
 
 
 @pytest.mark.parametrize(
@@ -82,14 +82,14 @@ def test_a_question_ends_with_its_time(kind: PresenceKind, ends_ms: int) -> None
 
 def test_a_question_ends_with_the_command() -> None:
     asked = Scripted()
-    assert waited(asked, cancelled=lambda: asked.now >= 300) is Outcome.CANCELLED
+    assert waited(asked, canceled=lambda: asked.now >= 300) is Outcome.CANCELED
     assert (asked.now, asked.over) == (300, 1)
 
 
 def test_one_question_at_a_time() -> None:
     asked = Scripted()
     with gestures._ONE_QUESTION:
-        assert waited(asked, cancelled=lambda: True) is Outcome.CANCELLED
+        assert waited(asked, canceled=lambda: True) is Outcome.CANCELED
     assert asked.asked == []
 
 

@@ -25,8 +25,8 @@ LONG, SAMPLE = PresenceKind.LONG_TOUCH, PresenceKind.SAMPLE
 VERIFY_NOW = PresenceKind.VERIFY_NOW
 
 
-def wait(person: PolicyPerson, kind: PresenceKind, *, cancelled: bool = False) -> Outcome:
-    return person.wait(NeedsPresence(kind, 1000), lambda _: None, lambda: cancelled)
+def wait(person: PolicyPerson, kind: PresenceKind, *, canceled: bool = False) -> Outcome:
+    return person.wait(NeedsPresence(kind, 1000), lambda _: None, lambda: canceled)
 
 
 @pytest.mark.parametrize(
@@ -93,10 +93,10 @@ def test_a_gesture_goes_before_the_policy_and_once(policy: Any) -> None:
 
 
 @pytest.mark.parametrize("policy", [Auto(), Deny(), Script()])
-def test_cancelling_goes_before_everything_and_spends_no_gesture(policy: Any) -> None:
+def test_canceling_goes_before_everything_and_spends_no_gesture(policy: Any) -> None:
     person = PolicyPerson(policy, ManualClock())
     person.touch(Outcome.TOUCHED)
-    assert wait(person, TOUCH, cancelled=True) is Outcome.CANCELLED
+    assert wait(person, TOUCH, canceled=True) is Outcome.CANCELED
     assert wait(person, TOUCH) is Outcome.TOUCHED
 
 
@@ -115,7 +115,7 @@ def test_an_old_deadline_is_over_at_once() -> None:
     assert wait(person, TOUCH) is Outcome.TIMED_OUT
 
 
-def test_waking_looks_at_cancelled_again() -> None:
+def test_waking_looks_at_canceled_again() -> None:
     person = PolicyPerson(Script(), ManualClock())
     waiting, stop = threading.Event(), threading.Event()
 
@@ -127,7 +127,7 @@ def test_waking_looks_at_cancelled_again() -> None:
     thread = threading.Thread(target=stopper)
     thread.start()
     need = NeedsPresence(TOUCH, 1000)
-    assert person.wait(need, lambda _: waiting.set(), stop.is_set) is Outcome.CANCELLED
+    assert person.wait(need, lambda _: waiting.set(), stop.is_set) is Outcome.CANCELED
     thread.join()
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from fidokit.errors import UsageError
 from fidokit.virtual.core.ports import NeedsPresence, Outcome
-from fidokit.virtual.person.presence import Cancelled, OnKeepalive
+from fidokit.virtual.person.presence import Canceled, OnKeepalive
 from fidokit.virtual.person.sensor import SAMPLES, Sensor
 from fidokit.virtual.token import VirtualToken
 
@@ -28,7 +28,7 @@ def test_an_unknown_name_queues_nothing() -> None:
 
 def test_a_person_of_the_callers_own_has_no_script() -> None:
     class Nobody:
-        def wait(self, need: NeedsPresence, keepalive: OnKeepalive, ended: Cancelled) -> Outcome:
+        def wait(self, need: NeedsPresence, keepalive: OnKeepalive, ended: Canceled) -> Outcome:
             return Outcome.TIMED_OUT
 
     with VirtualToken(presence=Nobody()) as token, pytest.raises(UsageError):

@@ -1,7 +1,7 @@
 """A fixed conversation with a seeded token, and the replies that are expected byte for byte.
 
 `PYTHONPATH=src python -m tests.virtual.store.golden` writes the replies anew, after a change of the
-token's behaviour that is meant; the difference then shows in review.
+token's behavior that is meant; the difference then shows in review.
 """
 
 from __future__ import annotations

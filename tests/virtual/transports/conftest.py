@@ -21,7 +21,7 @@ SELECTION = b"\x0b"
 U2F_VERSION = bytes.fromhex("00030000000000")
 OK = b"\x00"
 BUSY = b"\x06"
-CANCELLED = b"\x2d"
+CANCELED = b"\x2d"
 
 
 def ignore(_: int) -> None:

@@ -264,7 +264,7 @@ def test_a_tap_of_long_ago() -> None:
 
 @pytest.mark.check("NFC-15")
 def test_on_a_contact_reader_there_is_no_tap() -> None:
-    contact = replace(CTAP_2_3, behaviour=replace(CTAP_2_3.behaviour, tap_is_touch=False))
+    contact = replace(CTAP_2_3, behavior=replace(CTAP_2_3.behavior, tap_is_touch=False))
     with VirtualToken(profile=contact, presence="script") as token:
         card = selected(token)
         assert card.transmit(U2F_REGISTER) == (b"", StatusWord.NOT_ALLOWED)

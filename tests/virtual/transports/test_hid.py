@@ -311,7 +311,7 @@ class _Failing:
         request: bytes,
         channel: int,
         on_keepalive: Callable[[int], None],
-        cancelled: Callable[[], bool],
+        canceled: Callable[[], bool],
     ) -> bytes:
         raise self._failure
 

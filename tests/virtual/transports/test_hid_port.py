@@ -83,8 +83,8 @@ def test_keepalives_then_cancel(bus: Bus) -> None:
         assert bus.read() == Message(channel, HidCommand.KEEPALIVE, b"\2")
     bus.write(Message(channel, HidCommand.CANCEL))
     bus.write(Message(channel, HidCommand.CANCEL))
-    cancelled = bytes([CtapStatus.KEEPALIVE_CANCEL])
-    assert bus.answer() == Message(channel, HidCommand.CBOR, cancelled)
+    canceled = bytes([CtapStatus.KEEPALIVE_CANCEL])
+    assert bus.answer() == Message(channel, HidCommand.CBOR, canceled)
     assert bus.quiet
 
 
@@ -169,7 +169,7 @@ class _Numbered:
         request: bytes,
         channel: int,
         on_keepalive: Callable[[int], None],
-        cancelled: Callable[[], bool],
+        canceled: Callable[[], bool],
     ) -> bytes:
         return b"\0" + channel.to_bytes(4)
 

@@ -23,10 +23,10 @@ class Recorder:
         request: bytes,
         channel: int,
         on_keepalive: Callable[[int], None],
-        cancelled: Callable[[], bool],
+        canceled: Callable[[], bool],
     ) -> bytes:
         on_keepalive(2)
-        self.seen.append((request, channel, cancelled()))
+        self.seen.append((request, channel, canceled()))
         return b"\x00"
 
     def exchange_msg(self, apdu: bytes, channel: int) -> bytes:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.virtual.transports.conftest import (
     BUSY,
-    CANCELLED,
+    CANCELED,
     GET_INFO,
     OK,
     SELECTION,
@@ -91,7 +91,7 @@ def test_a_cancel_reaches_the_token(desk: Desk) -> None:
         return len(polls) >= 3
 
     for _ in range(2):
-        assert link.cbor(SELECTION, ignore, third_time) == CANCELLED
+        assert link.cbor(SELECTION, ignore, third_time) == CANCELED
     desk.token.touch()
     assert link.cbor(SELECTION, ignore, never) == OK
     link.close()
@@ -111,7 +111,7 @@ def test_a_cancel_that_comes_too_late_is_no_harm(desk: Desk) -> None:
 def test_a_cancel_right_behind_its_command_is_heard(desk: Desk) -> None:
     with desk.raw() as channel:
         channel.sendall(Frame(Kind.CBOR, 1, SELECTION).encode() + Frame(Kind.CANCEL, 1).encode())
-        assert answer(channel) == Frame(Kind.ANSWER, 1, CANCELLED)
+        assert answer(channel) == Frame(Kind.ANSWER, 1, CANCELED)
 
 
 def answer(channel: socket.socket) -> Frame:

@@ -36,20 +36,20 @@ def server(token: VirtualToken) -> Iterator[UsbIpServer]:
     server.close()
 
 
-_dialled: list[UsbIpHost] = []
+_dialed: list[UsbIpHost] = []
 
 
 def dial(server: UsbIpServer) -> UsbIpHost:
     """A client, which is closed with the test."""
-    _dialled.append(UsbIpHost(server.port))
-    return _dialled[-1]
+    _dialed.append(UsbIpHost(server.port))
+    return _dialed[-1]
 
 
 @pytest.fixture(autouse=True)
 def _hang_up() -> Iterator[None]:
     yield
-    while _dialled:
-        _dialled.pop().close()
+    while _dialed:
+        _dialed.pop().close()
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_waiting_for_a_touch(host: UsbIpHost, token: VirtualToken) -> None:
     assert event == Answer(b"\0")
 
 
-def test_cancelling(host: UsbIpHost) -> None:
+def test_canceling(host: UsbIpHost) -> None:
     host.open()
     host.begin(HidCommand.CBOR, SELECTION)
     assert host.wait() == Waiting(2)

@@ -12,7 +12,7 @@ import pytest
 from fidokit.errors import FidokitError, TokenGone, Unsupported, UsageError
 from fidokit.virtual.core.ports import NeedsPresence, Outcome
 from fidokit.virtual.framing.vpcd import framed
-from fidokit.virtual.person.presence import Cancelled, OnKeepalive
+from fidokit.virtual.person.presence import Canceled, OnKeepalive
 from fidokit.virtual.token import VirtualToken
 from fidokit.virtual.transports.card import AID, ANSWER_TO_RESET
 from fidokit.virtual.transports.vpcd import VpcdCard
@@ -83,12 +83,12 @@ class Waiting:
     def __init__(self) -> None:
         self.asked, self.released = threading.Event(), threading.Event()
 
-    def wait(self, need: NeedsPresence, on_keepalive: OnKeepalive, cancelled: Cancelled) -> Outcome:
+    def wait(self, need: NeedsPresence, on_keepalive: OnKeepalive, canceled: Canceled) -> Outcome:
         self.asked.set()
-        while not cancelled():
+        while not canceled():
             self.released.wait(0.01)
         self.released.set()
-        return Outcome.CANCELLED
+        return Outcome.CANCELED
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The agent's side of a child that handles a PIN: starting, hearing and cancelling it."""
+"""The agent's side of a child that handles a PIN: starting, hearing and canceling it."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from fidokit.openssh.agent.messages import FAILURE, FrameReader, frame
 
 MOST_CLIENTS: Final = 512
 GRACE_S: Final = 5.0
-"""How long the end waits for work that was cancelled."""
+"""How long the end waits for work that was canceled."""
 _PAUSE_MS: Final = 100
 """How long nobody is let in after the system had no descriptor for a client."""
 _CHUNK: Final = 65_536

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from fidokit.client.answer import MISBEHAVIOUR_HINT
+from fidokit.client.answer import MISBEHAVIOR_HINT
 from fidokit.client.blobs.cbor_items import array_items, array_of
 from fidokit.client.commands import LARGE_BLOBS
 from fidokit.client.links.channel import FIRST_REQUEST, LONGEST_ANSWER
@@ -58,14 +58,14 @@ def parse_array(data: bytes) -> BlobArray:
     return BlobArray(tuple(array_items(array)))
 
 
-def serialise(items: Iterable[bytes]) -> bytes:
+def serialize(items: Iterable[bytes]) -> bytes:
     """The array of these encoded entries, and its checksum."""
     array = array_of(list(items))
     return array + hashlib.sha256(array).digest()[:CHECKSUM]
 
 
 def capacity(session: Session) -> int:
-    """How many bytes the serialised array may have.
+    """How many bytes the serialized array may have.
 
     Raises:
         Unsupported: the token keeps no large blobs.
@@ -97,7 +97,7 @@ def read_array(session: Session) -> BlobArray:
         if len(data) > limit:
             raise TokenMisbehaved(
                 f"{session.name} gives more than the {limit} bytes of large blobs it can keep",
-                hint=MISBEHAVIOUR_HINT,
+                hint=MISBEHAVIOR_HINT,
             )
 
 
@@ -115,7 +115,7 @@ def write_array(session: Session, items: Iterable[bytes]) -> None:
         StoreFull: it is larger than the token takes; nothing was written.
         PinError, Unsupported: as said.
     """
-    data = serialise(items)
+    data = serialize(items)
     limit = capacity(session)
     if len(data) > limit:
         raise StoreFull(
@@ -134,7 +134,7 @@ def _send(session: Session, fragment: bytes, offset: int, total: int) -> None:
         request[4] = total
     info = session.info
     if info.pin_set or info.uv_configured or info.always_uv:
-        proof = session.authorise(Permission.LARGE_BLOB_WRITE, None, why)
+        proof = session.authorize(Permission.LARGE_BLOB_WRITE, None, why)
         message = _PROVED + offset.to_bytes(4, "little") + hashlib.sha256(fragment).digest()
         request |= {5: proof.authenticate(message), 6: proof.version}
     session.request(LARGE_BLOBS, request, "large blobs", why=why)

@@ -121,7 +121,7 @@ def _assertion(
     if not touch:
         request[5] = {"up": False}
     if owner.verify_required or (touch and _protected(session.info)):
-        proof = session.authorise_use(Permission.GET_ASSERTION, application, why)
+        proof = session.authorize_use(Permission.GET_ASSERTION, application, why)
         prove(request, proof, _DIGEST, option=5, param=6)
     try:
         answer = session.attempt(GET_ASSERTION, request, "assertion", why=why)

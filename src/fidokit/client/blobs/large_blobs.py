@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fidokit.client.blobs import credential_blobs
-from fidokit.client.blobs.array import BlobArray, capacity, read_array, serialise, write_array
+from fidokit.client.blobs.array import BlobArray, capacity, read_array, serialize, write_array
 from fidokit.client.blobs.credential_blobs import Owner, kept_with_credentials
 from fidokit.client.blobs.entry import BlobEntry, Random, read_entry, seal
 from fidokit.client.owner.proofs import Permission
@@ -49,7 +49,7 @@ class BlobListing:
         blobs: those that belong to the given keys.
         others: how many entries none of these keys opens: other applications', or of keys that
             were deleted.
-        used, capacity: bytes of the serialised array, now and at most; None without an array.
+        used, capacity: bytes of the serialized array, now and at most; None without an array.
         damaged: whether the array's checksum was wrong, so that it counts as empty.
     """
 
@@ -70,17 +70,17 @@ def require(session: Session) -> None:
         capacity(session)
 
 
-def authorise_change(session: Session) -> None:
+def authorize_change(session: Session) -> None:
     """Ask once for all that changing the array takes: listing the keys, and writing.
 
     Raises:
         Unsupported: the token keeps no large blobs.
-        PinNotSet, PinError: as `authorisation.obtain`.
+        PinNotSet, PinError: as `authorization.obtain`.
     """
     require(session)
     if not kept_with_credentials(session.info) and session.info.has_cred_mgmt:
         both = Permission.CREDENTIAL_MANAGEMENT | Permission.LARGE_BLOB_WRITE
-        session.authorise(both, None, _WRITING)
+        session.authorize(both, None, _WRITING)
 
 
 def list_blobs(session: Session, credentials: Sequence[ResidentCredential]) -> BlobListing:
@@ -97,7 +97,7 @@ def list_blobs(session: Session, credentials: Sequence[ResidentCredential]) -> B
     return BlobListing(
         blobs=tuple(stored for stored in found if stored is not None),
         others=found.count(None),
-        used=len(serialise(array.items)),
+        used=len(serialize(array.items)),
         capacity=capacity(session),
         damaged=array.damaged,
     )

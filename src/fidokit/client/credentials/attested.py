@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from fidokit.client import fido2_device
-from fidokit.client.answer import MISBEHAVIOUR_HINT, Answer
+from fidokit.client.answer import MISBEHAVIOR_HINT, Answer
 from fidokit.errors import TokenMisbehaved
 from fidokit.openssh.keys.public import SkEd25519Public
 from fidokit.openssh.signatures import primitives
@@ -148,4 +148,4 @@ def _by_certificate(leaf: bytes, signature: bytes, signed: bytes) -> bool:
 
 
 def _forged(why: str) -> TokenMisbehaved:
-    return TokenMisbehaved(f"the token answered rubbish: {why}", hint=MISBEHAVIOUR_HINT)
+    return TokenMisbehaved(f"the token answered rubbish: {why}", hint=MISBEHAVIOR_HINT)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import IntFlag
 from typing import Final
 
-from fidokit.client.answer import MISBEHAVIOUR_HINT, Answer
+from fidokit.client.answer import MISBEHAVIOR_HINT, Answer
 from fidokit.client.links.channel import checked_prefix
 from fidokit.errors import MalformedKey, TokenMisbehaved
 from fidokit.openssh.keys.public import SkEcdsaPublic, SkEd25519Public, SkPublic, parse_public
@@ -114,4 +114,4 @@ def _on_curve(public: SkPublic) -> SkPublic:
 
 
 def _rubbish(why: str) -> TokenMisbehaved:
-    return TokenMisbehaved(f"the token answered rubbish: {why}", hint=MISBEHAVIOUR_HINT)
+    return TokenMisbehaved(f"the token answered rubbish: {why}", hint=MISBEHAVIOR_HINT)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from fidokit.client.answer import MISBEHAVIOUR_HINT
+from fidokit.client.answer import MISBEHAVIOR_HINT
 from fidokit.client.blobs.credential_blobs import KEY_SIZE, kept_with_credentials
 from fidokit.client.commands import GET_ASSERTION, GET_NEXT_ASSERTION, MAKE_CREDENTIAL
 from fidokit.client.credentials import attested, u2f
@@ -45,7 +45,7 @@ Random = Callable[[int], bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class Enrolment:
+class Enrollment:
     """What key is wanted.
 
     Args:
@@ -112,7 +112,7 @@ class Enrolled:
     challenge: bytes
 
 
-def enroll(session: Session, enrolment: Enrolment, random: Random = os.urandom) -> Enrolled:
+def enroll(session: Session, enrollment: Enrollment, random: Random = os.urandom) -> Enrolled:
     """Make the key; nothing is done on the token before all that can be checked was checked.
 
     Args:
@@ -125,70 +125,70 @@ def enroll(session: Session, enrolment: Enrolment, random: Random = os.urandom) 
         PinError, TouchRefused, TouchTimedOut: the owner did not agree.
         TokenMisbehaved: what the token made is not what was asked for.
     """
-    check_request(enrolment)
-    check_token(session, enrolment)
-    challenge = random(32) if enrolment.challenge is None else enrolment.challenge
+    check_request(enrollment)
+    check_token(session, enrollment)
+    challenge = random(32) if enrollment.challenge is None else enrollment.challenge
     digest = hashlib.sha256(challenge).digest()
     if session.info.is_u2f_only:
-        public, handle, attestation = _register(session, enrolment, digest)
+        public, handle, attestation = _register(session, enrollment, digest)
     else:
-        public, handle, attestation = _make_credential(session, enrolment, digest)
-    return Enrolled(public, handle, enrolment.flags, attestation, challenge)
+        public, handle, attestation = _make_credential(session, enrollment, digest)
+    return Enrolled(public, handle, enrollment.flags, attestation, challenge)
 
 
-def check_request(enrolment: Enrolment) -> None:
+def check_request(enrollment: Enrollment) -> None:
     """What can be said without a token.
 
     Raises:
         UsageError: the application or the user string will not do.
     """
-    application = enrolment.application
-    if not application.startswith("ssh:") and not enrolment.allow_any_application:
+    application = enrollment.application
+    if not application.startswith("ssh:") and not enrollment.allow_any_application:
         raise UsageError(
             f"the application {application!r} does not begin with ssh:",
             hint="OpenSSH uses only such keys; --allow-any-application makes one nevertheless",
         )
     if not application or "\0" in application or len(application.encode()) > 255:
         raise UsageError("the application has to be 1 to 255 bytes of text without NUL")
-    if enrolment.large_blob and not enrolment.resident:
+    if enrollment.large_blob and not enrollment.resident:
         raise UsageError(
             "only a resident key can have a large blob", hint="make it with -O resident"
         )
-    if "\0" in enrolment.user or len(enrolment.user.encode()) >= USER_ID_SIZE:
+    if "\0" in enrollment.user or len(enrollment.user.encode()) >= USER_ID_SIZE:
         raise UsageError(
             f"the user string has to be at most {USER_ID_SIZE - 1} bytes of text without NUL",
             hint="choose a shorter user=; the longer name can go into the comment",
         )
 
 
-def check_token(session: Session, enrolment: Enrolment) -> None:
+def check_token(session: Session, enrollment: Enrollment) -> None:
     """What getInfo tells; costs no further round trip.
 
     Raises:
         Unsupported, StoreFull, PinNotSet: this token cannot; the hint says what to do.
     """
     info = session.info
-    if not info.supports(enrolment.key_type):
+    if not info.supports(enrollment.key_type):
         raise Unsupported(
-            f"{session.name} cannot make {enrolment.key_type} keys",
+            f"{session.name} cannot make {enrollment.key_type} keys",
             hint="use -t ecdsa-sk, which every token can make",
         )
-    if enrolment.resident and not info.has_resident:
+    if enrollment.resident and not info.has_resident:
         raise Unsupported(
             f"{session.name} cannot store resident keys", hint="make the key without -O resident"
         )
-    if enrolment.cred_protect and "credProtect" not in info.extensions:
+    if enrollment.cred_protect and "credProtect" not in info.extensions:
         raise Unsupported(
             f"{session.name} cannot protect credentials (no credProtect)",
             hint="make the key without -O resident and -O verify-required",
         )
-    if enrolment.large_blob and _blob_extension(info) is None:
+    if enrollment.large_blob and _blob_extension(info) is None:
         raise Unsupported(
             f"{session.name} keeps no large blobs", hint="make the key without --large-blob"
         )
-    if _needs_proof(session, enrolment) and not info.uv_configured and not info.pin_set:
+    if _needs_proof(session, enrollment) and not info.uv_configured and not info.pin_set:
         raise _nothing_to_prove_with(session)
-    if enrolment.resident and info.remaining_resident == 0 and not enrolment.replace:
+    if enrollment.resident and info.remaining_resident == 0 and not enrollment.replace:
         raise StoreFull(
             f"{session.name} has no room for another resident key",
             hint="delete one with `fidokit key delete`, or make the key without -O resident",
@@ -199,7 +199,7 @@ def _nothing_to_prove_with(session: Session) -> FidokitError:
     if session.info.pin_set is None:
         return Unsupported(
             f"such a key needs a PIN or a finger, and {session.name} has neither",
-            hint="enrol a finger if it has a sensor, or make the key without such options",
+            hint="enroll a finger if it has a sensor, or make the key without such options",
         )
     return PinNotSet(
         f"such a key needs a PIN, and {session.name} has none yet",
@@ -207,11 +207,11 @@ def _nothing_to_prove_with(session: Session) -> FidokitError:
     )
 
 
-def _needs_proof(session: Session, enrolment: Enrolment) -> bool:
+def _needs_proof(session: Session, enrollment: Enrollment) -> bool:
     info = session.info
     if info.is_u2f_only:
         return False
-    if enrolment.resident or enrolment.verify_required or info.always_uv:
+    if enrollment.resident or enrollment.verify_required or info.always_uv:
         return True
     return bool(info.pin_set or info.uv_configured) and not info.make_credential_needs_no_pin
 
@@ -220,52 +220,54 @@ def _needs_proof(session: Session, enrolment: Enrolment) -> bool:
 
 
 def _make_credential(
-    session: Session, enrolment: Enrolment, digest: bytes
+    session: Session, enrollment: Enrollment, digest: bytes
 ) -> tuple[SkPublic, KeyHandle, Attestation]:
-    proof_wanted = _needs_proof(session, enrolment)
-    looking = enrolment.resident and not enrolment.replace
+    proof_wanted = _needs_proof(session, enrollment)
+    looking = enrollment.resident and not enrollment.replace
     permissions = Permission.MAKE_CREDENTIAL
     if looking:
         permissions |= Permission.GET_ASSERTION
-        _refuse_overwrite(session, enrolment, permissions)
-    request = _request(session.info, enrolment, digest)
+        _refuse_overwrite(session, enrollment, permissions)
+    request = _request(session.info, enrollment, digest)
     if proof_wanted:
-        proof = session.authorise_use(permissions, enrolment.application, WHY)
+        proof = session.authorize_use(permissions, enrollment.application, WHY)
         prove(request, proof, digest, option=7, param=8)
     answer = session.request(MAKE_CREDENTIAL, request, "new credential", why=WHY)
     session.spent()
     statement = attested.Statement.read(answer)
     data = parse_auth_data(statement.auth_data)
-    public, handle = _check_made(enrolment, data, proof_wanted)
-    if enrolment.large_blob and not _can_have_blob(session.info, answer):
+    public, handle = _check_made(enrollment, data, proof_wanted)
+    if enrollment.large_blob and not _can_have_blob(session.info, answer):
         raise _not_as_asked("the key can have no large blob")
     attested.verify(statement, public, handle, digest)
     return public, handle, statement.as_openssh()
 
 
-def _request(info: TokenInfo, enrolment: Enrolment, digest: bytes) -> dict[int, object]:
+def _request(info: TokenInfo, enrollment: Enrollment, digest: bytes) -> dict[int, object]:
     """The map of authenticatorMakeCredential (CTAP 2.1 section 6.1)."""
-    name = cut(enrolment.user_name, LONGEST) or STOCK
-    display = enrolment.display_name or encode_display(enrolment.comment, enrolment.touch_required)
+    name = cut(enrollment.user_name, LONGEST) or STOCK
+    display = enrollment.display_name or encode_display(
+        enrollment.comment, enrollment.touch_required
+    )
     request: dict[int, object] = {
         1: digest,
-        2: {"id": enrolment.application, "name": enrolment.application},
-        3: {"id": enrolment.user_id, "name": name, "displayName": cut(display, LONGEST) or STOCK},
-        4: [{"alg": int(enrolment.key_type.cose_alg), "type": "public-key"}],
+        2: {"id": enrollment.application, "name": enrollment.application},
+        3: {"id": enrollment.user_id, "name": name, "displayName": cut(display, LONGEST) or STOCK},
+        4: [{"alg": int(enrollment.key_type.cose_alg), "type": "public-key"}],
     }
-    if extensions := _extensions(info, enrolment):
+    if extensions := _extensions(info, enrollment):
         request[6] = extensions
-    if enrolment.resident:
+    if enrollment.resident:
         request[7] = {"rk": True}
     return request
 
 
-def _extensions(info: TokenInfo, enrolment: Enrolment) -> dict[str, object]:
+def _extensions(info: TokenInfo, enrollment: Enrollment) -> dict[str, object]:
     """What is asked for beyond the key itself (CTAP 2.3 section 12)."""
     wanted: dict[str, object] = {}
-    if enrolment.cred_protect:
-        wanted["credProtect"] = int(enrolment.cred_protect)
-    if enrolment.large_blob:
+    if enrollment.cred_protect:
+        wanted["credProtect"] = int(enrollment.cred_protect)
+    if enrollment.large_blob:
         wanted |= _blob_extension(info) or {}
     return wanted
 
@@ -285,15 +287,15 @@ def _can_have_blob(info: TokenInfo, answer: Answer) -> bool:
     return output is not None and output.flag("supported")
 
 
-def _refuse_overwrite(session: Session, enrolment: Enrolment, permissions: Permission) -> None:
+def _refuse_overwrite(session: Session, enrollment: Enrollment, permissions: Permission) -> None:
     """Look, without a touch, whether the token holds this application and user already."""
     why = "looking for a key of the same name"
-    for user_id in _resident_user_ids(session, enrolment.application, permissions, why):
-        if user_id == enrolment.user_id:
-            user = f" and user {enrolment.user!r}" if enrolment.user else ""
+    for user_id in _resident_user_ids(session, enrollment.application, permissions, why):
+        if user_id == enrollment.user_id:
+            user = f" and user {enrollment.user!r}" if enrollment.user else ""
             raise CredentialInTheWay(
                 f"{session.name} already holds a resident key for "
-                f"{enrolment.application!r}{user}, and nothing was changed",
+                f"{enrollment.application!r}{user}, and nothing was changed",
                 hint="--force replaces it; another application or user keeps both",
             )
 
@@ -303,7 +305,7 @@ def _resident_user_ids(
 ) -> list[bytes]:
     digest = bytes(32)
     request: dict[int, object] = {1: application, 2: digest, 5: {"up": False}}
-    proof = session.authorise_use(permissions, application, WHY)
+    proof = session.authorize_use(permissions, application, WHY)
     prove(request, proof, digest, option=5, param=6)
     try:
         answer = session.attempt(GET_ASSERTION, request, "assertion", why=why)
@@ -325,9 +327,9 @@ def _user_id(answer: Answer) -> bytes:
     return answer.member(4).octets("id", longest=64, shortest=0)
 
 
-def _check_made(enrolment: Enrolment, data: AuthData, proved: bool) -> tuple[SkPublic, KeyHandle]:
+def _check_made(enrollment: Enrollment, data: AuthData, proved: bool) -> tuple[SkPublic, KeyHandle]:
     """The new key, if it is the one that was asked for."""
-    data.require_rp(enrolment.application)
+    data.require_rp(enrollment.application)
     if data.credential_id is None or data.cose_key is None:
         raise _not_as_asked("its answer holds no credential")
     if not data.flags & Flag.USER_PRESENT:
@@ -335,28 +337,28 @@ def _check_made(enrolment: Enrolment, data: AuthData, proved: bool) -> tuple[SkP
     if proved and not data.flags & Flag.USER_VERIFIED:
         raise _not_as_asked("it did not verify its owner")
     protection = data.extensions.optional_uint("credProtect")
-    if protection != enrolment.cred_protect:
-        raise _not_as_asked(f"it set protection {protection}, not {enrolment.cred_protect}")
-    public = sk_public(data.cose_key, enrolment.application)
-    if public is None or public.key_type is not enrolment.key_type:
-        raise _not_as_asked(f"it made a key that is no {enrolment.key_type}")
+    if protection != enrollment.cred_protect:
+        raise _not_as_asked(f"it set protection {protection}, not {enrollment.cred_protect}")
+    public = sk_public(data.cose_key, enrollment.application)
+    if public is None or public.key_type is not enrollment.key_type:
+        raise _not_as_asked(f"it made a key that is no {enrollment.key_type}")
     return public, KeyHandle(data.credential_id)
 
 
 def _not_as_asked(why: str) -> TokenMisbehaved:
-    return TokenMisbehaved(f"the token did not do as asked: {why}", hint=MISBEHAVIOUR_HINT)
+    return TokenMisbehaved(f"the token did not do as asked: {why}", hint=MISBEHAVIOR_HINT)
 
 
 # --- CTAP1 ---------------------------------------------------------------------------------
 
 
 def _register(
-    session: Session, enrolment: Enrolment, digest: bytes
+    session: Session, enrollment: Enrollment, digest: bytes
 ) -> tuple[SkPublic, KeyHandle, Attestation]:
-    application = hashlib.sha256(enrolment.application.encode()).digest()
+    application = hashlib.sha256(enrollment.application.encode()).digest()
     made = u2f.register(session, digest, application, WHY)
     statement = attested.from_registration(made, application)
-    public = sk_public(attested.u2f_cose_key(made.point), enrolment.application)
+    public = sk_public(attested.u2f_cose_key(made.point), enrollment.application)
     if public is None:
         raise _not_as_asked("it made no P-256 key")
     handle = KeyHandle(made.key_handle)

@@ -209,9 +209,9 @@ class _Manager:
 
     def _proved(self, subcommand: int, params: Mapping[int, object] | None, why: str) -> Answer:
         if subcommand not in _READING:
-            proof = self._session.authorise(Permission.CREDENTIAL_MANAGEMENT, self._rp_id, why)
+            proof = self._session.authorize(Permission.CREDENTIAL_MANAGEMENT, self._rp_id, why)
             return self._send(subcommand, params, proof, why)
-        proof = self._session.authorise_reading(self._rp_id, why)
+        proof = self._session.authorize_reading(self._rp_id, why)
         try:
             return self._send(subcommand, params, proof, why)
         except CtapRefusal as refusal:

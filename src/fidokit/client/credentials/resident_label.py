@@ -23,7 +23,7 @@ def encode_display(comment: str, touch_required: bool) -> str:
     comment = comment.encode("utf-8", "replace").decode("utf-8").strip()
     if touch_required:
         plain = cut(comment, LONGEST)
-        # a comment that reads as the mark itself must not turn into a licence to skip the touch
+        # a comment that reads as the mark itself must not turn into a license to skip the touch
         return plain if decode_display(plain) == (plain, True) or not plain else _quoted(plain)
     return cut(f"{NO_TOUCH} {comment}", LONGEST).strip()
 

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from fidokit.client.answer import MISBEHAVIOUR_HINT
+from fidokit.client.answer import MISBEHAVIOR_HINT
 from fidokit.client.commands import GET_ASSERTION
 from fidokit.client.credentials import u2f
 from fidokit.client.credentials.auth_data import Flag, parse_auth_data
@@ -89,7 +89,7 @@ def sign(
         verify(public, signature, message, require_verification=wanted.verified)
     except (SignatureInvalid, Malformed) as error:
         raise TokenMisbehaved(
-            f"the token returned a bad signature ({error.message})", hint=MISBEHAVIOUR_HINT
+            f"the token returned a bad signature ({error.message})", hint=MISBEHAVIOR_HINT
         ) from None
     return signature
 
@@ -125,7 +125,7 @@ def _assert(
     if not wanted.touch:
         request[5] = {"up": False}
     if wanted.verified or (wanted.touch and session.info.always_uv):
-        proof = session.authorise_use(Permission.GET_ASSERTION, wanted.application, WHY)
+        proof = session.authorize_use(Permission.GET_ASSERTION, wanted.application, WHY)
         prove(request, proof, digest, option=5, param=6)
     try:
         answer = session.attempt(GET_ASSERTION, request, "assertion", why=WHY, stop=stop)

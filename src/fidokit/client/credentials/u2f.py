@@ -10,7 +10,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from fidokit.client.answer import MISBEHAVIOUR_HINT
+from fidokit.client.answer import MISBEHAVIOR_HINT
 from fidokit.errors import (
     CredentialNotFound,
     Interrupted,
@@ -144,7 +144,7 @@ def _touched(
     raise TokenRefused(
         f"{why} failed: the token answered U2F status 0x{status:04x}",
         status=status & 0xFF or 0x7F,
-        hint=MISBEHAVIOUR_HINT,
+        hint=MISBEHAVIOR_HINT,
     )
 
 
@@ -154,7 +154,7 @@ def _polled(connection: Connection, apdu: bytes, stop: threading.Event | None) -
     while patience.clock() < deadline:
         patience.sleep(POLL_SECONDS)
         if stop is not None and stop.is_set():
-            raise Interrupted("the waiting for a touch was cancelled")
+            raise Interrupted("the waiting for a touch was canceled")
         data, status = connection.u2f(apdu)
         if status != TOUCH_WANTED:
             return data, status
@@ -172,7 +172,7 @@ def parse_registration(data: bytes) -> Registration:
     handle_end = 67 + (data[66] if len(data) > 66 else 0)
     certificate_end = handle_end + _der_size(data[handle_end : handle_end + 6])
     if data[:2] != b"\x05\x04" or handle_end == 67 or not 70 <= certificate_end < len(data):
-        raise TokenMisbehaved("the token's U2F registration cannot be read", hint=MISBEHAVIOUR_HINT)
+        raise TokenMisbehaved("the token's U2F registration cannot be read", hint=MISBEHAVIOR_HINT)
     return Registration(
         point=data[1:66],
         key_handle=data[67:handle_end],
@@ -200,5 +200,5 @@ def parse_authentication(data: bytes) -> Authentication:
         TokenMisbehaved: it is cut short.
     """
     if not 5 + 8 <= len(data) <= 5 + 72:
-        raise TokenMisbehaved("the token's U2F signature cannot be read", hint=MISBEHAVIOUR_HINT)
+        raise TokenMisbehaved("the token's U2F signature cannot be read", hint=MISBEHAVIOR_HINT)
     return Authentication(data[0], int.from_bytes(data[1:5], "big"), data[5:])

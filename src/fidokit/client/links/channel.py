@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from fidokit import cbor
 from fidokit.client import fido2_device
-from fidokit.client.answer import MISBEHAVIOUR_HINT, Answer
+from fidokit.client.answer import MISBEHAVIOR_HINT, Answer
 from fidokit.client.links.watchdog import Patience, Pulse, guarded
 from fidokit.client.ports import Link
 from fidokit.client.status import CtapRefusal
@@ -132,7 +132,7 @@ class Channel:
         stop: threading.Event | None = None,
     ) -> _T:
         if self._lost is not None:
-            raise TokenMisbehaved(self._lost, hint=MISBEHAVIOUR_HINT)
+            raise TokenMisbehaved(self._lost, hint=MISBEHAVIOR_HINT)
         self.round_trips += 1
         try:
             return guarded(operation, self.patience, told, stop)
@@ -143,7 +143,7 @@ class Channel:
 
     def _exchange(self, request: bytes, told: Told, stop: threading.Event | None) -> bytes:
         return self._guarded(
-            lambda pulse: self._link.cbor(request, pulse.keepalive, pulse.cancelled), told, stop
+            lambda pulse: self._link.cbor(request, pulse.keepalive, pulse.canceled), told, stop
         )
 
     def _answer(self, reply: bytes, what: str) -> Answer:
@@ -199,4 +199,4 @@ def checked_prefix(data: bytes, what: str) -> tuple[object, bytes]:
 
 
 def _rubbish(why: str) -> TokenMisbehaved:
-    return TokenMisbehaved(f"the token answered rubbish: {why}", hint=MISBEHAVIOUR_HINT)
+    return TokenMisbehaved(f"the token answered rubbish: {why}", hint=MISBEHAVIOR_HINT)

@@ -75,7 +75,7 @@ class Pulse:
             self.status = status
             self.box.put(_Said(status))
 
-    def cancelled(self) -> bool:
+    def canceled(self) -> bool:
         """Whether the token must be told to stop; asking is a sign of life."""
         self.last = self.clock()
         return self.stop.is_set()

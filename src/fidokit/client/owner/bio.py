@@ -1,4 +1,4 @@
-"""Fingers enrolled on a token's sensor: list, enrol sample by sample, rename, delete."""
+"""Fingers enrolled on a token's sensor: list, enroll sample by sample, rename, delete."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Sensor:
 
     Args:
         kind: None where the token names one that is not known here.
-        samples: how many good samples an enrolment takes at most.
+        samples: how many good samples an enrollment takes at most.
         max_name: longest name of a fingerprint in bytes of UTF-8, None where it does not say.
     """
 
@@ -175,7 +175,7 @@ def _fingerprint(entry: Answer) -> Fingerprint:
 def enroll(
     session: Session, name: str = "", progress: Progress = lambda _sample: None
 ) -> Fingerprint:
-    """Enrol a finger; the owner touches the sensor until the token has samples enough.
+    """Enroll a finger; the owner touches the sensor until the token has samples enough.
 
     What ends it early, Ctrl-C included, is told to the token, which then forgets the samples.
 
@@ -194,9 +194,9 @@ def enroll(
         _check_name(name)
         _check_length(session, name)
     with ExitStack() as undo:
-        enrolment = _Enrolment(session, progress)
-        undo.callback(enrolment.cancel)
-        template_id = enrolment.run()
+        enrollment = _Enrollment(session, progress)
+        undo.callback(enrollment.cancel)
+        template_id = enrollment.run()
         undo.pop_all()
     if name:
         _name(session, template_id, name)
@@ -294,7 +294,7 @@ class _Sensor:
         Raises:
             CtapRefusal: the token refused.
         """
-        proof = self._session.authorise(Permission.BIO_ENROLLMENT, None, why)
+        proof = self._session.authorize(Permission.BIO_ENROLLMENT, None, why)
         body = b"" if params is None else fido2_device.encode(params)
         request: dict[int, object] = {1: FINGERPRINT, 2: subcommand}
         if params is not None:
@@ -304,7 +304,7 @@ class _Sensor:
         return self._session.attempt(self._command, request, "sensor answer", why=why)
 
 
-class _Enrolment:
+class _Enrollment:
     """One finger, sample by sample."""
 
     def __init__(self, session: Session, progress: Progress) -> None:
@@ -316,7 +316,7 @@ class _Enrolment:
 
     def run(self) -> bytes:
         """Take samples until the token has enough; returns the template's id."""
-        self._session.authorise(Permission.BIO_ENROLLMENT, None, "enrolling a fingerprint")
+        self._session.authorize(Permission.BIO_ENROLLMENT, None, "enrolling a fingerprint")
         self._begun = True
         first = self._capture(BEGIN, {3: SAMPLE_TIMEOUT})
         template_id = first.octets(4, longest=LONGEST_TEMPLATE_ID)
@@ -332,7 +332,7 @@ class _Enrolment:
         """Tell the token to forget the samples; whether it hears does not matter any more."""
         if self._begun:
             with suppress(FidokitError):
-                self._sensor.open(CANCEL, "cancelling the enrolment")
+                self._sensor.open(CANCEL, "canceling the enrollment")
 
     def _capture(self, subcommand: int, params: Mapping[int, object]) -> Answer:
         why = "enrolling a fingerprint"

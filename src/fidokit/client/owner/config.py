@@ -41,7 +41,7 @@ def configure(
     if params is not None:
         request[2] = params
     if info.pin_set or info.uv_configured:
-        proof = session.authorise(Permission.CONFIG, None, why)
+        proof = session.authorize(Permission.CONFIG, None, why)
         body = b"" if params is None else fido2_device.encode(params)
         message = b"\xff" * 32 + bytes([CONFIG, subcommand]) + body
         request |= {3: proof.version, 4: proof.authenticate(message)}

@@ -1,7 +1,7 @@
 """Reading the credentials of a token without its PIN, by a token that lasts (CTAP 2.3, pcmr).
 
 A pinUvAuthToken of the permission pcmr outlives power cycles. Whoever kept one may list what is on
-the token it came from, and recognise that token by its encIdentifier, until the PIN is changed or
+the token it came from, and recognize that token by its encIdentifier, until the PIN is changed or
 the token reset. It can neither sign, nor change, nor delete anything.
 """
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 BLOCK: Final = 16
 SEALED: Final = 2 * BLOCK
-"""Bytes of encIdentifier: the initialisation vector, and one block."""
+"""Bytes of encIdentifier: the initialization vector, and one block."""
 KIND: Final = "id"
 """The first part of a selector that names a token by its identifier."""
 _INFO: Final = b"encIdentifier"
@@ -39,7 +39,7 @@ class KeptToken:
         version: PIN/UV auth protocol, 1 or 2.
         secret: 16 or 32 bytes; never prints.
         identifier: the token's 16 bytes, None where it has no encIdentifier.
-        selector: what named the token when it was kept; the way to recognise one without
+        selector: what named the token when it was kept; the way to recognize one without
             identifier, and good for that only where the selector is durable.
         name: what the token was called then; for people, hostile text.
     """
@@ -102,7 +102,7 @@ def selector_of(identifier: bytes) -> str:
     return f"{KIND}:{hashlib.sha256(_LABEL + identifier).hexdigest()[:16]}"
 
 
-def recognised(sealed: bytes | None, keeper: Keeper) -> str | None:
+def recognized(sealed: bytes | None, keeper: Keeper) -> str | None:
     """The `id:` selector of the token that shows this encIdentifier; None for strangers."""
     if sealed is None:
         return None
@@ -132,7 +132,7 @@ class Reading:
         """What proves the right to read; None where the PIN has to be asked for as ever.
 
         Raises:
-            PinError and others: see `authorisation.obtain`, where a new one is wanted.
+            PinError and others: see `authorization.obtain`, where a new one is wanted.
         """
         if not connection.info.has_persistent_reading:
             return None

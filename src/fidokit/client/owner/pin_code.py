@@ -15,14 +15,14 @@ MAX_BYTES = 63
 class PinCode:
     """A PIN in Unicode NFC whose value never reaches a log, a trace or a repr.
 
-    Made by `parse`; CTAP 2.1 section 6.5.1 fixes normalisation and limits.
+    Made by `parse`; CTAP 2.1 section 6.5.1 fixes normalization and limits.
     """
 
     _value: str = field(repr=False)
 
     @classmethod
     def parse(cls, text: str, *, min_code_points: int = MIN_CODE_POINTS) -> PinCode:
-        """The PIN in `text`, normalised and checked before any token sees it.
+        """The PIN in `text`, normalized and checked before any token sees it.
 
         Args:
             text: what was typed, without the newline.

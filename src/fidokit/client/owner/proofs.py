@@ -280,7 +280,7 @@ def pin_command(connection: Connection, permissions: Permission, why: str) -> Pi
     if connection.info.options.get("noMcGaPermissionsWithClientPin", False) and permissions & use:
         raise Unsupported(
             f"{why} needs the sensor of {connection.name}: its PIN does not serve for that",
-            hint="enrol a fingerprint with `fidokit bio enroll`",
+            hint="enroll a fingerprint with `fidokit bio enroll`",
         )
     if connection.info.has_pin_token_permissions:
         return PinCommand.GET_TOKEN_USING_PIN

@@ -1,4 +1,4 @@
-"""The outside of a private key file: armour, cipher, KDF, public half, and the sealed section.
+"""The outside of a private key file: armor, cipher, KDF, public half, and the sealed section.
 
 Source: OpenSSH PROTOCOL.key, sections 1 and 2. What is inside the section is private.py's.
 """
@@ -24,32 +24,32 @@ _COLUMNS: Final = 70
 _WHAT: Final = "private key"
 
 
-# --- armour --------------------------------------------------------------------------------
+# --- armor --------------------------------------------------------------------------------
 
 
-def enarmour(data: bytes) -> bytes:
+def enarmor(data: bytes) -> bytes:
     """The text that ssh-keygen writes around `data`: base64 in lines of 70 columns."""
     base64 = binascii.b2a_base64(data, newline=False)
     lines = [base64[at : at + _COLUMNS] for at in range(0, len(base64), _COLUMNS)]
     return b"\n".join([_BEGIN, *lines, _END, b""])
 
 
-def dearmour(text: bytes) -> bytes:
-    """The bytes inside the armour.
+def dearmor(text: bytes) -> bytes:
+    """The bytes inside the armor.
 
     As stock does, this takes any white space within the base64 and any text behind the last
     line. Beyond it, it takes white space before the first line and a last line without an end,
     which editors and clipboards leave.
 
     Raises:
-        MalformedKey: too long, no armour, another kind of key file, or base64 that is none.
+        MalformedKey: too long, no armor, another kind of key file, or base64 that is none.
     """
     if len(text) > MAX_FILE:
         raise MalformedKey(f"private key: {len(text)} bytes are more than the {MAX_FILE} allowed")
     text = text.lstrip()
     end = text.find(b"\n" + _END)
     if end < 0 or not text.startswith(_BEGIN):
-        raise _no_armour(text)
+        raise _no_armor(text)
     try:
         lines = text[len(_BEGIN) : end].split()
         return binascii.a2b_base64(b"".join(lines), strict_mode=True)
@@ -59,7 +59,7 @@ def dearmour(text: bytes) -> bytes:
         ) from error
 
 
-def _no_armour(text: bytes) -> MalformedKey:
+def _no_armor(text: bytes) -> MalformedKey:
     if text.startswith(_BEGIN):
         return MalformedKey("private key: the file ends before its END line")
     if text.startswith(b"-----BEGIN "):
@@ -89,9 +89,9 @@ class Container(NamedTuple):
     sealed: bytes
 
     def encode(self) -> bytes:
-        """The whole file, armour and all."""
+        """The whole file, armor and all."""
         sealed_at = len(self.sealed) - self.cipher.tag
-        return enarmour(
+        return enarmor(
             _MAGIC
             + wire.text(self.cipher.name)
             + wire.text("bcrypt" if self.kdf else "none")
@@ -113,7 +113,7 @@ def parse_container(text: bytes, max_rounds: int) -> Container:
     Raises:
         MalformedKey: not this layout, an unknown cipher or KDF, several keys, absurd sizes.
     """
-    reader = Reader(dearmour(text), _WHAT)
+    reader = Reader(dearmor(text), _WHAT)
     cipher, kdf = _protection(reader, max_rounds)
     if not reader.skip(_ONE_KEY):
         raise MalformedKey(

@@ -32,7 +32,7 @@ LINE_WIDTH: Final = 70
 """Characters of base64 in a line, as ssh-keygen wraps it."""
 
 MAX_ARMOR: Final = 1 << 20
-"""Longest armoured signature that is looked at, bytes."""
+"""Longest armored signature that is looked at, bytes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ _BELOW: Final = 100_000_000
 _RANDOM_BITS: Final = 27
 
 
-class Judgement(StrEnum):
+class Judgment(StrEnum):
     """What becomes of a code."""
 
     RIGHT = "right"
@@ -52,19 +52,19 @@ class Verdict:
     """What a code is, and where it belongs.
 
     Attributes:
-        judgement: see there.
+        judgment: see there.
         position: its step or counter; None for emergency codes and wrong ones.
         distance: how many steps it is ahead of this machine's clock, or counts of the counter.
     """
 
-    judgement: Judgement
+    judgment: Judgment
     position: int | None = None
     distance: int = 0
 
     @property
     def is_accepted(self) -> bool:
         """Whether the PAM module would take it now."""
-        return self.judgement in {Judgement.RIGHT, Judgement.EMERGENCY}
+        return self.judgment in {Judgment.RIGHT, Judgment.EMERGENCY}
 
 
 def read_code(text: str) -> str:
@@ -91,9 +91,9 @@ def judge(file: OtpFile, code: str, now: float, code_at: CodeAt) -> Verdict:
         code_at: the code of a position.
     """
     if any(_same(code, left) for left in file.emergency_codes):
-        return Verdict(Judgement.EMERGENCY)
+        return Verdict(Judgment.EMERGENCY)
     if len(code) != CODE_DIGITS or file.method is None:
-        return Verdict(Judgement.WRONG)
+        return Verdict(Judgment.WRONG)
     if file.method is Method.HOTP:
         return _judge_count(file, code, code_at)
     return _judge_step(file, code, int(now) // file.step_seconds, code_at)
@@ -101,16 +101,16 @@ def judge(file: OtpFile, code: str, now: float, code_at: CodeAt) -> Verdict:
 
 def after_use(file: OtpFile, code: str, verdict: Verdict) -> OtpFile:
     """The file as a login with this code would leave it."""
-    if verdict.judgement is Judgement.EMERGENCY:
+    if verdict.judgment is Judgment.EMERGENCY:
         return file.without_code(code)
-    if verdict.judgement is not Judgement.RIGHT or verdict.position is None:
+    if verdict.judgment is not Judgment.RIGHT or verdict.position is None:
         return file
     if file.method is Method.HOTP:
         return file.with_counter(verdict.position + 1)
     return file.with_used_step(verdict.position)
 
 
-def resynchronised(file: OtpFile, codes: Sequence[str], code_at: CodeAt) -> OtpFile:
+def resynchronized(file: OtpFile, codes: Sequence[str], code_at: CodeAt) -> OtpFile:
     """The file whose counter stands behind codes that an app showed one after the other.
 
     Only ahead of the counter: what lies behind it was used, and must not let anybody in again.
@@ -162,9 +162,9 @@ def _judge_count(file: OtpFile, code: str, code_at: CodeAt) -> Verdict:
     reach = max(SEARCHED_COUNTS, file.window)
     at = next(_places(range(file.counter, file.counter + reach), code, code_at), None)
     if at is None:
-        return Verdict(Judgement.WRONG)
+        return Verdict(Judgment.WRONG)
     ahead = at - file.counter
-    return Verdict(Judgement.RIGHT if ahead < file.window else Judgement.ELSEWHERE, at, ahead)
+    return Verdict(Judgment.RIGHT if ahead < file.window else Judgment.ELSEWHERE, at, ahead)
 
 
 def _judge_step(file: OtpFile, code: str, now: int, code_at: CodeAt) -> Verdict:
@@ -172,11 +172,11 @@ def _judge_step(file: OtpFile, code: str, now: int, code_at: CodeAt) -> Verdict:
     near = range(middle - (file.window - 1) // 2, middle + file.window // 2 + 1)
     for at in _places(near, code, code_at):
         used = at in (file.used_steps or ())
-        return Verdict(Judgement.USED if used else Judgement.RIGHT, at, at - now)
+        return Verdict(Judgment.USED if used else Judgment.RIGHT, at, at - now)
     far = SEARCHED_SECONDS // file.step_seconds
     for at in _places(_outwards(now, far), code, code_at):
-        return Verdict(Judgement.ELSEWHERE, at, at - now)
-    return Verdict(Judgement.WRONG)
+        return Verdict(Judgment.ELSEWHERE, at, at - now)
+    return Verdict(Judgment.WRONG)
 
 
 def _outwards(middle: int, far: int) -> Iterator[int]:

@@ -251,11 +251,11 @@ def resync_otp(codes: Sequence[str], user: str | None = None) -> OtpState:
     """
     from fidokit.server.accounts import account
     from fidokit.server.otp import google_authenticator as on_disk
-    from fidokit.server.otp.codes import read_code, resynchronised
+    from fidokit.server.otp.codes import read_code, resynchronized
 
     _extra("pyotp")
     read, found = [read_code(code) for code in codes], account(user)
-    change = _with_codes_of(lambda file, at: resynchronised(file, read, at))
+    change = _with_codes_of(lambda file, at: resynchronized(file, read, at))
     return _state(found, on_disk.edit(found, change))
 
 

@@ -60,7 +60,7 @@ class Rules:
     """How codes are judged.
 
     Attributes:
-        window: how many neighbouring codes are right at a time, 1 to 100 (WINDOW_SIZE): for TOTP
+        window: how many neighboring codes are right at a time, 1 to 100 (WINDOW_SIZE): for TOTP
             half of them before now and half after; for HOTP the next ones.
         rate_limit: None for no limit.
         reuse: whether a TOTP code may be used twice.
@@ -85,7 +85,7 @@ class OtpFile:
         window: see `Rules`.
         rate_limit: see `Rules`.
         used_steps: TOTP steps whose codes were used (DISALLOW_REUSE); None where reuse is allowed.
-        skew: by how many steps the phone's clock is ahead, as the module learnt it (TIME_SKEW).
+        skew: by how many steps the phone's clock is ahead, as the module learned it (TIME_SKEW).
         counter: of the next HOTP code; below 1 where the file is not for HOTP.
     """
 

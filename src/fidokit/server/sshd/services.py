@@ -86,7 +86,7 @@ class Systemd:
 
 
 @dataclass(slots=True)
-class Signalled:
+class Signaled:
     """sshd as a process, which SIGHUP has start itself again (sshd(8)).
 
     Attributes:
@@ -180,7 +180,7 @@ def find_services(
             "it is not known which process is sshd",
             hint="name its --pid-file, or reload it by hand",
         )
-    return Signalled(chosen, command)
+    return Signaled(chosen, command)
 
 
 def addresses(settings: Settings) -> list[Address]:

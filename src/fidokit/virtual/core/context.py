@@ -30,7 +30,7 @@ Reply = dict[int, Any] | None
 
 
 @dataclass(slots=True)
-class Enrolment:
+class Enrollment:
     """A finger that is being enrolled.
 
     Args:
@@ -66,20 +66,20 @@ class TokenContext:
         """Power returns: everything that is not durable starts afresh."""
         self.powered_up_ms = self.clock.now_ms()
         self.credentials = Credentials(self.store, self.state, self.rng)
-        self.forget_authorisation()
+        self.forget_authorization()
 
-    def forget_authorisation(self) -> None:
-        """Tokens, key agreement, PIN lock, enumerations and enrolment start afresh."""
+    def forget_authorization(self) -> None:
+        """Tokens, key agreement, PIN lock, enumerations and enrollment start afresh."""
         self.tokens = TokenState(self.profile, self.clock, self.rng)
         self.pin = PinState(self.profile, self.rng)
         self.enumerations = Enumerations(self.clock)
-        self.enrolment: Enrolment | None = None
+        self.enrollment: Enrollment | None = None
         self.uploads = Uploads()
 
     def interrupt(self, but: frozenset[Listing]) -> None:
         """A command comes: what was begun and is not among `but` will not go on."""
         self.enumerations.keep_only(but)
-        kept = self.profile.behaviour.upload_is_kept
+        kept = self.profile.behavior.upload_is_kept
         if self.uploads.going_on and Listing.FRAGMENTS not in but and not kept:
             self.uploads.drop()
 
@@ -90,11 +90,11 @@ class TokenContext:
         self.state = state
 
     def wipe(self, state: DurableState) -> None:
-        """Reset: every credential goes, `state` takes over, and nothing is authorised."""
+        """Reset: every credential goes, `state` takes over, and nothing is authorized."""
         self.store.wipe(state)
         self.state = state
         self.credentials = Credentials(self.store, state, self.rng)
-        self.forget_authorisation()
+        self.forget_authorization()
 
     def option(self, name: str) -> bool:
         """Whether an option is there and true by the profile; for those state cannot change."""
@@ -108,12 +108,12 @@ class TokenContext:
     @property
     def uv_configured(self) -> bool:
         """Whether built-in user verification exists and is enrolled."""
-        enrolled = self.state.templates if self.profile.enrols_fingers else self.state.uv_enrolled
+        enrolled = self.state.templates if self.profile.enrolls_fingers else self.state.uv_enrolled
         return self.profile.offers("uv") and bool(enrolled)
 
     @property
     def pin_usable(self) -> bool:
-        """Whether a PIN may authorise makeCredential and getAssertion on this model."""
+        """Whether a PIN may authorize makeCredential and getAssertion on this model."""
         return self.profile.offers("clientPin") and not self.option(
             "noMcGaPermissionsWithClientPin"
         )

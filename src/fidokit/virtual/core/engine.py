@@ -19,7 +19,7 @@ It exports one `Command` (see `context`), and `commands.COMMANDS` names it by it
   Inner maps are judged the same way by `schema.check(RECORD, params["params"])`.
 - To refuse, raise `CtapRejection(status)`. Nothing else turns into a status: other exceptions are
   defects, or the store's `StateUnusable`, and pass through.
-- Authorisation of management commands is one call:
+- Authorization of management commands is one call:
   `token.tokens.demand(params, message, Permission.X)`; then `require_unbound`/`require_rp`.
 - Durable state changes by `token.save(member=value)`; tokens die by `token.tokens.revoke()`.
 - An enumeration is begun by `token.enumerations.begin(Listing.X, rest, token.channel,
@@ -132,8 +132,8 @@ class Authenticator:
         """End the command that waits, if one does, and return its reply."""
         if self._waiting is None:
             return None
-        answer = self.resume(Outcome.CANCELLED)
-        self._waiting = None  # whatever a command makes of it, a cancelled one does not wait on
+        answer = self.resume(Outcome.CANCELED)
+        self._waiting = None  # whatever a command makes of it, a canceled one does not wait on
         return answer if isinstance(answer, bytes) else bytes([CtapStatus.KEEPALIVE_CANCEL])
 
     def handle(self, request: bytes, channel: int = 0) -> bytes:

@@ -1,7 +1,7 @@
 """Stateful commands: what getNextAssertion and credentialManagement hand out piece by piece.
 
 One enumeration is remembered at a time. It is dropped by another command (the engine), by a call
-from another channel, 30 s of silence, a power cycle, and when the pinUvAuthToken that authorised
+from another channel, 30 s of silence, a power cycle, and when the pinUvAuthToken that authorized
 it expires or is replaced (CTAP 2.3 section 6, stateful commands; GN-02..04, CM-09, TOK-15).
 """
 
@@ -53,7 +53,7 @@ class Enumerations:
             listing: what it is.
             rest: the items still to be handed out.
             channel: who asked.
-            token_serial: `TokenState.serial` of the token that authorised it, or None.
+            token_serial: `TokenState.serial` of the token that authorized it, or None.
         """
         now = self._clock.now_ms()
         self._current = _Remembered(listing, iter(rest), channel, now, token_serial)

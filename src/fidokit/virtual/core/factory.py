@@ -20,7 +20,7 @@ def new_state(profile: Profile, rng: Rng, *, uv_enrolled: bool = False) -> Durab
         profile: its model.
         rng: for its master keys and its batch key.
         uv_enrolled: whether built-in verification is configured, also where fresh tokens of the
-            model come without it; on a model that enrols fingers, by a template.
+            model come without it; on a model that enrolls fingers, by a template.
     """
     secret = p256_scalar(rng)
     enrolled = uv_enrolled or profile.options.get("uv", False)
@@ -34,7 +34,7 @@ def new_state(profile: Profile, rng: Rng, *, uv_enrolled: bool = False) -> Durab
         pin_retries=profile.pin_attempts,
         uv_retries=profile.uv_attempts,
         uv_enrolled=enrolled,
-        templates=_first_finger(rng) if enrolled and profile.enrols_fingers else (),
+        templates=_first_finger(rng) if enrolled and profile.enrolls_fingers else (),
         **_preconfigured(profile),
         persistent_token=persistent_token(profile, rng),
     )

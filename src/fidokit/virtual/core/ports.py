@@ -61,7 +61,7 @@ class Outcome(Enum):
     TOUCHED = auto()
     REFUSED = auto()
     TIMED_OUT = auto()
-    CANCELLED = auto()
+    CANCELED = auto()
     UV_MATCHED = auto()
     UV_MISMATCHED = auto()
     SAMPLE_GOOD = auto()
@@ -143,7 +143,7 @@ class DurableState:
         pin_length: of the PIN in code points; 0 while none is set.
         pin_retries: tries left, 0 to 8.
         uv_retries: attempts left at built-in verification.
-        uv_enrolled: whether built-in verification is configured, on models that cannot enrol
+        uv_enrolled: whether built-in verification is configured, on models that cannot enroll
             fingers; those that can have `templates`.
         force_pin_change: the PIN works for nothing but being changed.
         always_uv: every operation that asks for presence asks for verification too.

@@ -28,7 +28,7 @@ _INFO_2_3 = frozenset(range(0x01, 0x20))
 
 
 @dataclass(frozen=True, slots=True)
-class Behaviour:
+class Behavior:
     """Where specification versions or shipped tokens disagree; defaults are CTAP 2.3's.
 
     Args:
@@ -75,7 +75,7 @@ class Behaviour:
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """The sensor of models that enrol fingers.
+    """The sensor of models that enroll fingers.
 
     Args:
         kind: 1 to touch, 2 to swipe.
@@ -124,7 +124,7 @@ class Profile:
         pin_attempts: tries of a fresh token.
         uv_attempts: attempts at built-in verification of a fresh token.
         firmware_version: for getInfo.
-        behaviour: see `Behaviour`.
+        behavior: see `Behavior`.
         fingerprint: the sensor behind bioEnroll and userVerificationMgmtPreview.
         uv_modality: how built-in verification works, bits of the FIDO registry's USER_VERIFY.
         preferred_uv_attempts: how often platforms shall try it before they ask for a PIN.
@@ -162,7 +162,7 @@ class Profile:
     pin_attempts: int = 8
     uv_attempts: int = 8
     firmware_version: int = 0x010000
-    behaviour: Behaviour = Behaviour()
+    behavior: Behavior = Behavior()
     fingerprint: Fingerprint = Fingerprint()
     uv_modality: int = _FINGERPRINT_INTERNAL
     preferred_uv_attempts: int = 3
@@ -189,7 +189,7 @@ class Profile:
         return any(v.startswith("FIDO_2") and v not in _NO_SELECTION for v in self.versions)
 
     @property
-    def enrols_fingers(self) -> bool:
+    def enrolls_fingers(self) -> bool:
         """Whether templates decide that built-in verification is configured."""
         return self.offers("bioEnroll") or self.offers("userVerificationMgmtPreview")
 
@@ -297,7 +297,7 @@ CTAP_2_0 = Profile(
     info_members=_INFO_2_0,
     max_msg_size=1200,
     max_resident=25,
-    behaviour=Behaviour(
+    behavior=Behavior(
         touch_timeout=CtapStatus.USER_ACTION_TIMEOUT,
         any_up_option_refused=True,
         unprotected_param=CtapStatus.PIN_NOT_SET,

@@ -61,7 +61,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """The work of this ticket is to end soon: it was cancelled, or nobody wants its answer now."""
+    """The work of this ticket is to end soon: it was canceled, or nobody wants its answer now."""
 
     ticket: int
 
@@ -78,7 +78,7 @@ class _Running:
     status: int = PROCESSING
     told: bool = False
     due_ms: int = 0
-    cancelled: bool = False
+    canceled: bool = False
 
 
 class HidDevice:
@@ -210,10 +210,10 @@ class HidDevice:
 
     def _cancel(self, channel: int) -> None:
         running = self._running
-        if running is None or running.channel != channel or running.cancelled:
+        if running is None or running.channel != channel or running.canceled:
             return
         if running.command == HidCommand.CBOR:
-            running.cancelled = True
+            running.canceled = True
             self._actions.append(Cancel(running.ticket))
 
     # --- messages --------------------------------------------------------------------------------

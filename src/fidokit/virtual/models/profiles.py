@@ -14,7 +14,7 @@ from uuid import UUID
 
 from fidokit.types import CoseAlg
 from fidokit.virtual.core import capabilities
-from fidokit.virtual.core.profile import CONFIGURABLE, CTAP_2_0, Behaviour, Profile
+from fidokit.virtual.core.profile import CONFIGURABLE, CTAP_2_0, Behavior, Profile
 from fidokit.virtual.models.form import MEMBERS, Document, check_document, from_text, to_text
 
 T = TypeVar("T")
@@ -27,8 +27,8 @@ _PRESUMED_RESIDENT_OF_2_0: Final = 25
 _PRESUMED_ALGORITHMS: Final = (CoseAlg.ES256,)
 _PRESUMED_FORMATS: Final = ("packed",)
 _ROOM_FOR_CERTIFICATE: Final = 1024
-_ENROLMENTS: Final = ("bioEnroll", "userVerificationMgmtPreview")
-_FRESH: Final = dict.fromkeys(("clientPin", "uv", *_ENROLMENTS), False)
+_ENROLLMENTS: Final = ("bioEnroll", "userVerificationMgmtPreview")
+_FRESH: Final = dict.fromkeys(("clientPin", "uv", *_ENROLLMENTS), False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ def _profile(given: Document, withheld: _Withheld) -> Profile:
         extensions=extensions,
         attestation_formats=_formats(info, withheld),
         info_members=members,
-        behaviour=_behaviour(options, plain=plain),
+        behavior=_behavior(options, plain=plain),
         **{**presumed, **limits},
     )
 
@@ -136,7 +136,7 @@ def _options(given: Mapping[str, bool], withheld: _Withheld) -> Mapping[str, boo
 
     kept = {name: given[name] for name in withheld.keep(given, is_served, str)}
     # The makers describe tokens in use; a fresh one has no PIN, and no finger where it learns them.
-    fresh = _FRESH if any(name in kept for name in _ENROLMENTS) else {"clientPin": False}
+    fresh = _FRESH if any(name in kept for name in _ENROLLMENTS) else {"clientPin": False}
     return MappingProxyType({name: fresh.get(name, value) for name, value in kept.items()})
 
 
@@ -184,11 +184,11 @@ def _attests_itself(given: Document) -> bool:
     return given.self_attestation or room < _ROOM_FOR_CERTIFICATE
 
 
-def _behaviour(options: Mapping[str, bool], *, plain: bool) -> Behaviour:
+def _behavior(options: Mapping[str, bool], *, plain: bool) -> Behavior:
     """That of the version; but who offers pinUvAuthToken has such tokens, and who does not has the
     pinToken of CTAP 2.0 whatever version it claims."""
-    base = CTAP_2_0.behaviour if plain else Behaviour()
-    tokens = Behaviour() if options.get("pinUvAuthToken") else CTAP_2_0.behaviour
+    base = CTAP_2_0.behavior if plain else Behavior()
+    tokens = Behavior() if options.get("pinUvAuthToken") else CTAP_2_0.behavior
     changed = {name: getattr(tokens, name) for name in ("token_usage_ms", "token_has_permissions")}
     return replace(base, **changed)
 

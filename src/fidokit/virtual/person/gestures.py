@@ -60,7 +60,7 @@ class PromptPerson:
         self,
         need: NeedsPresence,
         on_keepalive: Callable[[int], None],  # noqa: ARG002  the question announces the touch
-        cancelled: Callable[[], bool],
+        canceled: Callable[[], bool],
     ) -> Outcome:
         """Ask, and wait for the answer until the deadline.
 
@@ -72,15 +72,15 @@ class PromptPerson:
         if self._asked is None:
             raise nobody(self._selector)
         while not _ONE_QUESTION.acquire(timeout=_POLL):
-            if cancelled():
-                return Outcome.CANCELLED
+            if canceled():
+                return Outcome.CANCELED
         try:
-            return self._answered(self._asked, need, cancelled)
+            return self._answered(self._asked, need, canceled)
         finally:
             _ONE_QUESTION.release()
 
     def _answered(
-        self, asked: Gestures, need: NeedsPresence, cancelled: Callable[[], bool]
+        self, asked: Gestures, need: NeedsPresence, canceled: Callable[[], bool]
     ) -> Outcome:
         from fidokit.virtual.core.ports import Outcome, PresenceKind
 
@@ -89,13 +89,13 @@ class PromptPerson:
             deadline = self._now_ms() + _U2F_MS
         asked.ask_gesture(self._selector, verify=need.kind is PresenceKind.VERIFY)
         try:
-            while not cancelled():
+            while not canceled():
                 answer = asked.gesture(_POLL)
                 if answer is not None:
                     return _outcome(need.kind, yes=answer)
                 if self._now_ms() >= deadline:
                     return Outcome.TIMED_OUT
-            return Outcome.CANCELLED
+            return Outcome.CANCELED
         finally:
             asked.gesture_over()
 

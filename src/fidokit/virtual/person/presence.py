@@ -14,7 +14,7 @@ from fidokit.errors import UsageError
 from fidokit.virtual.core.ports import Clock, NeedsPresence, Outcome, PresenceKind
 
 _TICK_S: Final = 0.025
-"""How soon a wait notices that it was cancelled, or that a clock was moved."""
+"""How soon a wait notices that it was canceled, or that a clock was moved."""
 
 _TICKS_PER_KEEPALIVE: Final = 4
 """A wait is reported every 100 ms (CTAP 2.3 section 11.2.9.1.5)."""
@@ -25,19 +25,19 @@ UP_NEEDED: Final = 2
 T = TypeVar("T")
 
 OnKeepalive: TypeAlias = Callable[[int], None]
-Cancelled: TypeAlias = Callable[[], bool]
+Canceled: TypeAlias = Callable[[], bool]
 
 
 class Person(Protocol):
     """Whoever touches the token; the command line's prompt is one too."""
 
-    def wait(self, need: NeedsPresence, on_keepalive: OnKeepalive, cancelled: Cancelled) -> Outcome:
+    def wait(self, need: NeedsPresence, on_keepalive: OnKeepalive, canceled: Canceled) -> Outcome:
         """Answer a request for presence.
 
         Args:
             need: what is asked for, and until when on the token's clock.
             on_keepalive: to be called with the status while waiting, about every 100 ms.
-            cancelled: whether the platform gave up; the answer is CANCELLED then.
+            canceled: whether the platform gave up; the answer is CANCELED then.
         """
         ...
 
@@ -182,7 +182,7 @@ class PolicyPerson:
             self._samples.clear()
 
     def wake(self) -> None:
-        """Make waits look again at whether they are cancelled."""
+        """Make waits look again at whether they are canceled."""
         with self._changed:
             self._changed.notify_all()
 
@@ -192,7 +192,7 @@ class PolicyPerson:
             queued = self._verifications if kind in _VERIFICATIONS else self._touches
             return bool(queued) or isinstance(self._policy, Deny)
 
-    def wait(self, need: NeedsPresence, on_keepalive: OnKeepalive, cancelled: Cancelled) -> Outcome:
+    def wait(self, need: NeedsPresence, on_keepalive: OnKeepalive, canceled: Canceled) -> Outcome:
         """See `Person.wait`."""
         if need.kind in _AT_ONCE:
             return self._answer(need.kind) or Outcome.TIMED_OUT
@@ -201,7 +201,7 @@ class PolicyPerson:
         while True:
             if next(ticks) % _TICKS_PER_KEEPALIVE == 0:
                 on_keepalive(UP_NEEDED)
-            outcome = Outcome.CANCELLED if cancelled() else self._answer(need.kind)
+            outcome = Outcome.CANCELED if canceled() else self._answer(need.kind)
             if outcome is not None:
                 return outcome
             if self._clock.now_ms() >= need.deadline_ms:

@@ -54,7 +54,7 @@ class _Running:
     request: bytes
     box: SimpleQueue[bytes | FidokitError] = field(default_factory=SimpleQueue)
     status: int = _PROCESSING
-    cancelled: bool = False
+    canceled: bool = False
 
     def keepalive(self, status: int) -> None:
         """Remember what the next poll is told."""
@@ -64,7 +64,7 @@ class _Running:
         """To its end, on the thread that this is called from."""
         outcome: bytes | FidokitError = TokenGone("the virtual card broke off")
         try:
-            outcome = link.cbor(self.request, self.keepalive, lambda: self.cancelled)
+            outcome = link.cbor(self.request, self.keepalive, lambda: self.canceled)
         except FidokitError as failed:
             outcome = failed
         finally:
@@ -139,7 +139,7 @@ class CardSession:
             return b"", rejection.status
 
     def close(self) -> None:
-        """Take the card away: what waits is cancelled; harmless when repeated."""
+        """Take the card away: what waits is canceled; harmless when repeated."""
         self._abandon()
         self._dismiss()
         self._link.close()
@@ -192,7 +192,7 @@ class CardSession:
             raise ApduRejection(StatusWord.NOT_ALLOWED)
         if apdu.p1 not in {0, _CANCEL}:
             raise ApduRejection(StatusWord.WRONG_PARAMETERS)
-        running.cancelled = running.cancelled or apdu.p1 == _CANCEL
+        running.canceled = running.canceled or apdu.p1 == _CANCEL
         return self._wait(running, apdu)
 
     def _end(self, _apdu: Apdu, _raw: bytes) -> _Answer:
@@ -219,7 +219,7 @@ class CardSession:
         running, self._running = self._running, None
         if running is None:
             return
-        running.cancelled = True
+        running.canceled = True
         try:  # the token is busy until it notices, and would refuse the next command
             running.box.get(timeout=ABANDON_S)
         except Empty:

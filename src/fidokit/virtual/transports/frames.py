@@ -161,7 +161,7 @@ PASSED_ON: Final[Mapping[str, type[FidokitError]]] = {
         known.UsageError,
     )
 }
-"""What a powered token may raise towards whoever talks to it."""
+"""What a powered token may raise toward whoever talks to it."""
 
 
 def _cut(text: str) -> str:

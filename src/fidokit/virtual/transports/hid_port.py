@@ -19,7 +19,7 @@ from fidokit.virtual.transports.links import Link
 MOST_LINKS: Final = 32
 """Channels that the token remembers apart; who comes after gets the place of the longest silent."""
 
-_CANCELLED: Final = bytes([CtapStatus.KEEPALIVE_CANCEL])
+_CANCELED: Final = bytes([CtapStatus.KEEPALIVE_CANCEL])
 
 
 class Pluggable(Protocol):
@@ -48,7 +48,7 @@ class Pluggable(Protocol):
 @dataclass(slots=True)
 class _Job:
     command: Command
-    cancelled: bool = False
+    canceled: bool = False
 
 
 class HidPort:
@@ -128,7 +128,7 @@ class HidPort:
             self._device.reset()
             self._alarm.set(None)
             if self._job is not None:
-                self._job.cancelled = True
+                self._job.canceled = True
             links = list(self._links.values())
             self._links.clear()
         for link in links:
@@ -156,7 +156,7 @@ class HidPort:
                 self._worker.submit(partial(self._run, self._job))
             case Cancel(ticket):
                 if self._job is not None and self._job.command.ticket == ticket:
-                    self._job.cancelled = True
+                    self._job.canceled = True
             case _:
                 assert_never(action)
 
@@ -181,7 +181,7 @@ class HidPort:
     def _run(self, job: _Job) -> None:
         ticket = job.command.ticket
         try:
-            reply = _CANCELLED if job.cancelled else self._answer(job)
+            reply = _CANCELED if job.canceled else self._answer(job)
         except FidokitError as error:
             self._fail(ticket, error)
         except BaseException:
@@ -195,7 +195,7 @@ class HidPort:
         link = self._link(command.channel)
         if command.command is HidCommand.CBOR:
             told = partial(self._keepalive, command.ticket)
-            return link.cbor(command.payload, told, lambda: job.cancelled)
+            return link.cbor(command.payload, told, lambda: job.canceled)
         if command.command is HidCommand.MSG:
             return link.msg(command.payload)
         link.wink()

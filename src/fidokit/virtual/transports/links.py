@@ -17,7 +17,7 @@ class Link(Protocol):
         self,
         request: bytes,
         on_keepalive: Callable[[int], None],
-        cancelled: Callable[[], bool],
+        canceled: Callable[[], bool],
     ) -> bytes:
         """Send a CTAP2 command and wait for its end."""
         ...

@@ -30,7 +30,7 @@ class Plugged(Protocol):
         request: bytes,
         channel: int,
         on_keepalive: Callable[[int], None],
-        cancelled: Callable[[], bool],
+        canceled: Callable[[], bool],
     ) -> bytes:
         """One CTAP2 command, to its end."""
         ...
@@ -61,14 +61,14 @@ class MemoryLink:
         self,
         request: bytes,
         on_keepalive: Callable[[int], None] = nobody_follows,
-        cancelled: Callable[[], bool] = nobody_cancels,
+        canceled: Callable[[], bool] = nobody_cancels,
     ) -> bytes:
         """Send a CTAP2 command and wait for its end.
 
         Args:
             request: command byte and CBOR.
             on_keepalive: called with 2 (user presence needed) while the token waits.
-            cancelled: asked several times a second; true ends the wait with KEEPALIVE_CANCEL.
+            canceled: asked several times a second; true ends the wait with KEEPALIVE_CANCEL.
 
         Returns:
             Status byte and CBOR. CHANNEL_BUSY alone while another link's command waits.
@@ -76,7 +76,7 @@ class MemoryLink:
         Raises:
             TokenGone: the token was unplugged, or this link closed.
         """
-        return self._open().exchange_cbor(request, self._channel, on_keepalive, cancelled)
+        return self._open().exchange_cbor(request, self._channel, on_keepalive, canceled)
 
     def msg(self, apdu: bytes) -> bytes:
         """Send a U2F raw message.

@@ -86,18 +86,18 @@ class SocketLink:
         self,
         request: bytes,
         on_keepalive: Callable[[int], None],
-        cancelled: Callable[[], bool],
+        canceled: Callable[[], bool],
     ) -> bytes:
         """Send a CTAP2 command and wait for its end; arguments and result as `MemoryLink.cbor`.
 
-        `cancelled` is asked when the owner shows that it lives, so that an owner that hangs is
+        `canceled` is asked when the owner shows that it lives, so that an owner that hangs is
         as silent as a token that does.
 
         Raises:
             TokenGone: the token was unplugged, its owner ended, or this link was closed.
             StateUnusable: the owner cannot use the token's file.
         """
-        return self._exchange(Kind.CBOR, request, on_keepalive, cancelled)
+        return self._exchange(Kind.CBOR, request, on_keepalive, canceled)
 
     def msg(self, apdu: bytes) -> bytes:
         """Send a U2F raw message; as `MemoryLink.msg`.
@@ -126,7 +126,7 @@ class SocketLink:
         kind: Kind,
         body: bytes,
         on_keepalive: Callable[[int], None],
-        cancelled: Callable[[], bool],
+        canceled: Callable[[], bool],
     ) -> bytes:
         number = next(self._numbers) % 2**32
         told = False
@@ -141,7 +141,7 @@ class SocketLink:
                 raise _error(frame)
             if frame.kind is Kind.KEEPALIVE:
                 on_keepalive(frame.body[0])
-            if not told and cancelled():
+            if not told and canceled():
                 self._send(Frame(Kind.CANCEL, number))
                 told = True
 

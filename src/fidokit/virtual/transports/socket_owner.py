@@ -266,7 +266,7 @@ class _Client:
     def _run(self, frame: Frame) -> bytes:
         assert self._link is not None  # noqa: S101  opened before this thread began
         if frame.kind is Kind.CBOR:
-            return self._link.cbor(frame.body, self._keepalive, self._cancelled)
+            return self._link.cbor(frame.body, self._keepalive, self._canceled)
         if frame.kind is Kind.MSG:
             return self._link.msg(frame.body)
         self._link.wink()
@@ -275,7 +275,7 @@ class _Client:
     def _keepalive(self, status: int) -> None:
         self._say(Frame(Kind.KEEPALIVE, self._running, bytes([status])))
 
-    def _cancelled(self) -> bool:
+    def _canceled(self) -> bool:
         """Polled by the token several times a second while a command waits."""
         if self._wanted:
             self._wanted = self._still_wanted()

@@ -235,7 +235,7 @@ def test_json_of_verify(sandbox: Sandbox) -> None:
     found = json.loads(verify(sandbox, "00000000", "--json").out)
     assert found["otp"]["emergency_codes"] == 5
     assert found["code"] == {
-        "judgement": "wrong",
+        "judgment": "wrong",
         "accepted": False,
         "ahead_seconds": None,
         "ahead_codes": None,

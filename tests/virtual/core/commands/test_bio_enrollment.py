@@ -57,7 +57,7 @@ def bare(bench: Bench, sub: int, params: Any = None) -> Any:
     return bench.call(BIO, {1: 1, 2: sub} | ({} if params is None else {3: params}))
 
 
-def enrol(platform: Platform) -> bytes:
+def enroll(platform: Platform) -> bytes:
     """A whole finger, by good samples."""
     begun = call(platform, BEGIN)
     template: bytes = begun[4]
@@ -79,7 +79,7 @@ def small() -> Platform:
     return platform
 
 
-# --- what needs no authorisation -----------------------------------------------------------------
+# --- what needs no authorization -----------------------------------------------------------------
 
 
 @pytest.mark.check("BIO-01")
@@ -118,12 +118,12 @@ def test_the_sensor(small: Platform) -> None:
         case("CBR-07", {1: 1, 2: 7, 5: "mac"}, S.CBOR_UNEXPECTED_TYPE),
     ],
 )
-def test_faults_without_authorisation(bench: Bench, asked: Any, expected: int) -> None:
+def test_faults_without_authorization(bench: Bench, asked: Any, expected: int) -> None:
     assert bench.status(BIO, asked) == expected
     assert bench.touches() == 0
 
 
-# --- the authorisation ---------------------------------------------------------------------------
+# --- the authorization ---------------------------------------------------------------------------
 
 
 @pytest.mark.check("BIO-06")
@@ -138,7 +138,7 @@ def test_faults_without_authorisation(bench: Bench, asked: Any, expected: int) -
         ({5: b""}, S.PIN_AUTH_INVALID),
     ],
 )
-def test_every_change_is_authorised(
+def test_every_change_is_authorized(
     pinned: Platform, sub: int, patch: dict[int, Any], expected: int
 ) -> None:
     good = request(pinned, sub, NAMED[sub])
@@ -170,12 +170,12 @@ def test_a_token_of_getpintoken_does_not_do(pinned: Platform) -> None:
 
 
 @pytest.mark.check("BIO-06")
-def test_a_token_without_a_pin_cannot_enrol(bench: Bench) -> None:
+def test_a_token_without_a_pin_cannot_enroll(bench: Bench) -> None:
     assert bare(bench, BEGIN).status == S.PUAT_REQUIRED
 
 
 @pytest.mark.check("BIO-06", "PIN-22")
-def test_a_finger_authorises_the_next_one(sensed: Platform) -> None:
+def test_a_finger_authorizes_the_next_one(sensed: Platform) -> None:
     token = sensed.uv_token(BE)
     assert sensed.bench.ok(BIO, request(sensed, LIST, token=token))[7][0][2] == ""
 
@@ -201,7 +201,7 @@ def test_a_finger_is_enrolled(pinned: Platform) -> None:
 def test_an_enrolled_finger_verifies(pinned: Platform) -> None:
     bench = pinned.bench
     assert bench.status(MC, make_request(uv=True)) == S.INVALID_OPTION
-    enrol(pinned)
+    enroll(pinned)
     assert bench.make(uv=True).data.uv
     assert bench.info()[0x12] == 2
 
@@ -247,7 +247,7 @@ def test_bad_samples_are_named_and_do_not_count(
 @pytest.mark.check("BIO-03")
 @pytest.mark.parametrize(
     ("end", "expected"),
-    [(Outcome.REFUSED, S.OPERATION_DENIED), (Outcome.CANCELLED, S.KEEPALIVE_CANCEL)],
+    [(Outcome.REFUSED, S.OPERATION_DENIED), (Outcome.CANCELED, S.KEEPALIVE_CANCEL)],
 )
 def test_a_sample_that_never_comes(small: Platform, end: Outcome, expected: int) -> None:
     small.bench.person.will(end)
@@ -267,7 +267,7 @@ def test_the_platform_bounds_the_wait(small: Platform, asked: int | None, waits:
 
 
 @pytest.mark.check("BIO-04")
-def test_cancelling(small: Platform) -> None:
+def test_canceling(small: Platform) -> None:
     assert bare(small.bench, CANCEL).status == S.OK
     template = call(small, BEGIN)[4]
     assert bare(small.bench, CANCEL).status == S.OK
@@ -283,11 +283,11 @@ def test_power_takes_a_half_enrolled_finger_away(small: Platform) -> None:
 
 @pytest.mark.check("BIO-06")
 def test_a_full_sensor(small: Platform) -> None:
-    both = {enrol(small), enrol(small)}
+    both = {enroll(small), enroll(small)}
     assert status(small, BEGIN) == S.FP_DATABASE_FULL
     assert set(listed(small)) == both
     assert status(small, REMOVE, {1: both.pop()}) == S.OK
-    enrol(small)
+    enroll(small)
 
 
 # --- what is enrolled ----------------------------------------------------------------------------
@@ -300,7 +300,7 @@ def test_nothing_to_list(small: Platform) -> None:
 
 @pytest.mark.check("BIO-05")
 def test_renaming(small: Platform) -> None:
-    thumb, index = enrol(small), enrol(small)
+    thumb, index = enroll(small), enroll(small)
     assert status(small, RENAME, {1: thumb, 2: "thümb"}) == S.OK
     assert listed(small) == {thumb: "thümb", index: ""}
     assert status(small, RENAME, {1: thumb, 2: "x" * 8}) == S.OK
@@ -310,7 +310,7 @@ def test_renaming(small: Platform) -> None:
 
 @pytest.mark.check("BIO-05", "GI-12")
 def test_removing(small: Platform) -> None:
-    thumb, index = enrol(small), enrol(small)
+    thumb, index = enroll(small), enroll(small)
     assert status(small, REMOVE, {1: thumb}) == S.OK
     assert listed(small) == {index: ""}
     assert small.bench.info()[4]["uv"] is True
@@ -345,7 +345,7 @@ def test_faults_of_inner_parameters(small: Platform, sub: int, params: Any, expe
 
 @pytest.mark.check("BIO-03", "RST-05")
 def test_fingers_outlive_power_and_die_with_a_reset(small: Platform) -> None:
-    template = enrol(small)
+    template = enroll(small)
     small.bench.power_up()
     small.agree()
     assert listed(small) == {template: ""}
@@ -366,7 +366,7 @@ def test_a_token_made_with_a_finger() -> None:
 
 @pytest.mark.check("BIO-01")
 def test_the_default_model_serves_both_numbers(pinned: Platform) -> None:
-    template = enrol(pinned)
+    template = enroll(pinned)
     assert pinned.bench.info()[4]["userVerificationMgmtPreview"] is True
     listing = pinned.bench.ok(PREVIEW, request(pinned, LIST))
     assert listing == {7: [{1: template, 2: ""}]}
@@ -375,7 +375,7 @@ def test_the_default_model_serves_both_numbers(pinned: Platform) -> None:
 PRE = replace(
     CTAP_2_1.with_options(userVerificationMgmtPreview=False, uv=False),
     versions=("FIDO_2_0", "FIDO_2_1_PRE"),
-    behaviour=replace(CTAP_2_1.behaviour, token_usage_ms=None, token_has_permissions=False),
+    behavior=replace(CTAP_2_1.behavior, token_usage_ms=None, token_has_permissions=False),
 )
 
 
@@ -405,7 +405,7 @@ INNER = st.dictionaries(st.integers(0, 4), VALUES, max_size=4)
 
 @pytest.mark.check("CBR-14")
 @given(asked=st.dictionaries(st.integers(0, 7), VALUES | INNER, max_size=7))
-def test_no_request_without_authorisation_changes_anything(asked: dict[int, Any]) -> None:
+def test_no_request_without_authorization_changes_anything(asked: dict[int, Any]) -> None:
     bench = Bench(SMALL, uv=True)
     before = bench.state
     bench.call(BIO, asked)

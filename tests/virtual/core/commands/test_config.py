@@ -51,11 +51,11 @@ def status(platform: Platform, sub: int, params: Any = None) -> int:
 
 
 def bare(bench: Bench, sub: int, params: Any = None) -> int:
-    """Without any authorisation."""
+    """Without any authorization."""
     return bench.status(CONFIG, {1: sub} if params is None else {1: sub, 2: params})
 
 
-# --- the form and the authorisation --------------------------------------------------------------
+# --- the form and the authorization --------------------------------------------------------------
 
 
 @pytest.mark.check("CFG-01")
@@ -181,7 +181,7 @@ def test_a_consumers_token_has_no_enterprise_attestation(bench: Bench) -> None:
 
 @pytest.mark.check("CFG-02", "CFG-04", "CFG-10")
 @pytest.mark.parametrize("sub", [ENTERPRISE, LONG_TOUCH, VENDOR])
-def test_owners_settings_are_authorised(sub: int) -> None:
+def test_owners_settings_are_authorized(sub: int) -> None:
     platform = Platform(Bench(replace(CTAP_2_3_ENTERPRISE, vendor_config_commands=(7,))))
     platform.set_pin(PIN_CODE)
     before = platform.bench.state
@@ -280,7 +280,7 @@ def test_toggling_always_uv(pinned: Platform) -> None:
 
 @pytest.mark.check("CFG-05")
 def test_a_model_that_never_lets_go_of_always_uv() -> None:
-    fixed = replace(CTAP_2_3, behaviour=replace(CTAP_2_3.behaviour, always_uv_fixed=True))
+    fixed = replace(CTAP_2_3, behavior=replace(CTAP_2_3.behavior, always_uv_fixed=True))
     bench = Bench(fixed)
     assert bare(bench, TOGGLE) == S.OK
     assert bare(bench, TOGGLE) == S.OPERATION_DENIED

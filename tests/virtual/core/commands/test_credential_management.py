@@ -44,7 +44,7 @@ from tests.virtual.fido2_device import LinkDevice
 from fidokit.virtual.core.profile import CTAP_2_1, CTAP_2_3
 from fidokit.virtual.token import VirtualToken
 
-# --- the form and the authorisation --------------------------------------------------------------
+# --- the form and the authorization --------------------------------------------------------------
 
 
 @pytest.mark.check("CM-01")

@@ -326,7 +326,7 @@ def test_a_file_keeps_the_array_until_a_reset(tmp_path: Path) -> None:
         assert ask(token, read) == b"\0" + encode({1: INITIAL})
 
 
-# --- authorisation -------------------------------------------------------------------------------
+# --- authorization -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -421,8 +421,8 @@ def test_so_does_a_u2f_message(blobs: Blobs) -> None:
 
 @pytest.mark.check("LB-09")
 def test_a_model_that_keeps_the_upload() -> None:
-    patient = replace(CTAP_2_3.behaviour, upload_is_kept=True)
-    blobs = Blobs(Bench(replace(CTAP_2_3, behaviour=patient)))
+    patient = replace(CTAP_2_3.behavior, upload_is_kept=True)
+    blobs = Blobs(Bench(replace(CTAP_2_3, behavior=patient)))
     blobs.set(0, ARRAY[:100], 216)
     blobs.bench.info()
     assert blobs.set(100, ARRAY[100:]) == S.OK

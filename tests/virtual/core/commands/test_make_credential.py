@@ -168,9 +168,9 @@ def test_excluded_after_a_touch(bench: Bench, rk: bool, outcome: Outcome) -> Non
 
 
 @pytest.mark.check("MC-13")
-def test_cancelling_ends_an_excluded_request_too(bench: Bench) -> None:
+def test_canceling_ends_an_excluded_request_too(bench: Bench) -> None:
     made = bench.make()
-    bench.person.will(Outcome.CANCELLED)
+    bench.person.will(Outcome.CANCELED)
     assert bench.status(MC, make_request({5: [descriptor(made.id)]})) == S.KEEPALIVE_CANCEL
 
 
@@ -241,7 +241,7 @@ def test_rk_without_support(rk: bool) -> None:
     [
         ("ctap2.3", Outcome.REFUSED, S.OPERATION_DENIED),
         ("ctap2.3", Outcome.TIMED_OUT, S.OPERATION_DENIED),
-        ("ctap2.3", Outcome.CANCELLED, S.KEEPALIVE_CANCEL),
+        ("ctap2.3", Outcome.CANCELED, S.KEEPALIVE_CANCEL),
         ("ctap2.0", Outcome.TIMED_OUT, S.USER_ACTION_TIMEOUT),
     ],
 )

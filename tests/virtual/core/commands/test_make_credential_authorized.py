@@ -1,4 +1,4 @@
-"""makeCredential's authorisation, check by check (MC-20 to MC-27): params, tokens and sensors."""
+"""makeCredential's authorization, check by check (MC-20 to MC-27): params, tokens and sensors."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def test_always_uv_without_any_way() -> None:
         (Outcome.UV_MISMATCHED, S.OPERATION_DENIED),
         (Outcome.TOUCHED, S.OPERATION_DENIED),
         (Outcome.REFUSED, S.OPERATION_DENIED),
-        (Outcome.CANCELLED, S.KEEPALIVE_CANCEL),
+        (Outcome.CANCELED, S.KEEPALIVE_CANCEL),
     ],
 )
 @pytest.mark.parametrize("command", [MC, GA])

@@ -54,7 +54,7 @@ def test_after_other_commands_and_with_bytes_behind(bench: Bench) -> None:
     [
         (Outcome.REFUSED, S.OPERATION_DENIED),
         (Outcome.TIMED_OUT, S.USER_ACTION_TIMEOUT),
-        (Outcome.CANCELLED, S.KEEPALIVE_CANCEL),
+        (Outcome.CANCELED, S.KEEPALIVE_CANCEL),
     ],
 )
 def test_nothing_is_erased_untouched(pinned: Platform, outcome: Outcome, status: S) -> None:

@@ -17,7 +17,7 @@ from fidokit.virtual.core.ports import Outcome
         (Outcome.UV_MATCHED, S.OK),
         (Outcome.REFUSED, S.OPERATION_DENIED),
         (Outcome.TIMED_OUT, S.USER_ACTION_TIMEOUT),
-        (Outcome.CANCELLED, S.KEEPALIVE_CANCEL),
+        (Outcome.CANCELED, S.KEEPALIVE_CANCEL),
     ],
 )
 def test_selection(bench: Bench, outcome: Outcome, status: S) -> None:

@@ -50,7 +50,7 @@ def test_register(bench: Bench) -> None:
 
 @pytest.mark.check("U2F-02")
 def test_register_untouched_is_answered_at_once_and_repeatable(bench: Bench) -> None:
-    bench.person.will(Outcome.TIMED_OUT, Outcome.REFUSED, Outcome.CANCELLED)
+    bench.person.will(Outcome.TIMED_OUT, Outcome.REFUSED, Outcome.CANCELED)
     apdu = extended(REGISTER, data=CHALLENGE + APP)
     assert [word(bench, apdu) for _ in range(4)] == [CONDITIONS] * 3 + [OK]
     assert [kind.name for kind in bench.person.asked] == ["TOUCH_NOW"] * 4

@@ -123,8 +123,8 @@ def test_always_uv_without_a_sensor_shuts_u2f_off(bench: Bench) -> None:
 
 @pytest.mark.check("U2F-16")
 def test_another_word_for_it_is_a_models_choice() -> None:
-    behaviour = replace(CTAP_2_3.behaviour, u2f_under_always_uv=CONDITIONS)
-    bench = Bench(replace(CTAP_2_3, behaviour=behaviour))
+    behavior = replace(CTAP_2_3.behavior, u2f_under_always_uv=CONDITIONS)
+    bench = Bench(replace(CTAP_2_3, behavior=behavior))
     bench.ok(0x0D, {1: 2})
     assert word(bench, extended(REGISTER, data=CHALLENGE + APP)) == CONDITIONS
 

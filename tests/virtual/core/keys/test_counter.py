@@ -8,9 +8,9 @@ from hashlib import sha256
 import pytest
 from tests.virtual.core.client import RP, AuthData, Bench, Made, descriptor
 
-from fidokit.virtual.core.profile import CTAP_2_3, Behaviour
+from fidokit.virtual.core.profile import CTAP_2_3, Behavior
 
-OWN = replace(CTAP_2_3, behaviour=Behaviour(counter_per_credential=True))
+OWN = replace(CTAP_2_3, behavior=Behavior(counter_per_credential=True))
 
 
 def signed(bench: Bench, made: Made) -> int:

@@ -158,7 +158,7 @@ def test_it_changes_nothing(pinned: Platform) -> None:
 
 
 @pytest.mark.check("TOK-13")
-def test_it_authorises_no_other_command(pinned: Platform) -> None:
+def test_it_authorizes_no_other_command(pinned: Platform) -> None:
     token = pinned.token(PIN_CODE, PCMR)
     bench = pinned.bench
     assert bench.status(MC, make_request(pinned.make_auth(token))) == S.PIN_AUTH_INVALID

@@ -87,7 +87,7 @@ def authorize(
         note(f"warning: {warning}")
     lines = [*_told(done, dry_run)]
     if dry_run and not settings.json:
-        print("\n".join([*map(escape, lines), *map(_coloured, _diff(done))]))
+        print("\n".join([*map(escape, lines), *map(_colored, _diff(done))]))
         return
     show(settings, _data(done, dry_run), Lines(lines))
 
@@ -140,7 +140,7 @@ def _diff(done: Authorized) -> list[str]:
     return [escape(line) for line in diff]
 
 
-def _coloured(line: str) -> str:
+def _colored(line: str) -> str:
     return {"+": styled(line, "32"), "-": styled(line, "31")}.get(line[:1], line)
 
 

@@ -7,7 +7,7 @@ import sys
 import click
 
 from fidokit.cli.options import verb
-from fidokit.cli.render import labelled
+from fidokit.cli.render import labeled
 from fidokit.cli.settings import Settings
 from fidokit.errors import ExitCode
 from fidokit.prompt.text import note
@@ -70,7 +70,7 @@ def check(
     report = tally.watch(check_server(request))
     write(report, tally)
     for found in tally.violations:
-        print(labelled(f"{found.rule}: ", check_words.violation(found)), file=sys.stderr)
+        print(labeled(f"{found.rule}: ", check_words.violation(found)), file=sys.stderr)
     if tally.violations:
         note(f"does not hold: {len(tally.violations)} violations")
         ctx.exit(ExitCode.POLICY)

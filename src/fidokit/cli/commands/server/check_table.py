@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from fidokit.cli.commands.server import check_words as words
-from fidokit.cli.render import Facts, labelled, show_facts
+from fidokit.cli.render import Facts, labeled, show_facts
 from fidokit.prompt.text import escape, is_fancy
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def write(report: Iterable[CheckEvent], tally: CheckTally) -> None:
         _Sections().write(report)
         print()
         for label, value in _sum(tally):
-            print(labelled(f"{label}  ", value))
+            print(labeled(f"{label}  ", value))
     else:
         lines = _Lines().lines(report)
         while batch := list(islice(lines, _WRITTEN)):
@@ -264,8 +264,8 @@ def _cells(row: KeyLine | UnreadableLine) -> tuple[str, Text, Text]:
     found += [(_cut(option), "cyan") for option in words.options(row.verdict)]
     found += [(remark, "red") for remark in words.remarks(row)]
     found += _against(row.verdict.violates)
-    colour = "green" if row.verdict.hardware else "yellow"
-    return str(row.line), _lines(*found), _lines((", ".join(words.demands(row.verdict)), colour))
+    color = "green" if row.verdict.hardware else "yellow"
+    return str(row.line), _lines(*found), _lines((", ".join(words.demands(row.verdict)), color))
 
 
 def _cut(text: str) -> str:

@@ -170,5 +170,5 @@ def _diffs(plan: HardeningPlan) -> Iterator[str]:
         old = "none" if edit.before is None else str(edit.path)
         new = "none" if edit.after is None else str(edit.path)
         for line in unified_diff(before, after, old, new, lineterm="", n=1):
-            colour = {"+": "32", "-": "31"}.get(line[:1])
-            yield styled(escape(line), colour) if colour else escape(line)
+            color = {"+": "32", "-": "31"}.get(line[:1])
+            yield styled(escape(line), color) if color else escape(line)

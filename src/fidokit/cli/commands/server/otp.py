@@ -41,7 +41,7 @@ _codes_file_option = click.option(
     "--window",
     metavar="N",
     type=click.IntRange(1, 100),
-    help="Neighbouring codes that are right too, the current one included.  "
+    help="Neighboring codes that are right too, the current one included.  "
     "[default: 3; 10 with --hotp]",
 )
 @click.option(
@@ -338,9 +338,9 @@ def _told_state(state: OtpState) -> Iterator[str]:
 
 
 def _told(verdict: Verdict, state: OtpState) -> Iterator[str]:
-    if verdict.judgement == "emergency":
+    if verdict.judgment == "emergency":
         yield f"Right: an emergency code. {state.emergency_codes} left."
-    elif verdict.judgement == "right":
+    elif verdict.judgment == "right":
         yield "Right."
         if state.method == "totp" and abs(verdict.distance) > 1:
             yield _clocks(verdict.distance * state.step_seconds)
@@ -350,12 +350,12 @@ def _told(verdict: Verdict, state: OtpState) -> Iterator[str]:
 
 def _why(verdict: Verdict, method: str | None, step: int) -> Iterator[str]:
     """Why a code lets nobody in."""
-    if verdict.judgement == "used":
+    if verdict.judgment == "used":
         yield f"Used already: wait for the next code, up to {step} s."
-    elif verdict.judgement == "elsewhere" and method == "hotp":
+    elif verdict.judgment == "elsewhere" and method == "hotp":
         yield f"Not now: the app is {verdict.distance} codes ahead of the counter here."
         yield "`fidokit otp verify --resync` finds it by two or three codes in a row."
-    elif verdict.judgement == "elsewhere":
+    elif verdict.judgment == "elsewhere":
         yield "Not now: it is this secret's code of another time."
         yield _clocks(verdict.distance * step)
     else:

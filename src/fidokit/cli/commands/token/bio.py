@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fidokit.tokens.fingers import Fingerprint, Sample
 
 COLUMNS = (Column("Name", "bold"), Column("Id"))
-EMPTY = "No finger is enrolled. Enrol one: fidokit bio enroll"
+EMPTY = "No finger is enrolled. Enroll one: fidokit bio enroll"
 
 
 @verb(pin=True)
@@ -36,7 +36,7 @@ def list_fingers(settings: Settings) -> None:
 @verb(pin=True)
 @click.option("-n", "--name", default="", metavar="TEXT", help="What to call the finger.")
 def enroll(settings: Settings, *, name: str) -> None:
-    """Enrol a finger: touch the sensor again and again until the token has seen enough of it.
+    """Enroll a finger: touch the sensor again and again until the token has seen enough of it.
 
     Afterwards the finger serves where the PIN was asked for. Ctrl-C ends it, and the token
     forgets what it has seen.

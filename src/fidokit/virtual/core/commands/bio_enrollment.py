@@ -9,7 +9,7 @@ from typing import Final
 
 from fidokit import cbor
 from fidokit.types import CtapStatus
-from fidokit.virtual.core.context import Command, Enrolment, Reply, TokenContext
+from fidokit.virtual.core.context import Command, Enrollment, Reply, TokenContext
 from fidokit.virtual.core.factory import TEMPLATE_ID_LENGTH
 from fidokit.virtual.core.person import presence
 from fidokit.virtual.core.person.pin_uv_token import Permission
@@ -66,17 +66,17 @@ class _Subcommand:
         run: what it does with its checked inner parameters.
         form: of those; None where it has none.
         inner_required: whether the inner map itself must be there.
-        authorised: whether it takes a pinUvAuthToken of permission be.
+        authorized: whether it takes a pinUvAuthToken of permission be.
     """
 
     run: Callable[[TokenContext, Params], Reply | Steps[Reply]]
     form: Record | None = None
     inner_required: bool = True
-    authorised: bool = True
+    authorized: bool = True
 
 
 def run(token: TokenContext, params: Params) -> Reply | Steps[Reply]:
-    """Enrol, name and remove fingers (CTAP 2.3 section 6.7).
+    """Enroll, name and remove fingers (CTAP 2.3 section 6.7).
 
     Raises:
         CtapRejection: see BIO-01 to BIO-06.
@@ -90,11 +90,11 @@ def run(token: TokenContext, params: Params) -> Reply | Steps[Reply]:
     subcommand = _SUBCOMMANDS.get(params["subCommand"])
     if subcommand is None:
         raise CtapRejection(CtapStatus.INVALID_SUBCOMMAND)
-    if subcommand.authorised and "pinUvAuthParam" not in params:
+    if subcommand.authorized and "pinUvAuthParam" not in params:
         raise CtapRejection(CtapStatus.PUAT_REQUIRED)
     inner = _inner(params, subcommand)
-    if subcommand.authorised:
-        _authorise(token, params)
+    if subcommand.authorized:
+        _authorize(token, params)
     return subcommand.run(token, inner)
 
 
@@ -106,7 +106,7 @@ def _inner(params: Params, subcommand: _Subcommand) -> Params:
     return check(subcommand.form, params["params"])
 
 
-def _authorise(token: TokenContext, params: Params) -> None:
+def _authorize(token: TokenContext, params: Params) -> None:
     message = bytes([params["modality"], params["subCommand"]])
     if "params" in params:
         message += cbor.encode(params["params"])
@@ -117,38 +117,38 @@ def _authorise(token: TokenContext, params: Params) -> None:
 
 
 def _begin(token: TokenContext, inner: Params) -> Steps[Reply]:
-    token.enrolment = None
+    token.enrollment = None
     if len(token.state.templates) >= token.profile.fingerprint.max_templates:
         raise CtapRejection(CtapStatus.FP_DATABASE_FULL)
-    enrolment = Enrolment(token.rng.bytes(TEMPLATE_ID_LENGTH), token.profile.fingerprint.samples)
-    token.enrolment = enrolment
-    sampled = yield from _sample(token, enrolment, inner)
-    return {0x04: enrolment.template_id, **sampled}
+    enrollment = Enrollment(token.rng.bytes(TEMPLATE_ID_LENGTH), token.profile.fingerprint.samples)
+    token.enrollment = enrollment
+    sampled = yield from _sample(token, enrollment, inner)
+    return {0x04: enrollment.template_id, **sampled}
 
 
 def _go_on(token: TokenContext, inner: Params) -> Steps[Reply]:
-    enrolment = token.enrolment
-    if enrolment is None or enrolment.template_id != inner["templateId"]:
+    enrollment = token.enrollment
+    if enrollment is None or enrollment.template_id != inner["templateId"]:
         raise CtapRejection(CtapStatus.INVALID_OPTION)
-    return (yield from _sample(token, enrolment, inner))
+    return (yield from _sample(token, enrollment, inner))
 
 
-def _sample(token: TokenContext, enrolment: Enrolment, inner: Params) -> Steps[dict[int, int]]:
+def _sample(token: TokenContext, enrollment: Enrollment, inner: Params) -> Steps[dict[int, int]]:
     """One look at the finger; the last good one makes the template durable."""
     wait_ms = min(inner.get("timeout", presence.WAIT_MS), presence.WAIT_MS)
     outcome = yield from presence.ask(token, PresenceKind.SAMPLE, wait_ms)
     if outcome not in SAMPLE_STATUS:
         raise CtapRejection(CtapStatus.OPERATION_DENIED)
     status = SAMPLE_STATUS[outcome]
-    enrolment.remaining -= status == _GOOD
-    if enrolment.remaining == 0:
-        token.enrolment = None
-        token.save(templates=(*token.state.templates, Template(enrolment.template_id)))
-    return {0x05: status, 0x06: enrolment.remaining}
+    enrollment.remaining -= status == _GOOD
+    if enrollment.remaining == 0:
+        token.enrollment = None
+        token.save(templates=(*token.state.templates, Template(enrollment.template_id)))
+    return {0x05: status, 0x06: enrollment.remaining}
 
 
 def _cancel(token: TokenContext, _inner: Params) -> Reply:
-    token.enrolment = None
+    token.enrollment = None
     return None
 
 
@@ -193,11 +193,11 @@ _SUBCOMMANDS: Final[Mapping[int, _Subcommand]] = MappingProxyType(
     {
         0x01: _Subcommand(_begin, _TIMEOUT, inner_required=False),
         0x02: _Subcommand(_go_on, _NEXT),
-        0x03: _Subcommand(_cancel, authorised=False),
+        0x03: _Subcommand(_cancel, authorized=False),
         0x04: _Subcommand(_enumerate),
         0x05: _Subcommand(_rename, _NEW_NAME),
         0x06: _Subcommand(_remove, _OF_TEMPLATE),
-        0x07: _Subcommand(_sensor_info, authorised=False),
+        0x07: _Subcommand(_sensor_info, authorized=False),
     }
 )
 

@@ -154,7 +154,7 @@ def _issue(
 
 
 def _get_pin_token(token: TokenContext, params: Params) -> Reply:
-    if not token.profile.behaviour.token_has_permissions:
+    if not token.profile.behavior.token_has_permissions:
         without_rp = {name: value for name, value in params.items() if name != "rpId"}
         return _pin_token(token, without_rp, ALL_OF_2_0, CtapStatus.PIN_INVALID)
     if "permissions" in params or "rpId" in params:

@@ -71,17 +71,17 @@ def run(token: TokenContext, params: Params) -> Reply:
     subcommand = _SUBCOMMANDS.get(number)
     if subcommand is None or not offers_config(token.profile, number):
         raise CtapRejection(CtapStatus.INVALID_SUBCOMMAND)
-    if _needs_authorisation(token, number):
-        _authorise(token, params)
+    if _needs_authorization(token, number):
+        _authorize(token, params)
     return subcommand.run(token, _inner(params, subcommand.form))
 
 
-def _needs_authorisation(token: TokenContext, number: int) -> bool:
+def _needs_authorization(token: TokenContext, number: int) -> bool:
     # While nothing can verify the user, alwaysUv could otherwise never be switched off again.
     return token.protected or (token.state.always_uv and number != _TOGGLE_ALWAYS_UV)
 
 
-def _authorise(token: TokenContext, params: Params) -> None:
+def _authorize(token: TokenContext, params: Params) -> None:
     message = _MESSAGE_HEAD + bytes([params["subCommand"]])
     if "params" in params:
         message += cbor.encode(params["params"])
@@ -117,7 +117,7 @@ def _vendor(token: TokenContext, inner: Params) -> Reply:
 
 
 def _toggle_always_uv(token: TokenContext, _inner: Params) -> Reply:
-    if token.state.always_uv and token.profile.behaviour.always_uv_fixed:
+    if token.state.always_uv and token.profile.behavior.always_uv_fixed:
         raise CtapRejection(CtapStatus.OPERATION_DENIED)
     token.save(always_uv=not token.state.always_uv)
     return None

@@ -77,10 +77,10 @@ def run(token: TokenContext, params: Params) -> Reply:
     if subcommand.continues is not None:
         return subcommand.run(token, {})
     token.enumerations.drop()
-    return subcommand.run(token, _authorised(token, params, subcommand))
+    return subcommand.run(token, _authorized(token, params, subcommand))
 
 
-def _authorised(token: TokenContext, params: Params, subcommand: _Subcommand) -> Params:
+def _authorized(token: TokenContext, params: Params, subcommand: _Subcommand) -> Params:
     """The inner parameters, once the platform has shown a token with permission cm or pcmr."""
     if "pinUvAuthParam" not in params:
         raise CtapRejection(CtapStatus.PUAT_REQUIRED)
@@ -92,7 +92,7 @@ def _authorised(token: TokenContext, params: Params, subcommand: _Subcommand) ->
         inner = check(subcommand.form, params["params"])
         message += cbor.encode(params["params"])
     token.authority = None
-    if subcommand.reads is None or not persistent_token.authorises(token, params, message):
+    if subcommand.reads is None or not persistent_token.authorizes(token, params, message):
         token.tokens.demand(params, message, Permission.CREDENTIAL_MANAGEMENT)
         token.authority = token.tokens.serial()
         if subcommand.reads is not None:

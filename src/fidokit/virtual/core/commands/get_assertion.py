@@ -122,7 +122,7 @@ def run(token: TokenContext, params: Params) -> Steps[Reply]:
 
 def _wants_presence(token: TokenContext, options: Mapping[str, bool]) -> bool:
     if "rk" in options:
-        raise CtapRejection(token.profile.behaviour.rk_in_assertion)
+        raise CtapRejection(token.profile.behavior.rk_in_assertion)
     return options.get("up", True)
 
 

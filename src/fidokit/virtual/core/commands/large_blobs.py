@@ -66,7 +66,7 @@ def _set(token: TokenContext, params: Params) -> Reply:
     offset, fragment = params["offset"], params["set"]
     _require_fragment(token, len(fragment))
     upload = _continued(token, params) if offset else _begun(token, params)
-    _authorise(token, params)
+    _authorize(token, params)
     data = upload.data + fragment
     if len(data) > upload.length:
         raise CtapRejection(CtapStatus.INVALID_PARAMETER)
@@ -96,7 +96,7 @@ def _continued(token: TokenContext, params: Params) -> Upload:
     return upload
 
 
-def _authorise(token: TokenContext, params: Params) -> None:
+def _authorize(token: TokenContext, params: Params) -> None:
     if not (token.protected or token.state.always_uv):
         return
     offset = params["offset"].to_bytes(4, "little")

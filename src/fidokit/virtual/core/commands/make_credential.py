@@ -120,7 +120,7 @@ def _chosen_algorithm(token: TokenContext, wanted: Sequence[Mapping[str, Any]]) 
 
 
 def _wants_resident(token: TokenContext, options: Mapping[str, bool]) -> bool:
-    up_refused = "up" in options and token.profile.behaviour.any_up_option_refused
+    up_refused = "up" in options and token.profile.behavior.any_up_option_refused
     if up_refused or not options.get("up", True):
         raise CtapRejection(CtapStatus.INVALID_OPTION)
     if "rk" in options and not token.profile.offers("rk"):

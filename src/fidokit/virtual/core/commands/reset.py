@@ -18,9 +18,9 @@ def run(token: TokenContext, _params: Params) -> Steps[Reply]:
     """
     served = token.profile.transports_for_reset
     if served and token.transport not in served:
-        raise CtapRejection(token.profile.behaviour.wrong_reset_transport)
+        raise CtapRejection(token.profile.behavior.wrong_reset_transport)
     age = token.clock.now_ms() - token.powered_up_ms
-    if age > token.profile.behaviour.reset_window_ms:
+    if age > token.profile.behavior.reset_window_ms:
         raise CtapRejection(CtapStatus.NOT_ALLOWED)
     long = token.state.long_touch_for_reset
     kind = PresenceKind.LONG_TOUCH if long else PresenceKind.TOUCH

@@ -38,7 +38,7 @@ def prepare(token: TokenContext, value: Any, occasion: Occasion) -> Evaluate:
 
     Raises:
         CtapRejection: UNSUPPORTED_OPTION without a touch, INVALID_PARAMETER for a protocol, key
-            or salt that is none, PIN_AUTH_INVALID (by `Behaviour.bad_salt_auth`) for a wrong MAC.
+            or salt that is none, PIN_AUTH_INVALID (by `Behavior.bad_salt_auth`) for a wrong MAC.
     """
     if not occasion.up:
         raise CtapRejection(CtapStatus.UNSUPPORTED_OPTION)
@@ -60,7 +60,7 @@ def _open_salts(
 ) -> list[bytes]:
     sealed = params["saltEnc"]
     if not verify(protocol, secret.mac_key, sealed, params["saltAuth"]):
-        raise CtapRejection(token.profile.behaviour.bad_salt_auth)
+        raise CtapRejection(token.profile.behavior.bad_salt_auth)
     plain = PROTOCOLS[protocol].decrypt(secret, sealed)
     if plain is None or len(plain) not in (_SALT, 2 * _SALT):
         raise CtapRejection(CtapStatus.INVALID_PARAMETER)

@@ -19,12 +19,12 @@ CREDENTIAL_COUNTERS: Final = 1 << 16
 def at_creation(token: TokenContext) -> int:
     """The counter in makeCredential's reply: a credential's own begins at 0, and then no flush of
     the store is spent on credentials that are never used."""
-    per_credential = token.profile.behaviour.counter_per_credential
+    per_credential = token.profile.behavior.counter_per_credential
     return 0 if per_credential else token.store.next_counter()
 
 
 def next_value(token: TokenContext, credential: Credential) -> int:
     """The counter of the credential's next signature (GA-17, U2F-13)."""
-    if not token.profile.behaviour.counter_per_credential:
+    if not token.profile.behavior.counter_per_credential:
         return token.store.next_counter()
     return token.store.next_counter(1 + crc32(credential.id) % CREDENTIAL_COUNTERS)

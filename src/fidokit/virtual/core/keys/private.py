@@ -39,7 +39,7 @@ def coordinate_size(curve: ec.EllipticCurve) -> int:
 def ec_scalar(curve: ec.EllipticCurve, rng: Rng) -> bytes:
     """A uniform private scalar, `coordinate_size` bytes, big-endian.
 
-    Values outside 1..n-1 are drawn again; a reduction modulo n would favour small ones.
+    Values outside 1..n-1 are drawn again; a reduction modulo n would favor small ones.
     """
     size = coordinate_size(curve)
     surplus = 8 * size - curve.key_size

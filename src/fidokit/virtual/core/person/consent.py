@@ -75,12 +75,12 @@ def has_param(token: TokenContext, params: Params) -> bool:
     """Whether there is a pinUvAuthParam to be looked at: not while nothing is configured.
 
     Raises:
-        CtapRejection: by `Behaviour.unprotected_param`.
+        CtapRejection: by `Behavior.unprotected_param`.
     """
     if "pinUvAuthParam" not in params or token.protected:
         return "pinUvAuthParam" in params
-    if token.profile.behaviour.unprotected_param is not None:
-        raise CtapRejection(token.profile.behaviour.unprotected_param)
+    if token.profile.behavior.unprotected_param is not None:
+        raise CtapRejection(token.profile.behavior.unprotected_param)
     return False
 
 
@@ -153,10 +153,10 @@ def collect_presence(token: TokenContext, evidence: Evidence) -> Steps[None]:
     """Get a touch unless verification already took one; the pinUvAuthToken is spent (TOK-04).
 
     Raises:
-        CtapRejection: OPERATION_DENIED, KEEPALIVE_CANCEL, `Behaviour.touch_timeout`.
+        CtapRejection: OPERATION_DENIED, KEEPALIVE_CANCEL, `Behavior.touch_timeout`.
     """
     if not evidence.present:
-        yield from presence.touch(token, token.profile.behaviour.touch_timeout)
+        yield from presence.touch(token, token.profile.behavior.touch_timeout)
     token.tokens.spend()
 
 

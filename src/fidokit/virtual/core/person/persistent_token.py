@@ -35,7 +35,7 @@ def renewed(token: TokenContext) -> dict[str, bytes | None]:
     return {"persistent_token": factory.persistent_token(token.profile, token.rng)}
 
 
-def authorises(token: TokenContext, params: Params, message: bytes) -> bool:
+def authorizes(token: TokenContext, params: Params, message: bytes) -> bool:
     """Whether a request's pinUvAuthParam was made with this token.
 
     Args:
@@ -57,7 +57,7 @@ def _alive(token: TokenContext) -> bytes | None:
 
 
 def sealed_identifier(token: TokenContext) -> bytes | None:
-    """encIdentifier (19): the same token is recognised until its reset (GI-17)."""
+    """encIdentifier (19): the same token is recognized until its reset (GI-17)."""
     return _sealed(token, _IDENTIFIER, b"")
 
 

@@ -121,10 +121,10 @@ class TokenState:
         return value
 
     def _usage_ms(self, contactless: bool) -> int | None:
-        behaviour = self._profile.behaviour
-        if behaviour.token_usage_ms is None or not contactless:
-            return behaviour.token_usage_ms
-        return behaviour.token_nfc_usage_ms
+        behavior = self._profile.behavior
+        if behavior.token_usage_ms is None or not contactless:
+            return behavior.token_usage_ms
+        return behavior.token_nfc_usage_ms
 
     def revoke(self) -> None:
         """Power lost, reset, or PIN changed (TOK-10)."""
@@ -146,7 +146,7 @@ class TokenState:
             age = self._clock.now_ms() - self._token.issued_ms
             if age > self._token.usage_ms:
                 self._advance(Event.USAGE_LIMIT)
-            if age > self._profile.behaviour.token_lifetime_ms:
+            if age > self._profile.behavior.token_lifetime_ms:
                 self._advance(Event.LIFETIME_LIMIT)
         return self._token
 
@@ -248,7 +248,7 @@ class TokenState:
         self.require_rp(rp_id)
         if self._token is None or not self._token.user_verified:
             raise CtapRejection(CtapStatus.PIN_AUTH_INVALID)
-        if self._profile.behaviour.token_has_permissions:
+        if self._profile.behavior.token_has_permissions:
             self._token.rp_id = rp_id
 
     def user_present(self) -> bool:
@@ -267,6 +267,6 @@ class TokenState:
         """User presence was collected: the token verifies nobody any more and may at most write
         large blobs (TOK-04)."""
         token = self._living()
-        if token is not None and self._profile.behaviour.token_has_permissions:
+        if token is not None and self._profile.behavior.token_has_permissions:
             token.user_present = token.user_verified = False
             token.permissions &= Permission.LARGE_BLOB_WRITE

