@@ -17,5 +17,7 @@ def load(name: str) -> Any:
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
+    if str(FOLDER) not in sys.path:
+        sys.path.append(str(FOLDER))  # as for a script that is run there: it imports its neighbors
     spec.loader.exec_module(module)
     return module

@@ -10,6 +10,7 @@ from tests.ci.loading import load
 
 signals = load("signals")
 
+LONG = '"""M."""\n' + "#\n" * 60
 CLEAN = '"""One."""\n\n\ndef one() -> int:\n    """Return one."""\n    return 1\n'
 
 
@@ -38,20 +39,20 @@ def function(lines: int) -> str:
 
 
 def test_clean_tree_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert signals.main([str(tree(tmp_path, one=CLEAN))]) == 0
+    assert signals.main([str(tree(tmp_path, errors=CLEAN))]) == 0
     assert "FAILED" not in capsys.readouterr().out
 
 
 def test_broken_tree_fails_and_names_the_place(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert signals.main([str(tree(tmp_path, one=function(81)))]) == 1
-    assert "src/fidokit/one.py:4 f (81 lines)" in capsys.readouterr().out
+    assert signals.main([str(tree(tmp_path, errors=function(81)))]) == 1
+    assert "src/fidokit/errors.py:4 f (81 lines)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("lines", "expected"), [(80, []), (81, ["function lines, longest"])])
 def test_function_length(tmp_path: Path, lines: int, expected: list[str]) -> None:
-    assert broken(tree(tmp_path, one=function(lines))) == expected
+    assert broken(tree(tmp_path, errors=function(lines))) == expected
 
 
 def test_function_length_holds_for_tests_too(tmp_path: Path) -> None:
@@ -61,14 +62,14 @@ def test_function_length_holds_for_tests_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("lines", "expected"), [(500, []), (501, ["file lines, longest"])])
 def test_file_length(tmp_path: Path, lines: int, expected: list[str]) -> None:
     text = '"""M."""\n' + "#\n" * (lines - 1)
-    assert broken(tree(tmp_path, one=text, tests__test_all="#\n" * 500, tests__b="#\n" * 500)) == (
-        expected
-    )
+    assert broken(
+        tree(tmp_path, errors=text, tests__test_all="#\n" * 500, tests__b="#\n" * 500)
+    ) == (expected)
 
 
 def test_missing_return_annotation(tmp_path: Path) -> None:
     text = CLEAN.replace(" -> int", "")
-    assert "return annotations" in broken(tree(tmp_path, one=text))
+    assert "return annotations" in broken(tree(tmp_path, errors=text))
 
 
 @pytest.mark.parametrize(
@@ -80,12 +81,12 @@ def test_missing_return_annotation(tmp_path: Path) -> None:
     ],
 )
 def test_missing_docstring(tmp_path: Path, text: str) -> None:
-    assert "public docstrings" in broken(tree(tmp_path, one=text))
+    assert "public docstrings" in broken(tree(tmp_path, errors=text))
 
 
 def test_private_names_need_no_docstring(tmp_path: Path) -> None:
     text = CLEAN + "\n\ndef _two() -> int:\n    return 2\n"
-    assert broken(tree(tmp_path, one=text)) == []
+    assert broken(tree(tmp_path, errors=text)) == []
 
 
 def handler(clause: str, action: str) -> str:
@@ -110,56 +111,58 @@ def test_broad_handlers(clause: str, action: str, *, counted: bool) -> None:
     assert [signals.broad(node) for node in found] == [counted]
 
 
-def test_one_broad_handler_is_allowed_and_two_are_not(tmp_path: Path) -> None:
+def test_broad_handlers_stand_only_at_boundaries(tmp_path: Path) -> None:
     text = handler("except Exception", "x = 2")
-    assert broken(tree(tmp_path, one=text)) == []
-    assert broken(tree(tmp_path, one=text, two=text)) == ["handlers of every exception"]
+    assert broken(tree(tmp_path, cli__main=text, errors=LONG)) == []
+    assert broken(tree(tmp_path, cli__main=text, errors=LONG, types=text)) == [
+        "handlers of every exception outside boundaries"
+    ]
 
 
 def test_cli_share(tmp_path: Path) -> None:
     library = '"""M."""\n' + "#\n" * 299
-    assert broken(tree(tmp_path, one=library, cli__main='"""M."""\n' + "#\n" * 60)) == []
-    assert broken(tree(tmp_path, one=library, cli__main='"""M."""\n' + "#\n" * 90)) == [
+    assert broken(tree(tmp_path, errors=library, cli__main='"""M."""\n' + "#\n" * 60)) == []
+    assert broken(tree(tmp_path, errors=library, cli__main='"""M."""\n' + "#\n" * 90)) == [
         "cli, share of the library"
     ]
 
 
 def test_tests_shorter_than_the_source(tmp_path: Path) -> None:
-    assert broken(tree(tmp_path, one=CLEAN, tests__test_all="#\n")) == ["lines of tests to source"]
+    assert broken(tree(tmp_path, errors=CLEAN, tests__test_all="#\n")) == [
+        "lines of tests to source"
+    ]
 
 
 @pytest.mark.parametrize(
     ("there", "back"),
     [
-        ("from fidokit.two import f", "from fidokit.one import g"),
-        ("import fidokit.two", "from fidokit import one"),
-        ("from . import two", "from .one import g"),
-        ("from fidokit.two import f", "def h() -> None:\n    from fidokit.one import g\n"),
+        ("from fidokit.types import f", "from fidokit.errors import g"),
+        ("import fidokit.types", "from fidokit import errors"),
+        ("from . import types", "from .errors import g"),
+        ("from fidokit.types import f", "def h() -> None:\n    from fidokit.errors import g\n"),
+        ("from fidokit.types import f", "if TYPE_CHECKING:\n    from fidokit.errors import g\n"),
+        ("from fidokit.types import f", "WORKER = 'fidokit.errors'\n"),
+        ("from fidokit.types import f", "WORKER = 'fidokit.errors:main'\n"),
+        ("from fidokit.types import f", "load(f'fidokit.{name}')\nTABLE = ('errors:f',)\n"),
     ],
 )
 def test_import_cycle(tmp_path: Path, there: str, back: str) -> None:
-    folder = tree(tmp_path, one=f'"""M."""\n{there}\n', two=f'"""M."""\n{back}\n')
+    folder = tree(tmp_path, errors=f'"""M."""\n{there}\n', types=f'"""M."""\n{back}\n')
     assert "import cycles" in broken(folder)
-
-
-def test_import_for_types_alone_is_no_cycle(tmp_path: Path) -> None:
-    back = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from fidokit.one import g\n"
-    one = '"""M."""\nfrom fidokit.two import f\n'
-    assert broken(tree(tmp_path, one=one, two=f'"""M."""\n{back}')) == []
 
 
 def test_relative_import_from_a_subpackage(tmp_path: Path) -> None:
     folder = tree(
         tmp_path,
-        one='"""M."""\nfrom fidokit.sub import deep\n',
-        sub____init__='"""S."""\n',
-        sub__deep='"""D."""\nfrom ..one import g\n',
+        errors='"""M."""\nfrom fidokit.openssh import deep\n',
+        openssh____init__='"""S."""\n',
+        openssh__deep='"""D."""\nfrom ..errors import g\n',
     )
     assert "import cycles" in broken(folder)
 
 
 def test_soft_signal_does_not_fail(tmp_path: Path) -> None:
-    folder = tree(tmp_path, one=function(60))
+    folder = tree(tmp_path, errors=function(60))
     assert broken(folder) == []
     assert not verdicts(folder)["function lines, median"].good  # type: ignore[attr-defined]
 
@@ -167,3 +170,56 @@ def test_soft_signal_does_not_fail(tmp_path: Path) -> None:
 def test_percentile_of_nothing_and_of_many() -> None:
     assert signals.percentile([], 0.95) == 0
     assert signals.percentile(list(range(100)), 0.95) == 95
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"client": "from fidokit.openssh import f"}, []),
+        ({"client": "from fidokit.keys import f"}, ["imports against the rows"]),
+        ({"client": "from fidokit.virtual import f"}, ["imports against the rows"]),
+        ({"client": "WHO = 'fidokit.keys'"}, ["imports against the rows"]),
+        ({"novelty": ""}, ["imports against the rows"]),
+    ],
+    ids=["down", "up", "beside", "up by a string", "a package without a row"],
+)
+def test_rows(tmp_path: Path, files: dict[str, str], expected: list[str]) -> None:
+    there = dict.fromkeys(("openssh", "virtual", "keys"), CLEAN)
+    text = {name: f'"""M."""\n{line}\n' for name, line in files.items()}
+    assert broken(tree(tmp_path, **there, **text)) == expected
+
+
+def test_a_class_name_stands_once(tmp_path: Path) -> None:
+    text = '"""M."""\n\n\nclass {}:\n    """A class."""\n'
+    assert broken(tree(tmp_path, types=text.format("One"), errors=text.format("_One"))) == []
+    assert broken(tree(tmp_path, types=text.format("One"), errors=text.format("One"))) == [
+        "public class names used twice"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "alike"),
+    [
+        ("authorisation", "authorization", True),
+        ("plug", "plugging", True),
+        ("large_blob", "large_blobs", True),
+        ("sealed", "sealing", False),
+        ("hid", "uhid", True),
+        ("hid", "hid_port", False),
+        ("key_file", "key_lines", False),
+        ("ec", "okp", False),
+        ("sign", "signer", True),
+    ],
+)
+def test_namesakes(one: str, other: str, *, alike: bool) -> None:
+    structure = load("structure")
+    assert structure.alike(one, other) is alike
+    assert structure.alike(other, one) is alike
+
+
+def test_a_folder_of_sixteen_files(tmp_path: Path) -> None:
+    files = {f"types__f{number}": f'"""{number}."""\n' for number in range(15)}
+    assert broken(tree(tmp_path, **files)) == []
+    assert broken(tree(tmp_path, **files, types____init__='"""P."""\n')) == [
+        "folders of more than 15 files"
+    ]

@@ -1,1 +1,1 @@
-"""The `fidokit` command: a thin skin of click over `fidokit.api`."""
+"""The `fidokit` command: a thin skin of click over the features."""

@@ -151,7 +151,7 @@ def check_document(document: object) -> Document:
     """
     if not isinstance(document, Mapping):
         raise Malformed(
-            "a model's document is no map", hint="fidokit.api.VirtualToken finds a model by name"
+            "a model's document is no map", hint="VirtualToken finds a model by its name or AAGUID"
         )
     description, info = document.get("description"), document.get("getInfo")
     if not isinstance(description, str) or not _is_text(description):
