@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from fidokit import cbor
 from fidokit.errors import MalformedCbor
 
-GET_ASSERTION = {
+GET_ASSERTION: dict[Any, Any] = {
     1: "ssh:",
     2: bytes(range(32)),
     3: [{"id": b"\x55" * 64, "type": "public-key"}],
@@ -176,7 +176,7 @@ def test_map_order_is_major_type_then_length_then_bytes() -> None:
 
 
 def test_decode_prefix_says_where_the_value_ends() -> None:
-    key = {1: 2, 3: -7, -1: 1, -2: bytes(32), -3: bytes(32)}
+    key: dict[Any, Any] = {1: 2, 3: -7, -1: 1, -2: bytes(32), -3: bytes(32)}
     encoded = cbor.encode(key)
     data = b"\xff" * 7 + encoded + b"\xf9rest"
     assert cbor.decode_prefix(data, 7) == (key, 7 + len(encoded))

@@ -89,8 +89,16 @@ class TokenGone(FidokitError):
     exit_code = ExitCode.NO_TOKEN
 
 
+class ReaderGone(TokenGone):
+    """The card reader that a virtual token lay on went away, and did not come back."""
+
+
 class TokenMisbehaved(FidokitError):
-    """The token answered something the specification does not allow, or not in time."""
+    """The token answered something the specification does not allow."""
+
+
+class TokenSilent(FidokitError):
+    """The token did not answer in time; what it would have said, nobody knows."""
 
 
 class TokenRefused(FidokitError):

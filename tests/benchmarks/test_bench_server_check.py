@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from benchmarks.place import place
 
-from benchmarks import bench_server_check
+from benchmarks import bench_authorized_keys, bench_server_check
 
 pytestmark = pytest.mark.interop
 
@@ -22,7 +22,7 @@ def test_it_measures_both_kinds_and_memory() -> None:
 
 def test_every_key_is_reported(tmp_path: Path) -> None:
     keys = tmp_path / "keys"
-    bench_server_check.write_sample(keys, "ed25519-sk", 30)
+    bench_authorized_keys.write_sample(keys, "ed25519-sk", 30)
     command = bench_server_check.command(bench_server_check.configure(tmp_path, keys))
     with place() as here:
         done = subprocess.run(

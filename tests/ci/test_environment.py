@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from tests.ci.conftest import Machine
 
 SHOW = '#!/usr/bin/env bash\ncd "$(dirname "$0")"\n. .ci/environment\nenv\n'
 
 
-def seen(machine: Machine, **variables: str) -> dict[str, str]:
+def seen(machine: Machine, **variables: Any) -> dict[str, str]:
     script = machine.clone / "show"
     script.write_text(SHOW)
     script.chmod(0o755)

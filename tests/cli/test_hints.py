@@ -37,7 +37,7 @@ def strings(tree: ast.AST) -> Iterator[str]:
     inside = {id(part) for n in ast.walk(tree) if isinstance(n, ast.JoinedStr) for part in n.values}
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):
-            yield "".join(p.value if isinstance(p, ast.Constant) else "X" for p in node.values)
+            yield "".join(str(p.value) if isinstance(p, ast.Constant) else "X" for p in node.values)
         elif isinstance(node, ast.Constant) and id(node) not in docs | inside:
             yield node.value if isinstance(node.value, str) else ""
 

@@ -13,7 +13,7 @@ from fidokit.client.ports import Quiet
 from fidokit.lab.named_tokens import create_virtual
 from fidokit.tokens.access import open_token
 from fidokit.tokens.pin import set_pin
-from fidokit.types import KeyType
+from fidokit.types import Application, KeyType
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\u202ekey\u200b\r\n$ rm -rf ~"
 RAW = ("\x1b]", "\x1b[2J", "\x07", "\u202e", "\u200b", "\r$")
@@ -25,7 +25,7 @@ NAMES = ("ssh:\x1b[31mred\x07", "ssh:\u202etxt")
 class Owner(Quiet):
     def ask_pin(
         self, token: str, retries: int | None, why: str, previous_was_wrong: bool
-    ) -> object:
+    ) -> PinCode:
         return PinCode.parse(PIN)
 
 
@@ -37,12 +37,12 @@ def planted(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     monkeypatch.setenv("XDG_STATE_HOME", sandbox.env["XDG_STATE_HOME"])
     (sandbox.home / "pin").write_text(PIN)
     create_virtual("t")
-    with open_token("virtual:t", Owner()) as session:  # type: ignore[arg-type]
+    with open_token("virtual:t", Owner()) as session:
         set_pin(session, PinCode.parse(PIN))
         for application in NAMES:
             wish = enrollment.Enrollment(
                 KeyType.ED25519_SK,
-                enrollment.Application(application),
+                Application(application),
                 user=USER,
                 resident=True,
                 user_name=HOSTILE,

@@ -7,8 +7,6 @@ import io
 import json
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from fidokit.cli import render
 from fidokit.cli.settings import Settings
@@ -38,25 +36,6 @@ def show_on(screen: Terminal, human: render.Shown) -> str:
 def listing(rows: list[tuple[str | None, ...]]) -> render.Listing:
     columns = [render.Column("Application", "bold"), render.Column("User name")]
     return render.Listing(columns, rows, "Nothing here. Do this: fidokit")
-
-
-@given(st.text())
-def test_escaped_text_is_printable_and_has_no_invisible_characters(text: str) -> None:
-    assert render.escape(text).isprintable()
-
-
-@given(st.text(alphabet=st.characters(categories=["L", "N", "P", "S"])))
-def test_ordinary_text_is_left_alone(text: str) -> None:
-    assert render.escape(text) == text
-
-
-def test_escape_shows_what_it_took_out() -> None:
-    shown = render.escape(HOSTILE)
-    assert shown == r"\x1b[2J\x1b]0;owned\x07evil\u202egpj.exe\u200b\r\n\t\udc80"
-
-
-def test_lines_are_kept_and_indented_where_asked() -> None:
-    assert render.escape_lines("a\nb\x1b", indent="  ") == "a\n  b\\x1b"
 
 
 def test_pipe_gets_tab_separated_fields(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support.keygen import line
@@ -191,7 +192,7 @@ def test_a_passphrase_by_askpass(both: Both) -> None:
     both.write("ask", b"#!/bin/sh\necho secret words\n")
     for folder in (both.ours, both.theirs):
         (folder / "ask").chmod(0o700)
-    env = {"SSH_ASKPASS": "./ask", "SSH_ASKPASS_REQUIRE": "force"}
+    env: dict[str, Any] = {"SSH_ASKPASS": "./ask", "SSH_ASKPASS_REQUIRE": "force"}
     args = ("-Y", "sign", "-n", "file", "-f", "locked", "text")
     assert both.same(*args, **env).status == 0
     both.write("ask", b"#!/bin/sh\necho other words\n")

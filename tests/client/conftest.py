@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from tests.support.fake_link import Person, session_on
+from tests.support.fake_link import Person, SteeredClock, session_on
 
-from fidokit.client.links.watchdog import Patience
 from fidokit.client.owner import pin
 from fidokit.client.owner.pin_code import PinCode
 from fidokit.client.session import Session
 from fidokit.virtual.token import VirtualToken
 
 PIN = "123456"
-PATIENT = Patience(silence=20, total=60, sleep=lambda _seconds: None)
+PATIENT = SteeredClock().patience(sleep=lambda _seconds: None)
+"""For tokens that answer, however late: time stands still."""
 
 Opened = Callable[..., Session]
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from tests.client.conftest import PATIENT
-from tests.support.fake_link import QUICK, FakeLink, Person, candidate, info, ok, stall
+from tests.support.fake_link import FakeLink, Person, SteeredClock, candidate, info, ok, stall
 
 from fidokit.client.credentials.enrollment import Enrolled, Enrollment, enroll
 from fidokit.client.credentials.signature import sign
@@ -268,9 +268,10 @@ def test_a_hidden_key_leaves_the_choice_to_the_person(tokens: list[VirtualToken]
 
 def test_a_broken_token_hides_nothing(tokens: list[VirtualToken]) -> None:
     made = made_on(tokens[0])
-    mute = candidate("mute", FakeLink(stall))
+    clock = SteeredClock()
+    mute = candidate("mute", FakeLink(stall(clock)))
     busy = candidate("busy", TokenBusy("held"))
-    quick = Opener(patience=QUICK)
+    quick = Opener(patience=clock.patience())
     with holder_of(made.key_handle, SSH, [mute, busy, *plugged(tokens)], quick) as session:
         assert session.selector == "virtual:0"
 

@@ -6,17 +6,17 @@ from collections.abc import Callable
 
 import pytest
 from tests.client.conftest import PATIENT, PIN
-from tests.support.fake_link import QUICK, FakeLink, Person, info, ok, session_on
+from tests.support.fake_link import FakeLink, Person, SteeredClock, info, ok, session_on
 from tests.support.hid_token import HidToken
 
 from fidokit.client import fido2_device
 from fidokit.client.credentials import resident
 from fidokit.client.credentials.enrollment import Enrollment, enroll
 from fidokit.client.fido2_device import DeviceLink, Secret
-from fidokit.client.links.watchdog import Patience, guarded
+from fidokit.client.links.watchdog import guarded
 from fidokit.client.owner import pin
 from fidokit.client.ports import CBOR, WINK
-from fidokit.errors import TokenBusy, TokenGone, TokenMisbehaved, Unsupported
+from fidokit.errors import TokenBusy, TokenGone, TokenMisbehaved, TokenSilent, Unsupported
 from fidokit.types import Application, KeyType
 from fidokit.virtual.token import VirtualToken
 
@@ -98,8 +98,10 @@ def test_a_channel_that_stays_busy_names_its_holder(
 
 
 def test_a_mute_token_is_given_up(plug: Plug) -> None:
-    with pytest.raises(TokenMisbehaved, match="does not answer"):
-        guarded(lambda _pulse: plug(HidToken(FakeLink(), mute=True)), QUICK)
+    clock = SteeredClock()
+    token = HidToken(FakeLink(), mute=clock.rush)
+    with pytest.raises(TokenSilent, match="does not answer"):
+        guarded(lambda _pulse: plug(token), clock.patience())
 
 
 def test_an_unplugging_is_told(plug: Plug) -> None:
@@ -129,8 +131,8 @@ def test_a_token_that_speaks_no_ctaphid(plug: Plug, report: bytes) -> None:
             return (report[:7] + self.nonce + report[7:]).ljust(64, b"\0")
 
     token = Odd(FakeLink())
-    with pytest.raises((TokenMisbehaved, TokenGone)):
-        guarded(lambda _pulse: plug(token), Patience(silence=0.05, total=0.2, grace=0.01))
+    with pytest.raises(TokenMisbehaved):
+        guarded(lambda _pulse: plug(token), SteeredClock().patience())
 
 
 # --- PIN protocols ---------------------------------------------------------------------------

@@ -92,8 +92,8 @@ TABLE: dict[str, tuple[int, Operation]] = {
     "delete all blobs": (5, large_blobs.delete_all),
 }
 
-SHELF = Shelf()
-OWNER = resident.ResidentCredential(
+SHELF: Shelf = Shelf()
+OWNER: resident.ResidentCredential = resident.ResidentCredential(
     CredentialId(b"id"), WORK, UserId(b""), "", "", None, CredProtect.UV_OPTIONAL, bytes(32)
 )
 

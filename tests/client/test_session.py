@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from tests.client.conftest import PIN, Opened
 from tests.support.fake_link import FakeLink, Person, info, ok, session_on
@@ -150,7 +152,7 @@ def test_every_generation(profile: str) -> None:
 # --- the sensor ------------------------------------------------------------------------------
 
 
-def fingerprint_token(**gestures: str) -> VirtualToken:
+def fingerprint_token(**gestures: Any) -> VirtualToken:
     from dataclasses import replace
 
     from fidokit.virtual.core.profile import CTAP_2_3

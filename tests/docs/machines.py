@@ -235,5 +235,16 @@ def _sshd_files(root: Root) -> None:
     root.put("/etc/ssh/sshd_config", Path("/usr/share/openssh/sshd_config").read_text())
     (root.folder / "over/etc/ssh/sshd_config.d").mkdir()
     key = root.folder / "over/etc/ssh/ssh_host_ed25519_key"
-    command = [stock("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-C", "server", "-f", key]
+    command: list[str | Path] = [
+        stock("ssh-keygen"),
+        "-q",
+        "-t",
+        "ed25519",
+        "-N",
+        "",
+        "-C",
+        "server",
+        "-f",
+        key,
+    ]
     subprocess.run(command, check=True)

@@ -17,12 +17,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from tests.fuzz import requests
 from tests.fuzz.requests import PREVIEW, TEMPLATES, WITHOUT_MAP, authorized, bent, damaged
 from tests.fuzz.rsa import known_rsa_keys
 from tests.fuzz.source import Source
-from tests.fuzz.world import HOMES, RPS, Terminal, home, ids, known_pin
+from tests.fuzz.world import HOMES, RPS, Terminal, WatchedStore, home, ids, known_pin
 from tests.virtual.core.client import HASH, PIN, Bench, descriptor
 
 from fidokit import cbor
@@ -64,6 +65,13 @@ class Life:
         self.token = bytes(32)
 
     # --- steps -----------------------------------------------------------------------------------
+
+    @property
+    def notes(self) -> list[str]:
+        """What was asked of the token's store."""
+        store = self.bench.store
+        assert isinstance(store, WatchedStore)
+        return store.notes
 
     def step(self) -> None:
         self.source.pick(STEPS)(self)
@@ -128,7 +136,8 @@ class Life:
         )
         reply = self.send(PIN, encode(request))
         if reply[0] == 0:
-            self.token = self.terminal.open(cbor.decode(reply[1:])[2])
+            answer: Any = cbor.decode(reply[1:])
+            self.token = self.terminal.open(answer[2])
 
     def wrong_pin(self) -> None:
         if self.terminal is not None:
@@ -169,7 +178,8 @@ class Life:
         self.judge_notes(command, reply[0])
         self.judge_state(command, reply[0], before, asked=len(self.bench.person.asked) > asked)
         if command in (MAKE, GET, NEXT) and reply[0] == 0:
-            data = cbor.decode(reply[1:])[2]
+            answer: Any = cbor.decode(reply[1:])
+            data = answer[2]
             self.judge_counter(data[33:37])
         return reply
 
@@ -180,7 +190,7 @@ class Life:
         word = int.from_bytes(reply[-2:])
         assert word in WORDS, hex(word)
         assert word == 0x9000 or len(reply) == 2
-        assert self.bench.store.notes == []
+        assert self.notes == []
         self.judge_state(None, word != 0x9000, before, asked=len(self.bench.person.asked) > asked)
         if word == 0x9000 and apdu[1] == 2:
             self.judge_counter(reply[1:5])
@@ -194,7 +204,7 @@ class Life:
         assert not self.bench.authenticator.waiting
 
     def judge_notes(self, command: int, status: int) -> None:
-        for note in self.bench.store.notes:
+        for note in self.notes:
             assert status == 0, f"{note} by a refused request"
             assert command in MAY_NOTE[note], f"{note} by command {command:#x}"
 
@@ -202,8 +212,8 @@ class Life:
         self, command: int | None, status: int, before: DurableState, *, asked: bool
     ) -> None:
         after = self.bench.state
-        wiped = "wipe" in self.bench.store.notes
-        self.bench.store.notes.clear()
+        wiped = "wipe" in self.notes
+        self.notes.clear()
         if after is before or wiped:
             return
         pin_command = command == PIN
@@ -243,7 +253,7 @@ class Life:
         assert self.send(INFO, b"")[0] == 0
         made = self.bench.store.of_rp(hashlib.sha256(RPS[1].encode()).digest())
         if made and not self.bench.state.always_uv and made[0].cred_protect != 3:
-            request = {1: RPS[1], 2: HASH, 3: [descriptor(made[0].id)]}
+            request: dict[int, Any] = {1: RPS[1], 2: HASH, 3: [descriptor(made[0].id)]}
             assert self.send(GET, encode(request))[0] == 0
 
 

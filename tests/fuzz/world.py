@@ -135,7 +135,7 @@ def _signing_keys(bench: Bench) -> tuple[list[bytes], list[bytes]]:
     algorithms = (CoseAlg.ES256, ESP256_SPLIT_ARKG) if bench.profile.extends(PREVIEW_SIGN) else ()
     for alg in algorithms:
         made = bench.make({6: {PREVIEW_SIGN: {3: [alg]}}})
-        nested = cbor.decode(made.body[6][PREVIEW_SIGN][7])
+        nested: Any = cbor.decode(made.body[6][PREVIEW_SIGN][7])
         ids.append(made.id)
         handles.append(AuthData.parse(nested[2]).credential_id)
     return ids, handles

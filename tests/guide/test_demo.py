@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -43,6 +43,7 @@ def test_it_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     steps = tour(ssh_keygen=None)
     next(steps)
     assert len(list(tmp_path.glob("fidokit-demo-*"))) == 1
+    assert isinstance(steps, Generator)
     steps.close()
     assert list(tmp_path.glob("fidokit-demo-*")) == []
 

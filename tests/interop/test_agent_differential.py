@@ -90,7 +90,7 @@ class Ours:
     def forget(self) -> None:
         self._open.clear()
 
-    def story(self, client: int) -> object:
+    def story(self, client: int) -> tuple[object, ...]:
         """What a failed comparison needs to be understood."""
         hops = self._open[client].bindings.hops
         keys = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from tests.support.agent_host import PIN, Host, make_host, serving, sk_key, stock, virtual_token
@@ -63,7 +64,10 @@ def test_a_certificate_by_an_authority_in_the_agent(host: Host, key: str) -> Non
 
 
 def git(host: Host, *args: str, code: int = 0) -> str:
-    names = {"GIT_CONFIG_GLOBAL": str(host.home / "gitconfig"), "GIT_CONFIG_NOSYSTEM": "1"}
+    names: dict[str, Any] = {
+        "GIT_CONFIG_GLOBAL": str(host.home / "gitconfig"),
+        "GIT_CONFIG_NOSYSTEM": "1",
+    }
     done = host.run(stock("git"), *args, code=code, **names)
     return (done.stdout + done.stderr).decode()
 

@@ -6,6 +6,7 @@ import base64
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import asyncssh
 import pytest
@@ -107,7 +108,7 @@ def test_any_token_signature_is_judged_alike(
 # --- certificates --------------------------------------------------------------------------
 
 
-def imported(sample: Certificate) -> asyncssh.SSHCertificate:
+def imported(sample: Certificate) -> Any:  # its methods are those of a class of its own
     text = f"{sample.type_name} {base64.b64encode(sample.blob()).decode()} c\n"
     return asyncssh.import_certificate(text)
 
@@ -187,6 +188,7 @@ def test_any_line_is_read_alike(options: list[str], key: PublicKey, comment: str
         assert len(options) > len(set(options))  # command or from twice: sshd's rule
         return
     entry = asyncssh.import_authorized_keys(raw + "\n")._user_entries[0]
+    assert entry.key is not None
     assert entry.key.public_data == line.key.blob() == key.blob()
     assert set(entry.options) == {option.name for option in line.options}
 

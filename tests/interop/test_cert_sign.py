@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support.agent_host import PIN, Host, make_host, serving, sk_key, virtual_token
@@ -144,7 +145,7 @@ def test_what_ssh_keygen_refuses(
 @pytest.mark.parametrize("ca", ["ca", "ca_sk"])
 def test_by_the_agent(machine: Host, ca: str) -> None:
     with serving(machine, machine.home / ca) as served:
-        env = {"SSH_AUTH_SOCK": served.socket}
+        env: dict[str, Any] = {"SSH_AUTH_SOCK": served.socket}
         made = ours(machine, "-U", "-n", "alice", ca=f"{ca}.pub", **env)
         words = ("-U", "-s", f"{ca}.pub", "-I", "an id", "-n", "alice", "user.pub")
         machine.run("ssh-keygen", "-q", *words, **env)

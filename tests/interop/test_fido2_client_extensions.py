@@ -404,7 +404,8 @@ def test_the_large_blob_extension_of_2_3() -> None:
     )  # fmt: skip
     assert made.unsigned_extension_outputs == {"largeBlob": {"supported": True}}
     assert made.auth_data.credential_data is not None
-    allow = [{"type": "public-key", "id": made.auth_data.credential_data.credential_id}]
+    allow: list[Any] = [{"type": "public-key", "id": made.auth_data.credential_data.credential_id}]
+    assert RP.id is not None
 
     def ask(value: dict[str, Any]) -> Any:
         request = {1: RP.id, 2: bytes(32), 3: allow, 4: {"largeBlob": value}}
@@ -432,7 +433,8 @@ def generate(site: Site, algorithm: int) -> tuple[Any, CoseKey]:
         key.attestation_object.auth_data,
         made.response.client_data.hash,
     )
-    return key, CoseKey.parse(cbor.decode(key.public_key))
+    members: Any = cbor.decode(key.public_key)
+    return key, CoseKey.parse(members)
 
 
 def signature(site: Site, key: Any, tbs: bytes, args: bytes | None = None) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.interop
 PIN_CODE = "motörhead"
 CDH = hashlib.sha256(b"client data").digest()
 RP = {"id": "example.org", "name": "Example"}
-KEY_PARAMS = [{"type": "public-key", "alg": -7}]
+KEY_PARAMS: list[Mapping[str, Any]] = [{"type": "public-key", "alg": -7}]
 PERMISSION = ClientPin.PERMISSION
 ERR = CtapError.ERR
 
@@ -364,7 +364,9 @@ def test_the_token_is_recognized_and_so_is_a_change(tmp_path: Path) -> None:
         assert again.info.get_cred_store_state(granted) == changed
         cm = again.pin.get_pin_token(PIN_CODE, PERMISSION.CREDENTIAL_MGMT)
         credential = made.auth_data.credential_data.credential_id
-        again.manager(cm).delete_cred({"id": credential, "type": "public-key"})
+        again.manager(cm).delete_cred(
+            {"id": credential, "type": "public-key"}  # type: ignore[arg-type]
+        )
         assert again.info.get_cred_store_state(granted) not in (empty, changed)
         again.ctap.reset()
         again.pin.set_pin(PIN_CODE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support.agent_host import PIN, Host, make_host, serving, sk_key, virtual_token
@@ -52,12 +53,12 @@ def repository(machine: Host, tmp_path: Path) -> Path:
     return folder
 
 
-def git(machine: Host, repository: Path, *args: str, code: int | None = 0, **env: str) -> str:
+def git(machine: Host, repository: Path, *args: str, code: int | None = 0, **env: Any) -> str:
     done = machine.run("git", "-C", repository, *args, code=code, **env)
     return done.stdout.decode() + done.stderr.decode()
 
 
-def commit(machine: Host, repository: Path, key: str, **env: str) -> None:
+def commit(machine: Host, repository: Path, key: str, **env: Any) -> None:
     git(machine, repository, "config", "user.signingKey", key)
     git(machine, repository, "commit", "-q", "--allow-empty", "-m", "signed", **env)
     git(machine, repository, "tag", "-f", "-s", "v1", "-m", "a tag", **env)

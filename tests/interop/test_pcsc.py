@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 from fido2.ctap import CtapError
@@ -26,7 +27,7 @@ PIN = "314159"
 CHALLENGE = hashlib.sha256(b"a challenge").digest()
 RP = {"id": "example.org", "name": "Example"}
 USER = {"id": b"ada", "name": "ada@example.org", "displayName": "Ada"}
-ES256 = [{"type": "public-key", "alg": -7}]
+ES256: list[Mapping[str, Any]] = [{"type": "public-key", "alg": -7}]
 SELECTION, GET_INFO = b"\x0b", b"\x04"
 PROFILES = ["u2f", "ctap2.0", "ctap2.1", "ctap2.3"]
 
@@ -76,7 +77,7 @@ def test_a_credential_and_its_assertions(device: CtapPcscDevice) -> None:
     credential = made(ctap)
     data = credential.auth_data.credential_data
     assert data is not None
-    allowed = [{"type": "public-key", "id": data.credential_id}]
+    allowed: list[Any] = [{"type": "public-key", "id": data.credential_id}]
     for _ in range(2):
         check(credential, ctap.get_assertion(RP["id"], CHALLENGE, allowed))
 
@@ -89,7 +90,7 @@ def test_lists_that_take_many_apdus(device: CtapPcscDevice) -> None:
     credential = made(ctap, exclude_list=others)
     data = credential.auth_data.credential_data
     assert data is not None
-    allowed = [*others[1:], {"type": "public-key", "id": data.credential_id}]
+    allowed: list[Any] = [*others[1:], {"type": "public-key", "id": data.credential_id}]
     check(credential, ctap.get_assertion(RP["id"], CHALLENGE, allowed))
     assert size > 1024
     assert device.call(CTAPHID.CBOR, b"\x01" + bytes(size - 1))[:1] == b"\x12"
@@ -139,9 +140,10 @@ def test_credential_management(device: CtapPcscDevice) -> None:
     names = {entry[CredentialManagement.RESULT.USER]["name"] for entry in found}
     assert names == {"ada", "bob", "eve"}
     manager.update_user_info(
-        {"type": "public-key", "id": made_ids[1]}, {"id": b"bob", "name": "robert"}
+        {"type": "public-key", "id": made_ids[1]},  # type: ignore[arg-type]
+        {"id": b"bob", "name": "robert"},  # type: ignore[arg-type]
     )
-    manager.delete_cred({"type": "public-key", "id": made_ids[0]})
+    manager.delete_cred({"type": "public-key", "id": made_ids[0]})  # type: ignore[arg-type]
     found = manager.enumerate_creds(relying[CredentialManagement.RESULT.RP_ID_HASH])
     names = {entry[CredentialManagement.RESULT.USER]["name"] for entry in found}
     assert names == {"robert", "eve"}

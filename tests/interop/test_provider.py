@@ -14,6 +14,7 @@ import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -65,14 +66,14 @@ def server(machine: Host) -> Iterator[Network]:
         yield net
 
 
-def keygen(host: Host, *args: str, code: int = 0, stdin: bytes = b"", **env: str) -> str:
+def keygen(host: Host, *args: str, code: int = 0, stdin: bytes = b"", **env: Any) -> str:
     done = host.run(stock("ssh-keygen"), *args, code=code, stdin=stdin, **env)
     return (done.stdout + done.stderr).decode()
 
 
-def generate(host: Host, file: str, kind: str, *options: str, **how: object) -> str:
+def generate(host: Host, file: str, kind: str, *options: str, **how: Any) -> str:
     given = [part for option in options for part in ("-O", option)]
-    return keygen(host, "-t", kind, "-N", "", "-C", file, "-f", file, *given, **how)  # type: ignore[arg-type]
+    return keygen(host, "-t", kind, "-N", "", "-C", file, "-f", file, *given, **how)
 
 
 def fingerprint(host: Host, file: str) -> str:
@@ -185,7 +186,7 @@ def test_the_device_option(machine: Host) -> None:
     assert "does not hold this key" in keygen(
         machine, "-Y", "sign", "-n", "file", "-f", "elsewhere", stdin=b"text", code=255
     )
-    where = {"FIDOKIT_TOKEN": other}
+    where: dict[str, Any] = {"FIDOKIT_TOKEN": other}
     keygen(machine, "-Y", "sign", "-n", "file", "-f", "elsewhere", stdin=b"text", **where)
     said = generate(machine, "nowhere", "ed25519-sk", "device=/dev/hidraw99", code=255)
     assert "fidokit: no token is connected that answers to usb:/dev/hidraw99" in said
@@ -395,7 +396,7 @@ def test_under_the_sanitizers(machine: Host, tmp_path: Path) -> None:
     """The whole life of a key by a library whose every misuse of memory would be heard."""
     library = strict_library(tmp_path)
     shutil.copy(f"{machine.env['SSH_SK_PROVIDER']}.python", f"{library}.python")
-    watched = {"SSH_SK_PROVIDER": str(library)} | preload()
+    watched: dict[str, Any] = {"SSH_SK_PROVIDER": str(library)} | preload()
     names = ("resident", "application=ssh:strict", "user=carol")
     said = generate(machine, "strict", "ecdsa-sk", *names, **watched)
     said += keygen(machine, "-Y", "sign", "-n", "file", "-f", "strict", stdin=b"x", **watched)
@@ -425,7 +426,7 @@ def test_the_page_signs_a_commit_in_ci(tmp_path: Path) -> None:
     told.write_text("")
     for step in steps:
         script = step.replace("~/fidokit/bin/fidokit", ours)
-        env = dict(line.split("=", 1) for line in told.read_text().splitlines())
+        env: dict[str, Any] = dict(line.split("=", 1) for line in told.read_text().splitlines())
         host.run("bash", "-e", "-c", script, GITHUB_ENV=str(told), **env)
     assert "FIDOKIT_TOKEN" in told.read_text()
     (host.home / "allowed").write_text(

@@ -168,9 +168,9 @@ def test_discoverable_login(make_site: MakeSite, profile: str, pin: str | None) 
             extensions={"credProps": True},
         )
         assert made.client_extension_results.cred_props.rk is True
-    for choice, user in enumerate((b"eve", b"bob", b"ada")):
+    for choice, handle in enumerate((b"eve", b"bob", b"ada")):
         used = site.log_in(choice, credentials=None, user_verification=wish)
-        assert used.response.user_handle == user
+        assert used.response.user_handle == handle
         assert used.response.authenticator_data.is_user_verified() is bool(pin)
 
 
@@ -421,7 +421,7 @@ def told_policies(site: Site) -> Mapping[str, Any]:
     """What a relying party that may know of the PIN's rules is told."""
     if "minPinLength" in site.client.info.extensions:
         config = Config(*authorized(site, ClientPin.PERMISSION.AUTHENTICATOR_CFG))
-        config.set_min_pin_length(min_pin_length=7, rp_ids=[RP.id])
+        config.set_min_pin_length(min_pin_length=7, rp_ids=[str(RP.id)])
     wish = {"minPinLength": True, "pinComplexityPolicy": True}
     return outputs_of(site.register(extensions=wish))
 

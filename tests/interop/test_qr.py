@@ -31,7 +31,14 @@ def scan(stock: Callable[[str], str]) -> Callable[[Path], str]:
     program = stock("zbarimg")
 
     def read(picture: Path) -> str:
-        command = [program, "--quiet", "--raw", "--oneshot", "-Sqrcode.enable", picture]
+        command: list[str | Path] = [
+            program,
+            "--quiet",
+            "--raw",
+            "--oneshot",
+            "-Sqrcode.enable",
+            picture,
+        ]
         done = subprocess.run(command, capture_output=True, timeout=60, check=False)
         return done.stdout.decode().rstrip("\n")
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 from tests.support.agent_host import Host, make_host, sk_key, stock, virtual_token
+from tests.support.json_members import require_documented
 from tests.support.sshd import Sshd, running
 
 pytestmark = pytest.mark.interop
@@ -84,6 +85,7 @@ class Bench:
         program = (*within, sys.executable, "-m", "fidokit", "--json", "server", "check")
         done = self.host.run(*program, *chosen, *given, code=None)
         assert done.returncode in {0, 10}, done
+        require_documented(("--json", "server", "check"), done.stdout.decode())
         return {user["user"]: user for user in json.loads(done.stdout)["users"]}
 
     def logs_in(self, server: Sshd, key: str, user: str) -> bool:

@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 from tests.support.agent_host import Host, make_host, serving, sk_key, virtual_token
 from tests.support.hardened import SSHD, USER, Machine, line, machine
+from tests.support.json_members import require_documented
 from tests.support.sshd import running
 
 from fidokit.errors import FidokitError
@@ -425,6 +426,7 @@ def test_the_command_refuses(one: Machine) -> None:
 def test_the_command_as_json(one: Machine) -> None:
     one.authorize(line(one.host, "touch"))
     done = fidokit(one, "--json", "hardware-only", "--user", USER)
+    require_documented(("--json", "server", "harden"), done.stdout)
     data = json.loads(done.stdout)["hardening"]
     assert (data["level"], data["done"], data["reloaded"]) == ("hardware-only", True, False)
     assert data["files"] == [str(one.folder / "0-fidokit.conf")]

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support.agent_host import Host, make_host
@@ -52,7 +53,7 @@ def test_a_user_is_let_in_and_reported(folder: Path, tmp_path: Path, name: str) 
     assert not [*folder.rglob("owned"), *host.home.rglob("owned")]
 
 
-def report(host: Host, folder: Path, command: list[str]) -> dict[str, object]:
+def report(host: Host, folder: Path, command: list[str]) -> dict[str, Any]:
     config = folder / "config"
     config.write_text("AuthorizedKeysFile .ssh/authorized_keys\n")
     done = host.run(*command, "--config", str(config))

@@ -120,7 +120,7 @@ def test_token_keys_by_every_authority(
     assert shown(keygen, sample) == expected(sample)
 
 
-SUBJECTS = {key.public for key in (*TOKENS, *plain_keys())}
+SUBJECTS = {*(key.public for key in TOKENS), *(key.public for key in plain_keys())}
 
 
 @pytest.mark.parametrize("public", sorted(SUBJECTS, key=key_id), ids=key_id)  # type: ignore[arg-type]

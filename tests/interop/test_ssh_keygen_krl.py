@@ -60,7 +60,8 @@ def agree(keygen: Keygen, data: bytes, keys: list[PublicKey | Certificate]) -> l
     keygen.write("list.krl", data)
     names = [keygen.write(f"{n}.pub", line(key, "").lstrip()) for n, key in enumerate(keys)]
     said = keygen("-Q", "-f", "list.krl", *names).stdout.decode().splitlines()
-    theirs = [text.endswith("REVOKED") for text in said] or [None] * len(keys)
+    theirs: list[bool | None] = [text.endswith("REVOKED") for text in said]
+    theirs = theirs or [None] * len(keys)
     try:
         found = krl.parse_krl(data)
         ours: list[bool | None] = [found.revocation(key) is not None for key in keys]
@@ -135,7 +136,10 @@ def test_what_ssh_keygen_refuses(keygen: Keygen, name: str) -> None:
 
 
 def test_damaged_lists_are_judged_alike(keygen: Keygen) -> None:
-    keys = [TOKEN, certificate(PLAIN, CA, serial=1003, key_id="alice")]
+    keys: list[PublicKey | Certificate] = [
+        TOKEN,
+        certificate(PLAIN, CA, serial=1003, key_id="alice"),
+    ]
     corpus = [data for data in KRLS.values() if len(data) < 400]
     for mutant in itertools.islice(mutants(corpus, 150, seed=3), 150):
         if not signed(mutant):

@@ -55,7 +55,7 @@ def sshd(stock: Callable[[str], str], tmp_path: Path) -> Judge:
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd run by root insists on it
     for name in ("host", "user"):
-        make = [keygen, "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / name]
+        make: list[str | Path] = [keygen, "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / name]
         subprocess.run(make, check=True, timeout=60)
     (tmp_path / "config").write_text(CONFIG.format(folder=tmp_path))
     proxy = f"ProxyCommand={SSHD} -i -f {tmp_path}/config -E {tmp_path}/log"

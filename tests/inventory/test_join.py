@@ -26,6 +26,7 @@ def one(rows: list[KeyRow]) -> KeyRow:
 def test_a_key_only_on_the_token() -> None:
     held = Credential(key(1, "ssh:a"), CredentialId(b"id"), "alice", "alice@host", "my key")
     row = one(join([held], [], unreadable))
+    assert held.public is not None
     assert row.fingerprint == fingerprint.sha256(held.public.blob())
     assert (row.key_type, row.application, row.user) == (KeyType.ED25519_SK, "ssh:a", "alice")
     assert (row.comment, row.user_name) == ("my key", "alice@host")

@@ -203,10 +203,18 @@ def _site() -> Path:
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.parent) as scratch:
         target = Path(scratch) / "site"
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", target]
+        pip: list[str | Path] = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--target",
+            target,
+        ]
         wheels = ["--only-binary=:all:", "--python-version", "3.11", "--implementation", "cp"]
         platforms = ["--platform", "manylinux2014_x86_64", "--platform", "manylinux_2_28_x86_64"]
-        chosen = ["--constraint", TOP / "constraints.txt", *REQUIREMENTS]
+        chosen: list[str | Path] = ["--constraint", TOP / "constraints.txt", *REQUIREMENTS]
         _run([*pip, *wheels, *platforms, *chosen])
         if not place.exists():
             target.rename(place)

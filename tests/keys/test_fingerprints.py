@@ -86,7 +86,7 @@ def test_a_file_without_keys(tmp_path: Path, text: str) -> None:
     (tmp_path / "file").write_text(text, "latin-1")
     for read in (fingerprints.show, fingerprints.fingerprint_lines):
         with pytest.raises(MalformedKey, match="holds no key"):
-            list(read(tmp_path / "file"))  # type: ignore[operator]
+            list(read(tmp_path / "file"))
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:

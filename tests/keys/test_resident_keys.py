@@ -208,8 +208,8 @@ def test_a_file_outside_the_searched_folders_names_its_key(
     alone.write_bytes(three[1].public_path.read_bytes())
     rows = listed(desk)
     assert [row.files for row in rows] == [(), ()]
-    for name in (three[1].path, three[1].public_path, alone):
-        assert resident_keys.resolve(str(name), rows).fingerprint == three[1].fingerprint
+    for path in (three[1].path, three[1].public_path, alone):
+        assert resident_keys.resolve(str(path), rows).fingerprint == three[1].fingerprint
     (new / "alice").write_text("no key\n")
     for name in ("alice", str(new / "alice"), "a\0b", "", "~nobody-has-this/x"):
         if name == "alice":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from tests.support.fake_link import Person, session_on
 
@@ -58,7 +59,7 @@ class Life:
         made = self.keys[name] = enroll(self.session, enrollment)
         self.sign(SkPrivate(made.public, made.flags, made.key_handle))
 
-    def make_best(self, name: str, **options: bool) -> None:
+    def make_best(self, name: str, **options: Any) -> None:
         """Make the better type of key that the model makes at all, and use it."""
         plain = "ed25519" if "ed25519" in self.keys else "ecdsa"
         kind = KeyType.ED25519_SK if plain == "ed25519" else KeyType.ECDSA_SK
@@ -210,7 +211,9 @@ def has_sensor(model: Model) -> bool:
 
 
 def _options(model: Model) -> dict[str, bool]:
-    return dict((model.get_info or {}).get("options", {}))  # type: ignore[call-overload]
+    info: Mapping[str, Any] = model.get_info or {}
+    options: dict[str, bool] = info.get("options", {})
+    return dict(options)
 
 
 def abilities(model: Model, *, by_sensor: bool = False) -> Abilities:

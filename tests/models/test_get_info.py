@@ -27,9 +27,9 @@ BESIDE = {
 
 def said_by(token: VirtualToken) -> dict[int, Any]:
     reply = token.link().cbor(b"\x04", lambda _status: None, lambda: False)
-    value = cbor.decode(reply[1:])
+    value: Any = cbor.decode(reply[1:])
     assert isinstance(value, dict)
-    return value
+    return dict(value)
 
 
 def claimed(model: Model, withheld: set[str]) -> dict[int, Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from fidokit.errors import NoPermission, PinRequired, PinWrong, Unsupported
+from fidokit.files import atomic
 from fidokit.provider import installation, library
 from fidokit.provider.installation import install_provider, provider_path, trusted_provider
 from fidokit.system.host import Host
@@ -55,7 +56,7 @@ def test_a_folder_of_another_user(built: Path, monkeypatch: pytest.MonkeyPatch) 
     def refuse(*_: object) -> None:
         raise NoPermission("this user may not write there")
 
-    monkeypatch.setattr(library.atomic, "replace", refuse)
+    monkeypatch.setattr(atomic, "replace", refuse)
     with pytest.raises(NoPermission, match="which Python to run") as caught:
         provider_path(10)
     assert "fidokit provider install" in caught.value.hint

@@ -33,7 +33,7 @@ def service(
     """It runs as the library starts it: one socket for both directions."""
     ours, its = socket.socketpair()
     ours.settimeout(WAIT_S)
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # type: ignore[call-overload]  # a socket is a file here
         [sys.executable, "-P", "-m", "fidokit.provider.main"],
         stdin=its,
         stdout=its,

@@ -337,6 +337,7 @@ def test_junk_is_answered(bench: Bench) -> None:
         (errors.StoreFull("x"), SkError.UNSUPPORTED),
         (errors.TouchTimedOut("x"), SkError.GENERAL),
         (errors.TokenMisbehaved("x"), SkError.GENERAL),
+        (errors.TokenSilent("x"), SkError.GENERAL),
     ],
 )
 def test_errors_in_openssh_s_numbers(error: FidokitError, number: SkError) -> None:

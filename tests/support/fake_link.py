@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import Any
 
 from fidokit import cbor
 from fidokit.client.connection import Label
@@ -18,13 +21,12 @@ Canceled = Callable[[], bool]
 Live = Callable[[bytes, Keepalive, Canceled], bytes]
 Reply = bytes | Exception | Live
 
-QUICK = Patience(silence=0.03, total=5.0, grace=0.03)
-"""Real time, but so little of it that a silent token costs a test 60 ms."""
+HANGING_S = 60.0
+"""Real seconds after which a test fails that waits for what never comes."""
 
-UNHURRIED = Patience(silence=0.5, total=5.0, grace=0.5)
-"""For tokens that answer: a busy machine must not pass for a silent token."""
+_TIME_PASSED = object()
 
-GET_INFO = {
+GET_INFO: dict[int, Any] = {
     1: ["U2F_V2", "FIDO_2_0", "FIDO_2_1"],
     2: ["credProtect"],
     3: bytes(range(16)),
@@ -35,21 +37,26 @@ GET_INFO = {
 }
 
 
-def ok(members: Mapping[object, object] | None = None) -> bytes:
+def ok(members: Mapping[Any, Any] | None = None) -> bytes:
     """An answer with status 0 and, where given, its map."""
-    return b"\0" if members is None else b"\0" + cbor.encode(members)  # type: ignore[arg-type]
+    return b"\0" if members is None else b"\0" + cbor.encode(members)
 
 
-def info(**options: bool) -> bytes:
+def info(**options: bool | None) -> bytes:
     """A getInfo answer with these options changed; None removes one."""
-    merged = {**GET_INFO[4], **options}  # type: ignore[dict-item]
+    merged = {**GET_INFO[4], **options}
     return ok({**GET_INFO, 4: {name: on for name, on in merged.items() if on is not None}})
 
 
-def stall(_request: bytes, _keepalive: Keepalive, _canceled: Canceled) -> bytes:
+def stall(clock: SteeredClock) -> Live:
     """Never answer: neither keep-alive nor a look at the order to stop."""
-    threading.Event().wait(30)  # the watchdog leaves long before; its thread is a daemon
-    return b""
+
+    def stalled(_request: bytes, _keepalive: Keepalive, _canceled: Canceled) -> bytes:
+        clock.rush()
+        threading.Event().wait(HANGING_S)  # the watchdog leaves long before; a daemon waits here
+        return b""
+
+    return stalled
 
 
 class FakeLink:
@@ -116,14 +123,14 @@ class Person:
 
 
 def session_on(
-    link: object, person: Interaction | None = None, patience: Patience = UNHURRIED
+    link: object, person: Interaction | None = None, patience: Patience | None = None
 ) -> Session:
-    """A session on `link`."""
+    """A session on `link`; time stands still where no other patience is given."""
     return Session(
         link,  # type: ignore[arg-type]
         Label("test token", "virtual:test", True),
         interaction=person or Person("1234"),
-        patience=patience,
+        patience=patience or SteeredClock().patience(),
     )
 
 
@@ -138,14 +145,71 @@ def candidate(name: str, link: object, transport: Transport = Transport.VIRTUAL)
     return Candidate(transport, name, name, name, f"{transport}:{name}", True, opened)  # type: ignore[arg-type]
 
 
-class FakeClock:
-    """Seconds that a test moves."""
+class SteeredClock:
+    """Seconds that a test moves; however busy the machine is, nothing times out by itself."""
 
     def __init__(self) -> None:
         self.now = 0.0
+        self._guard = threading.Lock()
+        self._waiting: list[SimpleQueue[object]] = []
+        self._rushed: list[SimpleQueue[object]] = []
+        self._rush_next = False
 
     def __call__(self) -> float:
         return self.now
 
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
+    def patience(self, **limits: Any) -> Patience:  # as Patience's own
+        """A patience on this clock."""
+        return Patience(clock=self, sleep=self.advance, take=self.take)._replace(**limits)
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        with self._guard:
+            self.now += seconds
+            self._wake()
+
+    def rush(self) -> None:
+        """Say that nothing more will come to who waits now, or else to who waits next.
+
+        Time passes for them as fast as they can wait.
+        """
+        with self._guard:
+            self._rushed += self._waiting
+            self._rush_next = not self._waiting
+            self._wake()
+
+    def take(self, box: SimpleQueue[object], deadline: float) -> object:
+        """See `Patience.take`."""
+        with self._guard:
+            self._waiting.append(box)
+            if self._rush_next:
+                self._rushed.append(box)
+                self._rush_next = False
+        try:
+            return self._next(box, deadline)
+        finally:
+            with self._guard:
+                self._waiting.remove(box)
+
+    def _next(self, box: SimpleQueue[object], deadline: float) -> object:
+        while True:
+            event = self._event(box, deadline)
+            if event is not _TIME_PASSED:
+                return event
+
+    def _event(self, box: SimpleQueue[object], deadline: float) -> object:
+        with suppress(Empty):
+            return box.get_nowait()
+        with self._guard:
+            if box in self._rushed:
+                self.now = max(self.now, deadline)
+            if self.now >= deadline:
+                raise Empty
+        try:
+            return box.get(timeout=HANGING_S)
+        except Empty:
+            raise AssertionError("nothing comes, and nobody moves the clock") from None
+
+    def _wake(self) -> None:
+        for box in self._waiting:
+            box.put(_TIME_PASSED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
+from typing import Any
 
 from fidokit.virtual.framing.ctaphid import BROADCAST, Assembler, HidCommand, Message
 from fidokit.virtual.transports.hid_port import HidPort, Pluggable
@@ -46,7 +47,7 @@ class Bus:
         self._messages: deque[Message] = deque()
         self.ends = 0
         self.alarms: list[ManualAlarm] = []
-        extra = {"alarm": self._alarm} if manual else {}
+        extra: dict[str, Any] = {"alarm": self._alarm} if manual else {}
         self.port = HidPort(token, self._reports.put, ended=self._ended, **extra)
 
     def _alarm(self, ring: Callable[[], None]) -> ManualAlarm:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 
 from fidokit.client.ports import Link
 
@@ -19,7 +20,7 @@ class HidToken:
         capabilities: of the INIT answer.
         noise: reports for other channels that precede each of ours.
         busy: how many messages are answered with CHANNEL_BUSY first.
-        mute: answer nothing at all.
+        mute: called in place of answering anything at all.
     """
 
     def __init__(
@@ -29,7 +30,7 @@ class HidToken:
         capabilities: int = 5,
         noise: tuple[bytes, ...] = (),
         busy: int = 0,
-        mute: bool = False,
+        mute: Callable[[], None] | None = None,
     ) -> None:
         self._link = link
         self._capabilities = capabilities
@@ -65,7 +66,8 @@ class HidToken:
     # --- the token -------------------------------------------------------------------------------
 
     def _run(self, message: bytes) -> None:
-        if self._mute:
+        if self._mute is not None:
+            self._mute()
             return
         if self._command == INIT:
             body = message + CHANNEL + bytes([2, 1, 2, 3, self._capabilities])

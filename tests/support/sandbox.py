@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.support.json_members import held_to_the_page, require_documented
 
 Answer = tuple[str, str | signal.Signals]
 SRC = Path(__file__).parents[2] / "src"
@@ -51,6 +52,7 @@ class Sandbox:
             start_new_session=True,
             check=False,
         )
+        require_documented(args, done.stdout.decode())
         return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     def talk(self, *args: str, answers: Sequence[Answer] = (), **env: str) -> Done:
@@ -123,4 +125,4 @@ def in_process(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[..
         monkeypatch.setenv(name, sandbox.env[name])
     monkeypatch.chdir(sandbox.home)
     monkeypatch.setattr(questions, "TERMINAL", str(sandbox.home / "no-terminal"))
-    return lambda *args: main.run(args)
+    return lambda *args: held_to_the_page(main.run, args)

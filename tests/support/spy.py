@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from fidokit import cbor
 from fidokit.client.ports import Link
@@ -14,7 +15,7 @@ def members(message: bytes) -> dict[object, object]:
     """The map behind a command or status byte."""
     if len(message) == 1:
         return {}
-    decoded = cbor.decode(message[1:])
+    decoded: Any = cbor.decode(message[1:])
     assert isinstance(decoded, dict)
     return dict(decoded)
 

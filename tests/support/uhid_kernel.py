@@ -54,7 +54,7 @@ class UhidKernel:
         descriptor = data[CREATE.size :]
         assert len(descriptor) == size
         texts = [text.rstrip(b"\0").decode() for text in (name, phys, uniq)]
-        made = Created(*texts, bus, vendor, product, descriptor)
+        made = Created(texts[0], texts[1], texts[2], bus, vendor, product, descriptor)
         if self._sysfs is not None:
             place = self._sysfs / "hidraw7/device"
             place.mkdir(parents=True)

@@ -77,8 +77,8 @@ def test_keepalives_and_touch(factory: TokenFactory) -> None:
     token = factory(presence="script")
     seen: list[STATUS] = []
 
-    def on_keepalive(status: STATUS) -> None:
-        seen.append(status)
+    def on_keepalive(status: int) -> None:
+        seen.append(STATUS(status))
         token.touch()
 
     with open_device(token) as device:

@@ -149,8 +149,12 @@ def test_it_does_not_come_back(desk: Desk) -> None:
         reset(desk, plan(desk), guide)
 
 
+def plug_another(desk: Desk) -> None:
+    desk.plug("OTHER")
+
+
 def test_another_token_comes_back(desk: Desk) -> None:
-    guide = Guide(desk, when_inserting=lambda desk: desk.plug("OTHER") and None)
+    guide = Guide(desk, when_inserting=plug_another)
     with pytest.raises(TokenNotFound, match="did not come back"):
         reset(desk, plan(desk), guide)
     guide = Guide(desk, when_inserting=lambda desk: desk.plugged.add("ONE"))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from threading import Event
+from typing import Any
 
-from fido2.ctap import CtapDevice
+from fido2.ctap import STATUS, CtapDevice
 from fido2.hid import CAPABILITY, CTAPHID
 
 from fidokit.virtual.transports.memory import MemoryLink
@@ -26,13 +27,14 @@ class LinkDevice(CtapDevice):
         cmd: int,
         data: bytes = b"",
         event: Event | None = None,
-        on_keepalive: Callable[[int], None] | None = None,
+        on_keepalive: Callable[[STATUS], None] | None = None,
     ) -> bytes:
         if cmd == CTAPHID.MSG:
             return self.link.msg(data)
         assert cmd == CTAPHID.CBOR
         canceled = event.is_set if event else lambda: False
-        return self.link.cbor(data, on_keepalive or (lambda _: None), canceled)
+        told: Any = on_keepalive or (lambda _: None)  # STATUS is an int
+        return self.link.cbor(data, told, canceled)
 
     def close(self) -> None:
         self.link.close()

@@ -7,11 +7,14 @@ their clients with it will have it.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from tests.keys.test_hostile import whole_files_alone
 from tests.support.desk import Desk
+from tests.support.fake_link import HANGING_S, SteeredClock
 
 from fidokit.client.discovery import Opener
 from fidokit.client.links.watchdog import Patience
@@ -23,6 +26,7 @@ from fidokit.errors import (
     TokenGone,
     TokenMisbehaved,
     TokenRefused,
+    TokenSilent,
     TouchTimedOut,
 )
 from fidokit.keys import holder, resident_keys
@@ -50,8 +54,6 @@ from fidokit.virtual.wrong_answers import Form
 
 pytestmark = pytest.mark.usefixtures("home")
 
-HASTE = Patience(silence=0.15, total=0.25, grace=0.15, busy=(0.0,))
-
 MAKE, GET = 0x01, 0x02
 MISBEHAVED = (TokenMisbehaved, SignatureInvalid)
 
@@ -76,10 +78,26 @@ def used(desk: Desk, folder: Path) -> Desk:
     return desk
 
 
-def opened(desk: Desk, fault: Fault) -> Session:
-    """A session with little patience where the token will try it."""
-    patience = HASTE if isinstance(fault, Stall | StallInSilence | Slow) else Patience()
-    return Opener(desk.person, patience=patience)(desk.candidate("ONE"))
+@contextmanager
+def opened(desk: Desk, fault: Fault) -> Iterator[Session]:
+    """A session whose time passes once the token wastes it."""
+    clock, token = SteeredClock(), desk.tokens["ONE"]
+    watcher = threading.Thread(target=_let_time_pass, args=[token, fault, clock])
+    watcher.start()
+    try:
+        with Opener(desk.person, patience=clock.patience())(desk.candidate("ONE")) as session:
+            yield session
+    finally:
+        watcher.join()
+
+
+def _let_time_pass(token: VirtualToken, fault: Fault, clock: SteeredClock) -> None:
+    if not isinstance(fault, Stall | StallInSilence | Slow):
+        return
+    assert token.faults.wait(seconds=HANGING_S)
+    clock.advance(clock.patience().total)
+    if isinstance(fault, StallInSilence) or (isinstance(fault, Stall) and not fault.obeys_cancel):
+        clock.rush()
 
 
 FAULTS: dict[str, tuple[Fault, Expected]] = {
@@ -88,10 +106,10 @@ FAULTS: dict[str, tuple[Fault, Expected]] = {
     "power cycle before": (PowerCycle(), TokenGone),
     "power cycle after": (PowerCycle(acted=True), TokenGone),
     "waits for a touch for ever": (Stall(), TouchTimedOut),
-    "works for ever": (Stall(status=faults.PROCESSING), TokenMisbehaved),
-    "deaf to cancel": (Stall(obeys_cancel=False), TokenMisbehaved),
-    "silent": (StallInSilence(), TokenMisbehaved),
-    "slow beyond patience": (Slow(60_000), TokenMisbehaved),
+    "works for ever": (Stall(status=faults.PROCESSING), TokenSilent),
+    "deaf to cancel": (Stall(obeys_cancel=False), TokenSilent),
+    "silent": (StallInSilence(), TokenSilent),
+    "slow beyond patience": (Slow(60_000), TokenSilent),
     "some status": (Refuse(CtapStatus.OTHER), TokenRefused),
     "a status that nobody knows": (Refuse(0xC7), TokenRefused),
     "store full": (faults.StoreFull(), StoreFull),
@@ -193,7 +211,7 @@ def test_who_waits_long_enough_is_served(used: Desk, folder: Path, fault: Fault)
 
 
 def _clear_once_struck(token: VirtualToken) -> None:
-    assert token.faults.wait()
+    assert token.faults.wait(seconds=HANGING_S)
     token.faults.clear()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,7 +80,7 @@ def test_bad_names(state_home: Path, name: str) -> None:
 
 @pytest.mark.parametrize("wrong", [{"profile": "none"}, {"presence": "never"}, {"presence": ""}])
 def test_senseless_profiles_and_policies_make_nothing(
-    state_home: Path, wrong: dict[str, str]
+    state_home: Path, wrong: dict[str, Any]
 ) -> None:
     with pytest.raises(UsageError):
         registry.create("work", **wrong)

@@ -144,7 +144,7 @@ def test_senseless_arguments_make_nothing(
     ],
 )
 def test_a_token_from_the_future_is_named_and_let_go(
-    tmp_path: Path, change: dict[str, str], sentence: str
+    tmp_path: Path, change: dict[str, Any], sentence: str
 ) -> None:
     path = tmp_path / "t.sqlite"
     SqliteStore.create(path, replace(IDENTITY, **change), STATE).close()
@@ -328,7 +328,8 @@ def test_many_links_of_many_threads(tmp_path: Path) -> None:
                 reply = link.cbor(b"\x01" + fido2_cbor.encode(request), ignore, never)
                 while reply == BUSY:
                     reply = link.cbor(b"\x01" + fido2_cbor.encode(request), ignore, never)
-                auth_data = fido2_cbor.decode(reply[1:])[2]
+                answer: Any = fido2_cbor.decode(reply[1:])
+                auth_data = answer[2]
                 with lock:
                     counters.append(int.from_bytes(auth_data[33:37]))
 

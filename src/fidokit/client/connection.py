@@ -85,6 +85,7 @@ class Connection:
 
         Raises:
             TokenMisbehaved: its answer makes no sense.
+            TokenSilent: none comes.
         """
         if self._info is None:
             self._info = self._fetch_info()

@@ -6,7 +6,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from typing import Final, Self
@@ -108,7 +108,7 @@ class Opener:
         """Open the token.
 
         Raises:
-            NoPermission, TokenBusy, TokenGone, TokenMisbehaved: it cannot be opened.
+            NoPermission, TokenBusy, TokenGone, TokenMisbehaved, TokenSilent: it cannot be opened.
         """
         return Session(
             candidate.open(),
@@ -243,8 +243,14 @@ def choose_by_touch(
     silent = replace(opener, interaction=QUIET)
     stop = threading.Event()
     touched: SimpleQueue[Candidate | FidokitError] = SimpleQueue()
+    ended: SimpleQueue[object] = SimpleQueue()
+
+    def tell(outcome: Candidate | FidokitError) -> None:
+        touched.put(outcome)
+        ended.put(outcome)
+
     waiting = [
-        threading.Thread(target=_await_touch, args=(c, silent, stop, touched.put), daemon=True)
+        threading.Thread(target=_await_touch, args=(c, silent, stop, tell), daemon=True)
         for c in candidates
     ]
     opener.interaction.touch_wanted("any of the tokens", "choosing the one that is meant")
@@ -256,9 +262,16 @@ def choose_by_touch(
         raise Interrupted("interrupted; the tokens were told to stop waiting") from None
     finally:
         stop.set()
-        for thread in waiting:
-            thread.join(opener.patience.grace)
+        _let_them_end(ended, len(waiting), opener.patience)
         opener.interaction.touch_over()
+
+
+def _let_them_end(ended: SimpleQueue[object], count: int, patience: Patience) -> None:
+    """Wait, not for long, until so many tokens were let go of."""
+    deadline = patience.clock() + patience.grace
+    with suppress(Empty):
+        for _ in range(count):
+            patience.take(ended, deadline)
 
 
 def _await_touch(
@@ -359,7 +372,7 @@ def holds(session: Session, key_handle: KeyHandle, application: Application) -> 
     """Whether the token shows this key without PIN and touch (CTAP 2.1 section 6.1.2 pre-flight).
 
     Raises:
-        TokenMisbehaved, TokenGone: the token does.
+        TokenMisbehaved, TokenSilent, TokenGone: the token does, is, or went.
     """
     if session.info.is_u2f_only:
         from fidokit.client.credentials import u2f

@@ -10,6 +10,7 @@ import pytest
 from tests.agent.core.world import FAR, HOST, PLAIN, SK, World, login
 from tests.support import agent_keys
 
+from fidokit.agent.core.held_keys import Entry
 from fidokit.agent.core.policy import FREE, Policy, Rule, parse_policy
 from fidokit.errors import MalformedFile
 from fidokit.openssh.agent.messages import FAILURE
@@ -149,7 +150,7 @@ def test_no_policy_is_none() -> None:
     assert Policy().rule(next(iter(_keys()))) is FREE
 
 
-def _keys() -> list[object]:
+def _keys() -> list[Entry]:
     made = World()
     made.add(agent_keys.ecdsa().fields)
     return list(made.agent.keys)

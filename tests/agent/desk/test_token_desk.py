@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support.desk import PIN, Desk
@@ -80,7 +81,7 @@ class Bench:
         self.lines.append(line)
         self.wanted.set()
 
-    def key(self, token: str, name: str, **how: bool) -> SkPrivate:
+    def key(self, token: str, name: str, **how: Any) -> SkPrivate:
         path = self.folder / name
         with self.desk.open(f"usb:{token}") as session:
             request = GenerateRequest(KeyType.ED25519_SK, path=path, comment=name, **how)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -101,7 +102,7 @@ def test_forgetting_wipes_the_memory(
 ) -> None:
     wiped: list[bytes] = []
 
-    def watched(page: pin_cache.mmap.mmap) -> None:
+    def watched(page: mmap.mmap) -> None:
         for at in range(4096):
             page[at] = 0
         wiped.append(page[:])

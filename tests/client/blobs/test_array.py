@@ -142,7 +142,9 @@ def test_answers_that_make_no_sense(answer: dict[object, object]) -> None:
 def test_the_proof_of_each_fragment(monkeypatch: pytest.MonkeyPatch) -> None:
     """CTAP 2.3 section 6.10.2: 32 x FF, 0C 00, offset (little-endian), SHA-256 of the fragment."""
     seen: list[bytes] = []
-    monkeypatch.setattr(PinToken, "authenticate", lambda _, message: seen.append(message) or b"mac")
+    monkeypatch.setattr(
+        PinToken, "authenticate", lambda _, message: (seen.append(message), b"mac")[1]
+    )
     monkeypatch.setattr(Secret, "open_token", lambda *_: bytes(32))
     ready = blob_info(4096, clientPin=True, pinUvAuthToken=True)
     link = FakeLink(ready, ok({3: 8}), ok({1: KEY}), ok({2: bytes(48)}), ok(), ok())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from tests.client.conftest import PATIENT, PIN
@@ -46,10 +47,10 @@ class Bench:
     def session(self) -> Session:
         return session_on(self.token.link(), self.person, PATIENT)
 
-    def key(self, application: Application = WORK, **wishes: bool) -> ResidentCredential:
+    def key(self, application: Application = WORK, **wishes: Any) -> ResidentCredential:
         wish = Enrollment(
             KeyType.ECDSA_SK, application, resident=True, **{"large_blob": True, **wishes}
-        )  # type: ignore[arg-type]
+        )
         enroll(self.session(), wish)
         (made,) = resident.list_credentials(self.session(), application=application)
         return made

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import pytest
 from tests.support.mutate import fuzz_count, survive
@@ -18,8 +19,8 @@ ED25519 = bytes.fromhex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a6
 GX = bytes.fromhex("6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296")
 GY = bytes.fromhex("4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5")
 """The base point of P-256 (SEC 2)."""
-COSE_ED = {1: 1, 3: -8, -1: 6, -2: ED25519}
-COSE_P256 = {1: 2, 3: -7, -1: 1, -2: GX, -3: GY}
+COSE_ED: dict[Any, Any] = {1: 1, 3: -8, -1: 6, -2: ED25519}
+COSE_P256: dict[Any, Any] = {1: 2, 3: -7, -1: 1, -2: GX, -3: GY}
 RP = hashlib.sha256(b"ssh:").digest()
 
 

@@ -149,7 +149,7 @@ def test_the_preview_command_of_ctap_2_0() -> None:
 
 
 def test_no_credential_management() -> None:
-    link = FakeLink(info(clientPin=True, credMgmt=None))  # type: ignore[arg-type]
+    link = FakeLink(info(clientPin=True, credMgmt=None))
     with pytest.raises(Unsupported) as caught:
         list_credentials(session_on(link))
     assert "2.1" in caught.value.hint

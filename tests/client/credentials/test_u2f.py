@@ -7,14 +7,13 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from tests.client.conftest import PATIENT
-from tests.support.fake_link import FakeClock, FakeLink, Person, session_on
+from tests.support.fake_link import FakeLink, Person, SteeredClock, session_on
 from tests.support.mutate import fuzz_count, mutants
 
 from fidokit.client.credentials import u2f
 from fidokit.client.credentials.auth_data import parse_auth_data
 from fidokit.client.credentials.enrollment import Enrollment, enroll
 from fidokit.client.credentials.signature import sign
-from fidokit.client.links.watchdog import Patience
 from fidokit.client.session import Session
 from fidokit.errors import (
     CredentialNotFound,
@@ -88,9 +87,9 @@ def certificate(key: Key) -> bytes:
     return certificate_of(key)
 
 
-def on(*apdus: bytes, person: Person | None = None) -> tuple[Session, FakeLink, FakeClock]:
-    link, clock = FakeLink(apdus=apdus, capabilities=0), FakeClock()
-    patience = Patience(silence=500, total=60, clock=clock, sleep=clock.sleep)
+def on(*apdus: bytes, person: Person | None = None) -> tuple[Session, FakeLink, SteeredClock]:
+    link, clock = FakeLink(apdus=apdus, capabilities=0), SteeredClock()
+    patience = clock.patience(silence=500, total=60)
     return session_on(link, person or Person(), patience), link, clock
 
 

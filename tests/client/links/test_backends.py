@@ -8,18 +8,17 @@ from types import ModuleType
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.fake_link import FakeLink, info
+from tests.support.fake_link import FakeLink, SteeredClock, info
 
 from fidokit.client import fido2_device
 from fidokit.client.links.backends import HidBackend, PcscBackend, tame
-from fidokit.client.links.watchdog import Patience
 from fidokit.errors import FidokitError, NoPermission, TokenBusy, TokenGone
 from fidokit.types import Transport
 
 FIDO = bytes.fromhex("06d0f10901a1010920150026ff007508954081020921150026ff00750895409102c0")
 KEYBOARD = bytes.fromhex("05010906a101050719e029e71500250175019508810295017508810395057501")
 
-NO_WAIT = Patience(silence=5, sleep=lambda _seconds: None)
+NO_WAIT = SteeredClock().patience()
 
 
 def device(sysfs: Path, node: str, report: bytes = FIDO, **names: str) -> None:
@@ -139,7 +138,7 @@ def test_a_busy_token_is_tried_again_and_its_holder_named(
     monkeypatch.setattr(fido2_device, "open_hid", refuse)
     held = HidBackend(
         who_holds=lambda path: f"firefox (on {path})",
-        patience=Patience(sleep=waits.append),
+        patience=SteeredClock().patience(sleep=waits.append),
         sysfs=backend.sysfs,
     )
     with pytest.raises(TokenBusy, match=r"firefox \(on /dev/hidraw1\)"):
@@ -250,7 +249,7 @@ def pyscard(monkeypatch: pytest.MonkeyPatch) -> list[Reader | Exception]:
             raise readers[0]
         return [reader for reader in readers if isinstance(reader, Reader)]
 
-    parts = {
+    parts: dict[str, dict[str, object]] = {
         "smartcard": {},
         "smartcard.System": {"readers": listed},
         "smartcard.Exceptions": {

@@ -1,16 +1,16 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.fake_link import QUICK, FakeLink, ok, stall
+from tests.support.fake_link import FakeLink, SteeredClock, ok, stall
 
 from fidokit.client.links.channel import LONGEST_ANSWER, Channel, checked, checked_prefix
 from fidokit.client.status import CtapRefusal
-from fidokit.errors import TokenGone, TokenMisbehaved, Unsupported
+from fidokit.errors import TokenGone, TokenMisbehaved, TokenSilent, Unsupported
 
 
 def channel(*replies: object, apdus: tuple[bytes, ...] = ()) -> tuple[Channel, FakeLink]:
     link = FakeLink(*replies, apdus=apdus)  # type: ignore[arg-type]
-    return Channel(link, QUICK), link
+    return Channel(link, SteeredClock().patience()), link
 
 
 def test_request_and_answer() -> None:
@@ -63,9 +63,11 @@ def test_too_large_requests_never_leave() -> None:
 
 
 def test_after_silence_the_channel_is_given_up() -> None:
-    talk, link = channel(stall, ok())
+    clock = SteeredClock()
+    link = FakeLink(stall(clock), ok())
+    talk = Channel(link, clock.patience())
     for _ in range(2):
-        with pytest.raises(TokenMisbehaved, match="does not answer"):
+        with pytest.raises(TokenSilent, match="does not answer"):
             talk.cbor(4, None, "answer")
     assert len(link.requests) == 1  # two answers must never be mixed up
 
@@ -92,7 +94,7 @@ def test_closing_never_raises() -> None:
         def close(self) -> None:
             raise OSError(5, "Input/output error")
 
-    Channel(Stuck(), QUICK).close()
+    Channel(Stuck(), SteeredClock().patience()).close()
 
 
 def test_prefixes() -> None:
@@ -142,7 +144,7 @@ def test_who_does_not_ask_gets_no_trace(caplog: pytest.LogCaptureFixture) -> Non
 def test_a_busy_token_is_tried_again() -> None:
     waits: list[float] = []
     link = FakeLink(b"\x06", b"\x06", ok({1: 2}))
-    talk = Channel(link, QUICK._replace(sleep=waits.append))
+    talk = Channel(link, SteeredClock().patience(sleep=waits.append))
     assert talk.cbor(4, None, "answer").uint(1) == 2
     assert waits == [0.1, 0.2]
     assert talk.round_trips == 3
@@ -150,7 +152,7 @@ def test_a_busy_token_is_tried_again() -> None:
 
 def test_a_token_that_stays_busy() -> None:
     waits: list[float] = []
-    talk = Channel(FakeLink(*[b"\x06"] * 9), QUICK._replace(sleep=waits.append))
+    talk = Channel(FakeLink(*[b"\x06"] * 9), SteeredClock().patience(sleep=waits.append))
     with pytest.raises(CtapRefusal) as caught:
         talk.cbor(4, None, "answer")
     assert caught.value.status == 6

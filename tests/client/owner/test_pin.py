@@ -145,7 +145,7 @@ def test_the_tokens_limits_count_before_it_is_asked() -> None:
 
 
 def test_a_token_without_pins() -> None:
-    link = FakeLink(info(clientPin=None))  # type: ignore[arg-type]
+    link = FakeLink(info(clientPin=None))
     session = session_on(link)
     assert pin.status(session).supported is False
     for refused in (pin.verify, pin.force_change):

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 from tests.client.conftest import PATIENT, PIN
-from tests.support.fake_link import QUICK, FakeLink, Person, info, ok, session_on
+from tests.support.fake_link import HANGING_S, FakeLink, Person, SteeredClock, info, ok, session_on
 
 from fidokit.client.credentials.enrollment import Enrollment, enroll
 from fidokit.client.owner import pin
@@ -175,18 +175,20 @@ def test_ctrl_c_while_the_token_waits_cancels_on_the_token() -> None:
 def test_a_token_that_ignores_the_cancel_does_not_hold_ctrl_c_up() -> None:
     class Impatient(Person):
         def touch_wanted(self, token: str, why: str) -> None:
+            clock.rush()
             signal.raise_signal(signal.SIGINT)
 
     release = threading.Event()
+    clock = SteeredClock()
 
     def deaf(_request: bytes, keepalive: object, _canceled: object) -> bytes:
         keepalive(2)  # type: ignore[operator]
-        release.wait(30)
+        release.wait(HANGING_S)
         return b"\x2d"
 
     try:
         with pytest.raises(Interrupted):
-            session_on(FakeLink(info(), deaf), Impatient(PIN), QUICK).select()
+            session_on(FakeLink(info(), deaf), Impatient(PIN), clock.patience()).select()
     finally:
         release.set()
 

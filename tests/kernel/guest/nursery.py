@@ -11,6 +11,7 @@ import select
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 from fidokit.cli.main import main
 from fidokit.lab.named_tokens import create_virtual
@@ -20,7 +21,7 @@ with VirtualToken() as token:  # imports what is imported late
     token.link().cbor(b"\x04", lambda _status: None, lambda: False)
 
 
-def bear(order: dict) -> int:
+def bear(order: dict[str, Any]) -> int:
     """One server; returns its process."""
     name = order["name"]
     child = os.fork()

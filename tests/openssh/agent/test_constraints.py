@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from tests.support.samples import ED25519, RSA, SK_ED25519
@@ -67,7 +68,7 @@ def test_cut_at_every_byte() -> None:
                 read(whole[:cut])
 
 
-def _only(part: str) -> dict[str, object]:
+def _only(part: str) -> dict[str, Any]:
     more = {"certificates_only": True} if part == "certificates" else {}
     return {part: getattr(FULL, part), **more}
 

@@ -219,6 +219,17 @@ class TestContradictions:
         long = section + bytes(range(1, 1 + 8 + -len(section) % 8))
         assert parse_private(plain(long), None) == file_of()
 
+    @pytest.mark.parametrize("least", [0, 248, 256, 504, 512, 520, 768, 1024, 4096])
+    def test_padding_of_any_length_counts_on_after_255(self, least: int) -> None:
+        section = section_of(file_of())
+        padding = bytes(at & 0xFF for at in range(1, 1 + least + -len(section) % 8))
+        assert parse_private(plain(section + padding), None) == file_of()
+        for at in {0, 255, 256, 511, 512, 767, len(padding) - 1} & set(range(len(padding))):
+            damaged = bytearray(section + padding)
+            damaged[len(section) + at] ^= 1
+            with pytest.raises(MalformedKey, match="padding"):
+                parse_private(plain(bytes(damaged)), None)
+
     @pytest.mark.parametrize("other", [key for key in SK_KEYS if key != SK_ED25519], ids=key_id)
     def test_the_outer_half_is_another_key(self, other: PublicKey) -> None:
         with pytest.raises(MalformedKey, match="is not the one inside"):

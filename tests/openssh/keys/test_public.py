@@ -23,8 +23,12 @@ from fidokit.errors import MalformedKey, UsageError
 from fidokit.openssh import wire
 from fidokit.openssh.keys import public
 from fidokit.openssh.keys.public import (
+    EcdsaPublic,
+    Ed25519Public,
     PublicKey,
     PublicLine,
+    SkEcdsaPublic,
+    SkEd25519Public,
     parse_public,
     parse_public_line,
     require_on_curve,
@@ -109,7 +113,7 @@ class TestFixedOffsets:
 
 class TestPoints:
     @pytest.mark.parametrize("key", [SK_ECDSA, *ECDSA.values()], ids=key_id)
-    def test_off_the_curve(self, key: PublicKey) -> None:
+    def test_off_the_curve(self, key: SkEcdsaPublic | EcdsaPublic) -> None:
         blob = key.blob()
         at = blob.index(key.point) + 1
         with pytest.raises(MalformedKey, match="not on the curve"):
@@ -136,7 +140,7 @@ class TestPoints:
         require_on_curve(key)
 
     @pytest.mark.parametrize("key", [SK_ED25519, ED25519], ids=key_id)
-    def test_require_on_curve_refuses(self, key: PublicKey) -> None:
+    def test_require_on_curve_refuses(self, key: SkEd25519Public | Ed25519Public) -> None:
         off = b"\x02" + bytes(31)
         damaged = parse_public(key.blob().replace(key.point, off))
         with pytest.raises(MalformedKey, match="not on the curve"):

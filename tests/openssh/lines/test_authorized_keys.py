@@ -189,7 +189,7 @@ def test_what_is_not_written() -> None:
         encode_line(SK_ED25519, comment="a\nssh-ed25519 AAAA")
 
 
-values = st.text(st.characters(exclude_characters="\r\n\0\\", exclude_categories=("Cs",)))
+values = st.text(st.characters(exclude_characters="\r\n\0\\", exclude_categories=["Cs"]))
 
 
 @given(st.sampled_from(PUBLIC_KEYS), values, st.lists(st.sampled_from(["pty", "restrict"])))

@@ -76,7 +76,7 @@ def test_a_comma_at_the_end_where_it_is_taken() -> None:
 
 
 names = st.text(alphabet="abcdefghijklmnopqrstuvwxyz-0123456789", min_size=1, max_size=12)
-values = st.text(st.characters(exclude_characters="\r\n\0", exclude_categories=("Cs",))).filter(
+values = st.text(st.characters(exclude_characters="\r\n\0", exclude_categories=["Cs"])).filter(
     lambda text: not text.endswith("\\")
 )
 options = st.builds(Option, names, st.none() | values)

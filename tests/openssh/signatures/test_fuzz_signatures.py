@@ -172,7 +172,10 @@ def test_verifying_a_damaged_certificate_survives() -> None:
     survive([honest], check, (Malformed, SignatureInvalid), fuzz_count(2_000))
 
 
-HONEST = [(key.public.blob(), key.sign(MESSAGE)) for key in (*TOKENS, *plain_keys())]
+HONEST = [
+    *((key.public.blob(), key.sign(MESSAGE)) for key in TOKENS),
+    *((key.public.blob(), key.sign(MESSAGE)) for key in plain_keys()),
+]
 
 
 @pytest.mark.parametrize(("blob", "signature"), HONEST, ids=[s.type_name for _, s in HONEST])

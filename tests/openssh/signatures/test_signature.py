@@ -36,6 +36,7 @@ from fidokit.openssh.signatures.signature import (
     sk_signed_bytes,
     verify,
 )
+from fidokit.types import Application
 
 MESSAGE = b"a message"
 EVERY_TOKEN = pytest.mark.parametrize("token", TOKENS, ids=lambda t: t.public.type_name)
@@ -71,7 +72,7 @@ def test_any_changed_field_of_a_token_signature_is_noticed(token: Token) -> None
     assert "does not verify" in refused(token.public, signature, b"a messagf")
     assert "does not verify" in refused(token.public, replace(signature, flags=5))
     assert "does not verify" in refused(token.public, replace(signature, counter=8))
-    other = replace(token.public, application="ssh:other")
+    other = replace(token.public, application=Application("ssh:other"))
     assert "does not verify" in refused(other, signature)
 
 

@@ -148,7 +148,7 @@ def _add_many(home: Path, worker: int) -> None:
         point = bytes([worker, number]) + PLAIN.key.blob()[-30:]
         line = replace(PLAIN, comment=f"{worker}/{number}")
         key = PublicLine(Ed25519Public(point), line.comment)
-        key_file.edit(me, key_file.path_of(me), lambda before, key=key: authorize(before, [key]))
+        key_file.edit(me, key_file.path_of(me), lambda before, key=key: authorize(before, [key]))  # type: ignore[misc]
 
 
 def test_two_at_once_lose_no_line(me: Account, path: Path) -> None:

@@ -106,6 +106,22 @@ def test_a_users_own_settings_count(homes: Mapping[str, Account]) -> None:
     assert tally.refused == 1
 
 
+def test_what_match_blocks_look_at_limits_the_report(homes: Mapping[str, Account]) -> None:
+    sshd = FakeSshd(settings(), origin=Origin(addr="10.1.2.3"))
+    notes = {}
+    for criteria in ("", "user group", "address", "localport user address"):
+        (first, *_), _ = run(sshd, homes, criteria=frozenset(criteria.split()))
+        assert isinstance(first, ServerReport)
+        notes[criteria] = first.notes
+    holds = "this holds for logins from 10.1.2.3"
+    assert notes == {
+        "": (),
+        "user group": (),
+        "address": (f"Match blocks look at address: {holds}",),
+        "localport user address": (f"Match blocks look at address, localport: {holds}",),
+    }
+
+
 def test_keys_that_are_there_twice(homes: Mapping[str, Account]) -> None:
     path = write(homes["alice"], text(TOKEN, PLAIN, TOKEN))
     write(homes["bob"], text(OTHER, PLAIN))
@@ -124,6 +140,24 @@ def test_a_file_that_users_share_is_not_its_own_duplicate(
     found, _ = run(sshd, homes)
     keys = [event for event in found if isinstance(event, KeyLine)]
     assert [bool(key.duplicate) for key in keys] == [False, False, True] * 2
+
+
+@pytest.mark.parametrize("value", ["none", "None", "nowhere none", "NONE nowhere"])
+def test_none_is_no_file(homes: Mapping[str, Account], value: str) -> None:
+    """Not even where one of that name lies in the home folder, as sshd has it."""
+    for name in {"none", *value.split()} - {"nowhere"}:
+        (homes["alice"].home / name).write_bytes(text(PLAIN))
+    sshd = FakeSshd(settings(authorizedkeysfile=value, strictmodes="no"))
+    found, tally = run(sshd, homes, Rule.HARDWARE)
+    assert not [event for event in found if isinstance(event, FileReport)]
+    assert tally.keys == 0
+
+
+@pytest.mark.parametrize("value", ["none", "None", "NONE"])
+def test_settings_without_a_file(value: str) -> None:
+    assert settings(authorizedkeysfile=value).key_files == ()
+    assert settings(authorizedkeysfile=f"{value} a").key_files == ("a",)
+    assert Settings().key_files == (".ssh/authorized_keys", ".ssh/authorized_keys2")
 
 
 def test_several_files_and_names_that_are_one(homes: Mapping[str, Account]) -> None:

@@ -102,8 +102,8 @@ def test_what_this_process_may_not_see_is_hidden(
     def denied(*_: object) -> int:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(key_source.os, "open", denied)
-    monkeypatch.setattr(key_source.os, "geteuid", lambda: 12345)
+    monkeypatch.setattr(os, "open", denied)
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
     found = look(Account("other", 54321, 54321, tmp_path), tmp_path / "keys")
     assert found is not None
     assert "cannot be read by you" in found.hidden

@@ -145,7 +145,7 @@ def test_an_authority_where_only_tokens_are_certified() -> None:
         ("ecdsa-sha2-nistp384", {}, "CASignatureAlgorithms leaves out"),
     ],
 )
-def test_authorities_that_count_for_nothing(kind: str, changes: dict[str, str], why: str) -> None:
+def test_authorities_that_count_for_nothing(kind: str, changes: dict[str, Any], why: str) -> None:
     found = judge(kind, AUTHORITY, **changes)
     assert any(why in said for said in found.refusals)
     assert broken(found) == set()

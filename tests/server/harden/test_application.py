@@ -11,10 +11,9 @@ from tests.server.sshd.test_services import Manager
 from tests.support.agent_keys import executable
 
 from fidokit.errors import FidokitError
-from fidokit.server.harden import application
 from fidokit.server.harden.application import Applying, Running, find_running
 from fidokit.server.harden.levels import Directive
-from fidokit.server.sshd import drop_in
+from fidokit.server.sshd import drop_in, services
 from fidokit.server.sshd.program import SshdProgram
 
 BLOCK = drop_in.block("touch", ["A 1"])
@@ -125,7 +124,7 @@ def test_no_sshd_runs(files: Files) -> None:
 
 
 def test_an_sshd_runs(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(application.services, "answering", list)
+    monkeypatch.setattr(services, "answering", list)
     manager = Manager()
     running = find_running(files.sshd, files.config, manager, None)
     assert running == Running(manager, [("127.0.0.1", 1)])
@@ -158,7 +157,7 @@ applying.run(None)
 
 def killed(folder: Path, at: int, block: bytes) -> bool:
     """Whether a run that is killed before its operation of that number is killed at all."""
-    command = [sys.executable, "-c", KILLED, folder, str(at)]
+    command = [sys.executable, "-c", KILLED, str(folder), str(at)]
     return subprocess.run(command, input=block, check=False).returncode != 0
 
 

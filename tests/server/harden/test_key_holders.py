@@ -13,7 +13,6 @@ from tests.server.samples import OTHER, PLAIN, TOKEN, text
 from fidokit.errors import NoPermission
 from fidokit.server.accounts import Account
 from fidokit.server.check import key_source
-from fidokit.server.harden import key_holders
 from fidokit.server.harden.key_holders import everybody, holder
 
 
@@ -81,7 +80,7 @@ def test_a_file_of_everybody_says_nothing_of_users_without_a_shell(
 
 def test_an_ordinary_user_is_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
     me = pwd.getpwuid(os.geteuid()).pw_name
-    monkeypatch.setattr(key_holders.os, "geteuid", lambda: os.getuid() or 1)
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() or 1)
     if os.getuid() == 0:
         me = pwd.getpwuid(1).pw_name
     assert [user.name for user in everybody(["keys"])] == [me]

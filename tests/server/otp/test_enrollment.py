@@ -94,6 +94,7 @@ def test_the_uri_is_what_apps_read() -> None:
     assert unquote(parts.path) == f"/box:{user}@box"
     assert parse_qs(parts.query) == {"secret": [plan.content.base32], "issuer": ["box"]}
     again = pyotp.parse_uri(plan.uri)
+    assert isinstance(again, pyotp.TOTP)
     assert again.at(int(NOW)) == totp(plan)
 
 

@@ -224,7 +224,8 @@ def _burn(home: Path, worker: int) -> None:
     me = Account("me", os.geteuid(), os.getegid(), home)
     for number in range(10):
         on_disk.edit(
-            me, lambda found, n=number: found.without_code(str(10_000_000 + 10 * worker + n))
+            me,
+            lambda found, n=number: found.without_code(str(10_000_000 + 10 * worker + n)),  # type: ignore[misc]
         )
 
 

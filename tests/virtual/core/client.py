@@ -74,6 +74,11 @@ def case(checks: str, *values: Any, name: str | None = None) -> Any:
     return pytest.param(*values, marks=marks, id=name)
 
 
+def any_of(*values: Any) -> tuple[Any, ...]:
+    """Values of unlike types, for a test of each."""
+    return values
+
+
 def patched(base: Mapping[Any, Any], patch: Mapping[Any, Any] | None) -> dict[Any, Any]:
     """The request with members replaced, added, or (MISSING) taken out."""
     merged = {**base, **(patch or {})}
@@ -206,7 +211,7 @@ def _verify_ec2(key: Mapping[int, Any], signature: bytes, message: bytes) -> Non
 
 
 def _verify_okp(key: Mapping[int, Any], signature: bytes, message: bytes) -> None:
-    loaders = {
+    loaders: dict[int, Any] = {
         6: ed25519.Ed25519PublicKey.from_public_bytes,
         7: ed448.Ed448PublicKey.from_public_bytes,
     }
@@ -224,7 +229,7 @@ def _verify_rsa(key: Mapping[int, Any], signature: bytes, message: bytes) -> Non
 
 
 def _verify_akp(key: Mapping[int, Any], signature: bytes, message: bytes) -> None:
-    loaders = {
+    loaders: dict[int, Any] = {
         -48: mldsa.MLDSA44PublicKey.from_public_bytes,
         -49: mldsa.MLDSA65PublicKey.from_public_bytes,
         -50: mldsa.MLDSA87PublicKey.from_public_bytes,

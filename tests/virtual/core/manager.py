@@ -28,7 +28,7 @@ class Manager:
 
     def request(self, sub: int, params: Any = None, token: bytes | None = None) -> dict[int, Any]:
         message = bytes([sub]) + (b"" if params is None else cbor.encode(params))
-        request = {1: sub, 3: self.platform.version}
+        request: dict[int, Any] = {1: sub, 3: self.platform.version}
         request[4] = self.platform.mac(token or self.token, message)
         return request if params is None else request | {2: params}
 

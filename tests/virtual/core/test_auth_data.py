@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from tests.virtual.core.client import AuthData
 
 from fidokit.virtual.core import auth_data
 
 RP_HASH = bytes(range(32))
-KEY = {1: 1, 3: -8, -1: 6, -2: bytes(32)}
+KEY: dict[int, Any] = {1: 1, 3: -8, -1: 6, -2: bytes(32)}
 
 
 @pytest.mark.check("GA-16", "MC-34", "EXT-01")

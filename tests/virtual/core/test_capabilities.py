@@ -8,6 +8,7 @@ from fidokit.types import CoseAlg
 from fidokit.virtual.core import capabilities
 from fidokit.virtual.core.commands import config, get_info, table
 from fidokit.virtual.core.extensions import table as extensions
+from fidokit.virtual.core.extensions.extension import Extension
 from fidokit.virtual.core.keys.algorithms import ALGORITHMS
 from fidokit.virtual.core.profile import PROFILES
 
@@ -44,7 +45,7 @@ def test_an_option_goes_with_its_subcommand_or_member(monkeypatch: pytest.Monkey
 
 
 def test_a_large_blob_key_is_no_good_without_large_blobs(monkeypatch: pytest.MonkeyPatch) -> None:
-    both = {**extensions.EXTENSIONS, "largeBlobKey": extensions.Extension()}
+    both = {**extensions.EXTENSIONS, "largeBlobKey": Extension()}
     monkeypatch.setattr(extensions, "EXTENSIONS", both)
     monkeypatch.setattr(table, "COMMANDS", {})
     assert not capabilities.extension("largeBlobKey")

@@ -9,7 +9,7 @@ from threading import Event
 
 import pytest
 from fido2.attestation import PackedAttestation
-from fido2.ctap import CtapDevice, CtapError
+from fido2.ctap import STATUS, CtapDevice, CtapError
 from fido2.ctap2 import ClientPin, Config, CredentialManagement, Ctap2
 from fido2.ctap2.pin import PinProtocolV1, PinProtocolV2
 from fido2.hid import CAPABILITY, CTAPHID
@@ -38,7 +38,7 @@ class BenchDevice(CtapDevice):
         cmd: int,
         data: bytes = b"",
         event: Event | None = None,
-        on_keepalive: Callable[[int], None] | None = None,
+        on_keepalive: Callable[[STATUS], None] | None = None,
     ) -> bytes:
         assert cmd == CTAPHID.CBOR
         return self.bench.authenticator.handle(data)
@@ -97,7 +97,7 @@ def test_register_and_log_in(client: tuple[Ctap2, ClientPin], alg: int) -> None:
         keys.append(made.auth_data.credential_data.public_key)
     param, version = token_for(pin, ClientPin.PERMISSION.GET_ASSERTION)
     found = ctap.get_assertions(RP["id"], CDH, pin_uv_param=param, pin_uv_protocol=version)
-    assert [assertion.user["id"] for assertion in found] == [b"\2", b"\1", b"\0"]
+    assert [dict(assertion.user or {})["id"] for assertion in found] == [b"\2", b"\1", b"\0"]
     for assertion, key in zip(found, reversed(keys), strict=True):
         assertion.verify(CDH, key)
         assert assertion.auth_data.is_user_verified()
@@ -168,7 +168,7 @@ def test_credential_management(client: tuple[Ctap2, ClientPin]) -> None:
     assert {entry[result.CREDENTIAL_ID]["id"] for entry in listed} == set(ids)
     assert {entry[result.CRED_PROTECT] for entry in listed} == {2}
     descriptor = listed[0][result.CREDENTIAL_ID]
-    manager.update_user_info(descriptor, {**listed[0][result.USER], "name": "grace"})
+    manager.update_user_info(descriptor, {**listed[0][result.USER], "name": "grace"})  # type: ignore[arg-type]
     (renamed, _) = manager.enumerate_creds(found[result.RP_ID_HASH])
     assert renamed[result.USER]["name"] == "grace"
     manager.delete_cred(descriptor)

@@ -13,7 +13,7 @@ from fidokit.virtual.core.person.pin_protocol import PROTOCOLS
 from fidokit.virtual.core.profile import CTAP_2_1, CTAP_2_3, PROFILES, U2F, Profile, profile
 
 
-@pytest.fixture(params=PROFILES.values(), ids=PROFILES)
+@pytest.fixture(params=list(PROFILES.values()), ids=list(PROFILES))
 def model(request: pytest.FixtureRequest) -> Profile:
     chosen: Profile = request.param
     return chosen

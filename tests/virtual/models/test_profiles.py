@@ -17,8 +17,10 @@ from fidokit import cbor
 from fidokit.errors import Malformed, StateUnusable, UsageError
 from fidokit.types import CoseAlg, CtapStatus
 from fidokit.virtual import registry
+from fidokit.virtual.core import capabilities
 from fidokit.virtual.core.commands import get_info as info
 from fidokit.virtual.core.extensions import table
+from fidokit.virtual.core.extensions.extension import Extension
 from fidokit.virtual.core.profile import CTAP_2_0, Behavior, Profile
 from fidokit.virtual.models import profiles
 from fidokit.virtual.models.form import MEMBERS
@@ -152,7 +154,7 @@ def test_what_nobody_serves_is_withheld_by_name(
 
 
 def test_an_option_that_waits_to_be_set_up_is_a_claim(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(profiles.capabilities, "option", lambda name: name == "rk")
+    monkeypatch.setattr(capabilities, "option", lambda name: name == "rk")
     said = withheld(options={"rk": True, "bioEnroll": False, "credMgmt": False}, minPINLength=None)
     assert said == ("bioEnroll",)
 
@@ -161,7 +163,7 @@ def test_what_the_authenticator_learns_is_withheld_no_longer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert "invented" in withheld(extensions=["invented"])
-    learned = {**table.EXTENSIONS, "invented": table.Extension()}
+    learned = {**table.EXTENSIONS, "invented": Extension()}
     monkeypatch.setattr(table, "EXTENSIONS", learned)
     made = profiles.impersonate(document(extensions=["invented"]))
     assert (made.profile.extensions, made.withheld) == (("invented",), ())
@@ -189,7 +191,7 @@ def test_a_model_with_a_sensor_that_cannot_learn_comes_enrolled_and_stays_so() -
 
 
 def test_a_model_that_enrolls_fingers_comes_without(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(profiles.capabilities, "option", lambda _name: True)
+    monkeypatch.setattr(capabilities, "option", lambda _name: True)
     known = profile(options={"uv": True, "bioEnroll": True, "rk": True})
     assert dict(known.options) == {"uv": False, "bioEnroll": False, "rk": True}
 

@@ -20,6 +20,7 @@ from tests.virtual.core.client import Answer, Bench, Platform
 
 from fidokit.types import CoseAlg, CredentialId, CtapStatus, UserId
 from fidokit.virtual.core.ports import LargeBlob, Store, StoredCredential
+from fidokit.virtual.shared import TokenLink
 from fidokit.virtual.store.sealed import SealedStore
 from fidokit.virtual.store.sqlite import SqliteStore
 from fidokit.virtual.token import VirtualToken
@@ -97,7 +98,7 @@ class LinkBench(Bench):
     """The tests' platform on a token with a file."""
 
     def __init__(self, token: VirtualToken) -> None:
-        self.link = token.link()
+        self.link: TokenLink = token.link()
 
     def raw(self, request: bytes, channel: int = 0) -> Answer:
         return Answer.parse(self.link.cbor(request, lambda _: None, lambda: False))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -59,7 +60,7 @@ def test_impossible_passphrases(passphrase: bytes) -> None:
         {"cost": -1},
     ],
 )
-def test_a_seal_that_would_cost_us_dearly_is_refused(change: dict[str, object]) -> None:
+def test_a_seal_that_would_cost_us_dearly_is_refused(change: dict[str, Any]) -> None:
     made, _ = seal()
     with pytest.raises(MalformedFile) as caught:
         replace(made, **change)

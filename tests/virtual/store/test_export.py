@@ -55,9 +55,9 @@ def plain(members: Any) -> bytes:
 
 
 def members() -> dict[str, Any]:
-    decoded = cbor.decode(PLAIN[HEAD + 32 :])
+    decoded: Any = cbor.decode(PLAIN[HEAD + 32 :])
     assert isinstance(decoded, dict)
-    return decoded
+    return dict(decoded)
 
 
 def test_layout(sealed: bytes) -> None:

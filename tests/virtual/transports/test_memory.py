@@ -38,7 +38,8 @@ class Recorder:
 
 
 def test_messages_go_through_with_their_channel() -> None:
-    recorder, statuses = Recorder(), []
+    recorder = Recorder()
+    statuses: list[int] = []
     first, second = MemoryLink(recorder, 1), MemoryLink(recorder, 2)
     assert first.capabilities == 0x05
     assert first.cbor(b"\x04", statuses.append, lambda: True) == b"\x00"

@@ -6,6 +6,7 @@ import socket
 import struct
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from tests.support.usbip_host import PATIENCE_S, UsbIpHost
@@ -268,6 +269,6 @@ def test_a_port_that_is_not_allowed(token: VirtualToken, monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     "numbers", [{"port": 65536}, {"port": -1}, {"vendor_id": 0x10000}, {"product_id": -1}]
 )
-def test_numbers_that_make_no_sense(token: VirtualToken, numbers: dict[str, int]) -> None:
+def test_numbers_that_make_no_sense(token: VirtualToken, numbers: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="16 bits"):
         UsbIpServer(token, **({"port": 0} | numbers), product="", serial="")

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 
 import pytest
+from tests.support.fake_link import SteeredClock
 
-from fidokit.errors import FidokitError, TokenGone, Unsupported, UsageError
+from fidokit.errors import FidokitError, ReaderGone, TokenGone, Unsupported, UsageError
 from fidokit.virtual.core.ports import NeedsPresence, Outcome
 from fidokit.virtual.framing.vpcd import framed
 from fidokit.virtual.person.presence import Canceled, OnKeepalive
 from fidokit.virtual.token import VirtualToken
 from fidokit.virtual.transports.card import AID, ANSWER_TO_RESET
-from fidokit.virtual.transports.vpcd import VpcdCard
+from fidokit.virtual.transports.vpcd import FIRST_PAUSE_S, GONE_S, LONGEST_PAUSE_S, VpcdCard
 
 SELECT = bytes.fromhex("00a40400") + bytes([len(AID)]) + AID + b"\0"
 GET_INFO = bytes.fromhex("80100000010400")
@@ -27,10 +28,15 @@ class Vpcd:
     """Listens as vpcd does; `seat` waits for a card that stays."""
 
     def __init__(self) -> None:
-        self.server = socket.create_server(("127.0.0.1", 0))
-        self.server.settimeout(20)
-        self.port: int = self.server.getsockname()[1]
+        self.port = 0
+        self.listen()
+        self.port = self.server.getsockname()[1]
         self.channel: socket.socket | None = None
+
+    def listen(self) -> None:
+        """As a new pcscd does."""
+        self.server = socket.create_server(("127.0.0.1", self.port))
+        self.server.settimeout(20)
 
     def seat(self) -> None:
         """The second one that comes: the first leaves when it is looked at."""
@@ -156,6 +162,59 @@ def test_a_reader_that_comes_back(reader: Vpcd, card: VpcdCard) -> None:
         reader.seat()
     reader.say(ON)
     assert reader.ask(SELECT)[-2:] == b"\x90\0"
+
+
+def hurried(clock: SteeredClock) -> Callable[[threading.Event, float], bool]:
+    """Rests without taking real time."""
+
+    def rest(stop: threading.Event, seconds: float) -> bool:
+        clock.advance(seconds)
+        return stop.is_set()
+
+    return rest
+
+
+def test_a_reader_that_is_gone_for_good(
+    reader: Vpcd, token: VirtualToken, ends: SimpleQueue[FidokitError]
+) -> None:
+    clock = SteeredClock()
+    card = VpcdCard(token, port=reader.port, ended=ends.put, clock=clock, rest=hurried(clock))
+    reader.seat()
+    before = clock.now
+    reader.close()
+    gone = ends.get(timeout=20)
+    assert isinstance(gone, ReaderGone)
+    assert gone.message.endswith("is gone and did not come back within 10 minutes")
+    assert "virtual serve" in gone.hint
+    assert GONE_S <= clock.now - before <= GONE_S + LONGEST_PAUSE_S + FIRST_PAUSE_S
+    card.close()
+    assert ends.empty()
+
+
+def test_a_reader_that_comes_back_late_has_the_whole_time_again(
+    reader: Vpcd, token: VirtualToken, ends: SimpleQueue[FidokitError]
+) -> None:
+    clock = SteeredClock()
+    rested, late = hurried(clock), threading.Event()
+
+    def rest(stop: threading.Event, seconds: float) -> bool:
+        if not late.is_set() and clock.now > GONE_S - 10:
+            reader.listen()
+            late.set()
+        return rested(stop, seconds)
+
+    card = VpcdCard(token, port=reader.port, ended=ends.put, clock=clock, rest=rest)
+    reader.seat()
+    reader.close()
+    assert late.wait(20)
+    reader.seat()
+    assert reader.ask(GET_ATR) == ANSWER_TO_RESET
+    assert ends.empty()
+    back = clock.now
+    reader.close()
+    assert isinstance(ends.get(timeout=20), ReaderGone)
+    assert clock.now - back >= GONE_S
+    card.close()
 
 
 def test_closed(reader: Vpcd, card: VpcdCard, ends: SimpleQueue[FidokitError]) -> None:

@@ -26,6 +26,7 @@ from fidokit.errors import (
     TokenGone,
     TokenMisbehaved,
     TokenNotFound,
+    TokenSilent,
 )
 from fidokit.types import SkFlag
 
@@ -93,7 +94,7 @@ class TokenDesk:
         """A signature by the token that holds the key; see `TokenSigner`."""
         try:
             return self._sign(private, message, purpose, stop)
-        except (TokenGone, TokenBusy, TokenMisbehaved, CredentialNotFound):
+        except (TokenGone, TokenBusy, TokenMisbehaved, TokenSilent, CredentialNotFound):
             # what was known of the token is out of date, and a second look costs little
             if stop.is_set() or self._where.pop(private.public.blob(), None) is None:
                 raise
@@ -130,7 +131,7 @@ class TokenDesk:
 
         try:
             made = sign(place.open(announcing), private, message, stop=stop)
-        except (TokenGone, TokenMisbehaved, Interrupted):
+        except (TokenGone, TokenMisbehaved, TokenSilent, Interrupted):
             place.close()
             raise
         finally:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -25,11 +26,9 @@ from fidokit.cli.seals import (
     seal_passphrase,
 )
 from fidokit.cli.settings import Settings
+from fidokit.errors import FidokitError, ReaderGone
 from fidokit.prompt import questions
 from fidokit.prompt.text import escape, note
-
-if TYPE_CHECKING:
-    from fidokit.errors import FidokitError
 
 NO_MODELS = "No model is called so. See them all: fidokit virtual models"
 EMPTY = "No virtual tokens yet. Create one: fidokit virtual create NAME"
@@ -188,7 +187,8 @@ def models(settings: Settings, *, search: str) -> None:
     flag_value="127.0.0.1:35963",
     metavar="[HOST:PORT]",
     type=Address(),
-    help="A card on vsmartcard's reader, for programs that speak PC/SC.  [127.0.0.1:35963]",
+    help="A card on vsmartcard's reader, for programs that speak PC/SC; where it is the only way, "
+    "serve ends when the reader was gone for 10 minutes.  [127.0.0.1:35963]",
 )
 @click.option(
     "--socket",
@@ -231,33 +231,70 @@ def serve(
     named = ways_module.plug(**plug)
     ways = Ways(uhid=uhid, usbip=usbip, vpcd=vpcd, socket=socket_path, plug=named)
     serving = partial(serve_virtual, name, presence=presence, passphrase=words)
+    only_way = vpcd is not None and not (uhid or usbip or socket_path)
     with (
-        _told_to_stop() as wait,
+        _told_to_stop() as end,
         serving(interaction=Person(settings)) as token,
-        reachable(token, ways, _say_why) as reached,
+        reachable(token, ways, partial(_one_ended, end if only_way else None)) as reached,
     ):
         lines = [f"virtual:{name} is plugged in; Ctrl-C pulls it out."]
         lines += [f"  {way.way:<7} {way.where}  ({way.hint})" for way in reached]
         data = [{"way": w.way, "where": w.where, "hint": w.hint} for w in reached]
         show(settings, {"serving": f"virtual:{name}", "reached": data}, Lines(lines))
         sys.stdout.flush()  # a script that waits for this line reads it from a pipe
-        wait()
+        end.wait()
 
 
-def _say_why(error: FidokitError) -> None:
-    note(f"{error.message}; the token stays plugged in otherwise.")
+def _one_ended(end: _End | None, error: FidokitError) -> None:
+    """A way closed itself; where it was the only one, and for good, nothing is left to serve."""
+    if end is not None and isinstance(error, ReaderGone):
+        end.because(error)
+    else:
+        note(f"{error.message}; the token stays plugged in otherwise.")
+
+
+class _End:
+    """What the thread that makes it waits for: a signal, or a reason that another thread gives."""
+
+    def __init__(self) -> None:
+        self.signals = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+        self._waiter = threading.get_ident()
+        self._turn = threading.Lock()
+        self._over = False
+        self._why: FidokitError | None = None
+
+    def because(self, why: FidokitError) -> None:
+        """End the wait by an error; from any thread."""
+        with self._turn:
+            if not self._over:
+                self._why = why
+                signal.pthread_kill(self._waiter, signal.SIGTERM)
+
+    def wait(self) -> None:
+        """Return at the first signal.
+
+        Raises:
+            FidokitError: the reason.
+        """
+        signal.sigwait(self.signals)
+        with self._turn:
+            self._over = True
+        if self._why is not None:
+            if signal.SIGTERM in signal.sigpending():  # ours, where another came first
+                signal.sigwait({signal.SIGTERM})
+            raise self._why
 
 
 @contextmanager
-def _told_to_stop() -> Iterator[Callable[[], object]]:
-    """Hold back the signals that end a process; the block gets a function that waits for one.
+def _told_to_stop() -> Iterator[_End]:
+    """Hold back the signals that end a process; the block gets what waits for one.
 
     They are held back before any thread starts, so that none of them takes a signal meanwhile.
     """
-    ends = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ends)
+    end = _End()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, end.signals)
     try:
-        yield lambda: signal.sigwait(ends)
+        yield end
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 

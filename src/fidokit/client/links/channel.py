@@ -17,7 +17,7 @@ from fidokit.client.answer import MISBEHAVIOR_HINT, Answer
 from fidokit.client.links.watchdog import Patience, Pulse, guarded
 from fidokit.client.ports import Link
 from fidokit.client.status import CtapRefusal
-from fidokit.errors import FidokitError, MalformedCbor, TokenMisbehaved, Unsupported
+from fidokit.errors import FidokitError, MalformedCbor, TokenMisbehaved, TokenSilent, Unsupported
 from fidokit.types import CtapStatus
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Channel:
         self.max_request = FIRST_REQUEST
         self.round_trips = 0
         self._trace = _trace_logger()
-        self._lost: str | None = None
+        self._lost: TokenMisbehaved | TokenSilent | None = None
 
     def cbor(
         self,
@@ -75,8 +75,8 @@ class Channel:
         Raises:
             CtapRefusal: the token answered with a status other than OK.
             Unsupported: the request is larger than the token can take.
-            TokenMisbehaved: no answer, or one that is not a canonical map.
-            TokenGone, TouchTimedOut, Interrupted: see `watchdog.guarded`.
+            TokenMisbehaved: the answer is not a canonical map.
+            TokenSilent, TokenGone, TouchTimedOut, Interrupted: see `watchdog.guarded`.
         """
         request = bytes([command]) + (b"" if params is None else fido2_device.encode(params))
         if len(request) > self.max_request:
@@ -102,7 +102,8 @@ class Channel:
         """Send one U2F command; return its data and its status word.
 
         Raises:
-            TokenMisbehaved: no answer, or one without a status word.
+            TokenMisbehaved: the answer has no status word.
+            TokenSilent, TokenGone, Interrupted: see `watchdog.guarded`.
         """
         start = self.patience.clock()
         reply = self._guarded(lambda _pulse: self._link.msg(apdu))
@@ -121,7 +122,7 @@ class Channel:
 
     def close(self) -> None:
         """Let go of the token; never raises, for there is nothing left to be done about it."""
-        closing = Patience(silence=1.0, total=1.0, grace=0.0)
+        closing = self.patience._replace(silence=1.0, total=1.0, grace=0.0)
         with suppress(FidokitError):
             guarded(lambda _pulse: self._link.close(), closing)
 
@@ -132,13 +133,13 @@ class Channel:
         stop: threading.Event | None = None,
     ) -> _T:
         if self._lost is not None:
-            raise TokenMisbehaved(self._lost, hint=MISBEHAVIOR_HINT)
+            raise type(self._lost)(self._lost.message, hint=MISBEHAVIOR_HINT)
         self.round_trips += 1
         try:
             return guarded(operation, self.patience, told, stop)
-        except TokenMisbehaved as error:
+        except (TokenMisbehaved, TokenSilent) as error:
             # its thread may still sit in the link: a second call would mix the two answers
-            self._lost = error.message
+            self._lost = error
             raise
 
     def _exchange(self, request: bytes, told: Told, stop: threading.Event | None) -> bytes:

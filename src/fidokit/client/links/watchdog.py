@@ -13,7 +13,14 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import NamedTuple, TypeVar, cast
 
-from fidokit.errors import FidokitError, Interrupted, TokenGone, TokenMisbehaved, TouchTimedOut
+from fidokit.errors import (
+    FidokitError,
+    Interrupted,
+    TokenGone,
+    TokenMisbehaved,
+    TokenSilent,
+    TouchTimedOut,
+)
 
 _T = TypeVar("_T")
 
@@ -22,8 +29,21 @@ TOUCH_NEEDED = 2
 """Keep-alive statuses of CTAPHID (CTAP 2.1 section 11.2.9.1.4)."""
 
 
+def take(box: SimpleQueue[object], deadline: float) -> object:
+    """The next event of `box`.
+
+    Args:
+        box: where events come.
+        deadline: until when one is waited for, in seconds of `time.monotonic`.
+
+    Raises:
+        Empty: none came.
+    """
+    return box.get(timeout=max(0.0, deadline - time.monotonic()))
+
+
 class Patience(NamedTuple):
-    """How long a token may take, in seconds; the clock is a test's knob.
+    """How long a token may take, in seconds; time is a test's knob.
 
     Args:
         silence: without an answer, a keep-alive or a poll.
@@ -31,7 +51,8 @@ class Patience(NamedTuple):
         grace: for the answer after a cancel.
         busy: waits between tries while another program holds the token.
         clock: seconds that never run backwards.
-        sleep: waits so many seconds, between polls of a U2F token.
+        sleep: waits so many seconds of `clock`, between polls of a U2F token.
+        take: the next event of a queue, or Empty when `clock` reaches a deadline.
     """
 
     silence: float = 10.0
@@ -40,6 +61,7 @@ class Patience(NamedTuple):
     busy: tuple[float, ...] = (0.1, 0.2, 0.4, 0.8)
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+    take: Callable[[SimpleQueue[object], float], object] = take
 
 
 class _Done(NamedTuple):
@@ -95,7 +117,8 @@ def guarded(
         stop: set by somebody else to cancel the call on the token.
 
     Raises:
-        TokenMisbehaved: the token is silent, or still busy after `patience.total`.
+        TokenSilent: the token says nothing, or is still busy after `patience.total`.
+        TokenMisbehaved: `operation` raised something else, which is our own defect.
         TouchTimedOut: nobody touched it within `patience.total`.
         TokenGone: the transport broke.
         Interrupted: Ctrl-C; the token was told.
@@ -107,7 +130,7 @@ def guarded(
         outcome = _outcome(pulse, patience, start, told)
     except KeyboardInterrupt:
         pulse.stop.set()
-        _last_words(pulse, patience.grace)
+        _last_words(pulse, patience)
         raise Interrupted("interrupted; the token was told to stop waiting") from None
     return cast("_T", _value(outcome))  # what the operation returned
 
@@ -124,11 +147,12 @@ def _work(operation: Callable[[Pulse], _T], pulse: Pulse) -> None:
 
 def _outcome(pulse: Pulse, patience: Patience, start: float, told: Callable[[int], None]) -> object:
     while True:
-        left = min(pulse.last + patience.silence, start + patience.total) - patience.clock()
-        if left <= 0:
+        now = patience.clock()  # first: a sign of life may come in between
+        deadline = min(pulse.last + patience.silence, start + patience.total)
+        if now >= deadline:
             return _Failed(_gave_up(pulse, patience))
         try:
-            event = pulse.box.get(timeout=left)
+            event = patience.take(pulse.box, deadline)
         except Empty:
             continue  # a poll may have moved the deadline meanwhile
         if not isinstance(event, _Said):
@@ -138,22 +162,22 @@ def _outcome(pulse: Pulse, patience: Patience, start: float, told: Callable[[int
 
 def _gave_up(pulse: Pulse, patience: Patience) -> FidokitError:
     pulse.stop.set()
-    answered = _last_words(pulse, patience.grace)
+    answered = _last_words(pulse, patience)
     if answered and pulse.status == TOUCH_NEEDED:
         return TouchTimedOut(
             "nobody touched the token in time", hint="repeat, and touch the token when it blinks"
         )
-    return TokenMisbehaved(
+    return TokenSilent(
         "the token does not answer", hint="unplug the token, plug it in again and repeat"
     )
 
 
-def _last_words(pulse: Pulse, grace: float) -> bool:
-    """Whether the token answered to the cancel within `grace` seconds."""
-    deadline = time.monotonic() + grace
-    while (left := deadline - time.monotonic()) > 0:
+def _last_words(pulse: Pulse, patience: Patience) -> bool:
+    """Whether the token answered to the cancel within `patience.grace`."""
+    deadline = patience.clock() + patience.grace
+    while patience.clock() < deadline:
         try:
-            event = pulse.box.get(timeout=left)
+            event = patience.take(pulse.box, deadline)
         except Empty:
             return False
         if not isinstance(event, _Said):

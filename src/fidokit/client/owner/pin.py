@@ -58,7 +58,7 @@ def status(session: Session) -> PinStatus:
     """The state of the PIN; spends no try.
 
     Raises:
-        TokenMisbehaved, TokenGone: the token does.
+        TokenMisbehaved, TokenSilent, TokenGone: the token does, is, or went.
     """
     info = session.info
     retries, power_cycle = auth.pin_retries(session) if info.pin_set else (None, False)

@@ -262,7 +262,7 @@ def _all_notes(settings: Settings) -> Iterator[str]:
 
 def _paths(account: Account, settings: Settings) -> Iterator[Path]:
     """The files that AuthorizedKeysFile names, each once; patterns as OpenSSH 10 reads them."""
-    names = [path_of(account, name) for name in settings.key_files if name.lower() != "none"]
+    names = [path_of(account, name) for name in settings.key_files]
     found = {path: None for name in names for path in _matches(name)}
     return iter(found)
 

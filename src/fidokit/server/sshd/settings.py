@@ -42,7 +42,7 @@ class Settings:
     def key_files(self) -> tuple[str, ...]:
         """AuthorizedKeysFile's patterns; empty where no file lets anybody in."""
         text = self.first("authorizedkeysfile", ".ssh/authorized_keys .ssh/authorized_keys2")
-        return () if text.lower() == _NONE else tuple(text.split())
+        return tuple(name for name in text.split() if name.lower() != _NONE)  # each, as in sshd
 
     def accepts(self, key_type: str) -> bool:
         """Whether signatures by keys of a type are taken (PubkeyAcceptedAlgorithms)."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from fidokit.errors import TokenMisbehaved
+from fidokit.errors import TokenMisbehaved, TokenSilent
 from fidokit.types import CtapStatus
 from fidokit.virtual.framing.ctaphid import (
     BROADCAST,
@@ -28,6 +28,7 @@ SILENCE_MS: Final = 3_000
 """How long a token may say nothing while it owes an answer; keep-alives come far more often."""
 
 _INIT_SIZE: Final = 17
+_HINT: Final = "unplug it, plug it in and repeat the command"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +148,7 @@ class HidHost:
         """Let time pass: a request that was refused for business is repeated.
 
         Raises:
-            TokenMisbehaved: the token has said nothing for too long.
+            TokenSilent: the token has said nothing for too long.
         """
         request = self._request
         if request is None:
@@ -156,7 +157,9 @@ class HidHost:
             return self._ask(request, now_ms) if now_ms >= self._retry_ms else ()
         if now_ms >= self._silent_ms:
             self._over()
-            raise _misbehaved(f"no answer for {SILENCE_MS / 1000:g} s")
+            raise TokenSilent(
+                f"the token does not answer: nothing for {SILENCE_MS / 1000:g} s", hint=_HINT
+            )
         return ()
 
     def _ask(self, request: Message, now_ms: int) -> Iterable[bytes]:
@@ -207,6 +210,4 @@ def _one_byte(message: Message) -> int:
 
 
 def _misbehaved(what: str) -> TokenMisbehaved:
-    return TokenMisbehaved(
-        f"the token breaks CTAPHID: {what}", hint="unplug it, plug it in and repeat the command"
-    )
+    return TokenMisbehaved(f"the token breaks CTAPHID: {what}", hint=_HINT)

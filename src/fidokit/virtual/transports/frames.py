@@ -157,6 +157,7 @@ PASSED_ON: Final[Mapping[str, type[FidokitError]]] = {
         known.TokenBusy,
         known.TokenGone,
         known.TokenMisbehaved,
+        known.TokenSilent,
         known.TouchRefused,
         known.UsageError,
     )

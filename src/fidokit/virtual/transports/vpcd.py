@@ -5,11 +5,12 @@ from __future__ import annotations
 import select
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, Protocol
 
-from fidokit.errors import FidokitError, TokenGone, Unsupported, UsageError
+from fidokit.errors import FidokitError, ReaderGone, TokenGone, Unsupported, UsageError
 from fidokit.virtual.framing.vpcd import Control, Reader, Said, framed, whole
 from fidokit.virtual.transports.card import ANSWER_TO_RESET, CardSession, Pluggable
 
@@ -21,6 +22,10 @@ CONNECT_S: Final = 5.0
 FIRST_PAUSE_S: Final = 0.05
 LONGEST_PAUSE_S: Final = 2.0
 """Between tries to reach a reader that hung up: doubled from the first to the longest."""
+
+GONE_S: Final = 600.0
+"""After how long a reader that went away is not waited for any longer. pcscd under systemd ends
+after a minute in which no program asked, and is back with the next that does."""
 
 SEEN_S: Final = 3.0
 """How long to wait for the reader's look: vpcd's comes every 400 ms, the first one is lost."""
@@ -44,7 +49,8 @@ class VpcdCard:
 
     Each time the reader gives power, or resets, the card begins a new session: the tap counts as a
     touch again. When pcscd goes away the card waits, and lays itself on the reader of the next
-    one. A token that is unplugged takes the card along.
+    one; where none comes for ten minutes (`GONE_S`) it ends. A token that is unplugged takes the
+    card along.
 
     pcscd looks every 400 ms whether a card is there. One that takes another's place in between is
     no new card to it, and when a program has met the old one's end meanwhile, the reader counts as
@@ -55,6 +61,8 @@ class VpcdCard:
         host: where vpcd listens.
         port: its TCP port.
         ended: called when the card went without `close`, with the reason.
+        clock: seconds that never run backwards.
+        rest: waits for the event or so many seconds of `clock`; whether the event is set.
 
     Raises:
         UsageError: a port that is none.
@@ -68,12 +76,16 @@ class VpcdCard:
         port: int = PORT,
         *,
         ended: Callable[[FidokitError], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        rest: Callable[[threading.Event, float], bool] = threading.Event.wait,
     ) -> None:
         if not 0 < port <= 0xFFFF:
             raise UsageError(f"{port} is no TCP port that a reader can have")
         self._token = token
         self._where = (host, port)
         self._ended = ended
+        self._clock = clock
+        self._rest = rest
         self._session: CardSession | None = None  # the thread's own
         self._seen_to_leave = False
         self._seen = threading.Event()
@@ -170,13 +182,23 @@ class VpcdCard:
             session.close()
 
     def _find_again(self) -> None:
-        pause = FIRST_PAUSE_S
-        while not self._stop.wait(pause):
+        pause, deadline = FIRST_PAUSE_S, self._clock() + GONE_S
+        while not self._rest(self._stop, pause):
             self._require_power()
             with suppress(Unsupported):
                 self._take(_reached(self._where))
                 return
+            if self._clock() >= deadline:
+                raise self._gone()
             pause = min(2 * pause, LONGEST_PAUSE_S)
+
+    def _gone(self) -> ReaderGone:
+        host, port = self._where
+        return ReaderGone(
+            f"the reader at {host} port {port} is gone and did not come back within"
+            f" {GONE_S / 60:g} minutes",
+            hint="start pcscd, and then `fidokit virtual serve` again",
+        )
 
     def _take(self, channel: socket.socket) -> None:
         with self._changing:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 from tests.server.samples import OTHER, PLAIN, TOKEN, text
+from tests.server.settings import settings
 from tests.support.sandbox import Sandbox
+
+from fidokit.server.sshd import settings as sshd_settings
 
 
 @pytest.fixture
@@ -99,4 +103,19 @@ def test_errors(home: Sandbox, arguments: tuple[str, ...], code: int, said: str)
     assert done.code == code
     assert said in done.err
     assert "Traceback" not in done.err
+    assert not (home.home / ".ssh").exists()
+
+
+def test_where_sshd_reads_no_file_none_is_written(
+    home: Sandbox,
+    in_process: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    none = settings(authorizedkeysfile="none")
+    monkeypatch.setattr(sshd_settings, "read", lambda *_args: none)
+    assert in_process("server", "authorize", "plain.pub") == 1
+    said = capsys.readouterr().err
+    assert "no file lets anybody in" in said
+    assert "AuthorizedKeysCommand" in said
     assert not (home.home / ".ssh").exists()

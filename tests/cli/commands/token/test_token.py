@@ -52,6 +52,11 @@ def test_info(bench: Bench) -> None:
     assert "FIDO_2_1" in document["info"]["versions"]
 
 
+def test_wink_says_which_one_it_was(bench: Bench) -> None:
+    assert bench.ok("token", "wink") == "fidokit virtual token (virtual:t) blinks.\n"
+    assert bench.json("token", "wink")["token"]["selector"] == "virtual:t"
+
+
 def test_reset_lists_what_dies_and_wants_the_name(bench: Bench) -> None:
     bench.generate("k", "-O", "resident", "-O", "application=ssh:doomed")
     refused = bench.run("token", "reset", "--confirm", "yes")

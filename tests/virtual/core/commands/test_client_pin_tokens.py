@@ -88,6 +88,17 @@ def test_permissions_of_lesser_models(options: dict[str, bool | None], permissio
     assert platform.bench.status(PIN, request) == S.UNAUTHORIZED_PERMISSION
 
 
+@pytest.mark.check("PIN-19", "PIN-22")
+def test_old_token_where_the_pin_authorizes_no_use() -> None:
+    """Its permissions are makeCredential and getAssertion, which such a model keeps back."""
+    platform = Platform(Bench(CTAP_2_3.with_options(noMcGaPermissionsWithClientPin=True)))
+    platform.set_pin(PIN_CODE)
+    for code in (PIN_CODE, WRONG):
+        request = platform.old_token_request(code)
+        assert platform.bench.status(PIN, request) == S.UNAUTHORIZED_PERMISSION
+    assert platform.retries() == 8
+
+
 @pytest.mark.check("PIN-22")
 @pytest.mark.parametrize(("permission", "status"), [(0x04, 0), (0x20, 0x40), (0x08, 0x40)])
 def test_permissions_by_sensor(sensed: Platform, permission: int, status: int) -> None:

@@ -83,6 +83,12 @@ def test_forms(model: Profile) -> None:
     assert model is CTAP_2_0 or info[6][0] == 2
 
 
+@pytest.mark.check("GI-02")
+def test_the_firmware(bench: Bench) -> None:
+    assert type(bench.info()[0x0E]) is int
+    assert info_of(replace(CTAP_2_3, firmware_version=0x050700))[0x0E] == 0x050700
+
+
 @pytest.mark.check("GI-03", "GI-04", "GI-05")
 def test_limits_and_lists(model: Profile) -> None:
     info = info_of(model)

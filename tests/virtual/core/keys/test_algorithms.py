@@ -188,6 +188,8 @@ def test_points_for_u2f(alg: CoseAlg) -> None:
 class Scripted:
     """Randomness that begins with what no scalar may be."""
 
+    repeatable = True
+
     def __init__(self, *draws: int, size: int = 32) -> None:
         self.draws = deque(draw.to_bytes(size, "big") for draw in draws)
         self.size = size
