@@ -112,7 +112,7 @@ def children(pid: int) -> list[int]:
     """The workers among the children of all threads of a process."""
     tasks = Path(f"/proc/{pid}/task").glob("*/children")
     found = [int(child) for task in tasks for child in task.read_text().split()]
-    return [child for child in found if b"agent_worker" in cmdline(child)]
+    return [child for child in found if b"fidokit.agent.pin.worker" in cmdline(child)]
 
 
 def cmdline(pid: int) -> bytes:
@@ -155,7 +155,7 @@ def test_no_process_of_the_same_user_may_look(tmp_path: Path) -> None:
     )
     become = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
     source = Path(__file__).parents[2] / "src" / "fidokit" / "system" / "process_memory.py"
-    (tmp_path / "fidokit" / "agent").mkdir(parents=True)
+    (tmp_path / "fidokit" / "system").mkdir(parents=True)
     (tmp_path / "fidokit" / "system" / "process_memory.py").write_text(source.read_text())
     for folder in (tmp_path, *tmp_path.parents):
         if folder.is_relative_to("/tmp") and folder != Path("/tmp"):
