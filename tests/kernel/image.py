@@ -96,8 +96,8 @@ def _cache() -> Path:
 
 
 def _key() -> str:
-    inputs = [Path(__file__).read_bytes(), (HERE / "guest/init").read_bytes()]
-    return hashlib.sha256(b"\0".join(inputs)).hexdigest()[:16]
+    words = " ".join((SUITE, str(SIZE_MB), *PACKAGES))
+    return hashlib.sha256(words.encode() + (HERE / "guest/init").read_bytes()).hexdigest()[:16]
 
 
 def _run(command: Sequence[str | Path], **options: object) -> str:
@@ -125,7 +125,9 @@ def _build(place: Path) -> None:
     with tempfile.TemporaryDirectory(dir=place.parent) as scratch:
         root = Path(scratch) / "root"
         include = f"--include={','.join(PACKAGES)}"
-        _run(["debootstrap", "--variant=minbase", include, SUITE, root, mirror])
+        # What it mounts dies with a namespace of its own, also where it is cut off.
+        alone = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private"]
+        _run([*alone, "debootstrap", "--variant=minbase", include, SUITE, root, mirror])
         _furnish(root)
         new = Path(scratch) / "new"
         new.mkdir()
