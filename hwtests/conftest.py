@@ -21,7 +21,7 @@ from fidokit.client.owner.pin_code import PinCode
 from fidokit.client.session import Session
 from fidokit.errors import FidokitError
 from fidokit.tokens.access import list_tokens
-from fidokit.virtual.models.catalog import list_models
+from fidokit.virtual.models.search import list_models
 
 ORDER = ("identity", "pin", "keys", "resident", "beyond", "settings", "plug", "reset")
 """The suite's files: what looks before what changes, and erasing last."""

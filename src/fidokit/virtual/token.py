@@ -72,7 +72,7 @@ class VirtualToken:
         model: in place of a profile, the certified model that a token that is made now shall stand
             in for: its AAGUID (dashes optional), its whole description in any case, as `fidokit
             virtual models` lists them, or its document (`models.profiles.impersonate`).
-        presence: a policy's text (see `person.presence.parse_policy`) or a `Person`; None for the policy
+        presence: a policy's text (see `presence.parse_policy`) or a `Person`; None for the policy
             that is kept with the token.
         store: memory that the caller made, and that this token closes; then no `source` is given.
         clock: monotonic milliseconds.

@@ -283,7 +283,7 @@ _ALGORITHMS = (
 that are there for relying parties which ask for nothing else."""
 
 _LONGEST_WRAPPED_ID = 290
-"""Of an RSA credential, see `wrapped`."""
+"""Of an RSA credential, see `wrapped_length`."""
 
 U2F = Profile(name="u2f", aaguid=Aaguid(bytes(16)), versions=("U2F_V2",))
 

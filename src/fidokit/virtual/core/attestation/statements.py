@@ -1,15 +1,23 @@
-"""Attestation statements: a table from format to what makes it (WebAuthn section 8; ATT-*)."""
+"""Attestation statements: a table from format to what makes it (WebAuthn section 8; ATT-*).
+
+An assertion is attested only on request (CTAP 2.3; GA-20): a statement singles out the token's
+batch, or with enterprise attestation the token, so none is given to whom names no format and is no
+enterprise. It is a packed one, the only format here that signs over any authenticator data.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from fidokit.types import CoseAlg
+from fidokit.virtual.core.attestation import certificates
 from fidokit.virtual.core.context import TokenContext
 from fidokit.virtual.core.keys.algorithms import PrivateKey
 from fidokit.virtual.core.keys.credentials import Credential
+from fidokit.virtual.core.schema import ARRAY, UINT, Member, Params, Record, check
 
 Statement = Mapping[str, Any]
 ZERO_AAGUID = bytes(16)
@@ -119,3 +127,68 @@ def choose(token: TokenContext, preference: Sequence[object], alg: CoseAlg) -> s
         if isinstance(name, str) and name in known and FORMATS[name].fits(alg):
             return name
     return token.profile.attestation_formats[0]
+
+
+_PREFERENCE: Final = "attestationFormatsPreference"
+_ASSERTION_FORM = Record(
+    {
+        certificates.ENTERPRISE_MEMBER: Member(certificates.ENTERPRISE_MEMBER, UINT),
+        _PREFERENCE: Member(_PREFERENCE, ARRAY),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AssertionAttestation:
+    """What a platform gets that asked for the attestation of an assertion.
+
+    Args:
+        statement: an attestation statement (member 0A).
+        enterprise: by the token's own key (member 09).
+    """
+
+    statement: bool = False
+    enterprise: bool = False
+
+
+UNATTESTED = AssertionAttestation()
+
+
+def _asks(token: TokenContext, params: Params) -> bool:
+    asks = certificates.ENTERPRISE_MEMBER in params or _PREFERENCE in params
+    return asks and token.profile.attests_assertions
+
+
+def check_assertion_form(token: TokenContext, params: Params) -> None:
+    """Judge the types of members 08 and 09; older tokens do not look at them.
+
+    Raises:
+        CtapRejection: CBOR_UNEXPECTED_TYPE.
+    """
+    if _asks(token, params):
+        check(_ASSERTION_FORM, dict(params))
+
+
+def assertion_attestation(token: TokenContext, params: Params) -> AssertionAttestation:
+    """Judge the values of members 08 and 09.
+
+    Raises:
+        CtapRejection: as makeCredential for its enterpriseAttestation.
+    """
+    if not _asks(token, params):
+        return UNATTESTED
+    by_enterprise = certificates.enterprise_wanted(
+        token.profile, token.state, params, params["rpId"]
+    )
+    known = [name for name in params.get(_PREFERENCE, ()) if name in ("packed", "none")]
+    asked = known[:1] == ["packed"] and "packed" in token.profile.attestation_formats
+    return AssertionAttestation(asked or by_enterprise, by_enterprise)
+
+
+def assertion_members(
+    token: TokenContext, due: AssertionAttestation, subject: Subject
+) -> dict[int, Any]:
+    """The members of the reply that carry a statement."""
+    chosen = ENTERPRISE if due.enterprise else FORMATS["packed"]
+    statement = {0x0A: chosen.make(token, subject)}
+    return {0x09: True, **statement} if due.enterprise else statement

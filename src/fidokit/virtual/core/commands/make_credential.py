@@ -7,11 +7,10 @@ from typing import Any, NamedTuple
 
 from fidokit.types import CoseAlg, CredentialId, CredProtect, CtapStatus, UserId
 from fidokit.virtual.core import auth_data
-from fidokit.virtual.core.attestation import enterprise, statements
+from fidokit.virtual.core.attestation import certificates, statements
 from fidokit.virtual.core.context import Command, Reply, TokenContext
 from fidokit.virtual.core.extensions import table
 from fidokit.virtual.core.extensions.extension import Draft, Occasion, Place
-from fidokit.virtual.core.keys import counter
 from fidokit.virtual.core.keys.credentials import Credential, hash_of_rp
 from fidokit.virtual.core.person import consent
 from fidokit.virtual.core.person.consent import Evidence, Wish
@@ -88,7 +87,7 @@ def run(token: TokenContext, params: Params) -> Steps[Reply]:
     yield from consent.check_param(token, params)
     plan = _plan(token, params)
     wish = _wish(token, params, plan)
-    enterprise.wanted(token.profile, token.state, params, plan.rp_id)
+    certificates.enterprise_wanted(token.profile, token.state, params, plan.rp_id)
     evidence = yield from consent.verify(
         token, params, wish, Permission.MAKE_CREDENTIAL, plan.rp_id
     )
@@ -232,7 +231,7 @@ def _attest(
     credential: Credential,
     outputs: table.Outputs,
 ) -> Reply:
-    own = enterprise.wanted(token.profile, token.state, plan.params, plan.rp_id)
+    own = certificates.enterprise_wanted(token.profile, token.state, plan.params, plan.rp_id)
     preference = plan.params.get("attestationFormatsPreference", [])
     name = "packed" if own else statements.choose(token, preference, plan.alg)
     chosen = statements.ENTERPRISE if own else statements.FORMATS[name]
@@ -241,7 +240,7 @@ def _attest(
     data = auth_data.build(
         plan.rp_id_hash,
         auth_data.UP | (auth_data.UV if evidence.verified else 0),
-        counter.at_creation(token),
+        token.counter_at_creation(),
         outputs.signed,
         auth_data.attested_credential(aaguid, credential.id, key.cose()),
     )

@@ -9,8 +9,13 @@ from functools import lru_cache
 
 from fidokit.types import CoseAlg, CredentialId, CredProtect
 from fidokit.virtual.core.keys.algorithms import ALGORITHMS, PrivateKey
-from fidokit.virtual.core.keys.derived import Deriver, derivable
-from fidokit.virtual.core.keys.wrapped import WrappedCredential, Wrapper, wrapped_length
+from fidokit.virtual.core.keys.non_resident import (
+    Deriver,
+    WrappedCredential,
+    Wrapper,
+    derivable,
+    wrapped_length,
+)
 from fidokit.virtual.core.ports import DurableState, Rng, Store, StoredCredential
 
 KEY_CACHE_SIZE = 256

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from fidokit.types import CtapStatus
 from fidokit.virtual.core.context import TokenContext
-from fidokit.virtual.core.person import presence, user_verification
+from fidokit.virtual.core.person import presence
 from fidokit.virtual.core.person.pin_uv_token import Permission
 from fidokit.virtual.core.ports import CtapRejection, Outcome, Steps
 from fidokit.virtual.core.schema import Params
@@ -144,7 +144,7 @@ def verify(
             by_sensor=token.tokens.by_sensor(),
         )
     if wish.built_in:
-        yield from user_verification.require(token, user_verification.IN_OPERATIONS)
+        yield from presence.verify(token, presence.IN_OPERATIONS)
         return Evidence(verified=True, present=True, by_sensor=True)
     return NO_EVIDENCE
 

@@ -1,4 +1,4 @@
-"""The one remembered enumeration (GN-02..04, CM-09, TOK-15)."""
+"""What goes on over several commands: enumerations and uploads."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import pytest
 from tests.virtual.core.client import FakeClock
 
 from fidokit.types import CtapStatus
-from fidokit.virtual.core.enumeration import Enumerations, Listing
+from fidokit.virtual.core.continuation import Continuation, Enumerations, Upload, Uploads
 from fidokit.virtual.core.ports import CtapRejection
 
-RPS = Listing.RELYING_PARTIES
+RPS = Continuation.RELYING_PARTIES
 
 
 @pytest.fixture
@@ -40,10 +40,10 @@ def test_in_turn_until_the_end(remembered: Enumerations) -> None:
 @pytest.mark.check("CM-09", "GN-04", "TOK-15")
 @pytest.mark.parametrize(
     ("listing", "channel", "serial"),
-    [(Listing.CREDENTIALS, 1, 5), (RPS, 2, 5), (RPS, 1, 6), (RPS, 1, None)],
+    [(Continuation.CREDENTIALS, 1, 5), (RPS, 2, 5), (RPS, 1, 6), (RPS, 1, None)],
 )
 def test_a_stranger_ends_it(
-    remembered: Enumerations, listing: Listing, channel: int, serial: int | None
+    remembered: Enumerations, listing: Continuation, channel: int, serial: int | None
 ) -> None:
     refused(lambda: remembered.take(listing, channel, serial))
     refused(lambda: remembered.take(RPS, 1, 5))
@@ -66,9 +66,9 @@ def test_without_a_token_any_will_do(clock: FakeClock) -> None:
 
 
 def test_what_a_command_keeps(remembered: Enumerations) -> None:
-    remembered.keep_only(frozenset({RPS, Listing.CREDENTIALS}))
+    remembered.keep_only(frozenset({RPS, Continuation.CREDENTIALS}))
     assert remembered.take(RPS, 1, 5) == "a"
-    remembered.keep_only(frozenset({Listing.CREDENTIALS}))
+    remembered.keep_only(frozenset({Continuation.CREDENTIALS}))
     refused(lambda: remembered.take(RPS, 1, 5))
 
 
@@ -82,3 +82,31 @@ def test_a_new_begin_restarts(remembered: Enumerations) -> None:
 def test_dropped(remembered: Enumerations) -> None:
     remembered.drop()
     refused(lambda: remembered.take(RPS, 1, 5))
+
+
+@pytest.fixture
+def uploads() -> Uploads:
+    """Channel 7 has sent five bytes of nine."""
+    uploads = Uploads()
+    uploads.keep(Upload(9, 7, b"fives"))
+    return uploads
+
+
+@pytest.mark.check("LB-05")
+def test_only_the_next_byte_of_the_same_channel_goes_on(uploads: Uploads) -> None:
+    due = {(c, o) for c in range(10) for o in range(10) if uploads.due(c, o) is not None}
+    assert due == {(7, 5)}
+    assert uploads.due(7, 5) == uploads.due(7, 5) == Upload(9, 7, b"fives")
+
+
+def test_a_new_upload_takes_the_place_of_the_old(uploads: Uploads) -> None:
+    uploads.keep(Upload(20, 3))
+    assert uploads.due(7, 5) is None
+    assert uploads.due(3, 0) == Upload(20, 3, b"")
+
+
+def test_dropping(uploads: Uploads) -> None:
+    uploads.drop()
+    uploads.drop()
+    assert uploads.due(7, 5) is None
+    assert Uploads().due(0, 0) is None

@@ -24,7 +24,7 @@ from tests.virtual.core.client import (
     param,
 )
 
-from fidokit.virtual.core.attestation import enterprise
+from fidokit.virtual.core.attestation import certificates
 from fidokit.virtual.core.profile import CTAP_2_1, CTAP_2_3_ENTERPRISE
 
 CONFIG = 0x0D
@@ -164,5 +164,8 @@ def test_a_model_with_ep_from_the_factory_keeps_it_over_resets() -> None:
 
 def test_the_identity_follows_from_the_state_alone() -> None:
     bench = enabled()
-    one, two = enterprise.identity(bench.state), enterprise.identity(bench.state)
+    one, two = (
+        certificates.enterprise_identity(bench.state),
+        certificates.enterprise_identity(bench.state),
+    )
     assert one.certificate == two.certificate
