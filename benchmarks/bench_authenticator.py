@@ -153,8 +153,8 @@ def new_file(path: Path) -> Any:
     """An empty token file, plugged in."""
     from fidokit.virtual.core.factory import new_state
     from fidokit.virtual.core.profile import CTAP_2_3
-    from fidokit.virtual.identity import TokenIdentity
     from fidokit.virtual.store import SqliteStore
+    from fidokit.virtual.store.schema import TokenIdentity
     from fidokit.virtual.world import SystemRng
 
     identity = TokenIdentity("FK-BENCH", "ctap2.3", "auto", 0)
@@ -225,10 +225,10 @@ def one_of_them(machine: Machine) -> Callable[[], bytes]:
 
 def enumeration(machine: Machine) -> float:
     """Seconds for one relying party, when all are enumerated."""
-    from fidokit.virtual.core.person.pin_uv_token import Permission
+    from fidokit.virtual.core.person.pin_uv_token import TokenPermission
 
     tokens = machine.authenticator.token.tokens
-    token = tokens.issue(PROTOCOL, Permission.CREDENTIAL_MANAGEMENT)
+    token = tokens.issue(PROTOCOL, TokenPermission.CREDENTIAL_MANAGEMENT)
     mac = hmac.digest(token, b"\x02", "sha256")
     following = request(0x0A, {1: 3})
     began = time.perf_counter()

@@ -27,7 +27,7 @@ from fidokit.errors import FidokitError
 from fidokit.openssh import wire
 from fidokit.openssh.agent import messages
 from fidokit.openssh.agent.constraints import Constraints, Destination, Hop, KeySpec
-from fidokit.openssh.agent.messages import Extension, FrameReader, SessionBind, frame
+from fidokit.openssh.agent.messages import AgentExtension, FrameReader, SessionBind, frame
 from fidokit.openssh.certificates.certificate import CertKind
 
 pytestmark = pytest.mark.interop
@@ -179,7 +179,7 @@ class Life:
         )
         signature = HOSTS[name].sign(session).blob()
         body = SessionBind(made.blob(), session, signature, forwarding).encode()
-        return Extension(messages.SESSION_BIND, body).encode()
+        return AgentExtension(messages.SESSION_BIND, body).encode()
 
     def list(self, _client: int) -> bytes:
         return messages.REQUEST_IDENTITIES
@@ -211,7 +211,7 @@ class Life:
 
     def odd(self, _client: int) -> bytes:
         return self.rng.choice(
-            (bytes([200]), Extension("other@example.org").encode(), bytes([1]), bytes([17]))
+            (bytes([200]), AgentExtension("other@example.org").encode(), bytes([1]), bytes([17]))
         )
 
 

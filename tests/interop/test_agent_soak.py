@@ -102,7 +102,7 @@ class Client:
         assert (added, removed) == (messages.SUCCESS, messages.SUCCESS)
 
     def query(self) -> None:
-        assert "query" in messages.parse_query(self.ask(messages.Extension("query").encode()))
+        assert "query" in messages.parse_query(self.ask(messages.AgentExtension("query").encode()))
 
     def unknown(self) -> None:
         assert self.ask(bytes([self.rng.randrange(100, 256)])) == messages.FAILURE
@@ -115,7 +115,7 @@ class Client:
         session = self.rng.randbytes(32)
         signature = HOST_KEY.sign(session).blob()
         body = SessionBind(HOST_KEY.public.blob(), session, signature, forwarding=True).encode()
-        answer = self.ask(messages.Extension(messages.SESSION_BIND, body).encode())
+        answer = self.ask(messages.AgentExtension(messages.SESSION_BIND, body).encode())
         assert answer in {messages.SUCCESS, messages.FAILURE}  # sixteen are taken
 
     def reconnect(self) -> None:

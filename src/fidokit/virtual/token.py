@@ -19,15 +19,6 @@ from fidokit.virtual.core.context import NFC, USB
 from fidokit.virtual.core.engine import Authenticator
 from fidokit.virtual.core.ports import Clock, NeedsPresence, Outcome, PresenceKind, Rng
 from fidokit.virtual.core.profile import Profile
-from fidokit.virtual.person.presence import (
-    Canceled,
-    OnKeepalive,
-    Person,
-    PolicyPerson,
-    parse_policy,
-)
-from fidokit.virtual.person.sensor import Sensor
-from fidokit.virtual.person.taps import Taps
 from fidokit.virtual.power import (
     DEFAULT_PRESENCE,
     Making,
@@ -36,6 +27,15 @@ from fidokit.virtual.power import (
     PluggedStore,
     model_of,
     plug_in,
+)
+from fidokit.virtual.presence import (
+    Canceled,
+    OnKeepalive,
+    Person,
+    PolicyPerson,
+    Sensor,
+    Taps,
+    parse_policy,
 )
 from fidokit.virtual.transports.memory import MemoryLink, nobody_cancels, nobody_follows
 from fidokit.virtual.transports.socket_owner import Listener

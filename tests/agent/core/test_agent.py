@@ -17,7 +17,7 @@ from fidokit.errors import TouchRefused
 from fidokit.openssh import wire
 from fidokit.openssh.agent import messages
 from fidokit.openssh.agent.constraints import Constraints
-from fidokit.openssh.agent.messages import FAILURE, SUCCESS, Extension
+from fidokit.openssh.agent.messages import FAILURE, SUCCESS, AgentExtension
 from fidokit.openssh.keys.plain_private import SignFlag
 from fidokit.openssh.keys.public import RsaPublic
 from fidokit.openssh.signatures.signature import verify
@@ -225,7 +225,7 @@ def test_a_locked_agent_has_no_keys_and_does_nothing() -> None:
     assert world.tokens.forgotten == 1
     assert world.listed() == []
     assert world.sign(PLAIN.public.blob()) == FAILURE
-    for payload in (lock(b"words"), bytes([19]), bind(HOST), Extension("query").encode()):
+    for payload in (lock(b"words"), bytes([19]), bind(HOST), AgentExtension("query").encode()):
         assert world.ask(payload) == FAILURE
     assert world.ask(unlock(b"words")) == SUCCESS
     assert len(world.listed()) == 1
@@ -274,7 +274,7 @@ def test_the_tables_name_every_request() -> None:
     [
         bytes([1]),
         bytes([200]) + b"rest",
-        Extension("other@example.org").encode(),
+        AgentExtension("other@example.org").encode(),
         bytes([20]) + wire.text("/lib/x.so") + wire.string(b"1234"),
         bytes([21]) + wire.text("/lib/x.so") + wire.string(b"1234"),
         bytes([17]),
@@ -293,7 +293,7 @@ def test_smartcards_are_refused_clearly_and_their_pin_is_not_logged() -> None:
 
 
 def test_query_names_the_extensions() -> None:
-    assert tuple(messages.parse_query(World().ask(Extension("query").encode()))) == EXTENSIONS
+    assert tuple(messages.parse_query(World().ask(AgentExtension("query").encode()))) == EXTENSIONS
 
 
 def test_too_many_keys_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -328,7 +328,7 @@ def test_what_is_not_ours_goes_to_the_agent_behind() -> None:
         messages.SignRequest(THEIRS, b"data").encode(),
         messages.encode_remove(THEIRS),
         messages.encode_add(PLAIN.fields, "plain"),
-        Extension("other@example.org").encode(),
+        AgentExtension("other@example.org").encode(),
         bytes([20]) + wire.text("/lib/x.so") + wire.string(b"1234"),
         bytes([19]),
         bytes([200]),
@@ -396,7 +396,7 @@ def test_fuzz_any_request_gets_an_answer() -> None:
         messages.encode_add(SK.encode(), "c", Constraints(provider="internal")),
         messages.SignRequest(SK.public.blob(), login(SK)).encode(),
         bind(HOST),
-        Extension("query").encode(),
+        AgentExtension("query").encode(),
         bytes([19]),
     ]
     for number, payload in enumerate(mutants(corpus, fuzz_count(2_000))):

@@ -11,7 +11,7 @@ from fidokit.agent.core.agent import Connection
 from fidokit.agent.core.bindings import MOST_SESSIONS, Bindings, visible
 from fidokit.openssh.agent import messages
 from fidokit.openssh.agent.constraints import Constraints, Destination, Hop, KeySpec
-from fidokit.openssh.agent.messages import FAILURE, SUCCESS, Extension, SessionBind
+from fidokit.openssh.agent.messages import FAILURE, SUCCESS, AgentExtension, SessionBind
 from fidokit.openssh.certificates.certificate import Certificate, CertKind, CertOption
 
 AUTHORITY = ed25519_key(60)
@@ -54,9 +54,11 @@ def test_a_bind_is_taken_and_the_same_again() -> None:
         bind(HOST, signed=b"another session"),
         bind(HOST, b""),
         bind(HOST, bytes(129)),
-        Extension(messages.SESSION_BIND, b"").encode(),
-        Extension(messages.SESSION_BIND, SessionBind(b"no key", b"s", b"", True).encode()).encode(),
-        Extension(
+        AgentExtension(messages.SESSION_BIND, b"").encode(),
+        AgentExtension(
+            messages.SESSION_BIND, SessionBind(b"no key", b"s", b"", True).encode()
+        ).encode(),
+        AgentExtension(
             messages.SESSION_BIND, SessionBind(HOST.public.blob(), b"s", b"no", True).encode()
         ).encode(),
     ],
@@ -102,10 +104,10 @@ def test_a_host_certificate_binds() -> None:
     made = host_certificate()
     body = SessionBind(made.blob(), b"session", HOST.sign(b"session").blob(), False).encode()
     world = World()
-    assert world.ask(Extension(messages.SESSION_BIND, body).encode()) == SUCCESS
+    assert world.ask(AgentExtension(messages.SESSION_BIND, body).encode()) == SUCCESS
     forged = made.blob()[:-1] + bytes([made.blob()[-1] ^ 1])
     body = SessionBind(forged, b"session", HOST.sign(b"session").blob(), False).encode()
-    assert World().ask(Extension(messages.SESSION_BIND, body).encode()) == FAILURE
+    assert World().ask(AgentExtension(messages.SESSION_BIND, body).encode()) == FAILURE
 
 
 # --- seeing --------------------------------------------------------------------------------

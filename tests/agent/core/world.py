@@ -154,7 +154,7 @@ def bind(
     """session-bind@openssh.com, as ssh sends it."""
     signature = host.sign(signed or session).blob()
     body = SessionBind(host.public.blob(), session, signature, forwarding).encode()
-    return messages.Extension(messages.SESSION_BIND, body).encode()
+    return messages.AgentExtension(messages.SESSION_BIND, body).encode()
 
 
 def login(

@@ -18,7 +18,7 @@ from fidokit.openssh.agent.constraints import Constraints
 from fidokit.openssh.agent.messages import (
     MAX_FRAME,
     AddKey,
-    Extension,
+    AgentExtension,
     FrameReader,
     ListKeys,
     Lock,
@@ -52,8 +52,8 @@ REQUESTS: dict[bytes, object] = {
     bytes([20]) + wire.text("/lib/x.so") + wire.string(b"1234"): Smartcard("/lib/x.so", True),
     bytes([26]) + wire.text("x") + wire.string(b"") + b"\x02": Smartcard("x", True),
     bytes([21]) + wire.text("x") + wire.string(b""): Smartcard("x", False),
-    Extension("query").encode(): Extension("query"),
-    Extension(wire_format.SESSION_BIND, BIND.encode()).encode(): Extension(
+    AgentExtension("query").encode(): AgentExtension("query"),
+    AgentExtension(wire_format.SESSION_BIND, BIND.encode()).encode(): AgentExtension(
         wire_format.SESSION_BIND, BIND.encode()
     ),
     bytes([200]) + b"anything": Unknown(200),

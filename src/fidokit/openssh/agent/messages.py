@@ -177,7 +177,7 @@ class Unlock:
 
 
 @dataclass(frozen=True, slots=True)
-class Extension:
+class AgentExtension:
     """string name, and what that name makes of the rest."""
 
     name: str
@@ -204,7 +204,7 @@ Request = (
     | Smartcard
     | Lock
     | Unlock
-    | Extension
+    | AgentExtension
     | Unknown
 )
 
@@ -261,7 +261,7 @@ def _unlock(reader: Reader) -> Request:
 
 
 def _extension(reader: Reader) -> Request:
-    return Extension(reader.text(), reader.raw(reader.remaining))
+    return AgentExtension(reader.text(), reader.raw(reader.remaining))
 
 
 _READERS: Final[Mapping[int, Callable[[Reader], Request]]] = {

@@ -34,7 +34,7 @@ Reply = dict[int, Any] | None
 
 
 @dataclass(slots=True)
-class Enrollment:
+class FingerEnrollment:
     """A finger that is being enrolled.
 
     Args:
@@ -77,7 +77,7 @@ class TokenContext:
         self.tokens = TokenState(self.profile, self.clock, self.rng)
         self.pin = PinState(self.profile, self.rng)
         self.enumerations = Enumerations(self.clock)
-        self.enrollment: Enrollment | None = None
+        self.enrollment: FingerEnrollment | None = None
         self.uploads = Uploads()
 
     def interrupt(self, but: frozenset[Continuation]) -> None:

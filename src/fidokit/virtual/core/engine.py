@@ -20,10 +20,10 @@ It exports one `Command` (see `context`), and `commands.COMMANDS` names it by it
 - To refuse, raise `CtapRejection(status)`. Nothing else turns into a status: other exceptions are
   defects, or the store's `StateUnusable`, and pass through.
 - Authorization of management commands is one call:
-  `token.tokens.demand(params, message, Permission.X)`; then `require_unbound`/`require_rp`.
+  `token.tokens.demand(params, message, TokenPermission.X)`; then `require_unbound`/`require_rp`.
 - Durable state changes by `token.save(member=value)`; tokens die by `token.tokens.revoke()`.
-- An enumeration is begun by `token.enumerations.begin(Listing.X, rest, token.channel,
-  token.tokens.serial())` and continued by `.take(Listing.X, token.channel,
+- An enumeration is begun by `token.enumerations.begin(Continuation.X, rest, token.channel,
+  token.tokens.serial())` and continued by `.take(Continuation.X, token.channel,
   token.tokens.serial())`, which raises NOT_ALLOWED for every reason there is. The engine drops it
   when a command runs whose `Command.continues` does not name the listing; inside a command with
   subcommands, those that do not continue it call `token.enumerations.drop()`.

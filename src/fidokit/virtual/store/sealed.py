@@ -18,8 +18,8 @@ from fidokit.types import CredentialId, UserId
 from fidokit.virtual.core.ports import DurableState, LargeBlob, RelyingParty, StoredCredential
 from fidokit.virtual.store import file as state_file
 from fidokit.virtual.store.cipher import Box
+from fidokit.virtual.store.file import SAVE_RECORD, STATE_RECORD, record_name
 from fidokit.virtual.store.memory import MemoryStore
-from fidokit.virtual.store.new_file import SAVE_RECORD, STATE_RECORD, record_name
 from fidokit.virtual.store.schema import CREDENTIAL, STATE, of_record, to_record
 from fidokit.virtual.store.sqlite import SqliteStore
 

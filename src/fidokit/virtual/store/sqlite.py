@@ -13,23 +13,23 @@ from typing import Final, Self
 from fidokit.errors import MalformedFile, NoPermission, WouldOverwrite
 from fidokit.types import CredentialId, UserId
 from fidokit.virtual.core.ports import DurableState, LargeBlob, RelyingParty, StoredCredential
-from fidokit.virtual.identity import TokenIdentity
 from fidokit.virtual.store import file
 from fidokit.virtual.store.cipher import Seal
-from fidokit.virtual.store.new_file import (
+from fidokit.virtual.store.file import (
     LOAD_SEAL,
     SAVE_STATE,
     Contents,
     columns,
     insert,
     make_complete,
-    remove,
+    remove_files,
 )
 from fidokit.virtual.store.ownership import Ownership
 from fidokit.virtual.store.schema import (
     CREDENTIAL,
     STATE,
     Row,
+    TokenIdentity,
     credential_of,
     identity_of,
     state_of,
@@ -94,7 +94,7 @@ def delete_token_file(path: Path) -> None:
     """
     ownership = Ownership.acquire(path)
     try:
-        remove(path)
+        remove_files(path)
     except OSError as error:
         ownership.release()
         raise NoPermission(

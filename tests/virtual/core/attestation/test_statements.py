@@ -1,4 +1,4 @@
-"""Attestation statements, the batch certificate (ATT-*), and attested assertions (GA-20)."""
+"""Authenticator data, attestation statements, the batch certificate (ATT-*), assertions."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from tests.virtual.core.client import (
     GA,
     GNA,
     HASH,
+    AuthData,
     Bench,
     Made,
     S,
@@ -26,8 +27,30 @@ from tests.virtual.core.client import (
     param,
 )
 
+from fidokit.virtual.core.attestation import statements
 from fidokit.virtual.core.attestation.statements import FORMATS
 from fidokit.virtual.core.profile import CTAP_2_0, CTAP_2_1, CTAP_2_3, CTAP_2_3_ENTERPRISE, PROFILES
+
+RP_HASH = bytes(range(32))
+KEY = {1: 1, 3: -8, -1: 6, -2: bytes(32)}
+
+
+@pytest.mark.check("GA-16", "MC-34", "EXT-01")
+@pytest.mark.parametrize("attested", [True, False])
+@pytest.mark.parametrize("outputs", [{}, {"credProtect": 2}])
+@pytest.mark.parametrize("flags", [0, statements.UP, statements.UP | statements.UV])
+def test_round_trip(attested: bool, outputs: dict[str, int], flags: int) -> None:
+    credential = statements.attested_credential(b"a" * 16, b"id", KEY) if attested else b""
+    built = statements.authenticator_data(RP_HASH, flags, 0xFFFFFFFF, outputs, credential)
+    parsed = AuthData.parse(built)
+    assert (parsed.rp_id_hash, parsed.counter) == (RP_HASH, 0xFFFFFFFF)
+    assert parsed.flags == flags | (0x40 if attested else 0) | (0x80 if outputs else 0)
+    assert (parsed.extensions or {}) == outputs
+    if attested:
+        assert (parsed.aaguid, parsed.credential_id, parsed.key) == (b"a" * 16, b"id", KEY)
+    else:
+        assert len(built) == 37 or outputs
+
 
 SELF = replace(CTAP_2_3, self_attestation=True)
 

@@ -32,8 +32,8 @@ from fidokit.types import CoseAlg
 from fidokit.virtual.core.engine import Authenticator
 from fidokit.virtual.core.factory import new_state
 from fidokit.virtual.core.profile import CTAP_2_3, PROFILES, Profile
-from fidokit.virtual.identity import TokenIdentity
 from fidokit.virtual.store import SqliteStore
+from fidokit.virtual.store.schema import TokenIdentity
 from fidokit.virtual.world import ManualClock, SystemRng
 
 SELF = replace(CTAP_2_3, self_attestation=True)

@@ -1,4 +1,5 @@
-"""Attestation statements: a table from format to what makes it (WebAuthn section 8; ATT-*).
+"""Authenticator data, the bytes that a credential signs (WebAuthn section 6.1), and the attestation
+statements over it: a table from format to what makes it (WebAuthn section 8; ATT-*).
 
 An assertion is attested only on request (CTAP 2.3; GA-20): a statement singles out the token's
 batch, or with enterprise attestation the token, so none is given to whom names no format and is no
@@ -7,17 +8,56 @@ enterprise. It is a packed one, the only format here that signs over any authent
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from fidokit import cbor
 from fidokit.types import CoseAlg
 from fidokit.virtual.core.attestation import certificates
 from fidokit.virtual.core.context import TokenContext
-from fidokit.virtual.core.keys.algorithms import PrivateKey
+from fidokit.virtual.core.keys.algorithms import CoseKey, PrivateKey
 from fidokit.virtual.core.keys.credentials import Credential
 from fidokit.virtual.core.schema import ARRAY, UINT, Member, Params, Record, check
+
+UP = 0x01
+UV = 0x04
+_ATTESTED = 0x40
+_EXTENSIONS = 0x80
+
+_FLAGS_AND_COUNTER = struct.Struct(">BI")
+
+
+def authenticator_data(
+    rp_id_hash: bytes,
+    flags: int,
+    counter: int,
+    outputs: Mapping[str, Any],
+    attested: bytes = b"",
+) -> bytes:
+    """rpIdHash (32), flags (1), counter (4), attested credential data, extension outputs.
+
+    Args:
+        rp_id_hash: SHA-256 of the RP id.
+        flags: UP and UV; the others follow from what is there.
+        counter: 0 to 2^32-1.
+        outputs: extension outputs; none leaves the map and its flag out (EXT-01).
+        attested: from `attested_credential`, or nothing.
+    """
+    if attested:
+        flags |= _ATTESTED
+    if not outputs:
+        return rp_id_hash + _FLAGS_AND_COUNTER.pack(flags, counter) + attested
+    head = _FLAGS_AND_COUNTER.pack(flags | _EXTENSIONS, counter)
+    return rp_id_hash + head + attested + cbor.encode(outputs)
+
+
+def attested_credential(aaguid: bytes, credential_id: bytes, key: CoseKey) -> bytes:
+    """aaguid (16), length (2), credential id, COSE key."""
+    return aaguid + len(credential_id).to_bytes(2, "big") + credential_id + cbor.encode(key)
+
 
 Statement = Mapping[str, Any]
 ZERO_AAGUID = bytes(16)

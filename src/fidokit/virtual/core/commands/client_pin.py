@@ -13,33 +13,33 @@ from fidokit.virtual.core.context import NFC, Command, Reply, TokenContext
 from fidokit.virtual.core.person import persistent_token, pin, presence
 from fidokit.virtual.core.person.pin import STATUS_FOR, PinLock
 from fidokit.virtual.core.person.pin_protocol import COSE_KEY, PROTOCOLS, SharedSecret, verify
-from fidokit.virtual.core.person.pin_uv_token import ALL_OF_2_0, Permission
+from fidokit.virtual.core.person.pin_uv_token import ALL_OF_2_0, TokenPermission
 from fidokit.virtual.core.ports import CtapRejection, Steps
 from fidokit.virtual.core.schema import BYTES, TEXT, UINT, Member, Params, Record
 
 _DEFINED = 0x7F
-_OPERATIONS = Permission.MAKE_CREDENTIAL | Permission.GET_ASSERTION
+_OPERATIONS = TokenPermission.MAKE_CREDENTIAL | TokenPermission.GET_ASSERTION
 
-_FEATURE_BY_PIN: Mapping[Permission, str] = MappingProxyType(
+_FEATURE_BY_PIN: Mapping[TokenPermission, str] = MappingProxyType(
     {
-        Permission.CREDENTIAL_MANAGEMENT: "credMgmt",
-        Permission.BIO_ENROLLMENT: "bioEnroll",
-        Permission.LARGE_BLOB_WRITE: "largeBlobs",
-        Permission.AUTHENTICATOR_CONFIG: "authnrCfg",
-        Permission.PERSISTENT_CREDENTIAL_MANAGEMENT: "perCredMgmtRO",
+        TokenPermission.CREDENTIAL_MANAGEMENT: "credMgmt",
+        TokenPermission.BIO_ENROLLMENT: "bioEnroll",
+        TokenPermission.LARGE_BLOB_WRITE: "largeBlobs",
+        TokenPermission.AUTHENTICATOR_CONFIG: "authnrCfg",
+        TokenPermission.PERSISTENT_CREDENTIAL_MANAGEMENT: "perCredMgmtRO",
     }
 )
 
-_FEATURE_BY_UV: Mapping[Permission, str] = MappingProxyType(
+_FEATURE_BY_UV: Mapping[TokenPermission, str] = MappingProxyType(
     {
         **_FEATURE_BY_PIN,
-        Permission.BIO_ENROLLMENT: "uvBioEnroll",
-        Permission.AUTHENTICATOR_CONFIG: "uvAcfg",
+        TokenPermission.BIO_ENROLLMENT: "uvBioEnroll",
+        TokenPermission.AUTHENTICATOR_CONFIG: "uvAcfg",
     }
 )
 
 
-def grantable(token: TokenContext, requested: int, *, built_in: bool) -> Permission:
+def grantable(token: TokenContext, requested: int, *, built_in: bool) -> TokenPermission:
     """The permissions to grant; undefined bits are ignored.
 
     Args:
@@ -53,12 +53,12 @@ def grantable(token: TokenContext, requested: int, *, built_in: bool) -> Permiss
     """
     if requested == 0:
         raise CtapRejection(CtapStatus.INVALID_PARAMETER)
-    permissions = Permission(requested & _DEFINED)
+    permissions = TokenPermission(requested & _DEFINED)
     features = _FEATURE_BY_UV if built_in else _FEATURE_BY_PIN
     lacking = any(
         bit in permissions and not token.profile.offers(option) for bit, option in features.items()
     )
-    persistent = Permission.PERSISTENT_CREDENTIAL_MANAGEMENT
+    persistent = TokenPermission.PERSISTENT_CREDENTIAL_MANAGEMENT
     mixed = persistent in permissions and permissions != persistent
     shut_out = not built_in and bool(permissions & _OPERATIONS) and not token.pin_usable
     if lacking or mixed or shut_out:
@@ -180,7 +180,7 @@ def _compare_pin(exchange: _Exchange, pin_hash_enc: bytes) -> None:
 
 
 def _pin_token(
-    token: TokenContext, params: Params, permissions: Permission, forced: CtapStatus
+    token: TokenContext, params: Params, permissions: TokenPermission, forced: CtapStatus
 ) -> Reply:
     _require_usable_pin(token)
     exchange = _exchange(token, params)
@@ -191,10 +191,10 @@ def _pin_token(
 
 
 def _issue(
-    exchange: _Exchange, permissions: Permission, params: Params, *, user_present: bool
+    exchange: _Exchange, permissions: TokenPermission, params: Params, *, user_present: bool
 ) -> Reply:
     token, rp_id = exchange.token, params.get("rpId")
-    if permissions is Permission.PERSISTENT_CREDENTIAL_MANAGEMENT:
+    if permissions is TokenPermission.PERSISTENT_CREDENTIAL_MANAGEMENT:
         return {2: exchange.seal(persistent_token.value(token))}
     issued = token.tokens.issue(
         exchange.protocol,
@@ -214,7 +214,7 @@ def _get_pin_token(token: TokenContext, params: Params) -> Reply:
         raise CtapRejection(CtapStatus.INVALID_PARAMETER)
     if not token.pin_usable:
         raise CtapRejection(CtapStatus.UNAUTHORIZED_PERMISSION)
-    default = Permission.MAKE_CREDENTIAL | Permission.GET_ASSERTION
+    default = TokenPermission.MAKE_CREDENTIAL | TokenPermission.GET_ASSERTION
     return _pin_token(token, params, default, CtapStatus.PIN_INVALID)
 
 

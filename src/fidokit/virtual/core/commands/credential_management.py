@@ -12,7 +12,7 @@ from fidokit.virtual.core.commands.make_credential import stored_name
 from fidokit.virtual.core.context import Command, Reply, TokenContext
 from fidokit.virtual.core.continuation import Continuation
 from fidokit.virtual.core.person import persistent_token
-from fidokit.virtual.core.person.pin_uv_token import Permission
+from fidokit.virtual.core.person.pin_uv_token import TokenPermission
 from fidokit.virtual.core.ports import CtapRejection, RelyingParty, StoredCredential
 from fidokit.virtual.core.schema import (
     BYTES,
@@ -93,7 +93,7 @@ def _authorized(token: TokenContext, params: Params, subcommand: _Subcommand) ->
         message += cbor.encode(params["params"])
     token.authority = None
     if subcommand.reads is None or not persistent_token.authorizes(token, params, message):
-        token.tokens.demand(params, message, Permission.CREDENTIAL_MANAGEMENT)
+        token.tokens.demand(params, message, TokenPermission.CREDENTIAL_MANAGEMENT)
         token.authority = token.tokens.serial()
         if subcommand.reads is not None:
             subcommand.reads(token, inner)

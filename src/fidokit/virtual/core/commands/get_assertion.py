@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from fidokit.types import CredProtect, CtapStatus
-from fidokit.virtual.core import auth_data
 from fidokit.virtual.core.attestation import statements
 from fidokit.virtual.core.commands.make_credential import PUBLIC_KEY
 from fidokit.virtual.core.context import Command, Reply, TokenContext
 from fidokit.virtual.core.continuation import Continuation
 from fidokit.virtual.core.extensions import table as extensions
-from fidokit.virtual.core.extensions.extension import Occasion, Place
+from fidokit.virtual.core.extensions.extension import Occasion, OutputPlace
 from fidokit.virtual.core.keys.credentials import Credential, hash_of_rp
 from fidokit.virtual.core.person import consent
-from fidokit.virtual.core.person.consent import NO_EVIDENCE, NO_WISH, Wish
-from fidokit.virtual.core.person.pin_uv_token import Permission
+from fidokit.virtual.core.person.consent import NO_EVIDENCE, NO_VERIFICATION, VerificationChoice
+from fidokit.virtual.core.person.pin_uv_token import TokenPermission
 from fidokit.virtual.core.ports import CtapRejection, Steps, StoredCredential
 from fidokit.virtual.core.schema import (
     ANYTHING,
@@ -49,7 +48,7 @@ REQUEST = Record(
 )
 
 
-_BESIDE = {Place.LARGE_BLOB_KEY: 0x07, Place.UNSIGNED: 0x08}
+_BESIDE = {OutputPlace.LARGE_BLOB_KEY: 0x07, OutputPlace.UNSIGNED: 0x08}
 
 
 class _Plan(NamedTuple):
@@ -65,7 +64,7 @@ class _Plan(NamedTuple):
 
     @property
     def verified(self) -> bool:
-        return bool(self.flags & auth_data.UV)
+        return bool(self.flags & statements.UV)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +93,14 @@ def run(token: TokenContext, params: Params) -> Steps[Reply]:
     evidence = NO_EVIDENCE
     if wish.verifies:
         evidence = yield from consent.verify(
-            token, params, wish, Permission.GET_ASSERTION, params["rpId"]
+            token, params, wish, TokenPermission.GET_ASSERTION, params["rpId"]
         )
     rp_id_hash = hash_of_rp(params["rpId"])
     allowed = params.get("allowList")
     found = _locate(token, rp_id_hash, allowed, verified=evidence.verified)
     if up:
         yield from consent.collect_presence(token, evidence)
-    flags = (auth_data.UP if up else 0) | (auth_data.UV if evidence.verified else 0)
+    flags = (statements.UP if up else 0) | (statements.UV if evidence.verified else 0)
     cdh = params["clientDataHash"]
     prepared = extensions.UNASKED
     if inputs:
@@ -125,12 +124,12 @@ def _wants_presence(token: TokenContext, options: Mapping[str, bool]) -> bool:
     return options.get("up", True)
 
 
-def _wish(token: TokenContext, params: Params, *, up: bool) -> Wish:
+def _wish(token: TokenContext, params: Params, *, up: bool) -> VerificationChoice:
     built_in = consent.wants_built_in(token, params)
     by_param = consent.has_param(token, params)
     if up and token.state.always_uv and not (built_in or by_param):
         built_in = consent.apply_always_uv(token)
-    return Wish(by_param, built_in) if by_param or built_in else NO_WISH
+    return VerificationChoice(by_param, built_in) if by_param or built_in else NO_VERIFICATION
 
 
 def _locate(
@@ -190,7 +189,7 @@ def _first(token: TokenContext, plan: _Plan, found: Sequence[Credential]) -> Rep
 def _assert(token: TokenContext, plan: _Plan, credential: Credential) -> dict[int, Any]:
     outputs = extensions.evaluate(plan.extensions, credential)
     rising = token.next_counter(credential)
-    data = auth_data.build(plan.rp_id_hash, plan.flags, rising, outputs.signed)
+    data = statements.authenticator_data(plan.rp_id_hash, plan.flags, rising, outputs.signed)
     key = token.credentials.key(credential)
     signature = key.sign(data + plan.client_data_hash)
     reply = {1: {"id": credential.id, "type": PUBLIC_KEY}, 2: data, 3: signature}

@@ -60,7 +60,7 @@ class Draft:
     large_blob_supported: bool = False
 
 
-class Place(Enum):
+class OutputPlace(Enum):
     """Where an output goes."""
 
     SIGNED = auto()
@@ -104,7 +104,7 @@ class Extension(NamedTuple):
     make: Make | None = None
     get_input: Kind | None = None
     get: Prepare | None = None
-    place: Place = Place.SIGNED
+    place: OutputPlace = OutputPlace.SIGNED
     misfit: CtapStatus = CtapStatus.CBOR_UNEXPECTED_TYPE
 
 

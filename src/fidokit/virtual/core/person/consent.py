@@ -8,7 +8,7 @@ from typing import NamedTuple
 from fidokit.types import CtapStatus
 from fidokit.virtual.core.context import TokenContext
 from fidokit.virtual.core.person import presence
-from fidokit.virtual.core.person.pin_uv_token import Permission
+from fidokit.virtual.core.person.pin_uv_token import TokenPermission
 from fidokit.virtual.core.ports import CtapRejection, Outcome, Steps
 from fidokit.virtual.core.schema import Params
 
@@ -97,7 +97,7 @@ def apply_always_uv(token: TokenContext) -> bool:
     )
 
 
-class Wish(NamedTuple):
+class VerificationChoice(NamedTuple):
     """How the person is to be verified.
 
     Args:
@@ -114,11 +114,15 @@ class Wish(NamedTuple):
         return self.by_param or self.built_in
 
 
-NO_WISH = Wish(by_param=False, built_in=False)
+NO_VERIFICATION = VerificationChoice(by_param=False, built_in=False)
 
 
 def verify(
-    token: TokenContext, params: Params, wish: Wish, permission: Permission, rp_id: str
+    token: TokenContext,
+    params: Params,
+    wish: VerificationChoice,
+    permission: TokenPermission,
+    rp_id: str,
 ) -> Steps[Evidence]:
     """Verify the person as wished.
 

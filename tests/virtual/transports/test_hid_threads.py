@@ -9,7 +9,7 @@ from queue import SimpleQueue
 
 import pytest
 
-from fidokit.virtual.transports.background import ThreadAlarm, Worker, now_ms
+from fidokit.virtual.transports.hid import JobThread, ThreadAlarm, now_ms
 
 LONG_S = 20
 
@@ -24,7 +24,7 @@ def thread_of(begin: Callable[[], None]) -> Iterator[threading.Thread]:
 
 
 def test_jobs_run_one_after_the_other_in_one_thread() -> None:
-    worker = Worker()
+    worker = JobThread()
     ran: SimpleQueue[int] = SimpleQueue()
     for _ in range(3):
         worker.submit(lambda: ran.put(threading.get_ident()))
@@ -34,7 +34,7 @@ def test_jobs_run_one_after_the_other_in_one_thread() -> None:
 
 
 def test_only_the_newest_job_waits() -> None:
-    worker = Worker()
+    worker = JobThread()
     entered, leave = threading.Event(), threading.Event()
     ran: SimpleQueue[str] = SimpleQueue()
 
@@ -52,7 +52,7 @@ def test_only_the_newest_job_waits() -> None:
 
 
 def test_an_idle_worker_ends_and_begins_again() -> None:
-    worker = Worker(linger_s=0)
+    worker = JobThread(linger_s=0)
     ran: SimpleQueue[None] = SimpleQueue()
     for _ in range(2):
         leave = threading.Event()
@@ -70,7 +70,7 @@ def test_an_idle_worker_ends_and_begins_again() -> None:
 
 def test_a_job_that_breaks_ends_its_thread_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threading, "excepthook", lambda _: None)
-    worker = Worker()
+    worker = JobThread()
     leave = threading.Event()
 
     def broken() -> None:

@@ -1,4 +1,5 @@
-"""The person at a virtual token: a policy that is kept with it, and gestures that a test queues."""
+"""The user at a virtual token: a policy that is kept with it, gestures and samples of a finger that
+a test queues, and taps on a reader."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, Protocol, TypeAlias, TypeVar, assert_never
 
 from fidokit.errors import UsageError
@@ -252,3 +254,82 @@ class PolicyPerson:
             return False
         self._asked_ms = None
         return True
+
+
+SAMPLES: Final[Mapping[str, Outcome]] = MappingProxyType(
+    {
+        "good": Outcome.SAMPLE_GOOD,
+        "high": Outcome.SAMPLE_HIGH,
+        "low": Outcome.SAMPLE_LOW,
+        "left": Outcome.SAMPLE_LEFT,
+        "right": Outcome.SAMPLE_RIGHT,
+        "fast": Outcome.SAMPLE_FAST,
+        "slow": Outcome.SAMPLE_SLOW,
+        "poor": Outcome.SAMPLE_POOR,
+        "skewed": Outcome.SAMPLE_SKEWED,
+        "short": Outcome.SAMPLE_SHORT,
+        "unmerged": Outcome.SAMPLE_UNMERGED,
+        "known": Outcome.SAMPLE_KNOWN,
+        "none": Outcome.TIMED_OUT,
+        "unmoved": Outcome.SAMPLE_UNMOVED,
+        "refused": Outcome.REFUSED,
+    }
+)
+"""What a sample may turn out to be, by the names that tests use."""
+
+
+class Sensor:
+    """Queues samples; what is not queued is as the token's presence policy says, `auto` good.
+
+    Args:
+        queue: takes one sample.
+    """
+
+    def __init__(self, queue: Callable[[Outcome], None]) -> None:
+        self._queue = queue
+
+    def script(self, *samples: str) -> None:
+        """Queue samples, one for each time that the token asks for a finger.
+
+        Args:
+            samples: names of `SAMPLES`; "none" is a time-out that comes at once.
+
+        Raises:
+            UsageError: there is no such sample; then none is queued.
+        """
+        unknown = [name for name in samples if name not in SAMPLES]
+        if unknown:
+            raise UsageError(
+                f"there is no sample {unknown[0]!r}", hint=f"choose among {', '.join(SAMPLES)}"
+            )
+        for name in samples:
+            self._queue(SAMPLES[name])
+
+
+TAP_LASTS_MS: Final = 120_000
+"""CTAP 2.3's limit for the user presence that a tap gives."""
+
+_BY_TAP: Final = frozenset({PresenceKind.TOUCH, PresenceKind.TOUCH_NOW})
+"""What a tap answers; a long touch and a finger it does not."""
+
+
+class Taps:
+    """Which channels were opened by a tap that nothing has used yet.
+
+    Args:
+        clock: the token's.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._made_ms: dict[int, int] = {}
+
+    def made(self, channel: int) -> None:
+        """The token was laid on a reader, and is reached by this channel."""
+        self._made_ms[channel] = self._clock.now_ms()
+
+    def used(self, channel: int, kind: PresenceKind) -> bool:
+        """Whether the tap answers this request for presence; it answers no other one then."""
+        if kind not in _BY_TAP or channel not in self._made_ms:
+            return False
+        return self._clock.now_ms() - self._made_ms.pop(channel) <= TAP_LASTS_MS

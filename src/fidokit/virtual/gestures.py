@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from fidokit.virtual.core.ports import NeedsPresence, Outcome, PresenceKind
 
 PROMPT: Final = "prompt"
-"""The presence policy whose touches are asked for (`fidokit.virtual.person.presence.Prompt`)."""
+"""The presence policy whose touches are asked for (`fidokit.virtual.presence.Prompt`)."""
 
 _POLL: Final = 0.1
 """Seconds between two looks at whether the command was interrupted."""
@@ -43,7 +43,7 @@ class Gestures(Protocol):
 
 
 class PromptPerson:
-    """Somebody who is asked (`fidokit.virtual.person.presence.Person`).
+    """Somebody who is asked (`fidokit.virtual.presence.Person`).
 
     Args:
         selector: the token's, for the question.

@@ -103,7 +103,7 @@ class HidHost:
             nonce: 8 bytes by which the answer is known.
             now_ms: the time.
         """
-        assert len(nonce) == NONCE_SIZE  # noqa: S101  the caller's promise
+        assert len(nonce) == NONCE_SIZE
         return self._ask(Message(self._channel, HidCommand.INIT, nonce), now_ms)
 
     def send(self, command: HidCommand, payload: bytes, now_ms: int) -> Iterable[bytes]:
@@ -114,7 +114,7 @@ class HidHost:
             payload: at most 7609 bytes.
             now_ms: the time.
         """
-        assert len(payload) <= MAX_MESSAGE  # noqa: S101  the caller's promise
+        assert len(payload) <= MAX_MESSAGE
         return self._ask(Message(self._channel, command, payload), now_ms)
 
     def cancel(self) -> Iterable[bytes]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fidokit.virtual.framing.vpcd import LONGEST, Control, Reader, Said, framed, whole
+from fidokit.virtual.transports.vpcd import LONGEST, Control, Said, VpcdReader, framed, whole
 
 APDU = bytes.fromhex("00a4040008a0000006472f000100")
 STREAM = b"\0\x01\x01" + b"\0\x01\x04" + framed(APDU) + b"\0\x01\x02" + b"\0\x01\0"
@@ -22,27 +22,27 @@ MEANT: list[Said] = [
 
 
 def test_controls_and_apdus() -> None:
-    assert Reader().receive(STREAM) == MEANT
+    assert VpcdReader().receive(STREAM) == MEANT
 
 
 @pytest.mark.parametrize("cut", range(len(STREAM) + 1))
 def test_cut_at_every_byte(cut: int) -> None:
-    reader = Reader()
+    reader = VpcdReader()
     assert reader.receive(STREAM[:cut]) + reader.receive(STREAM[cut:]) == MEANT
 
 
 def test_byte_by_byte() -> None:
-    reader = Reader()
+    reader = VpcdReader()
     assert [said for byte in STREAM for said in reader.receive(bytes([byte]))] == MEANT
 
 
 @pytest.mark.parametrize("noise", [b"\0\0", b"\0\x01\x03", b"\0\x01\xff"])
 def test_what_is_not_known_is_passed_over(noise: bytes) -> None:
-    assert Reader().receive(noise + framed(APDU) + noise) == [APDU]
+    assert VpcdReader().receive(noise + framed(APDU) + noise) == [APDU]
 
 
 def test_nothing_of_a_message_is_said_before_its_end() -> None:
-    reader = Reader()
+    reader = VpcdReader()
     longest = bytes(range(256)) * 256
     message = framed(longest[:LONGEST])
     assert reader.receive(message[:-1]) == []
@@ -64,7 +64,7 @@ def test_a_response() -> None:
 @given(st.lists(st.binary(min_size=2, max_size=300)), st.lists(st.integers(1, 50)))
 def test_any_messages_in_any_pieces(messages: list[bytes], cuts: list[int]) -> None:
     stream = b"".join(map(framed, messages))
-    reader = Reader()
+    reader = VpcdReader()
     found: list[Said] = []
     for cut in cuts:
         found += reader.receive(stream[:cut])
@@ -75,7 +75,7 @@ def test_any_messages_in_any_pieces(messages: list[bytes], cuts: list[int]) -> N
 def test_fuzz_noise_never_breaks_it() -> None:
     dice = random.Random(7)  # seeded
     for _ in range(300):
-        reader = Reader()
+        reader = VpcdReader()
         for _ in range(20):
             for said in reader.receive(dice.randbytes(dice.randrange(60))):
                 assert isinstance(said, Control) or len(said) > 1

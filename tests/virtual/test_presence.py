@@ -1,4 +1,4 @@
-"""Policies by name, gestures by queue, and waits that end."""
+"""The user at a virtual token: policies, gestures that a test queues, and samples of a finger."""
 
 from __future__ import annotations
 
@@ -9,15 +9,20 @@ import pytest
 
 from fidokit.errors import UsageError
 from fidokit.virtual.core.ports import NeedsPresence, Outcome, PresenceKind
-from fidokit.virtual.person.presence import (
+from fidokit.virtual.presence import (
+    SAMPLES,
     Auto,
+    Canceled,
     Delay,
     Deny,
+    OnKeepalive,
     PolicyPerson,
     Prompt,
     Script,
+    Sensor,
     parse_policy,
 )
+from fidokit.virtual.token import VirtualToken
 from fidokit.virtual.world import ManualClock
 
 TOUCH, NOW, VERIFY = PresenceKind.TOUCH, PresenceKind.TOUCH_NOW, PresenceKind.VERIFY
@@ -166,3 +171,27 @@ def test_a_queued_verification_answers_at_once_too() -> None:
     person.verify(Outcome.UV_MISMATCHED)
     assert wait(person, VERIFY_NOW) is Outcome.UV_MISMATCHED
     assert wait(person, VERIFY_NOW) is Outcome.TIMED_OUT
+
+
+def test_every_name_is_queued_in_order() -> None:
+    queued: list[Outcome] = []
+    Sensor(queued.append).script(*SAMPLES)
+    assert queued == list(SAMPLES.values())
+    assert len(set(queued)) == len(SAMPLES) == 15
+
+
+def test_an_unknown_name_queues_nothing() -> None:
+    queued: list[Outcome] = []
+    with pytest.raises(UsageError, match="no sample 'sideways'") as caught:
+        Sensor(queued.append).script("good", "sideways")
+    assert "left" in caught.value.hint
+    assert queued == []
+
+
+def test_a_person_of_the_callers_own_has_no_script() -> None:
+    class Nobody:
+        def wait(self, need: NeedsPresence, keepalive: OnKeepalive, ended: Canceled) -> Outcome:
+            return Outcome.TIMED_OUT
+
+    with VirtualToken(presence=Nobody()) as token, pytest.raises(UsageError):
+        _ = token.sensor

@@ -15,34 +15,34 @@ from fidokit.errors import (
     TokenBusy,
     TokenGone,
 )
-from fidokit.virtual.transports.frames import (
+from fidokit.virtual.transports.socket import (
     COMMANDS,
     FROM_CLIENT,
     FROM_OWNER,
     LONGEST_MESSAGE,
     Frame,
-    FrameReader,
-    Kind,
+    FrameKind,
+    SocketFrameReader,
     error_of,
     failure,
     hello,
 )
 
-ALL = frozenset(Kind)
+ALL = frozenset(FrameKind)
 VECTORS = [
     (hello(0x05), "00000007 00 00000000 0105"),
-    (Frame(Kind.CBOR, 1, b"\x04"), "00000006 01 00000001 04"),
-    (Frame(Kind.MSG, 2, b"\x00\x03\x00\x00"), "00000009 02 00000002 00030000"),
-    (Frame(Kind.WINK, 3), "00000005 03 00000003"),
-    (Frame(Kind.CANCEL, 2**32 - 1), "00000005 04 ffffffff"),
-    (Frame(Kind.ALIVE, 1), "00000005 10 00000001"),
-    (Frame(Kind.KEEPALIVE, 1, b"\x02"), "00000006 11 00000001 02"),
-    (Frame(Kind.ANSWER, 1, b"\x2d"), "00000006 12 00000001 2d"),
+    (Frame(FrameKind.CBOR, 1, b"\x04"), "00000006 01 00000001 04"),
+    (Frame(FrameKind.MSG, 2, b"\x00\x03\x00\x00"), "00000009 02 00000002 00030000"),
+    (Frame(FrameKind.WINK, 3), "00000005 03 00000003"),
+    (Frame(FrameKind.CANCEL, 2**32 - 1), "00000005 04 ffffffff"),
+    (Frame(FrameKind.ALIVE, 1), "00000005 10 00000001"),
+    (Frame(FrameKind.KEEPALIVE, 1, b"\x02"), "00000006 11 00000001 02"),
+    (Frame(FrameKind.ANSWER, 1, b"\x2d"), "00000006 12 00000001 2d"),
 ]
 
 
-def read(data: bytes, expected: frozenset[Kind] = ALL) -> list[Frame]:
-    return list(FrameReader(expected).feed(data))
+def read(data: bytes, expected: frozenset[FrameKind] = ALL) -> list[Frame]:
+    return list(SocketFrameReader(expected).feed(data))
 
 
 @pytest.mark.parametrize(("frame", "encoded"), VECTORS)
@@ -55,7 +55,7 @@ def test_vectors(frame: Frame, encoded: str) -> None:
 def test_cut_at_every_byte_it_waits_for_the_rest(frame: Frame, _: str) -> None:
     whole = frame.encode()
     for cut in range(len(whole)):
-        reader = FrameReader(ALL)
+        reader = SocketFrameReader(ALL)
         assert list(reader.feed(whole[:cut])) == []
         assert list(reader.feed(whole[cut:])) == [frame]
 
@@ -63,23 +63,25 @@ def test_cut_at_every_byte_it_waits_for_the_rest(frame: Frame, _: str) -> None:
 def test_byte_by_byte_and_all_at_once() -> None:
     frames = [frame for frame, _ in VECTORS]
     stream = b"".join(frame.encode() for frame in frames)
-    reader = FrameReader(ALL)
+    reader = SocketFrameReader(ALL)
     assert [f for at in range(len(stream)) for f in reader.feed(stream[at : at + 1])] == frames
     assert read(stream) == frames
 
 
 def test_a_byte_behind_belongs_to_the_next_frame() -> None:
-    reader = FrameReader(ALL)
-    assert list(reader.feed(Frame(Kind.WINK, 1).encode() + b"\0")) == [Frame(Kind.WINK, 1)]
-    assert list(reader.feed(Frame(Kind.WINK, 2).encode()[1:])) == [Frame(Kind.WINK, 2)]
+    reader = SocketFrameReader(ALL)
+    assert list(reader.feed(Frame(FrameKind.WINK, 1).encode() + b"\0")) == [
+        Frame(FrameKind.WINK, 1)
+    ]
+    assert list(reader.feed(Frame(FrameKind.WINK, 2).encode()[1:])) == [Frame(FrameKind.WINK, 2)]
 
 
 @given(
-    st.sampled_from([Kind.CBOR, Kind.MSG, Kind.ANSWER]),
+    st.sampled_from([FrameKind.CBOR, FrameKind.MSG, FrameKind.ANSWER]),
     st.integers(0, 2**32 - 1),
     st.binary(max_size=500),
 )
-def test_round_trip(kind: Kind, number: int, body: bytes) -> None:
+def test_round_trip(kind: FrameKind, number: int, body: bytes) -> None:
     frame = Frame(kind, number, body)
     assert read(frame.encode()) == [frame]
 
@@ -117,13 +119,13 @@ def test_an_impossible_length_is_refused_before_the_body_comes(head: str) -> Non
 
 
 def test_the_longest_message_passes() -> None:
-    frame = Frame(Kind.CBOR, 1, bytes(LONGEST_MESSAGE))
+    frame = Frame(FrameKind.CBOR, 1, bytes(LONGEST_MESSAGE))
     assert read(frame.encode()) == [frame]
 
 
 @pytest.mark.parametrize(("expected", "kinds"), [(FROM_CLIENT, FROM_OWNER), (FROM_OWNER, COMMANDS)])
 def test_each_side_may_say_its_own_frames_only(
-    expected: frozenset[Kind], kinds: frozenset[Kind]
+    expected: frozenset[FrameKind], kinds: frozenset[FrameKind]
 ) -> None:
     for kind in kinds:
         with pytest.raises(Malformed, match="has no place here"):
@@ -170,13 +172,13 @@ def test_a_long_story_is_cut() -> None:
 )
 def test_a_failure_that_tells_nothing_is_malformed(body: bytes) -> None:
     with pytest.raises(Malformed):
-        error_of(Frame(Kind.FAILURE, 1, body))
+        error_of(Frame(FrameKind.FAILURE, 1, body))
 
 
 def test_a_failure_cut_anywhere_is_malformed() -> None:
     body = failure(1, TokenGone("gone", hint="come back")).body
     for cut in range(len(body)):
         with pytest.raises(Malformed):
-            error_of(Frame(Kind.FAILURE, 1, body[:cut]))
+            error_of(Frame(FrameKind.FAILURE, 1, body[:cut]))
     with pytest.raises(Malformed):
-        error_of(Frame(Kind.FAILURE, 1, body + b"\0"))
+        error_of(Frame(FrameKind.FAILURE, 1, body + b"\0"))

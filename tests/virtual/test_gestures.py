@@ -10,10 +10,9 @@ from fidokit.client.ports import Interaction, Quiet
 from fidokit.errors import TouchRefused
 from fidokit.tokens.access import open_candidate, open_token
 from fidokit.tokens.backends import VirtualBackend, backends_for
-from fidokit.virtual import registry
+from fidokit.virtual import gestures, registry
 from fidokit.virtual.core.ports import NeedsPresence, Outcome, PresenceKind
-from fidokit.virtual.person import gestures
-from fidokit.virtual.person.presence import Prompt
+from fidokit.virtual.presence import Prompt
 
 pytestmark = pytest.mark.usefixtures("home")
 
