@@ -23,8 +23,15 @@ from tests.support.signers import (
 from fidokit.errors import Malformed
 from fidokit.openssh.certificates import krl
 from fidokit.openssh.certificates.certificate import Certificate
-from fidokit.openssh.certificates.krl import Bitmap, Entry, ExplicitKey, Fingerprint, KeyId, Serials
-from fidokit.openssh.certificates.revoked_keys import revocation
+from fidokit.openssh.certificates.krl import (
+    Bitmap,
+    Entry,
+    ExplicitKey,
+    Fingerprint,
+    KeyId,
+    Serials,
+    file_revocation,
+)
 from fidokit.openssh.keys.public import PublicKey
 
 pytestmark = pytest.mark.interop
@@ -179,7 +186,7 @@ def test_revoked_keys_of_signatures(keygen: Keygen, name: str) -> None:
     args = ["-Y", "verify", "-f", "allowed", "-I", "alice", "-n", "file", "-s", "x.sig"]
     theirs = keygen(*args, "-r", "revoked", stdin=MESSAGE).returncode == 0
     try:
-        ours = revocation(LISTS[name], TOKEN) is None
+        ours = file_revocation(LISTS[name], TOKEN) is None
     except Malformed:
         ours = False
     assert ours is theirs

@@ -31,7 +31,7 @@ from fidokit.errors import FidokitError, MalformedFile, SignatureInvalid
 from fidokit.openssh.certificates.certificate import CertKind
 from fidokit.openssh.keys.public import parse_public_line
 from fidokit.openssh.lines import allowed_signers
-from fidokit.openssh.lines.timestamps import parse_time
+from fidokit.openssh.lines.options import parse_time
 from fidokit.openssh.signatures.signature import PlainSignature, Signature
 from fidokit.openssh.signatures.sshsig import SshSig, parse_armor, to_be_signed, verify
 from fidokit.openssh.signatures.sshsig import digest as digest_of

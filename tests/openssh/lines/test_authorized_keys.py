@@ -24,7 +24,7 @@ from fidokit.openssh.lines.authorized_keys import (
     parse_file,
     parse_line,
 )
-from fidokit.openssh.lines.option_list import Option
+from fidokit.openssh.lines.options import Option
 
 SK_LINE = PublicLine(SK_ED25519, "me@host").encode().encode()
 

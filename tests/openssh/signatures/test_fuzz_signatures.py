@@ -25,12 +25,16 @@ from tests.support.signers import (
 )
 
 from fidokit.errors import Malformed, MalformedKey, SignatureInvalid, UsageError
-from fidokit.openssh.certificates.certificate import CertOption, parse_certificate, verify_signature
-from fidokit.openssh.certificates.view import describe
+from fidokit.openssh.certificates.certificate import (
+    CertOption,
+    describe,
+    parse_certificate,
+    verify_signature,
+)
 from fidokit.openssh.keys.public import PublicLine, RsaPublic, parse_public
 from fidokit.openssh.lines import allowed_signers, authorized_keys
 from fidokit.openssh.lines.authorized_keys import AuthorizedKey
-from fidokit.openssh.lines.option_list import encode_options
+from fidokit.openssh.lines.options import encode_options
 from fidokit.openssh.signatures.attestation import Attestation, parse_attestation, wrap_bytes
 from fidokit.openssh.signatures.signature import PlainSignature, Signature, parse_signature, verify
 from fidokit.openssh.signatures.sshsig import parse_armor, parse_sshsig

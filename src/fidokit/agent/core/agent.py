@@ -19,9 +19,9 @@ from fidokit.agent.core.ports import Person, TokenSigner, Upstream
 from fidokit.agent.core.settings import Settings
 from fidokit.agent.core.signatures import Signing, Work
 from fidokit.errors import FidokitError
-from fidokit.openssh.agent import constraints as constraint
-from fidokit.openssh.agent import messages as wire
-from fidokit.openssh.agent.messages import FAILURE, SUCCESS
+from fidokit.openssh import agent_constraints as constraint
+from fidokit.openssh import agent_messages as wire
+from fidokit.openssh.agent_messages import FAILURE, SUCCESS
 from fidokit.openssh.certificates.certificate import require_trustworthy
 from fidokit.openssh.keys.private import SkPrivate
 

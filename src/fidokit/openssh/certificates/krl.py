@@ -1,7 +1,10 @@
-"""Key revocation lists: which keys and certificates nobody is to trust any more.
+"""Key revocation lists: which keys and certificates nobody is to trust any more; and files of
+revoked keys, as sshd's RevokedKeys and `ssh-keygen -Y verify -r` take them: such a list, or public
+keys, one a line.
 
-Source: OpenSSH PROTOCOL.krl; where it is silent, what `ssh-keygen -Q` does: a certificate without
+Sources: OpenSSH PROTOCOL.krl; where it is silent, what `ssh-keygen -Q` does: a certificate without
 a serial number (0) is never revoked by number, and one is revoked with its authority.
+sshd_config(5), RevokedKeys; ssh-keygen(1), `-Y verify`.
 
 A list may revoke all the numbers that there are in 16 bytes. Nothing is expanded: it stays as it
 came, and each question walks through it.
@@ -15,10 +18,11 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final, NamedTuple, TypeVar
 
-from fidokit.errors import MalformedKey
+from fidokit.errors import Malformed, MalformedFile, MalformedKey
 from fidokit.openssh import wire
 from fidokit.openssh.certificates.certificate import Certificate, parse_key
 from fidokit.openssh.keys.public import PublicKey
+from fidokit.openssh.lines import key_text
 from fidokit.openssh.wire import Reader
 
 MAGIC: Final = b"SSHKRL\n\0"
@@ -394,3 +398,47 @@ def _encode_authority(entries: list[OfAuthority]) -> bytes:
     )
     ids = b"".join(wire.string(e.key_id) for e in _only(entries, KeyId))
     return b"".join(parts) + _section(KEY_ID, ids)
+
+
+def file_revocation(data: bytes, key: PublicKey | Certificate) -> str | None:
+    """Why a file revokes a key or certificate; None where it does not.
+
+    In a list of keys, a line revokes that key, certificates of it, and certificates that it
+    signed.
+
+    Args:
+        data: the whole file, at most `krl.MAX_KRL` bytes.
+
+    Raises:
+        MalformedKey: a revocation list that cannot be read.
+        MalformedFile: a line that holds no key; nobody can tell whom it meant.
+    """
+    if is_krl(data):
+        return parse_krl(data).revocation(key)
+    for number, raw in enumerate(data.split(b"\n"), start=1):
+        line = key_text.content(raw)
+        if line and not line.startswith(b"#") and (why := _why(_listed_key(line, number), key)):
+            return f"{why} is revoked by line {number}"
+    return None
+
+
+def _listed_key(line: bytes, number: int) -> PublicKey | Certificate:
+    try:
+        return key_text.read_key(line)[0]
+    except Malformed as error:
+        raise MalformedFile(
+            f"revoked keys, line {number}: {error.message}",
+            hint="Mend the line, or put a # before it; while it is so, nothing is trusted",
+        ) from None
+
+
+def _why(listed: PublicKey | Certificate, key: PublicKey | Certificate) -> str | None:
+    if _plain(listed) == _plain(key):
+        return "the key"
+    if isinstance(key, Certificate) and _plain(listed) == key.signature_key:
+        return "the key of its authority"
+    return None
+
+
+def _plain(key: PublicKey | Certificate) -> PublicKey:
+    return key.public if isinstance(key, Certificate) else key

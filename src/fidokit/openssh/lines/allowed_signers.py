@@ -18,9 +18,8 @@ from fidokit.openssh.certificates import certificate as certificates
 from fidokit.openssh.certificates.certificate import Certificate, CertKind
 from fidokit.openssh.keys.public import PublicKey
 from fidokit.openssh.lines import key_text
-from fidokit.openssh.lines.option_list import Option, parse_list, split_list
+from fidokit.openssh.lines.options import Option, parse_list, parse_time, split_list
 from fidokit.openssh.lines.patterns import match_pattern, match_pattern_list
-from fidokit.openssh.lines.timestamps import parse_time
 
 
 @dataclass(frozen=True, slots=True)

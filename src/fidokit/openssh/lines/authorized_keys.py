@@ -15,8 +15,13 @@ from fidokit.errors import Malformed, MalformedKey
 from fidokit.openssh.certificates.certificate import Certificate
 from fidokit.openssh.keys.public import PublicKey, PublicLine
 from fidokit.openssh.lines import key_text
-from fidokit.openssh.lines.key_options import check_options
-from fidokit.openssh.lines.option_list import Option, encode_options, parse_list, split_list
+from fidokit.openssh.lines.options import (
+    Option,
+    check_options,
+    encode_options,
+    parse_list,
+    split_list,
+)
 
 
 @dataclass(frozen=True, slots=True)

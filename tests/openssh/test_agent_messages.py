@@ -12,10 +12,10 @@ from tests.support.samples import ED25519, SK_ED25519
 from tests.support.signers import ed25519_key
 
 from fidokit.errors import MalformedKey
+from fidokit.openssh import agent_messages as wire_format
 from fidokit.openssh import wire
-from fidokit.openssh.agent import messages as wire_format
-from fidokit.openssh.agent.constraints import Constraints
-from fidokit.openssh.agent.messages import (
+from fidokit.openssh.agent_constraints import Constraints
+from fidokit.openssh.agent_messages import (
     MAX_FRAME,
     AddKey,
     AgentExtension,

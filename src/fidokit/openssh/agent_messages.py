@@ -13,11 +13,10 @@ from typing import Final
 
 from fidokit.errors import MalformedKey
 from fidokit.openssh import wire
-from fidokit.openssh.agent.constraints import Constraints, read_constraints
+from fidokit.openssh.agent_constraints import Constraints, read_constraints
 from fidokit.openssh.certificates.certificate import parse_key
 from fidokit.openssh.keys.plain_private import AnyPrivate, read_any_private
-from fidokit.openssh.signatures.signature import parse_signature
-from fidokit.openssh.signatures.wire_forms import Signature
+from fidokit.openssh.signatures.signature import Signature, parse_signature
 from fidokit.openssh.wire import Reader
 
 MAX_FRAME: Final = 256 * 1024

@@ -9,9 +9,9 @@ from tests.support.samples import ED25519, RSA, SK_ED25519
 from tests.support.signers import certificate, ed25519_key
 
 from fidokit.errors import MalformedKey
+from fidokit.openssh import agent_constraints as con
 from fidokit.openssh import wire
-from fidokit.openssh.agent import constraints as con
-from fidokit.openssh.agent.constraints import (
+from fidokit.openssh.agent_constraints import (
     Constraints,
     Destination,
     Hop,
