@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.openssh.certificates.test_krl import KRLS, REFUSED, TAKEN
 from tests.support.keygen import Keygen, line
+from tests.support.krl_writer import encode_krl
 from tests.support.mutate import mutants
 from tests.support.signers import (
     PlainKey,
@@ -128,7 +129,7 @@ BY_CHANCE: list[Entry] = [
 @pytest.mark.parametrize("seed", range(12))
 def test_lists_that_we_write(keygen: Keygen, seed: int) -> None:
     chosen = random.Random(seed).sample(BY_CHANCE, 1 + seed % len(BY_CHANCE))
-    agree(keygen, krl.encode_krl(chosen, version=3, generated=1, comment="ours"), subjects())
+    agree(keygen, encode_krl(chosen, version=3, generated=1, comment="ours"), subjects())
 
 
 NEWER = {"an extension", "an extension of certificates"}
@@ -168,8 +169,8 @@ LISTS = {
     "junk": b"junk\n",
     "options": line(OTHER, "restrict"),
     "a certificate of it": line(certificate(TOKEN, CA), "").lstrip(),
-    "a krl": krl.encode_krl([ExplicitKey(TOKEN.blob())]),
-    "a krl of another": krl.encode_krl([ExplicitKey(OTHER.blob())]),
+    "a krl": encode_krl([ExplicitKey(TOKEN.blob())]),
+    "a krl of another": encode_krl([ExplicitKey(OTHER.blob())]),
     "a broken krl": krl.MAGIC + b"x",
 }
 

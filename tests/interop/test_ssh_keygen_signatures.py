@@ -26,6 +26,7 @@ from tests.support.signers import (
     sshsig,
     webauthn_signature,
 )
+from tests.support.signers_file import is_valid
 
 from fidokit.errors import FidokitError, MalformedFile, SignatureInvalid
 from fidokit.openssh.certificates.certificate import CertKind
@@ -185,7 +186,7 @@ NOW = 1_700_000_000
 
 def ours_verify(sig: SshSig, signers: bytes, at: int, identity: str = "alice") -> bool:
     entries = [allowed_signers.parse_line(raw) for raw in signers.splitlines(keepends=True)]
-    return allowed_signers.is_valid(
+    return is_valid(
         [entry for entry in entries if entry],
         sig.public,
         principal=identity,

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.krl_writer import encode_krl
 from tests.support.mutate import fuzz_count, survive
 from tests.support.signers import certificate, ecdsa_key, ecdsa_token, ed25519_key, ed25519_token
 
@@ -24,7 +25,6 @@ from fidokit.openssh.certificates.krl import (
     Fingerprint,
     KeyId,
     Serials,
-    encode_krl,
     file_revocation,
     parse_krl,
 )

@@ -23,6 +23,7 @@ from tests.support.signers import (
     sshsig,
     webauthn_signature,
 )
+from tests.support.signers_file import is_valid
 
 from fidokit.errors import Malformed, MalformedKey, SignatureInvalid, UsageError
 from fidokit.openssh.certificates.certificate import (
@@ -114,9 +115,7 @@ def authorized(data: bytes) -> None:
 def signers(data: bytes) -> None:
     entries = list(allowed_signers.parse_file(io.BytesIO(data)))
     allowed_signers.find_principals(entries, SK_ED25519, at=1_700_000_000)
-    allowed_signers.is_valid(
-        entries, SK_ED25519, principal="alice", namespace="file", at=1_700_000_000
-    )
+    is_valid(entries, SK_ED25519, principal="alice", namespace="file", at=1_700_000_000)
 
 
 PARSERS: list[tuple[Callable[[bytes], None], Sequence[bytes]]] = [

@@ -283,19 +283,3 @@ def _refusal(
         return ""
     why = entry.refusal(at=at, namespace=namespace)
     return None if why is None else f"line {entry.line_number}: {why}"
-
-
-def is_valid(
-    entries: Iterable[Entry],
-    key: PublicKey | Certificate,
-    *,
-    principal: str,
-    namespace: str,
-    at: int,
-) -> bool:
-    """Whether `check` finds a line."""
-    try:
-        check(entries, key, principal=principal, namespace=namespace, at=at)
-    except SignatureInvalid:
-        return False
-    return True

@@ -109,11 +109,6 @@ def parse_file(file: BinaryIO) -> Iterator[Line]:
         yield parse_line(raw, number) if whole else BadLine(key_text.TOO_LONG, number, raw)
 
 
-def find_key(lines: Iterable[Line], key: PublicKey) -> Iterator[AuthorizedKey]:
-    """The lines that name `key`, whatever their options and comments."""
-    return (line for line in lines if isinstance(line, AuthorizedKey) and line.key == key)
-
-
 def encode_line(key: PublicKey, options: Iterable[Option] = (), comment: str = "") -> bytes:
     """A line for `key`, with its line end.
 

@@ -21,8 +21,6 @@ from fidokit.virtual.framing.usb_descriptors import (
     string_descriptor,
 )
 
-SETUP_SIZE: Final = 8
-
 _ENDPOINT_HALT: Final = 0
 _OUTPUT_REPORT: Final = 2
 _REPORT_PROTOCOL: Final = 1

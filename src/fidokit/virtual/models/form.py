@@ -150,9 +150,7 @@ def check_document(document: object) -> Document:
         Malformed: a member is missing or of a wrong type.
     """
     if not isinstance(document, Mapping):
-        raise Malformed(
-            "a model's document is no map", hint="fidokit.api.VirtualToken finds a model by name"
-        )
+        raise Malformed("a model's document is no map", hint="VirtualToken finds a model by name")
     description, info = document.get("description"), document.get("getInfo")
     if not isinstance(description, str) or not _is_text(description):
         raise Malformed("a model's document has no description")

@@ -67,7 +67,7 @@ def read_identity(path: Path) -> TokenIdentity:
     """What the token in `path` is, whoever owns it just now.
 
     Raises:
-        TokenNotFound, NoPermission, StateUnusable: as `state_file.connect`.
+        TokenNotFound, NoPermission, StateUnusable: as `file.connect`.
     """
     return look(path)[0]
 
@@ -170,7 +170,7 @@ class SqliteStore:
 
         Raises:
             TokenBusy: it is plugged in already.
-            TokenNotFound, NoPermission, StateUnusable: as `state_file.connect`.
+            TokenNotFound, NoPermission, StateUnusable: as `file.connect`.
         """
         file.inspect(path)
         return cls._powered(path, Ownership.acquire(path))

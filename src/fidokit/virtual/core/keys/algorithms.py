@@ -59,7 +59,7 @@ def ec_scalar(curve: ec.EllipticCurve, rng: Rng) -> bytes:
 
 
 def p256_scalar(rng: Rng) -> bytes:
-    """The same for P-256: 32 bytes."""
+    """A uniform private scalar of P-256, 32 bytes, big-endian."""
     return ec_scalar(_P256, rng)
 
 
@@ -84,7 +84,7 @@ class EcForm(NamedTuple):
         curve: where the points lie.
         cose_curve: the curve's COSE number.
         signing: how messages are hashed and signed, with fresh nonces.
-        repeatable: the same with the nonces of RFC 6979.
+        repeatable: how messages are hashed and signed with the nonces of RFC 6979.
     """
 
     alg: CoseAlg
@@ -153,96 +153,83 @@ class EcKey:
 
 
 _KTY_OKP = 1
+_KTY_AKP = 7
+_ML_DSA_SEED = 32  # FIPS 204 section 3.6.1, at every strength
+
+_SeedKey = (
+    ed25519.Ed25519PrivateKey
+    | ed448.Ed448PrivateKey
+    | mldsa.MLDSA44PrivateKey
+    | mldsa.MLDSA65PrivateKey
+    | mldsa.MLDSA87PrivateKey
+)
 
 
-class OkpForm(NamedTuple):
-    """One algorithm on one curve.
+class SeedForm(NamedTuple):
+    """One algorithm whose keys are made of any bytes: Edwards curves and ML-DSA.
 
     Args:
         alg: the COSE number that its keys carry.
-        cose_curve: the curve's COSE number.
-        size: bytes of a secret, and of a public point.
+        size: bytes of a secret.
         load: makes the key of a secret.
+        key_type: OKP (RFC 9053 section 2.2, RFC 9864) or AKP (RFC 9964).
+        cose_curve: the curve's COSE number; AKP has none.
     """
 
     alg: CoseAlg
-    cose_curve: int
     size: int
-    load: Callable[[bytes], ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey]
+    load: Callable[[bytes], _SeedKey]
+    key_type: int
+    cose_curve: int | None = None
 
 
-def _forms(*forms: OkpForm) -> Mapping[CoseAlg, OkpForm]:
-    return MappingProxyType({form.alg: form for form in forms})
-
-
-OKP_FORMS: Mapping[CoseAlg, OkpForm] = _forms(
-    OkpForm(CoseAlg.EDDSA, 6, 32, ed25519.Ed25519PrivateKey.from_private_bytes),
-    OkpForm(CoseAlg.ED25519, 6, 32, ed25519.Ed25519PrivateKey.from_private_bytes),
-    OkpForm(CoseAlg.ED448, 7, 57, ed448.Ed448PrivateKey.from_private_bytes),
+SEED_FORMS: Mapping[CoseAlg, SeedForm] = MappingProxyType(
+    {
+        form.alg: form
+        for form in (
+            SeedForm(CoseAlg.EDDSA, 32, ed25519.Ed25519PrivateKey.from_private_bytes, _KTY_OKP, 6),
+            SeedForm(
+                CoseAlg.ED25519, 32, ed25519.Ed25519PrivateKey.from_private_bytes, _KTY_OKP, 6
+            ),
+            SeedForm(CoseAlg.ED448, 57, ed448.Ed448PrivateKey.from_private_bytes, _KTY_OKP, 7),
+            *(
+                SeedForm(alg, _ML_DSA_SEED, load, _KTY_AKP)
+                for alg, load in (
+                    (CoseAlg.ML_DSA_44, mldsa.MLDSA44PrivateKey.from_seed_bytes),
+                    (CoseAlg.ML_DSA_65, mldsa.MLDSA65PrivateKey.from_seed_bytes),
+                    (CoseAlg.ML_DSA_87, mldsa.MLDSA87PrivateKey.from_seed_bytes),
+                )
+            ),
+        )
+    }
 )
 """COSE leaves the curve of EdDSA open; WebAuthn section 5.8.5 fixes Ed25519."""
 
 
-class OkpKey:
-    """A key of one of `OKP_FORMS`.
+class SeedKey:
+    """A key of one of `SEED_FORMS`.
 
     Args:
         form: its algorithm.
         secret: any bytes of the form's size.
     """
 
-    def __init__(self, form: OkpForm, secret: bytes) -> None:
+    def __init__(self, form: SeedForm, secret: bytes) -> None:
         self._form = form
         self._key = form.load(secret)
 
     def sign(self, message: bytes) -> bytes:
-        """Pure EdDSA: 64 bytes, or 114 on Ed448."""
+        """Pure EdDSA (64 bytes, 114 on Ed448), or pure ML-DSA with an empty context, hedged with
+        randomness (2420, 3309 or 4627 bytes)."""
         return self._key.sign(message)
 
     def cose(self) -> CoseKey:
-        """The point as RFC 8032 encodes it."""
-        x = self._key.public_key().public_bytes_raw()
-        return {1: _KTY_OKP, 3: self._form.alg.value, -1: self._form.cose_curve, -2: x}
-
-    def u2f_point(self) -> None:
-        """U2F knows P-256 alone."""
-
-
-_KTY_AKP = 7
-
-ML_DSA_SEED = 32
-"""Bytes of the seed that a key is expanded from (FIPS 204 section 3.6.1), at every strength."""
-
-_MlDsaPrivateKey = mldsa.MLDSA44PrivateKey | mldsa.MLDSA65PrivateKey | mldsa.MLDSA87PrivateKey
-
-ML_DSA_LOADERS: Mapping[CoseAlg, Callable[[bytes], _MlDsaPrivateKey]] = MappingProxyType(
-    {
-        CoseAlg.ML_DSA_44: mldsa.MLDSA44PrivateKey.from_seed_bytes,
-        CoseAlg.ML_DSA_65: mldsa.MLDSA65PrivateKey.from_seed_bytes,
-        CoseAlg.ML_DSA_87: mldsa.MLDSA87PrivateKey.from_seed_bytes,
-    }
-)
-
-
-class MlDsaKey:
-    """A key of one of the three strengths.
-
-    Args:
-        alg: which of `ML_DSA_LOADERS`.
-        secret: the seed.
-    """
-
-    def __init__(self, alg: CoseAlg, secret: bytes) -> None:
-        self._alg = alg
-        self._key = ML_DSA_LOADERS[alg](secret)
-
-    def sign(self, message: bytes) -> bytes:
-        """Pure ML-DSA with an empty context: 2420, 3309 or 4627 bytes, hedged with randomness."""
-        return self._key.sign(message)
-
-    def cose(self) -> CoseKey:
-        """The public key is 1312, 1952 or 2592 bytes."""
-        return {1: _KTY_AKP, 3: self._alg.value, -1: self._key.public_key().public_bytes_raw()}
+        """The point as RFC 8032 encodes it, or a public key of 1312, 1952 or 2592 bytes."""
+        form, public = self._form, self._key.public_key().public_bytes_raw()
+        head = {1: form.key_type, 3: form.alg.value}
+        if form.cose_curve is None:
+            return {**head, -1: public}
+        return {**head, -1: form.cose_curve, -2: public}
 
     def u2f_point(self) -> None:
         """U2F knows P-256 alone."""
@@ -324,7 +311,7 @@ class Algorithm(NamedTuple):
         new_secret: draws the secret of a fresh key.
         load: makes the key of a secret; its signatures repeat themselves where the algorithm
             knows how.
-        load_faster: the same without that, where it makes a difference.
+        load_faster: makes the key of a secret without that, where it is faster.
     """
 
     secret_size: int
@@ -346,15 +333,14 @@ def _ec(form: EcForm) -> Algorithm:
     )
 
 
-def _of_any_bytes(size: int, load: Callable[[bytes], PrivateKey]) -> Algorithm:
-    return Algorithm(size, lambda rng: rng.bytes(size), load)
+def _of_any_bytes(form: SeedForm) -> Algorithm:
+    return Algorithm(form.size, lambda rng: rng.bytes(form.size), partial(SeedKey, form))
 
 
 ALGORITHMS: Mapping[CoseAlg, Algorithm] = MappingProxyType(
     {
         **{alg: _ec(form) for alg, form in EC_FORMS.items()},
-        **{alg: _of_any_bytes(form.size, partial(OkpKey, form)) for alg, form in OKP_FORMS.items()},
-        **{alg: _of_any_bytes(ML_DSA_SEED, partial(MlDsaKey, alg)) for alg in ML_DSA_LOADERS},
+        **{alg: _of_any_bytes(form) for alg, form in SEED_FORMS.items()},
         **{
             alg: Algorithm(RSA_SECRET, new_rsa_secret, partial(RsaKey, alg)) for alg in RSA_PADDINGS
         },
