@@ -40,7 +40,7 @@ class KeySpec:
     is_ca: bool
 
     def encode(self) -> bytes:
-        """The wire form."""
+        """The bytes on the wire, as the grammar of the class says."""
         return wire.string(self.key.blob()) + wire.u8(self.is_ca)
 
 
@@ -56,7 +56,7 @@ class Hop:
     keys: tuple[KeySpec, ...] = ()
 
     def encode(self) -> bytes:
-        """The wire form."""
+        """The bytes on the wire, as the grammar of the class says."""
         keys = b"".join(spec.encode() for spec in self.keys)
         return wire.text(self.user) + wire.text(self.host) + wire.string(b"") + keys
 
@@ -69,7 +69,7 @@ class Destination:
     to: Hop
 
     def encode(self) -> bytes:
-        """The wire form."""
+        """The bytes on the wire, as the grammar of the class says."""
         inner = wire.string(self.origin.encode()) + wire.string(self.to.encode())
         return wire.string(inner + wire.string(b""))
 

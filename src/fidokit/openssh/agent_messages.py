@@ -115,7 +115,7 @@ class FrameReader:
 
 @dataclass(frozen=True, slots=True)
 class ListKeys:
-    """No fields."""
+    """A request that is its number alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ class SignRequest:
     flags: int = 0
 
     def encode(self) -> bytes:
-        """The payload."""
+        """The payload, without the length before it."""
         fields = wire.string(self.blob) + wire.string(self.data) + wire.u32(self.flags)
         return bytes([Type.SIGN_REQUEST]) + fields
 
@@ -143,14 +143,14 @@ class AddKey:
 
 @dataclass(frozen=True, slots=True)
 class RemoveKey:
-    """string key blob."""
+    """string key blob of the key to be forgotten."""
 
     blob: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class RemoveAll:
-    """No fields."""
+    """A request that is its number alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,14 +163,14 @@ class Smartcard:
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """string passphrase."""
+    """string passphrase, under which the agent locks itself."""
 
     passphrase: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Unlock:
-    """string passphrase."""
+    """string passphrase, which must be that of the lock."""
 
     passphrase: bytes = field(repr=False)
 
@@ -183,7 +183,7 @@ class AgentExtension:
     body: bytes = b""
 
     def encode(self) -> bytes:
-        """The payload."""
+        """The payload, without the length before it."""
         return bytes([Type.EXTENSION]) + wire.text(self.name) + self.body
 
 

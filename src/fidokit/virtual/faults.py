@@ -270,7 +270,7 @@ class Faults:
         return self._around(_Message(_Protocol.CTAP2, code, act, on_keepalive, canceled))
 
     def around_msg(self, apdu: bytes, act: Callable[[], bytes]) -> bytes:
-        """The answer to a U2F message, likewise."""
+        """The answer to a U2F message, with the faults that wait for it."""
         if not self._rules:
             return act()
         code = apdu[1] if len(apdu) > 1 else -1

@@ -62,7 +62,7 @@ class Deny:
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """As Auto, some milliseconds after being asked."""
+    """Touches, and matches verification, some milliseconds after being asked."""
 
     milliseconds: int
 
@@ -195,7 +195,7 @@ class PolicyPerson:
             return bool(queued) or isinstance(self._policy, Deny)
 
     def wait(self, need: NeedsPresence, on_keepalive: OnKeepalive, canceled: Canceled) -> Outcome:
-        """See `Person.wait`."""
+        """Answer by what was queued, else by the policy; see `Person.wait`."""
         if need.kind in _AT_ONCE:
             return self._answer(need.kind) or Outcome.TIMED_OUT
         self._asked_ms = self._clock.now_ms()

@@ -61,7 +61,8 @@ def open_link(
     Args:
         name: of a registered token.
         presence: as `VirtualToken`; only where this call plugs the token in.
-        passphrase: likewise; who has the token plugged in has unsealed it.
+        passphrase: gives the one that the token is sealed under; asked only where this call
+            plugs it in.
         pauses: seconds to wait before each further try while the owner does not answer.
         sleep: waits so many seconds.
 

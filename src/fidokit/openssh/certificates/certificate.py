@@ -40,7 +40,7 @@ T = TypeVar("T")
 
 
 class CertKind(IntEnum):
-    """SSH_CERT_TYPE_USER and SSH_CERT_TYPE_HOST."""
+    """Whose certificate it is: SSH_CERT_TYPE_USER and SSH_CERT_TYPE_HOST."""
 
     USER = 1
     HOST = 2
@@ -74,7 +74,7 @@ class CertOption:
         return value
 
     def blob(self) -> bytes:
-        """The wire form."""
+        """The bytes on the wire, as the grammar of the class says."""
         return wire.text(self.name) + wire.string(self.data)
 
 
@@ -119,7 +119,7 @@ class Certificate(CertificateBody):
     signature: Signature
 
     def blob(self) -> bytes:
-        """The wire form."""
+        """The bytes on the wire, as the grammar of the class says."""
         return encode_tbs(self) + wire.string(self.signature.blob())
 
 

@@ -99,7 +99,7 @@ def _draw(digest: bytes, title: str, footer: str) -> str:
     Args:
         digest: the hash of a key, any length.
         title: text in the upper frame, cut at 16 characters as stock OpenSSH cuts it.
-        footer: text in the lower frame, likewise.
+        footer: text in the lower frame, cut at 16 characters, too.
     """
     visits = [[0] * _WIDTH for _ in range(_HEIGHT)]
     x, y = start = (_WIDTH // 2, _HEIGHT // 2)

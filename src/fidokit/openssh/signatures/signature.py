@@ -73,7 +73,7 @@ class SkEd25519Signature(_TokenFlags):
     type_name: ClassVar[str] = "sk-ssh-ed25519@openssh.com"
 
     def blob(self) -> bytes:
-        """The wire form."""
+        """The bytes on the wire, as the grammar of the class says."""
         return (
             wire.text(self.type_name)
             + wire.string(self.signature)
@@ -107,7 +107,7 @@ class SkEcdsaSignature(_TokenFlags):
     type_name: ClassVar[str] = "sk-ecdsa-sha2-nistp256@openssh.com"
 
     def blob(self) -> bytes:
-        """The wire form."""
+        """The bytes on the wire, as the grammar of the class says."""
         return _ecdsa_blob(self)
 
 
@@ -130,7 +130,7 @@ class WebauthnSkEcdsaSignature(_TokenFlags):
     type_name: ClassVar[str] = "webauthn-sk-ecdsa-sha2-nistp256@openssh.com"
 
     def blob(self) -> bytes:
-        """The wire form."""
+        """The bytes on the wire, as the grammar of the class says."""
         return (
             _ecdsa_blob(self)
             + wire.text(self.origin)
@@ -151,7 +151,7 @@ class PlainSignature:
     data: bytes
 
     def blob(self) -> bytes:
-        """The wire form."""
+        """The bytes on the wire, as the grammar of the class says."""
         return wire.text(self.type_name) + wire.string(self.data)
 
 

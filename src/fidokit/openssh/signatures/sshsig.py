@@ -56,7 +56,7 @@ class SshSig:
         return self.public.public if isinstance(self.public, Certificate) else self.public
 
     def blob(self) -> bytes:
-        """The wire form."""
+        """The bytes on the wire, as the grammar of the class says."""
         return (
             MAGIC
             + wire.u32(VERSION)

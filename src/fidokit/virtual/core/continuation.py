@@ -92,7 +92,7 @@ class Enumerations:
         )
 
     def drop(self) -> None:
-        """Forget it."""
+        """Forget the enumeration that is going on."""
         self._current = None
 
     def keep_only(self, kept: frozenset[Continuation]) -> None:
@@ -141,5 +141,5 @@ class Uploads:
         return upload
 
     def drop(self) -> None:
-        """Forget it."""
+        """Forget the upload that is going on."""
         self._upload = None

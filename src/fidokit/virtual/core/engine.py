@@ -141,7 +141,7 @@ class Authenticator:
         return self._finish(self.begin(request, channel))
 
     def handle_msg(self, apdu: bytes, channel: int = 0) -> bytes:
-        """A whole U2F raw message, likewise."""
+        """A whole U2F raw message, blocking on the injected person."""
         return self._finish(self.begin_msg(apdu, channel))
 
     def power_cycle(self) -> None:

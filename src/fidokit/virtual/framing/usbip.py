@@ -105,7 +105,7 @@ class Submit:
     seqnum: int
     device_id: int
     endpoint: int
-    """Its number, with the top bit of USB's address (80) where the direction is in."""
+    """The endpoint's number, with the top bit of USB's address (80) where the direction is in."""
     length: int
     frame: int
     packets: int
@@ -116,7 +116,7 @@ class Submit:
 
 @dataclass(frozen=True, slots=True)
 class Unlink:
-    """CMD_UNLINK: the header begins as above, command 2; u32 seqnum to unlink, 24 zeros."""
+    """CMD_UNLINK: the header begins as CMD_SUBMIT's, command 2; u32 seqnum to unlink, 24 zeros."""
 
     seqnum: int
     target: int

@@ -283,7 +283,8 @@ def state_of(row: Row) -> DurableState:
 
 
 def credential_of(row: Row) -> StoredCredential:
-    """The credential in a row of CREDENTIAL's columns; ValueError as above."""
+    """The credential in a row of CREDENTIAL's columns; ValueError where a value has no
+    meaning."""
     return StoredCredential(**_from_row(row, CREDENTIAL))
 
 
@@ -312,7 +313,7 @@ def of_record(kind: type[T], encoded: bytes, columns: Mapping[str, ColumnCodec])
 
 
 def of_members(kind: type[T], members: object, columns: Mapping[str, ColumnCodec]) -> T:
-    """The same from the decoded map."""
+    """The dataclass in the map of `to_members`; raises as `of_record`."""
     if not isinstance(members, dict) or not members.keys() <= columns.keys():
         raise ValueError(f"a {kind.__name__} has members that this fidokit does not know")
     values = {

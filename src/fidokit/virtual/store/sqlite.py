@@ -73,7 +73,7 @@ def read_identity(path: Path) -> TokenIdentity:
 
 
 def look(path: Path) -> tuple[TokenIdentity, bool]:
-    """The same, and whether its secrets are sealed."""
+    """What the token in `path` is, and whether its secrets are sealed; see `read_identity`."""
     connection = file.open_for_a_look(path)
     try:
         identity = _one_identity(connection, path)
@@ -206,7 +206,7 @@ class SqliteStore:
             return state_of(self._one_row(_LOAD_STATE))
 
     def save(self, state: DurableState) -> None:
-        """Replace the state."""
+        """Replace the state; it is durable when this returns."""
         with self.transaction():
             self._db.execute(SAVE_STATE, (1, *to_row(state, STATE)))
 

@@ -101,11 +101,11 @@ class ThreadAlarm:
         self._alive = False
 
     def now_ms(self) -> int:
-        """See `Alarm`."""
+        """Milliseconds of a clock that never goes back."""
         return now_ms()
 
     def set(self, deadline_ms: int | None) -> None:
-        """See `Alarm`."""
+        """Ring at this time, and no longer at the one before; None for not at all."""
         with self._changed:
             self._deadline_ms = deadline_ms
             if deadline_ms is None:
@@ -161,7 +161,7 @@ class HidToken(Protocol):
         ...
 
     def link(self) -> TokenChannel:
-        """A new channel."""
+        """A new channel to the token."""
         ...
 
 

@@ -16,7 +16,7 @@ def nobody_follows(_status: int) -> None:
 
 
 def nobody_cancels() -> bool:
-    """Nobody cancels."""
+    """A question that nobody answers with yes."""
     return False
 
 

@@ -86,7 +86,7 @@ class Frame(NamedTuple):
     body: bytes = b""
 
     def encode(self) -> bytes:
-        """The frame's bytes."""
+        """The bytes that go over the socket."""
         length = _PREFIX + len(self.body)
         return length.to_bytes(_HEAD) + bytes([self.kind]) + self.number.to_bytes(4) + self.body
 

@@ -111,7 +111,7 @@ _HINT: Final = "install the Debian packages pcscd and vsmartcard-vpcd, and start
 
 
 class VpcdToken(CardToken, Protocol):
-    """The token inside."""
+    """The token inside the card, which may lose power."""
 
     @property
     def plugged_in(self) -> bool:

@@ -210,4 +210,4 @@ COMMAND = Command(run, REQUEST, lambda profile: profile.offers("bioEnroll"))
 PREVIEW_COMMAND = Command(
     run, REQUEST, lambda profile: profile.offers("userVerificationMgmtPreview")
 )
-"""The same under its number of before CTAP 2.1."""
+"""The command under its number of before CTAP 2.1."""

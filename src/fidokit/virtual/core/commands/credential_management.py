@@ -218,4 +218,4 @@ COMMAND = Command(run, REQUEST, lambda profile: profile.offers("credMgmt"), _CON
 PREVIEW_COMMAND = Command(
     run, REQUEST, lambda profile: profile.offers("credentialMgmtPreview"), _CONTINUES
 )
-"""The same under its number of before CTAP 2.1."""
+"""The command under its number of before CTAP 2.1."""

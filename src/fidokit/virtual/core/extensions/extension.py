@@ -46,10 +46,10 @@ class Draft:
     Args:
         occasion: the command that makes it.
         cred_protect: its level.
-        cred_blob: see `StoredCredential`, as those below.
-        large_blob_key: likewise.
-        third_party_payment: likewise.
-        large_blob_supported: likewise.
+        cred_blob: as `StoredCredential.cred_blob`.
+        large_blob_key: as `StoredCredential.large_blob_key`.
+        third_party_payment: as `StoredCredential.third_party_payment`.
+        large_blob_supported: as `StoredCredential.large_blob_supported`.
     """
 
     occasion: Occasion

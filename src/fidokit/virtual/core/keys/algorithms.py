@@ -133,7 +133,7 @@ class EcKey:
         self._signing = form.repeatable if repeatable else form.signing
 
     def sign(self, message: bytes) -> bytes:
-        """ECDSA, DER."""
+        """An ECDSA signature, DER of r and s."""
         return self._key.sign(message, self._signing)
 
     def cose(self) -> CoseKey:

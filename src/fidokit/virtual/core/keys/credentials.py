@@ -103,7 +103,7 @@ class Credentials:
         return wrapped_length(ALGORITHMS[alg].secret_size) <= longest or derivable(alg)
 
     def key(self, credential: Credential) -> PrivateKey:
-        """Its private key; the most recently used ones stay loaded."""
+        """The credential's private key; the most recently used ones stay loaded."""
         key = self._keys.get(credential.id)
         if key is None:
             key = ALGORITHMS[credential.alg].key(credential.secret, self._rng)

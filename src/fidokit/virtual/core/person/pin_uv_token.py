@@ -40,7 +40,7 @@ class Life(Enum):
 
 
 class TokenEvent(Enum):
-    """What happens to it."""
+    """What happens to a pinUvAuthToken."""
 
     ISSUED = auto()
     USED = auto()
@@ -229,7 +229,7 @@ class TokenState:
             raise CtapRejection(CtapStatus.PIN_AUTH_INVALID)
 
     def require_rp_hash(self, rp_id_hash: bytes) -> None:
-        """The same, for a relying party that is named by SHA-256 of its id (CM-08).
+        """The token must be bound to the relying party of this SHA-256 or to none (CM-08).
 
         Raises:
             CtapRejection: PIN_AUTH_INVALID.
