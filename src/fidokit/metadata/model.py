@@ -1,5 +1,5 @@
-"""One model of authenticator as an entry of the FIDO metadata describes it, and reading such an entry,
-member by member: a `Model`, or what is wrong with it."""
+"""One model of authenticator as an entry of the FIDO metadata describes it, and reading such an
+entry, member by member: a `Model`, or what is wrong with it."""
 
 from __future__ import annotations
 

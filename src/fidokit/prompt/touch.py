@@ -1,4 +1,4 @@
-"""Asking the user to be the finger on a virtual token (`virtual.person.gestures.Gestures`)."""
+"""Asking the user to be the finger on a virtual token (`virtual.gestures.Gestures`)."""
 
 from __future__ import annotations
 

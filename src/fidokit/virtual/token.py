@@ -133,9 +133,7 @@ class VirtualToken:
         self._taps = Taps(clock)
         self._power = 1
         try:
-            self._authenticator = Authenticator(
-                self.profile, self._store, clock, rng, _Blocking(self._person)
-            )
+            self._authenticator = Authenticator(self.profile, self._store, clock, rng)
         except BaseException:
             self._store.close()
             raise
@@ -365,17 +363,6 @@ class VirtualToken:
         if self._power == _UNPLUGGED:
             raise _gone()
         return self._power
-
-
-class _Blocking:
-    """The person, as the authenticator's own blocking calls know one."""
-
-    def __init__(self, person: Person) -> None:
-        self._person = person
-
-    def wait(self, need: NeedsPresence) -> Outcome:
-        """See `core.ports.Presence`."""
-        return self._person.wait(need, nobody_follows, nobody_cancels)
 
 
 def _gone() -> TokenGone:

@@ -46,7 +46,6 @@ from fidokit.virtual.core.ports import (
     CtapRejection,
     NeedsPresence,
     Outcome,
-    Presence,
     Rng,
     Steps,
     Store,
@@ -69,17 +68,13 @@ class Authenticator:
         store: its durable memory.
         clock: monotonic milliseconds.
         rng: randomness for keys, tokens and nonces.
-        presence: the person, for `handle` and `handle_msg`; `begin` and `resume` need none.
 
     Raises:
         fidokit.errors.StateUnusable: from any method, when the store cannot keep a promise.
     """
 
-    def __init__(
-        self, profile: Profile, store: Store, clock: Clock, rng: Rng, presence: Presence
-    ) -> None:
+    def __init__(self, profile: Profile, store: Store, clock: Clock, rng: Rng) -> None:
         self.token = TokenContext(profile, store, clock, rng)
-        self._presence = presence
         self._waiting: AnySteps | None = None
         self._commands: dict[int, Command | None] = {}
 
@@ -136,23 +131,10 @@ class Authenticator:
         self._waiting = None  # whatever a command makes of it, a canceled one does not wait on
         return answer if isinstance(answer, bytes) else bytes([CtapStatus.KEEPALIVE_CANCEL])
 
-    def handle(self, request: bytes, channel: int = 0) -> bytes:
-        """A whole CTAP2 command, blocking on the injected person."""
-        return self._finish(self.begin(request, channel))
-
-    def handle_msg(self, apdu: bytes, channel: int = 0) -> bytes:
-        """A whole U2F raw message, blocking on the injected person."""
-        return self._finish(self.begin_msg(apdu, channel))
-
     def power_cycle(self) -> None:
         """Power goes and returns: what waited is gone, and so is all that is not durable."""
         self._waiting = None
         self.token.power_up()
-
-    def _finish(self, answer: bytes | NeedsPresence) -> bytes:
-        while isinstance(answer, NeedsPresence):
-            answer = self.resume(self._presence.wait(answer))
-        return answer
 
     def _start(
         self,

@@ -104,14 +104,6 @@ class Rng(Protocol):
         ...
 
 
-class Presence(Protocol):
-    """The person, for callers who simply block (`Authenticator.handle`)."""
-
-    def wait(self, need: NeedsPresence) -> Outcome:
-        """Wait until the person acted or the deadline passed, and say how it ended."""
-        ...
-
-
 INITIAL_LARGE_BLOB_ARRAY = bytes.fromhex("8076be8b528d0075f7aae98d6fa57a6d3c")
 """An empty CBOR array and LEFT(SHA-256 of it, 16) (CTAP 2.3 section 6.10)."""
 
