@@ -1,4 +1,4 @@
-"""The person at a virtual token of presence `prompt`: each touch is asked for, and waited for."""
+"""The user at a virtual token of presence `prompt`: each touch is asked for, and waited for."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _U2F_MS: Final = 5_000
 """How long a U2F command waits, which clients repeat and give up on when it is silent for 10 s."""
 
 _ONE_QUESTION = threading.Lock()
-"""Several tokens may want a touch at once, to see which one is meant; a person has one terminal."""
+"""Several tokens may want a touch at once, to see which one is meant; a user has one terminal."""
 
 
 @runtime_checkable
@@ -85,7 +85,7 @@ class PromptPerson:
         from fidokit.virtual.core.ports import Outcome, PresenceKind
 
         deadline = need.deadline_ms
-        if need.kind is PresenceKind.TOUCH_NOW:  # a person needs longer than a button
+        if need.kind is PresenceKind.TOUCH_NOW:  # a user needs longer than a button
             deadline = self._now_ms() + _U2F_MS
         asked.ask_gesture(self._selector, verify=need.kind is PresenceKind.VERIFY)
         try:

@@ -22,7 +22,7 @@ _TICKS_PER_KEEPALIVE: Final = 4
 """A wait is reported every 100 ms (CTAP 2.3 section 11.2.9.1.5)."""
 
 UP_NEEDED: Final = 2
-"""The keep-alive status of a token that waits for its person."""
+"""The keep-alive status of a token that waits for its user."""
 
 T = TypeVar("T")
 

@@ -1,4 +1,4 @@
-"""A virtual token with power: the authenticator, its store and its person, behind links.
+"""A virtual token with power: the authenticator, its store and its user, behind links.
 
 Making a `VirtualToken` is plugging it in; it owns its file until `unplug`.
 """
@@ -202,7 +202,7 @@ class VirtualToken:
     def power_cycle(self) -> None:
         """Take the power away and give it back: what is not durable is forgotten.
 
-        Links stay usable; a command that waits for the person ends with TokenGone.
+        Links stay usable; a command that waits for the user ends with TokenGone.
 
         Raises:
             TokenGone: it was unplugged.
@@ -236,7 +236,7 @@ class VirtualToken:
     def __exit__(self, *_: object) -> None:
         self.unplug()
 
-    # --- the person ----------------------------------------------------------------------------
+    # --- the user ----------------------------------------------------------------------------
 
     def touch(self, *, held: bool = False) -> None:
         """Queue a touch: it answers the wait that is going on, or the next one.
@@ -332,7 +332,7 @@ class VirtualToken:
         return answer
 
     def _tapped(self, channel: int, kind: PresenceKind) -> bool:
-        """Whether the tap answers, unless the person is about to, or refuses everything."""
+        """Whether the tap answers, unless the user is about to, or refuses everything."""
         if channel not in self._transports:
             return False  # over USB there is no tap, and most commands come that way
         if self._person is self._gestures and self._gestures.decides(kind):

@@ -43,7 +43,7 @@ MAX_SIGNATURE: Final = 1 << 18
 
 
 class _TokenFlags:
-    """What the token says about the person, read from the signed flags byte."""
+    """What the token says about the user, read from the signed flags byte."""
 
     __slots__ = ()
     flags: int

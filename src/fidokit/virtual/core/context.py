@@ -166,7 +166,7 @@ class Command:
     """How a command plugs into the engine; see `engine` for the rules.
 
     Args:
-        run: the handler; a plain function, or a generator function where it waits for a person.
+        run: the handler; a plain function, or a generator function where it waits for a user.
         request: the form of its map, or None where whatever follows the command byte is ignored.
         offered: whether a profile has the command; otherwise it is INVALID_COMMAND.
         continues: enumerations that survive this command, because it may hand out more of them.

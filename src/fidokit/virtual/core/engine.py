@@ -1,4 +1,4 @@
-"""The authenticator as a machine of bytes that can wait for a person.
+"""The authenticator as a machine of bytes that can wait for a user.
 
 How a command module plugs in
 -----------------------------
@@ -80,7 +80,7 @@ class Authenticator:
 
     @property
     def waiting(self) -> bool:
-        """Whether a command waits for a person."""
+        """Whether a command waits for a user."""
         return self._waiting is not None
 
     def begin(

@@ -1,4 +1,4 @@
-"""What the authenticator needs from the world: time, randomness, a durable store, a person."""
+"""What the authenticator needs from the world: time, randomness, a durable store, a user."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class CtapRejection(Exception):
 
 
 class PresenceKind(Enum):
-    """What the person is asked for."""
+    """What the user is asked for."""
 
     TOUCH = auto()
     """Wait for a touch until the deadline."""
@@ -44,7 +44,7 @@ class PresenceKind(Enum):
 
 
 class NeedsPresence(NamedTuple):
-    """The command cannot go on without a person.
+    """The command cannot go on without a user.
 
     Args:
         kind: what is asked for.
@@ -56,7 +56,7 @@ class NeedsPresence(NamedTuple):
 
 
 class Outcome(Enum):
-    """How the wait for a person ended."""
+    """How the wait for a user ended."""
 
     TOUCHED = auto()
     REFUSED = auto()

@@ -23,7 +23,7 @@ class Occasion(NamedTuple):
     Args:
         inputs: those of every extension that was asked for.
         rp_id: the relying party.
-        evidence: what is known of the person.
+        evidence: what is known of the user.
         client_data_hash: 32 bytes.
         up: getAssertion: whether a touch was asked for.
         listed: getAssertion: whether there was an allowList.

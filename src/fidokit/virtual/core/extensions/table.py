@@ -196,7 +196,7 @@ def _told_to_the_listed(
 
 
 def _methods(evidence: Evidence) -> list[list[int]]:
-    """One row: how the person was verified, or that nobody was but somebody is there."""
+    """One row: how the user was verified, or that nobody was but somebody is there."""
     method = _PRESENCE
     if evidence.verified:
         method = _FINGERPRINT if evidence.by_sensor else _EXTERNAL_PIN

@@ -1,4 +1,4 @@
-"""What makeCredential and getAssertion ask of the platform and the person, in the order of the
+"""What makeCredential and getAssertion ask of the platform and the user, in the order of the
 specification (CTAP 2.3 sections 6.1.2 and 6.2.2; MC-20..28, MC-37, GA-05..10)."""
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from fidokit.virtual.core.schema import Params
 
 
 class Evidence(NamedTuple):
-    """What is known of the person so far.
+    """What is known of the user so far.
 
     Args:
         verified: by PIN or built-in verification; the UV flag.
@@ -44,7 +44,7 @@ def check_hash(params: Params) -> None:
 
 
 def check_param(token: TokenContext, params: Params) -> Steps[None]:
-    """Zero length asks which token the person holds; otherwise the protocol must be offered.
+    """Zero length asks which token the user holds; otherwise the protocol must be offered.
 
     Raises:
         CtapRejection: PIN_NOT_SET or PIN_INVALID after a touch, OPERATION_DENIED without one;
@@ -98,7 +98,7 @@ def apply_always_uv(token: TokenContext) -> bool:
 
 
 class VerificationChoice(NamedTuple):
-    """How the person is to be verified.
+    """How the user is to be verified.
 
     Args:
         by_param: the request carries a pinUvAuthParam that counts.
@@ -110,7 +110,7 @@ class VerificationChoice(NamedTuple):
 
     @property
     def verifies(self) -> bool:
-        """Whether the person is verified at all."""
+        """Whether the user is verified at all."""
         return self.by_param or self.built_in
 
 
@@ -124,7 +124,7 @@ def verify(
     permission: TokenPermission,
     rp_id: str,
 ) -> Steps[Evidence]:
-    """Verify the person as wished.
+    """Verify the user as wished.
 
     Args:
         token: the token.
@@ -165,7 +165,7 @@ def collect_presence(token: TokenContext, evidence: Evidence) -> Steps[None]:
 
 
 def touched_or_not(token: TokenContext, evidence: Evidence) -> Steps[Outcome]:
-    """Get a touch for the sake of the person's privacy alone; how it ends makes no difference.
+    """Get a touch for the sake of the user's privacy alone; how it ends makes no difference.
 
     Raises:
         CtapRejection: KEEPALIVE_CANCEL.

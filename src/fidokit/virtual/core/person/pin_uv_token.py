@@ -102,7 +102,7 @@ class TokenState:
             protocol: 1 or 2; the token works under this one alone (PIN-32).
             permissions: what it may be used for.
             rp_id: the relying party it is bound to, or None.
-            user_present: whether issuing took a gesture of the person.
+            user_present: whether issuing took a gesture of the user.
             contactless: whether it is asked for over NFC, where less time is given.
         """
         value = self._rng.bytes(TOKEN_LENGTH)

@@ -15,7 +15,7 @@ WAIT_MS = 30_000
 def ask(
     token: TokenContext, kind: PresenceKind = PresenceKind.TOUCH, wait_ms: int = WAIT_MS
 ) -> Steps[Outcome]:
-    """Wait for the person and return how it ended, unless the platform cancels.
+    """Wait for the user and return how it ended, unless the platform cancels.
 
     Args:
         token: whose person is asked.
@@ -97,7 +97,7 @@ _ENDED: Mapping[Outcome, Verification] = {
 
 
 def verify(token: TokenContext, statuses: StatusTable) -> Steps[None]:
-    """Verify the person by one attempt.
+    """Verify the user by one attempt.
 
     Args:
         token: a token on which verification is configured.
@@ -126,7 +126,7 @@ def _attempt(token: TokenContext) -> Steps[Verification]:
 
 
 def verify_now(token: TokenContext) -> Steps[bool]:
-    """Whether the person is at the sensor now and is verified, for U2F, which never waits.
+    """Whether the user is at the sensor now and is verified, for U2F, which never waits.
 
     Only an attempt that is there counts; a miss is durable before anybody hears of it.
 
