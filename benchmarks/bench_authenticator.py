@@ -45,23 +45,27 @@ class Machine:
     def __init__(self, store: Any = None) -> None:
         from fidokit.virtual.core.engine import Authenticator
         from fidokit.virtual.core.factory import new_state
-        from fidokit.virtual.core.ports import Outcome
         from fidokit.virtual.core.profile import CTAP_2_3
         from fidokit.virtual.store import MemoryStore
         from fidokit.virtual.world import SystemClock, SystemRng
 
-        class Person:
-            def wait(self, _need: object) -> Outcome:
-                return Outcome.TOUCHED
-
         model = replace(CTAP_2_3, max_resident=2 * SIZES[-1])
         store = store or MemoryStore(new_state(model, SystemRng()))
         self.store = store
-        self.authenticator = Authenticator(model, store, SystemClock(), SystemRng(), Person())
+        self.authenticator = Authenticator(model, store, SystemClock(), SystemRng())
+
+    def handle(self, request: bytes) -> bytes:
+        """A reply, touches included."""
+        from fidokit.virtual.core.ports import Outcome
+
+        reply = self.authenticator.begin(request)
+        while not isinstance(reply, bytes):
+            reply = self.authenticator.resume(Outcome.TOUCHED)
+        return reply
 
     def call(self, request: bytes) -> bytes:
         """A reply's CBOR; AssertionError for any status but 00."""
-        reply = self.authenticator.handle(request)
+        reply = self.handle(request)
         assert reply[0] == 0, f"status {reply[0]:#04x}"
         return reply[1:]
 
@@ -142,7 +146,7 @@ def rates(rounds: int) -> Iterator[Result]:
         ("makeCredential, wrapped", making(RP, rk=False), make, THREE_TENTHS, 3_000),
     )
     for name, sent, bare, goal, floor in cases:
-        work = partial(machine.authenticator.handle, sent)
+        work = partial(machine.handle, sent)
         ours, peer = take_turns(seconds_per_call(work), seconds_per_call(bare), rounds)
         yield Result(name, ours, PEER, peer, goal)
         if floor:
@@ -153,8 +157,8 @@ def new_file(path: Path) -> Any:
     """An empty token file, plugged in."""
     from fidokit.virtual.core.factory import new_state
     from fidokit.virtual.core.profile import CTAP_2_3
-    from fidokit.virtual.identity import TokenIdentity
     from fidokit.virtual.store import SqliteStore
+    from fidokit.virtual.store.schema import TokenIdentity
     from fidokit.virtual.world import SystemRng
 
     identity = TokenIdentity("FK-BENCH", "ctap2.3", "auto", 0)
@@ -184,8 +188,8 @@ def durable(here: Place, rounds: int) -> Iterator[Result]:
         machine.make(rk=True)
     sent = getting(RP)
     ours, peer = take_turns(
-        seconds_per_call(lambda: with_file.authenticator.handle(sent)),
-        seconds_per_call(lambda: without.authenticator.handle(sent)),
+        seconds_per_call(lambda: with_file.handle(sent)),
+        seconds_per_call(lambda: without.handle(sent)),
         rounds,
     )
     store.close()
@@ -200,7 +204,7 @@ def strangers(machine: Machine) -> Callable[[], bytes]:
             for number in range(4 * CALLS)
         ]
     )
-    return lambda: machine.authenticator.handle(next(sent))
+    return lambda: machine.handle(next(sent))
 
 
 def lookups(files: dict[int, Path], rounds: int) -> Iterator[Result]:
@@ -225,10 +229,10 @@ def one_of_them(machine: Machine) -> Callable[[], bytes]:
 
 def enumeration(machine: Machine) -> float:
     """Seconds for one relying party, when all are enumerated."""
-    from fidokit.virtual.core.person.pin_uv_token import Permission
+    from fidokit.virtual.core.person.pin_uv_token import TokenPermission
 
     tokens = machine.authenticator.token.tokens
-    token = tokens.issue(PROTOCOL, Permission.CREDENTIAL_MANAGEMENT)
+    token = tokens.issue(PROTOCOL, TokenPermission.CREDENTIAL_MANAGEMENT)
     mac = hmac.digest(token, b"\x02", "sha256")
     following = request(0x0A, {1: 3})
     began = time.perf_counter()

@@ -9,7 +9,7 @@ import timeit
 import warnings
 from collections.abc import Callable, Iterator
 
-from fidokit.openssh.keys.curves import NIST_CURVES
+from fidokit.openssh.keys.key_types import NIST_CURVES
 from fidokit.openssh.keys.private import PrivateFile, SkPrivate, encode_private, parse_private
 from fidokit.openssh.keys.public import (
     PublicLine,

@@ -11,7 +11,7 @@ import pytest
 
 from fidokit.agent_client import AgentClient
 from fidokit.errors import FidokitError, Malformed
-from fidokit.openssh.agent.messages import FAILURE, SUCCESS, encode_identities, frame
+from fidokit.openssh.agent_messages import FAILURE, SUCCESS, encode_identities, frame
 
 pytestmark = pytest.mark.usefixtures("home")
 

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, Self
 
 from fidokit.errors import FidokitError, Malformed, NoPermission
-from fidokit.openssh.agent import messages
-from fidokit.openssh.agent.messages import FrameReader, frame
+from fidokit.openssh import agent_messages
+from fidokit.openssh.agent_messages import FrameReader, frame
 
 if TYPE_CHECKING:
-    from fidokit.openssh.signatures.wire_forms import Signature
+    from fidokit.openssh.signatures.signature import Signature
 
 VARIABLE: Final = "SSH_AUTH_SOCK"
 WAIT_S: Final = 120.0
@@ -89,7 +89,7 @@ class AgentClient:
 
     def accepts(self, payload: bytes) -> bool:
         """Whether the agent answers a request with success."""
-        return self.exchange(payload) == messages.SUCCESS
+        return self.exchange(payload) == agent_messages.SUCCESS
 
     def keys(self) -> list[tuple[bytes, str]]:
         """Blobs and comments of the keys that the agent shows.
@@ -97,7 +97,7 @@ class AgentClient:
         Raises:
             Malformed: it does not list them.
         """
-        return messages.parse_identities(self.exchange(messages.REQUEST_IDENTITIES))
+        return agent_messages.parse_identities(self.exchange(agent_messages.REQUEST_IDENTITIES))
 
     def sign(self, blob: bytes, data: bytes, flags: int = 0) -> Signature:
         """A signature by one of these keys.
@@ -111,10 +111,10 @@ class AgentClient:
             FidokitError: the agent refused.
             Malformed: it answered with something else.
         """
-        answer = self.exchange(messages.SignRequest(blob, data, flags).encode())
-        if answer == messages.FAILURE:
+        answer = self.exchange(agent_messages.SignRequest(blob, data, flags).encode())
+        if answer == agent_messages.FAILURE:
             raise FidokitError(
                 "the agent refused to sign",
                 hint="it may be locked, or its person said no; its log tells more",
             )
-        return messages.parse_signature_answer(answer)
+        return agent_messages.parse_signature_answer(answer)

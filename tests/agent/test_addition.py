@@ -14,9 +14,9 @@ from fidokit.agent.addition import Added, AddOptions, add_to_agent, why_refused
 from fidokit.errors import CredentialNotFound, FidokitError, UsageError
 from fidokit.keys import generation
 from fidokit.keys.generation import GenerateRequest
-from fidokit.openssh.agent import messages
-from fidokit.openssh.agent.constraints import Constraints
-from fidokit.openssh.agent.messages import AddKey
+from fidokit.openssh import agent_messages
+from fidokit.openssh.agent_constraints import Constraints
+from fidokit.openssh.agent_messages import AddKey
 from fidokit.openssh.keys.private import SkPrivate
 from fidokit.types import Application, KeyType
 
@@ -34,15 +34,15 @@ class Agent:
     added: list[AddKey] = field(default_factory=list)
 
     def exchange(self, payload: bytes) -> bytes:
-        request = messages.parse_request(payload)
+        request = agent_messages.parse_request(payload)
         if isinstance(request, AddKey):
             self.added.append(request)
             if self.dislikes(request):
-                return messages.FAILURE
+                return agent_messages.FAILURE
         return self.world.ask(payload)
 
     def accepts(self, payload: bytes) -> bool:
-        return self.exchange(payload) == messages.SUCCESS
+        return self.exchange(payload) == agent_messages.SUCCESS
 
     @property
     def comments(self) -> list[str]:

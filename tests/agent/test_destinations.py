@@ -9,7 +9,7 @@ from tests.support.samples import ED25519, RSA
 
 from fidokit.agent.destinations import destinations
 from fidokit.errors import UsageError
-from fidokit.openssh.agent.constraints import Destination, Hop, KeySpec
+from fidokit.openssh.agent_constraints import Destination, Hop, KeySpec
 from fidokit.openssh.lines.known_hosts import parse_known_hosts
 
 pytestmark = pytest.mark.usefixtures("home")

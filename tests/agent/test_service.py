@@ -23,8 +23,8 @@ from fidokit.errors import (
 from fidokit.keys.generation import GenerateRequest, generate
 from fidokit.keys.holder import read_key_file
 from fidokit.lab import named_tokens
-from fidokit.openssh.agent import messages
-from fidokit.openssh.agent.constraints import Constraints
+from fidokit.openssh import agent_messages
+from fidokit.openssh.agent_constraints import Constraints
 from fidokit.openssh.keys.private import PrivateFile, SkPrivate, encode_private
 from fidokit.openssh.signatures.signature import verify
 from fidokit.tokens.access import open_token
@@ -79,9 +79,9 @@ def test_key_files_are_there_from_the_start(socket: Path, sk_file: Path) -> None
 def test_it_signs_for_clients(socket: Path) -> None:
     held = agent_keys.ed25519()
     with running(AgentOptions(path=socket)), AgentClient(str(socket)) as agent:
-        assert agent.accepts(messages.encode_add(held.fields, "k"))
-        answer = agent.exchange(messages.SignRequest(held.public.blob(), b"data").encode())
-        verify(held.public, messages.parse_signature_answer(answer), b"data")
+        assert agent.accepts(agent_messages.encode_add(held.fields, "k"))
+        answer = agent.exchange(agent_messages.SignRequest(held.public.blob(), b"data").encode())
+        verify(held.public, agent_messages.parse_signature_answer(answer), b"data")
 
 
 def test_it_signs_with_a_virtual_token_of_this_user(socket: Path, folder: Path) -> None:
@@ -95,16 +95,16 @@ def test_it_signs_with_a_virtual_token_of_this_user(socket: Path, folder: Path) 
     options = AgentOptions(path=socket, key_files=[folder / "k"], notify=False)
     with running(options), AgentClient(str(socket)) as agent:
         for _ in range(3):
-            answer = agent.exchange(messages.SignRequest(key.public.blob(), b"data").encode())
-            signature = messages.parse_signature_answer(answer)
+            answer = agent.exchange(agent_messages.SignRequest(key.public.blob(), b"data").encode())
+            signature = agent_messages.parse_signature_answer(answer)
             verify(key.public, signature, b"data", require_touch=True)
 
 
 def test_confirmations_go_to_the_person(socket: Path) -> None:
     person, held = Confirming(), agent_keys.ed25519()
     with running(AgentOptions(path=socket), person), AgentClient(str(socket)) as agent:
-        agent.exchange(messages.encode_add(held.fields, "k", Constraints(confirm=True)))
-        agent.exchange(messages.SignRequest(held.public.blob(), b"data").encode())
+        agent.exchange(agent_messages.encode_add(held.fields, "k", Constraints(confirm=True)))
+        agent.exchange(agent_messages.SignRequest(held.public.blob(), b"data").encode())
     assert len(person.asked) == 1
 
 

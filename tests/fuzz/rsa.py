@@ -14,10 +14,10 @@ from unittest.mock import patch
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from fidokit.virtual.core.keys import rsa as rsa_keys
+from fidokit.virtual.core.keys import algorithms as rsa_keys
 
 _EXPONENT = 65537
-_PRIME = rsa_keys.SECRET_SIZE // 2
+_PRIME = rsa_keys.RSA_SECRET // 2
 
 
 def _private_key(secret: bytes) -> rsa.RSAPrivateKey:

@@ -19,7 +19,7 @@ from tests.fuzz.world import HOMES, WatchedStore, home
 from tests.support.mutate import fuzz_count
 
 from fidokit.virtual.core.commands import client_pin
-from fidokit.virtual.core.keys import rsa
+from fidokit.virtual.core.keys import algorithms
 from fidokit.virtual.core.keys.algorithms import ALGORITHMS
 from fidokit.virtual.core.person.pin_uv_token import TokenState
 from fidokit.virtual.core.ports import CtapRejection
@@ -81,11 +81,11 @@ def test_rsa_keys_are_the_same_few_as_long_as_wanted() -> None:
     rounds = []
     for _ in range(2):
         with known_rsa_keys():
-            rounds.append([rsa.new_secret(SeededRng()) for _ in range(4)])
+            rounds.append([algorithms.new_rsa_secret(SeededRng()) for _ in range(4)])
     first, again = rounds
     assert first == again
     assert len({*first}) == 3
-    assert rsa.new_secret(SeededRng()) not in first
+    assert algorithms.new_rsa_secret(SeededRng()) not in first
 
 
 def test_inputs_are_read_the_same_way_each_time() -> None:

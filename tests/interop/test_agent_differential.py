@@ -24,10 +24,9 @@ from tests.support.signers import PlainKey, certificate, ed25519_key
 
 from fidokit.agent.core.agent import Connection, Later
 from fidokit.errors import FidokitError
-from fidokit.openssh import wire
-from fidokit.openssh.agent import messages
-from fidokit.openssh.agent.constraints import Constraints, Destination, Hop, KeySpec
-from fidokit.openssh.agent.messages import Extension, FrameReader, SessionBind, frame
+from fidokit.openssh import agent_messages, wire
+from fidokit.openssh.agent_constraints import Constraints, Destination, Hop, KeySpec
+from fidokit.openssh.agent_messages import AgentExtension, FrameReader, SessionBind, frame
 from fidokit.openssh.certificates.certificate import CertKind
 
 pytestmark = pytest.mark.interop
@@ -101,7 +100,7 @@ class Ours:
 
 def told(payload: bytes) -> object:
     try:
-        return messages.parse_request(payload)
+        return agent_messages.parse_request(payload)
     except FidokitError as error:
         return error
 
@@ -145,7 +144,7 @@ class Life:
 
     def add(self, _client: int) -> bytes:
         if self.rng.random() < 0.2:
-            return messages.encode_add(self.rng.choice(KEYS).fields, "free")
+            return agent_messages.encode_add(self.rng.choice(KEYS).fields, "free")
         destinations = tuple(
             Destination(
                 Hop() if self.rng.random() < 0.6 else self.hop(),
@@ -154,7 +153,7 @@ class Life:
             for _ in range(self.rng.randrange(1, 4))
         )
         limits = Constraints(destinations=destinations)
-        return messages.encode_add(self.rng.choice(KEYS).fields, "bound", limits)
+        return agent_messages.encode_add(self.rng.choice(KEYS).fields, "bound", limits)
 
     def bind(self, client: int) -> bytes:
         name, forwarding = self.host(), self.rng.random() < 0.6
@@ -179,10 +178,10 @@ class Life:
         )
         signature = HOSTS[name].sign(session).blob()
         body = SessionBind(made.blob(), session, signature, forwarding).encode()
-        return Extension(messages.SESSION_BIND, body).encode()
+        return AgentExtension(agent_messages.SESSION_BIND, body).encode()
 
     def list(self, _client: int) -> bytes:
-        return messages.REQUEST_IDENTITIES
+        return agent_messages.REQUEST_IDENTITIES
 
     def sign(self, client: int) -> bytes:
         held = self.rng.choice(KEYS)
@@ -195,10 +194,10 @@ class Life:
         if self.rng.random() < 0.1:
             data = data[: self.rng.randrange(len(data))]
         flags = self.rng.choice((0, 2, 4))
-        return messages.SignRequest(held.public.blob(), data, flags).encode()
+        return agent_messages.SignRequest(held.public.blob(), data, flags).encode()
 
     def remove(self, _client: int) -> bytes:
-        return messages.encode_remove(self.rng.choice(KEYS).public.blob())
+        return agent_messages.encode_remove(self.rng.choice(KEYS).public.blob())
 
     def clear(self, _client: int) -> bytes:
         return bytes([self.rng.choice((9, 19))])
@@ -211,14 +210,14 @@ class Life:
 
     def odd(self, _client: int) -> bytes:
         return self.rng.choice(
-            (bytes([200]), Extension("other@example.org").encode(), bytes([1]), bytes([17]))
+            (bytes([200]), AgentExtension("other@example.org").encode(), bytes([1]), bytes([17]))
         )
 
 
 def essence(answer: bytes) -> object:
     """What has to be alike: the type, and of a list the keys and comments."""
-    if answer[0] == messages.Type.IDENTITIES_ANSWER:
-        return sorted(messages.parse_identities(answer))
+    if answer[0] == agent_messages.Type.IDENTITIES_ANSWER:
+        return sorted(agent_messages.parse_identities(answer))
     return answer[0]
 
 

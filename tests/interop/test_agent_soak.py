@@ -18,9 +18,9 @@ from tests.support.agent_host import Host, make_host, serving, sk_key, virtual_t
 from tests.support.signers import ed25519_key
 
 from fidokit.keys.holder import read_key_file
-from fidokit.openssh.agent import messages
-from fidokit.openssh.agent.constraints import Constraints
-from fidokit.openssh.agent.messages import FrameReader, SessionBind, frame
+from fidokit.openssh import agent_messages
+from fidokit.openssh.agent_constraints import Constraints
+from fidokit.openssh.agent_messages import FrameReader, SessionBind, frame
 from fidokit.openssh.signatures.signature import verify
 
 pytestmark = pytest.mark.interop
@@ -83,40 +83,47 @@ class Client:
     # --- kinds of requests -----------------------------------------------------------------
 
     def list(self) -> None:
-        comments = {c for _, c in messages.parse_identities(self.ask(messages.REQUEST_IDENTITIES))}
+        comments = {
+            c
+            for _, c in agent_messages.parse_identities(self.ask(agent_messages.REQUEST_IDENTITIES))
+        }
         assert {"shared", "rsa", "sk"} <= comments
 
     def sign(self) -> None:
         data = self.rng.randbytes(200)
-        answer = self.ask(messages.SignRequest(self.shared.public.blob(), data).encode())
-        verify(self.shared.public, messages.parse_signature_answer(answer), data)
+        answer = self.ask(agent_messages.SignRequest(self.shared.public.blob(), data).encode())
+        verify(self.shared.public, agent_messages.parse_signature_answer(answer), data)
 
     def sign_rsa(self) -> None:
-        answer = self.ask(messages.SignRequest(agent_keys.rsa().public.blob(), b"d", 2).encode())
-        verify(agent_keys.rsa().public, messages.parse_signature_answer(answer), b"d")
+        answer = self.ask(
+            agent_messages.SignRequest(agent_keys.rsa().public.blob(), b"d", 2).encode()
+        )
+        verify(agent_keys.rsa().public, agent_messages.parse_signature_answer(answer), b"d")
 
     def add_and_remove(self) -> None:
         limits = Constraints(lifetime=self.rng.randrange(60, 3600))
-        added = self.ask(messages.encode_add(self.own.fields, "own " * 50, limits))
-        removed = self.ask(messages.encode_remove(self.own.public.blob()))
-        assert (added, removed) == (messages.SUCCESS, messages.SUCCESS)
+        added = self.ask(agent_messages.encode_add(self.own.fields, "own " * 50, limits))
+        removed = self.ask(agent_messages.encode_remove(self.own.public.blob()))
+        assert (added, removed) == (agent_messages.SUCCESS, agent_messages.SUCCESS)
 
     def query(self) -> None:
-        assert "query" in messages.parse_query(self.ask(messages.Extension("query").encode()))
+        assert "query" in agent_messages.parse_query(
+            self.ask(agent_messages.AgentExtension("query").encode())
+        )
 
     def unknown(self) -> None:
-        assert self.ask(bytes([self.rng.randrange(100, 256)])) == messages.FAILURE
+        assert self.ask(bytes([self.rng.randrange(100, 256)])) == agent_messages.FAILURE
 
     def malformed(self) -> None:
         payload = bytes([self.rng.choice((13, 17, 25, 27))]) + self.rng.randbytes(40)
-        assert self.ask(payload) == messages.FAILURE
+        assert self.ask(payload) == agent_messages.FAILURE
 
     def bind(self) -> None:
         session = self.rng.randbytes(32)
         signature = HOST_KEY.sign(session).blob()
         body = SessionBind(HOST_KEY.public.blob(), session, signature, forwarding=True).encode()
-        answer = self.ask(messages.Extension(messages.SESSION_BIND, body).encode())
-        assert answer in {messages.SUCCESS, messages.FAILURE}  # sixteen are taken
+        answer = self.ask(agent_messages.AgentExtension(agent_messages.SESSION_BIND, body).encode())
+        assert answer in {agent_messages.SUCCESS, agent_messages.FAILURE}  # sixteen are taken
 
     def reconnect(self) -> None:
         self.socket.close()
@@ -127,8 +134,8 @@ class Client:
         self.reconnect()
 
     def sign_on_token(self) -> None:
-        answer = self.ask(messages.SignRequest(self.sk, b"data").encode())
-        messages.parse_signature_answer(answer)
+        answer = self.ask(agent_messages.SignRequest(self.sk, b"data").encode())
+        agent_messages.parse_signature_answer(answer)
 
 
 def resident_kb(pid: int) -> int:
@@ -163,7 +170,7 @@ def test_soak(tmp_path: Path) -> None:
     with serving(host, host.home / "sk", "--no-notify"):
         starter = Client(host.socket, 0, key.public.blob())
         for held, comment in ((starter.shared, "shared"), (agent_keys.rsa(), "rsa")):
-            starter.ask(messages.encode_add(held.fields, comment))
+            starter.ask(agent_messages.encode_add(held.fields, comment))
         starter.socket.close()
         round_of(host, REQUESTS // 10, key.public.blob())
         memory, descriptors = resident_kb(host.pid), _descriptors(host)

@@ -24,8 +24,8 @@ from fido2.ctap2.bio import CaptureError
 from fido2.ctap2.pin import PinProtocolV1, PinProtocolV2
 from tests.virtual.fido2_device import LinkDevice
 
-from fidokit.virtual.core.profile import CTAP_2_1, CTAP_2_3, CTAP_2_3_ENTERPRISE, Fingerprint
-from fidokit.virtual.person.sensor import SAMPLES
+from fidokit.virtual.core.profile import CTAP_2_1, CTAP_2_3, CTAP_2_3_ENTERPRISE, FingerSensor
+from fidokit.virtual.presence import SAMPLES
 from fidokit.virtual.token import VirtualToken
 
 pytestmark = pytest.mark.interop
@@ -157,7 +157,7 @@ def test_giving_up(owner: Owner) -> None:
 
 @pytest.mark.check("BIO-06")
 def test_a_full_sensor() -> None:
-    model = replace(CTAP_2_3, fingerprint=Fingerprint(samples=1, max_templates=2))
+    model = replace(CTAP_2_3, fingerprint=FingerSensor(samples=1, max_templates=2))
     with VirtualToken(profile=model) as token:
         owner = Owner(token)
         owner.pin.set_pin(PIN_CODE)

@@ -11,14 +11,14 @@ import pytest
 from tests.interop.libfido2 import Device
 
 from fidokit.types import CtapStatus
-from fidokit.virtual.core.profile import CTAP_2_3_ENTERPRISE, Fingerprint
+from fidokit.virtual.core.profile import CTAP_2_3_ENTERPRISE, FingerSensor
 from fidokit.virtual.token import VirtualToken
 
 pytestmark = pytest.mark.interop
 
 PIN = b"correct horse"
 WAIT = c_uint32(5000)
-MODEL = replace(CTAP_2_3_ENTERPRISE, fingerprint=Fingerprint(samples=3, max_templates=2))
+MODEL = replace(CTAP_2_3_ENTERPRISE, fingerprint=FingerSensor(samples=3, max_templates=2))
 
 
 @pytest.fixture

@@ -29,11 +29,11 @@ from fidokit.openssh.certificates.certificate import (
     CertificateBody,
     CertKind,
     CertOption,
+    describe,
     encode_tbs,
     parse_certificate,
     verify_signature,
 )
-from fidokit.openssh.certificates.view import describe
 from fidokit.openssh.keys.public import PublicKey, PublicLine, parse_public_line
 from fidokit.openssh.signatures.signature import PlainSignature
 

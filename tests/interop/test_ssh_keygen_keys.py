@@ -12,7 +12,7 @@ import pytest
 from tests.support.samples import PUBLIC_KEYS, SK_ECDSA, SK_ED25519, SK_KEYS, key_id
 from tests.support.signers import certificate, ed25519_key
 
-from fidokit.openssh.keys.cipher import CIPHERS
+from fidokit.openssh.keys.container import CIPHERS
 from fidokit.openssh.keys.fingerprint import bubblebabble, md5, randomart, randomart_title, sha256
 from fidokit.openssh.keys.private import (
     PrivateFile,

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.openssh.certificates.test_krl import KRLS, REFUSED, TAKEN
 from tests.support.keygen import Keygen, line
+from tests.support.krl_writer import encode_krl
 from tests.support.mutate import mutants
 from tests.support.signers import (
     PlainKey,
@@ -23,8 +24,15 @@ from tests.support.signers import (
 from fidokit.errors import Malformed
 from fidokit.openssh.certificates import krl
 from fidokit.openssh.certificates.certificate import Certificate
-from fidokit.openssh.certificates.krl import Bitmap, Entry, ExplicitKey, Fingerprint, KeyId, Serials
-from fidokit.openssh.certificates.revoked_keys import revocation
+from fidokit.openssh.certificates.krl import (
+    Bitmap,
+    Entry,
+    ExplicitKey,
+    Fingerprint,
+    KeyId,
+    Serials,
+    file_revocation,
+)
 from fidokit.openssh.keys.public import PublicKey
 
 pytestmark = pytest.mark.interop
@@ -122,7 +130,7 @@ BY_CHANCE: list[Entry] = [
 @pytest.mark.parametrize("seed", range(12))
 def test_lists_that_we_write(keygen: Keygen, seed: int) -> None:
     chosen = random.Random(seed).sample(BY_CHANCE, 1 + seed % len(BY_CHANCE))
-    agree(keygen, krl.encode_krl(chosen, version=3, generated=1, comment="ours"), subjects())
+    agree(keygen, encode_krl(chosen, version=3, generated=1, comment="ours"), subjects())
 
 
 NEWER = {"an extension", "an extension of certificates"}
@@ -165,8 +173,8 @@ LISTS = {
     "junk": b"junk\n",
     "options": line(OTHER, "restrict"),
     "a certificate of it": line(certificate(TOKEN, CA), "").lstrip(),
-    "a krl": krl.encode_krl([ExplicitKey(TOKEN.blob())]),
-    "a krl of another": krl.encode_krl([ExplicitKey(OTHER.blob())]),
+    "a krl": encode_krl([ExplicitKey(TOKEN.blob())]),
+    "a krl of another": encode_krl([ExplicitKey(OTHER.blob())]),
     "a broken krl": krl.MAGIC + b"x",
 }
 
@@ -183,7 +191,7 @@ def test_revoked_keys_of_signatures(keygen: Keygen, name: str) -> None:
     args = ["-Y", "verify", "-f", "allowed", "-I", "alice", "-n", "file", "-s", "x.sig"]
     theirs = keygen(*args, "-r", "revoked", stdin=MESSAGE).returncode == 0
     try:
-        ours = revocation(LISTS[name], TOKEN) is None
+        ours = file_revocation(LISTS[name], TOKEN) is None
     except Malformed:
         ours = False
     assert ours is theirs

@@ -26,12 +26,13 @@ from tests.support.signers import (
     sshsig,
     webauthn_signature,
 )
+from tests.support.signers_file import is_valid
 
 from fidokit.errors import FidokitError, MalformedFile, SignatureInvalid
 from fidokit.openssh.certificates.certificate import CertKind
 from fidokit.openssh.keys.public import parse_public_line
 from fidokit.openssh.lines import allowed_signers
-from fidokit.openssh.lines.timestamps import parse_time
+from fidokit.openssh.lines.options import parse_time
 from fidokit.openssh.signatures.signature import PlainSignature, Signature
 from fidokit.openssh.signatures.sshsig import SshSig, parse_armor, to_be_signed, verify
 from fidokit.openssh.signatures.sshsig import digest as digest_of
@@ -187,7 +188,7 @@ NOW = 1_700_000_000
 
 def ours_verify(sig: SshSig, signers: bytes, at: int, identity: str = "alice") -> bool:
     entries = [allowed_signers.parse_line(raw) for raw in signers.splitlines(keepends=True)]
-    return allowed_signers.is_valid(
+    return is_valid(
         [entry for entry in entries if entry],
         sig.public,
         principal=identity,

@@ -20,7 +20,7 @@ from tests.support.signers import ed25519_key
 
 from fidokit.openssh.keys.public import PublicLine
 from fidokit.openssh.lines.authorized_keys import AuthorizedKey, parse_line
-from fidokit.openssh.lines.key_options import FLAGS
+from fidokit.openssh.lines.options import FLAGS
 
 pytestmark = pytest.mark.interop
 

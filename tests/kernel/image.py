@@ -126,7 +126,15 @@ def _build(place: Path) -> None:
         root = Path(scratch) / "root"
         include = f"--include={','.join(PACKAGES)}"
         # What it mounts dies with a namespace of its own, also where it is cut off.
-        alone = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private"]
+        alone = [
+            "unshare",
+            "--mount",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "--propagation",
+            "private",
+        ]
         _run([*alone, "debootstrap", "--variant=minbase", include, SUITE, root, mirror])
         _furnish(root)
         new = Path(scratch) / "new"

@@ -1,14 +1,25 @@
-"""What a model says of itself."""
+"""Models of the metadata, and reading an entry of it."""
 
 from __future__ import annotations
 
 import json
+from contextlib import suppress
+from typing import Any
 
 import pytest
-from tests.metadata.samples import ENTRY, U2F_ENTRY, entry
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.metadata.samples import ENTRY, ROOT, U2F_ENTRY, entry
 
-from fidokit.metadata.entry import parse_entry
-from fidokit.metadata.model import COSE_OF, Model, StatusReport
+from fidokit.errors import MalformedFile
+from fidokit.metadata.model import (
+    COSE_OF,
+    Model,
+    StatusReport,
+    is_aaguid,
+    parse_aaguid,
+    parse_entry,
+)
 
 ONE = parse_entry(ENTRY)
 U2F = parse_entry(U2F_ENTRY)
@@ -68,3 +79,115 @@ def test_self_attestation_is_that_of_models_which_have_nothing_else(
 ) -> None:
     model = parse_entry(entry(metadataStatement__attestationTypes=types))
     assert model.document()["selfAttestation"] is own
+
+
+AAGUID = bytes.fromhex("00112233445566778899aabbccddeeff")
+
+
+def test_a_whole_entry() -> None:
+    model = parse_entry(ENTRY)
+    assert model.aaguid == AAGUID
+    assert model.description == "Example Key One"
+    assert model.protocol_family == "fido2"
+    assert model.get_info == ENTRY["metadataStatement"]["authenticatorGetInfo"]
+    assert model.attestation_types == ("basic_full",)
+    assert model.attestation_roots == (ROOT,)
+    assert model.status_reports[1] == StatusReport("FIDO_CERTIFIED_L2", "2025-06-01")
+
+
+def test_an_entry_of_before_fido2() -> None:
+    model = parse_entry(U2F_ENTRY)
+    assert (model.aaguid, model.get_info) == (None, None)
+    assert model.key_identifiers == ("0123456789abcdef0123456789abcdef01234567",)
+    assert model.status_reports == (StatusReport("REVOKED"),)
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [
+        "statusReports",
+        "metadataStatement__attestationTypes",
+        "metadataStatement__attestationRootCertificates",
+        "metadataStatement__authenticatorGetInfo",
+        "aaguid",
+    ],
+)
+def test_what_may_be_missing(missing: str) -> None:
+    assert parse_entry(entry(**{missing: None})).description == "Example Key One"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"metadataStatement": None}, "metadataStatement is no object"),
+        ({"metadataStatement": []}, "metadataStatement is no object"),
+        ({"metadataStatement__description": None}, "description is no text"),
+        ({"metadataStatement__description": ""}, "description is no text"),
+        ({"metadataStatement__description": "x" * 1025}, "description is no text"),
+        ({"metadataStatement__protocolFamily": 2}, "protocolFamily is no text"),
+        ({"metadataStatement__attestationTypes": "basic_full"}, "attestationTypes is no list"),
+        ({"metadataStatement__attestationTypes": [1]}, "attestationTypes is no text"),
+        ({"metadataStatement__attestationRootCertificates": ["?"]}, "is not Base64"),
+        ({"metadataStatement__attestationRootCertificates": ["é"]}, "is not Base64"),
+        ({"metadataStatement__authenticatorGetInfo": []}, "authenticatorGetInfo is no object"),
+        ({"metadataStatement__authenticatorGetInfo": {}}, "names no versions"),
+        ({"metadataStatement__authenticatorGetInfo__versions": [2]}, "versions is no text"),
+        ({"statusReports": [{}]}, "status is no text"),
+        ({"statusReports": ["FIDO_CERTIFIED"]}, "statusReports is no object"),
+        ({"aaguid": 7}, "aaguid is no text"),
+        ({"aaguid": "0011"}, "'0011' is no AAGUID"),
+    ],
+)
+def test_what_is_refused(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(MalformedFile) as caught:
+        parse_entry(entry(**changes))
+    assert said in caught.value.message
+
+
+def test_aaguids_with_and_without_dashes() -> None:
+    text = "00112233-4455-6677-8899-AABBCCDDEEFF"
+    assert parse_aaguid(text) == parse_aaguid(text.replace("-", "").lower()) == AAGUID
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "0" * 31,
+        "0" * 33,
+        "g" * 32,
+        "1_" * 16,
+        "{00112233-4455-6677-8899-aabbccddeeff}",
+        "urn:uuid:00112233-4455-6677-8899-aabbccddeeff",
+        "0011-22334455-6677-8899-aabbccddeeff",
+        "٣" * 32,
+    ],
+)
+def test_what_is_no_aaguid(text: str) -> None:
+    assert not is_aaguid(text)
+    with pytest.raises(MalformedFile):
+        parse_aaguid(text)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
+    max_leaves=8,
+)
+PLACES = [
+    *(name for name in ENTRY),
+    *(f"metadataStatement__{name}" for name in ENTRY["metadataStatement"]),
+    "metadataStatement__authenticatorGetInfo__versions",
+]
+
+
+@given(place=st.sampled_from(PLACES), value=JSON.filter(lambda value: value is not None))
+def test_any_value_anywhere_gives_a_model_or_our_error(place: str, value: Any) -> None:
+    with suppress(MalformedFile):
+        assert isinstance(parse_entry(entry(**{place: value})), Model)
+
+
+@given(JSON)
+def test_any_json_is_refused_by_our_error(value: Any) -> None:
+    with pytest.raises(MalformedFile):
+        parse_entry(value)

@@ -24,7 +24,7 @@ from fidokit.client.session import Session
 from fidokit.errors import CredentialNotFound, FidokitError, PinNotSet, Unsupported
 from fidokit.metadata.model import Model
 from fidokit.openssh.keys.private import PrivateFile, SkPrivate, encode_private, parse_private
-from fidokit.openssh.signatures.wire_forms import SkEcdsaSignature, SkEd25519Signature
+from fidokit.openssh.signatures.signature import SkEcdsaSignature, SkEd25519Signature
 from fidokit.types import Application, CoseAlg, KeyHandle, KeyType
 from fidokit.virtual.token import VirtualToken
 

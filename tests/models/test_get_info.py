@@ -8,7 +8,6 @@ from tests.models import certified
 
 from fidokit import cbor
 from fidokit.metadata.model import Model
-from fidokit.virtual.core import capabilities
 from fidokit.virtual.models import profiles
 from fidokit.virtual.models.form import MEMBERS
 from fidokit.virtual.token import VirtualToken
@@ -50,7 +49,7 @@ def _of_member(name: str, value: Any, withheld: set[str]) -> Any:
         case "extensions":
             return [extension for extension in value if extension not in withheld]
         case "algorithms":
-            return [entry for entry in value if capabilities.algorithm(entry["alg"])]
+            return [entry for entry in value if profiles.has_algorithm(entry["alg"])]
         case "transportsForReset":
             return [transport.lower() for transport in value]
         case "pinComplexityPolicyURL":

@@ -16,8 +16,7 @@ from fidokit.client.session import Session
 from fidokit.errors import FidokitError
 from fidokit.keys.holder import token_holding
 from fidokit.openssh.keys.public import SkEcdsaPublic, SkEd25519Public
-from fidokit.openssh.signatures.signature import verify
-from fidokit.openssh.signatures.wire_forms import SkEcdsaSignature, SkEd25519Signature
+from fidokit.openssh.signatures.signature import SkEcdsaSignature, SkEd25519Signature, verify
 from fidokit.openssh.wire import Reader
 from fidokit.provider.abi import Operation, Option, Request, SkError
 from fidokit.provider.installation import ProviderTokens

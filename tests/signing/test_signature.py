@@ -21,7 +21,7 @@ from fidokit.errors import (
 from fidokit.files.pieces import PIECE
 from fidokit.keys import holder
 from fidokit.keys.generation import Generated, GenerateRequest, generate
-from fidokit.openssh.signatures.wire_forms import SkEd25519Signature
+from fidokit.openssh.signatures.signature import SkEd25519Signature
 from fidokit.signing import signature as signing
 from fidokit.signing import verification
 from fidokit.types import KeyType

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 from tests.support.keygen import line
+from tests.support.krl_writer import encode_krl
 from tests.support.signers import certificate, ed25519_key, ed25519_token, sshsig
 
 from fidokit.errors import FidokitError, MalformedFile, SignatureInvalid, UsageError
-from fidokit.openssh.certificates.krl import ExplicitKey, KeyId, encode_krl
+from fidokit.openssh.certificates.krl import ExplicitKey, KeyId
 from fidokit.signing import verification
 
 pytestmark = pytest.mark.usefixtures("home")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fidokit.virtual.framing.ctaphid import BROADCAST, HidCommand, Message
-from fidokit.virtual.framing.ctaphid_device import Action, Command, HidDevice
+from fidokit.virtual.framing.ctaphid_device import Action, HidDevice, RunCommand
 
 CHANNELS = (1, 2)
 """Given out before a test begins."""
@@ -45,7 +45,7 @@ class Bench:
     ) -> int:
         """The ticket of a command that the token works on from now on."""
         (action,) = self.send(Message(channel, command, payload))
-        assert isinstance(action, Command)
+        assert isinstance(action, RunCommand)
         return action.ticket
 
     def wait(self, milliseconds: int) -> list[Action]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from queue import Empty, SimpleQueue
 
-from fidokit.virtual.transports.hid_port import HidPort, Pluggable
+from fidokit.virtual.transports.hid import HidPort, HidToken
 
 PATIENCE_S = 20.0
 
@@ -48,7 +48,7 @@ class Hub:
         token: behind it.
     """
 
-    def __init__(self, token: Pluggable) -> None:
+    def __init__(self, token: HidToken) -> None:
         self.owners: dict[bytes, Opening] = {}
         self.port = HidPort(token, self._route)
 

@@ -8,7 +8,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from fidokit.virtual.framing.ctaphid import BROADCAST, Assembler, HidCommand, Message
-from fidokit.virtual.transports.hid_port import HidPort, Pluggable
+from fidokit.virtual.transports.hid import HidPort, HidToken
 
 PATIENCE_S = 20.0
 
@@ -41,7 +41,7 @@ class Bus:
         manual: whether time is the test's.
     """
 
-    def __init__(self, token: Pluggable, *, manual: bool = False) -> None:
+    def __init__(self, token: HidToken, *, manual: bool = False) -> None:
         self._reports: SimpleQueue[bytes] = SimpleQueue()
         self._assembler = Assembler()
         self._messages: deque[Message] = deque()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from fidokit.openssh.keys.curves import NIST_CURVES, NistCurve, on_ed25519_curve
+from fidokit.openssh.keys.key_types import NIST_CURVES, NistCurve, on_ed25519_curve
 from fidokit.openssh.keys.public import (
     EcdsaPublic,
     Ed25519Public,

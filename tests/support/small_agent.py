@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from fidokit.openssh.agent.messages import (
+from fidokit.openssh.agent_messages import (
     FAILURE,
     REQUEST_IDENTITIES,
     FrameReader,

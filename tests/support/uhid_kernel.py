@@ -7,7 +7,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from fidokit.virtual.framing.uhid import EVENT_SIZE, Event
+from fidokit.virtual.framing.uhid import EVENT_SIZE, UhidEvent
 
 CREATE = struct.Struct("=I128s64s64sHHIIII")
 
@@ -50,7 +50,7 @@ class UhidKernel:
         """Make the device that is asked for, and say so."""
         data = self._ours.recv(EVENT_SIZE)
         kind, name, phys, uniq, size, bus, vendor, product, *_ = CREATE.unpack_from(data)
-        assert kind == Event.CREATE2
+        assert kind == UhidEvent.CREATE2
         descriptor = data[CREATE.size :]
         assert len(descriptor) == size
         texts = [text.rstrip(b"\0").decode() for text in (name, phys, uniq)]
@@ -59,7 +59,7 @@ class UhidKernel:
             place = self._sysfs / "hidraw7/device"
             place.mkdir(parents=True)
             (place / "uevent").write_text(f"HID_PHYS={made.phys}\nHID_UNIQ={made.uniq}\n")
-        self.tell(Event.START, bytes(8))
+        self.tell(UhidEvent.START, bytes(8))
         return made
 
     def tell(self, kind: int, body: bytes = b"") -> None:
@@ -68,12 +68,12 @@ class UhidKernel:
 
     def output(self, data: bytes) -> None:
         """A program wrote this to the device's node."""
-        self.tell(Event.OUTPUT, data.ljust(4096, b"\0") + struct.pack("=HB", len(data), 1))
+        self.tell(UhidEvent.OUTPUT, data.ljust(4096, b"\0") + struct.pack("=HB", len(data), 1))
 
     def report(self) -> bytes:
         """The next report from the device."""
         kind, body = self.event()
-        assert kind == Event.INPUT2
+        assert kind == UhidEvent.INPUT2
         size = int.from_bytes(body[:2], "little")
         assert len(body) == size + 2
         return body[2:]

@@ -10,8 +10,9 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from tests.support.ctaphid_host import Answer, HidHost, HostEvent, Opened, Refused
+
 from fidokit.virtual.framing.ctaphid import REPORT_SIZE, HidCommand
-from fidokit.virtual.framing.ctaphid_host import Answer, HidHost, HostEvent, Opened, Refused
 
 PATIENCE_S = 20.0
 _HEADER = 48

@@ -31,7 +31,7 @@ from fidokit.virtual.faults import (
     Truncate,
     Unplug,
 )
-from fidokit.virtual.wrong_answers import Form
+from fidokit.virtual.wrong_answers import NonCanonicalForm
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ UNREADABLE = (ValueError, IndexError)
         (PowerCycle(), OSError),
         (Refuse(0x7F), CtapError),
         (Truncate(), UNREADABLE),
-        (NonCanonical(Form.TRAILING), UNREADABLE),
+        (NonCanonical(NonCanonicalForm.TRAILING), UNREADABLE),
         (Oversize(7610), UNREADABLE),
         (Oversize(100_000), UNREADABLE),
     ],

@@ -12,9 +12,9 @@ import pytest
 
 from fidokit.types import Aaguid, CoseAlg, CredentialId, CredProtect, UserId
 from fidokit.virtual.core.ports import DurableState, Store, StoredCredential
-from fidokit.virtual.identity import TokenIdentity
 from fidokit.virtual.store import MemoryStore, SealedStore, SqliteStore, cipher
-from fidokit.virtual.store.new_file import Contents
+from fidokit.virtual.store.file import Contents
+from fidokit.virtual.store.schema import TokenIdentity
 
 STATE = DurableState(
     aaguid=Aaguid(bytes(range(16))),

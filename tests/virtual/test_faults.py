@@ -13,6 +13,7 @@ from fidokit.errors import TokenGone, UsageError
 from fidokit.virtual.faults import (
     PROCESSING,
     Fault,
+    KeyStoreFull,
     NonCanonical,
     Oversize,
     PowerCycle,
@@ -20,12 +21,11 @@ from fidokit.virtual.faults import (
     Slow,
     Stall,
     StallInSilence,
-    StoreFull,
     Truncate,
     Unplug,
     WrongSignature,
 )
-from fidokit.virtual.person.presence import UP_NEEDED
+from fidokit.virtual.presence import UP_NEEDED
 from fidokit.virtual.token import VirtualToken
 from fidokit.virtual.transports.memory import MemoryLink
 from fidokit.virtual.world import ManualClock
@@ -161,7 +161,7 @@ def test_senseless_faults(token: VirtualToken, fault: Fault, arguments: dict[str
 
 
 def test_statuses(token: VirtualToken, link: MemoryLink) -> None:
-    token.faults.add(StoreFull(), count=2)
+    token.faults.add(KeyStoreFull(), count=2)
     assert status(link) == 0x28
     assert link.msg(VERSION) == b"\x6a\x84"
 

@@ -50,7 +50,7 @@ from fidokit.virtual.faults import (
     WrongSignature,
 )
 from fidokit.virtual.token import VirtualToken
-from fidokit.virtual.wrong_answers import Form
+from fidokit.virtual.wrong_answers import NonCanonicalForm
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -112,13 +112,16 @@ FAULTS: dict[str, tuple[Fault, Expected]] = {
     "slow beyond patience": (Slow(60_000), TokenSilent),
     "some status": (Refuse(CtapStatus.OTHER), TokenRefused),
     "a status that nobody knows": (Refuse(0xC7), TokenRefused),
-    "store full": (faults.StoreFull(), StoreFull),
+    "store full": (faults.KeyStoreFull(), StoreFull),
     "nothing at all": (Truncate(0), TokenMisbehaved),
     "half": (Truncate(), TokenMisbehaved),
     "status alone": (Truncate(1), TokenMisbehaved),
     "too long": (Oversize(), TokenMisbehaved),
     "a little too long": (Oversize(1000), TokenMisbehaved),
-    **{f"not canonical: {form.name}": (NonCanonical(form), TokenMisbehaved) for form in Form},
+    **{
+        f"not canonical: {form.name}": (NonCanonical(form), TokenMisbehaved)
+        for form in NonCanonicalForm
+    },
     "wrong signature": (WrongSignature(), MISBEHAVED),
 }
 
@@ -147,7 +150,7 @@ def test_signing(used: Desk, folder: Path, fault: Fault, expected: Expected) -> 
         token.faults.add(fault, command=GET)
         with pytest.raises(FidokitError) as caught:
             signature.sign(session, private, b"message")
-    if not isinstance(fault, faults.StoreFull):
+    if not isinstance(fault, faults.KeyStoreFull):
         assert isinstance(caught.value, expected)
     assert caught.value.message
     token.faults.clear()
@@ -249,7 +252,7 @@ U2F: dict[str, tuple[Fault, Expected]] = {
 }
 U2F |= {
     "some word": (Refuse(0x6F00), FidokitError),
-    "store full": (faults.StoreFull(), FidokitError),
+    "store full": (faults.KeyStoreFull(), FidokitError),
     "another key": (WrongCredentialId(), MISBEHAVED),
     "half": (Truncate(40), FidokitError),  # its last two bytes are taken for a status word
 }

@@ -17,7 +17,7 @@ from fidokit.errors import StateUnusable, TokenBusy, TokenGone, TokenNotFound, U
 from fidokit.virtual import registry
 from fidokit.virtual.core.ports import NeedsPresence, Outcome
 from fidokit.virtual.core.profile import CTAP_2_1, profile
-from fidokit.virtual.person.presence import UP_NEEDED
+from fidokit.virtual.presence import UP_NEEDED
 from fidokit.virtual.store import MemoryStore, SqliteStore
 from fidokit.virtual.token import VirtualToken
 from fidokit.virtual.transports.memory import MemoryLink

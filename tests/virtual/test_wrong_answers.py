@@ -14,8 +14,8 @@ from tests.virtual.core.client import HASH, Bench, check_signature
 from fidokit import cbor
 from fidokit.errors import MalformedCbor
 from fidokit.virtual.wrong_answers import (
-    Form,
     NonCanonical,
+    NonCanonicalForm,
     Oversize,
     Spoiling,
     Truncate,
@@ -31,7 +31,7 @@ EVERY: list[Spoiling] = [
     Oversize(),
     WrongSignature(),
     WrongCredentialId(),
-    *(NonCanonical(form) for form in Form),
+    *(NonCanonical(form) for form in NonCanonicalForm),
 ]
 
 
@@ -53,19 +53,21 @@ def test_sizes(fault: Spoiling, answer: bytes, spoiled: bytes | None) -> None:
     assert spoil_u2f(fault, 0x03, answer) == spoiled
 
 
-@pytest.mark.parametrize("form", list(Form))
+@pytest.mark.parametrize("form", list(NonCanonicalForm))
 @pytest.mark.parametrize("members", [{1: b"one"}, {1: 2, 3: 4}, {n: n for n in range(24)}])
-def test_forms_are_refused_by_a_strict_reader(form: Form, members: dict[Any, Any]) -> None:
+def test_forms_are_refused_by_a_strict_reader(
+    form: NonCanonicalForm, members: dict[Any, Any]
+) -> None:
     answer = b"\x00" + cbor.encode(members)
     spoiled = spoil(NonCanonical(form), 0x04, answer)
-    if form is Form.UNSORTED and len(members) == 1:
+    if form is NonCanonicalForm.UNSORTED and len(members) == 1:
         assert spoiled is None
         return
     assert spoiled is not None
     assert spoiled[:1] == b"\x00"
     with pytest.raises(MalformedCbor):
         cbor.decode(spoiled[1:])
-    if form is not Form.INDEFINITE:  # python-fido2 does not know it at all
+    if form is not NonCanonicalForm.INDEFINITE:  # python-fido2 does not know it at all
         assert lenient.decode_from(spoiled[1:])[0] == members
 
 

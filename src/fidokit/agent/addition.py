@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 from fidokit.errors import FidokitError, Unsupported
 from fidokit.inventory.rows import KeyRow
-from fidokit.openssh.agent import messages
-from fidokit.openssh.agent.constraints import Constraints
+from fidokit.openssh import agent_messages
+from fidokit.openssh.agent_constraints import Constraints
 
 if TYPE_CHECKING:
     from fidokit.agent_client import AgentClient
@@ -111,7 +111,7 @@ def _add(agent: AgentClient, row: KeyRow, comment: str, limits: Constraints) -> 
     private = private_of(credential_of(row))
     if private is None:
         return Unsupported(f"OpenSSH does not know the type of the key for {row.application!r}")
-    if agent.accepts(messages.encode_add(private.encode(), comment, limits)):
+    if agent.accepts(agent_messages.encode_add(private.encode(), comment, limits)):
         return None
     return why_refused(agent, limits)
 
@@ -192,9 +192,9 @@ class _Tries:
     def takes(self, limits: Constraints) -> bool:
         """Whether the agent holds a key under these constraints."""
         short = replace(limits, lifetime=1) if limits.lifetime is not None else limits
-        taken = self.agent.accepts(messages.encode_add(self.fields, "a try", short))
+        taken = self.agent.accepts(agent_messages.encode_add(self.fields, "a try", short))
         if taken:
-            self.agent.exchange(messages.encode_remove(self.blob))
+            self.agent.exchange(agent_messages.encode_remove(self.blob))
         return taken
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from fidokit.errors import UsageError
-from fidokit.openssh.agent.constraints import Destination, Hop, KeySpec
+from fidokit.openssh.agent_constraints import Destination, Hop, KeySpec
 from fidokit.openssh.lines.known_hosts import KnownHost, keys_of
 
 

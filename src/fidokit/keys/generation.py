@@ -160,7 +160,7 @@ class _Plan:
 
 def _plan(request: GenerateRequest) -> _Plan:
     from fidokit.client.credentials import enrollment
-    from fidokit.openssh.keys.cipher import Bcrypt
+    from fidokit.openssh.keys.container import Bcrypt
     from fidokit.openssh.keys.public import check_comment
 
     who = user_at_host()

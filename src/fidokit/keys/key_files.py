@@ -182,8 +182,7 @@ class _Protection:
 
 def _protection(data: bytes) -> _Protection:
     """How a file was encrypted; OpenSSH's way where it was not."""
-    from fidokit.openssh.keys.cipher import DEFAULT_CIPHER
-    from fidokit.openssh.keys.container import parse_container
+    from fidokit.openssh.keys.container import DEFAULT_CIPHER, parse_container
 
     container = parse_container(data, max_rounds=(1 << 32) - 1)
     if container.kdf is None:

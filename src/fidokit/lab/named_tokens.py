@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from fidokit.client.ports import QUIET, Interaction
 from fidokit.errors import WouldOverwrite
-from fidokit.virtual.person.gestures import PROMPT, Gestures, PromptPerson
+from fidokit.virtual.gestures import PROMPT, Gestures, PromptPerson
 
 if TYPE_CHECKING:
-    from fidokit.virtual.identity import TokenIdentity
-    from fidokit.virtual.person.presence import Person
+    from fidokit.virtual.presence import Person
     from fidokit.virtual.registry import TokenEntry
+    from fidokit.virtual.store.schema import TokenIdentity
     from fidokit.virtual.token import VirtualToken
 
 
@@ -178,11 +178,11 @@ def export_virtual(
         TokenNotFound, TokenBusy, PassphraseRequired, PassphraseWrong, StateUnusable, UsageError.
     """
     from fidokit.files import atomic
-    from fidokit.virtual import transfer
+    from fidokit.virtual import registry
 
     if os.path.lexists(path):
         raise WouldOverwrite(f"{path} already exists", hint="choose another name")
-    atomic.write_new(path, transfer.export_token(name, passphrase=passphrase, seal=seal))
+    atomic.write_new(path, registry.export_token(name, passphrase=passphrase, seal=seal))
 
 
 def import_virtual(
@@ -201,12 +201,12 @@ def import_virtual(
         PassphraseRequired, PassphraseWrong, StateUnusable, UsageError, NoPermission.
     """
     from fidokit.files.disk_errors import explained
-    from fidokit.virtual import transfer
+    from fidokit.virtual import registry
     from fidokit.virtual.store import export
 
     with explained(path), path.open("rb") as file:
         data = file.read(export.LONGEST + 1)
-    return _summary(transfer.import_token(data, name, passphrase=passphrase))
+    return _summary(registry.import_token(data, name, passphrase=passphrase))
 
 
 def _summary(entry: TokenEntry) -> VirtualSummary:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from fidokit.errors import FidokitError
 
 if TYPE_CHECKING:
+    from fidokit.virtual.framing.usb_descriptors import UsbIdentity
     from fidokit.virtual.token import VirtualToken
-    from fidokit.virtual.usb_identity import Plug
 
 __all__ = ["Reached", "Ways", "plug", "reachable"]
 
@@ -40,7 +40,7 @@ class Ways:
     usbip: Address | None = None
     vpcd: Address | None = None
     socket: Path | None = None
-    plug: Plug | None = None
+    plug: UsbIdentity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +64,9 @@ def plug(
     product_id: int | None = None,
     product: str | None = None,
     serial: str | None = None,
-) -> Plug:
+) -> UsbIdentity:
     """What a USB device says of itself; what is None is as usual."""
-    from fidokit.virtual.usb_identity import Plug
+    from fidokit.virtual.framing.usb_descriptors import UsbIdentity
 
     given = {
         "vendor_id": vendor_id,
@@ -75,7 +75,7 @@ def plug(
         "serial": serial,
     }
     chosen = {name: value for name, value in given.items() if value is not None}
-    return replace(Plug(), **chosen)  # type: ignore[arg-type]
+    return replace(UsbIdentity(), **chosen)  # type: ignore[arg-type]
 
 
 @contextmanager
@@ -104,12 +104,14 @@ def reachable(token: VirtualToken, ways: Ways, ended: Ended) -> Iterator[list[Re
         yield reached
 
 
-def _named(token: VirtualToken, given: Plug | None) -> Plug:
+def _named(token: VirtualToken, given: UsbIdentity | None) -> UsbIdentity:
     found = given or plug()
     return found if found.serial else replace(found, serial=token.identity.serial)
 
 
-def _uhid(stack: ExitStack, token: VirtualToken, given: Plug | None, ended: Ended) -> Reached:
+def _uhid(
+    stack: ExitStack, token: VirtualToken, given: UsbIdentity | None, ended: Ended
+) -> Reached:
     from fidokit.virtual.transports.uhid import UhidDevice
 
     named = _named(token, given)
@@ -118,7 +120,9 @@ def _uhid(stack: ExitStack, token: VirtualToken, given: Plug | None, ended: Ende
     return Reached("uhid", str(device.node or ""), f"fidokit --token usb:{named.serial}")
 
 
-def _usbip(stack: ExitStack, token: VirtualToken, at: Address, given: Plug | None) -> Reached:
+def _usbip(
+    stack: ExitStack, token: VirtualToken, at: Address, given: UsbIdentity | None
+) -> Reached:
     from fidokit.virtual.transports.usbip import UsbIpServer
 
     named = _named(token, given)

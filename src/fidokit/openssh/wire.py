@@ -34,7 +34,7 @@ class Reader:
         return len(self._buf) - self._at
 
     def raw(self, n: int) -> bytes:
-        """Exactly `n` bytes."""
+        """Exactly `n` bytes, whatever they are."""
         at = self._at
         piece = self._buf[at : at + n]
         if len(piece) != n:
@@ -45,18 +45,18 @@ class Reader:
         return piece
 
     def u8(self) -> int:
-        """One byte."""
+        """One byte, as a number from 0 to 255."""
         if self._at >= len(self._buf):
             self.raw(1)
         self._at += 1
         return self._buf[self._at - 1]
 
     def u32(self) -> int:
-        """Four bytes, big-endian."""
+        """Four bytes, big-endian, as a number that is not negative."""
         return int.from_bytes(self.raw(4), "big")
 
     def u64(self) -> int:
-        """Eight bytes, big-endian."""
+        """Eight bytes, big-endian, as a number that is not negative."""
         return int.from_bytes(self.raw(8), "big")
 
     def string(self) -> bytes:
@@ -102,23 +102,23 @@ class Reader:
             raise MalformedKey(f"{self._what}: expected {value!r} at offset {at}")
 
     def end(self) -> None:
-        """Nothing may follow."""
+        """Make sure that nothing follows."""
         if self.remaining:
             raise MalformedKey(f"{self._what}: {self.remaining} bytes follow at offset {self._at}")
 
 
 def u8(value: int) -> bytes:
-    """One byte."""
+    """One byte of a number from 0 to 255."""
     return value.to_bytes(1, "big")
 
 
 def u32(value: int) -> bytes:
-    """Four bytes, big-endian."""
+    """Four bytes, big-endian, of a number below 2**32."""
     return value.to_bytes(4, "big")
 
 
 def u64(value: int) -> bytes:
-    """Eight bytes, big-endian."""
+    """Eight bytes, big-endian, of a number below 2**64."""
     return value.to_bytes(8, "big")
 
 

@@ -1,4 +1,4 @@
-"""Asking the user to be the finger on a virtual token (`virtual.person.gestures.Gestures`)."""
+"""Asking the user to be the finger on a virtual token (`virtual.gestures.Gestures`)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class TouchPrompt:
         try:
             self._terminal = os.open(questions.TERMINAL, os.O_RDWR | os.O_NOCTTY)
         except OSError:
-            from fidokit.virtual.person.gestures import nobody
+            from fidokit.virtual.gestures import nobody
 
             raise nobody(token) from None
         termios.tcflush(self._terminal, termios.TCIFLUSH)

@@ -24,7 +24,7 @@ from fidokit.errors import (
     Unsupported,
     UvBlocked,
 )
-from fidokit.openssh.signatures.wire_forms import SkEcdsaSignature
+from fidokit.openssh.signatures.signature import SkEcdsaSignature
 from fidokit.provider import abi
 from fidokit.provider.abi import Operation, SkError
 from fidokit.types import Application, KeyHandle, KeyType, SkApiAlg, SkFlag

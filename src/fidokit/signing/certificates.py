@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from fidokit.openssh.certificates.certificate import (
         Certificate,
         CertificateBody,
+        CertificateFacts,
         CertKind,
         CertOption,
     )
-    from fidokit.openssh.certificates.view import CertificateFacts
     from fidokit.openssh.keys.public import PublicKey
     from fidokit.signing.signers import Signer
 
@@ -76,8 +76,7 @@ def certificate_request(
         UsageError: something of it makes no sense.
     """
     from fidokit.openssh.certificates.certificate import CertKind
-    from fidokit.openssh.certificates.options import options_of
-    from fidokit.openssh.certificates.validity import ALWAYS, parse_validity
+    from fidokit.openssh.certificates.options import ALWAYS, options_of, parse_validity
 
     kind = CertKind.HOST if host else CertKind.USER
     moment = int(time.time()) if now is None else now
@@ -145,7 +144,7 @@ def certify(
     """
     from fidokit.files import atomic
     from fidokit.files.keyfile import check_free
-    from fidokit.openssh.certificates.view import describe
+    from fidokit.openssh.certificates.certificate import describe
 
     if not 0 <= serial <= MAX_SERIAL:
         raise UsageError(f"{serial} is no serial number", hint="use 0 to 2**64 - 1")
@@ -245,8 +244,12 @@ def show_certificate(path: Path) -> ShownCertificate:
     """
     from fidokit.errors import MalformedKey
     from fidokit.keys.holder import read_named
-    from fidokit.openssh.certificates.certificate import Certificate, require_trustworthy
-    from fidokit.openssh.certificates.view import describe, lines
+    from fidokit.openssh.certificates.certificate import (
+        Certificate,
+        describe,
+        lines,
+        require_trustworthy,
+    )
 
     key = read_named(path).key
     if not isinstance(key, Certificate):

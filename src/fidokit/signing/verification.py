@@ -119,7 +119,7 @@ def verify_time(text: str) -> int:
         UsageError: no such time, or the very first second, which ssh-keygen refuses.
     """
     from fidokit.errors import MalformedFile
-    from fidokit.openssh.lines.timestamps import parse_time
+    from fidokit.openssh.lines.options import parse_time
 
     try:
         moment = parse_time(text)
@@ -158,9 +158,9 @@ def _checked(message: Message, signature: str | bytes | Path, namespace: str) ->
 
 def _check_revoked(made: SshSig, path: Path) -> None:
     from fidokit.files.keyfile import read_bounded
-    from fidokit.openssh.certificates import krl, revoked_keys
+    from fidokit.openssh.certificates import krl
 
-    why = revoked_keys.revocation(read_bounded(path, krl.MAX_KRL), made.public)
+    why = krl.file_revocation(read_bounded(path, krl.MAX_KRL), made.public)
     if why is not None:
         raise SignatureInvalid(
             f"the signature is good, but {why} ({path})",
@@ -211,7 +211,7 @@ def _verified(made: SshSig, principal: str) -> Verified:
 
     from fidokit.openssh.certificates.certificate import Certificate
     from fidokit.openssh.keys import fingerprint
-    from fidokit.openssh.signatures.wire_forms import PlainSignature
+    from fidokit.openssh.signatures.signature import PlainSignature
 
     key = made.signing_key
     suffix = "-CERT" if isinstance(made.public, Certificate) else ""

@@ -17,10 +17,10 @@ from fido2.hid.base import CtapHidConnection, HidDescriptor
 
 from fidokit.errors import TokenGone, Unsupported
 from fidokit.virtual.framing.ctaphid import REPORT_SIZE
+from fidokit.virtual.framing.usb_descriptors import PRODUCT_ID, VENDOR_ID
 from fidokit.virtual.token import VirtualToken
 from fidokit.virtual.transports.card import ANSWER_TO_RESET, CardSession
 from fidokit.virtual.transports.hid import HidConnection
-from fidokit.virtual.usb_identity import PRODUCT_ID, VENDOR_ID
 
 PRODUCT: Final = "fidokit virtual token"
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from fidokit.testing.token import Stalled
     from fidokit.virtual.core.ports import Clock, Rng
     from fidokit.virtual.core.profile import Profile
-    from fidokit.virtual.person.presence import Person
+    from fidokit.virtual.presence import Person
 
 
 class TokenFactory:

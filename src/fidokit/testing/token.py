@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from fidokit.errors import FidokitError
-from fidokit.virtual.person.presence import Canceled
+from fidokit.virtual.presence import Canceled
 from fidokit.virtual.token import VirtualToken
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fidokit.virtual.core.ports import Clock, Rng
     from fidokit.virtual.core.profile import Profile
     from fidokit.virtual.faults import Faults
-    from fidokit.virtual.person.presence import Person
+    from fidokit.virtual.presence import Person
 
 PATIENCE_S: Final = 10.0
 """Seconds that a token waits for its person before the test fails."""

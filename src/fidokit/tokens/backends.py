@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from fidokit.client.ports import QUIET, Backend, Candidate, Interaction, Link
 from fidokit.errors import FidokitError, TokenGone
 from fidokit.types import Transport
-from fidokit.virtual.person.gestures import PROMPT, Gestures, PromptPerson
+from fidokit.virtual.gestures import PROMPT, Gestures, PromptPerson
 
 if TYPE_CHECKING:
-    from fidokit.virtual.identity import TokenIdentity
+    from fidokit.virtual.store.schema import TokenIdentity
 
 
 def all_backends(interaction: Interaction = QUIET) -> Sequence[Backend]:

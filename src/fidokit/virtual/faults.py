@@ -17,7 +17,7 @@ from fidokit.errors import TokenGone, UsageError
 from fidokit.types import CtapStatus
 from fidokit.virtual import wrong_answers
 from fidokit.virtual.core.ports import Clock
-from fidokit.virtual.person.presence import UP_NEEDED, Canceled, OnKeepalive
+from fidokit.virtual.presence import UP_NEEDED, Canceled, OnKeepalive
 from fidokit.virtual.wrong_answers import (
     NonCanonical,
     Oversize,
@@ -30,6 +30,7 @@ from fidokit.virtual.wrong_answers import (
 __all__ = [
     "Fault",
     "Faults",
+    "KeyStoreFull",
     "NonCanonical",
     "Oversize",
     "PowerCycle",
@@ -37,7 +38,6 @@ __all__ = [
     "Slow",
     "Stall",
     "StallInSilence",
-    "StoreFull",
     "Truncate",
     "Unplug",
     "WrongCredentialId",
@@ -115,13 +115,13 @@ class Refuse:
 
 
 @dataclass(frozen=True, slots=True)
-class StoreFull:
+class KeyStoreFull:
     """KEY_STORE_FULL in place of doing anything; for U2F, 6A84 (not enough memory)."""
 
 
 Power: TypeAlias = Unplug | PowerCycle
 Waiting: TypeAlias = Stall | StallInSilence | Slow
-Refusing: TypeAlias = Refuse | StoreFull
+Refusing: TypeAlias = Refuse | KeyStoreFull
 Fault: TypeAlias = Power | Waiting | Refusing | Spoiling
 
 
@@ -270,7 +270,7 @@ class Faults:
         return self._around(_Message(_Protocol.CTAP2, code, act, on_keepalive, canceled))
 
     def around_msg(self, apdu: bytes, act: Callable[[], bytes]) -> bytes:
-        """The answer to a U2F message, likewise."""
+        """The answer to a U2F message, with the faults that wait for it."""
         if not self._rules:
             return act()
         code = apdu[1] if len(apdu) > 1 else -1
@@ -285,7 +285,7 @@ class Faults:
             return self._cut_power(fault, message)
         if isinstance(fault, Stall | StallInSilence | Slow):
             return self._stall(fault, message)
-        if isinstance(fault, Refuse | StoreFull):
+        if isinstance(fault, Refuse | KeyStoreFull):
             return _refusal(fault, message.protocol)
         return self._spoil(rule, fault, message)
 
@@ -387,9 +387,9 @@ def _heedless(canceled: Canceled) -> Canceled:
 
 def _refusal(fault: Refusing, protocol: _Protocol) -> bytes:
     if protocol is _Protocol.CTAP2:
-        status = CtapStatus.KEY_STORE_FULL if isinstance(fault, StoreFull) else fault.status
+        status = CtapStatus.KEY_STORE_FULL if isinstance(fault, KeyStoreFull) else fault.status
         return bytes([status & 0xFF])
-    word = 0x6A84 if isinstance(fault, StoreFull) else fault.status
+    word = 0x6A84 if isinstance(fault, KeyStoreFull) else fault.status
     return word.to_bytes(2)
 
 

@@ -25,7 +25,7 @@ def folder() -> Path:
 
 
 def make_folder() -> Path:
-    """The same, made if need be, closed to other users.
+    """The folder of all named tokens, made if need be, closed to other users.
 
     Raises:
         StateUnusable: it cannot be made.

@@ -20,10 +20,10 @@ from fidokit.virtual.core import profile as profiles
 from fidokit.virtual.core.factory import new_state
 from fidokit.virtual.core.ports import Rng, Store
 from fidokit.virtual.core.profile import Profile
-from fidokit.virtual.identity import TokenIdentity
-from fidokit.virtual.person.presence import parse_policy
+from fidokit.virtual.presence import parse_policy
 from fidokit.virtual.store import MemoryStore, SqliteStore
-from fidokit.virtual.store.new_file import Contents
+from fidokit.virtual.store.file import Contents
+from fidokit.virtual.store.schema import TokenIdentity
 from fidokit.virtual.store.sealed import SealedStore
 
 DEFAULT_PROFILE: Final = "ctap2.3"

@@ -17,10 +17,10 @@ from typing import Final, Protocol
 
 from fidokit.errors import TokenBusy
 from fidokit.virtual import places
-from fidokit.virtual.person.presence import Person
 from fidokit.virtual.power import Passphrase
+from fidokit.virtual.presence import Person
 from fidokit.virtual.token import VirtualToken
-from fidokit.virtual.transports.links import Link
+from fidokit.virtual.transports.memory import TokenChannel
 from fidokit.virtual.transports.socket import connect
 from fidokit.virtual.transports.socket_owner import Listener
 
@@ -31,7 +31,7 @@ LINGER_S: Final = 10.0
 """How long other processes may go on after the last link of the owner was closed."""
 
 
-class TokenLink(Link, Protocol):
+class TokenLink(TokenChannel, Protocol):
     """A link to a token, wherever its owner is."""
 
     capabilities: int
@@ -61,7 +61,8 @@ def open_link(
     Args:
         name: of a registered token.
         presence: as `VirtualToken`; only where this call plugs the token in.
-        passphrase: likewise; who has the token plugged in has unsealed it.
+        passphrase: gives the one that the token is sealed under; asked only where this call
+            plugs it in.
         pauses: seconds to wait before each further try while the owner does not answer.
         sleep: waits so many seconds.
 

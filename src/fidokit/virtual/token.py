@@ -1,4 +1,4 @@
-"""A virtual token with power: the authenticator, its store and its person, behind links.
+"""A virtual token with power: the authenticator, its store and its user, behind links.
 
 Making a `VirtualToken` is plugging it in; it owns its file until `unplug`.
 """
@@ -19,15 +19,6 @@ from fidokit.virtual.core.context import NFC, USB
 from fidokit.virtual.core.engine import Authenticator
 from fidokit.virtual.core.ports import Clock, NeedsPresence, Outcome, PresenceKind, Rng
 from fidokit.virtual.core.profile import Profile
-from fidokit.virtual.person.presence import (
-    Canceled,
-    OnKeepalive,
-    Person,
-    PolicyPerson,
-    parse_policy,
-)
-from fidokit.virtual.person.sensor import Sensor
-from fidokit.virtual.person.taps import Taps
 from fidokit.virtual.power import (
     DEFAULT_PRESENCE,
     Making,
@@ -36,6 +27,15 @@ from fidokit.virtual.power import (
     PluggedStore,
     model_of,
     plug_in,
+)
+from fidokit.virtual.presence import (
+    Canceled,
+    OnKeepalive,
+    Person,
+    PolicyPerson,
+    Sensor,
+    Taps,
+    parse_policy,
 )
 from fidokit.virtual.transports.memory import MemoryLink, nobody_cancels, nobody_follows
 from fidokit.virtual.transports.socket_owner import Listener
@@ -72,8 +72,8 @@ class VirtualToken:
         model: in place of a profile, the certified model that a token that is made now shall stand
             in for: its AAGUID (dashes optional), its whole description in any case, as `fidokit
             virtual models` lists them, or its document (`models.profiles.impersonate`).
-        presence: a policy's text (see `person.presence.parse_policy`) or a `Person`; None for the
-            policy that is kept with the token.
+        presence: a policy's text (see `presence.parse_policy`) or a `Person`; None for the policy
+            that is kept with the token.
         store: memory that the caller made, and that this token closes; then no `source` is given.
         clock: monotonic milliseconds.
         rng: randomness for keys, tokens and nonces. With a `world.SeededRng`, and a
@@ -133,9 +133,7 @@ class VirtualToken:
         self._taps = Taps(clock)
         self._power = 1
         try:
-            self._authenticator = Authenticator(
-                self.profile, self._store, clock, rng, _Blocking(self._person)
-            )
+            self._authenticator = Authenticator(self.profile, self._store, clock, rng)
         except BaseException:
             self._store.close()
             raise
@@ -204,7 +202,7 @@ class VirtualToken:
     def power_cycle(self) -> None:
         """Take the power away and give it back: what is not durable is forgotten.
 
-        Links stay usable; a command that waits for the person ends with TokenGone.
+        Links stay usable; a command that waits for the user ends with TokenGone.
 
         Raises:
             TokenGone: it was unplugged.
@@ -238,7 +236,7 @@ class VirtualToken:
     def __exit__(self, *_: object) -> None:
         self.unplug()
 
-    # --- the person ----------------------------------------------------------------------------
+    # --- the user ----------------------------------------------------------------------------
 
     def touch(self, *, held: bool = False) -> None:
         """Queue a touch: it answers the wait that is going on, or the next one.
@@ -334,7 +332,7 @@ class VirtualToken:
         return answer
 
     def _tapped(self, channel: int, kind: PresenceKind) -> bool:
-        """Whether the tap answers, unless the person is about to, or refuses everything."""
+        """Whether the tap answers, unless the user is about to, or refuses everything."""
         if channel not in self._transports:
             return False  # over USB there is no tap, and most commands come that way
         if self._person is self._gestures and self._gestures.decides(kind):
@@ -365,17 +363,6 @@ class VirtualToken:
         if self._power == _UNPLUGGED:
             raise _gone()
         return self._power
-
-
-class _Blocking:
-    """The person, as the authenticator's own blocking calls know one."""
-
-    def __init__(self, person: Person) -> None:
-        self._person = person
-
-    def wait(self, need: NeedsPresence) -> Outcome:
-        """See `core.ports.Presence`."""
-        return self._person.wait(need, nobody_follows, nobody_cancels)
 
 
 def _gone() -> TokenGone:

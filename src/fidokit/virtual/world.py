@@ -13,7 +13,7 @@ class SystemClock:
     """Milliseconds of the system's monotonic clock."""
 
     def now_ms(self) -> int:
-        """Now."""
+        """The time now, in milliseconds."""
         return time.monotonic_ns() // 1_000_000
 
 
@@ -29,7 +29,7 @@ class ManualClock:
         self._lock = threading.Lock()
 
     def now_ms(self) -> int:
-        """Now."""
+        """The time now, in milliseconds."""
         return self._now_ms
 
     def advance(self, milliseconds: int) -> None:

@@ -45,7 +45,7 @@ class Oversize:
     size: int = 7610
 
 
-class Form(Enum):
+class NonCanonicalForm(Enum):
     """What CTAP's canonical CBOR (CTAP 2.3 section 8) forbids."""
 
     INDEFINITE = auto()
@@ -68,7 +68,7 @@ class NonCanonical:
         form: which.
     """
 
-    form: Form = Form.OVERLONG
+    form: NonCanonicalForm = NonCanonicalForm.OVERLONG
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,10 +208,14 @@ def _unsorted(_body: bytes, members: Members) -> bytes | None:
     return _counted(_items(members)[::-1]) if len(members) > 1 else None
 
 
-_FORMS: Final[Mapping[Form, Callable[[bytes, Members], bytes | None]]] = {
-    Form.INDEFINITE: lambda _body, members: b"\xbf" + b"".join(_items(members)) + b"\xff",
-    Form.OVERLONG: _overlong,
-    Form.UNSORTED: _unsorted,
-    Form.DUPLICATE: lambda _body, members: _counted([*_items(members)[:1], *_items(members)]),
-    Form.TRAILING: lambda body, _members: body + b"\0",
+_FORMS: Final[Mapping[NonCanonicalForm, Callable[[bytes, Members], bytes | None]]] = {
+    NonCanonicalForm.INDEFINITE: lambda _body, members: (
+        b"\xbf" + b"".join(_items(members)) + b"\xff"
+    ),
+    NonCanonicalForm.OVERLONG: _overlong,
+    NonCanonicalForm.UNSORTED: _unsorted,
+    NonCanonicalForm.DUPLICATE: lambda _body, members: _counted(
+        [*_items(members)[:1], *_items(members)]
+    ),
+    NonCanonicalForm.TRAILING: lambda body, _members: body + b"\0",
 }

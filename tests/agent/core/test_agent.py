@@ -14,10 +14,9 @@ from tests.support.signers import certificate, ed25519_key, ed25519_token
 
 from fidokit.agent.core.agent import CHANGES, EXTENSIONS, HANDLERS, Connection, Later, State
 from fidokit.errors import TouchRefused
-from fidokit.openssh import wire
-from fidokit.openssh.agent import messages
-from fidokit.openssh.agent.constraints import Constraints
-from fidokit.openssh.agent.messages import FAILURE, SUCCESS, Extension
+from fidokit.openssh import agent_messages, wire
+from fidokit.openssh.agent_constraints import Constraints
+from fidokit.openssh.agent_messages import FAILURE, SUCCESS, AgentExtension
 from fidokit.openssh.keys.plain_private import SignFlag
 from fidokit.openssh.keys.public import RsaPublic
 from fidokit.openssh.signatures.signature import verify
@@ -46,7 +45,7 @@ def test_a_key_is_added_listed_and_signs(held: Held) -> None:
     blob = held.read().public_blob()
     assert world.listed() == [(blob, "me@here")]
     flags = SignFlag.RSA_SHA2_256 if isinstance(held.public, RsaPublic) else 0
-    signature = messages.parse_signature_answer(world.sign(blob, flags=flags))
+    signature = agent_messages.parse_signature_answer(world.sign(blob, flags=flags))
     verify(held.public, signature, b"data")
 
 
@@ -62,7 +61,7 @@ def test_adding_again_replaces() -> None:
 def test_removing() -> None:
     world = World()
     world.add(PLAIN.fields)
-    remove = messages.encode_remove(PLAIN.public.blob())
+    remove = agent_messages.encode_remove(PLAIN.public.blob())
     assert world.ask(remove) == SUCCESS
     assert world.ask(remove) == FAILURE
     assert world.listed() == []
@@ -126,9 +125,9 @@ def test_confirmation_is_asked_for_each_use() -> None:
 def test_a_token_signs_as_work() -> None:
     world = World()
     world.add(SK.encode(), Constraints(provider="internal"))
-    step = world.step(messages.SignRequest(SK.public.blob(), login(SK)).encode())
+    step = world.step(agent_messages.SignRequest(SK.public.blob(), login(SK)).encode())
     assert callable(step)
-    signature = messages.parse_signature_answer(step(threading.Event()))
+    signature = agent_messages.parse_signature_answer(step(threading.Event()))
     verify(SK.public, signature, login(SK))
 
 
@@ -225,7 +224,7 @@ def test_a_locked_agent_has_no_keys_and_does_nothing() -> None:
     assert world.tokens.forgotten == 1
     assert world.listed() == []
     assert world.sign(PLAIN.public.blob()) == FAILURE
-    for payload in (lock(b"words"), bytes([19]), bind(HOST), Extension("query").encode()):
+    for payload in (lock(b"words"), bytes([19]), bind(HOST), AgentExtension("query").encode()):
         assert world.ask(payload) == FAILURE
     assert world.ask(unlock(b"words")) == SUCCESS
     assert len(world.listed()) == 1
@@ -254,14 +253,14 @@ def test_an_open_agent_is_not_unlocked_and_an_empty_passphrase_locks_nothing() -
 def test_a_read_only_agent_changes_nothing_for_clients() -> None:
     world = World(read_only=True)
     assert world.add(PLAIN.fields) == FAILURE
-    for payload in (bytes([19]), messages.encode_remove(PLAIN.public.blob())):
+    for payload in (bytes([19]), agent_messages.encode_remove(PLAIN.public.blob())):
         assert world.ask(payload) == FAILURE
     assert world.listed() == []
     assert "read-only" in world.log[0]
 
 
 def test_the_tables_name_every_request() -> None:
-    requests = set(messages.Request.__args__)
+    requests = set(agent_messages.Request.__args__)
     assert requests == {*HANDLERS[State.OPEN], *HANDLERS[State.LOCKED]}
     assert requests > CHANGES
 
@@ -274,7 +273,7 @@ def test_the_tables_name_every_request() -> None:
     [
         bytes([1]),
         bytes([200]) + b"rest",
-        Extension("other@example.org").encode(),
+        AgentExtension("other@example.org").encode(),
         bytes([20]) + wire.text("/lib/x.so") + wire.string(b"1234"),
         bytes([21]) + wire.text("/lib/x.so") + wire.string(b"1234"),
         bytes([17]),
@@ -293,7 +292,10 @@ def test_smartcards_are_refused_clearly_and_their_pin_is_not_logged() -> None:
 
 
 def test_query_names_the_extensions() -> None:
-    assert tuple(messages.parse_query(World().ask(Extension("query").encode()))) == EXTENSIONS
+    assert (
+        tuple(agent_messages.parse_query(World().ask(AgentExtension("query").encode())))
+        == EXTENSIONS
+    )
 
 
 def test_too_many_keys_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -310,8 +312,8 @@ THEIRS = ED25519.blob()
 
 
 def behind(payload: bytes) -> bytes:
-    if payload == messages.REQUEST_IDENTITIES:
-        return messages.encode_identities([(THEIRS, "theirs"), (SK.public.blob(), "twice")])
+    if payload == agent_messages.REQUEST_IDENTITIES:
+        return agent_messages.encode_identities([(THEIRS, "theirs"), (SK.public.blob(), "twice")])
     return SUCCESS
 
 
@@ -325,10 +327,10 @@ def test_what_is_not_ours_goes_to_the_agent_behind() -> None:
     peer = Behind(behind)
     world = World(behind=peer)
     payloads = [
-        messages.SignRequest(THEIRS, b"data").encode(),
-        messages.encode_remove(THEIRS),
-        messages.encode_add(PLAIN.fields, "plain"),
-        Extension("other@example.org").encode(),
+        agent_messages.SignRequest(THEIRS, b"data").encode(),
+        agent_messages.encode_remove(THEIRS),
+        agent_messages.encode_add(PLAIN.fields, "plain"),
+        AgentExtension("other@example.org").encode(),
         bytes([20]) + wire.text("/lib/x.so") + wire.string(b"1234"),
         bytes([19]),
         bytes([200]),
@@ -391,12 +393,12 @@ def test_fuzz_any_request_gets_an_answer() -> None:
     world.add(PLAIN.fields)
     world.add(SK.encode(), Constraints(confirm=True))
     corpus = [
-        messages.REQUEST_IDENTITIES,
-        messages.encode_add(PLAIN.fields, "c", Constraints(lifetime=5, confirm=True)),
-        messages.encode_add(SK.encode(), "c", Constraints(provider="internal")),
-        messages.SignRequest(SK.public.blob(), login(SK)).encode(),
+        agent_messages.REQUEST_IDENTITIES,
+        agent_messages.encode_add(PLAIN.fields, "c", Constraints(lifetime=5, confirm=True)),
+        agent_messages.encode_add(SK.encode(), "c", Constraints(provider="internal")),
+        agent_messages.SignRequest(SK.public.blob(), login(SK)).encode(),
         bind(HOST),
-        Extension("query").encode(),
+        AgentExtension("query").encode(),
         bytes([19]),
     ]
     for number, payload in enumerate(mutants(corpus, fuzz_count(2_000))):
@@ -414,5 +416,5 @@ def test_a_signature_by_a_token_verifies_under_its_key() -> None:
     token = ed25519_token(1)
     world = World()
     world.add(SK.encode())
-    answer = messages.parse_signature_answer(world.sign(SK.public.blob(), b"data"))
+    answer = agent_messages.parse_signature_answer(world.sign(SK.public.blob(), b"data"))
     verify(token.public, answer, b"data", require_touch=True)

@@ -9,9 +9,9 @@ from tests.support.signers import PlainKey, certificate, ed25519_key
 
 from fidokit.agent.core.agent import Connection
 from fidokit.agent.core.bindings import MOST_SESSIONS, Bindings, visible
-from fidokit.openssh.agent import messages
-from fidokit.openssh.agent.constraints import Constraints, Destination, Hop, KeySpec
-from fidokit.openssh.agent.messages import FAILURE, SUCCESS, Extension, SessionBind
+from fidokit.openssh import agent_messages
+from fidokit.openssh.agent_constraints import Constraints, Destination, Hop, KeySpec
+from fidokit.openssh.agent_messages import FAILURE, SUCCESS, AgentExtension, SessionBind
 from fidokit.openssh.certificates.certificate import Certificate, CertKind, CertOption
 
 AUTHORITY = ed25519_key(60)
@@ -54,10 +54,12 @@ def test_a_bind_is_taken_and_the_same_again() -> None:
         bind(HOST, signed=b"another session"),
         bind(HOST, b""),
         bind(HOST, bytes(129)),
-        Extension(messages.SESSION_BIND, b"").encode(),
-        Extension(messages.SESSION_BIND, SessionBind(b"no key", b"s", b"", True).encode()).encode(),
-        Extension(
-            messages.SESSION_BIND, SessionBind(HOST.public.blob(), b"s", b"no", True).encode()
+        AgentExtension(agent_messages.SESSION_BIND, b"").encode(),
+        AgentExtension(
+            agent_messages.SESSION_BIND, SessionBind(b"no key", b"s", b"", True).encode()
+        ).encode(),
+        AgentExtension(
+            agent_messages.SESSION_BIND, SessionBind(HOST.public.blob(), b"s", b"no", True).encode()
         ).encode(),
     ],
 )
@@ -102,10 +104,10 @@ def test_a_host_certificate_binds() -> None:
     made = host_certificate()
     body = SessionBind(made.blob(), b"session", HOST.sign(b"session").blob(), False).encode()
     world = World()
-    assert world.ask(Extension(messages.SESSION_BIND, body).encode()) == SUCCESS
+    assert world.ask(AgentExtension(agent_messages.SESSION_BIND, body).encode()) == SUCCESS
     forged = made.blob()[:-1] + bytes([made.blob()[-1] ^ 1])
     body = SessionBind(forged, b"session", HOST.sign(b"session").blob(), False).encode()
-    assert World().ask(Extension(messages.SESSION_BIND, body).encode()) == FAILURE
+    assert World().ask(AgentExtension(agent_messages.SESSION_BIND, body).encode()) == FAILURE
 
 
 # --- seeing --------------------------------------------------------------------------------
@@ -153,7 +155,7 @@ def test_a_hidden_key_is_neither_removed_nor_replaced() -> None:
     world = restricted(TO_NEAR)
     far = Connection()
     world.bind(FAR, forwarding=True, client=far)
-    assert world.ask(messages.encode_remove(BLOB), far) == FAILURE
+    assert world.ask(agent_messages.encode_remove(BLOB), far) == FAILURE
     assert world.add(PLAIN.fields, client=far) == FAILURE
     assert world.agent.keys.get(BLOB).destinations  # type: ignore[union-attr]
 

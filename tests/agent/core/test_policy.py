@@ -13,7 +13,7 @@ from tests.support import agent_keys
 from fidokit.agent.core.held_keys import Entry
 from fidokit.agent.core.policy import FREE, Policy, Rule, parse_policy
 from fidokit.errors import MalformedFile
-from fidokit.openssh.agent.messages import FAILURE
+from fidokit.openssh.agent_messages import FAILURE
 from fidokit.openssh.keys import fingerprint
 from fidokit.openssh.signatures.sshsig import digest, to_be_signed
 

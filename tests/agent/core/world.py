@@ -14,10 +14,9 @@ from fidokit.agent.core.policy import Policy
 from fidokit.agent.core.ports import Purpose, Upstream
 from fidokit.agent.core.settings import Settings
 from fidokit.errors import FidokitError
-from fidokit.openssh import wire
-from fidokit.openssh.agent import messages
-from fidokit.openssh.agent.constraints import Constraints
-from fidokit.openssh.agent.messages import SessionBind
+from fidokit.openssh import agent_messages, wire
+from fidokit.openssh.agent_constraints import Constraints
+from fidokit.openssh.agent_messages import SessionBind
 from fidokit.openssh.keys.plain_private import AnyPrivate
 from fidokit.openssh.keys.private import SkPrivate
 
@@ -119,15 +118,15 @@ class World:
         comment: str = "comment",
         client: Connection | None = None,
     ) -> bytes:
-        return self.ask(messages.encode_add(fields, comment, constraints), client)
+        return self.ask(agent_messages.encode_add(fields, comment, constraints), client)
 
     def listed(self, client: Connection | None = None) -> list[tuple[bytes, str]]:
-        return messages.parse_identities(self.ask(messages.REQUEST_IDENTITIES, client))
+        return agent_messages.parse_identities(self.ask(agent_messages.REQUEST_IDENTITIES, client))
 
     def sign(
         self, blob: bytes, data: bytes = b"data", flags: int = 0, client: Connection | None = None
     ) -> bytes:
-        return self.ask(messages.SignRequest(blob, data, flags).encode(), client)
+        return self.ask(agent_messages.SignRequest(blob, data, flags).encode(), client)
 
     def bind(
         self,
@@ -154,7 +153,7 @@ def bind(
     """session-bind@openssh.com, as ssh sends it."""
     signature = host.sign(signed or session).blob()
     body = SessionBind(host.public.blob(), session, signature, forwarding).encode()
-    return messages.Extension(messages.SESSION_BIND, body).encode()
+    return agent_messages.AgentExtension(agent_messages.SESSION_BIND, body).encode()
 
 
 def login(

@@ -20,9 +20,8 @@ from fidokit.agent.core.agent import Agent
 from fidokit.agent.core.ports import Purpose
 from fidokit.agent.socket.loop import Server
 from fidokit.errors import Interrupted
-from fidokit.openssh import wire
-from fidokit.openssh.agent import messages
-from fidokit.openssh.agent.messages import FAILURE, SUCCESS, FrameReader, frame
+from fidokit.openssh import agent_messages, wire
+from fidokit.openssh.agent_messages import FAILURE, SUCCESS, FrameReader, frame
 from fidokit.openssh.keys.private import SkPrivate
 
 WAIT_S = 20.0
@@ -134,18 +133,18 @@ def serving(path: Path, world: World, *, most: int) -> Iterator[Served]:
         assert not thread.is_alive()
 
 
-SIGN = messages.SignRequest(SK.public.blob(), login(SK)).encode()
-ADD_SK = messages.encode_add(SK.encode(), "sk")
-ADD = messages.encode_add(PLAIN.fields, "plain")
-SIGN_PLAIN = messages.SignRequest(PLAIN.public.blob(), b"data").encode()
-LIST = messages.REQUEST_IDENTITIES
+SIGN = agent_messages.SignRequest(SK.public.blob(), login(SK)).encode()
+ADD_SK = agent_messages.encode_add(SK.encode(), "sk")
+ADD = agent_messages.encode_add(PLAIN.fields, "plain")
+SIGN_PLAIN = agent_messages.SignRequest(PLAIN.public.blob(), b"data").encode()
+LIST = agent_messages.REQUEST_IDENTITIES
 
 
 def test_many_requests_on_one_connection(served: Served) -> None:
     client = served.client()
     assert client.ask(ADD) == SUCCESS
     for _ in range(100):
-        assert messages.parse_identities(client.ask(LIST) or b"")[0][1] == "plain"
+        assert agent_messages.parse_identities(client.ask(LIST) or b"")[0][1] == "plain"
 
 
 def test_requests_in_one_write_are_answered_in_order(served: Served) -> None:
@@ -175,7 +174,7 @@ def test_a_client_that_leaves_in_the_middle(served: Served) -> None:
     bad.socket.sendall(frame(ADD)[:20])
     bad.close()
     served.until(lambda: served.server.clients == 1)
-    assert good.ask(LIST) == messages.encode_identities([])
+    assert good.ask(LIST) == agent_messages.encode_identities([])
 
 
 def test_strangers_are_told_nothing(served: Served) -> None:
@@ -240,13 +239,13 @@ def test_a_slow_reader_gets_everything(served: Served) -> None:
     """Answers that the kernel does not take are kept, one at a time, and the rest waits."""
     client = served.client()
     for seed in range(2, 40):
-        client.ask(messages.encode_add(agent_keys.ed25519(seed).fields, "c" * 2000))
+        client.ask(agent_messages.encode_add(agent_keys.ed25519(seed).fields, "c" * 2000))
     count = 60
     sender = threading.Thread(target=client.socket.sendall, args=(frame(LIST) * count,))
     sender.start()
     answers = [client.answer() for _ in range(count)]
     sender.join(WAIT_S)
-    assert {len(messages.parse_identities(answer or b"")) for answer in answers} == {38}
+    assert {len(agent_messages.parse_identities(answer or b"")) for answer in answers} == {38}
 
 
 def test_a_backed_off_unlock_is_answered_in_time(served: Served) -> None:
@@ -254,7 +253,7 @@ def test_a_backed_off_unlock_is_answered_in_time(served: Served) -> None:
     client.ask(bytes([22]) + wire.string(b"words"))
     assert client.ask(bytes([23]) + wire.string(b"wrong")) == FAILURE
     client.send(bytes([23]) + wire.string(b"words"))
-    assert other.ask(LIST) == messages.encode_identities([])
+    assert other.ask(LIST) == agent_messages.encode_identities([])
     served.world.now += 1
     served.server.call(lambda: None)
     assert client.answer() == SUCCESS

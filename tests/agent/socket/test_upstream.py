@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fidokit.agent.socket.upstream import SocketUpstream
-from fidokit.openssh.agent.messages import FAILURE, SUCCESS, frame
+from fidokit.openssh.agent_messages import FAILURE, SUCCESS, frame
 
 WAIT_S = 20.0
 

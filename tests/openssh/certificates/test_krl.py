@@ -1,29 +1,34 @@
-"""Revocation lists: read as ssh-keygen wrote them, cut everywhere, asked, and written."""
+"""Revocation lists, and files of revoked keys."""
 
 from __future__ import annotations
 
+import base64
 import tracemalloc
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.krl_writer import encode_krl
 from tests.support.mutate import fuzz_count, survive
 from tests.support.signers import certificate, ecdsa_key, ecdsa_token, ed25519_key, ed25519_token
 
-from fidokit.errors import Malformed, MalformedKey
+from fidokit.errors import Malformed, MalformedFile, MalformedKey
 from fidokit.openssh import wire
 from fidokit.openssh.certificates import krl
+from fidokit.openssh.certificates.certificate import Certificate
 from fidokit.openssh.certificates.krl import (
+    MAGIC,
     Bitmap,
     Entry,
     ExplicitKey,
     Fingerprint,
     KeyId,
     Serials,
-    encode_krl,
+    file_revocation,
     parse_krl,
 )
+from fidokit.openssh.keys.public import PublicKey
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "krls"
 KRLS = {path.stem: path.read_bytes() for path in sorted(VECTORS.glob("*.krl"))}
@@ -259,3 +264,56 @@ def test_round_trip(entries: list[Entry], version: int, comment: str) -> None:
     assert set(found.entries()) == set(entries)
     assert (found.version, found.generated, found.comment) == (version, 5, comment)
     assert encode_krl(reversed(entries), version=version, generated=5, comment=comment) == data
+
+
+UNLISTED = ecdsa_key().public
+
+
+def line(key: PublicKey | Certificate, before: bytes = b"", after: bytes = b" comment\n") -> bytes:
+    text = key.type_name.encode() + b" " + base64.b64encode(key.blob())
+    return before + text + after
+
+
+def test_a_revocation_list() -> None:
+    data = encode_krl([ExplicitKey(TOKEN.blob())])
+    assert file_revocation(data, TOKEN) == "the key is revoked"
+    assert file_revocation(data, UNLISTED) is None
+
+
+def test_a_list_of_keys() -> None:
+    data = b"# gone\n\n \t# too\n" + line(UNLISTED) + line(TOKEN, b" \t", b"\r\n")
+    assert file_revocation(data, TOKEN) == "the key is revoked by line 5"
+    assert file_revocation(data, UNLISTED) == "the key is revoked by line 4"
+    assert file_revocation(data, CA.public) is None
+    assert file_revocation(b"", TOKEN) is None
+    assert file_revocation(line(TOKEN, after=b""), TOKEN)
+
+
+def test_certificates_go_with_their_key_and_authority() -> None:
+    made = certificate(TOKEN, CA)
+    assert file_revocation(line(TOKEN), made) == "the key is revoked by line 1"
+    assert file_revocation(line(CA.public), made) == "the key of its authority is revoked by line 1"
+    assert file_revocation(line(made), TOKEN) == "the key is revoked by line 1"
+    assert file_revocation(line(UNLISTED), made) is None
+
+
+@pytest.mark.parametrize(
+    "bad", [b"junk\n", b"ssh-ed25519 AAAA\n", line(UNLISTED, b"restrict "), b"SSHKRL\n"]
+)
+def test_a_line_that_cannot_be_read_revokes_everything(bad: bytes) -> None:
+    with pytest.raises(MalformedFile, match="line 2"):
+        file_revocation(line(UNLISTED) + bad, TOKEN)
+
+
+def test_a_key_before_the_bad_line_is_known_revoked() -> None:
+    assert file_revocation(line(TOKEN) + b"junk\n", TOKEN)
+
+
+def test_a_damaged_revocation_list_is_not_taken_for_keys() -> None:
+    with pytest.raises(MalformedKey):
+        file_revocation(MAGIC, TOKEN)
+
+
+def test_fuzz_revoked_keys() -> None:
+    samples = [line(TOKEN), b"# x\n" + line(UNLISTED) + line(certificate(TOKEN, CA))]
+    assert survive(samples, lambda data: file_revocation(data, TOKEN), Malformed, fuzz_count(300))

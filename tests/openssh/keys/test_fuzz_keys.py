@@ -11,8 +11,7 @@ from tests.support.samples import PUBLIC_KEYS, SK_KEYS
 from tests.support.signers import certificate, ed25519_key
 
 from fidokit.errors import FidokitError, MalformedKey, PassphraseRequired, PassphraseWrong
-from fidokit.openssh.keys.cipher import CIPHERS
-from fidokit.openssh.keys.container import Container, dearmor, enarmor, parse_container
+from fidokit.openssh.keys.container import CIPHERS, Container, dearmor, enarmor, parse_container
 from fidokit.openssh.keys.private import (
     PrivateFile,
     SkPrivate,

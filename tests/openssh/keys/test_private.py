@@ -10,8 +10,14 @@ from tests.support.samples import PUBLIC_KEYS, SK_ED25519, SK_KEYS, key_id, sk_k
 from fidokit.errors import MalformedKey, PassphraseRequired, PassphraseWrong, UsageError
 from fidokit.openssh import wire
 from fidokit.openssh.keys import private
-from fidokit.openssh.keys.cipher import CIPHERS, MAX_ROUNDS, Bcrypt
-from fidokit.openssh.keys.container import Container, enarmor, parse_container
+from fidokit.openssh.keys.container import (
+    CIPHERS,
+    MAX_ROUNDS,
+    Bcrypt,
+    Container,
+    enarmor,
+    parse_container,
+)
 from fidokit.openssh.keys.private import (
     PrivateFile,
     SkPrivate,

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.samples import ED25519, SK_ECDSA, SK_ED25519
 from tests.support.signers import certificate, ed25519_key
+from tests.support.signers_file import is_valid
 
 from fidokit.errors import MalformedFile, SignatureInvalid
 from fidokit.openssh.certificates.certificate import Certificate, CertKind
@@ -22,7 +23,6 @@ from fidokit.openssh.lines.allowed_signers import (
     Entry,
     check,
     find_principals,
-    is_valid,
     match_principals,
     parse_file,
     parse_line,

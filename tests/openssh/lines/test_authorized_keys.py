@@ -20,11 +20,10 @@ from fidokit.openssh.lines.authorized_keys import (
     Line,
     OtherLine,
     encode_line,
-    find_key,
     parse_file,
     parse_line,
 )
-from fidokit.openssh.lines.option_list import Option
+from fidokit.openssh.lines.options import Option
 
 SK_LINE = PublicLine(SK_ED25519, "me@host").encode().encode()
 
@@ -164,8 +163,9 @@ def test_keys_are_found_whatever_stands_around_them() -> None:
         + b"\nfrob "
         + SK_LINE
     )
-    assert [line.line_number for line in find_key(lines_of(data), SK_ED25519)] == [1, 2]
-    assert [line.line_number for line in find_key(lines_of(data), ED25519)] == []
+    found = [line for line in lines_of(data) if isinstance(line, AuthorizedKey)]
+    assert [line.line_number for line in found if line.key == SK_ED25519] == [1, 2]
+    assert [line.line_number for line in found if line.key == ED25519] == []
 
 
 # --- writing -------------------------------------------------------------------------------

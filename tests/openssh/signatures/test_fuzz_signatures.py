@@ -23,14 +23,19 @@ from tests.support.signers import (
     sshsig,
     webauthn_signature,
 )
+from tests.support.signers_file import is_valid
 
 from fidokit.errors import Malformed, MalformedKey, SignatureInvalid, UsageError
-from fidokit.openssh.certificates.certificate import CertOption, parse_certificate, verify_signature
-from fidokit.openssh.certificates.view import describe
+from fidokit.openssh.certificates.certificate import (
+    CertOption,
+    describe,
+    parse_certificate,
+    verify_signature,
+)
 from fidokit.openssh.keys.public import PublicLine, RsaPublic, parse_public
 from fidokit.openssh.lines import allowed_signers, authorized_keys
 from fidokit.openssh.lines.authorized_keys import AuthorizedKey
-from fidokit.openssh.lines.option_list import encode_options
+from fidokit.openssh.lines.options import encode_options
 from fidokit.openssh.signatures.attestation import Attestation, parse_attestation, wrap_bytes
 from fidokit.openssh.signatures.signature import PlainSignature, Signature, parse_signature, verify
 from fidokit.openssh.signatures.sshsig import parse_armor, parse_sshsig
@@ -110,9 +115,7 @@ def authorized(data: bytes) -> None:
 def signers(data: bytes) -> None:
     entries = list(allowed_signers.parse_file(io.BytesIO(data)))
     allowed_signers.find_principals(entries, SK_ED25519, at=1_700_000_000)
-    allowed_signers.is_valid(
-        entries, SK_ED25519, principal="alice", namespace="file", at=1_700_000_000
-    )
+    is_valid(entries, SK_ED25519, principal="alice", namespace="file", at=1_700_000_000)
 
 
 PARSERS: list[tuple[Callable[[bytes], None], Sequence[bytes]]] = [

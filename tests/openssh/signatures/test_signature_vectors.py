@@ -13,10 +13,10 @@ from fidokit.errors import SignatureInvalid
 from fidokit.openssh.certificates.certificate import (
     Certificate,
     CertKind,
+    describe,
     refusal,
     verify_signature,
 )
-from fidokit.openssh.certificates.view import describe
 from fidokit.openssh.keys.public import parse_public_line
 from fidokit.openssh.lines.key_text import read_key
 from fidokit.openssh.signatures.sshsig import parse_armor, verify

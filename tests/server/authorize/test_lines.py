@@ -11,7 +11,7 @@ from fidokit.errors import MalformedFile, UsageError
 from fidokit.openssh.keys import fingerprint
 from fidokit.openssh.keys.public import PublicLine
 from fidokit.openssh.lines.authorized_keys import AuthorizedKey
-from fidokit.openssh.lines.option_list import Option
+from fidokit.openssh.lines.options import Option
 from fidokit.server.authorize.lines import authorize, lines_of, revoke
 
 RESTRICT = Option("restrict")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.server.settings import TOKENS, settings
 
-from fidokit.openssh.lines.option_list import Option
+from fidokit.openssh.lines.options import Option
 from fidokit.server.check.key_verdicts import KeyRules, Strength, Verdict, rules_for
 from fidokit.server.check.policy import Rule
 

@@ -21,10 +21,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, mldsa,
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from fido2 import cbor
+from tests.support.blocking import BlockingAuthenticator
 
 from fidokit.types import CtapStatus
 from fidokit.virtual.core import factory
-from fidokit.virtual.core.engine import Authenticator
 from fidokit.virtual.core.ports import NeedsPresence, Outcome, PresenceKind
 from fidokit.virtual.core.profile import Profile, profile
 from fidokit.virtual.store import MemoryStore
@@ -294,7 +294,7 @@ class Bench:
 
     def power_up(self) -> None:
         """A new process opens the same store."""
-        self.authenticator = Authenticator(
+        self.authenticator = BlockingAuthenticator(
             self.profile, self.store, self.clock, self.rng, self.person
         )
 

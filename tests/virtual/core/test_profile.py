@@ -8,7 +8,7 @@ import pytest
 
 from fidokit.errors import UsageError
 from fidokit.virtual.core.keys.algorithms import ALGORITHMS
-from fidokit.virtual.core.keys.wrapped import wrapped_length
+from fidokit.virtual.core.keys.non_resident import wrapped_length
 from fidokit.virtual.core.person.pin_protocol import PROTOCOLS
 from fidokit.virtual.core.profile import CTAP_2_1, CTAP_2_3, PROFILES, U2F, Profile, profile
 

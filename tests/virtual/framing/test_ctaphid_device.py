@@ -16,7 +16,7 @@ from fidokit.virtual.framing.ctaphid import (
     HidCommand,
     Message,
 )
-from fidokit.virtual.framing.ctaphid_device import Cancel, Command, HidDevice
+from fidokit.virtual.framing.ctaphid_device import Cancel, HidDevice, RunCommand
 
 A, B = CHANNELS
 NONCE = bytes(range(8))
@@ -234,7 +234,9 @@ def test_unknown_commands(bench: Bench, command: int) -> None:
 
 
 def test_a_command_goes_to_the_token(bench: Bench) -> None:
-    assert bench.send(Message(A, HidCommand.CBOR, b"\4")) == [Command(1, A, HidCommand.CBOR, b"\4")]
+    assert bench.send(Message(A, HidCommand.CBOR, b"\4")) == [
+        RunCommand(1, A, HidCommand.CBOR, b"\4")
+    ]
     assert bench.device.wants(1)
     assert bench.device.finish(1, b"\0\xa0") == [Message(A, HidCommand.CBOR, b"\0\xa0")]
     assert not bench.device.wants(1)

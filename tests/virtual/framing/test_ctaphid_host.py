@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import pytest
-
-from fidokit.errors import TokenMisbehaved, TokenSilent
-from fidokit.types import CtapStatus
-from fidokit.virtual.framing.ctaphid import BROADCAST, HidCommand, Message
-from fidokit.virtual.framing.ctaphid_host import (
+from tests.support.ctaphid_host import (
     Answer,
     HidHost,
     HostEvent,
@@ -15,6 +11,10 @@ from fidokit.virtual.framing.ctaphid_host import (
     Refused,
     Waiting,
 )
+
+from fidokit.errors import TokenMisbehaved, TokenSilent
+from fidokit.types import CtapStatus
+from fidokit.virtual.framing.ctaphid import BROADCAST, HidCommand, Message
 
 NONCE = bytes(range(8))
 MINE, OTHERS = 0x0A0B0C0D, 0x01020304

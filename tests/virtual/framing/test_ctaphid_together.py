@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support.ctaphid_host import Answer, HidHost, HostEvent, Opened, Refused
 from tests.support.hid_bench import Bench
 from tests.support.mutate import fuzz_count, mutants
 
@@ -22,8 +23,7 @@ from fidokit.virtual.framing.ctaphid import (
     HidCommand,
     Message,
 )
-from fidokit.virtual.framing.ctaphid_device import Action, Cancel, Command, HidDevice
-from fidokit.virtual.framing.ctaphid_host import Answer, HidHost, HostEvent, Opened, Refused
+from fidokit.virtual.framing.ctaphid_device import Action, Cancel, HidDevice, RunCommand
 
 REQUESTS = (HidCommand.PING, HidCommand.CBOR, HidCommand.MSG, HidCommand.WINK, HidCommand.LOCK)
 
@@ -45,7 +45,7 @@ class Bus:
         self.device = HidDevice(0x05)
         self.programs = [Program() for _ in range(programs)]
         self.now_ms = 0
-        self.works: deque[Command] = deque()
+        self.works: deque[RunCommand] = deque()
         for number, program in enumerate(self.programs):
             program.unsent.extend(program.host.open(number.to_bytes(8), 0))
 
@@ -58,7 +58,7 @@ class Bus:
         for action in actions:
             if isinstance(action, Message):
                 self.tell_all(action)
-            elif isinstance(action, Command):
+            elif isinstance(action, RunCommand):
                 self.works.append(action)
             else:
                 assert isinstance(action, Cancel)
@@ -221,7 +221,7 @@ def test_fuzz_reports_at_random_times() -> None:
         bench.now_ms += rng.choice((0, 0, 0, 1, 40, 200, 600))
         report = (rng.choice(corpus) if rng.random() < 0.6 else damaged)[:64].ljust(64, b"\0")
         for action in bench.write(report):
-            if isinstance(action, Command):
+            if isinstance(action, RunCommand):
                 begun += 1
                 assert action.channel in range(1, bench.device._highest + 1)
                 assert len(action.payload) <= MAX_MESSAGE

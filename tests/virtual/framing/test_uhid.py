@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fidokit.errors import MalformedFile, UsageError
 from fidokit.virtual.framing import uhid
-from fidokit.virtual.framing.uhid import Device, Event, Notice, Output, Question, parse
+from fidokit.virtual.framing.uhid import Device, Notice, Output, Question, UhidEvent, parse
 
 SIZE = 64
 DEVICE = Device("Key", "SERIAL", "phys/1", 0x1209, 0x0001, b"\x06\xd0\xf1")
@@ -22,7 +22,7 @@ def event(kind: int, body: bytes = b"") -> bytes:
 
 def output(data: bytes, size: int | None = None) -> bytes:
     stated = len(data) if size is None else size
-    return event(Event.OUTPUT, data.ljust(4096, b"\0") + struct.pack("=HB", stated, 1))
+    return event(UhidEvent.OUTPUT, data.ljust(4096, b"\0") + struct.pack("=HB", stated, 1))
 
 
 def test_create() -> None:
@@ -64,8 +64,8 @@ def test_input_and_destroy() -> None:
     assert uhid.destroy() == b"\x01\0\0\0"
 
 
-@pytest.mark.parametrize("kind", [Event.START, Event.STOP, Event.OPEN, Event.CLOSE])
-def test_notices(kind: Event) -> None:
+@pytest.mark.parametrize("kind", [UhidEvent.START, UhidEvent.STOP, UhidEvent.OPEN, UhidEvent.CLOSE])
+def test_notices(kind: UhidEvent) -> None:
     assert parse(event(kind, bytes(8)), SIZE) == Notice(kind)
 
 
@@ -89,11 +89,11 @@ def test_a_size_that_lies_reads_nothing_beyond() -> None:
     ("question", "refusal"),
     [
         (
-            event(Event.GET_REPORT, struct.pack("=IBB", 7, 0, 1)),
+            event(UhidEvent.GET_REPORT, struct.pack("=IBB", 7, 0, 1)),
             struct.pack("=IIHH", 10, 7, 5, 0),
         ),
         (
-            event(Event.SET_REPORT, struct.pack("=IBBH", 8, 0, 1, 2) + b"xx"),
+            event(UhidEvent.SET_REPORT, struct.pack("=IBBH", 8, 0, 1, 2) + b"xx"),
             struct.pack("=IIH", 14, 8, 5),
         ),
     ],
@@ -109,8 +109,8 @@ def test_unknown_events_are_passed_over() -> None:
 
 WHOLE = {
     "output": output(bytes(64)),
-    "get report": event(Event.GET_REPORT, bytes(6)),
-    "set report": event(Event.SET_REPORT, bytes(8)),
+    "get report": event(UhidEvent.GET_REPORT, bytes(6)),
+    "set report": event(UhidEvent.SET_REPORT, bytes(8)),
 }
 
 

@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.mutate import fuzz_count
 
-from fidokit.virtual.framing.report_descriptor import REPORT_DESCRIPTOR
 from fidokit.virtual.framing.usb_descriptors import (
+    REPORT_DESCRIPTOR,
     UsbIdentity,
     configuration_descriptor,
     device_descriptor,
     hid_descriptor,
 )
-from fidokit.virtual.framing.usb_device import Setup, Stalled, UsbDevice
+from fidokit.virtual.framing.usb_device import PipeStalled, Setup, UsbDevice
 
 IDENTITY = UsbIdentity(0x1209, 0x0001, "fidokit virtual token", "FK0123456789")
 
@@ -88,7 +88,7 @@ def test_what_hosts_ask(device: UsbDevice, packet: bytes, answer: bytes) -> None
     ],
 )
 def test_what_it_stalls_on(device: UsbDevice, packet: bytes) -> None:
-    with pytest.raises(Stalled):
+    with pytest.raises(PipeStalled):
         device.control(packet, b"")
     assert device.control(setup(0x80, 8), b"") == b"\1"
 
@@ -136,7 +136,7 @@ def test_reports_may_come_over_the_control_pipe(device: UsbDevice) -> None:
     assert device.control(setup(0x21, 9, 0x0200, length=64), report) == b""
     assert device.take_reports() == [report]
     assert device.take_reports() == []
-    with pytest.raises(Stalled):
+    with pytest.raises(PipeStalled):
         device.control(setup(0x21, 9, 0x0200, length=63), report[:63])
     device.control(setup(0x21, 9, 0x0200, length=64), report)
     device.reset()
@@ -148,7 +148,7 @@ def test_any_request(packet: bytes, data: bytes) -> None:
     device = UsbDevice(IDENTITY)
     try:
         answer = device.control(packet, data)
-    except Stalled:
+    except PipeStalled:
         return
     assert len(answer) <= int.from_bytes(packet[6:8], "little")
 
@@ -167,7 +167,7 @@ def test_fuzz_requests() -> None:
         )
         try:
             device.control(packet, rng.randbytes(rng.choice((0, 1, 64))))
-        except Stalled:
+        except PipeStalled:
             stalled += 1
         device.take_reports()
     assert 0 < stalled < count

@@ -13,21 +13,19 @@ from fidokit.virtual.framing.ctaphid import HidCommand, Message
 from fidokit.virtual.framing.usb_descriptors import UsbIdentity
 from fidokit.virtual.framing.usb_device import UsbDevice
 from fidokit.virtual.framing.usbip import (
+    BUSY_FROM,
     DEVICE_ID,
+    MOST_REPORTS,
+    MOST_TRANSFERS,
     OpStatus,
     Submit,
     UrbStatus,
+    UsbIpSession,
     import_refusal,
     import_reply,
     list_reply,
     submit_reply,
     unlink_reply,
-)
-from fidokit.virtual.framing.usbip_session import (
-    BUSY_FROM,
-    MOST_REPORTS,
-    MOST_TRANSFERS,
-    UsbIpSession,
 )
 
 IDENTITY = UsbIdentity(0x1209, 0x0001, "fidokit virtual token", "FK0123456789")

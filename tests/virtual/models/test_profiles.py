@@ -1,4 +1,4 @@
-"""From a model's document to the profile, and to a token that behaves so."""
+"""Profiles of certified models; what is served is what the tables have, no more and no less."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from fidokit import cbor
 from fidokit.errors import Malformed, StateUnusable, UsageError
 from fidokit.types import CoseAlg, CtapStatus
 from fidokit.virtual import registry
-from fidokit.virtual.core import capabilities
+from fidokit.virtual.core.commands import config, table
 from fidokit.virtual.core.commands import get_info as info
-from fidokit.virtual.core.extensions import table
+from fidokit.virtual.core.extensions import table as extensions
 from fidokit.virtual.core.extensions.extension import Extension
-from fidokit.virtual.core.profile import CTAP_2_0, Behavior, Profile
+from fidokit.virtual.core.keys.algorithms import ALGORITHMS
+from fidokit.virtual.core.profile import CTAP_2_0, PROFILES, Behavior, Profile
 from fidokit.virtual.models import profiles
 from fidokit.virtual.models.form import MEMBERS
 from fidokit.virtual.store import schema
@@ -154,7 +155,7 @@ def test_what_nobody_serves_is_withheld_by_name(
 
 
 def test_an_option_that_waits_to_be_set_up_is_a_claim(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capabilities, "option", lambda name: name == "rk")
+    monkeypatch.setattr(profiles, "has_option", lambda name: name == "rk")
     said = withheld(options={"rk": True, "bioEnroll": False, "credMgmt": False}, minPINLength=None)
     assert said == ("bioEnroll",)
 
@@ -163,8 +164,8 @@ def test_what_the_authenticator_learns_is_withheld_no_longer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert "invented" in withheld(extensions=["invented"])
-    learned = {**table.EXTENSIONS, "invented": Extension()}
-    monkeypatch.setattr(table, "EXTENSIONS", learned)
+    learned = {**extensions.EXTENSIONS, "invented": Extension()}
+    monkeypatch.setattr(extensions, "EXTENSIONS", learned)
     made = profiles.impersonate(document(extensions=["invented"]))
     assert (made.profile.extensions, made.withheld) == (("invented",), ())
 
@@ -191,7 +192,7 @@ def test_a_model_with_a_sensor_that_cannot_learn_comes_enrolled_and_stays_so() -
 
 
 def test_a_model_that_enrolls_fingers_comes_without(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capabilities, "option", lambda _name: True)
+    monkeypatch.setattr(profiles, "has_option", lambda _name: True)
     known = profile(options={"uv": True, "bioEnroll": True, "rk": True})
     assert dict(known.options) == {"uv": False, "bioEnroll": False, "rk": True}
 
@@ -284,11 +285,16 @@ def test_a_token_has_a_profile_or_a_model() -> None:
         VirtualToken(profile="ctap2.0", model=document())
 
 
+def test_a_name_that_several_models_have() -> None:
+    with pytest.raises(UsageError, match="models are called 'YubiKey 5 Series'"):
+        VirtualToken(model="YubiKey 5 Series")
+
+
 @pytest.mark.parametrize("odd", [7, []])
 def test_what_is_neither_name_nor_document(odd: Any) -> None:
     with pytest.raises(Malformed) as caught:
         VirtualToken(model=odd)
-    assert "by its name or AAGUID" in caught.value.hint
+    assert "VirtualToken" in caught.value.hint
 
 
 def test_a_bad_document_makes_no_token(state_home: Path) -> None:
@@ -324,3 +330,63 @@ def test_any_document_is_refused_or_makes_a_token_that_answers(changes: dict[str
             assert token.profile == made.profile
             if token.profile.has_ctap2:
                 assert get_info(token)[0x03] == made.profile.aaguid
+
+
+@pytest.mark.parametrize("name", ["rk", "clientPin", "uv", "credMgmt", "credentialMgmtPreview"])
+def test_options_that_are_there(name: str) -> None:
+    assert profiles.has_option(name)
+
+
+@pytest.mark.parametrize("name", ["", "uvToken", "somethingNew", "Rk"])
+def test_options_that_nobody_knows(name: str) -> None:
+    assert not profiles.has_option(name)
+
+
+def test_an_option_goes_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    fewer = {number: command for number, command in table.COMMANDS.items() if number != 0x0A}
+    monkeypatch.setattr(table, "COMMANDS", fewer)
+    assert not profiles.has_option("credMgmt")
+    assert profiles.has_option("credentialMgmtPreview")
+    more = {**fewer, 0x09: fewer[0x01], 0x0C: fewer[0x01], 0x40: fewer[0x01]}
+    monkeypatch.setattr(table, "COMMANDS", more)
+    for name in ("bioEnroll", "uvBioEnroll", "largeBlobs", "userVerificationMgmtPreview"):
+        assert profiles.has_option(name)
+
+
+def test_an_option_goes_with_its_subcommand_or_member(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "SERVED", frozenset({0x01}))
+    assert profiles.has_option("ep")
+    assert not profiles.has_option("setMinPINLength")
+    monkeypatch.setattr(info, "MEMBERS", {**info.MEMBERS, 0x1E: lambda _token: b""})
+    assert profiles.has_option("perCredMgmtRO")
+    monkeypatch.setattr(info, "MEMBERS", {})
+    assert not profiles.has_option("perCredMgmtRO")
+
+
+def test_a_large_blob_key_is_no_good_without_large_blobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = {**extensions.EXTENSIONS, "largeBlobKey": Extension()}
+    monkeypatch.setattr(extensions, "EXTENSIONS", both)
+    monkeypatch.setattr(table, "COMMANDS", {})
+    assert not profiles.has_extension("largeBlobKey")
+    assert profiles.has_extension("credProtect")
+    monkeypatch.setattr(table, "COMMANDS", {0x0C: None})
+    assert profiles.has_extension("largeBlobKey")
+
+
+def test_algorithms() -> None:
+    assert {number for number in CoseAlg if profiles.has_algorithm(number)} == set(ALGORITHMS)
+    assert not profiles.has_algorithm(-65535)
+
+
+def test_what_our_own_profiles_say_is_served() -> None:
+    for profile in PROFILES.values():
+        assert all(map(profiles.has_extension, profile.extensions))
+        assert all(map(profiles.has_algorithm, profile.algorithms))
+        assert all(map(profiles.has_pin_protocol, profile.pin_protocols))
+        assert all(map(profiles.has_format, profile.attestation_formats))
+        assert [name for name in profile.options if not profiles.has_option(name)] == []
+
+
+def test_members() -> None:
+    assert profiles.has_member(0x01)
+    assert not profiles.has_member(0x20)

@@ -22,7 +22,7 @@ from fidokit.errors import (
 from fidokit.virtual.core.ports import LargeBlob, Store, Template
 from fidokit.virtual.store import MemoryStore, export
 from fidokit.virtual.store.export import MAGIC, contents_of, decode, encode, is_sealed
-from fidokit.virtual.store.new_file import Contents
+from fidokit.virtual.store.file import Contents
 
 WHOLE = Contents(
     IDENTITY,

@@ -11,7 +11,7 @@ from tests.virtual.conftest import IDENTITY, STATE, credential, file_size_limit,
 
 from fidokit.errors import StateUnusable
 from fidokit.virtual.store import schema
-from fidokit.virtual.store.new_file import Contents
+from fidokit.virtual.store.file import Contents
 from fidokit.virtual.store.sqlite import SqliteStore, read_identity
 from fidokit.virtual.token import VirtualToken
 

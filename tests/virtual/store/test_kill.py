@@ -21,8 +21,8 @@ from tests.virtual.conftest import IDENTITY, STATE, credential, make_sqlite
 from tests.virtual.store import kill_worker
 
 from fidokit.virtual.core.ports import Store
+from fidokit.virtual.store.file import Contents
 from fidokit.virtual.store.memory import MemoryStore
-from fidokit.virtual.store.new_file import Contents
 from fidokit.virtual.store.schema import VERSION
 from fidokit.virtual.store.sealed import SealedStore
 from fidokit.virtual.store.sqlite import COUNTER_BATCH, SqliteStore

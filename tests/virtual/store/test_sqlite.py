@@ -16,9 +16,9 @@ from tests.virtual.conftest import IDENTITY, STATE, credential, file_size_limit,
 
 from fidokit.errors import StateUnusable, TokenNotFound, WouldOverwrite
 from fidokit.virtual.core.ports import DurableState, StoredCredential
-from fidokit.virtual.identity import TokenIdentity
 from fidokit.virtual.store import schema
 from fidokit.virtual.store.ownership import lock_path
+from fidokit.virtual.store.schema import TokenIdentity
 from fidokit.virtual.store.sqlite import COUNTER_BATCH, SqliteStore
 
 

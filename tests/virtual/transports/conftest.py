@@ -10,10 +10,7 @@ import pytest
 
 from fidokit.unix_socket import socket_path
 from fidokit.virtual.token import VirtualToken
-from fidokit.virtual.transports.frames import (
-    hello,
-)
-from fidokit.virtual.transports.socket import SocketLink, connect
+from fidokit.virtual.transports.socket import SocketLink, connect, hello
 from fidokit.virtual.transports.socket_owner import Listener
 
 GET_INFO = b"\x04"

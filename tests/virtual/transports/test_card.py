@@ -15,7 +15,7 @@ from fidokit.types import CtapStatus
 from fidokit.virtual.core.ports import PresenceKind
 from fidokit.virtual.core.profile import CTAP_2_3
 from fidokit.virtual.framing.apdu import StatusWord
-from fidokit.virtual.person.taps import Taps
+from fidokit.virtual.presence import Taps
 from fidokit.virtual.token import VirtualToken
 from fidokit.virtual.transports.card import AID, CardSession
 from fidokit.virtual.world import ManualClock

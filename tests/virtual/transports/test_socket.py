@@ -30,16 +30,17 @@ from fidokit.errors import (
     TokenMisbehaved,
 )
 from fidokit.unix_socket import socket_path
-from fidokit.virtual.person.presence import UP_NEEDED
-from fidokit.virtual.transports.frames import (
+from fidokit.virtual.presence import UP_NEEDED
+from fidokit.virtual.transports.socket import (
     FROM_OWNER,
     Frame,
-    FrameReader,
-    Kind,
+    FrameKind,
+    SocketFrameReader,
+    SocketLink,
+    connect,
     failure,
     hello,
 )
-from fidokit.virtual.transports.socket import SocketLink, connect
 
 # --- a link as any other --------------------------------------------------------------------
 
@@ -99,29 +100,33 @@ def test_a_cancel_reaches_the_token(desk: Desk) -> None:
 
 def test_a_cancel_that_comes_too_late_is_no_harm(desk: Desk) -> None:
     with desk.raw() as channel:
-        channel.sendall(Frame(Kind.CANCEL, 1).encode() + Frame(Kind.CBOR, 2, SELECTION).encode())
+        channel.sendall(
+            Frame(FrameKind.CANCEL, 1).encode() + Frame(FrameKind.CBOR, 2, SELECTION).encode()
+        )
         desk.token.touch()
-        reader = FrameReader(FROM_OWNER)
+        reader = SocketFrameReader(FROM_OWNER)
         frames: list[Frame] = []
-        while not frames or frames[-1].kind is not Kind.ANSWER:
+        while not frames or frames[-1].kind is not FrameKind.ANSWER:
             frames.extend(reader.feed(channel.recv(1000)))
-        assert frames[-1] == Frame(Kind.ANSWER, 2, OK)
+        assert frames[-1] == Frame(FrameKind.ANSWER, 2, OK)
 
 
 def test_a_cancel_right_behind_its_command_is_heard(desk: Desk) -> None:
     with desk.raw() as channel:
-        channel.sendall(Frame(Kind.CBOR, 1, SELECTION).encode() + Frame(Kind.CANCEL, 1).encode())
-        assert answer(channel) == Frame(Kind.ANSWER, 1, CANCELED)
+        channel.sendall(
+            Frame(FrameKind.CBOR, 1, SELECTION).encode() + Frame(FrameKind.CANCEL, 1).encode()
+        )
+        assert answer(channel) == Frame(FrameKind.ANSWER, 1, CANCELED)
 
 
 def answer(channel: socket.socket) -> Frame:
     """The frame that ends a command."""
-    reader = FrameReader(FROM_OWNER)
+    reader = SocketFrameReader(FROM_OWNER)
     while True:
         data = channel.recv(100_000)
         assert data, "the owner hung up"
         for frame in reader.feed(data):
-            if frame.kind in {Kind.ANSWER, Kind.FAILURE}:
+            if frame.kind in {FrameKind.ANSWER, FrameKind.FAILURE}:
                 return frame
 
 
@@ -144,7 +149,7 @@ def test_several_clients_at_once(desk: Desk) -> None:
 def test_a_client_that_hangs_up_cancels_its_own_command(desk: Desk) -> None:
     other = desk.link()
     with desk.raw() as channel:
-        channel.sendall(Frame(Kind.CBOR, 1, SELECTION).encode())
+        channel.sendall(Frame(FrameKind.CBOR, 1, SELECTION).encode())
         assert channel.recv(1000)  # the first keep-alive: it waits
         assert other.cbor(GET_INFO, ignore, never) == BUSY
     while other.cbor(GET_INFO, ignore, never) == BUSY:
@@ -264,7 +269,11 @@ def served_by(script: Callable[[socket.socket], object]) -> SocketLink:
 
 @pytest.mark.parametrize(
     "data",
-    [b"\xff" * 20, Frame(Kind.FAILURE, 1, b"\xff").encode(), Frame(Kind.CBOR, 1).encode()],
+    [
+        b"\xff" * 20,
+        Frame(FrameKind.FAILURE, 1, b"\xff").encode(),
+        Frame(FrameKind.CBOR, 1).encode(),
+    ],
 )
 def test_rubbish_of_an_owner_is_named(data: bytes) -> None:
     link = served_by(lambda channel: (channel.recv(99), channel.sendall(data)))
@@ -282,8 +291,11 @@ def test_an_owner_that_leaves_without_a_word() -> None:
 
 
 def test_the_answer_to_a_command_that_was_given_up_is_passed_over() -> None:
-    late = Frame(Kind.ANSWER, 99, b"\x2d").encode() + Frame(Kind.KEEPALIVE, 99, b"\x02").encode()
-    said = late + Frame(Kind.ANSWER, 1, OK).encode()
+    late = (
+        Frame(FrameKind.ANSWER, 99, b"\x2d").encode()
+        + Frame(FrameKind.KEEPALIVE, 99, b"\x02").encode()
+    )
+    said = late + Frame(FrameKind.ANSWER, 1, OK).encode()
     link = served_by(lambda channel: (channel.recv(99), channel.sendall(said)))
     seen: list[int] = []
     assert link.cbor(GET_INFO, seen.append, never) == OK
@@ -295,8 +307,8 @@ def test_the_answer_to_a_command_that_was_given_up_is_passed_over() -> None:
     ("greeting", "error"),
     [
         (b"", TokenGone),
-        (Frame(Kind.HELLO, 0, b"\x02\x05").encode(), TokenMisbehaved),
-        (Frame(Kind.ALIVE, 0).encode(), TokenMisbehaved),
+        (Frame(FrameKind.HELLO, 0, b"\x02\x05").encode(), TokenMisbehaved),
+        (Frame(FrameKind.ALIVE, 0).encode(), TokenMisbehaved),
         (b"SSH-2.0-OpenSSH_9.2\r\n", TokenMisbehaved),
         (failure(0, TokenBusy("full")).encode(), TokenBusy),
     ],

@@ -27,12 +27,7 @@ from fidokit.unix_socket import socket_path
 from fidokit.virtual.store import SqliteStore
 from fidokit.virtual.token import VirtualToken
 from fidokit.virtual.transports import socket_owner
-from fidokit.virtual.transports.frames import (
-    Frame,
-    Kind,
-    hello,
-)
-from fidokit.virtual.transports.socket import connect
+from fidokit.virtual.transports.socket import Frame, FrameKind, connect, hello
 from fidokit.virtual.transports.socket_owner import MOST_CLIENTS, Listener
 
 # --- clients that misbehave -----------------------------------------------------------------
@@ -40,7 +35,7 @@ from fidokit.virtual.transports.socket_owner import MOST_CLIENTS, Listener
 HOSTILE = {
     "huge": b"\xff\xff\xff\xff\x01",
     "no kind": bytes.fromhex("00000005ee00000001"),
-    "an owner's frame": Frame(Kind.ANSWER, 1, b"\0").encode(),
+    "an owner's frame": Frame(FrameKind.ANSWER, 1, b"\0").encode(),
     "a short frame": bytes.fromhex("0000000101"),
     "http": b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "hello": hello(1).encode(),
@@ -61,7 +56,7 @@ def test_a_hostile_client_loses_its_own_connection_only(desk: Desk, data: bytes)
 def test_also_while_its_command_waits(desk: Desk, data: bytes) -> None:
     good = desk.link()
     with desk.raw() as channel:
-        channel.sendall(Frame(Kind.CBOR, 1, SELECTION).encode())
+        channel.sendall(Frame(FrameKind.CBOR, 1, SELECTION).encode())
         assert channel.recv(100)
         channel.sendall(data)
         while channel.recv(1000):
@@ -73,18 +68,18 @@ def test_also_while_its_command_waits(desk: Desk, data: bytes) -> None:
 
 def test_a_second_command_before_the_first_is_done_is_hostile(desk: Desk) -> None:
     with desk.raw() as channel:
-        channel.sendall(Frame(Kind.CBOR, 1, SELECTION).encode())
+        channel.sendall(Frame(FrameKind.CBOR, 1, SELECTION).encode())
         assert channel.recv(100)
-        channel.sendall(Frame(Kind.CBOR, 2, GET_INFO).encode())
+        channel.sendall(Frame(FrameKind.CBOR, 2, GET_INFO).encode())
         while channel.recv(1000):
             pass
     assert desk.alone()
 
 
 def test_half_a_frame_and_goodbye(desk: Desk) -> None:
-    for cut in range(len(Frame(Kind.CBOR, 1, GET_INFO).encode())):
+    for cut in range(len(Frame(FrameKind.CBOR, 1, GET_INFO).encode())):
         with desk.raw() as channel:
-            channel.sendall(Frame(Kind.CBOR, 1, GET_INFO).encode()[:cut])
+            channel.sendall(Frame(FrameKind.CBOR, 1, GET_INFO).encode()[:cut])
     assert desk.alone()
 
 

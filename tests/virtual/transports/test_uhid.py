@@ -16,11 +16,10 @@ from tests.support.uhid_kernel import UhidKernel
 
 from fidokit.errors import FidokitError, NoPermission, Unsupported, UsageError
 from fidokit.virtual.framing.ctaphid import BROADCAST, HidCommand, Message
-from fidokit.virtual.framing.report_descriptor import REPORT_DESCRIPTOR
-from fidokit.virtual.framing.uhid import Event
+from fidokit.virtual.framing.uhid import UhidEvent
+from fidokit.virtual.framing.usb_descriptors import REPORT_DESCRIPTOR, UsbIdentity
 from fidokit.virtual.token import VirtualToken
 from fidokit.virtual.transports.uhid import UhidDevice, open_node
-from fidokit.virtual.usb_identity import Plug
 
 
 class Program(CtapHidConnection):
@@ -37,7 +36,7 @@ class Program(CtapHidConnection):
         return self.kernel.report()
 
     def close(self) -> None:
-        self.kernel.tell(Event.CLOSE)
+        self.kernel.tell(UhidEvent.CLOSE)
 
 
 @pytest.fixture
@@ -65,7 +64,7 @@ def device(
 ) -> Iterator[UhidDevice]:
     made = UhidDevice(
         token,
-        Plug(0x1050, 0x0407, "A Key", "12345"),
+        UsbIdentity(0x1050, 0x0407, "A Key", "12345"),
         ended=ends.append,
         sysfs=tmp_path,
         opened=kernel.open_node,
@@ -75,7 +74,7 @@ def device(
 
 
 def program(kernel: UhidKernel, *, numbered: bool = True) -> CtapHidDevice:
-    kernel.tell(Event.OPEN)
+    kernel.tell(UhidEvent.OPEN)
     descriptor = HidDescriptor("/dev/hidraw7", 0x1050, 0x0407, 64, 64, "A Key", "12345")
     return CtapHidDevice(descriptor, Program(kernel, numbered=numbered))
 
@@ -105,14 +104,14 @@ def test_a_program_that_went_leaves_no_command_behind(
     kernel: UhidKernel, device: UhidDevice, token: VirtualToken
 ) -> None:
     kernel.create()
-    kernel.tell(Event.OPEN)
+    kernel.tell(UhidEvent.OPEN)
     for report in Message(BROADCAST, HidCommand.INIT, b"01234567").reports():
         kernel.output(b"\0" + report)
     channel = int.from_bytes(kernel.report()[15:19])
     for report in Message(channel, HidCommand.CBOR, b"\x0b").reports():  # selection
         kernel.output(b"\0" + report)
     assert kernel.report()[4] == 0x80 | HidCommand.KEEPALIVE
-    kernel.tell(Event.CLOSE)
+    kernel.tell(UhidEvent.CLOSE)
     later = Ctap2(program(kernel))  # a device that waits would say that it is busy
     token.touch()
     later.selection()
@@ -120,8 +119,8 @@ def test_a_program_that_went_leaves_no_command_behind(
 
 def test_questions_of_the_kernel_are_refused(kernel: UhidKernel, device: UhidDevice) -> None:
     kernel.create()
-    kernel.tell(Event.GET_REPORT, b"\x09\0\0\0\0\x01")
-    assert kernel.event() == (Event.GET_REPORT_REPLY, b"\x09\0\0\0\x05\0\0\0")
+    kernel.tell(UhidEvent.GET_REPORT, b"\x09\0\0\0\0\x01")
+    assert kernel.event() == (UhidEvent.GET_REPORT_REPLY, b"\x09\0\0\0\x05\0\0\0")
 
 
 def test_closing_takes_it_away(
@@ -131,7 +130,7 @@ def test_closing_takes_it_away(
     assert device.node  # all that the kernel said is read
     device.close()
     device.close()
-    assert kernel.event() == (Event.DESTROY, b"")
+    assert kernel.event() == (UhidEvent.DESTROY, b"")
     assert kernel.event() == (0, b"")
     assert ends == []
 
@@ -152,7 +151,7 @@ def test_a_kernel_that_gives_up_is_told_of(
     kernel: UhidKernel, device: UhidDevice, ends: list[FidokitError]
 ) -> None:
     kernel.create()
-    kernel.tell(Event.OUTPUT, b"cut off")
+    kernel.tell(UhidEvent.OUTPUT, b"cut off")
     device._thread.join(10)
     assert len(ends) == 1
     device.close()
@@ -170,7 +169,7 @@ def test_bad_names_open_nothing(token: VirtualToken) -> None:
         raise AssertionError("opened")
 
     with pytest.raises(UsageError):
-        UhidDevice(token, Plug(product="x" * 200), opened=never)
+        UhidDevice(token, UsbIdentity(product="x" * 200), opened=never)
 
 
 def test_without_uhid(tmp_path: Path) -> None:

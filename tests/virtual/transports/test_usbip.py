@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from tests.support.ctaphid_host import Answer, Refused, Waiting
 from tests.support.usbip_host import PATIENCE_S, UsbIpHost
 
 from fidokit.errors import NoPermission, TokenBusy, UsageError
 from fidokit.types import CtapStatus
 from fidokit.virtual.framing.ctaphid import HidCommand
-from fidokit.virtual.framing.ctaphid_host import Answer, Refused, Waiting
-from fidokit.virtual.framing.report_descriptor import REPORT_DESCRIPTOR
+from fidokit.virtual.framing.usb_descriptors import REPORT_DESCRIPTOR
 from fidokit.virtual.framing.usbip import OpStatus
 from fidokit.virtual.token import VirtualToken
 from fidokit.virtual.transports import usbip

@@ -12,11 +12,10 @@ from tests.support.fake_link import SteeredClock
 
 from fidokit.errors import FidokitError, ReaderGone, TokenGone, Unsupported, UsageError
 from fidokit.virtual.core.ports import NeedsPresence, Outcome
-from fidokit.virtual.framing.vpcd import framed
-from fidokit.virtual.person.presence import Canceled, OnKeepalive
+from fidokit.virtual.presence import Canceled, OnKeepalive
 from fidokit.virtual.token import VirtualToken
 from fidokit.virtual.transports.card import AID, ANSWER_TO_RESET
-from fidokit.virtual.transports.vpcd import FIRST_PAUSE_S, GONE_S, LONGEST_PAUSE_S, VpcdCard
+from fidokit.virtual.transports.vpcd import FIRST_PAUSE_S, GONE_S, LONGEST_PAUSE_S, VpcdCard, framed
 
 SELECT = bytes.fromhex("00a40400") + bytes([len(AID)]) + AID + b"\0"
 GET_INFO = bytes.fromhex("80100000010400")

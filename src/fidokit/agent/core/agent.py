@@ -19,9 +19,9 @@ from fidokit.agent.core.ports import Person, TokenSigner, Upstream
 from fidokit.agent.core.settings import Settings
 from fidokit.agent.core.signatures import Signing, Work
 from fidokit.errors import FidokitError
-from fidokit.openssh.agent import constraints as constraint
-from fidokit.openssh.agent import messages as wire
-from fidokit.openssh.agent.messages import FAILURE, SUCCESS
+from fidokit.openssh import agent_constraints as constraint
+from fidokit.openssh import agent_messages as wire
+from fidokit.openssh.agent_messages import FAILURE, SUCCESS
 from fidokit.openssh.certificates.certificate import require_trustworthy
 from fidokit.openssh.keys.private import SkPrivate
 
@@ -284,7 +284,7 @@ class Agent:
 
     def on_extension(self, client: Connection, request: wire.Request, payload: bytes) -> Step:
         """`query` and session-bind here; others may mean something to the agent behind."""
-        assert isinstance(request, wire.Extension)  # noqa: S101  by the table
+        assert isinstance(request, wire.AgentExtension)  # noqa: S101  by the table
         if request.name == wire.QUERY:
             return wire.encode_query(EXTENSIONS)
         if request.name != wire.SESSION_BIND:
@@ -336,7 +336,7 @@ HANDLERS: Final[Mapping[State, Mapping[type[wire.Request], Handler]]] = {
         wire.RemoveAll: Agent.on_remove_all,
         wire.Smartcard: Agent.on_smartcard,
         wire.Lock: Agent.on_lock,
-        wire.Extension: Agent.on_extension,
+        wire.AgentExtension: Agent.on_extension,
         wire.Unknown: Agent.on_unknown,
     },
     State.LOCKED: {

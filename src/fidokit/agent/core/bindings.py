@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from fidokit.errors import FidokitError
-from fidokit.openssh.agent.constraints import Destination, Hop, HostKey
-from fidokit.openssh.agent.messages import SessionBind, parse_session_bind
+from fidokit.openssh.agent_constraints import Destination, Hop, HostKey
+from fidokit.openssh.agent_messages import SessionBind, parse_session_bind
 from fidokit.openssh.certificates.certificate import (
     Certificate,
     CertKind,

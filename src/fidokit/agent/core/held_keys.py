@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from fidokit.openssh.agent.constraints import Destination
+from fidokit.openssh.agent_constraints import Destination
 from fidokit.openssh.keys import fingerprint
 from fidokit.openssh.keys.plain_private import AnyPrivate
 from fidokit.openssh.keys.private import SkPrivate

@@ -11,7 +11,7 @@ from fidokit.agent.core.held_keys import Entry
 from fidokit.errors import MalformedFile
 from fidokit.openssh.keys import fingerprint
 from fidokit.openssh.lines.patterns import match_pattern
-from fidokit.openssh.signatures.signed_data import FileSignature, Login, Meaning
+from fidokit.openssh.signatures.sshsig import FileSignature, Login, Meaning
 
 LOGIN: Final = "login"
 SIGNATURE: Final = "signature"

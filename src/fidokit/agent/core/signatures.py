@@ -16,11 +16,11 @@ from fidokit.agent.core.policy import Rule
 from fidokit.agent.core.ports import Person, Purpose, TokenSigner
 from fidokit.agent.core.settings import Settings
 from fidokit.errors import FidokitError
-from fidokit.openssh.agent.messages import FAILURE, SignRequest, encode_signature
+from fidokit.openssh.agent_messages import FAILURE, SignRequest, encode_signature
 from fidokit.openssh.keys import fingerprint
 from fidokit.openssh.keys.plain_private import PlainPrivate
 from fidokit.openssh.keys.private import SkPrivate
-from fidokit.openssh.signatures.signed_data import FileSignature, Login, Meaning, read_meaning
+from fidokit.openssh.signatures.sshsig import FileSignature, Login, Meaning, read_meaning
 
 _SSH: Final = "ssh:"
 

@@ -19,7 +19,7 @@ from typing import Final
 from fidokit.agent.core.agent import Agent, Connection, Later
 from fidokit.agent.core.signatures import Work
 from fidokit.errors import Malformed
-from fidokit.openssh.agent.messages import FAILURE, FrameReader, frame
+from fidokit.openssh.agent_messages import FAILURE, FrameReader, frame
 
 MOST_CLIENTS: Final = 512
 GRACE_S: Final = 5.0

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Final
 
 from fidokit.errors import Malformed
-from fidokit.openssh.agent.messages import FAILURE, FrameReader, frame
+from fidokit.openssh.agent_messages import FAILURE, FrameReader, frame
 
 _CHUNK: Final = 65_536
 _WAIT_S: Final = 300.0

@@ -10,9 +10,8 @@ from fidokit.client.answer import MISBEHAVIOR_HINT, Answer
 from fidokit.errors import TokenMisbehaved
 from fidokit.openssh.keys.public import SkEd25519Public
 from fidokit.openssh.signatures import primitives
-from fidokit.openssh.signatures.assertion import from_assertion
 from fidokit.openssh.signatures.attestation import Attestation, wrap_bytes
-from fidokit.openssh.signatures.wire_forms import SkEcdsaSignature
+from fidokit.openssh.signatures.signature import SkEcdsaSignature, from_assertion
 from fidokit.types import CoseAlg, KeyType
 
 if TYPE_CHECKING:

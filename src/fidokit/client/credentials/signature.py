@@ -21,9 +21,12 @@ from fidokit.errors import (
     TouchRefused,
     Unsupported,
 )
-from fidokit.openssh.signatures.assertion import from_assertion
-from fidokit.openssh.signatures.signature import verify
-from fidokit.openssh.signatures.wire_forms import SkEcdsaSignature, SkEd25519Signature
+from fidokit.openssh.signatures.signature import (
+    SkEcdsaSignature,
+    SkEd25519Signature,
+    from_assertion,
+    verify,
+)
 from fidokit.types import Application, CtapStatus, KeyHandle, KeyType, SkFlag
 
 if TYPE_CHECKING:

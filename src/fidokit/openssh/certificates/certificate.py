@@ -1,10 +1,12 @@
-"""OpenSSH certificates, user and host, over token keys and ordinary ones.
+"""OpenSSH certificates, user and host, over token keys and ordinary ones; and what one says in
+words, as `ssh-keygen -L` shows it.
 
 Source: OpenSSH PROTOCOL.certkeys, PROTOCOL.u2f for the token key types.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from enum import IntEnum
@@ -12,6 +14,7 @@ from typing import Final, TypeVar
 
 from fidokit.errors import MalformedKey, SignatureInvalid
 from fidokit.openssh import wire
+from fidokit.openssh.keys import fingerprint
 from fidokit.openssh.keys.public import (
     CERTIFICATE_SUFFIX,
     TYPE_NAMES,
@@ -37,7 +40,7 @@ T = TypeVar("T")
 
 
 class CertKind(IntEnum):
-    """SSH_CERT_TYPE_USER and SSH_CERT_TYPE_HOST."""
+    """Whose certificate it is: SSH_CERT_TYPE_USER and SSH_CERT_TYPE_HOST."""
 
     USER = 1
     HOST = 2
@@ -71,7 +74,7 @@ class CertOption:
         return value
 
     def blob(self) -> bytes:
-        """The wire form."""
+        """The bytes on the wire, as the grammar of the class says."""
         return wire.text(self.name) + wire.string(self.data)
 
 
@@ -116,7 +119,7 @@ class Certificate(CertificateBody):
     signature: Signature
 
     def blob(self) -> bytes:
-        """The wire form."""
+        """The bytes on the wire, as the grammar of the class says."""
         return encode_tbs(self) + wire.string(self.signature.blob())
 
 
@@ -303,3 +306,114 @@ def require_trustworthy(certificate: Certificate) -> None:
             f"the certificate {certificate.key_id!r} was not signed by the authority it names",
             hint="Get the certificate again from whoever issued it",
         ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateFacts:
+    """A certificate's values as text. Key id, principals and options are the issuer's words,
+    hostile until escaped.
+    """
+
+    type_name: str
+    kind: str
+    key: str
+    authority: str
+    signature_type: str
+    key_id: str
+    serial: int
+    valid: str
+    principals: tuple[str, ...]
+    critical_options: tuple[str, ...]
+    extensions: tuple[str, ...]
+
+
+def format_time(moment: int) -> str:
+    """Seconds since 1970 as local time, `YYYY-MM-DDTHH:MM:SS`; far futures stay numbers."""
+    try:
+        return time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(moment))
+    except (OverflowError, ValueError, OSError):
+        return f"{moment} seconds after 1970"
+
+
+def validity(certificate: CertificateBody) -> str:
+    """The time in which the certificate holds, in ssh-keygen's words."""
+    after, before = certificate.valid_after, certificate.valid_before
+    if after == 0 and before == FOREVER:
+        return "forever"
+    if after == 0:
+        return f"before {format_time(before)}"
+    if before == FOREVER:
+        return f"after {format_time(after)}"
+    return f"from {format_time(after)} to {format_time(before)}"
+
+
+def _flag(option: CertOption) -> str:
+    return option.name
+
+
+def _valued(option: CertOption) -> str:
+    return _unknown(option) if option.value is None else f"{option.name} {option.value}"
+
+
+def _unknown(option: CertOption) -> str:
+    if not option.data:
+        return f"{option.name} UNKNOWN FLAG OPTION"
+    return f"{option.name} UNKNOWN OPTION: {option.data.hex()} (len {len(option.data)})"
+
+
+_CRITICAL: Final[Mapping[str, Callable[[CertOption], str]]] = {
+    "force-command": _valued,
+    "source-address": _valued,
+    "verify-required": _flag,
+}
+_EXTENSIONS: Final[Mapping[str, Callable[[CertOption], str]]] = {
+    "no-touch-required": _flag,
+    "permit-X11-forwarding": _flag,
+    "permit-agent-forwarding": _flag,
+    "permit-port-forwarding": _flag,
+    "permit-pty": _flag,
+    "permit-user-rc": _flag,
+}
+
+
+def describe(certificate: Certificate) -> CertificateFacts:
+    """The values that `ssh-keygen -L` shows, one by one."""
+    public, authority = certificate.public, certificate.signature_key
+    return CertificateFacts(
+        type_name=certificate.type_name,
+        kind=certificate.kind.name.lower(),
+        key=f"{public.short_type}-CERT {fingerprint.sha256(public.blob())}",
+        authority=f"{authority.short_type} {fingerprint.sha256(authority.blob())}",
+        signature_type=certificate.signature.type_name,
+        key_id=certificate.key_id,
+        serial=certificate.serial,
+        valid=validity(certificate),
+        principals=certificate.principals,
+        critical_options=tuple(
+            _CRITICAL.get(option.name, _unknown)(option) for option in certificate.critical_options
+        ),
+        extensions=tuple(
+            _EXTENSIONS.get(option.name, _unknown)(option) for option in certificate.extensions
+        ),
+    )
+
+
+def lines(facts: CertificateFacts) -> tuple[str, ...]:
+    """The lines that `ssh-keygen -L` prints below the file's name."""
+    return (
+        f"        Type: {facts.type_name} {facts.kind} certificate",
+        f"        Public key: {facts.key}",
+        f"        Signing CA: {facts.authority} (using {facts.signature_type})",
+        f'        Key ID: "{facts.key_id}"',
+        f"        Serial: {facts.serial}",
+        f"        Valid: {facts.valid}",
+        *_listed("Principals", facts.principals),
+        *_listed("Critical Options", facts.critical_options),
+        *_listed("Extensions", facts.extensions),
+    )
+
+
+def _listed(title: str, items: tuple[str, ...]) -> tuple[str, ...]:
+    if not items:
+        return (f"        {title}: (none)",)
+    return (f"        {title}: ", *(f"                {item}" for item in items))

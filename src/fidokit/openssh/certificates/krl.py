@@ -1,7 +1,10 @@
-"""Key revocation lists: which keys and certificates nobody is to trust any more.
+"""Key revocation lists: which keys and certificates nobody is to trust any more; and files of
+revoked keys, as sshd's RevokedKeys and `ssh-keygen -Y verify -r` take them: such a list, or public
+keys, one a line.
 
-Source: OpenSSH PROTOCOL.krl; where it is silent, what `ssh-keygen -Q` does: a certificate without
+Sources: OpenSSH PROTOCOL.krl; where it is silent, what `ssh-keygen -Q` does: a certificate without
 a serial number (0) is never revoked by number, and one is revoked with its authority.
+sshd_config(5), RevokedKeys; ssh-keygen(1), `-Y verify`.
 
 A list may revoke all the numbers that there are in 16 bytes. Nothing is expanded: it stays as it
 came, and each question walks through it.
@@ -10,15 +13,14 @@ came, and each question walks through it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import groupby
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 
-from fidokit.errors import MalformedKey
-from fidokit.openssh import wire
+from fidokit.errors import Malformed, MalformedFile, MalformedKey
 from fidokit.openssh.certificates.certificate import Certificate, parse_key
 from fidokit.openssh.keys.public import PublicKey
+from fidokit.openssh.lines import key_text
 from fidokit.openssh.wire import Reader
 
 MAGIC: Final = b"SSHKRL\n\0"
@@ -334,63 +336,48 @@ _SUBSECTIONS: Final[Mapping[int, Callable[[bytes, Reader], Iterator[Entry]]]] = 
 }
 
 
-# --- writing -------------------------------------------------------------------------------
-
-OfAuthority = Serials | Bitmap | KeyId
-E = TypeVar("E", bound=Entry)
+# --- files of revoked keys --------------------------------------------------------------------
 
 
-def encode_krl(
-    entries: Iterable[Entry], *, version: int = 0, generated: int = 0, comment: str = ""
-) -> bytes:
-    """A revocation list of these entries.
+def file_revocation(data: bytes, key: PublicKey | Certificate) -> str | None:
+    """Why a file revokes a key or certificate; None where it does not.
+
+    In a list of keys, a line revokes that key, certificates of it, and certificates that it
+    signed.
 
     Args:
-        entries: in any order; the same one twice is written once.
-        version: a number that grows with each change, 0 to 2**64 - 1.
-        generated: seconds since 1970.
-        comment: any text without NUL.
+        data: the whole file, at most `krl.MAX_KRL` bytes.
+
+    Raises:
+        MalformedKey: a revocation list that cannot be read.
+        MalformedFile: a line that holds no key; nobody can tell whom it meant.
     """
-    every = sorted(set(entries), key=lambda entry: (type(entry).__name__, entry))
-    head = MAGIC + wire.u32(VERSION) + wire.u64(version) + wire.u64(generated) + wire.u64(0)
-    parts = [head, wire.string(b""), wire.text(comment)]
-    parts += _encode_certificates(every)
-    keys = b"".join(wire.string(entry.blob) for entry in _only(every, ExplicitKey))
-    parts.append(_section(EXPLICIT_KEY, keys))
-    for kind, name in _HASHES.items():
-        found = (entry for entry in _only(every, Fingerprint) if entry.hash_name == name)
-        parts.append(_section(kind, b"".join(wire.string(entry.digest) for entry in found)))
-    return b"".join(parts)
+    if is_krl(data):
+        return parse_krl(data).revocation(key)
+    for number, raw in enumerate(data.split(b"\n"), start=1):
+        line = key_text.content(raw)
+        if line and not line.startswith(b"#") and (why := _why(_listed_key(line, number), key)):
+            return f"{why} is revoked by line {number}"
+    return None
 
 
-def _only(entries: Iterable[Entry], kind: type[E]) -> list[E]:
-    return [entry for entry in entries if isinstance(entry, kind)]
+def _listed_key(line: bytes, number: int) -> PublicKey | Certificate:
+    try:
+        return key_text.read_key(line)[0]
+    except Malformed as error:
+        raise MalformedFile(
+            f"revoked keys, line {number}: {error.message}",
+            hint="Mend the line, or put a # before it; while it is so, nothing is trusted",
+        ) from None
 
 
-def _section(kind: int, body: bytes) -> bytes:
-    return wire.u8(kind) + wire.string(body) if body else b""
+def _why(listed: PublicKey | Certificate, key: PublicKey | Certificate) -> str | None:
+    if _plain(listed) == _plain(key):
+        return "the key"
+    if isinstance(key, Certificate) and _plain(listed) == key.signature_key:
+        return "the key of its authority"
+    return None
 
 
-def _encode_certificates(entries: Iterable[Entry]) -> Iterator[bytes]:
-    found = [e for e in entries if not isinstance(e, ExplicitKey | Fingerprint)]
-    found.sort(key=lambda entry: entry.authority)
-    for authority, group in groupby(found, key=lambda entry: entry.authority):
-        body = _encode_authority(list(group))
-        yield _section(CERTIFICATES, wire.string(authority) + wire.string(b"") + body)
-
-
-def _encode_authority(entries: list[OfAuthority]) -> bytes:
-    serials = _only(entries, Serials)
-    single = b"".join(wire.u64(e.lowest) for e in serials if e.lowest == e.highest)
-    parts = [_section(SERIAL_LIST, single)]
-    parts += (
-        _section(SERIAL_RANGE, wire.u64(e.lowest) + wire.u64(e.highest))
-        for e in serials
-        if e.lowest < e.highest
-    )
-    parts += (
-        _section(SERIAL_BITMAP, wire.u64(e.offset) + wire.mpint(int.from_bytes(e.bits, "big")))
-        for e in _only(entries, Bitmap)
-    )
-    ids = b"".join(wire.string(e.key_id) for e in _only(entries, KeyId))
-    return b"".join(parts) + _section(KEY_ID, ids)
+def _plain(key: PublicKey | Certificate) -> PublicKey:
+    return key.public if isinstance(key, Certificate) else key

@@ -1,18 +1,18 @@
 """Fingerprints of public key blobs, written as ssh-keygen writes them.
 
-Sources: OpenSSH's sshkey.c for the layouts; RFC 4716 section 4 (MD5), Huima's "The Bubble
-Babble Binary Data Encoding", Loss et al., "The drunken bishop" (randomart).
+Sources: OpenSSH's sshkey.c for the layouts; RFC 4716 section 4 (MD5), Huima's "The Bubble Babble
+Binary Data Encoding", Loss, Limmer, von Gernler, "The drunken bishop: An analysis of the OpenSSH
+fingerprint visualization algorithm" (2009): a walk over a small board, steered by a digest.
 """
 
 from __future__ import annotations
 
 import binascii
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from fidokit.errors import UsageError
-from fidokit.openssh.keys.randomart import draw
 
 _sha256, _base64 = hashlib.sha256, binascii.b2a_base64  # looked up for 100,000 keys
 
@@ -78,10 +78,50 @@ def randomart(key_blob: bytes, title: str, hash_name: str = "SHA256") -> str:
     digest = _DIGESTS.get(hash_name.upper())
     if digest is None:
         raise UsageError(f"no randomart of hash {hash_name!r}", hint="SHA256 and MD5 are known")
-    return draw(digest(key_blob), title, f"[{hash_name.upper()}]")
+    return _draw(digest(key_blob), title, f"[{hash_name.upper()}]")
 
 
 def randomart_title(short_type: str, bits: int) -> str:
     """The upper frame's text: type and size, or the type alone where both would not fit."""
     full = f"[{short_type} {bits}]"
     return full if len(full) <= 17 else f"[{short_type}]"
+
+
+_WIDTH: Final = 17
+_HEIGHT: Final = 9
+_SIGNS: Final = " .o+=*BOX@%&#/^"
+"""How often a square was visited: never to fourteen times or more."""
+
+
+def _draw(digest: bytes, title: str, footer: str) -> str:
+    """The board after the walk, in a frame; eleven lines without a last line end.
+
+    Args:
+        digest: the hash of a key, any length.
+        title: text in the upper frame, cut at 16 characters as stock OpenSSH cuts it.
+        footer: text in the lower frame, cut at 16 characters, too.
+    """
+    visits = [[0] * _WIDTH for _ in range(_HEIGHT)]
+    x, y = start = (_WIDTH // 2, _HEIGHT // 2)
+    for right, down in _moves(digest):
+        x = min(max(x + right, 0), _WIDTH - 1)
+        y = min(max(y + down, 0), _HEIGHT - 1)
+        visits[y][x] += 1
+    squares = [[_SIGNS[min(n, len(_SIGNS) - 1)] for n in row] for row in visits]
+    squares[start[1]][start[0]] = "S"
+    squares[y][x] = "E"
+    rows = [f"|{''.join(row)}|" for row in squares]
+    return "\n".join([_border(title), *rows, _border(footer)])
+
+
+def _moves(digest: bytes) -> Iterator[tuple[int, int]]:
+    """Two bits a move, lowest first: one for right or left, one for down or up."""
+    for byte in digest:
+        for shift in (0, 2, 4, 6):
+            yield (byte >> shift & 1) * 2 - 1, (byte >> shift + 1 & 1) * 2 - 1
+
+
+def _border(text: str) -> str:
+    text = text[: _WIDTH - 1]
+    left = (_WIDTH - len(text)) // 2
+    return "+" + "-" * left + text + "-" * (_WIDTH - len(text) - left) + "+"

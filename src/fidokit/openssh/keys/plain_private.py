@@ -18,8 +18,7 @@ from fidokit.openssh.certificates.certificate import (
     Certificate,
     parse_certificate,
 )
-from fidokit.openssh.keys.cipher import MAX_ROUNDS, passphrase_wrong
-from fidokit.openssh.keys.container import parse_container
+from fidokit.openssh.keys.container import MAX_ROUNDS, parse_container, passphrase_wrong
 from fidokit.openssh.keys.private import SkPrivate, read_private
 from fidokit.openssh.keys.public import (
     RSA_MAX_BITS,

@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fidokit.errors import MalformedKey, PassphraseRequired, UsageError
 from fidokit.openssh import wire
-from fidokit.openssh.keys.cipher import (
+from fidokit.openssh.keys.container import (
     CIPHERS,
     DEFAULT_CIPHER,
     DEFAULT_ROUNDS,
     MAX_ROUNDS,
     NO_CIPHER,
     Bcrypt,
+    Container,
+    parse_container,
     passphrase_wrong,
 )
-from fidokit.openssh.keys.container import Container, parse_container
 from fidokit.openssh.keys.public import (
     CERTIFICATE_SUFFIX,
     PublicKey,

@@ -20,8 +20,8 @@ from typing import Final, assert_never
 
 from fidokit.errors import MalformedKey, UsageError
 from fidokit.openssh import wire
-from fidokit.openssh.keys.curves import NIST_CURVES, on_ed25519_curve, on_nist_curve, on_p256
 from fidokit.openssh.keys.key_types import (
+    NIST_CURVES,
     EcdsaPublic,
     Ed25519Public,
     PublicKey,
@@ -29,6 +29,9 @@ from fidokit.openssh.keys.key_types import (
     SkEcdsaPublic,
     SkEd25519Public,
     SkPublic,
+    on_ed25519_curve,
+    on_nist_curve,
+    on_p256,
 )
 from fidokit.openssh.wire import Reader
 from fidokit.types import Application

@@ -18,9 +18,8 @@ from fidokit.openssh.certificates import certificate as certificates
 from fidokit.openssh.certificates.certificate import Certificate, CertKind
 from fidokit.openssh.keys.public import PublicKey
 from fidokit.openssh.lines import key_text
-from fidokit.openssh.lines.option_list import Option, parse_list, split_list
+from fidokit.openssh.lines.options import Option, parse_list, parse_time, split_list
 from fidokit.openssh.lines.patterns import match_pattern, match_pattern_list
-from fidokit.openssh.lines.timestamps import parse_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,19 +283,3 @@ def _refusal(
         return ""
     why = entry.refusal(at=at, namespace=namespace)
     return None if why is None else f"line {entry.line_number}: {why}"
-
-
-def is_valid(
-    entries: Iterable[Entry],
-    key: PublicKey | Certificate,
-    *,
-    principal: str,
-    namespace: str,
-    at: int,
-) -> bool:
-    """Whether `check` finds a line."""
-    try:
-        check(entries, key, principal=principal, namespace=namespace, at=at)
-    except SignatureInvalid:
-        return False
-    return True

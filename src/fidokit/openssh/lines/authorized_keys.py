@@ -15,8 +15,13 @@ from fidokit.errors import Malformed, MalformedKey
 from fidokit.openssh.certificates.certificate import Certificate
 from fidokit.openssh.keys.public import PublicKey, PublicLine
 from fidokit.openssh.lines import key_text
-from fidokit.openssh.lines.key_options import check_options
-from fidokit.openssh.lines.option_list import Option, encode_options, parse_list, split_list
+from fidokit.openssh.lines.options import (
+    Option,
+    check_options,
+    encode_options,
+    parse_list,
+    split_list,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +107,6 @@ def parse_file(file: BinaryIO) -> Iterator[Line]:
     """
     for number, raw, whole in key_text.read_lines(file):
         yield parse_line(raw, number) if whole else BadLine(key_text.TOO_LONG, number, raw)
-
-
-def find_key(lines: Iterable[Line], key: PublicKey) -> Iterator[AuthorizedKey]:
-    """The lines that name `key`, whatever their options and comments."""
-    return (line for line in lines if isinstance(line, AuthorizedKey) and line.key == key)
 
 
 def encode_line(key: PublicKey, options: Iterable[Option] = (), comment: str = "") -> bytes:

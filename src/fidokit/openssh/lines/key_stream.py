@@ -169,7 +169,7 @@ _OPTIONS: Final = rb"""(?xs) (
         (?: [^\ \t"\\]++ | \\(?:"|(?!")) | "(?: [^"\\]++ | \\(?:"|(?!")) )*" )+
     ) [\ \t]++ (.*+)"""
 """Options or host names: no blank outside of quotes, a backslash saves a quote (sshd(8)). No
-possessive groups: see `option_list`."""
+possessive groups: see `options`."""
 
 _KEY: Final = rb"(?s)([^ \t]++)[ \t]++([^ \t]++)[ \t]*+(.*+)"
 

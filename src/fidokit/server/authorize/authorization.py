@@ -12,7 +12,7 @@ from fidokit.errors import FidokitError, UsageError
 if TYPE_CHECKING:
     from fidokit.openssh.keys.public import PublicLine
     from fidokit.openssh.lines.authorized_keys import AuthorizedKey
-    from fidokit.openssh.lines.option_list import Option
+    from fidokit.openssh.lines.options import Option
     from fidokit.server.authorize.lines import Change
     from fidokit.server.authorize.sources import Fetch, Fetched
 
@@ -66,8 +66,7 @@ def key_options(given: Sequence[str]) -> list[Option]:
         MalformedFile: sshd would not take it.
         UsageError: it cannot be written.
     """
-    from fidokit.openssh.lines.key_options import check_options
-    from fidokit.openssh.lines.option_list import Option
+    from fidokit.openssh.lines.options import Option, check_options
 
     options = []
     for text in given:

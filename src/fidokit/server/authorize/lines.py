@@ -19,7 +19,7 @@ from fidokit.openssh.lines.authorized_keys import (
     encode_line,
     parse_file,
 )
-from fidokit.openssh.lines.option_list import Option
+from fidokit.openssh.lines.options import Option
 
 MAX_FILE: Final = 1 << 26
 """Bytes of a file that is changed; 100,000 lines have a quarter of that."""

@@ -18,7 +18,7 @@ from fidokit.server.check.policy import Claim, Rule
 from fidokit.server.sshd.settings import Settings
 
 if TYPE_CHECKING:
-    from fidokit.openssh.lines.option_list import Option
+    from fidokit.openssh.lines.options import Option
 
 SK: Final = "sk-"
 RSA: Final = "ssh-rsa"
@@ -104,7 +104,7 @@ class KeyRules:
         Args:
             type_name: on the wire; `ssh-dss` too.
             bits: as ssh-keygen counts them.
-            options: what stands before it, taken by sshd (`key_options.check_options`).
+            options: what stands before it, taken by sshd (`options.check_options`).
         """
         asked = (type_name, bits, tuple(options))
         found = self._judged.get(asked)
@@ -208,7 +208,7 @@ class KeyRules:
         given = [option.value for option in options if option.name == _EXPIRY and option.value]
         if not given:
             return ""
-        from fidokit.openssh.lines.timestamps import parse_time
+        from fidokit.openssh.lines.options import parse_time
 
         times = [(parse_time(value), value) for value in given]
         if min(times)[0] >= self.now:

@@ -12,9 +12,8 @@ from fidokit.openssh.keys.fingerprint import sha256
 from fidokit.openssh.keys.public import MAX_BLOB
 from fidokit.openssh.lines import key_text
 from fidokit.openssh.lines.authorized_keys import AuthorizedKey, BadLine, OtherLine, parse_line
-from fidokit.openssh.lines.key_options import check_options
 from fidokit.openssh.lines.key_stream import MAX_LINE, usual_key
-from fidokit.openssh.lines.option_list import Option, parse_list, split_list
+from fidokit.openssh.lines.options import Option, check_options, parse_list, split_list
 from fidokit.openssh.wire import Reader
 from fidokit.server.check.key_events import KeyLine, UnreadableLine
 from fidokit.server.check.key_verdicts import DSA, KeyRules

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from binascii import crc32
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
 
 from fidokit.types import CoseAlg
-from fidokit.virtual.core.attestation import enterprise
-from fidokit.virtual.core.enumeration import Enumerations, Listing
+from fidokit.virtual.core.attestation import certificates
+from fidokit.virtual.core.continuation import Continuation, Enumerations, Uploads
 from fidokit.virtual.core.keys.algorithms import ALGORITHMS, PrivateKey
-from fidokit.virtual.core.keys.credentials import Credentials
-from fidokit.virtual.core.person.pin_state import PinState
+from fidokit.virtual.core.keys.credentials import Credential, Credentials
+from fidokit.virtual.core.person.pin import PinState
 from fidokit.virtual.core.person.pin_uv_token import TokenState
 from fidokit.virtual.core.ports import Clock, DurableState, Rng, Steps, Store
 from fidokit.virtual.core.profile import Profile
 from fidokit.virtual.core.schema import Params, Record
-from fidokit.virtual.core.uploads import Uploads
 
 USB: Final = "usb"
 """A transport, as getInfo names it; the one of callers that name none."""
@@ -25,12 +25,16 @@ USB: Final = "usb"
 NFC: Final = "nfc"
 """Another one, over which a pinUvAuthToken must be used sooner (TOK-01)."""
 
+CREDENTIAL_COUNTERS: Final = 1 << 16
+"""How many counters for single credentials there are at most; a store numbers them from 1, and the
+token's own is 0."""
+
 Reply = dict[int, Any] | None
 """Members of a reply by number; None is status 00 alone."""
 
 
 @dataclass(slots=True)
-class Enrollment:
+class FingerEnrollment:
     """A finger that is being enrolled.
 
     Args:
@@ -73,14 +77,14 @@ class TokenContext:
         self.tokens = TokenState(self.profile, self.clock, self.rng)
         self.pin = PinState(self.profile, self.rng)
         self.enumerations = Enumerations(self.clock)
-        self.enrollment: Enrollment | None = None
+        self.enrollment: FingerEnrollment | None = None
         self.uploads = Uploads()
 
-    def interrupt(self, but: frozenset[Listing]) -> None:
+    def interrupt(self, but: frozenset[Continuation]) -> None:
         """A command comes: what was begun and is not among `but` will not go on."""
         self.enumerations.keep_only(but)
         kept = self.profile.behavior.upload_is_kept
-        if self.uploads.going_on and Listing.FRAGMENTS not in but and not kept:
+        if self.uploads.going_on and Continuation.FRAGMENTS not in but and not kept:
             self.uploads.drop()
 
     def save(self, **changes: Any) -> None:
@@ -95,6 +99,21 @@ class TokenContext:
         self.state = state
         self.credentials = Credentials(self.store, state, self.rng)
         self.forget_authorization()
+
+    def counter_at_creation(self) -> int:
+        """The counter in makeCredential's reply: a credential's own begins at 0, and then no flush
+        of the store is spent on credentials that are never used."""
+        return 0 if self.profile.behavior.counter_per_credential else self.store.next_counter()
+
+    def next_counter(self, credential: Credential) -> int:
+        """The counter of the credential's next signature (GA-17, U2F-13; WebAuthn section 6.1.1).
+
+        A token that keeps no wrapped credential cannot keep a counter for each one either; but it
+        can keep many, and let a credential's id say which. Two that share one both see it rise.
+        """
+        if not self.profile.behavior.counter_per_credential:
+            return self.store.next_counter()
+        return self.store.next_counter(1 + crc32(credential.id) % CREDENTIAL_COUNTERS)
 
     def option(self, name: str) -> bool:
         """Whether an option is there and true by the profile; for those state cannot change."""
@@ -129,9 +148,9 @@ class TokenContext:
         return ALGORITHMS[CoseAlg.ES256].key(self.state.attestation_key, self.rng)
 
     @cached_property
-    def enterprise_identity(self) -> enterprise.Identity:
+    def enterprise_identity(self) -> certificates.EnterpriseIdentity:
         """What enterprise attestation shows; no reset changes it either."""
-        return enterprise.identity(self.state)
+        return certificates.enterprise_identity(self.state)
 
     @property
     def protected(self) -> bool:
@@ -147,7 +166,7 @@ class Command:
     """How a command plugs into the engine; see `engine` for the rules.
 
     Args:
-        run: the handler; a plain function, or a generator function where it waits for a person.
+        run: the handler; a plain function, or a generator function where it waits for a user.
         request: the form of its map, or None where whatever follows the command byte is ignored.
         offered: whether a profile has the command; otherwise it is INVALID_COMMAND.
         continues: enumerations that survive this command, because it may hand out more of them.
@@ -156,4 +175,4 @@ class Command:
     run: Handler
     request: Record | None = None
     offered: Callable[[Profile], bool] = lambda profile: profile.has_ctap2
-    continues: frozenset[Listing] = frozenset()
+    continues: frozenset[Continuation] = frozenset()

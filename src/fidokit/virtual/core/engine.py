@@ -1,4 +1,4 @@
-"""The authenticator as a machine of bytes that can wait for a person.
+"""The authenticator as a machine of bytes that can wait for a user.
 
 How a command module plugs in
 -----------------------------
@@ -20,10 +20,10 @@ It exports one `Command` (see `context`), and `commands.COMMANDS` names it by it
 - To refuse, raise `CtapRejection(status)`. Nothing else turns into a status: other exceptions are
   defects, or the store's `StateUnusable`, and pass through.
 - Authorization of management commands is one call:
-  `token.tokens.demand(params, message, Permission.X)`; then `require_unbound`/`require_rp`.
+  `token.tokens.demand(params, message, TokenPermission.X)`; then `require_unbound`/`require_rp`.
 - Durable state changes by `token.save(member=value)`; tokens die by `token.tokens.revoke()`.
-- An enumeration is begun by `token.enumerations.begin(Listing.X, rest, token.channel,
-  token.tokens.serial())` and continued by `.take(Listing.X, token.channel,
+- An enumeration is begun by `token.enumerations.begin(Continuation.X, rest, token.channel,
+  token.tokens.serial())` and continued by `.take(Continuation.X, token.channel,
   token.tokens.serial())`, which raises NOT_ALLOWED for every reason there is. The engine drops it
   when a command runs whose `Command.continues` does not name the listing; inside a command with
   subcommands, those that do not continue it call `token.enumerations.drop()`.
@@ -46,7 +46,6 @@ from fidokit.virtual.core.ports import (
     CtapRejection,
     NeedsPresence,
     Outcome,
-    Presence,
     Rng,
     Steps,
     Store,
@@ -69,23 +68,19 @@ class Authenticator:
         store: its durable memory.
         clock: monotonic milliseconds.
         rng: randomness for keys, tokens and nonces.
-        presence: the person, for `handle` and `handle_msg`; `begin` and `resume` need none.
 
     Raises:
         fidokit.errors.StateUnusable: from any method, when the store cannot keep a promise.
     """
 
-    def __init__(
-        self, profile: Profile, store: Store, clock: Clock, rng: Rng, presence: Presence
-    ) -> None:
+    def __init__(self, profile: Profile, store: Store, clock: Clock, rng: Rng) -> None:
         self.token = TokenContext(profile, store, clock, rng)
-        self._presence = presence
         self._waiting: AnySteps | None = None
         self._commands: dict[int, Command | None] = {}
 
     @property
     def waiting(self) -> bool:
-        """Whether a command waits for a person."""
+        """Whether a command waits for a user."""
         return self._waiting is not None
 
     def begin(
@@ -136,23 +131,10 @@ class Authenticator:
         self._waiting = None  # whatever a command makes of it, a canceled one does not wait on
         return answer if isinstance(answer, bytes) else bytes([CtapStatus.KEEPALIVE_CANCEL])
 
-    def handle(self, request: bytes, channel: int = 0) -> bytes:
-        """A whole CTAP2 command, blocking on the injected person."""
-        return self._finish(self.begin(request, channel))
-
-    def handle_msg(self, apdu: bytes, channel: int = 0) -> bytes:
-        """A whole U2F raw message, likewise."""
-        return self._finish(self.begin_msg(apdu, channel))
-
     def power_cycle(self) -> None:
         """Power goes and returns: what waited is gone, and so is all that is not durable."""
         self._waiting = None
         self.token.power_up()
-
-    def _finish(self, answer: bytes | NeedsPresence) -> bytes:
-        while isinstance(answer, NeedsPresence):
-            answer = self.resume(self._presence.wait(answer))
-        return answer
 
     def _start(
         self,

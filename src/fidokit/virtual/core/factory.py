@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fidokit.virtual.core.attestation import batch
-from fidokit.virtual.core.keys.private import p256_scalar
+from fidokit.virtual.core.attestation import certificates
+from fidokit.virtual.core.keys.algorithms import p256_scalar
 from fidokit.virtual.core.ports import DurableState, Rng, Template
 from fidokit.virtual.core.profile import Profile
 
@@ -27,7 +27,7 @@ def new_state(profile: Profile, rng: Rng, *, uv_enrolled: bool = False) -> Durab
     return DurableState(
         aaguid=profile.aaguid,
         attestation_key=secret,
-        attestation_certificate=batch.make(secret, profile.aaguid, rng),
+        attestation_certificate=certificates.make_certificate(secret, profile.aaguid, rng),
         wrapping_key=rng.bytes(_KEY_LENGTH),
         hmac_secret_key=rng.bytes(_KEY_LENGTH),
         min_pin_length=profile.min_pin_length,

@@ -1,4 +1,4 @@
-"""What the authenticator needs from the world: time, randomness, a durable store, a person."""
+"""What the authenticator needs from the world: time, randomness, a durable store, a user."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class CtapRejection(Exception):
 
 
 class PresenceKind(Enum):
-    """What the person is asked for."""
+    """What the user is asked for."""
 
     TOUCH = auto()
     """Wait for a touch until the deadline."""
@@ -44,7 +44,7 @@ class PresenceKind(Enum):
 
 
 class NeedsPresence(NamedTuple):
-    """The command cannot go on without a person.
+    """The command cannot go on without a user.
 
     Args:
         kind: what is asked for.
@@ -56,7 +56,7 @@ class NeedsPresence(NamedTuple):
 
 
 class Outcome(Enum):
-    """How the wait for a person ended."""
+    """How the wait for a user ended."""
 
     TOUCHED = auto()
     REFUSED = auto()
@@ -84,7 +84,7 @@ Steps = Generator[NeedsPresence, Outcome, T]
 
 
 class Clock(Protocol):
-    """Monotonic time."""
+    """A clock that never goes back while the token has power."""
 
     def now_ms(self) -> int:
         """Milliseconds since any fixed origin; never falls while the token has power."""
@@ -100,15 +100,7 @@ class Rng(Protocol):
         ...
 
     def bytes(self, count: int) -> bytes:
-        """Fresh random bytes."""
-        ...
-
-
-class Presence(Protocol):
-    """The person, for callers who simply block (`Authenticator.handle`)."""
-
-    def wait(self, need: NeedsPresence) -> Outcome:
-        """Wait until the person acted or the deadline passed, and say how it ended."""
+        """So many fresh random bytes, fit for keys and nonces."""
         ...
 
 
@@ -137,7 +129,8 @@ class DurableState:
         attestation_key: the ES256 secret of the batch key, 32 bytes; survives reset.
         attestation_certificate: DER of the leaf that names `aaguid`; survives reset.
         wrapping_key: 32 bytes that seal non-resident credentials; a reset replaces it.
-        hmac_secret_key: 32 bytes that every credential's hmac-secret is derived from; likewise.
+        hmac_secret_key: 32 bytes that every credential's hmac-secret is derived from; a
+            reset replaces it.
         min_pin_length: in code points, 4 to 63.
         pin_hash: LEFT(SHA-256(PIN), 16), or None while no PIN is set.
         pin_length: of the PIN in code points; 0 while none is set.
@@ -202,7 +195,7 @@ class StoredCredential:
         rp_id_hash: SHA-256(rp_id), 32 bytes.
         user_id: 0 to 64 bytes; unique per rp_id.
         user_name: at most 64 bytes of UTF-8, or None where absent or empty.
-        user_display_name: likewise.
+        user_display_name: at most 64 bytes of UTF-8, or None where absent or empty.
         alg: the COSE algorithm that was asked for.
         secret: what `algorithms` makes the private key of; 32 to 256 bytes.
         cred_protect: the level asked for, UV_OPTIONAL where none was.

@@ -74,7 +74,7 @@ class Behavior:
 
 
 @dataclass(frozen=True, slots=True)
-class Fingerprint:
+class FingerSensor:
     """The sensor of models that enroll fingers.
 
     Args:
@@ -163,7 +163,7 @@ class Profile:
     uv_attempts: int = 8
     firmware_version: int = 0x010000
     behavior: Behavior = Behavior()
-    fingerprint: Fingerprint = Fingerprint()
+    fingerprint: FingerSensor = FingerSensor()
     uv_modality: int = _FINGERPRINT_INTERNAL
     preferred_uv_attempts: int = 3
     certifications: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
@@ -283,7 +283,7 @@ _ALGORITHMS = (
 that are there for relying parties which ask for nothing else."""
 
 _LONGEST_WRAPPED_ID = 290
-"""Of an RSA credential, see `wrapped`."""
+"""Of an RSA credential, see `wrapped_length`."""
 
 U2F = Profile(name="u2f", aaguid=Aaguid(bytes(16)), versions=("U2F_V2",))
 

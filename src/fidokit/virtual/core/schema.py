@@ -40,7 +40,7 @@ class Scalar:
         self._python = python
 
     def judge(self, value: object) -> int:  # whatever it is
-        """Exact class only."""
+        """FITS for a value of exactly this class."""
         return FITS if type(value) is self._python else WRONG
 
 
@@ -50,7 +50,7 @@ class Unsigned:
     __slots__ = ()
 
     def judge(self, value: object) -> int:  # whatever it is
-        """A non-negative int."""
+        """FITS for an int that is not negative."""
         return FITS if type(value) is int and value >= 0 else WRONG
 
 
@@ -60,7 +60,7 @@ class Anything:
     __slots__ = ()
 
     def judge(self, value: object) -> int:  # noqa: ARG002  # whatever it is
-        """Always."""
+        """FITS for whatever it is."""
         return FITS
 
 

@@ -1,7 +1,6 @@
 """CTAPHID's frames: reports in, whole messages out, and the way back.
 
-What a token makes of them is in `ctaphid_device`, what its host does in `ctaphid_host`; both keep
-the time that a message may take.
+What a token makes of them is in `ctaphid_device`, which keeps the time that a message may take.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ _LAST_CHANNEL: Final = BROADCAST - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class RunCommand:
     """The token is to work on this, and to hand the answer to `HidDevice.finish`.
 
     Args:
@@ -66,7 +66,7 @@ class Cancel:
     ticket: int
 
 
-Action: TypeAlias = Message | Command | Cancel
+Action: TypeAlias = Message | RunCommand | Cancel
 """A message is to be sent, all of its reports before the next one's."""
 
 
@@ -272,7 +272,7 @@ class HidDevice:
         self._running = _Running(
             self._tickets, message.channel, command, due_ms=now_ms + KEEPALIVE_MS
         )
-        self._actions.append(Command(self._tickets, message.channel, command, message.payload))
+        self._actions.append(RunCommand(self._tickets, message.channel, command, message.payload))
 
     def _current(self, ticket: int) -> _Running | None:
         running = self._running

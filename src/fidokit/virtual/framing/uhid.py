@@ -32,7 +32,7 @@ _SET_REPORT_REPLY: Final = struct.Struct("=IIH")
 _TYPE: Final = struct.Struct("=I")
 
 
-class Event(IntEnum):
+class UhidEvent(IntEnum):
     """Kinds of events; CREATE2, DESTROY, INPUT2 and the replies go to the kernel."""
 
     DESTROY = 1
@@ -81,7 +81,7 @@ class Device:
                 raise UsageError(f"the {what} id {number:#x} has more than 16 bits")
         return (
             _CREATE2.pack(
-                Event.CREATE2,
+                UhidEvent.CREATE2,
                 _text("name", self.name, _NAME_MAX),
                 _text("path", self.path, _UNIQ_MAX),
                 _text("serial number", self.serial, _UNIQ_MAX),
@@ -108,12 +108,12 @@ def _text(what: str, text: str, longest: int) -> bytes:
 
 def destroy() -> bytes:
     """The event that takes the device away; closing the file does, too."""
-    return _TYPE.pack(Event.DESTROY)
+    return _TYPE.pack(UhidEvent.DESTROY)
 
 
 def input2(report: bytes) -> bytes:
     """A report from the device."""
-    return _INPUT2.pack(Event.INPUT2, len(report)) + report
+    return _INPUT2.pack(UhidEvent.INPUT2, len(report)) + report
 
 
 # --- from the kernel -----------------------------------------------------------------------------
@@ -141,7 +141,7 @@ class Question:
 class Notice:
     """START, STOP, OPEN (the first program came) or CLOSE (the last one went)."""
 
-    event: Event
+    event: UhidEvent
 
 
 Told: TypeAlias = Output | Question | Notice
@@ -169,17 +169,17 @@ def parse(event: bytes, report_size: int) -> Told | None:
 def _parse(event: bytes, report_size: int) -> Told | None:
     (kind,) = _TYPE.unpack_from(event)
     match kind:
-        case Event.START | Event.STOP | Event.OPEN | Event.CLOSE:
-            return Notice(Event(kind))
-        case Event.OUTPUT:
+        case UhidEvent.START | UhidEvent.STOP | UhidEvent.OPEN | UhidEvent.CLOSE:
+            return Notice(UhidEvent(kind))
+        case UhidEvent.OUTPUT:
             _, data, size, _ = _OUTPUT.unpack_from(event)
             return Output(_unnumbered(data[: min(size, _DATA_MAX)], report_size))
-        case Event.GET_REPORT:
+        case UhidEvent.GET_REPORT:
             _, number, _, _ = _GET_REPORT.unpack_from(event)
-            return Question(_GET_REPORT_REPLY.pack(Event.GET_REPORT_REPLY, number, _EIO, 0))
-        case Event.SET_REPORT:
+            return Question(_GET_REPORT_REPLY.pack(UhidEvent.GET_REPORT_REPLY, number, _EIO, 0))
+        case UhidEvent.SET_REPORT:
             _, number, _, _, _ = _SET_REPORT.unpack_from(event)
-            return Question(_SET_REPORT_REPLY.pack(Event.SET_REPORT_REPLY, number, _EIO))
+            return Question(_SET_REPORT_REPLY.pack(UhidEvent.SET_REPORT_REPLY, number, _EIO))
         case _:
             return None
 

@@ -1,4 +1,5 @@
-"""How a FIDO token describes itself on USB: one configuration, one HID interface, two endpoints."""
+"""How a FIDO token describes itself on USB: one configuration, one HID interface, two endpoints;
+and the report descriptor, which any transport that carries reports shows."""
 
 from __future__ import annotations
 
@@ -8,7 +9,29 @@ from enum import IntEnum
 from typing import Final
 
 from fidokit.virtual.framing.ctaphid import REPORT_SIZE
-from fidokit.virtual.framing.report_descriptor import REPORT_DESCRIPTOR
+
+VENDOR_ID: Final = 0x1209
+PRODUCT_ID: Final = 0x0001
+"""pid.codes gives this pair to whoever tests."""
+
+
+USAGE_PAGE: Final = 0xF1D0
+USAGE: Final = 0x01
+
+REPORT_DESCRIPTOR: Final = bytes.fromhex(
+    "06d0f1"  # usage page: FIDO Alliance
+    "0901"  # usage: CTAPHID
+    "a101"  # collection: application
+    "0920"  # usage: data in
+    "1500 26ff00 7508 9540"  # 64 fields of 8 bits, each 0 to 255
+    "8102"  # input: data, variable, absolute
+    "0921"  # usage: data out
+    "1500 26ff00 7508 9540"
+    "9102"  # output: data, variable, absolute
+    "c0"  # end of the collection
+)
+"""Reports of 64 bytes both ways without numbers (CTAP 2.3 section 11.2.8.2; HID 1.11 6.2.2)."""
+
 
 HID_CLASS: Final = 3
 ENDPOINT_IN: Final = 0x81
@@ -57,15 +80,15 @@ class UsbIdentity:
         vendor_id: 0 to FFFF.
         product_id: 0 to FFFF.
         product: text; the first 126 UTF-16 units are shown, and so of the others.
-        serial: text.
+        serial: text; empty for none.
         manufacturer: text.
         release: version of the device in binary-coded decimals, 0100 for 1.0.
     """
 
-    vendor_id: int
-    product_id: int
-    product: str
-    serial: str
+    vendor_id: int = VENDOR_ID
+    product_id: int = PRODUCT_ID
+    product: str = "fidokit virtual token"
+    serial: str = ""
     manufacturer: str = "fidokit"
     release: int = 0x0100
 
@@ -77,6 +100,9 @@ class UsbIdentity:
             StringIndex.SERIAL: self.serial,
         }
         return texts.get(index)
+
+
+USUAL_IDENTITY: Final = UsbIdentity()
 
 
 def device_descriptor(identity: UsbIdentity) -> bytes:

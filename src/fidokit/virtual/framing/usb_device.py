@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from fidokit.virtual.framing.ctaphid import REPORT_SIZE
-from fidokit.virtual.framing.report_descriptor import REPORT_DESCRIPTOR
 from fidokit.virtual.framing.usb_descriptors import (
     CONFIGURATION,
     ENDPOINT_IN,
     ENDPOINT_OUT,
+    REPORT_DESCRIPTOR,
     DescriptorType,
     UsbIdentity,
     configuration_descriptor,
@@ -21,14 +21,12 @@ from fidokit.virtual.framing.usb_descriptors import (
     string_descriptor,
 )
 
-SETUP_SIZE: Final = 8
-
 _ENDPOINT_HALT: Final = 0
 _OUTPUT_REPORT: Final = 2
 _REPORT_PROTOCOL: Final = 1
 
 
-class Stalled(Exception):
+class PipeStalled(Exception):
     """The device refuses a request, as USB has it: it stalls its pipe."""
 
 
@@ -87,12 +85,12 @@ class UsbDevice:
             What the device sends, at most as much as the host asked for.
 
         Raises:
-            Stalled: it does not know or not allow this.
+            PipeStalled: it does not know or not allow this.
         """
         setup = Setup.parse(packet)
         handler = _REQUESTS.get((setup.kind, setup.request))
         if handler is None:
-            raise Stalled
+            raise PipeStalled
         return handler(self, setup, data)[: setup.length]
 
     def takes(self, endpoint: int) -> bool:
@@ -141,7 +139,7 @@ class UsbDevice:
             return configuration_descriptor()
         text = string_descriptor(self.identity, number)
         if kind != DescriptorType.STRING or text is None:
-            raise Stalled
+            raise PipeStalled
         return text
 
     def _get_class_descriptor(self, setup: Setup, _data: bytes) -> bytes:
@@ -219,4 +217,4 @@ _REQUESTS: Final[Mapping[tuple[int, int], _Handler]] = {
 
 def _require(holds: bool) -> None:
     if not holds:
-        raise Stalled
+        raise PipeStalled

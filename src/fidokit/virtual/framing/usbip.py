@@ -1,4 +1,5 @@
-"""USB/IP's messages, version 1.1.1: requests read from bytes as they come, replies written.
+"""USB/IP's messages, version 1.1.1: requests read from bytes as they come, replies written; and a
+client's connection without its socket, in which transfers wait for reports.
 
 Source: the Linux kernel's Documentation/usb/usbip_protocol.rst. All numbers are big-endian, setup
 packets and descriptors within are USB's own.
@@ -7,13 +8,21 @@ packets and descriptors within are USB's own.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, assert_never
 
 from fidokit.errors import Malformed
-from fidokit.virtual.framing.usb_descriptors import CONFIGURATION, HID_CLASS, UsbIdentity
+from fidokit.virtual.framing.ctaphid import FIRST_BIT, REPORT_SIZE, HidCommand
+from fidokit.virtual.framing.usb_descriptors import (
+    CONFIGURATION,
+    ENDPOINT_IN,
+    HID_CLASS,
+    UsbIdentity,
+)
+from fidokit.virtual.framing.usb_device import PipeStalled, UsbDevice
 
 VERSION: Final = 0x0111
 BUS_ID: Final = "1-1"
@@ -45,7 +54,7 @@ class Op(IntEnum):
     REP_IMPORT = 0x0003
 
 
-class Command(IntEnum):
+class UsbipCommand(IntEnum):
     """Codes of what comes after."""
 
     CMD_SUBMIT = 1
@@ -96,7 +105,7 @@ class Submit:
     seqnum: int
     device_id: int
     endpoint: int
-    """Its number, with the top bit of USB's address (80) where the direction is in."""
+    """The endpoint's number, with the top bit of USB's address (80) where the direction is in."""
     length: int
     frame: int
     packets: int
@@ -107,7 +116,7 @@ class Submit:
 
 @dataclass(frozen=True, slots=True)
 class Unlink:
-    """CMD_UNLINK: the header begins as above, command 2; u32 seqnum to unlink, 24 zeros."""
+    """CMD_UNLINK: the header begins as CMD_SUBMIT's, command 2; u32 seqnum to unlink, 24 zeros."""
 
     seqnum: int
     target: int
@@ -161,10 +170,10 @@ class RequestReader:
         if len(self._buffer) < _HEADER.size:
             return None
         command, seqnum, device_id, inward, number, *rest = _HEADER.unpack_from(self._buffer)
-        if command == Command.CMD_UNLINK:
+        if command == UsbipCommand.CMD_UNLINK:
             self._take(_HEADER.size)
             return Unlink(seqnum, rest[0])
-        if command != Command.CMD_SUBMIT:
+        if command != UsbipCommand.CMD_SUBMIT:
             raise Malformed(f"USB/IP command {command:08x}")
         _flags, length, frame, packets, _interval, setup = rest
         if packets not in _NO_ISO:
@@ -210,14 +219,14 @@ def submit_reply(transfer: Submit, status: UrbStatus, data: bytes = b"", *, sent
         data: from the device.
         sent: in place of data, how many bytes the device took.
     """
-    base = Command.RET_SUBMIT, transfer.seqnum, 0, 0, 0
+    base = UsbipCommand.RET_SUBMIT, transfer.seqnum, 0, 0, 0
     actual = len(data) or sent
     return _RET_SUBMIT.pack(*base, status, actual, transfer.frame, transfer.packets, 0) + data
 
 
 def unlink_reply(seqnum: int, status: UrbStatus) -> bytes:
     """RET_UNLINK: i32 status, UNLINKED where the transfer was waiting and OK where it was over."""
-    return _RET_UNLINK.pack(*(Command.RET_UNLINK, seqnum, 0, 0, 0), status)
+    return _RET_UNLINK.pack(*(UsbipCommand.RET_UNLINK, seqnum, 0, 0, 0), status)
 
 
 def _device(identity: UsbIdentity) -> bytes:
@@ -228,3 +237,160 @@ def _device(identity: UsbIdentity) -> bytes:
         *(identity.vendor_id, identity.product_id, identity.release),
         *(0, 0, 0, CONFIGURATION, 1, 1),
     )
+
+
+MOST_TRANSFERS: Final = 256
+"""Transfers that may wait at a time; a host's HID driver has one in each direction."""
+BUSY_FROM: Final = 160
+"""With so many unread reports the device takes no more from the host: a message is 129 of them."""
+MOST_REPORTS: Final = 2048
+"""Unread reports; what comes on top is lost, as it is on a bus that nobody reads."""
+
+_KEEPALIVE: Final = FIRST_BIT | HidCommand.KEEPALIVE
+
+
+@dataclass(slots=True)
+class SessionOutcome:
+    """What some bytes of the client led to.
+
+    Args:
+        replies: to be written to it.
+        reports: for the token, in order.
+        reset: the token is to forget what is going on, before those reports.
+        over: the connection is to be closed after the replies.
+    """
+
+    replies: bytearray = field(default_factory=bytearray)
+    reports: list[bytes] = field(default_factory=list)
+    reset: bool = False
+    over: bool = False
+
+
+class UsbIpSession:
+    """The machine.
+
+    Args:
+        device: what is exported.
+        claim: asked at an import: OK takes the device, anything else refuses.
+        present: whether the device is there to be listed.
+    """
+
+    def __init__(
+        self, device: UsbDevice, claim: Callable[[], OpStatus], present: Callable[[], bool]
+    ) -> None:
+        self._device = device
+        self._claim = claim
+        self._present = present
+        self._reader = RequestReader()
+        self._inward: OrderedDict[int, Submit] = OrderedDict()
+        self._outward: OrderedDict[int, Submit] = OrderedDict()
+        self._unread: deque[bytes] = deque()
+
+    @property
+    def imported(self) -> bool:
+        """Whether this client has the device."""
+        return self._reader.imported
+
+    def receive(self, data: bytes) -> SessionOutcome:
+        """Take bytes from the client.
+
+        Raises:
+            Malformed: it does not speak USB/IP, or wants too much at once; hang up.
+        """
+        outcome = SessionOutcome()
+        for request in self._reader.feed(data):
+            self._serve(request, outcome)
+            if outcome.over:
+                break
+        return outcome
+
+    def deliver(self, report: bytes) -> bytes:
+        """Take a report from the token; returns what is to be written to the client."""
+        # Nobody reads: what the token waits for now is no news by the time somebody does.
+        stale = self._unread and report[4] == _KEEPALIVE
+        if not stale and len(self._unread) < MOST_REPORTS:
+            self._unread.append(report)
+        outcome = SessionOutcome()
+        self._pair(outcome)
+        return bytes(outcome.replies)
+
+    def _serve(self, request: Request, outcome: SessionOutcome) -> None:
+        match request:
+            case ListRequest():
+                outcome.replies += list_reply(self._device.identity if self._present() else None)
+                outcome.over = True
+            case ImportRequest(bus_id):
+                self._import(bus_id, outcome)
+            case Submit():
+                self._submit(request, outcome)
+            case Unlink(seqnum, target):
+                waited = self._inward.pop(target, None) or self._outward.pop(target, None)
+                status = UrbStatus.UNLINKED if waited else UrbStatus.OK
+                outcome.replies += unlink_reply(seqnum, status)
+            case _:
+                assert_never(request)
+
+    def _import(self, bus_id: str, outcome: SessionOutcome) -> None:
+        status = self._claim() if bus_id == BUS_ID else OpStatus.NO_DEVICE
+        if status is not OpStatus.OK:
+            outcome.replies += import_refusal(status)
+            outcome.over = True
+            return
+        self._reader.imported = True
+        self._device.reset()
+        outcome.replies += import_reply(self._device.identity)
+
+    # --- transfers -------------------------------------------------------------------------------
+
+    def _submit(self, transfer: Submit, outcome: SessionOutcome) -> None:
+        if transfer.device_id != DEVICE_ID:
+            outcome.replies += submit_reply(transfer, UrbStatus.NO_DEVICE)
+        elif not transfer.endpoint & 0x7F:
+            self._control(transfer, outcome)
+        elif not self._device.takes(transfer.endpoint):
+            outcome.replies += submit_reply(transfer, UrbStatus.STALLED)
+        elif transfer.endpoint == ENDPOINT_IN:
+            self._await(self._inward, transfer, transfer.length >= REPORT_SIZE, outcome)
+        else:
+            self._await(self._outward, transfer, transfer.length <= REPORT_SIZE, outcome)
+
+    def _control(self, transfer: Submit, outcome: SessionOutcome) -> None:
+        try:
+            data = self._device.control(transfer.setup, transfer.data)
+        except PipeStalled:
+            outcome.replies += submit_reply(transfer, UrbStatus.STALLED)
+            return
+        if self._device.take_reset():
+            outcome.reset = True
+            outcome.reports.clear()
+            self._unread.clear()
+        outcome.reports += self._device.take_reports()
+        fits = data[: transfer.length]
+        outcome.replies += submit_reply(transfer, UrbStatus.OK, fits, sent=len(transfer.data))
+
+    def _await(
+        self,
+        waiting: OrderedDict[int, Submit],
+        transfer: Submit,
+        fits: bool,
+        outcome: SessionOutcome,
+    ) -> None:
+        if not fits:
+            outcome.replies += submit_reply(transfer, UrbStatus.OVERFLOW)
+            return
+        if len(self._inward) + len(self._outward) >= MOST_TRANSFERS:
+            raise Malformed(f"more than {MOST_TRANSFERS} transfers at a time")
+        if transfer.seqnum in self._inward or transfer.seqnum in self._outward:
+            raise Malformed(f"two transfers of number {transfer.seqnum}")
+        waiting[transfer.seqnum] = transfer
+        self._pair(outcome)
+
+    def _pair(self, outcome: SessionOutcome) -> None:
+        """Give reports to transfers that wait for them, and transfers' to a token with room."""
+        while self._inward and self._unread:
+            _, transfer = self._inward.popitem(last=False)
+            outcome.replies += submit_reply(transfer, UrbStatus.OK, self._unread.popleft())
+        while self._outward and len(self._unread) < BUSY_FROM:
+            _, transfer = self._outward.popitem(last=False)
+            outcome.reports.append(transfer.data.ljust(REPORT_SIZE, b"\0"))
+            outcome.replies += submit_reply(transfer, UrbStatus.OK, sent=len(transfer.data))

@@ -73,46 +73,46 @@ def _map_to(fits: Fits) -> Fits:
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class GetInfoMember:
     """One member of getInfo: its number in CTAP, and what it may be in the metadata."""
 
     number: int
     fits: Fits
 
 
-MEMBERS: Final[Mapping[str, Member]] = MappingProxyType(
+MEMBERS: Final[Mapping[str, GetInfoMember]] = MappingProxyType(
     {
-        "versions": Member(0x01, _list_of(_is_text)),
-        "extensions": Member(0x02, _list_of(_is_text)),
-        "aaguid": Member(0x03, _is_text),
-        "options": Member(0x04, _map_to(_is_flag)),
-        "maxMsgSize": Member(0x05, _at_least(_TERSEST)),
-        "pinUvAuthProtocols": Member(0x06, _list_of(_is_uint)),
-        "maxCredentialCountInList": Member(0x07, _at_least(1)),
-        "maxCredentialIdLength": Member(0x08, _at_least(_SHORTEST_ID)),
-        "transports": Member(0x09, _list_of(_is_text)),
-        "algorithms": Member(0x0A, _list_of(_is_algorithm)),
-        "maxSerializedLargeBlobArray": Member(0x0B, _is_uint),
-        "forcePINChange": Member(0x0C, _is_flag),
-        "minPINLength": Member(0x0D, _is_uint),
-        "firmwareVersion": Member(0x0E, _is_uint),
-        "maxCredBlobLength": Member(0x0F, _is_uint),
-        "maxRPIDsForSetMinPINLength": Member(0x10, _is_uint),
-        "preferredPlatformUvAttempts": Member(0x11, _is_uint),
-        "uvModality": Member(0x12, _is_uint),
-        "certifications": Member(0x13, _map_to(_is_uint)),
-        "remainingDiscoverableCredentials": Member(0x14, _is_uint),
-        "vendorPrototypeConfigCommands": Member(0x15, _list_of(_is_uint)),
-        "attestationFormats": Member(0x16, _list_of(_is_text)),
-        "uvCountSinceLastPinEntry": Member(0x17, _is_uint),
-        "longTouchForReset": Member(0x18, _is_flag),
-        "encIdentifier": Member(0x19, _is_hex),
-        "transportsForReset": Member(0x1A, _list_of(_is_text)),
-        "pinComplexityPolicy": Member(0x1B, _is_flag),
-        "pinComplexityPolicyURL": Member(0x1C, _is_hex),
-        "maxPINLength": Member(0x1D, _is_uint),
-        "encCredStoreState": Member(0x1E, _is_hex),
-        "authenticatorConfigCommands": Member(0x1F, _list_of(_is_uint)),
+        "versions": GetInfoMember(0x01, _list_of(_is_text)),
+        "extensions": GetInfoMember(0x02, _list_of(_is_text)),
+        "aaguid": GetInfoMember(0x03, _is_text),
+        "options": GetInfoMember(0x04, _map_to(_is_flag)),
+        "maxMsgSize": GetInfoMember(0x05, _at_least(_TERSEST)),
+        "pinUvAuthProtocols": GetInfoMember(0x06, _list_of(_is_uint)),
+        "maxCredentialCountInList": GetInfoMember(0x07, _at_least(1)),
+        "maxCredentialIdLength": GetInfoMember(0x08, _at_least(_SHORTEST_ID)),
+        "transports": GetInfoMember(0x09, _list_of(_is_text)),
+        "algorithms": GetInfoMember(0x0A, _list_of(_is_algorithm)),
+        "maxSerializedLargeBlobArray": GetInfoMember(0x0B, _is_uint),
+        "forcePINChange": GetInfoMember(0x0C, _is_flag),
+        "minPINLength": GetInfoMember(0x0D, _is_uint),
+        "firmwareVersion": GetInfoMember(0x0E, _is_uint),
+        "maxCredBlobLength": GetInfoMember(0x0F, _is_uint),
+        "maxRPIDsForSetMinPINLength": GetInfoMember(0x10, _is_uint),
+        "preferredPlatformUvAttempts": GetInfoMember(0x11, _is_uint),
+        "uvModality": GetInfoMember(0x12, _is_uint),
+        "certifications": GetInfoMember(0x13, _map_to(_is_uint)),
+        "remainingDiscoverableCredentials": GetInfoMember(0x14, _is_uint),
+        "vendorPrototypeConfigCommands": GetInfoMember(0x15, _list_of(_is_uint)),
+        "attestationFormats": GetInfoMember(0x16, _list_of(_is_text)),
+        "uvCountSinceLastPinEntry": GetInfoMember(0x17, _is_uint),
+        "longTouchForReset": GetInfoMember(0x18, _is_flag),
+        "encIdentifier": GetInfoMember(0x19, _is_hex),
+        "transportsForReset": GetInfoMember(0x1A, _list_of(_is_text)),
+        "pinComplexityPolicy": GetInfoMember(0x1B, _is_flag),
+        "pinComplexityPolicyURL": GetInfoMember(0x1C, _is_hex),
+        "maxPINLength": GetInfoMember(0x1D, _is_uint),
+        "encCredStoreState": GetInfoMember(0x1E, _is_hex),
+        "authenticatorConfigCommands": GetInfoMember(0x1F, _list_of(_is_uint)),
     }
 )
 """Names are those of the FIDO Metadata Statement 3.1 section 3.12, byte strings in hexadecimal."""

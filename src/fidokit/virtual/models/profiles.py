@@ -1,7 +1,8 @@
 """From what a certified model says of itself to the profile of a token that stands in for it.
 
 What our authenticator cannot do, an impersonated model does not claim: it is withheld, and listed.
-All that is asked of `core.served`, so that nothing here changes when the authenticator learns more.
+All that is asked of the authenticator's own tables, so that nothing here changes when it learns
+more.
 """
 
 from __future__ import annotations
@@ -13,7 +14,11 @@ from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from fidokit.types import CoseAlg
-from fidokit.virtual.core import capabilities
+from fidokit.virtual.core.attestation import statements
+from fidokit.virtual.core.commands import config, get_info, table
+from fidokit.virtual.core.extensions import table as extensions
+from fidokit.virtual.core.keys.algorithms import ALGORITHMS
+from fidokit.virtual.core.person import pin_protocol
 from fidokit.virtual.core.profile import CONFIGURABLE, CTAP_2_0, Behavior, Profile
 from fidokit.virtual.models.form import MEMBERS, Document, check_document, from_text, to_text
 
@@ -96,7 +101,7 @@ def _profile(given: Document, withheld: _Withheld) -> Profile:
     info = given.info
     versions = tuple(info["versions"])
     options = _options(info.get("options", {}), withheld)
-    extensions = tuple(withheld.keep(info.get("extensions", []), capabilities.extension, str))
+    extensions = tuple(withheld.keep(info.get("extensions", []), has_extension, str))
     algorithms = _algorithms(given, withheld)
     members = _members(info, _features(options, extensions), withheld)
     limits = {
@@ -132,7 +137,7 @@ def _is_2_0(versions: tuple[str, ...]) -> bool:
 def _options(given: Mapping[str, bool], withheld: _Withheld) -> Mapping[str, bool]:
     def is_served(name: str) -> bool:
         claims = given[name] or name in CONFIGURABLE
-        return capabilities.option(name) or not claims
+        return has_option(name) or not claims
 
     kept = {name: given[name] for name in withheld.keep(given, is_served, str)}
     # The makers describe tokens in use; a fresh one has no PIN, and no finger where it learns them.
@@ -143,7 +148,7 @@ def _options(given: Mapping[str, bool], withheld: _Withheld) -> Mapping[str, boo
 def _algorithms(given: Document, withheld: _Withheld) -> tuple[CoseAlg, ...]:
     listed = given.info.get("algorithms", [])
     numbers = [a["alg"] for a in listed if a["type"] == _PUBLIC_KEY] or given.algorithms
-    kept = withheld.keep(dict.fromkeys(numbers), capabilities.algorithm, lambda n: f"algorithm {n}")
+    kept = withheld.keep(dict.fromkeys(numbers), has_algorithm, lambda n: f"algorithm {n}")
     return tuple(map(CoseAlg, kept)) if numbers else _PRESUMED_ALGORITHMS
 
 
@@ -157,7 +162,7 @@ def _members(
 ) -> frozenset[int]:
     def is_served(name: str) -> bool:
         needed = _SAID_WITH.get(name, ())
-        return capabilities.member(MEMBERS[name].number) and features.issuperset(needed)
+        return has_member(MEMBERS[name].number) and features.issuperset(needed)
 
     return frozenset(MEMBERS[name].number for name in withheld.keep(info, is_served, str))
 
@@ -165,16 +170,14 @@ def _members(
 def _pin_protocols(info: Mapping[str, Any], options: Mapping[str, bool]) -> tuple[int, ...]:
     """As listed; tokens from before the member was there speak protocol 1 (CTAP 2.0)."""
     if "pinUvAuthProtocols" in info:
-        known = filter(capabilities.pin_protocol_version, info["pinUvAuthProtocols"])
+        known = filter(has_pin_protocol, info["pinUvAuthProtocols"])
         return tuple(dict.fromkeys(known))
     return (1,) if {"clientPin", "pinUvAuthToken"} & set(options) else ()
 
 
 def _formats(info: Mapping[str, Any], withheld: _Withheld) -> tuple[str, ...]:
     listed = info.get("attestationFormats", [])
-    kept = withheld.keep(
-        listed, capabilities.attestation_format, lambda name: f"attestation {name}"
-    )
+    kept = withheld.keep(listed, has_format, lambda name: f"attestation {name}")
     return tuple(kept) or _PRESUMED_FORMATS
 
 
@@ -253,3 +256,70 @@ _LOADED: Final[Mapping[str, Callable[[Any], Any]]] = MappingProxyType(
     }
 )
 """Some makers write transports in capitals."""
+
+
+_INNATE = frozenset(
+    {
+        "rk",
+        "up",
+        "uv",
+        "plat",
+        "alwaysUv",
+        "clientPin",
+        "pinUvAuthToken",
+        "makeCredUvNotRqd",
+        "noMcGaPermissionsWithClientPin",
+    }
+)
+"""Options that no command of their own stands behind."""
+
+_COMMAND_BEHIND: Mapping[str, int] = MappingProxyType(
+    {
+        "credMgmt": 0x0A,
+        "credentialMgmtPreview": 0x41,
+        "bioEnroll": 0x09,
+        "uvBioEnroll": 0x09,
+        "userVerificationMgmtPreview": 0x40,
+        "largeBlobs": 0x0C,
+        "authnrCfg": 0x0D,
+        "uvAcfg": 0x0D,
+    }
+)
+_CONFIG_BEHIND: Mapping[str, int] = MappingProxyType({"ep": 0x01, "setMinPINLength": 0x03})
+_MEMBER_BEHIND: Mapping[str, int] = MappingProxyType({"perCredMgmtRO": 0x1E})
+"""Whoever gives out persistent tokens says by encCredStoreState when they are worth using."""
+
+
+def has_option(name: str) -> bool:
+    """Whether the feature behind an option of getInfo is there."""
+    return (
+        name in _INNATE
+        or _COMMAND_BEHIND.get(name) in table.COMMANDS
+        or _CONFIG_BEHIND.get(name) in config.SERVED
+        or _MEMBER_BEHIND.get(name) in get_info.MEMBERS
+    )
+
+
+def has_extension(name: str) -> bool:
+    """Whether an extension is there, with the command that it is good for."""
+    return name in extensions.EXTENSIONS and (name != "largeBlobKey" or has_option("largeBlobs"))
+
+
+def has_algorithm(number: int) -> bool:
+    """Whether keys of a COSE algorithm can be made."""
+    return number in CoseAlg._value2member_map_ and CoseAlg(number) in ALGORITHMS
+
+
+def has_member(number: int) -> bool:
+    """Whether getInfo has a member of this number."""
+    return number in get_info.MEMBERS
+
+
+def has_format(name: str) -> bool:
+    """Whether attestation statements of this format can be made."""
+    return name in statements.FORMATS
+
+
+def has_pin_protocol(number: int) -> bool:
+    """Whether a PIN/UV auth protocol is there."""
+    return number in pin_protocol.PROTOCOLS

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from fidokit.metadata.model import Model
-    from fidokit.virtual.models.profiles import Impersonation
+from fidokit.errors import Malformed
+from fidokit.metadata import catalog
+from fidokit.metadata.model import Model
+from fidokit.virtual.models.profiles import Impersonation, impersonate
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +51,12 @@ def list_models(search: str = "") -> ModelList:
         Unsupported: the package with the metadata is not installed.
         MalformedFile: its data cannot be read.
     """
-    from fidokit.errors import Malformed
-    from fidokit.metadata import catalog
-    from fidokit.virtual.models import profiles as models
-
     found = catalog.load()
     problems = [f"entry {bad.index} was skipped: {bad.reason}" for bad in found.problems]
     summaries = []
     for model in found.search(search):
         try:
-            summaries.append(_summary(model, models.impersonate(model.document())))
+            summaries.append(_summary(model, impersonate(model.document())))
         except Malformed as problem:
             problems.append(f"model {model.name} was skipped: {problem.message}")
     source = f"{catalog.PACKAGE} {found.version}"
@@ -77,8 +73,6 @@ def model_document(wanted: str) -> dict[str, object]:
         UsageError: no model has it, or several do; then the hint lists their AAGUIDs.
         Unsupported, MalformedFile: as `list_models`.
     """
-    from fidokit.metadata import catalog
-
     return catalog.load().find(wanted).document()
 
 

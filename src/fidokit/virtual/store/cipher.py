@@ -111,7 +111,7 @@ class Box:
     serial: str
 
     def close(self, name: str, content: bytes) -> bytes:
-        """A sealed record."""
+        """Seal the content of a record under its name."""
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         nonce = os.urandom(_NONCE)

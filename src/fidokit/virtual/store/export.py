@@ -20,16 +20,16 @@ from typing import Any, Final
 from fidokit import cbor
 from fidokit.errors import MalformedCbor, MalformedFile, PassphraseRequired
 from fidokit.virtual.core.ports import DurableState, StoredCredential
-from fidokit.virtual.identity import TokenIdentity
 from fidokit.virtual.store import SealedStore, SqliteStore
 from fidokit.virtual.store.cipher import Seal, new_seal
-from fidokit.virtual.store.new_file import Contents, columns, fill
+from fidokit.virtual.store.file import Contents, columns, fill
 from fidokit.virtual.store.schema import (
     CREDENTIAL,
     IDENTITY,
     MIGRATIONS,
     STATE,
-    Column,
+    ColumnCodec,
+    TokenIdentity,
     of_members,
     to_members,
     to_row,
@@ -212,7 +212,7 @@ def _require_place(contents: Contents) -> None:
 def _require_same(
     connection: sqlite3.Connection,
     table: str,
-    named: Mapping[str, Column],
+    named: Mapping[str, ColumnCodec],
     values: Sequence[object],
 ) -> None:
     rows = connection.execute(f"SELECT {columns(tuple(named))} FROM {table}").fetchall()  # noqa: S608

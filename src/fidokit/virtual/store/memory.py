@@ -32,7 +32,7 @@ class MemoryStore:
         return self._state
 
     def save(self, state: DurableState) -> None:
-        """Replace the state."""
+        """Replace the state for as long as this object lives."""
         self._state = state
 
     def wipe(self, state: DurableState) -> None:

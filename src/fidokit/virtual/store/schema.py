@@ -1,4 +1,5 @@
-"""The layout of a virtual token's SQLite file, and the steps that lead to it from older ones.
+"""Who a virtual token is from its making to its end; the layout of the SQLite file that it lives
+in, and the steps that lead to it from older ones.
 
 A file names its format by PRAGMA application_id and its version by PRAGMA user_version.
 """
@@ -6,7 +7,7 @@ A file names its format by PRAGMA application_id and its version by PRAGMA user_
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any, Final, NamedTuple, TypeVar
 
 from fidokit import cbor
@@ -18,7 +19,27 @@ from fidokit.virtual.core.ports import (
     StoredCredential,
     Template,
 )
-from fidokit.virtual.identity import TokenIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class TokenIdentity:
+    """What is fixed when a token is made, and what a list of tokens shows.
+
+    Args:
+        serial: printable, unique for good; a reset keeps it.
+        profile: which certified behavior the token shows, `ctap2.3` for our own.
+        presence: the text of its presence policy, see `presence.parse_policy`.
+        created: seconds since 1970, UTC.
+        model: the document of the certified model that it stands in for, as
+            `models.Impersonation.text`; empty where the profile is one of our own.
+    """
+
+    serial: str
+    profile: str
+    presence: str
+    created: int
+    model: str = ""
+
 
 APPLICATION_ID: Final = 0x66_64_6B_74
 """ASCII `fdkt`; stands at offset 68 of every file."""
@@ -143,16 +164,16 @@ def _texts(encoded: bytes) -> tuple[str, ...]:
     return texts
 
 
-class Column(NamedTuple):
+class ColumnCodec(NamedTuple):
     """How one field of a dataclass lies in its column."""
 
     store: Callable[[Any], Any] = lambda value: value
     load: Callable[[Any], Any] = lambda value: value
 
 
-_PLAIN: Final = Column()
-_FLAG: Final = Column(int, bool)
-_TEXTS: Final = Column(cbor.encode, _texts)
+_PLAIN: Final = ColumnCodec()
+_FLAG: Final = ColumnCodec(int, bool)
+_TEXTS: Final = ColumnCodec(cbor.encode, _texts)
 
 
 def _templates_to_bytes(templates: Iterable[Template]) -> bytes:
@@ -188,11 +209,11 @@ def _blob_from_bytes(stored: bytes | None) -> LargeBlob | None:
     return LargeBlob(stored[_SIZE:], int.from_bytes(stored[:_SIZE]))
 
 
-IDENTITY: Final[Mapping[str, Column]] = dict.fromkeys(
+IDENTITY: Final[Mapping[str, ColumnCodec]] = dict.fromkeys(
     ("serial", "profile", "presence", "created", "model"), _PLAIN
 )
 
-STATE: Final[Mapping[str, Column]] = {
+STATE: Final[Mapping[str, ColumnCodec]] = {
     "aaguid": _PLAIN,
     "attestation_key": _PLAIN,
     "attestation_certificate": _PLAIN,
@@ -209,42 +230,42 @@ STATE: Final[Mapping[str, Column]] = {
     "min_pin_rp_ids": _TEXTS,
     "pin_complexity": _FLAG,
     "large_blob_array": _PLAIN,
-    "templates": Column(_templates_to_bytes, _templates_from_bytes),
+    "templates": ColumnCodec(_templates_to_bytes, _templates_from_bytes),
     "enterprise_attestation": _FLAG,
     "long_touch_for_reset": _FLAG,
     "persistent_token": _PLAIN,
     "uv_count": _PLAIN,
 }
 
-CREDENTIAL: Final[Mapping[str, Column]] = {
-    "id": Column(bytes, CredentialId),
+CREDENTIAL: Final[Mapping[str, ColumnCodec]] = {
+    "id": ColumnCodec(bytes, CredentialId),
     "rp_id": _PLAIN,
     "rp_id_hash": _PLAIN,
     "user_id": _PLAIN,
     "user_name": _PLAIN,
     "user_display_name": _PLAIN,
-    "alg": Column(int, CoseAlg),
+    "alg": ColumnCodec(int, CoseAlg),
     "secret": _PLAIN,
-    "cred_protect": Column(int, CredProtect),
+    "cred_protect": ColumnCodec(int, CredProtect),
     "created": _PLAIN,
     "cred_blob": _PLAIN,
     "large_blob_key": _PLAIN,
     "third_party_payment": _FLAG,
     "large_blob_supported": _FLAG,
-    "large_blob": Column(_blob_to_bytes, _blob_from_bytes),
+    "large_blob": ColumnCodec(_blob_to_bytes, _blob_from_bytes),
 }
 
-SEAL: Final[Mapping[str, Column]] = dict.fromkeys(("salt", "cost", "key"), _PLAIN)
+SEAL: Final[Mapping[str, ColumnCodec]] = dict.fromkeys(("salt", "cost", "key"), _PLAIN)
 
 Row = tuple[Any, ...]
 
 
-def to_row(value: object, columns: Mapping[str, Column]) -> Row:
+def to_row(value: object, columns: Mapping[str, ColumnCodec]) -> Row:
     """The values of a dataclass, in the order of `columns`, as SQLite stores them."""
     return tuple(column.store(getattr(value, name)) for name, column in columns.items())
 
 
-def _from_row(row: Row, columns: Mapping[str, Column]) -> dict[str, Any]:
+def _from_row(row: Row, columns: Mapping[str, ColumnCodec]) -> dict[str, Any]:
     return {
         name: column.load(value) for (name, column), value in zip(columns.items(), row, strict=True)
     }
@@ -262,16 +283,17 @@ def state_of(row: Row) -> DurableState:
 
 
 def credential_of(row: Row) -> StoredCredential:
-    """The credential in a row of CREDENTIAL's columns; ValueError as above."""
+    """The credential in a row of CREDENTIAL's columns; ValueError where a value has no
+    meaning."""
     return StoredCredential(**_from_row(row, CREDENTIAL))
 
 
-def to_record(value: object, columns: Mapping[str, Column]) -> bytes:
+def to_record(value: object, columns: Mapping[str, ColumnCodec]) -> bytes:
     """A dataclass as canonical CBOR: a map of its columns without those that are NULL."""
     return cbor.encode(to_members(value, columns))
 
 
-def to_members(value: object, columns: Mapping[str, Column]) -> dict[str, Any]:
+def to_members(value: object, columns: Mapping[str, ColumnCodec]) -> dict[str, Any]:
     """The map that `to_record` encodes."""
     row = dict(zip(columns, to_row(value, columns), strict=True))
     return {name: stored for name, stored in row.items() if stored is not None}
@@ -280,7 +302,7 @@ def to_members(value: object, columns: Mapping[str, Column]) -> dict[str, Any]:
 T = TypeVar("T")
 
 
-def of_record(kind: type[T], encoded: bytes, columns: Mapping[str, Column]) -> T:
+def of_record(kind: type[T], encoded: bytes, columns: Mapping[str, ColumnCodec]) -> T:
     """The dataclass in a record of `to_record`, perhaps of an older version with fewer columns.
 
     Raises:
@@ -290,8 +312,8 @@ def of_record(kind: type[T], encoded: bytes, columns: Mapping[str, Column]) -> T
     return of_members(kind, cbor.decode(encoded, max_depth=1), columns)
 
 
-def of_members(kind: type[T], members: object, columns: Mapping[str, Column]) -> T:
-    """The same from the decoded map."""
+def of_members(kind: type[T], members: object, columns: Mapping[str, ColumnCodec]) -> T:
+    """The dataclass in the map of `to_members`; raises as `of_record`."""
     if not isinstance(members, dict) or not members.keys() <= columns.keys():
         raise ValueError(f"a {kind.__name__} has members that this fidokit does not know")
     values = {

@@ -7,19 +7,19 @@ plugged in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from fidokit.errors import MalformedCbor, MalformedFile
-from fidokit.types import CredentialId, UserId
-from fidokit.virtual.core.ports import DurableState, LargeBlob, RelyingParty, StoredCredential
+from fidokit.types import CredentialId
+from fidokit.virtual.core.ports import DurableState, LargeBlob, StoredCredential
 from fidokit.virtual.store import file as state_file
 from fidokit.virtual.store.cipher import Box
+from fidokit.virtual.store.file import SAVE_RECORD, STATE_RECORD, record_name
 from fidokit.virtual.store.memory import MemoryStore
-from fidokit.virtual.store.new_file import SAVE_RECORD, STATE_RECORD, record_name
 from fidokit.virtual.store.schema import CREDENTIAL, STATE, of_record, to_record
 from fidokit.virtual.store.sqlite import SqliteStore
 
@@ -58,22 +58,21 @@ class SealedStore:
                 self._view.put(credential)
                 self._numbers[credential.id] = number
         self._last: int = records[-1][0]
+        # What is read comes from memory, what counts from the file.
+        view = self._view
+        self.load, self.find = view.load, view.find
+        self.of_rp, self.of_user = view.of_rp, view.of_user
+        self.relying_parties, self.count = view.relying_parties, view.count
+        self.next_counter, self.revision = file.next_counter, file.revision
+        self.credential_counters, self.close = file.credential_counters, file.close
 
     @property
     def path(self) -> Path:
-        """Its file."""
+        """The file that the token lives in."""
         return self._file.path
 
-    def close(self) -> None:
-        """Let the next process have the token; harmless when repeated."""
-        self._file.close()
-
-    def load(self) -> DurableState:
-        """The state as last saved."""
-        return self._view.load()
-
     def save(self, state: DurableState) -> None:
-        """Replace the state."""
+        """Replace the state; it is durable when this returns."""
         with self._file.transaction():
             self._write(STATE_RECORD, to_record(state, STATE))
         self._view.save(state)
@@ -86,14 +85,6 @@ class SealedStore:
             self._write(STATE_RECORD, to_record(state, STATE))
         self._numbers.clear()
         self._view.wipe(state)
-
-    def next_counter(self, number: int = 0) -> int:
-        """As `SqliteStore.next_counter`."""
-        return self._file.next_counter(number)
-
-    def credential_counters(self) -> dict[int, int]:
-        """As `SqliteStore.credential_counters`."""
-        return self._file.credential_counters()
 
     def put(self, credential: StoredCredential) -> None:
         """Add as the newest, in the place of the same user's older one."""
@@ -140,30 +131,6 @@ class SealedStore:
             lambda: self._view.update_large_blob(credential_id, blob),
             counted=0,
         )
-
-    def find(self, credential_id: CredentialId) -> StoredCredential | None:
-        """The credential with this id."""
-        return self._view.find(credential_id)
-
-    def of_rp(self, rp_id_hash: bytes) -> Sequence[StoredCredential]:
-        """Every credential of one relying party, newest first."""
-        return self._view.of_rp(rp_id_hash)
-
-    def of_user(self, rp_id_hash: bytes, user_id: UserId) -> StoredCredential | None:
-        """The one credential that `put` would replace."""
-        return self._view.of_user(rp_id_hash, user_id)
-
-    def relying_parties(self) -> Sequence[RelyingParty]:
-        """Every relying party once, the one with the oldest credential first."""
-        return self._view.relying_parties()
-
-    def count(self) -> int:
-        """How many credentials there are."""
-        return self._view.count()
-
-    def revision(self) -> int:
-        """How often credentials changed."""
-        return self._file.revision()
 
     def _change(
         self,

@@ -13,23 +13,23 @@ from typing import Final, Self
 from fidokit.errors import MalformedFile, NoPermission, WouldOverwrite
 from fidokit.types import CredentialId, UserId
 from fidokit.virtual.core.ports import DurableState, LargeBlob, RelyingParty, StoredCredential
-from fidokit.virtual.identity import TokenIdentity
 from fidokit.virtual.store import file
 from fidokit.virtual.store.cipher import Seal
-from fidokit.virtual.store.new_file import (
+from fidokit.virtual.store.file import (
     LOAD_SEAL,
     SAVE_STATE,
     Contents,
     columns,
     insert,
     make_complete,
-    remove,
+    remove_files,
 )
 from fidokit.virtual.store.ownership import Ownership
 from fidokit.virtual.store.schema import (
     CREDENTIAL,
     STATE,
     Row,
+    TokenIdentity,
     credential_of,
     identity_of,
     state_of,
@@ -67,13 +67,13 @@ def read_identity(path: Path) -> TokenIdentity:
     """What the token in `path` is, whoever owns it just now.
 
     Raises:
-        TokenNotFound, NoPermission, StateUnusable: as `state_file.connect`.
+        TokenNotFound, NoPermission, StateUnusable: as `file.connect`.
     """
     return look(path)[0]
 
 
 def look(path: Path) -> tuple[TokenIdentity, bool]:
-    """The same, and whether its secrets are sealed."""
+    """What the token in `path` is, and whether its secrets are sealed; see `read_identity`."""
     connection = file.open_for_a_look(path)
     try:
         identity = _one_identity(connection, path)
@@ -94,7 +94,7 @@ def delete_token_file(path: Path) -> None:
     """
     ownership = Ownership.acquire(path)
     try:
-        remove(path)
+        remove_files(path)
     except OSError as error:
         ownership.release()
         raise NoPermission(
@@ -170,7 +170,7 @@ class SqliteStore:
 
         Raises:
             TokenBusy: it is plugged in already.
-            TokenNotFound, NoPermission, StateUnusable: as `state_file.connect`.
+            TokenNotFound, NoPermission, StateUnusable: as `file.connect`.
         """
         file.inspect(path)
         return cls._powered(path, Ownership.acquire(path))
@@ -206,7 +206,7 @@ class SqliteStore:
             return state_of(self._one_row(_LOAD_STATE))
 
     def save(self, state: DurableState) -> None:
-        """Replace the state."""
+        """Replace the state; it is durable when this returns."""
         with self.transaction():
             self._db.execute(SAVE_STATE, (1, *to_row(state, STATE)))
 

@@ -34,7 +34,7 @@ _Answer: TypeAlias = tuple[bytes, int]
 """Data and status word."""
 
 
-class Pluggable(Protocol):
+class CardToken(Protocol):
     """The token inside the card."""
 
     @property
@@ -103,7 +103,7 @@ class CardSession:
 
     def __init__(
         self,
-        token: Pluggable,
+        token: CardToken,
         poll_s: float = POLL_S,
         left: Callable[[], bool] = lambda: False,
     ) -> None:

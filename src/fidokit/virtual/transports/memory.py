@@ -1,9 +1,12 @@
-"""The in-process transport: whole CTAP messages handed to a virtual token, without framing."""
+"""What a link to a token can do, whoever is behind it; and the in-process one, which hands whole
+CTAP messages to a virtual token, without framing."""
 
 from __future__ import annotations
 
+import socket
+import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from fidokit.errors import TokenGone
 
@@ -13,11 +16,11 @@ def nobody_follows(_status: int) -> None:
 
 
 def nobody_cancels() -> bool:
-    """Nobody cancels."""
+    """A question that nobody answers with yes."""
     return False
 
 
-class Plugged(Protocol):
+class MessageTarget(Protocol):
     """The token at the other end of a link."""
 
     @property
@@ -52,8 +55,8 @@ class MemoryLink:
         channel: a number of its own, so that enumerations of several links stay apart.
     """
 
-    def __init__(self, token: Plugged, channel: int) -> None:
-        self._token: Plugged | None = token
+    def __init__(self, token: MessageTarget, channel: int) -> None:
+        self._token: MessageTarget | None = token
         self._channel = channel
         self.capabilities = token.capabilities
 
@@ -104,7 +107,56 @@ class MemoryLink:
         """Give the channel back; harmless when repeated."""
         self._token = None
 
-    def _open(self) -> Plugged:
+    def _open(self) -> MessageTarget:
         if self._token is None:
             raise TokenGone("the link to the virtual token is closed", hint="open the token again")
         return self._token
+
+
+_PAUSE_S: Final = 0.1
+
+
+class TokenChannel(Protocol):
+    """A channel of a token; see `MemoryLink`."""
+
+    def cbor(
+        self,
+        request: bytes,
+        on_keepalive: Callable[[int], None],
+        canceled: Callable[[], bool],
+    ) -> bytes:
+        """Send a CTAP2 command and wait for its end."""
+        ...
+
+    def msg(self, apdu: bytes) -> bytes:
+        """Send a U2F raw message."""
+        ...
+
+    def wink(self) -> None:
+        """Make the token show itself."""
+        ...
+
+    def close(self) -> None:
+        """Give the channel back."""
+        ...
+
+
+def accept_all(
+    server: socket.socket, admit: Callable[[socket.socket], None], closed: Callable[[], bool]
+) -> None:
+    """Take in clients until the server is closed, which is told by `closed`.
+
+    Args:
+        server: it listens.
+        admit: gets each client; it closes what it does not want.
+        closed: whether an error of `server` means that this is over.
+    """
+    while True:
+        try:
+            channel, _ = server.accept()
+        except OSError:
+            if closed():
+                return
+            time.sleep(_PAUSE_S)  # out of descriptors: clients that leave give some back
+            continue
+        admit(channel)

@@ -22,17 +22,16 @@ from fidokit.errors import (
     WouldOverwrite,
 )
 from fidokit.unix_socket import address, require_own_user, socket_path
-from fidokit.virtual.transports.frames import (
+from fidokit.virtual.transports.memory import MemoryLink, accept_all
+from fidokit.virtual.transports.socket import (
     COMMANDS,
     FROM_CLIENT,
     Frame,
-    FrameReader,
-    Kind,
+    FrameKind,
+    SocketFrameReader,
     failure,
     hello,
 )
-from fidokit.virtual.transports.links import accept_all
-from fidokit.virtual.transports.memory import MemoryLink
 
 MOST_CLIENTS: Final = 64
 """Connections at a time; each may hold one frame and one answer."""
@@ -44,7 +43,7 @@ _SEND_WAIT: Final = struct.pack("ll", 5, 0)
 """A timeval: a client that reads nothing for five seconds has hung up."""
 
 
-class Powered(Protocol):
+class SharedToken(Protocol):
     """The token that is shared."""
 
     def link(self) -> MemoryLink:
@@ -58,7 +57,7 @@ class Listener:
     Clients are served by one thread each; what is wrong with one of them ends that one alone.
     """
 
-    def __init__(self, token: Powered, path: Path, server: socket.socket) -> None:
+    def __init__(self, token: SharedToken, path: Path, server: socket.socket) -> None:
         self._token = token
         self._path = path
         self._server = server
@@ -68,7 +67,7 @@ class Listener:
         self._thread = threading.Thread(target=self._accept, daemon=True)
 
     @classmethod
-    def open(cls, token: Powered, state: Path) -> Listener:
+    def open(cls, token: SharedToken, state: Path) -> Listener:
         """Listen beside the token's file, which this process owns.
 
         What lies under the socket's name was left by an owner that was killed: the lock says so.
@@ -84,7 +83,7 @@ class Listener:
         return cls._listen(token, socket_path(state))
 
     @classmethod
-    def at(cls, token: Powered, path: Path) -> Listener:
+    def at(cls, token: SharedToken, path: Path) -> Listener:
         """Listen at a path of the caller's choice, for containers and other programs.
 
         A socket that nobody listens at any more is replaced; whatever else has the name is not.
@@ -106,7 +105,7 @@ class Listener:
         return cls._listen(token, path)
 
     @classmethod
-    def _listen(cls, token: Powered, path: Path) -> Listener:
+    def _listen(cls, token: SharedToken, path: Path) -> Listener:
         server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             path.unlink(missing_ok=True)
@@ -219,13 +218,13 @@ class _Client:
     def __init__(self, listener: Listener, channel: socket.socket) -> None:
         self._listener = listener
         self._channel = channel
-        self._reader = FrameReader(FROM_CLIENT)
+        self._reader = SocketFrameReader(FROM_CLIENT)
         self._running = 0
         self._wanted = True
         self._said_s = 0.0
         self._link: MemoryLink | None = None
 
-    def open(self, token: Powered) -> int:
+    def open(self, token: SharedToken) -> int:
         """Take a link to the token; returns its capabilities."""
         self._link = token.link()
         return self._link.capabilities
@@ -258,29 +257,29 @@ class _Client:
             return  # a cancel that came when its command had ended
         self._running, self._wanted = frame.number, True
         try:
-            answer = Frame(Kind.ANSWER, frame.number, self._run(frame))
+            answer = Frame(FrameKind.ANSWER, frame.number, self._run(frame))
         except FidokitError as error:
             answer = failure(frame.number, error)
         self._channel.sendall(answer.encode())
 
     def _run(self, frame: Frame) -> bytes:
         assert self._link is not None  # noqa: S101  opened before this thread began
-        if frame.kind is Kind.CBOR:
+        if frame.kind is FrameKind.CBOR:
             return self._link.cbor(frame.body, self._keepalive, self._canceled)
-        if frame.kind is Kind.MSG:
+        if frame.kind is FrameKind.MSG:
             return self._link.msg(frame.body)
         self._link.wink()
         return b""
 
     def _keepalive(self, status: int) -> None:
-        self._say(Frame(Kind.KEEPALIVE, self._running, bytes([status])))
+        self._say(Frame(FrameKind.KEEPALIVE, self._running, bytes([status])))
 
     def _canceled(self) -> bool:
         """Polled by the token several times a second while a command waits."""
         if self._wanted:
             self._wanted = self._still_wanted()
         if self._wanted and time.monotonic() - self._said_s >= _ALIVE_S:
-            self._say(Frame(Kind.ALIVE, self._running))
+            self._say(Frame(FrameKind.ALIVE, self._running))
         return not self._wanted
 
     def _say(self, frame: Frame) -> None:

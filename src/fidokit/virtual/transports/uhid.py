@@ -15,9 +15,8 @@ from typing import Final
 from fidokit.errors import FidokitError, Malformed, NoPermission, TokenGone, Unsupported
 from fidokit.virtual.framing import uhid
 from fidokit.virtual.framing.ctaphid import REPORT_SIZE
-from fidokit.virtual.framing.report_descriptor import REPORT_DESCRIPTOR
-from fidokit.virtual.transports.hid_port import HidPort, Pluggable
-from fidokit.virtual.usb_identity import USUAL, Plug
+from fidokit.virtual.framing.usb_descriptors import REPORT_DESCRIPTOR, USUAL_IDENTITY, UsbIdentity
+from fidokit.virtual.transports.hid import HidPort, HidToken
 
 NODE: Final = Path("/dev/uhid")
 SYSFS: Final = Path("/sys/class/hidraw")
@@ -51,8 +50,8 @@ class UhidDevice:
 
     def __init__(
         self,
-        token: Pluggable,
-        plug: Plug = USUAL,
+        token: HidToken,
+        plug: UsbIdentity = USUAL_IDENTITY,
         *,
         ended: Callable[[FidokitError], None] | None = None,
         sysfs: Path = SYSFS,
@@ -148,9 +147,9 @@ class UhidDevice:
                 self._port.receive(report)
             case uhid.Question(refusal):
                 self._write(refusal)
-            case uhid.Notice(uhid.Event.START):
+            case uhid.Notice(uhid.UhidEvent.START):
                 self._started.set()
-            case uhid.Notice(uhid.Event.CLOSE | uhid.Event.STOP):
+            case uhid.Notice(uhid.UhidEvent.CLOSE | uhid.UhidEvent.STOP):
                 self._port.reset()  # what the last program began, nobody waits for
             case _:
                 pass

@@ -10,13 +10,11 @@ from contextlib import suppress
 from typing import Final
 
 from fidokit.errors import FidokitError, Malformed, NoPermission, TokenBusy, UsageError
-from fidokit.virtual.framing.usb_descriptors import UsbIdentity
+from fidokit.virtual.framing.usb_descriptors import PRODUCT_ID, VENDOR_ID, UsbIdentity
 from fidokit.virtual.framing.usb_device import UsbDevice
-from fidokit.virtual.framing.usbip import OpStatus
-from fidokit.virtual.framing.usbip_session import Outcome, UsbIpSession
-from fidokit.virtual.transports.hid_port import HidPort, Pluggable
-from fidokit.virtual.transports.links import accept_all
-from fidokit.virtual.usb_identity import PRODUCT_ID, VENDOR_ID
+from fidokit.virtual.framing.usbip import OpStatus, SessionOutcome, UsbIpSession
+from fidokit.virtual.transports.hid import HidPort, HidToken
+from fidokit.virtual.transports.memory import accept_all
 
 PORT: Final = 3240
 """Where USB/IP servers listen unless told otherwise."""
@@ -55,7 +53,7 @@ class UsbIpServer:
 
     def __init__(
         self,
-        token: Pluggable,
+        token: HidToken,
         host: str = "127.0.0.1",
         port: int = PORT,
         *,
@@ -202,7 +200,7 @@ class _Client:
         self._hand_on(outcome)
         return outcome.over
 
-    def _hand_on(self, outcome: Outcome) -> None:
+    def _hand_on(self, outcome: SessionOutcome) -> None:
         # Not in this connection's turn: the token may answer at once, in this very thread.
         if outcome.reset:
             self._server.hid.reset()

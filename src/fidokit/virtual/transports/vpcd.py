@@ -1,4 +1,9 @@
-"""A virtual token as a card in vsmartcard's reader, for every program that speaks PC/SC."""
+"""A virtual token as a card in vsmartcard's reader vpcd, for every program that speaks PC/SC.
+
+Card and reader talk over TCP. Every message is a length of two bytes, high byte first, and so many
+bytes. A message of one byte from the reader is a control; a longer one is a command APDU. The card
+answers APDUs, and the control that asks for its answer to reset; nothing else.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +13,86 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final, Protocol
+from enum import IntEnum
+from typing import Final, Protocol, TypeAlias
 
 from fidokit.errors import FidokitError, ReaderGone, TokenGone, Unsupported, UsageError
-from fidokit.virtual.framing.vpcd import Control, Reader, Said, framed, whole
-from fidokit.virtual.transports.card import ANSWER_TO_RESET, CardSession, Pluggable
+from fidokit.virtual.transports.card import ANSWER_TO_RESET, CardSession, CardToken
+
+LENGTH_SIZE: Final = 2
+LONGEST: Final = 0xFFFF
+
+
+class Control(IntEnum):
+    """What the reader does to the card."""
+
+    POWER_OFF = 0
+    POWER_ON = 1
+    RESET = 2
+    GET_ATR = 4
+
+
+Said: TypeAlias = Control | bytes
+"""A control or a command APDU."""
+
+
+def framed(data: bytes) -> bytes:
+    """A message for the reader.
+
+    Args:
+        data: answer to reset, or response APDU, of at most `LONGEST` bytes.
+
+    Raises:
+        ValueError: it is longer.
+    """
+    if len(data) > LONGEST:
+        raise ValueError(f"{len(data)} bytes are too long for the reader")
+    return len(data).to_bytes(LENGTH_SIZE) + data
+
+
+def whole(data: bytes, status: int) -> bytes:
+    """A response APDU as a message; one that the reader cannot carry is an error 6F00 instead.
+
+    Args:
+        data: the answer's body.
+        status: its status word.
+    """
+    answer = data + status.to_bytes(2)
+    return framed(answer if len(answer) <= LONGEST else b"\x6f\x00")
+
+
+class VpcdReader:
+    """Takes the reader's bytes apart, however they are cut. Keeps less than one message."""
+
+    def __init__(self) -> None:
+        self._held = bytearray()
+
+    def receive(self, data: bytes) -> list[Said]:
+        """The messages that these bytes complete, in order.
+
+        Controls that are not known and empty messages are passed over, as vsmartcard's own card
+        does.
+
+        Args:
+            data: as they came.
+        """
+        self._held += data
+        found: list[Said] = []
+        while (message := self._next()) is not None:
+            if len(message) > 1:
+                found.append(message)
+            elif message and message[0] in set(Control):
+                found.append(Control(message[0]))
+        return found
+
+    def _next(self) -> bytes | None:
+        end = LENGTH_SIZE + int.from_bytes(self._held[:LENGTH_SIZE])
+        if len(self._held) < max(end, LENGTH_SIZE):
+            return None
+        message = bytes(self._held[LENGTH_SIZE:end])
+        del self._held[:end]
+        return message
+
 
 HOST: Final = "127.0.0.1"
 PORT: Final = 35963
@@ -35,8 +115,8 @@ _UNABLE: Final = 0x6F00
 _HINT: Final = "install the Debian packages pcscd and vsmartcard-vpcd, and start pcscd"
 
 
-class Powered(Pluggable, Protocol):
-    """The token inside."""
+class VpcdToken(CardToken, Protocol):
+    """The token inside the card, which may lose power."""
 
     @property
     def plugged_in(self) -> bool:
@@ -71,7 +151,7 @@ class VpcdCard:
 
     def __init__(
         self,
-        token: Powered,
+        token: VpcdToken,
         host: str = HOST,
         port: int = PORT,
         *,
@@ -131,7 +211,7 @@ class VpcdCard:
 
     def _one_reader(self) -> None:
         """Answer one reader until it hangs up, or leave at its first word."""
-        reader = Reader()
+        reader = VpcdReader()
         staying, self._seen_to_leave = self._seen_to_leave, False
         while data := _received(self._channel):
             for said in reader.receive(data):

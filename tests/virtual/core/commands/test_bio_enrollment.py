@@ -24,7 +24,7 @@ from tests.virtual.core.client import (
 )
 
 from fidokit.virtual.core.ports import NeedsPresence, Outcome, PresenceKind, Template
-from fidokit.virtual.core.profile import CTAP_2_1, CTAP_2_3, Fingerprint
+from fidokit.virtual.core.profile import CTAP_2_1, CTAP_2_3, FingerSensor
 
 BIO, PREVIEW = 0x09, 0x40
 PIN_CODE = "motörhead"
@@ -32,7 +32,7 @@ BE = 0x08
 BEGIN, NEXT, CANCEL, LIST, RENAME, REMOVE, SENSOR = range(1, 8)
 NAMED = {BEGIN: None, NEXT: {1: b"t"}, LIST: None, RENAME: {1: b"t", 2: "n"}, REMOVE: {1: b"t"}}
 
-SMALL = replace(CTAP_2_3, fingerprint=Fingerprint(kind=2, samples=3, max_name=8, max_templates=2))
+SMALL = replace(CTAP_2_3, fingerprint=FingerSensor(kind=2, samples=3, max_name=8, max_templates=2))
 
 
 def request(

@@ -1,4 +1,4 @@
-"""previewSign, draft 4: keys that sign bare data, beside a credential."""
+"""previewSign, and the derived keys of ARKG-P256 against the draft."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from fido2 import cbor
-from fido2.cose import CoseKey
+from fido2.cose import ARKG_P256_PLACEHOLDER, CoseKey
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.virtual.core.client import (
     EDDSA,
     ES256,
@@ -34,7 +36,67 @@ from tests.virtual.core.client import (
     param,
 )
 
+from fidokit.virtual.core.extensions.preview_sign import HANDLE_LENGTH, MAX_CONTEXT, ArkgSeed
 from fidokit.virtual.core.profile import CTAP_2_3, CTAP_2_3_PREVIEW, profile
+
+SEED = ArkgSeed.from_secret(bytes(range(32)))
+CONTEXT = b"a context"
+
+
+def arkg_derived(seed: ArkgSeed, entropy: bytes, context: bytes) -> tuple[tuple[int, int], bytes]:
+    """A public key and its handle, made by somebody who has the public seed alone."""
+    public = CoseKey.parse(dict(seed.cose()))
+    assert isinstance(public, ARKG_P256_PLACEHOLDER)
+    key, args = public.derive_public_key(entropy, context)
+    assert args[-2] == context
+    return (int.from_bytes(key[-2]), int.from_bytes(key[-3])), args[-1]
+
+
+def point(key: ec.EllipticCurvePrivateKey | None) -> tuple[int, int]:
+    assert key is not None
+    numbers = key.public_key().public_numbers()
+    return numbers.x, numbers.y
+
+
+PUBLIC, HANDLE = arkg_derived(SEED, b"e" * 32, CONTEXT)
+
+
+@given(
+    secret=st.binary(min_size=32, max_size=32),
+    entropy=st.binary(min_size=32, max_size=48),
+    context=st.binary(max_size=MAX_CONTEXT),
+)
+def test_both_halves_agree(secret: bytes, entropy: bytes, context: bytes) -> None:
+    seed = ArkgSeed.from_secret(secret)
+    public, handle = arkg_derived(seed, entropy, context)
+    assert len(handle) == HANDLE_LENGTH
+    assert point(seed.derive(handle, context)) == public
+
+
+def test_a_seed_follows_from_its_secret() -> None:
+    assert ArkgSeed.from_secret(bytes(range(32))).cose() == SEED.cose()
+    assert ArkgSeed.from_secret(bytes(32)).cose() != SEED.cose()
+    assert SEED.cose()[-1] != SEED.cose()[-2]
+
+
+@pytest.mark.parametrize("cut", range(HANDLE_LENGTH))
+def test_cut_arkg_handles(cut: int) -> None:
+    assert SEED.derive(HANDLE[:cut], CONTEXT) is None
+
+
+@pytest.mark.parametrize("at", range(HANDLE_LENGTH))
+def test_changed_arkg_handles(at: int) -> None:
+    changed = HANDLE[:at] + bytes([HANDLE[at] ^ 1]) + HANDLE[at + 1 :]
+    assert SEED.derive(changed, CONTEXT) is None
+
+
+def test_arkg_strangers() -> None:
+    assert point(SEED.derive(HANDLE, CONTEXT)) == PUBLIC
+    assert SEED.derive(HANDLE + b"\0", CONTEXT) is None
+    assert SEED.derive(HANDLE, b"another context") is None
+    assert SEED.derive(HANDLE, bytes(MAX_CONTEXT + 1)) is None
+    assert ArkgSeed.from_secret(bytes(32)).derive(HANDLE, CONTEXT) is None
+
 
 MODEL = CTAP_2_3_PREVIEW
 ARKG, ES384 = -65539, -35

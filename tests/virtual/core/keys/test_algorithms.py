@@ -13,8 +13,13 @@ from fido2.cose import CoseKey, UnsupportedKey
 from tests.virtual.core.client import SeededRng, check_signature
 
 from fidokit.types import CoseAlg
-from fidokit.virtual.core.keys.algorithms import ALGORITHMS, PrivateKey
-from fidokit.virtual.core.keys.private import ec_scalar, p256_private_key, p256_scalar
+from fidokit.virtual.core.keys.algorithms import (
+    ALGORITHMS,
+    PrivateKey,
+    ec_scalar,
+    p256_private_key,
+    p256_scalar,
+)
 from fidokit.virtual.world import SystemRng
 
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551

@@ -10,6 +10,7 @@ import pytest
 from fido2.attestation import PackedAttestation
 from fido2.cose import CoseKey
 from fido2.webauthn import AuthenticatorData
+from tests.support.blocking import BlockingAuthenticator
 from tests.virtual.core.client import (
     GA,
     HASH,
@@ -29,11 +30,10 @@ from tests.virtual.core.client import (
 )
 
 from fidokit.types import CoseAlg
-from fidokit.virtual.core.engine import Authenticator
 from fidokit.virtual.core.factory import new_state
 from fidokit.virtual.core.profile import CTAP_2_3, PROFILES, Profile
-from fidokit.virtual.identity import TokenIdentity
 from fidokit.virtual.store import SqliteStore
+from fidokit.virtual.store.schema import TokenIdentity
 from fidokit.virtual.world import ManualClock, SystemRng
 
 SELF = replace(CTAP_2_3, self_attestation=True)
@@ -99,8 +99,8 @@ def test_replies_fit_into_a_message(model: Profile, alg: CoseAlg) -> None:
 
 
 def test_secrets_live_in_a_file(alg: CoseAlg, tmp_path: Any) -> None:
-    def powered(store: SqliteStore) -> Authenticator:
-        return Authenticator(CTAP_2_3, store, ManualClock(), SystemRng(), Person())
+    def powered(store: SqliteStore) -> BlockingAuthenticator:
+        return BlockingAuthenticator(CTAP_2_3, store, ManualClock(), SystemRng(), Person())
 
     path = tmp_path / "token"
     store = SqliteStore.create(path, IDENTITY, new_state(CTAP_2_3, SystemRng()))

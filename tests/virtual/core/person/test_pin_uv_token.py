@@ -25,7 +25,13 @@ from tests.virtual.core.client import (
 )
 from tests.virtual.core.conftest import PIN_CODE
 
-from fidokit.virtual.core.person.pin_uv_token import NEXT, Event, Life, Permission, TokenState
+from fidokit.virtual.core.person.pin_uv_token import (
+    NEXT,
+    Life,
+    TokenEvent,
+    TokenPermission,
+    TokenState,
+)
 from fidokit.virtual.core.ports import CtapRejection
 from fidokit.virtual.core.profile import CTAP_2_0, CTAP_2_3, Profile
 
@@ -41,10 +47,10 @@ class Desk:
         self.protocol = protocol
         self.value = b""
 
-    def issue(self, permissions: Permission, rp_id: str | None = None, **kw: bool) -> None:
+    def issue(self, permissions: TokenPermission, rp_id: str | None = None, **kw: bool) -> None:
         self.value = self.state.issue(self.protocol, permissions, rp_id, **kw)
 
-    def try_(self, permission: Permission, message: bytes = b"message") -> int:
+    def try_(self, permission: TokenPermission, message: bytes = b"message") -> int:
         mac = hmac.new(self.value, b"message", hashlib.sha256).digest()
         mac = mac[: 16 if self.protocol == 1 else 32]
         try:
@@ -60,11 +66,11 @@ def desk(request: pytest.FixtureRequest) -> Desk:
 
 
 CM, LBW, ACFG = (
-    Permission.CREDENTIAL_MANAGEMENT,
-    Permission.LARGE_BLOB_WRITE,
-    Permission.AUTHENTICATOR_CONFIG,
+    TokenPermission.CREDENTIAL_MANAGEMENT,
+    TokenPermission.LARGE_BLOB_WRITE,
+    TokenPermission.AUTHENTICATOR_CONFIG,
 )
-BOTH = Permission.MAKE_CREDENTIAL | Permission.GET_ASSERTION
+BOTH = TokenPermission.MAKE_CREDENTIAL | TokenPermission.GET_ASSERTION
 
 
 @pytest.mark.check("TOK-01")
@@ -151,7 +157,7 @@ def test_user_presence_spares_the_touch(sensed: Platform, wait: int, touches: in
 def test_spent_by_presence(desk: Desk) -> None:
     desk.issue(BOTH | LBW, user_present=True)
     desk.state.spend()
-    assert desk.try_(Permission.MAKE_CREDENTIAL) == S.PIN_AUTH_INVALID
+    assert desk.try_(TokenPermission.MAKE_CREDENTIAL) == S.PIN_AUTH_INVALID
     assert desk.try_(LBW) == 0
     assert not desk.state.user_present()
     with pytest.raises(CtapRejection):
@@ -206,8 +212,8 @@ def test_a_new_token_kills_the_older(pinned: Platform, newer: int) -> None:
 
 
 @pytest.mark.check("TOK-08")
-@pytest.mark.parametrize("permission", [CM, LBW, ACFG, Permission.BIO_ENROLLMENT])
-def test_permissions_are_needed(desk: Desk, permission: Permission) -> None:
+@pytest.mark.parametrize("permission", [CM, LBW, ACFG, TokenPermission.BIO_ENROLLMENT])
+def test_permissions_are_needed(desk: Desk, permission: TokenPermission) -> None:
     desk.issue(BOTH)
     assert desk.try_(permission) == S.PIN_AUTH_INVALID
     desk.issue(permission)
@@ -303,12 +309,12 @@ def test_demands(params: dict[str, Any], status: S) -> None:
 
 
 @pytest.mark.parametrize("life", Life)
-@pytest.mark.parametrize("event", Event)
-def test_the_table_never_revives(life: Life, event: Event) -> None:
+@pytest.mark.parametrize("event", TokenEvent)
+def test_the_table_never_revives(life: Life, event: TokenEvent) -> None:
     following = NEXT.get((life, event), life)
     if life is Life.NONE:
-        assert (following is not Life.NONE) == (event is Event.ISSUED)
-    if event in (Event.REVOKED, Event.LIFETIME_LIMIT):
+        assert (following is not Life.NONE) == (event is TokenEvent.ISSUED)
+    if event in (TokenEvent.REVOKED, TokenEvent.LIFETIME_LIMIT):
         assert following is Life.NONE
 
 

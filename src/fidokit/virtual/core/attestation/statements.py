@@ -1,15 +1,63 @@
-"""Attestation statements: a table from format to what makes it (WebAuthn section 8; ATT-*)."""
+"""Authenticator data, the bytes that a credential signs (WebAuthn section 6.1), and the attestation
+statements over it: a table from format to what makes it (WebAuthn section 8; ATT-*).
+
+An assertion is attested only on request (CTAP 2.3; GA-20): a statement singles out the token's
+batch, or with enterprise attestation the token, so none is given to whom names no format and is no
+enterprise. It is a packed one, the only format here that signs over any authenticator data.
+"""
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from fidokit import cbor
 from fidokit.types import CoseAlg
+from fidokit.virtual.core.attestation import certificates
 from fidokit.virtual.core.context import TokenContext
-from fidokit.virtual.core.keys.algorithms import PrivateKey
+from fidokit.virtual.core.keys.algorithms import CoseKey, PrivateKey
 from fidokit.virtual.core.keys.credentials import Credential
+from fidokit.virtual.core.schema import ARRAY, UINT, Member, Params, Record, check
+
+UP = 0x01
+UV = 0x04
+_ATTESTED = 0x40
+_EXTENSIONS = 0x80
+
+_FLAGS_AND_COUNTER = struct.Struct(">BI")
+
+
+def authenticator_data(
+    rp_id_hash: bytes,
+    flags: int,
+    counter: int,
+    outputs: Mapping[str, Any],
+    attested: bytes = b"",
+) -> bytes:
+    """rpIdHash (32), flags (1), counter (4), attested credential data, extension outputs.
+
+    Args:
+        rp_id_hash: SHA-256 of the RP id.
+        flags: UP and UV; the others follow from what is there.
+        counter: 0 to 2^32-1.
+        outputs: extension outputs; none leaves the map and its flag out (EXT-01).
+        attested: from `attested_credential`, or nothing.
+    """
+    if attested:
+        flags |= _ATTESTED
+    if not outputs:
+        return rp_id_hash + _FLAGS_AND_COUNTER.pack(flags, counter) + attested
+    head = _FLAGS_AND_COUNTER.pack(flags | _EXTENSIONS, counter)
+    return rp_id_hash + head + attested + cbor.encode(outputs)
+
+
+def attested_credential(aaguid: bytes, credential_id: bytes, key: CoseKey) -> bytes:
+    """aaguid (16), length (2), credential id, COSE key."""
+    return aaguid + len(credential_id).to_bytes(2, "big") + credential_id + cbor.encode(key)
+
 
 Statement = Mapping[str, Any]
 ZERO_AAGUID = bytes(16)
@@ -119,3 +167,68 @@ def choose(token: TokenContext, preference: Sequence[object], alg: CoseAlg) -> s
         if isinstance(name, str) and name in known and FORMATS[name].fits(alg):
             return name
     return token.profile.attestation_formats[0]
+
+
+_PREFERENCE: Final = "attestationFormatsPreference"
+_ASSERTION_FORM = Record(
+    {
+        certificates.ENTERPRISE_MEMBER: Member(certificates.ENTERPRISE_MEMBER, UINT),
+        _PREFERENCE: Member(_PREFERENCE, ARRAY),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AssertionAttestation:
+    """What a platform gets that asked for the attestation of an assertion.
+
+    Args:
+        statement: an attestation statement (member 0A).
+        enterprise: by the token's own key (member 09).
+    """
+
+    statement: bool = False
+    enterprise: bool = False
+
+
+UNATTESTED = AssertionAttestation()
+
+
+def _asks(token: TokenContext, params: Params) -> bool:
+    asks = certificates.ENTERPRISE_MEMBER in params or _PREFERENCE in params
+    return asks and token.profile.attests_assertions
+
+
+def check_assertion_form(token: TokenContext, params: Params) -> None:
+    """Judge the types of members 08 and 09; older tokens do not look at them.
+
+    Raises:
+        CtapRejection: CBOR_UNEXPECTED_TYPE.
+    """
+    if _asks(token, params):
+        check(_ASSERTION_FORM, dict(params))
+
+
+def assertion_attestation(token: TokenContext, params: Params) -> AssertionAttestation:
+    """Judge the values of members 08 and 09.
+
+    Raises:
+        CtapRejection: as makeCredential for its enterpriseAttestation.
+    """
+    if not _asks(token, params):
+        return UNATTESTED
+    by_enterprise = certificates.enterprise_wanted(
+        token.profile, token.state, params, params["rpId"]
+    )
+    known = [name for name in params.get(_PREFERENCE, ()) if name in ("packed", "none")]
+    asked = known[:1] == ["packed"] and "packed" in token.profile.attestation_formats
+    return AssertionAttestation(asked or by_enterprise, by_enterprise)
+
+
+def assertion_members(
+    token: TokenContext, due: AssertionAttestation, subject: Subject
+) -> dict[int, Any]:
+    """The members of the reply that carry a statement."""
+    chosen = ENTERPRISE if due.enterprise else FORMATS["packed"]
+    statement = {0x0A: chosen.make(token, subject)}
+    return {0x09: True, **statement} if due.enterprise else statement

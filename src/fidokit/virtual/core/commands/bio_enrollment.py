@@ -9,10 +9,10 @@ from typing import Final
 
 from fidokit import cbor
 from fidokit.types import CtapStatus
-from fidokit.virtual.core.context import Command, Enrollment, Reply, TokenContext
+from fidokit.virtual.core.context import Command, FingerEnrollment, Reply, TokenContext
 from fidokit.virtual.core.factory import TEMPLATE_ID_LENGTH
 from fidokit.virtual.core.person import presence
-from fidokit.virtual.core.person.pin_uv_token import Permission
+from fidokit.virtual.core.person.pin_uv_token import TokenPermission
 from fidokit.virtual.core.ports import CtapRejection, Outcome, PresenceKind, Steps, Template
 from fidokit.virtual.core.schema import BOOL, BYTES, MAP, TEXT, UINT, Member, Params, Record, check
 
@@ -110,7 +110,7 @@ def _authorize(token: TokenContext, params: Params) -> None:
     message = bytes([params["modality"], params["subCommand"]])
     if "params" in params:
         message += cbor.encode(params["params"])
-    token.tokens.demand(params, message, Permission.BIO_ENROLLMENT)
+    token.tokens.demand(params, message, TokenPermission.BIO_ENROLLMENT)
 
 
 # --- enrolling -----------------------------------------------------------------------------------
@@ -120,7 +120,9 @@ def _begin(token: TokenContext, inner: Params) -> Steps[Reply]:
     token.enrollment = None
     if len(token.state.templates) >= token.profile.fingerprint.max_templates:
         raise CtapRejection(CtapStatus.FP_DATABASE_FULL)
-    enrollment = Enrollment(token.rng.bytes(TEMPLATE_ID_LENGTH), token.profile.fingerprint.samples)
+    enrollment = FingerEnrollment(
+        token.rng.bytes(TEMPLATE_ID_LENGTH), token.profile.fingerprint.samples
+    )
     token.enrollment = enrollment
     sampled = yield from _sample(token, enrollment, inner)
     return {0x04: enrollment.template_id, **sampled}
@@ -133,7 +135,9 @@ def _go_on(token: TokenContext, inner: Params) -> Steps[Reply]:
     return (yield from _sample(token, enrollment, inner))
 
 
-def _sample(token: TokenContext, enrollment: Enrollment, inner: Params) -> Steps[dict[int, int]]:
+def _sample(
+    token: TokenContext, enrollment: FingerEnrollment, inner: Params
+) -> Steps[dict[int, int]]:
     """One look at the finger; the last good one makes the template durable."""
     wait_ms = min(inner.get("timeout", presence.WAIT_MS), presence.WAIT_MS)
     outcome = yield from presence.ask(token, PresenceKind.SAMPLE, wait_ms)
@@ -206,4 +210,4 @@ COMMAND = Command(run, REQUEST, lambda profile: profile.offers("bioEnroll"))
 PREVIEW_COMMAND = Command(
     run, REQUEST, lambda profile: profile.offers("userVerificationMgmtPreview")
 )
-"""The same under its number of before CTAP 2.1."""
+"""The command under its number of before CTAP 2.1."""

@@ -1,4 +1,5 @@
-"""authenticatorClientPIN (06): a table of subcommands (CTAP 2.3 section 6.5)."""
+"""authenticatorClientPIN (06): a table of subcommands (CTAP 2.3 section 6.5), and which permissions
+a token of this model may carry (section 6.5.5.7; PIN-21..23)."""
 
 from __future__ import annotations
 
@@ -9,13 +10,61 @@ from typing import NamedTuple
 
 from fidokit.types import CtapStatus
 from fidokit.virtual.core.context import NFC, Command, Reply, TokenContext
-from fidokit.virtual.core.person import new_pin, persistent_token, user_verification
-from fidokit.virtual.core.person.permissions import grantable
+from fidokit.virtual.core.person import persistent_token, pin, presence
+from fidokit.virtual.core.person.pin import STATUS_FOR, PinLock
 from fidokit.virtual.core.person.pin_protocol import COSE_KEY, PROTOCOLS, SharedSecret, verify
-from fidokit.virtual.core.person.pin_state import STATUS_FOR, Lock
-from fidokit.virtual.core.person.pin_uv_token import ALL_OF_2_0, Permission
+from fidokit.virtual.core.person.pin_uv_token import ALL_OF_2_0, TokenPermission
 from fidokit.virtual.core.ports import CtapRejection, Steps
 from fidokit.virtual.core.schema import BYTES, TEXT, UINT, Member, Params, Record
+
+_DEFINED = 0x7F
+_OPERATIONS = TokenPermission.MAKE_CREDENTIAL | TokenPermission.GET_ASSERTION
+
+_FEATURE_BY_PIN: Mapping[TokenPermission, str] = MappingProxyType(
+    {
+        TokenPermission.CREDENTIAL_MANAGEMENT: "credMgmt",
+        TokenPermission.BIO_ENROLLMENT: "bioEnroll",
+        TokenPermission.LARGE_BLOB_WRITE: "largeBlobs",
+        TokenPermission.AUTHENTICATOR_CONFIG: "authnrCfg",
+        TokenPermission.PERSISTENT_CREDENTIAL_MANAGEMENT: "perCredMgmtRO",
+    }
+)
+
+_FEATURE_BY_UV: Mapping[TokenPermission, str] = MappingProxyType(
+    {
+        **_FEATURE_BY_PIN,
+        TokenPermission.BIO_ENROLLMENT: "uvBioEnroll",
+        TokenPermission.AUTHENTICATOR_CONFIG: "uvAcfg",
+    }
+)
+
+
+def grantable(token: TokenContext, requested: int, *, built_in: bool) -> TokenPermission:
+    """The permissions to grant; undefined bits are ignored.
+
+    Args:
+        token: whose features decide.
+        requested: member 09 of the request.
+        built_in: by built-in verification rather than by PIN.
+
+    Raises:
+        CtapRejection: INVALID_PARAMETER for 0; UNAUTHORIZED_PERMISSION for a bit without its
+            feature, and for pcmr together with any other.
+    """
+    if requested == 0:
+        raise CtapRejection(CtapStatus.INVALID_PARAMETER)
+    permissions = TokenPermission(requested & _DEFINED)
+    features = _FEATURE_BY_UV if built_in else _FEATURE_BY_PIN
+    lacking = any(
+        bit in permissions and not token.profile.offers(option) for bit, option in features.items()
+    )
+    persistent = TokenPermission.PERSISTENT_CREDENTIAL_MANAGEMENT
+    mixed = persistent in permissions and permissions != persistent
+    shut_out = not built_in and bool(permissions & _OPERATIONS) and not token.pin_usable
+    if lacking or mixed or shut_out:
+        raise CtapRejection(CtapStatus.UNAUTHORIZED_PERMISSION)
+    return permissions
+
 
 REQUEST = Record(
     {
@@ -58,7 +107,7 @@ def _exchange(token: TokenContext, params: Params) -> _Exchange:
 
 def _get_pin_retries(token: TokenContext, _params: Params) -> Reply:
     retries = token.state.pin_retries
-    if token.pin.lock(retries) is Lock.NEEDS_POWER_CYCLE:
+    if token.pin.lock(retries) is PinLock.NEEDS_POWER_CYCLE:
         return {3: retries, 4: True}
     return {3: retries}
 
@@ -72,7 +121,9 @@ def _set_pin(token: TokenContext, params: Params) -> Reply:
         raise CtapRejection(CtapStatus.PIN_AUTH_INVALID)
     exchange = _exchange(token, params)
     exchange.require_mac(params, "newPinEnc")
-    _store_pin(token, *new_pin.judge(token, exchange.open(params["newPinEnc"])))
+    _store_pin(
+        token, *pin.judge_new_pin(token.profile, token.state, exchange.open(params["newPinEnc"]))
+    )
     return None
 
 
@@ -92,7 +143,9 @@ def _change_pin(token: TokenContext, params: Params) -> Reply:
     exchange = _exchange(token, params)
     exchange.require_mac(params, "newPinEnc", "pinHashEnc")
     _compare_pin(exchange, params["pinHashEnc"])
-    pin_hash, length = new_pin.judge(token, exchange.open(params["newPinEnc"]))
+    pin_hash, length = pin.judge_new_pin(
+        token.profile, token.state, exchange.open(params["newPinEnc"])
+    )
     if token.state.force_pin_change and hmac.compare_digest(pin_hash, _stored_hash(token)):
         raise CtapRejection(CtapStatus.PIN_POLICY_VIOLATION)
     _store_pin(token, pin_hash, length)
@@ -107,7 +160,7 @@ def _require_usable_pin(token: TokenContext) -> None:
     if not token.pin_set:
         raise CtapRejection(CtapStatus.PIN_NOT_SET)
     lock = token.pin.lock(token.state.pin_retries)
-    if lock is not Lock.READY:
+    if lock is not PinLock.READY:
         raise CtapRejection(STATUS_FOR[lock])
 
 
@@ -127,7 +180,7 @@ def _compare_pin(exchange: _Exchange, pin_hash_enc: bytes) -> None:
 
 
 def _pin_token(
-    token: TokenContext, params: Params, permissions: Permission, forced: CtapStatus
+    token: TokenContext, params: Params, permissions: TokenPermission, forced: CtapStatus
 ) -> Reply:
     _require_usable_pin(token)
     exchange = _exchange(token, params)
@@ -138,10 +191,10 @@ def _pin_token(
 
 
 def _issue(
-    exchange: _Exchange, permissions: Permission, params: Params, *, user_present: bool
+    exchange: _Exchange, permissions: TokenPermission, params: Params, *, user_present: bool
 ) -> Reply:
     token, rp_id = exchange.token, params.get("rpId")
-    if permissions is Permission.PERSISTENT_CREDENTIAL_MANAGEMENT:
+    if permissions is TokenPermission.PERSISTENT_CREDENTIAL_MANAGEMENT:
         return {2: exchange.seal(persistent_token.value(token))}
     issued = token.tokens.issue(
         exchange.protocol,
@@ -161,7 +214,7 @@ def _get_pin_token(token: TokenContext, params: Params) -> Reply:
         raise CtapRejection(CtapStatus.INVALID_PARAMETER)
     if not token.pin_usable:
         raise CtapRejection(CtapStatus.UNAUTHORIZED_PERMISSION)
-    default = Permission.MAKE_CREDENTIAL | Permission.GET_ASSERTION
+    default = TokenPermission.MAKE_CREDENTIAL | TokenPermission.GET_ASSERTION
     return _pin_token(token, params, default, CtapStatus.PIN_INVALID)
 
 
@@ -175,7 +228,7 @@ def _get_token_using_uv(token: TokenContext, params: Params) -> Steps[Reply]:
     if not token.uv_configured:
         raise CtapRejection(CtapStatus.NOT_ALLOWED)
     exchange = _exchange(token, params)
-    yield from user_verification.require(token, user_verification.IN_CLIENT_PIN)
+    yield from presence.verify(token, presence.IN_CLIENT_PIN)
     return _issue(exchange, permissions, params, user_present=True)
 
 

@@ -12,7 +12,7 @@ from fidokit.types import CtapStatus
 from fidokit.virtual.core.commands.get_info import offers_config
 from fidokit.virtual.core.context import Command, Reply, TokenContext
 from fidokit.virtual.core.person import persistent_token
-from fidokit.virtual.core.person.pin_uv_token import Permission
+from fidokit.virtual.core.person.pin_uv_token import TokenPermission
 from fidokit.virtual.core.ports import CtapRejection
 from fidokit.virtual.core.schema import (
     BOOL,
@@ -85,7 +85,7 @@ def _authorize(token: TokenContext, params: Params) -> None:
     message = _MESSAGE_HEAD + bytes([params["subCommand"]])
     if "params" in params:
         message += cbor.encode(params["params"])
-    token.tokens.demand(params, message, Permission.AUTHENTICATOR_CONFIG)
+    token.tokens.demand(params, message, TokenPermission.AUTHENTICATOR_CONFIG)
 
 
 def _inner(params: Params, form: Record | None) -> Params:

@@ -10,9 +10,9 @@ from fidokit import cbor
 from fidokit.types import CredentialId, CtapStatus
 from fidokit.virtual.core.commands.make_credential import stored_name
 from fidokit.virtual.core.context import Command, Reply, TokenContext
-from fidokit.virtual.core.enumeration import Listing
+from fidokit.virtual.core.continuation import Continuation
 from fidokit.virtual.core.person import persistent_token
-from fidokit.virtual.core.person.pin_uv_token import Permission
+from fidokit.virtual.core.person.pin_uv_token import TokenPermission
 from fidokit.virtual.core.ports import CtapRejection, RelyingParty, StoredCredential
 from fidokit.virtual.core.schema import (
     BYTES,
@@ -61,7 +61,7 @@ class _Subcommand(NamedTuple):
 
     run: Callable[[TokenContext, Params], Reply]
     form: Record | None = None
-    continues: Listing | None = None
+    continues: Continuation | None = None
     reads: Callable[[TokenContext, Params], None] | None = None
 
 
@@ -93,7 +93,7 @@ def _authorized(token: TokenContext, params: Params, subcommand: _Subcommand) ->
         message += cbor.encode(params["params"])
     token.authority = None
     if subcommand.reads is None or not persistent_token.authorizes(token, params, message):
-        token.tokens.demand(params, message, Permission.CREDENTIAL_MANAGEMENT)
+        token.tokens.demand(params, message, TokenPermission.CREDENTIAL_MANAGEMENT)
         token.authority = token.tokens.serial()
         if subcommand.reads is not None:
             subcommand.reads(token, inner)
@@ -120,12 +120,12 @@ def _first_rp(token: TokenContext, _inner: Params) -> Reply:
     parties = token.store.relying_parties()
     if not parties:
         raise CtapRejection(CtapStatus.NO_CREDENTIALS)
-    _remember(token, Listing.RELYING_PARTIES, parties[1:])
+    _remember(token, Continuation.RELYING_PARTIES, parties[1:])
     return {**_rp_members(parties[0]), 0x05: len(parties)}
 
 
 def _next_rp(token: TokenContext, _inner: Params) -> Reply:
-    return _rp_members(_take(token, Listing.RELYING_PARTIES))
+    return _rp_members(_take(token, Continuation.RELYING_PARTIES))
 
 
 def _rp_members(party: RelyingParty) -> dict[int, Any]:
@@ -139,12 +139,12 @@ def _first_credential(token: TokenContext, inner: Params) -> Reply:
     credentials = token.store.of_rp(rp_id_hash)
     if not credentials:
         raise CtapRejection(CtapStatus.NO_CREDENTIALS)
-    _remember(token, Listing.CREDENTIALS, credentials[1:])
+    _remember(token, Continuation.CREDENTIALS, credentials[1:])
     return {**_credential_members(token, credentials[0]), 0x09: len(credentials)}
 
 
 def _next_credential(token: TokenContext, _inner: Params) -> Reply:
-    return _credential_members(token, _take(token, Listing.CREDENTIALS))
+    return _credential_members(token, _take(token, Continuation.CREDENTIALS))
 
 
 def _credential_members(token: TokenContext, credential: StoredCredential) -> dict[int, Any]:
@@ -165,11 +165,11 @@ def _user(credential: StoredCredential) -> dict[str, Any]:
     return {"id": credential.user_id} | {k: v for k, v in names.items() if v is not None}
 
 
-def _remember(token: TokenContext, listing: Listing, rest: Any) -> None:
+def _remember(token: TokenContext, listing: Continuation, rest: Any) -> None:
     token.enumerations.begin(listing, rest, token.channel, token.authority)
 
 
-def _take(token: TokenContext, listing: Listing) -> Any:
+def _take(token: TokenContext, listing: Continuation) -> Any:
     return token.enumerations.take(listing, token.channel, token.tokens.serial())
 
 
@@ -203,19 +203,19 @@ _SUBCOMMANDS: Final[Mapping[int, _Subcommand]] = MappingProxyType(
     {
         0x01: _Subcommand(_metadata, reads=_for_all_rps),
         0x02: _Subcommand(_first_rp, reads=_for_all_rps),
-        0x03: _Subcommand(_next_rp, continues=Listing.RELYING_PARTIES),
+        0x03: _Subcommand(_next_rp, continues=Continuation.RELYING_PARTIES),
         0x04: _Subcommand(_first_credential, _OF_RP, reads=_for_this_rp),
-        0x05: _Subcommand(_next_credential, continues=Listing.CREDENTIALS),
+        0x05: _Subcommand(_next_credential, continues=Continuation.CREDENTIALS),
         0x06: _Subcommand(_delete, _OF_CREDENTIAL),
         0x07: _Subcommand(_update_user, _NEW_USER),
     }
 )
 
-_CONTINUES: Final = frozenset({Listing.RELYING_PARTIES, Listing.CREDENTIALS})
+_CONTINUES: Final = frozenset({Continuation.RELYING_PARTIES, Continuation.CREDENTIALS})
 
 COMMAND = Command(run, REQUEST, lambda profile: profile.offers("credMgmt"), _CONTINUES)
 
 PREVIEW_COMMAND = Command(
     run, REQUEST, lambda profile: profile.offers("credentialMgmtPreview"), _CONTINUES
 )
-"""The same under its number of before CTAP 2.1."""
+"""The command under its number of before CTAP 2.1."""

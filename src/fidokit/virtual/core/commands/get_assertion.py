@@ -7,18 +7,16 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from fidokit.types import CredProtect, CtapStatus
-from fidokit.virtual.core import auth_data
-from fidokit.virtual.core.attestation import assertion, statements
+from fidokit.virtual.core.attestation import statements
 from fidokit.virtual.core.commands.make_credential import PUBLIC_KEY
 from fidokit.virtual.core.context import Command, Reply, TokenContext
-from fidokit.virtual.core.enumeration import Listing
+from fidokit.virtual.core.continuation import Continuation
 from fidokit.virtual.core.extensions import table as extensions
-from fidokit.virtual.core.extensions.extension import Occasion, Place
-from fidokit.virtual.core.keys import counter
+from fidokit.virtual.core.extensions.extension import Occasion, OutputPlace
 from fidokit.virtual.core.keys.credentials import Credential, hash_of_rp
 from fidokit.virtual.core.person import consent
-from fidokit.virtual.core.person.consent import NO_EVIDENCE, NO_WISH, Wish
-from fidokit.virtual.core.person.pin_uv_token import Permission
+from fidokit.virtual.core.person.consent import NO_EVIDENCE, NO_VERIFICATION, VerificationChoice
+from fidokit.virtual.core.person.pin_uv_token import TokenPermission
 from fidokit.virtual.core.ports import CtapRejection, Steps, StoredCredential
 from fidokit.virtual.core.schema import (
     ANYTHING,
@@ -50,7 +48,7 @@ REQUEST = Record(
 )
 
 
-_BESIDE = {Place.LARGE_BLOB_KEY: 0x07, Place.UNSIGNED: 0x08}
+_BESIDE = {OutputPlace.LARGE_BLOB_KEY: 0x07, OutputPlace.UNSIGNED: 0x08}
 
 
 class _Plan(NamedTuple):
@@ -62,11 +60,11 @@ class _Plan(NamedTuple):
     extensions: extensions.Prepared
     several: bool
     token_serial: int | None
-    attest: assertion.Wish
+    attest: statements.AssertionAttestation
 
     @property
     def verified(self) -> bool:
-        return bool(self.flags & auth_data.UV)
+        return bool(self.flags & statements.UV)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,24 +83,24 @@ def run(token: TokenContext, params: Params) -> Steps[Reply]:
     """
     inputs = params.get("extensions", {})
     extensions.check_get(token, inputs)
-    assertion.check_form(token, params)
+    statements.check_assertion_form(token, params)
     consent.check_hash(params)
     if "pinUvAuthParam" in params:
         yield from consent.check_param(token, params)
     up = _wants_presence(token, params.get("options", {}))
     wish = _wish(token, params, up=up)
-    attest = assertion.judge(token, params)
+    attest = statements.assertion_attestation(token, params)
     evidence = NO_EVIDENCE
     if wish.verifies:
         evidence = yield from consent.verify(
-            token, params, wish, Permission.GET_ASSERTION, params["rpId"]
+            token, params, wish, TokenPermission.GET_ASSERTION, params["rpId"]
         )
     rp_id_hash = hash_of_rp(params["rpId"])
     allowed = params.get("allowList")
     found = _locate(token, rp_id_hash, allowed, verified=evidence.verified)
     if up:
         yield from consent.collect_presence(token, evidence)
-    flags = (auth_data.UP if up else 0) | (auth_data.UV if evidence.verified else 0)
+    flags = (statements.UP if up else 0) | (statements.UV if evidence.verified else 0)
     cdh = params["clientDataHash"]
     prepared = extensions.UNASKED
     if inputs:
@@ -126,12 +124,12 @@ def _wants_presence(token: TokenContext, options: Mapping[str, bool]) -> bool:
     return options.get("up", True)
 
 
-def _wish(token: TokenContext, params: Params, *, up: bool) -> Wish:
+def _wish(token: TokenContext, params: Params, *, up: bool) -> VerificationChoice:
     built_in = consent.wants_built_in(token, params)
     by_param = consent.has_param(token, params)
     if up and token.state.always_uv and not (built_in or by_param):
         built_in = consent.apply_always_uv(token)
-    return Wish(by_param, built_in) if by_param or built_in else NO_WISH
+    return VerificationChoice(by_param, built_in) if by_param or built_in else NO_VERIFICATION
 
 
 def _locate(
@@ -183,21 +181,21 @@ def _first(token: TokenContext, plan: _Plan, found: Sequence[Credential]) -> Rep
     reply = _assert(token, plan, found[0])
     if plan.several:
         rest = [_Next(plan, credential) for credential in found[1:]]
-        token.enumerations.begin(Listing.ASSERTIONS, rest, token.channel, plan.token_serial)
+        token.enumerations.begin(Continuation.ASSERTIONS, rest, token.channel, plan.token_serial)
         reply[5] = len(found)
     return reply
 
 
 def _assert(token: TokenContext, plan: _Plan, credential: Credential) -> dict[int, Any]:
     outputs = extensions.evaluate(plan.extensions, credential)
-    rising = counter.next_value(token, credential)
-    data = auth_data.build(plan.rp_id_hash, plan.flags, rising, outputs.signed)
+    rising = token.next_counter(credential)
+    data = statements.authenticator_data(plan.rp_id_hash, plan.flags, rising, outputs.signed)
     key = token.credentials.key(credential)
     signature = key.sign(data + plan.client_data_hash)
     reply = {1: {"id": credential.id, "type": PUBLIC_KEY}, 2: data, 3: signature}
     if plan.attest.statement:
         subject = statements.Subject(credential, key, data, plan.client_data_hash)
-        reply |= assertion.members(token, plan.attest, subject)
+        reply |= statements.assertion_members(token, plan.attest, subject)
     user = _user(plan, credential)
     if user:
         reply[4] = user
@@ -221,10 +219,10 @@ def run_next(token: TokenContext, _params: Params) -> Reply:
         CtapRejection: NOT_ALLOWED, see GN-02 to GN-04.
     """
     following: _Next = token.enumerations.take(
-        Listing.ASSERTIONS, token.channel, token.tokens.serial()
+        Continuation.ASSERTIONS, token.channel, token.tokens.serial()
     )
     return _assert(token, following.plan, following.credential)
 
 
 COMMAND = Command(run, REQUEST)
-NEXT_COMMAND = Command(run_next, continues=frozenset({Listing.ASSERTIONS}))
+NEXT_COMMAND = Command(run_next, continues=frozenset({Continuation.ASSERTIONS}))

@@ -11,11 +11,10 @@ from typing import Final
 
 from fidokit.types import CtapStatus
 from fidokit.virtual.core.context import Command, Reply, TokenContext
-from fidokit.virtual.core.enumeration import Listing
-from fidokit.virtual.core.person.pin_uv_token import Permission
+from fidokit.virtual.core.continuation import Continuation, Upload
+from fidokit.virtual.core.person.pin_uv_token import TokenPermission
 from fidokit.virtual.core.ports import INITIAL_LARGE_BLOB_ARRAY, CtapRejection
 from fidokit.virtual.core.schema import BYTES, UINT, Member, Params, Record
-from fidokit.virtual.core.uploads import Upload
 
 _CHECKSUM: Final = 16
 _SHORTEST: Final = len(INITIAL_LARGE_BLOB_ARRAY)
@@ -101,7 +100,7 @@ def _authorize(token: TokenContext, params: Params) -> None:
         return
     offset = params["offset"].to_bytes(4, "little")
     message = _MESSAGE_HEAD + offset + hashlib.sha256(params["set"]).digest()
-    token.tokens.demand(params, message, Permission.LARGE_BLOB_WRITE)
+    token.tokens.demand(params, message, TokenPermission.LARGE_BLOB_WRITE)
 
 
 def _replace_array(token: TokenContext, array: bytes) -> None:
@@ -112,5 +111,5 @@ def _replace_array(token: TokenContext, array: bytes) -> None:
 
 
 COMMAND = Command(
-    run, REQUEST, lambda profile: profile.offers("largeBlobs"), frozenset({Listing.FRAGMENTS})
+    run, REQUEST, lambda profile: profile.offers("largeBlobs"), frozenset({Continuation.FRAGMENTS})
 )

@@ -6,16 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from fidokit.types import CoseAlg, CredentialId, CredProtect, CtapStatus, UserId
-from fidokit.virtual.core import auth_data
-from fidokit.virtual.core.attestation import enterprise, statements
+from fidokit.virtual.core.attestation import certificates, statements
 from fidokit.virtual.core.context import Command, Reply, TokenContext
 from fidokit.virtual.core.extensions import table
-from fidokit.virtual.core.extensions.extension import Draft, Occasion, Place
-from fidokit.virtual.core.keys import counter
+from fidokit.virtual.core.extensions.extension import Draft, Occasion, OutputPlace
 from fidokit.virtual.core.keys.credentials import Credential, hash_of_rp
 from fidokit.virtual.core.person import consent
-from fidokit.virtual.core.person.consent import Evidence, Wish
-from fidokit.virtual.core.person.pin_uv_token import Permission
+from fidokit.virtual.core.person.consent import Evidence, VerificationChoice
+from fidokit.virtual.core.person.pin_uv_token import TokenPermission
 from fidokit.virtual.core.ports import CtapRejection, Steps, StoredCredential
 from fidokit.virtual.core.schema import (
     ARRAY,
@@ -38,7 +36,7 @@ PUBLIC_KEY = "public-key"
 MAX_USER_ID = 64
 MAX_NAME = 64
 _RESIDENT_ID_LENGTH = 32
-_BESIDE = {Place.LARGE_BLOB_KEY: 0x05, Place.UNSIGNED: 0x06}
+_BESIDE = {OutputPlace.LARGE_BLOB_KEY: 0x05, OutputPlace.UNSIGNED: 0x06}
 
 _RP = Record({"id": Member("id", TEXT, required=True), "name": Member("name", TEXT)})
 _ALGORITHM = Record(
@@ -88,9 +86,9 @@ def run(token: TokenContext, params: Params) -> Steps[Reply]:
     yield from consent.check_param(token, params)
     plan = _plan(token, params)
     wish = _wish(token, params, plan)
-    enterprise.wanted(token.profile, token.state, params, plan.rp_id)
+    certificates.enterprise_wanted(token.profile, token.state, params, plan.rp_id)
     evidence = yield from consent.verify(
-        token, params, wish, Permission.MAKE_CREDENTIAL, plan.rp_id
+        token, params, wish, TokenPermission.MAKE_CREDENTIAL, plan.rp_id
     )
     yield from _check_excluded(token, plan, evidence)
     yield from consent.collect_presence(token, evidence)
@@ -128,7 +126,7 @@ def _wants_resident(token: TokenContext, options: Mapping[str, bool]) -> bool:
     return options.get("rk", False)
 
 
-def _wish(token: TokenContext, params: Params, plan: _Plan) -> Wish:
+def _wish(token: TokenContext, params: Params, plan: _Plan) -> VerificationChoice:
     built_in = consent.wants_built_in(token, params)
     by_param = consent.has_param(token, params)
     if not (built_in or by_param):
@@ -137,7 +135,7 @@ def _wish(token: TokenContext, params: Params, plan: _Plan) -> Wish:
         elif token.protected and (plan.resident or not token.make_cred_uv_not_required):
             usable = token.pin_set and token.pin_usable
             raise CtapRejection(CtapStatus.PUAT_REQUIRED if usable else CtapStatus.OPERATION_DENIED)
-    return Wish(by_param, built_in)
+    return VerificationChoice(by_param, built_in)
 
 
 def _check_excluded(token: TokenContext, plan: _Plan, evidence: Evidence) -> Steps[None]:
@@ -232,18 +230,18 @@ def _attest(
     credential: Credential,
     outputs: table.Outputs,
 ) -> Reply:
-    own = enterprise.wanted(token.profile, token.state, plan.params, plan.rp_id)
+    own = certificates.enterprise_wanted(token.profile, token.state, plan.params, plan.rp_id)
     preference = plan.params.get("attestationFormatsPreference", [])
     name = "packed" if own else statements.choose(token, preference, plan.alg)
     chosen = statements.ENTERPRISE if own else statements.FORMATS[name]
     key = token.credentials.key(credential)
     aaguid = token.state.aaguid if chosen.names_model else statements.ZERO_AAGUID
-    data = auth_data.build(
+    data = statements.authenticator_data(
         plan.rp_id_hash,
-        auth_data.UP | (auth_data.UV if evidence.verified else 0),
-        counter.at_creation(token),
+        statements.UP | (statements.UV if evidence.verified else 0),
+        token.counter_at_creation(),
         outputs.signed,
-        auth_data.attested_credential(aaguid, credential.id, key.cose()),
+        statements.attested_credential(aaguid, credential.id, key.cose()),
     )
     subject = statements.Subject(credential, key, data, plan.params["clientDataHash"])
     reply = {1: name, 2: data, 3: chosen.make(token, subject)} | ({4: True} if own else {})

@@ -1,4 +1,5 @@
-"""authenticatorReset (07): back to the state of a token as made."""
+"""The two commands that a touch alone authorizes: authenticatorSelection (0B), for which of several
+tokens the user means, and authenticatorReset (07), back to the state of a token as made."""
 
 from __future__ import annotations
 
@@ -10,7 +11,16 @@ from fidokit.virtual.core.ports import CtapRejection, PresenceKind, Steps
 from fidokit.virtual.core.schema import Params
 
 
-def run(token: TokenContext, _params: Params) -> Steps[Reply]:
+def select(token: TokenContext, _params: Params) -> Steps[Reply]:
+    """Wait for a touch and say nothing else (CTAP 2.3 section 6.9)."""
+    yield from presence.touch(token)
+    return None
+
+
+SELECTION = Command(select, offered=lambda profile: profile.has_selection)
+
+
+def reset(token: TokenContext, _params: Params) -> Steps[Reply]:
     """Soon after power-up and with a touch, forget everything (CTAP 2.3 section 6.6).
 
     Raises:
@@ -29,4 +39,4 @@ def run(token: TokenContext, _params: Params) -> Steps[Reply]:
     return None
 
 
-COMMAND = Command(run)
+COMMAND = Command(reset)

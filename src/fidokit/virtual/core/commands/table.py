@@ -27,7 +27,7 @@ COMMANDS: Mapping[int, str] = MappingProxyType(
         0x08: "get_assertion:NEXT_COMMAND",
         0x09: "bio_enrollment:COMMAND",
         0x0A: "credential_management:COMMAND",
-        0x0B: "selection:COMMAND",
+        0x0B: "reset:SELECTION",
         0x0C: "large_blobs:COMMAND",
         0x0D: "config:COMMAND",
         0x40: "bio_enrollment:PREVIEW_COMMAND",

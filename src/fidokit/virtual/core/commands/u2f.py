@@ -15,9 +15,8 @@ from typing import Final
 from fidokit.types import CoseAlg, CredProtect
 from fidokit.virtual.core.attestation.statements import u2f_registration
 from fidokit.virtual.core.context import TokenContext
-from fidokit.virtual.core.keys import counter
 from fidokit.virtual.core.keys.credentials import Credential
-from fidokit.virtual.core.person import user_verification
+from fidokit.virtual.core.person import presence
 from fidokit.virtual.core.ports import NeedsPresence, Outcome, PresenceKind, Steps
 
 _HASH: Final = 32
@@ -137,7 +136,7 @@ def _authenticate(token: TokenContext, sent: _Message) -> Steps[bytes]:
     if control.needs_touch:
         yield from _gesture(token)
     flags = control.needs_touch.to_bytes(1)
-    rising = counter.next_value(token, credential).to_bytes(4)
+    rising = token.next_counter(credential).to_bytes(4)
     signed = application + flags + rising + challenge
     return flags + rising + token.credentials.key(credential).sign(signed)
 
@@ -163,7 +162,7 @@ def _check_verification_possible(token: TokenContext) -> None:
 def _gesture(token: TokenContext) -> Steps[None]:
     """A touch, or under alwaysUv one that the sensor recognizes; what is missing is 6985."""
     if token.state.always_uv:
-        there = yield from user_verification.look(token)
+        there = yield from presence.verify_now(token)
     else:
         outcome = yield NeedsPresence(PresenceKind.TOUCH_NOW, token.clock.now_ms())
         there = outcome is Outcome.TOUCHED

@@ -23,7 +23,7 @@ class Occasion(NamedTuple):
     Args:
         inputs: those of every extension that was asked for.
         rp_id: the relying party.
-        evidence: what is known of the person.
+        evidence: what is known of the user.
         client_data_hash: 32 bytes.
         up: getAssertion: whether a touch was asked for.
         listed: getAssertion: whether there was an allowList.
@@ -46,10 +46,10 @@ class Draft:
     Args:
         occasion: the command that makes it.
         cred_protect: its level.
-        cred_blob: see `StoredCredential`, as those below.
-        large_blob_key: likewise.
-        third_party_payment: likewise.
-        large_blob_supported: likewise.
+        cred_blob: as `StoredCredential.cred_blob`.
+        large_blob_key: as `StoredCredential.large_blob_key`.
+        third_party_payment: as `StoredCredential.third_party_payment`.
+        large_blob_supported: as `StoredCredential.large_blob_supported`.
     """
 
     occasion: Occasion
@@ -60,7 +60,7 @@ class Draft:
     large_blob_supported: bool = False
 
 
-class Place(Enum):
+class OutputPlace(Enum):
     """Where an output goes."""
 
     SIGNED = auto()
@@ -104,7 +104,7 @@ class Extension(NamedTuple):
     make: Make | None = None
     get_input: Kind | None = None
     get: Prepare | None = None
-    place: Place = Place.SIGNED
+    place: OutputPlace = OutputPlace.SIGNED
     misfit: CtapStatus = CtapStatus.CBOR_UNEXPECTED_TYPE
 
 

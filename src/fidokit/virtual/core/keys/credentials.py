@@ -9,8 +9,13 @@ from functools import lru_cache
 
 from fidokit.types import CoseAlg, CredentialId, CredProtect
 from fidokit.virtual.core.keys.algorithms import ALGORITHMS, PrivateKey
-from fidokit.virtual.core.keys.derived import Deriver, derivable
-from fidokit.virtual.core.keys.wrapped import WrappedCredential, Wrapper, wrapped_length
+from fidokit.virtual.core.keys.non_resident import (
+    Deriver,
+    WrappedCredential,
+    Wrapper,
+    derivable,
+    wrapped_length,
+)
 from fidokit.virtual.core.ports import DurableState, Rng, Store, StoredCredential
 
 KEY_CACHE_SIZE = 256
@@ -98,7 +103,7 @@ class Credentials:
         return wrapped_length(ALGORITHMS[alg].secret_size) <= longest or derivable(alg)
 
     def key(self, credential: Credential) -> PrivateKey:
-        """Its private key; the most recently used ones stay loaded."""
+        """The credential's private key; the most recently used ones stay loaded."""
         key = self._keys.get(credential.id)
         if key is None:
             key = ALGORITHMS[credential.alg].key(credential.secret, self._rng)

@@ -1,4 +1,4 @@
-"""What makeCredential and getAssertion ask of the platform and the person, in the order of the
+"""What makeCredential and getAssertion ask of the platform and the user, in the order of the
 specification (CTAP 2.3 sections 6.1.2 and 6.2.2; MC-20..28, MC-37, GA-05..10)."""
 
 from __future__ import annotations
@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 from fidokit.types import CtapStatus
 from fidokit.virtual.core.context import TokenContext
-from fidokit.virtual.core.person import presence, user_verification
-from fidokit.virtual.core.person.pin_uv_token import Permission
+from fidokit.virtual.core.person import presence
+from fidokit.virtual.core.person.pin_uv_token import TokenPermission
 from fidokit.virtual.core.ports import CtapRejection, Outcome, Steps
 from fidokit.virtual.core.schema import Params
 
 
 class Evidence(NamedTuple):
-    """What is known of the person so far.
+    """What is known of the user so far.
 
     Args:
         verified: by PIN or built-in verification; the UV flag.
@@ -44,7 +44,7 @@ def check_hash(params: Params) -> None:
 
 
 def check_param(token: TokenContext, params: Params) -> Steps[None]:
-    """Zero length asks which token the person holds; otherwise the protocol must be offered.
+    """Zero length asks which token the user holds; otherwise the protocol must be offered.
 
     Raises:
         CtapRejection: PIN_NOT_SET or PIN_INVALID after a touch, OPERATION_DENIED without one;
@@ -97,8 +97,8 @@ def apply_always_uv(token: TokenContext) -> bool:
     )
 
 
-class Wish(NamedTuple):
-    """How the person is to be verified.
+class VerificationChoice(NamedTuple):
+    """How the user is to be verified.
 
     Args:
         by_param: the request carries a pinUvAuthParam that counts.
@@ -110,17 +110,21 @@ class Wish(NamedTuple):
 
     @property
     def verifies(self) -> bool:
-        """Whether the person is verified at all."""
+        """Whether the user is verified at all."""
         return self.by_param or self.built_in
 
 
-NO_WISH = Wish(by_param=False, built_in=False)
+NO_VERIFICATION = VerificationChoice(by_param=False, built_in=False)
 
 
 def verify(
-    token: TokenContext, params: Params, wish: Wish, permission: Permission, rp_id: str
+    token: TokenContext,
+    params: Params,
+    wish: VerificationChoice,
+    permission: TokenPermission,
+    rp_id: str,
 ) -> Steps[Evidence]:
-    """Verify the person as wished.
+    """Verify the user as wished.
 
     Args:
         token: the token.
@@ -144,7 +148,7 @@ def verify(
             by_sensor=token.tokens.by_sensor(),
         )
     if wish.built_in:
-        yield from user_verification.require(token, user_verification.IN_OPERATIONS)
+        yield from presence.verify(token, presence.IN_OPERATIONS)
         return Evidence(verified=True, present=True, by_sensor=True)
     return NO_EVIDENCE
 
@@ -161,7 +165,7 @@ def collect_presence(token: TokenContext, evidence: Evidence) -> Steps[None]:
 
 
 def touched_or_not(token: TokenContext, evidence: Evidence) -> Steps[Outcome]:
-    """Get a touch for the sake of the person's privacy alone; how it ends makes no difference.
+    """Get a touch for the sake of the user's privacy alone; how it ends makes no difference.
 
     Raises:
         CtapRejection: KEEPALIVE_CANCEL.

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from fidokit.types import CoseAlg, CtapStatus
-from fidokit.virtual.core.keys.private import p256_private_key
+from fidokit.virtual.core.keys.algorithms import p256_private_key
 from fidokit.virtual.core.ports import CtapRejection, Rng
 from fidokit.virtual.core.schema import BYTES, INT, Member, Record, check
 

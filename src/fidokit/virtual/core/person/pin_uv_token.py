@@ -16,7 +16,7 @@ from fidokit.virtual.core.schema import Params
 TOKEN_LENGTH = 32
 
 
-class Permission(IntFlag):
+class TokenPermission(IntFlag):
     """What a token may be used for (CTAP 2.3 section 6.5.5.7)."""
 
     MAKE_CREDENTIAL = 0x01
@@ -28,7 +28,7 @@ class Permission(IntFlag):
     PERSISTENT_CREDENTIAL_MANAGEMENT = 0x40
 
 
-ALL_OF_2_0 = ~Permission(0) & ~Permission.PERSISTENT_CREDENTIAL_MANAGEMENT
+ALL_OF_2_0 = ~TokenPermission(0) & ~TokenPermission.PERSISTENT_CREDENTIAL_MANAGEMENT
 
 
 class Life(Enum):
@@ -39,8 +39,8 @@ class Life(Enum):
     IN_USE = auto()
 
 
-class Event(Enum):
-    """What happens to it."""
+class TokenEvent(Enum):
+    """What happens to a pinUvAuthToken."""
 
     ISSUED = auto()
     USED = auto()
@@ -49,16 +49,16 @@ class Event(Enum):
     REVOKED = auto()
 
 
-NEXT: Mapping[tuple[Life, Event], Life] = {
-    (Life.NONE, Event.ISSUED): Life.UNUSED,
-    (Life.UNUSED, Event.ISSUED): Life.UNUSED,
-    (Life.IN_USE, Event.ISSUED): Life.UNUSED,
-    (Life.UNUSED, Event.USED): Life.IN_USE,
-    (Life.UNUSED, Event.USAGE_LIMIT): Life.NONE,
-    (Life.UNUSED, Event.LIFETIME_LIMIT): Life.NONE,
-    (Life.IN_USE, Event.LIFETIME_LIMIT): Life.NONE,
-    (Life.UNUSED, Event.REVOKED): Life.NONE,
-    (Life.IN_USE, Event.REVOKED): Life.NONE,
+NEXT: Mapping[tuple[Life, TokenEvent], Life] = {
+    (Life.NONE, TokenEvent.ISSUED): Life.UNUSED,
+    (Life.UNUSED, TokenEvent.ISSUED): Life.UNUSED,
+    (Life.IN_USE, TokenEvent.ISSUED): Life.UNUSED,
+    (Life.UNUSED, TokenEvent.USED): Life.IN_USE,
+    (Life.UNUSED, TokenEvent.USAGE_LIMIT): Life.NONE,
+    (Life.UNUSED, TokenEvent.LIFETIME_LIMIT): Life.NONE,
+    (Life.IN_USE, TokenEvent.LIFETIME_LIMIT): Life.NONE,
+    (Life.UNUSED, TokenEvent.REVOKED): Life.NONE,
+    (Life.IN_USE, TokenEvent.REVOKED): Life.NONE,
 }
 """Pairs that are not here change nothing."""
 
@@ -67,7 +67,7 @@ NEXT: Mapping[tuple[Life, Event], Life] = {
 class _Token:
     value: bytes = field(repr=False)
     protocol: int
-    permissions: Permission
+    permissions: TokenPermission
     rp_id: str | None
     issued_ms: int
     usage_ms: int | None
@@ -90,7 +90,7 @@ class TokenState:
     def issue(
         self,
         protocol: int,
-        permissions: Permission,
+        permissions: TokenPermission,
         rp_id: str | None = None,
         *,
         user_present: bool = False,
@@ -102,7 +102,7 @@ class TokenState:
             protocol: 1 or 2; the token works under this one alone (PIN-32).
             permissions: what it may be used for.
             rp_id: the relying party it is bound to, or None.
-            user_present: whether issuing took a gesture of the person.
+            user_present: whether issuing took a gesture of the user.
             contactless: whether it is asked for over NFC, where less time is given.
         """
         value = self._rng.bytes(TOKEN_LENGTH)
@@ -117,7 +117,7 @@ class TokenState:
             by_sensor=user_present,
         )
         self._serial += 1
-        self._advance(Event.ISSUED)
+        self._advance(TokenEvent.ISSUED)
         return value
 
     def _usage_ms(self, contactless: bool) -> int | None:
@@ -128,13 +128,13 @@ class TokenState:
 
     def revoke(self) -> None:
         """Power lost, reset, or PIN changed (TOK-10)."""
-        self._advance(Event.REVOKED)
+        self._advance(TokenEvent.REVOKED)
 
     def serial(self) -> int | None:
         """The living token's number, for what must end with it; None while there is none."""
         return None if self._living() is None else self._serial
 
-    def _advance(self, event: Event) -> None:
+    def _advance(self, event: TokenEvent) -> None:
         self._life = NEXT.get((self._life, event), self._life)
         if self._life is Life.NONE:
             self._token = None
@@ -145,13 +145,13 @@ class TokenState:
         if self._token.usage_ms is not None:
             age = self._clock.now_ms() - self._token.issued_ms
             if age > self._token.usage_ms:
-                self._advance(Event.USAGE_LIMIT)
+                self._advance(TokenEvent.USAGE_LIMIT)
             if age > self._profile.behavior.token_lifetime_ms:
-                self._advance(Event.LIFETIME_LIMIT)
+                self._advance(TokenEvent.LIFETIME_LIMIT)
         return self._token
 
     def authenticate(
-        self, protocol: int, message: bytes, param: bytes, permission: Permission
+        self, protocol: int, message: bytes, param: bytes, permission: TokenPermission
     ) -> None:
         """Judge a pinUvAuthParam: the MAC of `message` under a living token that has `permission`.
 
@@ -173,11 +173,11 @@ class TokenState:
             or not pin_protocol.verify(protocol, token.value, message, param)
         ):
             raise CtapRejection(CtapStatus.PIN_AUTH_INVALID)
-        self._advance(Event.USED)
+        self._advance(TokenEvent.USED)
         if permission not in token.permissions:
             raise CtapRejection(CtapStatus.PIN_AUTH_INVALID)
 
-    def demand(self, params: Params, message: bytes, permission: Permission) -> None:
+    def demand(self, params: Params, message: bytes, permission: TokenPermission) -> None:
         """For management commands: params must hold a good pinUvAuthParam (CM-01, CFG-02).
 
         Args:
@@ -229,7 +229,7 @@ class TokenState:
             raise CtapRejection(CtapStatus.PIN_AUTH_INVALID)
 
     def require_rp_hash(self, rp_id_hash: bytes) -> None:
-        """The same, for a relying party that is named by SHA-256 of its id (CM-08).
+        """The token must be bound to the relying party of this SHA-256 or to none (CM-08).
 
         Raises:
             CtapRejection: PIN_AUTH_INVALID.
@@ -269,4 +269,4 @@ class TokenState:
         token = self._living()
         if token is not None and self._profile.behavior.token_has_permissions:
             token.user_present = token.user_verified = False
-            token.permissions &= Permission.LARGE_BLOB_WRITE
+            token.permissions &= TokenPermission.LARGE_BLOB_WRITE

@@ -1,1 +1,0 @@
-"""The SSH agent protocol."""

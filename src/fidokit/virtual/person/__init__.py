@@ -1,1 +1,0 @@
-"""The user of a virtual token: presence policies, gestures, a finger sensor."""
