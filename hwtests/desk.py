@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from hwtests.person import Person
 
 from fidokit.client.info import TokenInfo
-from fidokit.client.owner.pin_code import PinCode
-from fidokit.client.ports import Candidate
+from fidokit.client.ports import Candidate, PinCode
 from fidokit.client.session import Session
 from fidokit.errors import FidokitError, TokenNotFound, Unsupported
 from fidokit.tokens import reset as reset_module

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from hwtests.desk import Desk
 
-from fidokit.client.owner.pin_code import PinCode
+from fidokit.client.ports import PinCode
 from fidokit.client.session import Session
 from fidokit.errors import FidokitError, PinAuthBlocked, PinPolicy, PinWrong, WouldOverwrite
 from fidokit.tokens.pin import change_pin, force_pin_change, pin_status, set_pin, verify_pin

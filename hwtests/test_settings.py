@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hwtests.desk import Desk
 
-from fidokit.client.owner.pin_code import PinCode
+from fidokit.client.ports import PinCode
 from fidokit.client.session import Session
 from fidokit.errors import PinPolicy
 from fidokit.tokens.pin import change_pin, set_min_pin_length, verify_pin

@@ -9,7 +9,7 @@ from tests.support.fake_link import Person, session_on
 
 from fidokit.client.links.watchdog import Patience
 from fidokit.client.owner import pin
-from fidokit.client.owner.pin_code import PinCode
+from fidokit.client.ports import PinCode
 from fidokit.client.session import Session
 from fidokit.virtual.token import VirtualToken
 

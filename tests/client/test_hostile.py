@@ -21,8 +21,7 @@ from fidokit.client.credentials.enrollment import Enrollment, enroll
 from fidokit.client.credentials.signature import sign
 from fidokit.client.owner import bio, config, pin
 from fidokit.client.owner.persistent import Reading
-from fidokit.client.owner.pin_code import PinCode
-from fidokit.client.ports import CBOR
+from fidokit.client.ports import CBOR, PinCode
 from fidokit.client.session import Session
 from fidokit.errors import FidokitError
 from fidokit.openssh.keys.private import SkPrivate

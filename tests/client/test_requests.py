@@ -14,7 +14,7 @@ from fidokit.client.credentials import resident
 from fidokit.client.credentials.enrollment import Enrollment, enroll
 from fidokit.client.credentials.signature import sign
 from fidokit.client.owner import config, pin
-from fidokit.client.owner.pin_code import PinCode
+from fidokit.client.ports import PinCode
 from fidokit.openssh.keys.private import SkPrivate
 from fidokit.types import Application, KeyType
 from fidokit.virtual.token import VirtualToken

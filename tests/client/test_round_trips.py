@@ -15,7 +15,7 @@ from fidokit.client.credentials.enrollment import Enrollment, enroll
 from fidokit.client.credentials.signature import sign
 from fidokit.client.owner import bio, config, pin
 from fidokit.client.owner.persistent import Reading
-from fidokit.client.owner.pin_code import PinCode
+from fidokit.client.ports import PinCode
 from fidokit.client.session import Session
 from fidokit.openssh.keys.private import SkPrivate
 from fidokit.types import Application, CredentialId, CredProtect, KeyType, UserId

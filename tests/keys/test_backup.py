@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.support.desk import PIN, Desk
 
-from fidokit.client.owner.pin_code import PinCode
+from fidokit.client.ports import PinCode
 from fidokit.errors import FileInTheWay, PinNotSet, Unsupported, UsageError
 from fidokit.keys.backup import backup_of, check_ceremony, with_backups
 from fidokit.keys.generation import GenerateRequest, generate, user_at_host

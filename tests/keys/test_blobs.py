@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.support.desk import PIN, Desk
 
-from fidokit.client.owner.pin_code import PinCode
+from fidokit.client.ports import PinCode
 from fidokit.errors import (
     CredentialNotFound,
     NotStored,

@@ -14,8 +14,7 @@ import pytest
 from tests.support.desk import PIN, Desk
 from tests.support.link_faults import Counter, Fault, FaultyLink
 
-from fidokit.client.owner.pin_code import PinCode
-from fidokit.client.ports import Candidate
+from fidokit.client.ports import Candidate, PinCode
 from fidokit.client.session import Session
 from fidokit.errors import FidokitError
 from fidokit.keys import holder, resident_keys

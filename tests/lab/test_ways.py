@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.support.desk import PIN, Person
 
-from fidokit.client.owner.pin_code import PinCode
+from fidokit.client.ports import PinCode
 from fidokit.errors import (
     FidokitError,
     TokenNotFound,

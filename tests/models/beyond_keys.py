@@ -14,7 +14,7 @@ from fidokit.client.credentials import resident
 from fidokit.client.credentials.enrollment import Enrollment, enroll
 from fidokit.client.owner import bio, config, pin
 from fidokit.client.owner.persistent import Reading
-from fidokit.client.owner.pin_code import PinCode
+from fidokit.client.ports import PinCode
 from fidokit.client.session import Session
 from fidokit.errors import FidokitError, Unsupported
 from fidokit.metadata.model import Model

@@ -11,7 +11,7 @@ import pytest
 from tests.support.desk import PIN, Desk
 
 from fidokit import errors
-from fidokit.client.owner.pin_code import PinCode
+from fidokit.client.ports import PinCode
 from fidokit.client.session import Session
 from fidokit.errors import FidokitError
 from fidokit.keys.holder import token_holding

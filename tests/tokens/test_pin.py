@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.support.desk import PIN, Desk
 
-from fidokit.client.owner.pin_code import PinCode
+from fidokit.client.ports import PinCode
 from fidokit.errors import (
     PinError,
     PinNotSet,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.support.desk import PIN, Desk
 
 from fidokit.client.owner.persistent import KeptToken
-from fidokit.client.owner.pin_code import PinCode
+from fidokit.client.ports import PinCode
 from fidokit.errors import (
     MalformedFile,
     NoPermission,

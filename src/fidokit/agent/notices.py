@@ -15,7 +15,7 @@ from fidokit.agent.core.ports import Purpose
 from fidokit.client.ports import QUIET, Candidate
 
 if TYPE_CHECKING:
-    from fidokit.client.owner.pin_code import PinCode
+    from fidokit.client.ports import PinCode
 
 WANTED: Final = "touch-wanted"
 OVER: Final = "touch-over"

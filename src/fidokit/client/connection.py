@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from typing import NamedTuple, Self
 
 from fidokit.client.answer import Answer
-from fidokit.client.commands import GET_INFO
 from fidokit.client.info import U2F_ONLY, TokenInfo, decode_info
 from fidokit.client.links.channel import Channel
 from fidokit.client.links.watchdog import TOUCH_NEEDED, Patience
 from fidokit.client.ports import CBOR, QUIET, WINK, Interaction, Link
 from fidokit.client.status import CtapRefusal, error_for
 from fidokit.errors import Unsupported
+from fidokit.types import CtapCommand
 
 
 class Label(NamedTuple):
@@ -97,7 +97,9 @@ class Connection:
     def _fetch_info(self) -> TokenInfo:
         if not self._channel.capabilities & CBOR:
             return U2F_ONLY
-        answer = self.request(GET_INFO, None, "getInfo answer", why="asking the token what it is")
+        answer = self.request(
+            CtapCommand.GET_INFO, None, "getInfo answer", why="asking the token what it is"
+        )
         info = decode_info(answer)
         self._channel.max_request = max(info.max_msg_size, self._channel.max_request)
         return info

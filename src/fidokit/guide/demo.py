@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from fidokit.client.owner.pin_code import PinCode
-from fidokit.client.ports import Candidate, Quiet
+from fidokit.client.ports import Candidate, PinCode, Quiet
 from fidokit.errors import FidokitError
 from fidokit.types import KeyType, Transport
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from fidokit.errors import SignatureInvalid, Unsupported, UsageError
 
 if TYPE_CHECKING:
-    from fidokit.client.credentials.attestation_leaf import Leaf
+    from fidokit.client.credentials.attestation import Leaf
     from fidokit.metadata.catalog import Catalog
     from fidokit.metadata.model import Model
     from fidokit.openssh.keys.public import SkPublic
@@ -113,17 +113,17 @@ def verify_attestation(
         Unsupported: version 00, or a certificate of a kind that is not known here.
         MalformedKey: a file is damaged; UsageError: not a key on a token.
     """
-    from fidokit.client.credentials import stored_attestation
+    from fidokit.client.credentials.attestation import aaguid_of, read_auth_data, verify_stored
     from fidokit.files.keyfile import read_bounded
 
     attestation = _read(path)
     public, handle = _key(key, passphrase)
     said = read_bounded(challenge, _LONGEST_CHALLENGE)
-    name = stored_attestation.verify(attestation, public, handle, said)
-    data = stored_attestation.read_auth_data(attestation)
+    name = verify_stored(attestation, public, handle, said)
+    data = read_auth_data(attestation)
     metadata = _metadata()
     shown = _shown(attestation, metadata)
-    named = stored_attestation.aaguid_of(data)
+    named = aaguid_of(data)
     leaf_of = shown.leaf.aaguid if shown.leaf else None
     if named and leaf_of not in {None, named}:  # by U2F a token names no model in what it signs
         raise SignatureInvalid("the attestation's certificate is for another model of token")
@@ -183,14 +183,14 @@ def _model(metadata: Catalog | None, named: Aaguid | None, leaf: Leaf | None) ->
 def _shown(attestation: Attestation, metadata: Catalog | None) -> ShownAttestation:
     from uuid import UUID
 
-    from fidokit.client.credentials import stored_attestation
+    from fidokit.client.credentials.attestation import aaguid_of, read_auth_data, read_leaf
     from fidokit.client.credentials.auth_data import Flag
 
-    leaf = stored_attestation.read_leaf(attestation.leaf_der) if attestation.leaf_der else None
+    leaf = read_leaf(attestation.leaf_der) if attestation.leaf_der else None
     if attestation.auth_data is None:
         return ShownAttestation(0, None, None, None, None, None, None, leaf)
-    data = stored_attestation.read_auth_data(attestation)
-    named = stored_attestation.aaguid_of(data)
+    data = read_auth_data(attestation)
+    named = aaguid_of(data)
     model = _model(metadata, named, leaf)
     return ShownAttestation(
         version=1,
@@ -205,7 +205,7 @@ def _shown(attestation: Attestation, metadata: Catalog | None) -> ShownAttestati
 
 
 def _origin(attestation: Attestation, roots: tuple[bytes, ...] | None) -> Origin:
-    from fidokit.client.credentials.stored_attestation import leads_to
+    from fidokit.client.credentials.attestation import leads_to
 
     if not attestation.leaf_der:
         return Origin.SELF

@@ -284,7 +284,7 @@ def rename_key(
         CredentialNotFound, Unsupported (a token that cannot), PinError.
     """
     from fidokit.client.credentials import resident
-    from fidokit.client.credentials.resident_label import encode_display
+    from fidokit.client.credentials.resident import encode_display
 
     held = credential_of(row)
     if comment is None and user_name is None:

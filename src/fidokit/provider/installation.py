@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fidokit.client.owner.pin_code import PinCode
-from fidokit.client.ports import Candidate, Quiet
+from fidokit.client.ports import Candidate, PinCode, Quiet
 from fidokit.errors import NoPermission, PinPolicy, PinWrong
 from fidokit.provider.abi import API_VERSIONS
 from fidokit.provider.library import INSTALL_FOLDER

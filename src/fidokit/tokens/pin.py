@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fidokit.client.owner.pin import PinStatus
-from fidokit.client.owner.pin_code import PinCode
+from fidokit.client.ports import PinCode
 from fidokit.errors import PinNotSet, WouldOverwrite
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from tests.support.desk import Desk
 
 from fidokit.agent.desk import sight as agent_watching
 from fidokit.agent.desk.sight import MOST_SKIPPED, Looks, Sight, seconds
-from fidokit.client.links import card_watch
+from fidokit.client.links import backends
 from fidokit.client.links.backends import HidBackend, PcscBackend
 from fidokit.client.ports import Link
 from fidokit.errors import FidokitError, TokenBusy, TokenGone
@@ -79,7 +79,7 @@ class Reader:
 @pytest.fixture
 def reader(home: Path, monkeypatch: pytest.MonkeyPatch) -> Reader:
     made = Reader()
-    monkeypatch.setattr(card_watch, "laid", made.laid)
+    monkeypatch.setattr(backends, "laid", made.laid)
     monkeypatch.setattr(PcscBackend, "_open", made.open)
     monkeypatch.setattr(HidBackend, "candidates", lambda _self: [])
     named_tokens.create_virtual("one")
@@ -112,7 +112,7 @@ def test_another_card_is_asked_some_times_and_left_alone(reader: Reader) -> None
     sight = Sight()
     for _ in range(10):
         assert selectors(sight) == ["virtual:one"]
-    assert reader.asked == card_watch.TRIES
+    assert reader.asked == backends.TRIES
 
 
 def test_a_card_in_use_is_a_token_for_want_of_others(reader: Reader) -> None:

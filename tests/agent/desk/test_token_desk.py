@@ -16,7 +16,7 @@ from fidokit.agent.desk.token_desk import IDLE_S, TokenDesk
 from fidokit.agent.notices import Notices
 from fidokit.agent.pin.cache import PinCache
 from fidokit.agent.pin.child import Children
-from fidokit.client.owner.pin_code import PinCode
+from fidokit.client.ports import PinCode
 from fidokit.errors import (
     CredentialNotFound,
     FidokitError,

@@ -13,7 +13,7 @@ from tests.support.agent_keys import executable
 
 from fidokit.agent.pin import worker as agent_worker
 from fidokit.agent.pin.worker import MOST_QUESTIONS, Worker
-from fidokit.client.owner.pin_code import PinCode
+from fidokit.client.ports import PinCode
 from fidokit.errors import Interrupted, PinRequired, PinWrong
 from fidokit.prompt import questions
 

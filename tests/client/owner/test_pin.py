@@ -5,8 +5,7 @@ from tests.client.conftest import Opened
 from tests.support.fake_link import FakeLink, Person, info, ok, session_on
 
 from fidokit.client.owner import pin
-from fidokit.client.owner.pin_code import PinCode
-from fidokit.client.ports import QUIET
+from fidokit.client.ports import QUIET, PinCode
 from fidokit.errors import (
     PinAuthBlocked,
     PinBlocked,

@@ -11,7 +11,6 @@ from tests.support.fake_link import QUICK, FakeLink, Person, info, ok, session_o
 
 from fidokit.client.credentials.enrollment import Enrollment, enroll
 from fidokit.client.owner import pin
-from fidokit.client.owner.pin_code import PinCode
 from fidokit.client.owner.proofs import (
     BuiltInUv,
     Permission,
@@ -20,8 +19,9 @@ from fidokit.client.owner.proofs import (
     guard_tries,
     obtain,
     pin_retries,
+    prove,
 )
-from fidokit.client.owner.request_proof import prove
+from fidokit.client.ports import PinCode
 from fidokit.errors import (
     FidokitError,
     Interrupted,

@@ -57,7 +57,7 @@ class Sight:
     """
 
     def __init__(self, selector: str | None = None) -> None:
-        from fidokit.client.links.card_watch import CardWatch
+        from fidokit.client.links.backends import CardWatch
 
         self._selector = selector
         self._cards = CardWatch()

@@ -20,8 +20,7 @@ from fidokit.prompt import questions
 from fidokit.prompt.text import escape_lines
 
 if TYPE_CHECKING:
-    from fidokit.client.owner.pin_code import PinCode
-    from fidokit.client.ports import Candidate
+    from fidokit.client.ports import Candidate, PinCode
 
 LONGEST_PIN = 64
 MOST_QUESTIONS = 3
@@ -92,7 +91,7 @@ class Worker:
         return self.typed
 
     def _typed(self, token: str, retries: int | None, why: str, wrong: bool) -> PinCode:
-        from fidokit.client.owner.pin_code import PinCode
+        from fidokit.client.ports import PinCode
 
         error = "That PIN was wrong." if wrong else ""
         while True:
@@ -158,7 +157,7 @@ def _can_ask() -> bool:
 
 
 def _read_pin(order: Mapping[str, object]) -> PinCode | None:
-    from fidokit.client.owner.pin_code import PinCode
+    from fidokit.client.ports import PinCode
 
     descriptor = order.get("pin_in")
     data = b""

@@ -12,9 +12,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fidokit.client.blobs import credential_blobs
-from fidokit.client.blobs.array import BlobArray, capacity, read_array, serialize, write_array
+from fidokit.client.blobs.array import (
+    BlobArray,
+    BlobEntry,
+    Random,
+    capacity,
+    read_array,
+    read_entry,
+    seal,
+    serialize,
+    write_array,
+)
 from fidokit.client.blobs.credential_blobs import Owner, kept_with_credentials
-from fidokit.client.blobs.entry import BlobEntry, Random, read_entry, seal
 from fidokit.client.owner.proofs import Permission
 from fidokit.errors import NotStored, Unsupported
 

@@ -11,8 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from fidokit.client import commands
-from fidokit.types import CtapStatus
+from fidokit.types import CtapCommand, CtapStatus
 
 if TYPE_CHECKING:
     from logging import Logger
@@ -45,25 +44,27 @@ class Form:
 
 
 FORMS: Final[Mapping[int, Form]] = {
-    commands.MAKE_CREDENTIAL: Form(
+    CtapCommand.MAKE_CREDENTIAL: Form(
         "makeCredential", frozenset({8}), frozenset({5, 6}), extensions=6, auth_data=2
     ),
-    commands.GET_ASSERTION: Form(
+    CtapCommand.GET_ASSERTION: Form(
         "getAssertion", frozenset({6}), frozenset({7, 8}), extensions=4, auth_data=2
     ),
-    commands.GET_NEXT_ASSERTION: Form(
+    CtapCommand.GET_NEXT_ASSERTION: Form(
         "getNextAssertion", frozenset(), frozenset({7, 8}), auth_data=2
     ),
-    commands.GET_INFO: Form("getInfo"),
-    commands.CLIENT_PIN: Form("clientPIN", frozenset({4, 5, 6}), frozenset({2})),
-    commands.RESET: Form("reset"),
-    commands.SELECTION: Form("selection"),
-    commands.CONFIG: Form("config", frozenset({4})),
-    commands.BIO_ENROLLMENT: Form("bioEnrollment", frozenset({5})),
-    commands.BIO_ENROLLMENT_PREVIEW: Form("bioEnrollmentPreview", frozenset({5})),
-    commands.LARGE_BLOBS: Form("largeBlobs", frozenset({5})),
-    commands.CREDENTIAL_MANAGEMENT: Form("credentialManagement", frozenset({4}), frozenset({0x0B})),
-    commands.CREDENTIAL_MANAGEMENT_PREVIEW: Form(
+    CtapCommand.GET_INFO: Form("getInfo"),
+    CtapCommand.CLIENT_PIN: Form("clientPIN", frozenset({4, 5, 6}), frozenset({2})),
+    CtapCommand.RESET: Form("reset"),
+    CtapCommand.SELECTION: Form("selection"),
+    CtapCommand.CONFIG: Form("config", frozenset({4})),
+    CtapCommand.BIO_ENROLLMENT: Form("bioEnrollment", frozenset({5})),
+    CtapCommand.BIO_ENROLLMENT_PREVIEW: Form("bioEnrollmentPreview", frozenset({5})),
+    CtapCommand.LARGE_BLOBS: Form("largeBlobs", frozenset({5})),
+    CtapCommand.CREDENTIAL_MANAGEMENT: Form(
+        "credentialManagement", frozenset({4}), frozenset({0x0B})
+    ),
+    CtapCommand.CREDENTIAL_MANAGEMENT_PREVIEW: Form(
         "credentialManagementPreview", frozenset({4}), frozenset({0x0B})
     ),
 }

@@ -10,11 +10,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from fidokit.client import fido2_device
-from fidokit.client.commands import BIO_ENROLLMENT, BIO_ENROLLMENT_PREVIEW
 from fidokit.client.owner.proofs import Permission
 from fidokit.client.status import CtapRefusal, error_for
 from fidokit.errors import FidokitError, NotStored, TouchTimedOut, Unsupported, UsageError
-from fidokit.types import CtapStatus
+from fidokit.types import CtapCommand, CtapStatus
 
 if TYPE_CHECKING:
     from fidokit.client.answer import Answer
@@ -22,8 +21,8 @@ if TYPE_CHECKING:
 
 COMMANDS: Final[Mapping[str, int]] = MappingProxyType(
     {
-        "bioEnroll": BIO_ENROLLMENT,
-        "userVerificationMgmtPreview": BIO_ENROLLMENT_PREVIEW,
+        "bioEnroll": CtapCommand.BIO_ENROLLMENT,
+        "userVerificationMgmtPreview": CtapCommand.BIO_ENROLLMENT_PREVIEW,
     }
 )
 FINGERPRINT: Final = 1

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from fidokit.client.owner import proofs as auth
 from fidokit.client.owner.config import SET_MIN_PIN_LENGTH, configure
-from fidokit.client.owner.pin_code import PinCode
 from fidokit.client.owner.proofs import Permission, PinCommand
+from fidokit.client.ports import PinCode
 from fidokit.client.status import CtapRefusal, error_for
 from fidokit.errors import PinPolicy, PinRequired, Unsupported, UsageError
 from fidokit.types import CtapStatus
