@@ -133,7 +133,7 @@ def test_unknown_protocols_alone() -> None:
     members = cbor.decode(info(clientPin=True)[1:])
     assert isinstance(members, dict)
     with pytest.raises(Unsupported):
-        pin.status(session_on(FakeLink(ok({**members, 6: [3]}))))
+        pin.pin_status(session_on(FakeLink(ok({**members, 6: [3]}))))
 
 
 @pytest.mark.parametrize("profile", ["ctap2.0", "ctap2.1", "ctap2.3"])
@@ -141,7 +141,7 @@ def test_every_generation(profile: str) -> None:
     person = Person(PIN)
     with VirtualToken(profile=profile, presence="auto") as token:
         pin.set_pin(session_on(token.link()), pin.PinCode.parse(PIN))
-        pin.verify(session_on(token.link(), person))
+        pin.verify_pin(session_on(token.link(), person))
         session = session_on(token.link(), person)
         made = enroll(session, Enrollment(KeyType.ECDSA_SK, SSH))
         assert made.public.application == SSH
@@ -193,7 +193,7 @@ def test_a_locked_sensor_without_a_pin() -> None:
 
 def test_uv_status_counts_the_sensors_tries() -> None:
     with fingerprint_token(presence="auto") as token:
-        assert (pin.status(session_on(token.link())).uv_retries or 0) > 0
+        assert (pin.pin_status(session_on(token.link())).uv_retries or 0) > 0
 
 
 def test_a_sensor_of_ctap_2_0_proves_within_the_command() -> None:

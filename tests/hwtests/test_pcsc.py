@@ -15,7 +15,7 @@ from tests.support.pcscd import READER, SELECTOR, Pcscd, started, wait_for_card
 from fidokit.client.ports import PinCode
 from fidokit.lab.named_tokens import create_virtual
 from fidokit.tokens.access import open_token
-from fidokit.tokens.pin import set_pin
+from fidokit.tokens.owner import set_pin
 from fidokit.virtual.token import VirtualToken
 
 PIN = "314159265"

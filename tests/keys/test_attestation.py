@@ -20,7 +20,7 @@ from fidokit.metadata import catalog
 from fidokit.metadata.catalog import Catalog
 from fidokit.metadata.model import Model, StatusReport
 from fidokit.openssh.signatures.attestation import parse_attestation
-from fidokit.tokens.pin import set_pin
+from fidokit.tokens.owner import set_pin
 from fidokit.types import Aaguid, KeyType
 from fidokit.virtual import model_token
 from fidokit.virtual.models.search import list_models

@@ -11,7 +11,7 @@ from fidokit.errors import FileInTheWay, PinNotSet, Unsupported, UsageError
 from fidokit.keys.backup import backup_of, check_ceremony, with_backups
 from fidokit.keys.generation import GenerateRequest, generate, user_at_host
 from fidokit.keys.resident_keys import list_keys
-from fidokit.tokens import pin
+from fidokit.tokens import owner as pin
 from fidokit.types import KeyType
 from fidokit.virtual.token import VirtualToken
 

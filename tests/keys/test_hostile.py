@@ -14,6 +14,7 @@ import pytest
 from tests.support.desk import PIN, Desk
 from tests.support.link_faults import Counter, Fault, FaultyLink
 
+from fidokit.client.discovery import open_session
 from fidokit.client.ports import Candidate, PinCode
 from fidokit.client.session import Session
 from fidokit.errors import FidokitError
@@ -22,8 +23,8 @@ from fidokit.keys.generation import GenerateRequest, OrphanedCredential, generat
 from fidokit.openssh.keys.private import parse_private
 from fidokit.openssh.keys.public import parse_public_line
 from fidokit.signing import signature
-from fidokit.tokens import pin, reset
-from fidokit.tokens.access import open_candidate
+from fidokit.tokens import owner as pin
+from fidokit.tokens import reset
 from fidokit.types import KeyType
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -140,7 +141,7 @@ def whole_files_alone(folder: Path) -> None:
 def strike(desk: Desk, command: Command, folder: Path, counter: Counter) -> FidokitError | None:
     desk.tokens["ONE"].power_cycle()
     try:
-        with open_candidate(faulty(desk, counter), desk.person) as session:
+        with open_session(faulty(desk, counter), desk.person) as session:
             command(session, folder)
     except FidokitError as error:
         return error

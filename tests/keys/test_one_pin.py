@@ -12,7 +12,7 @@ from fidokit.client.session import Session
 from fidokit.keys import holder, resident_keys
 from fidokit.keys.generation import GenerateRequest, generate
 from fidokit.signing import signature
-from fidokit.tokens import pin
+from fidokit.tokens import owner as pin
 from fidokit.types import KeyType
 
 pytestmark = pytest.mark.usefixtures("home")

@@ -22,7 +22,7 @@ from fidokit.openssh.wire import Reader
 from fidokit.provider.abi import Operation, Option, Request, SkError
 from fidokit.provider.installation import ProviderTokens
 from fidokit.provider.service import answer, error_number
-from fidokit.tokens import pin as pins
+from fidokit.tokens import owner as pins
 from fidokit.types import Application, KeyHandle
 from fidokit.virtual.token import VirtualToken
 

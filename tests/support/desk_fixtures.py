@@ -9,7 +9,7 @@ import pytest
 from tests.support.desk import PIN, Desk
 
 from fidokit.client.ports import PinCode
-from fidokit.tokens import pin
+from fidokit.tokens import owner as pin
 
 
 @pytest.fixture

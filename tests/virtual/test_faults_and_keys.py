@@ -28,7 +28,7 @@ from fidokit.errors import (
 from fidokit.keys import holder, resident_keys
 from fidokit.keys.generation import GenerateRequest, generate
 from fidokit.signing import signature
-from fidokit.tokens import pin
+from fidokit.tokens import owner as pin
 from fidokit.types import CtapStatus, KeyType
 from fidokit.virtual import faults
 from fidokit.virtual.faults import (

@@ -29,10 +29,8 @@ if TYPE_CHECKING:
     from fidokit.signing.certificates import IssuedCertificate, ShownCertificate
     from fidokit.signing.verification import Verified
     from fidokit.tokens.access import TokenDetails, TokenSummary
-    from fidokit.tokens.fingers import Fingerprint
-    from fidokit.tokens.pin import PinStatus
+    from fidokit.tokens.owner import Configuration, Finger, PinStatus
     from fidokit.tokens.reset import ResetPlan
-    from fidokit.tokens.settings import Configuration
     from fidokit.types import SkFlag
     from fidokit.virtual.models.search import ModelSummary
 
@@ -118,7 +116,7 @@ def configuration(found: Configuration) -> Json:
     }
 
 
-def fingerprint(found: Fingerprint) -> Json:
+def fingerprint(found: Finger) -> Json:
     """One line of `bio list`."""
     return {"id": found.template_id.hex(), "name": found.name}
 

@@ -123,7 +123,7 @@ class _Tour:
     @contextmanager
     def session(self) -> Iterator[Session]:
         """The token, opened for one step."""
-        from fidokit.tokens.access import open_candidate
+        from fidokit.client.discovery import open_session
 
         candidate = Candidate(
             transport=Transport.VIRTUAL,
@@ -134,7 +134,7 @@ class _Tour:
             durable=True,
             open=self.token.link,
         )
-        with open_candidate(candidate, self.owner) as session:
+        with open_session(candidate, self.owner) as session:
             yield session
 
     @property
@@ -168,7 +168,7 @@ class _Tour:
 
     def set_pin(self) -> Step:
         """The PIN."""
-        from fidokit.tokens import pin
+        from fidokit.tokens import owner as pin
 
         with self.session() as session:
             pin.set_pin(session, PinCode.parse(PIN))

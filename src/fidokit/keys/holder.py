@@ -78,8 +78,7 @@ def token_holding(
 ) -> Iterator[Session]:
     """The same by a key's handle and application. Raises as `token_for_key`."""
     from fidokit.client import discovery
-    from fidokit.tokens.access import open_token
-    from fidokit.tokens.backends import all_backends
+    from fidokit.tokens.access import all_backends, open_token
     from fidokit.tokens.configuration import configured_selector
 
     selector = selector or configured_selector()

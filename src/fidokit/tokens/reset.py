@@ -143,8 +143,8 @@ def reset(
         TokenNotFound: the token did not leave or come back in 60 seconds, or another one came.
         TouchTimedOut, TouchRefused, TokenRefused (too late after power-up), Unsupported.
     """
-    from fidokit.tokens.access import open_candidate
-    from fidokit.tokens.backends import backends_for
+    from fidokit.client.discovery import open_session
+    from fidokit.tokens.access import backends_for
     from fidokit.tokens.remembered import remembered
 
     if typed != plan.confirm:
@@ -155,7 +155,7 @@ def reset(
     where = backends_for(plan.selector, interaction) if backends is None else backends
     watch = _Watch(plan, where, sleep, clock)
     candidate = watch.replugged(guide) if plan.must_replug else watch.present()
-    with open_candidate(candidate, interaction) as session:
+    with open_session(candidate, interaction) as session:
         if session.info.aaguid != plan.aaguid:
             raise TokenNotFound(
                 f"another token than {plan.name} was inserted, so nothing was reset",

@@ -14,7 +14,7 @@ from fidokit.agent.desk.place import Place, claim_if_open, holds_key, mark_of, t
 from fidokit.agent.notices import Announcing, Notices
 from fidokit.errors import Interrupted, PinRequired, TokenBusy
 from fidokit.lab import named_tokens
-from fidokit.tokens.backends import VirtualBackend
+from fidokit.tokens.access import VirtualBackend
 from fidokit.types import Transport
 
 pytestmark = pytest.mark.usefixtures("home")

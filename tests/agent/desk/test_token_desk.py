@@ -29,7 +29,7 @@ from fidokit.keys.generation import GenerateRequest
 from fidokit.keys.holder import read_key_file
 from fidokit.openssh.keys.private import SkPrivate
 from fidokit.openssh.signatures.signature import parse_signature, verify
-from fidokit.tokens import pin
+from fidokit.tokens import owner as pin
 from fidokit.types import KeyType, Transport
 from fidokit.virtual.token import VirtualToken
 

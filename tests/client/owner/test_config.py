@@ -56,40 +56,40 @@ def test_a_command_that_the_token_does_not_list() -> None:
 
 
 def test_min_length(with_pin: Opened) -> None:
-    pin.set_min_length(with_pin(), 8)
-    after = pin.status(with_pin())
+    pin.set_min_pin_length(with_pin(), 8)
+    after = pin.pin_status(with_pin())
     assert after.min_length == 8
     assert after.change_required  # the present PIN has six
     with pytest.raises(PinPolicy, match="only be raised"):
-        pin.set_min_length(with_pin(), 6)
+        pin.set_min_pin_length(with_pin(), 6)
 
 
 @pytest.mark.parametrize("length", [0, 3, 64, -1])
 def test_min_length_out_of_range(with_pin: Opened, length: int) -> None:
     with pytest.raises(UsageError):
-        pin.set_min_length(with_pin(), length)
+        pin.set_min_pin_length(with_pin(), length)
 
 
 def test_too_many_rp_ids(with_pin: Opened) -> None:
     session = with_pin()
     with pytest.raises(UsageError):
-        pin.set_min_length(session, 8, [f"ssh:{n}" for n in range(100)])
+        pin.set_min_pin_length(session, 8, [f"ssh:{n}" for n in range(100)])
     assert session.round_trips == 1
 
 
 def test_force_change(with_pin: Opened) -> None:
-    pin.force_change(with_pin())
-    assert pin.status(with_pin()).change_required
+    pin.force_pin_change(with_pin())
+    assert pin.pin_status(with_pin()).change_required
     with pytest.raises(PinPolicy) as caught:
-        pin.verify(with_pin())
+        pin.verify_pin(with_pin())
     assert "pin change" in caught.value.hint
     pin.change_pin(with_pin(), pin.PinCode.parse("123456"), pin.PinCode.parse("654321"))
-    pin.verify(with_pin(Person("654321")))
+    pin.verify_pin(with_pin(Person("654321")))
 
 
 def test_force_change_on_older_tokens() -> None:
     with pytest.raises(Unsupported):
-        pin.force_change(session_on(FakeLink(info(clientPin=True))))
+        pin.force_pin_change(session_on(FakeLink(info(clientPin=True))))
 
 
 # --- enterprise attestation, long touch, complexity ----------------------------------------------
@@ -167,7 +167,7 @@ def test_what_older_tokens_imply(answer: bytes, changeable: set[int]) -> None:
 
 def test_complexity(with_pin: Opened) -> None:
     session = with_pin()
-    pin.set_min_length(session, 4, complexity=True)
+    pin.set_min_pin_length(session, 4, complexity=True)
     assert config.configuration(with_pin()).pin_complexity is True
     with pytest.raises(PinPolicy):
         pin.change_pin(with_pin(), pin.PinCode.parse(PIN), pin.PinCode.parse("111111"))
@@ -177,6 +177,6 @@ def test_complexity_on_models_without_it() -> None:
     for token, person in on_model(CTAP_2_1):
         session = session_on(token.link(), person, PATIENT)
         with pytest.raises(Unsupported) as caught:
-            pin.set_min_length(session, 4, complexity=True)
+            pin.set_min_pin_length(session, 4, complexity=True)
         assert "--complexity" in caught.value.hint
         assert person.asked == []

@@ -206,5 +206,5 @@ def test_a_pin_of_a_refusing_person_is_never_sent(token: VirtualToken) -> None:
 
     session = session_on(token.link(), Leaves(PIN), PATIENT)
     with pytest.raises(Interrupted):
-        pin.verify(session)
-    assert pin.status(session_on(token.link(), Person(PIN), PATIENT)).retries == 8
+        pin.verify_pin(session)
+    assert pin.pin_status(session_on(token.link(), Person(PIN), PATIENT)).retries == 8

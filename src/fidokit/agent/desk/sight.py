@@ -72,7 +72,7 @@ class Sight:
         if self._selector is not None:
             return self._selected(self._selector, watched=watched)
         from fidokit.client import discovery
-        from fidokit.tokens.backends import all_backends
+        from fidokit.tokens.access import all_backends
 
         others = [b for b in all_backends() if b.transport is not Transport.PCSC]
         usb = [b for b in others if b.transport is Transport.USB]
@@ -93,7 +93,7 @@ class Sight:
 
     def _selected(self, selector: str, *, watched: bool) -> Sequence[Candidate]:
         from fidokit.client import discovery
-        from fidokit.tokens.backends import backends_for
+        from fidokit.tokens.access import backends_for
         from fidokit.tokens.remembered import identify
 
         where = [b for b in backends_for(selector) if b.transport is not Transport.PCSC]

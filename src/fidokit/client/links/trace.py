@@ -23,7 +23,7 @@ AUTH_DATA_HEAD: Final = 37
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class CommandForm:
     """How one command is shown.
 
     Args:
@@ -43,28 +43,28 @@ class Form:
     auth_data: int | None = None
 
 
-FORMS: Final[Mapping[int, Form]] = {
-    CtapCommand.MAKE_CREDENTIAL: Form(
+FORMS: Final[Mapping[int, CommandForm]] = {
+    CtapCommand.MAKE_CREDENTIAL: CommandForm(
         "makeCredential", frozenset({8}), frozenset({5, 6}), extensions=6, auth_data=2
     ),
-    CtapCommand.GET_ASSERTION: Form(
+    CtapCommand.GET_ASSERTION: CommandForm(
         "getAssertion", frozenset({6}), frozenset({7, 8}), extensions=4, auth_data=2
     ),
-    CtapCommand.GET_NEXT_ASSERTION: Form(
+    CtapCommand.GET_NEXT_ASSERTION: CommandForm(
         "getNextAssertion", frozenset(), frozenset({7, 8}), auth_data=2
     ),
-    CtapCommand.GET_INFO: Form("getInfo"),
-    CtapCommand.CLIENT_PIN: Form("clientPIN", frozenset({4, 5, 6}), frozenset({2})),
-    CtapCommand.RESET: Form("reset"),
-    CtapCommand.SELECTION: Form("selection"),
-    CtapCommand.CONFIG: Form("config", frozenset({4})),
-    CtapCommand.BIO_ENROLLMENT: Form("bioEnrollment", frozenset({5})),
-    CtapCommand.BIO_ENROLLMENT_PREVIEW: Form("bioEnrollmentPreview", frozenset({5})),
-    CtapCommand.LARGE_BLOBS: Form("largeBlobs", frozenset({5})),
-    CtapCommand.CREDENTIAL_MANAGEMENT: Form(
+    CtapCommand.GET_INFO: CommandForm("getInfo"),
+    CtapCommand.CLIENT_PIN: CommandForm("clientPIN", frozenset({4, 5, 6}), frozenset({2})),
+    CtapCommand.RESET: CommandForm("reset"),
+    CtapCommand.SELECTION: CommandForm("selection"),
+    CtapCommand.CONFIG: CommandForm("config", frozenset({4})),
+    CtapCommand.BIO_ENROLLMENT: CommandForm("bioEnrollment", frozenset({5})),
+    CtapCommand.BIO_ENROLLMENT_PREVIEW: CommandForm("bioEnrollmentPreview", frozenset({5})),
+    CtapCommand.LARGE_BLOBS: CommandForm("largeBlobs", frozenset({5})),
+    CtapCommand.CREDENTIAL_MANAGEMENT: CommandForm(
         "credentialManagement", frozenset({4}), frozenset({0x0B})
     ),
-    CtapCommand.CREDENTIAL_MANAGEMENT_PREVIEW: Form(
+    CtapCommand.CREDENTIAL_MANAGEMENT_PREVIEW: CommandForm(
         "credentialManagementPreview", frozenset({4}), frozenset({0x0B})
     ),
 }
