@@ -13,7 +13,7 @@ from tests.support.sandbox import Sandbox
 
 from fidokit.cli.commands.token import udev
 from fidokit.errors import FileInTheWay, NoPermission
-from fidokit.tokens.udev_rules import Installed
+from fidokit.tokens.udev_rules import Installed, rules_text
 
 Run = Callable[..., int]
 Answer = Callable[[Installed | Exception], list[tuple[object, ...]]]
