@@ -16,7 +16,7 @@ from fidokit.client.info import TokenInfo
 from fidokit.errors import WouldOverwrite
 from fidokit.guide.demo import Step
 from fidokit.guide.doctor import Finding, Status
-from fidokit.inventory.rows import KeyRow
+from fidokit.inventory import KeyRow
 from fidokit.keys.backup import Backup
 from fidokit.keys.blobs import BlobRow, BlobTable
 from fidokit.keys.resident_keys import DownloadResult

@@ -22,7 +22,8 @@ from fidokit.keys import holder, resident_keys
 from fidokit.keys.generation import GenerateRequest, OrphanedCredential, generate
 from fidokit.openssh.keys.private import parse_private
 from fidokit.openssh.keys.public import parse_public_line
-from fidokit.signing import signature
+from fidokit.signing import signatures
+from fidokit.signing.signers import SessionSigner
 from fidokit.tokens import owner as pin
 from fidokit.tokens import reset
 from fidokit.types import KeyType
@@ -72,7 +73,7 @@ def download(session: Session, folder: Path) -> object:
 
 
 def sign(session: Session, folder: Path) -> object:
-    return signature.sign(session, holder.open_key(folder / "old"), b"message")
+    return signatures.sign(SessionSigner(session, holder.open_key(folder / "old")), [b"message"])
 
 
 def rename(session: Session, folder: Path) -> object:

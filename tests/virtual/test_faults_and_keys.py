@@ -27,7 +27,8 @@ from fidokit.errors import (
 )
 from fidokit.keys import holder, resident_keys
 from fidokit.keys.generation import GenerateRequest, generate
-from fidokit.signing import signature
+from fidokit.signing import signatures
+from fidokit.signing.signers import SessionSigner
 from fidokit.tokens import owner as pin
 from fidokit.types import CtapStatus, KeyType
 from fidokit.virtual import faults
@@ -128,7 +129,7 @@ def test_signing(used: Desk, folder: Path, fault: Fault, expected: Expected) -> 
     with opened(used, fault) as session:
         token.faults.add(fault, command=GET)
         with pytest.raises(FidokitError) as caught:
-            signature.sign(session, private, b"message")
+            signatures.sign(SessionSigner(session, private), [b"message"])
     if not isinstance(fault, faults.StoreFull):
         assert isinstance(caught.value, expected)
     assert caught.value.message
@@ -177,7 +178,7 @@ def test_an_assertion_of_another_key_is_not_taken(used: Desk, folder: Path) -> N
     with used.open() as session:
         token.faults.add(WrongCredentialId(), command=GET)
         with pytest.raises(TokenMisbehaved):
-            signature.sign(session, holder.open_key(folder / "old"), b"message")
+            signatures.sign(SessionSigner(session, holder.open_key(folder / "old")), [b"message"])
     assert token.faults.struck == [WrongCredentialId()]
 
 
@@ -188,7 +189,7 @@ def test_who_waits_long_enough_is_served(used: Desk, folder: Path, fault: Fault)
         token.faults.add(fault, command=GET)
         release = threading.Thread(target=_clear_once_struck, args=[token])
         release.start()
-        signature.sign(session, holder.open_key(folder / "old"), b"message")
+        signatures.sign(SessionSigner(session, holder.open_key(folder / "old")), [b"message"])
         release.join()
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from fidokit.errors import FidokitError, Unsupported
-from fidokit.inventory.rows import KeyRow
+from fidokit.inventory import KeyRow
 from fidokit.openssh.agent import messages
 from fidokit.openssh.agent.constraints import Constraints
 

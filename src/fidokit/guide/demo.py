@@ -293,17 +293,19 @@ class _Tour:
     def sign(self) -> Step:
         """A challenge, with each recovered key."""
         from fidokit.keys import holder
-        from fidokit.signing import signature as signing
-        from fidokit.signing import verification
+        from fidokit.signing import signatures
+        from fidokit.signing.signers import SessionSigner
 
         lines = []
         for result in self.recovered:
             message = self.new / f"{result.path.name}.challenge"
             message.write_bytes(MESSAGE)
             with self.session() as session:
-                signature = signing.sign_file(session, holder.open_key(result.path), message)
+                signature = signatures.sign_file(
+                    SessionSigner(session, holder.open_key(result.path)), message
+                )
             public = result.path.with_name(result.path.name + ".pub")
-            good = verification.verify(message, signature, public_key=public)
+            good = signatures.verify(message, signature, public_key=public)
             _same("who signed", good.fingerprint, result.row.fingerprint)
             _same(
                 "whether PIN and touch are in the signature",

@@ -12,7 +12,7 @@ from fidokit.errors import UsageError
 if TYPE_CHECKING:
     from fidokit.client.blobs.credential_blobs import Owner
     from fidokit.client.session import Session
-    from fidokit.inventory.rows import KeyRow
+    from fidokit.inventory import KeyRow
     from fidokit.types import Application, CredentialId
 
 __all__ = [
@@ -215,7 +215,7 @@ class _FileKey:
 def _owner(session: Session, key: str, any_rp: bool, passphrase: PassphraseOf | None) -> Owner:
     if session.info.has_cred_mgmt is None:
         return _from_file(session, Path(key).expanduser(), passphrase)
-    from fidokit.inventory.choose import resolve
+    from fidokit.inventory import resolve
     from fidokit.keys.resident_keys import credential_of, list_keys
 
     # a file is known to the list by the folder it is in

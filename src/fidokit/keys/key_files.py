@@ -48,7 +48,7 @@ def describe(path: Path, *, passphrase: OldPassphrase | None = None) -> KeyFile:
         MalformedKey, PassphraseWrong, NoPermission.
     """
     from fidokit.files.keyfile import mode_warnings, read_private
-    from fidokit.inventory.join import public_line
+    from fidokit.inventory import public_line
     from fidokit.openssh.keys import fingerprint
     from fidokit.openssh.keys.private import peek_public
 

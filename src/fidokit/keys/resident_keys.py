@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,7 @@ from fidokit.errors import (
     Unsupported,
     UsageError,
 )
-from fidokit.inventory import choose
-from fidokit.inventory.rows import KeyRow
+from fidokit.inventory import KeyRow, resolve
 from fidokit.types import KeyHandle, SkFlag
 
 if TYPE_CHECKING:
@@ -63,39 +61,12 @@ def list_keys(
     """
     from fidokit.files.keyfile import ssh_folder
     from fidokit.files.scan import find_keys
-    from fidokit.inventory.join import join
+    from fidokit.inventory import join
 
     held = _held(session, any_rp, remember) if session else []
     searched = [ssh_folder(), *folders] if search_home else folders
     rows = join(held, find_keys(searched), _read_flags)
     return [row for row in rows if row.on_token] if only_token else rows
-
-
-def resolve(selector: str, rows: Sequence[KeyRow]) -> KeyRow:
-    """The one row that a person names: see `fidokit.inventory.choose.resolve`.
-
-    A file, private or public, names its key wherever it lies, also outside the folders that
-    `list_keys` searched.
-
-    Raises:
-        CredentialNotFound: nothing fits; UsageError: several keys do.
-    """
-    return choose.resolve(selector, rows, key_in=_fingerprint_in)
-
-
-def _fingerprint_in(name: str) -> str | None:
-    """Of the key in a file; None where there is no such file, or no key in it."""
-    from fidokit.files.scan import read_key
-    from fidokit.openssh.keys import fingerprint
-
-    if not name or "\0" in name:
-        return None
-    try:
-        # os.path leaves a name that nobody has alone, where Path.expanduser raises RuntimeError
-        line, _ = read_key(Path(os.path.expanduser(name)))  # noqa: PTH111
-    except FidokitError:
-        return None
-    return fingerprint.sha256(line.key.blob())
 
 
 def _held(session: Session, any_rp: bool, remember: bool | None) -> list[ResidentCredential]:
@@ -210,7 +181,7 @@ def _download_one(
 
 def _write_one(row: KeyRow, path: Path, passphrase: Passphrase | None, rounds: int) -> str:
     from fidokit.files.keyfile import check_pair_free, write_pair
-    from fidokit.inventory.join import public_line
+    from fidokit.inventory import public_line
     from fidokit.openssh.keys.private import PrivateFile, SkPrivate, encode_private
 
     held = credential_of(row)
@@ -245,9 +216,7 @@ def credential_of(row: KeyRow) -> ResidentCredential:
     Raises:
         CredentialNotFound: the row is not on the token.
     """
-    from fidokit.client.credentials.resident import ResidentCredential
-
-    if not isinstance(row.credential, ResidentCredential):
+    if row.credential is None:
         raise CredentialNotFound(
             f"the key {row.fingerprint} is not on this token",
             hint="`fidokit key list` shows which keys are",

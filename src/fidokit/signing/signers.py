@@ -46,7 +46,7 @@ class Signer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class TokenSigner:
+class SessionSigner:
     """A key on a token that is open; `certificate` is named in the key's place."""
 
     session: Session
@@ -223,7 +223,7 @@ def _private_signer(
         return
     file = PrivateFile(key, comment)
     with open_token(file) as session:
-        yield TokenSigner(session, file, certificate)
+        yield SessionSigner(session, file, certificate)
 
 
 def _certificate(

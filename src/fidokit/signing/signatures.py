@@ -1,19 +1,25 @@
-"""Verifying SSHSIG signatures, as `ssh-keygen -Y verify` and its relatives do. Needs no token."""
+"""SSHSIG signatures: made, and verified, as `ssh-keygen -Y sign`, `-Y verify` and relatives do."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from fidokit.errors import SignatureInvalid, UsageError
+from fidokit.errors import SignatureInvalid, TokenMisbehaved, UsageError
+from fidokit.files import atomic
+from fidokit.files.keyfile import check_free, pieces
+from fidokit.openssh.signatures import sshsig
+from fidokit.signing.signers import Signer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from fidokit.openssh.lines.allowed_signers import Entry
     from fidokit.openssh.signatures.sshsig import SshSig
+
 
 MAX_SIGNATURE: Final = 1 << 20
 """Bytes; a signature file has under 1 KB, one by a certificate some 3 KB."""
@@ -147,7 +153,7 @@ def _read(signature: str | bytes | Path) -> SshSig:
 
 
 def _checked(message: Message, signature: str | bytes | Path, namespace: str) -> SshSig:
-    from fidokit.files.pieces import pieces
+    from fidokit.files.keyfile import pieces
     from fidokit.openssh.signatures import sshsig
 
     made = _read(signature)
@@ -226,3 +232,63 @@ def _verified(made: SshSig, principal: str) -> Verified:
         counter=said.counter if said else None,
         key_line=f"{made.public.type_name} {base64.b64encode(made.public.blob()).decode()}",
     )
+
+
+# --- signing ---------------------------------------------------------------------------------
+
+
+def sign(
+    signer: Signer,
+    message: Iterable[bytes],
+    *,
+    namespace: str = "file",
+    hash_name: str = "sha512",
+) -> str:
+    """Sign a message, whoever the signer is; returns the armored signature.
+
+    Args:
+        signer: from `open_signer`.
+        message: in pieces, such as `pieces` of a file.
+        namespace: what the signature is for, not empty.
+        hash_name: "sha512" or "sha256".
+
+    Raises:
+        UsageError: an empty namespace, or another hash; and what the signer raises.
+        TokenMisbehaved: what it made does not verify.
+    """
+    return _sign_digest(signer, sshsig.digest(hash_name, message), namespace, hash_name)
+
+
+def sign_file(
+    signer: Signer,
+    file: Path,
+    *,
+    namespace: str = "file",
+    hash_name: str = "sha512",
+    force: bool = False,
+) -> Path:
+    """Sign a file of any size; writes and returns `FILE.sig`, as `ssh-keygen -Y sign`.
+
+    Raises:
+        WouldOverwrite when `FILE.sig` exists and `force` is not given (before any touch); and
+        what `sign` raises.
+    """
+    target = file.with_name(file.name + ".sig")
+    check_free(target, force=force)
+    text = sign(signer, pieces(file), namespace=namespace, hash_name=hash_name)
+    write = atomic.replace if force else atomic.write_new
+    write(target, text.encode(), atomic.PUBLIC_MODE)
+    return target
+
+
+def _sign_digest(signer: Signer, digest: bytes, namespace: str, hash_name: str) -> str:
+    message = sshsig.to_be_signed(namespace, hash_name, digest)
+    made = sshsig.SshSig(signer.public, namespace, hash_name, signer.sign(message))
+    try:
+        sshsig.verify_digest(made, digest, namespace)
+    except SignatureInvalid:
+        raise TokenMisbehaved(
+            f"{signer.name} made a signature that does not verify",
+            hint="try again; if it stays so, the token or the key file is damaged",
+        ) from None
+    return made.armor().decode("ascii")
