@@ -216,16 +216,16 @@ def test_no_token_at_all(made: Generated) -> None:
 
 pytestmark = pytest.mark.usefixtures("home")
 
-MESSAGE = b"what is signed"
+SIGNED = b"what is signed"
 TOKEN, CA = ed25519_token(), ed25519_key(99)
-SIGNATURE = sshsig(TOKEN.public, TOKEN.sign, MESSAGE).armor()
+SIGNATURE = sshsig(TOKEN.public, TOKEN.sign, SIGNED).armor()
 CERTIFIED = certificate(TOKEN.public, CA, key_id="an id")
-BY_CERTIFICATE = sshsig(CERTIFIED, TOKEN.sign, MESSAGE).armor()
+BY_CERTIFICATE = sshsig(CERTIFIED, TOKEN.sign, SIGNED).armor()
 LATER = 2_000_000_000
 
 
 @pytest.fixture
-def signers(folder: Path) -> Path:
+def allowed(folder: Path) -> Path:
     path = folder / "allowed_signers"
     path.write_bytes(
         line(TOKEN.public, 'alice,al* valid-before="20250101Z"')
@@ -249,59 +249,57 @@ def test_revoked_keys(folder: Path, revoked: Path, data: bytes) -> None:
     (folder / "key.pub").write_bytes(line(TOKEN.public, "").lstrip())
     revoked.write_bytes(data)
     with pytest.raises(SignatureInvalid, match="revoked"):
-        signatures.verify(MESSAGE, SIGNATURE, public_key=folder / "key.pub", revoked_keys=revoked)
+        signatures.verify(SIGNED, SIGNATURE, public_key=folder / "key.pub", revoked_keys=revoked)
     revoked.write_bytes(b"")
-    assert signatures.verify(
-        MESSAGE, SIGNATURE, public_key=folder / "key.pub", revoked_keys=revoked
-    )
+    assert signatures.verify(SIGNED, SIGNATURE, public_key=folder / "key.pub", revoked_keys=revoked)
 
 
 @pytest.mark.parametrize(
     "data", [line(CA.public, "").lstrip(), encode_krl([KeyId(CA.public.blob(), b"an id")])]
 )
-def test_revoked_certificates(signers: Path, revoked: Path, data: bytes) -> None:
+def test_revoked_certificates(allowed: Path, revoked: Path, data: bytes) -> None:
     revoked.write_bytes(data)
-    good = signatures.verify(MESSAGE, BY_CERTIFICATE, allowed_signers=signers, principal="alice")
+    good = signatures.verify(SIGNED, BY_CERTIFICATE, allowed_signers=allowed, principal="alice")
     assert (good.type_label, good.principal) == ("ED25519-SK-CERT", "alice")
     with pytest.raises(SignatureInvalid, match="revoked"):
-        signatures.verify(MESSAGE, BY_CERTIFICATE, allowed_signers=signers, revoked_keys=revoked)
+        signatures.verify(SIGNED, BY_CERTIFICATE, allowed_signers=allowed, revoked_keys=revoked)
 
 
-def test_revoked_keys_that_cannot_be_read(signers: Path, revoked: Path) -> None:
+def test_revoked_keys_that_cannot_be_read(allowed: Path, revoked: Path) -> None:
     with pytest.raises(FidokitError, match="does not exist"):
-        signatures.verify(MESSAGE, SIGNATURE, allowed_signers=signers, revoked_keys=revoked)
+        signatures.verify(SIGNED, SIGNATURE, allowed_signers=allowed, revoked_keys=revoked)
     revoked.write_bytes(b"junk\n")
     with pytest.raises(MalformedFile):
-        signatures.verify(MESSAGE, SIGNATURE, allowed_signers=signers, revoked_keys=revoked)
+        signatures.verify(SIGNED, SIGNATURE, allowed_signers=allowed, revoked_keys=revoked)
 
 
 def test_a_stream(folder: Path) -> None:
-    assert signatures.check(io.BytesIO(MESSAGE), SIGNATURE).touched
+    assert signatures.check(io.BytesIO(SIGNED), SIGNATURE).touched
     with pytest.raises(SignatureInvalid):
-        signatures.check(io.BytesIO(MESSAGE + b"x"), SIGNATURE)
-    (folder / "message").write_bytes(MESSAGE)
+        signatures.check(io.BytesIO(SIGNED + b"x"), SIGNATURE)
+    (folder / "message").write_bytes(SIGNED)
     (folder / "message.sig").write_bytes(SIGNATURE)
     assert signatures.check(folder / "message", folder / "message.sig").key_line
 
 
 def test_check_looks_at_the_namespace() -> None:
     with pytest.raises(SignatureInvalid, match="namespace"):
-        signatures.check(MESSAGE, SIGNATURE, namespace="git")
+        signatures.check(SIGNED, SIGNATURE, namespace="git")
 
 
-def test_find_principals(signers: Path) -> None:
-    assert signatures.find_principals(SIGNATURE, signers, at=1_700_000_000) == ("alice", "al*")
-    assert signatures.find_principals(SIGNATURE, signers, at=LATER) == ("bob",)
-    assert signatures.find_principals(BY_CERTIFICATE, signers, at=LATER) == ("alice",)
-    other = sshsig(CA.public, CA.sign, MESSAGE).armor()
-    assert signatures.find_principals(other, signers) == ()
+def test_find_principals(allowed: Path) -> None:
+    assert signatures.find_principals(SIGNATURE, allowed, at=1_700_000_000) == ("alice", "al*")
+    assert signatures.find_principals(SIGNATURE, allowed, at=LATER) == ("bob",)
+    assert signatures.find_principals(BY_CERTIFICATE, allowed, at=LATER) == ("alice",)
+    other = sshsig(CA.public, CA.sign, SIGNED).armor()
+    assert signatures.find_principals(other, allowed) == ()
 
 
-def test_match_principals(signers: Path) -> None:
-    assert signatures.match_principals(signers, "alice") == ("alice,al*", "*")
+def test_match_principals(allowed: Path) -> None:
+    assert signatures.match_principals(allowed, "alice") == ("alice,al*", "*")
     signers.write_text("alice junk\n")
     with pytest.raises(MalformedFile):
-        signatures.match_principals(signers, "alice")
+        signatures.match_principals(allowed, "alice")
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ def add_to_agent(session: Session, agent: AgentClient, options: AddOptions) -> I
 def _constraints(options: AddOptions) -> Constraints:
     from fidokit.agent.destinations import destinations
     from fidokit.agent.known_hosts import known_hosts
-    from fidokit.provider.installation import trusted_provider
+    from fidokit.provider.library import trusted_provider
 
     known = known_hosts(options.known_hosts) if options.hosts else []
     provider = options.provider or os.environ.get(PROVIDER_VARIABLE) or INTERNAL

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fidokit.cli.settings import Settings
     from fidokit.client.ports import Candidate, PinCode
     from fidokit.client.session import Session
-    from fidokit.prompt.touch import TouchPrompt
+    from fidokit.prompt.questions import TouchPrompt
 
 
 @contextmanager
@@ -137,7 +137,7 @@ class Person:
 
     def ask_gesture(self, token: str, *, verify: bool) -> None:
         """Ask for a touch of a virtual token (virtual.person.gestures.Gestures)."""
-        from fidokit.prompt.touch import TouchPrompt
+        from fidokit.prompt.questions import TouchPrompt
 
         self._prompt = TouchPrompt()
         self._prompt.ask(token, verify=verify)

@@ -43,7 +43,7 @@ class SkError(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Option:
+class SkOption:
     """string name, string value, byte required: struct sk_option, from `ssh-keygen -O`."""
 
     name: str
@@ -69,7 +69,7 @@ class Request:
     operation: Operation
     flags: int = 0
     pin: str | None = field(default=None, repr=False)
-    options: Sequence[Option] = ()
+    options: Sequence[SkOption] = ()
     alg: int = 0
     application: str = ""
     data: bytes = b""
@@ -115,18 +115,18 @@ def _operation(reader: Reader) -> Operation:
         raise MalformedKey(f"request: there is no operation {number}") from None
 
 
-def _options(reader: Reader) -> tuple[Option, ...]:
+def _options(reader: Reader) -> tuple[SkOption, ...]:
     count = reader.u32()
     if count > MOST_OPTIONS:
         raise MalformedKey(f"request: {count} options are too many")
-    return tuple(Option(reader.text(), reader.text(), bool(reader.u8())) for _ in range(count))
+    return tuple(SkOption(reader.text(), reader.text(), bool(reader.u8())) for _ in range(count))
 
 
 # --- replies ---------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class ErrorReply:
     """byte error, other than 0."""
 
     error: SkError
@@ -213,4 +213,4 @@ class LoadReply:
         return b"\0" + wire.u32(len(self.keys)) + b"".join(key.encode() for key in self.keys)
 
 
-Reply = Refused | EnrollReply | SignReply | LoadReply
+Reply = ErrorReply | EnrollReply | SignReply | LoadReply
