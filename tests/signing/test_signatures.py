@@ -214,8 +214,6 @@ def test_no_token_at_all(made: Generated) -> None:
         pytest.fail("there is no token")
 
 
-pytestmark = pytest.mark.usefixtures("home")
-
 SIGNED = b"what is signed"
 TOKEN, CA = ed25519_token(), ed25519_key(99)
 SIGNATURE = sshsig(TOKEN.public, TOKEN.sign, SIGNED).armor()

@@ -16,7 +16,7 @@ from fidokit.errors import (
     UsageError,
 )
 from fidokit.inventory import KeyRow, resolve
-from fidokit.types import KeyHandle, SkFlag
+from fidokit.types import SkFlag
 
 if TYPE_CHECKING:
     from fidokit.client.credentials.resident import ResidentCredential
@@ -182,10 +182,10 @@ def _download_one(
 def _write_one(row: KeyRow, path: Path, passphrase: Passphrase | None, rounds: int) -> str:
     from fidokit.files.keyfile import check_pair_free, write_pair
     from fidokit.inventory import public_line
-    from fidokit.openssh.keys.private import PrivateFile, SkPrivate, encode_private
+    from fidokit.openssh.keys.private import PrivateFile, encode_private
 
     held = credential_of(row)
-    if held.public is None:
+    if held.public is None or held.private is None:
         raise Unsupported(
             f"the credential of {row.application!r} is of a type that OpenSSH does not know",
             hint="it belongs to a website; leave it there",
@@ -198,9 +198,10 @@ def _write_one(row: KeyRow, path: Path, passphrase: Passphrase | None, rounds: i
         ) from None
     comment = printable(held.comment) or held.application
     line = public_line(held.public, comment)
-    key = SkPrivate(held.public, held.flags, KeyHandle(held.credential_id))
     secret = passphrase(path) if passphrase else None
-    data = encode_private(PrivateFile(key, comment), passphrase=secret or None, rounds=rounds)
+    data = encode_private(
+        PrivateFile(held.private, comment), passphrase=secret or None, rounds=rounds
+    )
     write_pair(path, data, line)
     return line
 
@@ -208,6 +209,13 @@ def _write_one(row: KeyRow, path: Path, passphrase: Passphrase | None, rounds: i
 def printable(text: str) -> str:
     """A comment from a token without what could forge a line or drive a terminal."""
     return "".join(c for c in text if c.isprintable())
+
+
+def label_of(credential: ResidentCredential) -> str:
+    """What tells a resident key from others: its comment, else its application and user."""
+    name = f"{credential.application} {credential.user}".strip()
+    comment = credential.comment
+    return printable(comment if comment and comment != credential.application else name)
 
 
 def credential_of(row: KeyRow) -> ResidentCredential:

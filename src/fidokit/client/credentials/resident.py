@@ -19,6 +19,7 @@ from fidokit.types import (
     CredProtect,
     CtapCommand,
     CtapStatus,
+    KeyHandle,
     SkFlag,
     UserId,
 )
@@ -26,6 +27,7 @@ from fidokit.types import (
 if TYPE_CHECKING:
     from fidokit.client.answer import Answer
     from fidokit.client.session import Session
+    from fidokit.openssh.keys.private import SkPrivate
 
 
 COMMANDS: Final[Mapping[str, int]] = {
@@ -78,6 +80,15 @@ class ResidentCredential:
         if self.verify_required:
             flags |= SkFlag.USER_VERIFICATION_REQUIRED
         return flags
+
+    @property
+    def private(self) -> SkPrivate | None:
+        """What a private key file for it holds; None for key types that OpenSSH does not know."""
+        from fidokit.openssh.keys.private import SkPrivate
+
+        if self.public is None:
+            return None
+        return SkPrivate(self.public, self.flags, KeyHandle(self.credential_id))
 
     @property
     def comment(self) -> str:

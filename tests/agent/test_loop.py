@@ -18,7 +18,7 @@ from tests.support import agent_keys
 
 from fidokit.agent.core.agent import Agent
 from fidokit.agent.core.ports import Purpose
-from fidokit.agent.socket.loop import Server
+from fidokit.agent.loop import AgentServer
 from fidokit.errors import Interrupted
 from fidokit.openssh import wire
 from fidokit.openssh.agent import messages
@@ -86,7 +86,7 @@ class Waiting:
 @dataclass
 class Served:
     world: World
-    server: Server
+    server: AgentServer
     path: Path
     tokens: Waiting
     admits: list[bool]
@@ -120,7 +120,7 @@ def serving(path: Path, world: World, *, most: int) -> Iterator[Served]:
     listener.listen(64)
     tokens, admits = Waiting(), [True]
     world.agent = Agent(world.settings, tokens, world.person)
-    server = Server(world.agent, listener, lambda _channel: admits[0], most)
+    server = AgentServer(world.agent, listener, lambda _channel: admits[0], most)
     thread = threading.Thread(target=server.run)
     thread.start()
     served = Served(world, server, path, tokens, admits)
@@ -294,7 +294,7 @@ class Exhausted:
         server: whose listener and poll object this takes the place of.
     """
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: AgentServer) -> None:
         self._server, self._listener, self._poll = server, server._listener, server._poll
         self.seen: list[bool] = []
         self.room = False

@@ -1,4 +1,7 @@
-"""The agent's socket: mode 0600 in a folder of mode 0700, or one that systemd hands over."""
+"""The agent's sockets: its own, mode 0600 in a folder of mode 0700, and the agent's behind it.
+
+Its own may also be one that systemd hands over.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,15 @@ import shutil
 import socket
 import stat
 import tempfile
+import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from fidokit.errors import FidokitError, NoPermission, UsageError, WouldOverwrite
+from fidokit.errors import FidokitError, Malformed, NoPermission, UsageError, WouldOverwrite
+from fidokit.openssh.agent.messages import FAILURE, FrameReader, frame
 
 BACKLOG: Final = 128
 FIRST_DESCRIPTOR: Final = 3
@@ -142,3 +147,68 @@ def handed_over(environ: Mapping[str, str]) -> Listening | None:
             return Listening(server, Path(server.getsockname()), owned=False)
         server.detach()
     raise UsageError("what systemd handed over is no listening Unix socket")
+
+
+# --- the agent behind this one ---------------------------------------------------------------
+
+
+_CHUNK: Final = 65_536
+_WAIT_S: Final = 300.0
+"""It may ask its own person, and a token; a client that gives up ends the wait earlier."""
+
+
+class SocketUpstream:
+    """A connection that is made at the first request, and lasts as long as the client's.
+
+    Args:
+        path: the socket of the agent behind.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._turn = threading.Lock()
+        self._socket: socket.socket | None = None
+        self._closed = False
+
+    def exchange(self, payload: bytes) -> bytes:
+        """Send a request and wait for the answer; FAILURE where that agent does not answer."""
+        with self._turn:
+            try:
+                channel = self._connected()
+                channel.sendall(frame(payload))
+                return _answer(channel)
+            except (OSError, Malformed):
+                self._closed = True  # its bindings are lost: a new connection would be a local one
+                self._hang_up()
+                return FAILURE
+
+    def close(self) -> None:
+        """Hang up; an exchange that is under way ends with FAILURE."""
+        self._closed = True
+        self._hang_up()
+
+    def _connected(self) -> socket.socket:
+        if self._closed:
+            raise OSError
+        if self._socket is None:
+            channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            channel.settimeout(_WAIT_S)
+            self._socket = channel
+            channel.connect(self._path)
+        return self._socket
+
+    def _hang_up(self) -> None:
+        channel = self._socket
+        if channel is not None:
+            with suppress(OSError):
+                channel.shutdown(socket.SHUT_RDWR)
+            channel.close()
+
+
+def _answer(channel: socket.socket) -> bytes:
+    reader = FrameReader()
+    while data := channel.recv(_CHUNK):
+        reader.feed(data)
+        if (answer := reader.next()) is not None:
+            return answer
+    raise OSError

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from fidokit.agent.core.agent import Agent, Connection, Later
+from fidokit.agent.core.agent import Agent, ClientState, Later
 from fidokit.agent.core.signatures import Work
 from fidokit.errors import Malformed
 from fidokit.openssh.agent.messages import FAILURE, FrameReader, frame
@@ -38,14 +38,14 @@ class _Client:
 
     def __init__(self, channel: socket.socket) -> None:
         self.socket = channel
-        self.connection = Connection()
+        self.connection = ClientState()
         self.reader = FrameReader()
         self.out = b""
         self.stop: threading.Event | None = None
         """Set while a request is at work, or waits for its time."""
 
 
-class Server:
+class AgentServer:
     """Serves one agent on a listening socket.
 
     Args:

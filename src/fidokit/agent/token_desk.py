@@ -11,15 +11,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Protocol
 
+from fidokit.agent.core.held_keys import HeldKey
 from fidokit.agent.core.ports import Purpose
-from fidokit.agent.desk.place import Place, claim_if_open, holds_key, mark_of, take_turn
 from fidokit.agent.notices import Announcing, Heard, Notices
-from fidokit.agent.pin import orders
+from fidokit.agent.pin import worker
 from fidokit.agent.pin.cache import PinCache
 from fidokit.agent.pin.child import Children, PinPipes
+from fidokit.agent.token_places import TokenPlace, claim_if_open, holds_key, mark_of, take_turn
 from fidokit.client.ports import Candidate
 from fidokit.errors import (
     CredentialNotFound,
+    FidokitError,
     Interrupted,
     PinRequired,
     TokenBusy,
@@ -31,6 +33,7 @@ from fidokit.types import SkFlag
 
 if TYPE_CHECKING:
     from fidokit.openssh.keys.private import SkPrivate
+
 
 IDLE_S: Final = 5.0
 """How long a token stays open after its last signature."""
@@ -79,7 +82,7 @@ class TokenDesk:
         self._notices = notices
         self._pins = pins
         self._clock = clock
-        self._places: dict[str, Place] = {}
+        self._places: dict[str, TokenPlace] = {}
         self._where: dict[bytes, str] = {}
         self._guard = threading.Lock()
         self.active = threading.Event()
@@ -115,12 +118,12 @@ class TokenDesk:
                     return self._here(place, private, message, announcing, stop)
                 except PinRequired:
                     pass  # a token that verifies its user at each use
-            order = orders.sign_request(place.candidate.selector, private, message)
-            return orders.signature_of(self.by_child(place, order, purpose, stop))
+            order = worker.sign_request(place.candidate.selector, private, message)
+            return worker.signature_of(self.by_child(place, order, purpose, stop))
 
     def _here(
         self,
-        place: Place,
+        place: TokenPlace,
         private: SkPrivate,
         message: bytes,
         announcing: Announcing,
@@ -139,11 +142,11 @@ class TokenDesk:
 
     def by_child(
         self,
-        place: Place,
+        place: TokenPlace,
         order: dict[str, object],
         purpose: Purpose,
         stop: threading.Event,
-    ) -> orders.Json:
+    ) -> worker.Json:
         """Have a child do what may need the PIN of a token whose turn is held.
 
         Raises:
@@ -167,7 +170,7 @@ class TokenDesk:
     @contextmanager
     def _claimed(
         self, private: SkPrivate, announcing: Announcing, stop: threading.Event
-    ) -> Iterator[Place]:
+    ) -> Iterator[TokenPlace]:
         """The token with this key, its turn held for the `with` block."""
         place = self._claim(private, announcing, stop)
         try:
@@ -177,7 +180,9 @@ class TokenDesk:
                 place.close()
             place.turn.release()
 
-    def _claim(self, private: SkPrivate, announcing: Announcing, stop: threading.Event) -> Place:
+    def _claim(
+        self, private: SkPrivate, announcing: Announcing, stop: threading.Event
+    ) -> TokenPlace:
         selector = self._where.get(private.public.blob(), "")
         known = self._places.get(selector)
         if known is not None and claim_if_open(known, stop):
@@ -194,10 +199,10 @@ class TokenDesk:
     def _search(
         self,
         private: SkPrivate,
-        places: Sequence[Place],
+        places: Sequence[TokenPlace],
         announcing: Announcing,
         stop: threading.Event,
-    ) -> Place:
+    ) -> TokenPlace:
         """Ask each token silently, those first that nobody waits for.
 
         A key that wants the PIN may show itself to nobody without it: then the person says by
@@ -218,8 +223,8 @@ class TokenDesk:
         )
 
     def _by_touch(
-        self, places: Sequence[Place], announcing: Announcing, stop: threading.Event
-    ) -> Place:
+        self, places: Sequence[TokenPlace], announcing: Announcing, stop: threading.Event
+    ) -> TokenPlace:
         from fidokit.client.discovery import Opener, choose_by_touch
 
         candidates = [place.candidate for place in places]
@@ -228,15 +233,15 @@ class TokenDesk:
         take_turn(place, stop)
         return place
 
-    def places(self) -> list[Place]:
+    def places(self) -> list[TokenPlace]:
         """The tokens that are plugged in now; what was known of others is forgotten."""
         return self._look(watched=False)
 
-    def watched_places(self) -> list[Place]:
+    def watched_places(self) -> list[TokenPlace]:
         """Those of them whose unplugging can be seen."""
         return self._look(watched=True)
 
-    def _look(self, *, watched: bool) -> list[Place]:
+    def _look(self, *, watched: bool) -> list[TokenPlace]:
         seen = {candidate.selector: candidate for candidate in self._see(watched=watched)}
         with self._guard:
             for selector, place in list(self._places.items()):
@@ -244,12 +249,12 @@ class TokenDesk:
                     self._drop(selector)
             return [self._place(candidate) for candidate in seen.values()]
 
-    def _place(self, candidate: Candidate) -> Place:
+    def _place(self, candidate: Candidate) -> TokenPlace:
         mark = self._mark(candidate)
         place = self._places.get(candidate.selector)
         if place is None or place.mark != mark:
             self._drop(candidate.selector)
-            place = self._places[candidate.selector] = Place(candidate, mark)
+            place = self._places[candidate.selector] = TokenPlace(candidate, mark)
         return place
 
     def _drop(self, selector: str) -> None:
@@ -273,7 +278,7 @@ class TokenDesk:
         in_use = any(p.session or p.turn.locked() for p in list(self._places.values()))
         return in_use or bool(self._pins.tokens)
 
-    def upkeep(self) -> list[Place]:
+    def upkeep(self) -> list[TokenPlace]:
         """Wipe PINs whose time or token is gone, and let go of tokens that are not used.
 
         Returns:
@@ -289,7 +294,7 @@ class TokenDesk:
             self.active.set()
         return there
 
-    def _let_go(self, place: Place) -> None:
+    def _let_go(self, place: TokenPlace) -> None:
         if place.turn.acquire(blocking=False):
             place.close()
             place.turn.release()
@@ -299,3 +304,73 @@ class TokenDesk:
         self._pins.forget_all()
         for place in list(self._places.values()):
             self._let_go(place)
+
+
+# --- resident keys served without files ------------------------------------------------------
+
+
+Found = Callable[[str, Sequence[HeldKey]], None]
+"""Takes a token's selector and the keys on it; none of them when it was unplugged."""
+
+
+class Residents:
+    """Watches which tokens are plugged in.
+
+    Args:
+        desk: the tokens.
+        found: told of each token's keys.
+        say: takes a line for the log.
+        remember: keep the right to list.
+    """
+
+    def __init__(
+        self, desk: TokenDesk, found: Found, say: Callable[[str], None], *, remember: bool
+    ) -> None:
+        self._desk = desk
+        self._found = found
+        self._say = say
+        self._remember = remember
+        self._listed: dict[str, TokenPlace] = {}
+        self._at_work: list[threading.Thread] = []
+        self._stop = threading.Event()
+
+    def look(self) -> None:
+        """Note what was plugged in or out since the last look; called from one thread."""
+        now = {place.candidate.selector: place for place in self._desk.upkeep()}
+        for selector in [s for s, place in self._listed.items() if now.get(s) is not place]:
+            del self._listed[selector]
+            self._found(selector, [])
+        for selector, place in now.items():
+            if selector not in self._listed:
+                self._listed[selector] = place
+                # a thread each: a token whose PIN is asked for holds up no other
+                work = threading.Thread(target=self._list, args=(place,), daemon=True)
+                self._at_work = [w for w in self._at_work if w.is_alive()] + [work]
+                work.start()
+
+    def wait(self) -> None:
+        """Until all that were seen are listed, or their owner would not have it."""
+        for work in self._at_work:
+            work.join()
+
+    def close(self) -> None:
+        """Take back what was asked."""
+        self._stop.set()
+        self.wait()
+
+    def _list(self, place: TokenPlace) -> None:
+        selector = place.candidate.selector
+        purpose = Purpose("", "listing the SSH keys on the token for the agent")
+        order = worker.list_request(selector, remember=self._remember)
+        try:
+            with place.turn:
+                place.close()
+                result = self._desk.by_child(place, order, purpose, self._stop)
+            keys = worker.keys_of(result)
+        except FidokitError as error:
+            self._say(f"the keys on {selector} are not served: {error.message}")
+            return
+        for private, _ in keys:
+            self._desk.knows(private, selector)
+        self._found(selector, [HeldKey(key, comment, token=selector) for key, comment in keys])
+        self._say(f"{len(keys)} keys on {selector} are served")
