@@ -141,7 +141,9 @@ def test_u2f_models_are_known_by_their_certificate(
 def test_a_certificate_of_another_model(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read = attestation.read_leaf
     other = Aaguid(bytes(15) + b"x")
-    monkeypatch.setattr(attestation, "read_leaf", lambda der: replace(read(der), aaguid=other))
+    monkeypatch.setattr(
+        "fidokit.keys.attestation.read_leaf", lambda der: replace(read(der), aaguid=other)
+    )
     with pytest.raises(SignatureInvalid, match="another model"):
         checked(files)
 

@@ -71,29 +71,29 @@ class Announcing:
     def ask_pin(
         self, token: str, retries: int | None, why: str, previous_was_wrong: bool
     ) -> PinCode:
-        """Not here."""
+        """Refuse: a child process asks for PINs."""
         return QUIET.ask_pin(token, retries, why, previous_was_wrong)
 
     def ask_new_pin(self, token: str, min_length: int, max_length: int) -> PinCode:
-        """Not here."""
+        """Refuse: the agent sets no PINs."""
         return QUIET.ask_new_pin(token, min_length, max_length)
 
     def touch_wanted(self, token: str, why: str) -> None:  # noqa: ARG002  the purpose says more
-        """Tell the person."""
+        """Tell the person what the touch is for."""
         self._notices.wanted(token, self._purpose)
 
     def touch_over(self) -> None:
-        """Clear the notice."""
+        """Take the notice back."""
         self._notices.over()
 
     def choose_token(self, candidates: Sequence[Candidate]) -> Candidate | None:  # noqa: ARG002
-        """By touch."""
+        """Leave the choice to a touch."""
         return None
 
 
 @dataclass(slots=True)
 class Heard:
-    """What the agent does when a child of it says something (`agent_child.Hears`).
+    """What the agent does when a child of it says something (`pin.child.Hears`).
 
     Args:
         notices: where touches are announced.

@@ -122,7 +122,7 @@ class AgentService:
             self._residents.wait()
 
     def run(self) -> None:
-        """Serve until `stop`."""
+        """Serve until `stop` is called."""
         threading.Thread(target=self._keep_up, daemon=True).start()
         self._server.run()
 

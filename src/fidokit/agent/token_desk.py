@@ -40,7 +40,7 @@ IDLE_S: Final = 5.0
 
 
 class Sees(Protocol):
-    """Looks for tokens."""
+    """Looks for tokens that may be used."""
 
     def __call__(self, *, watched: bool) -> Sequence[Candidate]:
         """Those that may be used and are plugged in now.

@@ -76,7 +76,7 @@ class Connection:
 
     @property
     def patience(self) -> Patience:
-        """The time limits."""
+        """How long a call to the token may take."""
         return self._channel.patience
 
     @property
@@ -139,7 +139,17 @@ class Connection:
         *,
         why: str,
     ) -> Answer:
-        """The same, with a refusal told as our error (see `status.MEANINGS`)."""
+        """Send one CTAP2 command; a refusal of the token becomes our error (see `status.MEANINGS`).
+
+        Args:
+            command: the command byte.
+            params: the request map, or None.
+            what: the answer's name for error messages.
+            why: what is under way, such as "making the key".
+
+        Raises:
+            FidokitError: the refusal, or as `Channel.cbor`.
+        """
         try:
             return self.attempt(command, params, what, why=why)
         except CtapRefusal as refusal:
@@ -187,12 +197,12 @@ class _Announcer:
         self._wanted = False
 
     def hear(self, status: int) -> None:
-        """A keep-alive status."""
+        """Take note of a keep-alive status: 1 processing, 2 a touch is needed."""
         if status == TOUCH_NEEDED and not self._wanted:
             self._wanted = True
             self._connection.interaction.touch_wanted(self._connection.name, self._why)
 
     def over(self) -> None:
-        """The call ended."""
+        """Take the notice back once the call has ended."""
         if self._wanted:
             self._connection.interaction.touch_over()

@@ -187,7 +187,7 @@ class DeviceLink:
         on_keepalive: Callable[[int], None],
         canceled: Callable[[], bool],
     ) -> bytes:
-        """See `ports.Link.cbor`."""
+        """Send a command byte and its CBOR, see `ports.Link.cbor`."""
         from fido2.hid import CTAPHID
 
         # contactless cards are polled by wait(), so its limit must not end their long operations
@@ -196,19 +196,19 @@ class DeviceLink:
         return self._call(CTAPHID.CBOR, request, event, on_keepalive)
 
     def msg(self, apdu: bytes) -> bytes:
-        """See `ports.Link.msg`."""
+        """Send one U2F command, see `ports.Link.msg`."""
         from fido2.hid import CTAPHID
 
         return self._call(CTAPHID.MSG, apdu, _Polled(lambda: False, BUSY_TRIES), None)
 
     def wink(self) -> None:
-        """See `ports.Link.wink`."""
+        """Make the token blink, see `ports.Link.wink`."""
         from fido2.hid import CTAPHID
 
         self._call(CTAPHID.WINK, b"", _Polled(lambda: False, BUSY_TRIES), None)
 
     def close(self) -> None:
-        """See `ports.Link.close`."""
+        """Let go of the token, see `ports.Link.close`."""
         if not self._closed:
             self._closed = True
             self._device.close()
@@ -226,7 +226,7 @@ class DeviceLink:
             with device_errors():
                 return bytes(self._device.call(command, data, event, on_keepalive))
         except CtapError as error:
-            # below CTAP (CTAPHID_ERROR) the same numbers say the same things
+            # below CTAP (CTAPHID_ERROR) its numbers mean what CTAP's do
             return bytes([refusal(error, self._holder)])
 
 

@@ -167,13 +167,13 @@ class Quiet:
         )
 
     def touch_wanted(self, token: str, why: str) -> None:
-        """Nobody to tell."""
+        """Do nothing: there is nobody to tell."""
 
     def touch_over(self) -> None:
-        """Nobody to tell."""
+        """Do nothing: there is nobody to tell."""
 
     def choose_token(self, candidates: Sequence[Candidate]) -> Candidate | None:
-        """Nobody to choose."""
+        """Refuse: there is nobody to choose."""
         raise several_tokens(candidates)
 
 

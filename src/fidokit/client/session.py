@@ -49,14 +49,18 @@ class Session(Connection):
         """A pinUvAuthToken for this command; asked for once, used as long as it covers.
 
         Raises:
-            PinError and others: see `authorization.obtain`.
+            PinError and others: see `proofs.obtain`.
         """
         if self._token is None or not self._token.covers(permissions, rp_id):
             self._token = proofs.obtain(self, Wish(permissions, rp_id, why))
         return self._token
 
     def authorize_reading(self, rp_id: str | None, why: str) -> PinToken:
-        """The same for listing credentials: without PIN where a right that lasts was kept."""
+        """A pinUvAuthToken for listing credentials: without PIN where a right that lasts was kept.
+
+        Raises:
+            PinError and others: see `proofs.obtain`.
+        """
         there = self._token
         if there is not None and there.covers(Permission.CREDENTIAL_MANAGEMENT, rp_id):
             return there

@@ -33,7 +33,7 @@ def default_path(key_type: KeyType) -> Path:
 
 
 def ssh_folder() -> Path:
-    """The user's `~/.ssh`."""
+    """The folder `~/.ssh` of this user."""
     return Path.home() / ".ssh"
 
 

@@ -30,7 +30,7 @@ _PREFIXES = ("ssh://", "ssh:")
 
 
 def type_part(key_type: KeyType) -> str:
-    """`ed25519_sk` or `ecdsa_sk`."""
+    """A key's type in a file name: `ed25519_sk` or `ecdsa_sk`."""
     return key_type.value.replace("-", "_")
 
 
@@ -116,7 +116,7 @@ def make_unique(names: Sequence[str], tags: Sequence[str]) -> list[str]:
     Args:
         tags: up to 8 characters each, fit for a file name, different for different keys.
 
-    Names that differ in case alone count as the same: some file systems think so.
+    Names that differ in case alone count as equal: some file systems think so.
     """
     count = Counter(name.casefold() for name in names)
     return [

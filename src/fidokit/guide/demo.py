@@ -12,6 +12,12 @@ from typing import TYPE_CHECKING, Final
 
 from fidokit.client.ports import Candidate, PinCode, Quiet
 from fidokit.errors import FidokitError
+from fidokit.keys import holder
+from fidokit.keys.generation import GenerateRequest, generate
+from fidokit.keys.key_files import describe
+from fidokit.keys.resident_keys import download, list_keys
+from fidokit.signing import signatures
+from fidokit.signing.signers import SessionSigner
 from fidokit.types import KeyType, Transport
 
 if TYPE_CHECKING:
@@ -37,7 +43,7 @@ class Step:
     Attributes:
         title: a few words.
         explanation: two or three sentences for a newcomer.
-        commands: what one would type for the same, each without prompt sign.
+        commands: what one would type for this, each without prompt sign.
         result: lines of what happened.
     """
 
@@ -88,7 +94,7 @@ class _Owner(Quiet):
         why: str,  # noqa: ARG002
         previous_was_wrong: bool,
     ) -> PinCode:
-        """The tour's PIN."""
+        """Give the tour's PIN."""
         if previous_was_wrong:
             raise DemoMismatch("the token did not accept the PIN that it was given")
         self.pins += 1
@@ -167,7 +173,7 @@ class _Tour:
         )
 
     def set_pin(self) -> Step:
-        """The PIN."""
+        """The token gets its PIN."""
         from fidokit.tokens import owner as pin
 
         with self.session() as session:
@@ -183,9 +189,7 @@ class _Tour:
         )
 
     def create(self, key_type: KeyType, application: str) -> Step:
-        """One resident key."""
-        from fidokit.keys.generation import GenerateRequest, generate
-
+        """One resident key and its files."""
         request = GenerateRequest(
             key_type,
             self.old / f"id_{application.removeprefix('ssh:')}",
@@ -214,8 +218,6 @@ class _Tour:
 
     def list_keys(self) -> Step:
         """What the token and the folder hold together."""
-        from fidokit.keys.resident_keys import list_keys
-
         with self.session() as session:
             rows = list_keys(session, folders=[self.old], search_home=False)
         listed = {row.fingerprint: row for row in rows}
@@ -250,8 +252,6 @@ class _Tour:
 
     def recover(self) -> Step:
         """Back from the token."""
-        from fidokit.keys.resident_keys import download
-
         with self.session() as session:
             self.recovered = list(download(session, self.new))
         for result in self.recovered:
@@ -268,8 +268,6 @@ class _Tour:
 
     def compare(self) -> Step:
         """Old and new public lines."""
-        from fidokit.keys.key_files import describe
-
         before = {made.fingerprint: made.public_line for made in self.made}
         after = {}
         for result in self.recovered:
@@ -292,10 +290,6 @@ class _Tour:
 
     def sign(self) -> Step:
         """A challenge, with each recovered key."""
-        from fidokit.keys import holder
-        from fidokit.signing import signatures
-        from fidokit.signing.signers import SessionSigner
-
         lines = []
         for result in self.recovered:
             message = self.new / f"{result.path.name}.challenge"
@@ -327,7 +321,7 @@ class _Tour:
         )
 
     def ask_ssh_keygen(self) -> Step:
-        """OpenSSH's own opinion."""
+        """What OpenSSH itself says of keys and signatures."""
         program = shutil.which(self.ssh_keygen) if self.ssh_keygen else None
         lines = ["ssh-keygen is not installed, so this comparison is left out"]
         if program:

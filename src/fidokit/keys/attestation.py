@@ -9,13 +9,24 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from fidokit.client.credentials.attestation import (
+    aaguid_of,
+    leads_to,
+    read_auth_data,
+    read_leaf,
+    verify_stored,
+)
+from fidokit.client.credentials.auth_data import Flag
 from fidokit.errors import SignatureInvalid, Unsupported, UsageError
+from fidokit.files.keyfile import read_bounded
+from fidokit.keys.holder import open_key, read_named
+from fidokit.openssh.keys.public import SkPublic
+from fidokit.openssh.signatures.attestation import MAX_ATTESTATION, parse_attestation
 
 if TYPE_CHECKING:
     from fidokit.client.credentials.attestation import Leaf
     from fidokit.metadata.catalog import Catalog
     from fidokit.metadata.model import Model
-    from fidokit.openssh.keys.public import SkPublic
     from fidokit.openssh.signatures.attestation import Attestation
     from fidokit.types import Aaguid, KeyHandle
 
@@ -113,9 +124,6 @@ def verify_attestation(
         Unsupported: version 00, or a certificate of a kind that is not known here.
         MalformedKey: a file is damaged; UsageError: not a key on a token.
     """
-    from fidokit.client.credentials.attestation import aaguid_of, read_auth_data, verify_stored
-    from fidokit.files.keyfile import read_bounded
-
     attestation = _read(path)
     public, handle = _key(key, passphrase)
     said = read_bounded(challenge, _LONGEST_CHALLENGE)
@@ -143,16 +151,10 @@ _LONGEST_CHALLENGE: Final = 1 << 20
 
 
 def _read(path: Path) -> Attestation:
-    from fidokit.files.keyfile import read_bounded
-    from fidokit.openssh.signatures.attestation import MAX_ATTESTATION, parse_attestation
-
     return parse_attestation(read_bounded(path, MAX_ATTESTATION))
 
 
 def _key(path: Path, passphrase: Callable[[], bytes] | None) -> tuple[SkPublic, KeyHandle | None]:
-    from fidokit.keys.holder import open_key, read_named
-    from fidokit.openssh.keys.public import SkPublic
-
     named = read_named(path)
     if not isinstance(named.key, SkPublic):
         raise UsageError(f"{path} holds no key on a token", hint="name an ed25519-sk or ecdsa-sk")
@@ -183,9 +185,6 @@ def _model(metadata: Catalog | None, named: Aaguid | None, leaf: Leaf | None) ->
 def _shown(attestation: Attestation, metadata: Catalog | None) -> ShownAttestation:
     from uuid import UUID
 
-    from fidokit.client.credentials.attestation import aaguid_of, read_auth_data, read_leaf
-    from fidokit.client.credentials.auth_data import Flag
-
     leaf = read_leaf(attestation.leaf_der) if attestation.leaf_der else None
     if attestation.auth_data is None:
         return ShownAttestation(0, None, None, None, None, None, None, leaf)
@@ -205,8 +204,6 @@ def _shown(attestation: Attestation, metadata: Catalog | None) -> ShownAttestati
 
 
 def _origin(attestation: Attestation, roots: tuple[bytes, ...] | None) -> Origin:
-    from fidokit.client.credentials.attestation import leads_to
-
     if not attestation.leaf_der:
         return Origin.SELF
     if roots is None:

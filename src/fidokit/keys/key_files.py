@@ -8,6 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from fidokit.errors import FidokitError, MalformedKey, PassphraseRequired, Unsupported
+from fidokit.files.atomic import replace as replace_file
+from fidokit.files.keyfile import mode_warnings, public_path, read_private
+from fidokit.files.scan import read_key
+from fidokit.inventory import public_line
+from fidokit.openssh.keys import fingerprint
+from fidokit.openssh.keys.cipher import DEFAULT_CIPHER
+from fidokit.openssh.keys.container import parse_container
+from fidokit.openssh.keys.private import encode_private, parse_private, peek_public
 from fidokit.types import SkFlag
 
 if TYPE_CHECKING:
@@ -47,11 +55,6 @@ def describe(path: Path, *, passphrase: OldPassphrase | None = None) -> KeyFile:
     Raises:
         MalformedKey, PassphraseWrong, NoPermission.
     """
-    from fidokit.files.keyfile import mode_warnings, read_private
-    from fidokit.inventory import public_line
-    from fidokit.openssh.keys import fingerprint
-    from fidokit.openssh.keys.private import peek_public
-
     data = read_private(path)
     key = peek_public(data)
     opened = _open_if_possible(data, passphrase)
@@ -71,14 +74,10 @@ def describe(path: Path, *, passphrase: OldPassphrase | None = None) -> KeyFile:
 
 def is_encrypted(data: bytes) -> bool:
     """Whether a private key file is under a passphrase."""
-    from fidokit.openssh.keys.container import parse_container
-
     return parse_container(data, max_rounds=(1 << 32) - 1).kdf is not None
 
 
 def _open_if_possible(data: bytes, passphrase: OldPassphrase | None) -> PrivateFile | None:
-    from fidokit.openssh.keys.private import parse_private
-
     try:
         return parse_private(data, passphrase)
     except PassphraseRequired:
@@ -99,9 +98,6 @@ def comment_of(path: Path, data: bytes) -> str:
 
 def _public_comment(path: Path) -> str:
     """The comment in the public file beside an encrypted one, where there is such a file."""
-    from fidokit.files.keyfile import public_path
-    from fidokit.files.scan import read_key
-
     try:
         return read_key(public_path(path))[0].comment
     except FidokitError:
@@ -142,9 +138,6 @@ def set_flags(
     Raises:
         PassphraseRequired, PassphraseWrong, MalformedKey, NoPermission.
     """
-    from fidokit.files.keyfile import read_private
-    from fidokit.openssh.keys.private import parse_private
-
     data = read_private(path)
     known = _Remembered(passphrase)
     file = parse_private(data, known.ask if passphrase else None)
@@ -182,9 +175,6 @@ class _Protection:
 
 def _protection(data: bytes) -> _Protection:
     """How a file was encrypted; OpenSSH's way where it was not."""
-    from fidokit.openssh.keys.cipher import DEFAULT_CIPHER
-    from fidokit.openssh.keys.container import parse_container
-
     container = parse_container(data, max_rounds=(1 << 32) - 1)
     if container.kdf is None:
         return _Protection(DEFAULT_CIPHER, DEFAULT_ROUNDS)
@@ -198,9 +188,6 @@ def _rewrite(
     protection: _Protection,
     rounds: int | None,
 ) -> None:
-    from fidokit.files.atomic import replace as replace_file
-    from fidokit.openssh.keys.private import encode_private
-
     data = encode_private(
         file,
         passphrase=passphrase,
@@ -230,9 +217,6 @@ def change_passphrase(
         PassphraseRequired, PassphraseWrong, MalformedKey, NoPermission, UsageError (cipher or
         rounds that cannot be).
     """
-    from fidokit.files.keyfile import read_private
-    from fidokit.openssh.keys.private import parse_private
-
     file = parse_private(read_private(path), old)
     secret = new() if callable(new) else new
     _rewrite(path, file, secret or None, _Protection(cipher, rounds), None)
@@ -246,8 +230,6 @@ def public_lines(paths: Iterable[Path]) -> Iterator[str]:
     Raises:
         MalformedKey, NoPermission, and what `describe` raises.
     """
-    from fidokit.files.scan import read_key
-
     for path in paths:
         line, is_private = read_key(path)
         yield describe(path).public_line if is_private else line.encode()
@@ -259,8 +241,6 @@ def require_token_key(path: Path) -> None:
     Raises:
         Unsupported: the key does not live on a token.
     """
-    from fidokit.files.scan import read_key
-
     line, _ = read_key(path)
     if not hasattr(line.key, "application"):
         raise Unsupported(

@@ -15,7 +15,12 @@ from fidokit.errors import (
     Unsupported,
     UsageError,
 )
-from fidokit.inventory import KeyRow, resolve
+from fidokit.files import naming
+from fidokit.files.keyfile import check_pair_free, read_private, ssh_folder, write_pair
+from fidokit.files.scan import find_keys
+from fidokit.inventory import KeyRow, join, public_line, resolve
+from fidokit.openssh.keys.private import PrivateFile, encode_private, parse_private
+from fidokit.tokens.remembered import attach
 from fidokit.types import SkFlag
 
 if TYPE_CHECKING:
@@ -59,10 +64,6 @@ def list_keys(
         Unsupported (a token without credential management, or without such a right), PinError
         and others of the token.
     """
-    from fidokit.files.keyfile import ssh_folder
-    from fidokit.files.scan import find_keys
-    from fidokit.inventory import join
-
     held = _held(session, any_rp, remember) if session else []
     searched = [ssh_folder(), *folders] if search_home else folders
     rows = join(held, find_keys(searched), _read_flags)
@@ -71,16 +72,12 @@ def list_keys(
 
 def _held(session: Session, any_rp: bool, remember: bool | None) -> list[ResidentCredential]:
     from fidokit.client.credentials import resident
-    from fidokit.tokens.remembered import attach
 
     attach(session, remember)
     return resident.list_credentials(session, any_rp=any_rp)
 
 
 def _read_flags(path: Path) -> tuple[SkFlag, str] | None:
-    from fidokit.files.keyfile import read_private
-    from fidokit.openssh.keys.private import parse_private
-
     try:
         file = parse_private(read_private(path), None)
     except FidokitError:
@@ -129,8 +126,6 @@ def download(
         UsageError: an ambiguous selector or a bad template; CredentialNotFound: an unknown one.
         What listing raises. Refusals of single files are results, not errors.
     """
-    from fidokit.files import naming
-
     if template is not None:
         naming.check_template(template)
     rows = list_keys(session, any_rp=any_rp, only_token=True, search_home=bool(selectors))
@@ -148,8 +143,6 @@ def _tag(row: KeyRow) -> str:
 
 
 def _name(row: KeyRow, template: str | None) -> str:
-    from fidokit.files import naming
-
     held = credential_of(row)
     if row.key_type is None:
         return naming.sanitize(row.application)
@@ -180,10 +173,6 @@ def _download_one(
 
 
 def _write_one(row: KeyRow, path: Path, passphrase: Passphrase | None, rounds: int) -> str:
-    from fidokit.files.keyfile import check_pair_free, write_pair
-    from fidokit.inventory import public_line
-    from fidokit.openssh.keys.private import PrivateFile, encode_private
-
     held = credential_of(row)
     if held.public is None or held.private is None:
         raise Unsupported(

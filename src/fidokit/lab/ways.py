@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fidokit.errors import FidokitError
+from fidokit.virtual.usb_identity import Plug
 
 if TYPE_CHECKING:
     from fidokit.virtual.token import VirtualToken
-    from fidokit.virtual.usb_identity import Plug
 
 __all__ = ["Reached", "Ways", "plug", "reachable"]
 
@@ -66,8 +66,6 @@ def plug(
     serial: str | None = None,
 ) -> Plug:
     """What a USB device says of itself; what is None is as usual."""
-    from fidokit.virtual.usb_identity import Plug
-
     given = {
         "vendor_id": vendor_id,
         "product_id": product_id,

@@ -51,7 +51,7 @@ class SkOption:
     required: bool
 
     def encode(self) -> bytes:
-        """The wire form."""
+        """The bytes of its wire form."""
         return wire.text(self.name) + wire.text(self.value) + wire.u8(self.required)
 
 
@@ -76,7 +76,7 @@ class Request:
     key_handle: bytes = b""
 
     def encode(self) -> bytes:
-        """The wire form."""
+        """The bytes of its wire form."""
         head = bytes([self.api, self.operation, self.flags, self.pin is not None])
         parts = [head, wire.text(self.pin or ""), wire.u32(len(self.options))]
         parts += [option.encode() for option in self.options]
@@ -132,7 +132,7 @@ class ErrorReply:
     error: SkError
 
     def encode(self) -> bytes:
-        """The wire form."""
+        """The bytes of its wire form."""
         return wire.u8(self.error)
 
 
@@ -153,7 +153,7 @@ class EnrollReply:
     auth_data: bytes
 
     def encode(self) -> bytes:
-        """The wire form."""
+        """The bytes of its wire form."""
         strings = (
             *(self.public_key, self.key_handle, self.signature),
             *(self.attestation_cert, self.auth_data),
@@ -175,7 +175,7 @@ class SignReply:
     s: bytes = b""
 
     def encode(self) -> bytes:
-        """The wire form."""
+        """The bytes of its wire form."""
         head = bytes([0, self.flags]) + wire.u32(self.counter)
         return head + wire.string(self.r) + wire.string(self.s)
 
@@ -196,7 +196,7 @@ class ResidentKey:
     key_handle: bytes
 
     def encode(self) -> bytes:
-        """The wire form."""
+        """The bytes of its wire form."""
         strings = (self.user_id, self.public_key, self.key_handle)
         head = wire.u32(self.alg) + wire.text(self.application) + wire.u8(self.flags)
         return head + b"".join(map(wire.string, strings))
@@ -209,7 +209,7 @@ class LoadReply:
     keys: Sequence[ResidentKey]
 
     def encode(self) -> bytes:
-        """The wire form."""
+        """The bytes of its wire form."""
         return b"\0" + wire.u32(len(self.keys)) + b"".join(key.encode() for key in self.keys)
 
 

@@ -36,7 +36,7 @@ _MOST_DESCRIPTORS: Final = 1 << 20
 
 
 def main() -> None:
-    """Answer one request."""
+    """Answer the one request on standard input."""
     _close_inherited()
     harden()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # cancels on the token, as Ctrl-C
@@ -108,7 +108,7 @@ class _OnePin(Quiet):
             raise PinWrong(error.message, retries=retries) from None
 
     def choose_token(self, candidates: Sequence[Candidate]) -> Candidate | None:  # noqa: ARG002
-        """By touch."""
+        """Leave the choice to a touch."""
         return None
 
 
@@ -123,13 +123,13 @@ class ProviderTokens:
         self._person = _OnePin(pin)
 
     def open(self, selector: str | None) -> AbstractContextManager[Session]:
-        """As `open_token`."""
+        """The token that is meant, see `tokens.access.open_token`."""
         return open_token(selector, self._person)
 
     def holding(
         self, key_handle: KeyHandle, application: Application, selector: str | None
     ) -> AbstractContextManager[Session]:
-        """As `token_holding`."""
+        """The token with this key, see `keys.holder.token_holding`."""
         return token_holding(key_handle, application, self._person, selector=selector)
 
 

@@ -8,10 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from fidokit.errors import SignatureInvalid, TokenMisbehaved, UsageError
+from fidokit.errors import MalformedFile, SignatureInvalid, TokenMisbehaved, UsageError
 from fidokit.files import atomic
-from fidokit.files.keyfile import check_free, pieces
+from fidokit.files.disk_errors import explained
+from fidokit.files.keyfile import check_free, pieces, read_bounded
+from fidokit.files.scan import read_key
+from fidokit.openssh.certificates import krl
+from fidokit.openssh.certificates.certificate import Certificate
+from fidokit.openssh.certificates.revoked_keys import revocation
+from fidokit.openssh.keys import fingerprint
+from fidokit.openssh.lines import allowed_signers as signers
+from fidokit.openssh.lines.timestamps import parse_time
 from fidokit.openssh.signatures import sshsig
+from fidokit.openssh.signatures.wire_forms import PlainSignature
 from fidokit.signing.signers import Signer
 
 if TYPE_CHECKING:
@@ -105,16 +114,12 @@ def find_principals(
     Args:
         at: the time that counts for validity, seconds since 1970; now when None.
     """
-    from fidokit.openssh.lines import allowed_signers as signers
-
     made = _read(signature)
     return signers.find_principals(_entries(allowed_signers), made.public, at=_moment(at))
 
 
 def match_principals(allowed_signers: Path, principal: str) -> tuple[str, ...]:
     """The principals fields of the lines about somebody, as `ssh-keygen -Y match-principals`."""
-    from fidokit.openssh.lines import allowed_signers as signers
-
     return signers.match_principals(_entries(allowed_signers), principal)
 
 
@@ -124,9 +129,6 @@ def verify_time(text: str) -> int:
     Raises:
         UsageError: no such time, or the very first second, which ssh-keygen refuses.
     """
-    from fidokit.errors import MalformedFile
-    from fidokit.openssh.lines.timestamps import parse_time
-
     try:
         moment = parse_time(text)
     except MalformedFile as error:
@@ -144,18 +146,12 @@ def _moment(at: int | None) -> int:
 
 
 def _read(signature: str | bytes | Path) -> SshSig:
-    from fidokit.files.keyfile import read_bounded
-    from fidokit.openssh.signatures import sshsig
-
     if isinstance(signature, Path):
         return sshsig.parse_armor(read_bounded(signature, MAX_SIGNATURE))
     return sshsig.parse_armor(signature.encode() if isinstance(signature, str) else signature)
 
 
 def _checked(message: Message, signature: str | bytes | Path, namespace: str) -> SshSig:
-    from fidokit.files.keyfile import pieces
-    from fidokit.openssh.signatures import sshsig
-
     made = _read(signature)
     parts = [message] if isinstance(message, bytes) else pieces(message)
     sshsig.verify_digest(made, sshsig.digest(made.hash_alg, parts), namespace)
@@ -163,10 +159,7 @@ def _checked(message: Message, signature: str | bytes | Path, namespace: str) ->
 
 
 def _check_revoked(made: SshSig, path: Path) -> None:
-    from fidokit.files.keyfile import read_bounded
-    from fidokit.openssh.certificates import krl, revoked_keys
-
-    why = revoked_keys.revocation(read_bounded(path, krl.MAX_KRL), made.public)
+    why = revocation(read_bounded(path, krl.MAX_KRL), made.public)
     if why is not None:
         raise SignatureInvalid(
             f"the signature is good, but {why} ({path})",
@@ -175,9 +168,6 @@ def _check_revoked(made: SshSig, path: Path) -> None:
 
 
 def _check_key(made: SshSig, public_key: Path) -> None:
-    from fidokit.files.scan import read_key
-    from fidokit.openssh.keys import fingerprint
-
     line, _ = read_key(public_key)
     if line.key != made.signing_key:
         raise SignatureInvalid(
@@ -188,36 +178,25 @@ def _check_key(made: SshSig, public_key: Path) -> None:
 
 
 def _entries(path: Path) -> Iterator[Entry]:
-    from fidokit.files.disk_errors import explained
-    from fidokit.openssh.lines import allowed_signers
-
     with explained(path), path.open("rb") as file:
-        yield from allowed_signers.parse_file(file)
+        yield from signers.parse_file(file)
 
 
 def _check_signer(made: SshSig, path: Path, principal: str | None, at: int) -> str:
-    from fidokit.openssh.lines import allowed_signers
-
     if principal is None:
-        names = allowed_signers.find_principals(_entries(path), made.public, at=at)
+        names = signers.find_principals(_entries(path), made.public, at=at)
         if not names:
             raise SignatureInvalid(
                 f"the signature is good, but {path} does not know its key",
                 hint="add the key to the file, if you trust it",
             )
         principal = names[0]
-    allowed_signers.check(
-        _entries(path), made.public, principal=principal, namespace=made.namespace, at=at
-    )
+    signers.check(_entries(path), made.public, principal=principal, namespace=made.namespace, at=at)
     return principal
 
 
 def _verified(made: SshSig, principal: str) -> Verified:
     import base64
-
-    from fidokit.openssh.certificates.certificate import Certificate
-    from fidokit.openssh.keys import fingerprint
-    from fidokit.openssh.signatures.wire_forms import PlainSignature
 
     key = made.signing_key
     suffix = "-CERT" if isinstance(made.public, Certificate) else ""

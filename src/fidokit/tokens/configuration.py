@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Final
 
 from fidokit.errors import MalformedFile, UsageError
-from fidokit.files.keyfile import read_bounded
 from fidokit.system.host import xdg_folder
 
 VARIABLE: Final = "FIDOKIT_TOKEN"
@@ -72,6 +71,8 @@ def _settings(path: Path) -> Mapping[str, object]:
     if not path.exists():
         return {}
     import tomllib
+
+    from fidokit.files.keyfile import read_bounded
 
     try:
         return tomllib.loads(read_bounded(path, MAX_CONFIG).decode("utf-8"))

@@ -39,7 +39,7 @@ class Installed:
 
     Attributes:
         path: the rules file.
-        changed: whether it was written; False where it was there already, the same.
+        changed: whether it was written; False where it was there already.
         problem: why udev does not use it yet; None where it does.
         group_exists: whether the machine has the group.
     """

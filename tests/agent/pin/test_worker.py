@@ -200,7 +200,7 @@ def key(desk: Desk, folder: Path, monkeypatch: pytest.MonkeyPatch) -> SkPrivate:
         generation.generate(session, request)
     real = access.open_token
     monkeypatch.setattr(
-        access, "open_token", lambda selector, person: real(selector, person, backends=[desk])
+        worker, "open_token", lambda selector, person: real(selector, person, backends=[desk])
     )
     private, _ = read_key_file(path, None)
     assert isinstance(private, SkPrivate)

@@ -20,7 +20,7 @@ from tests.support.spy import members
 from fidokit import cbor
 from fidokit.client.blobs.array import (
     DEEPEST,
-    LARGEST,
+    LARGEST_BLOB,
     BlobArray,
     BlobEntry,
     array_items,
@@ -278,17 +278,17 @@ def test_a_bomb_costs_no_memory() -> None:
     bomb = raw_deflate(bytes(64 << 20))
     tracemalloc.start()
     try:
-        for size in (10, LARGEST, LARGEST + 1, 64 << 20):
+        for size in (10, LARGEST_BLOB, LARGEST_BLOB + 1, 64 << 20):
             with pytest.raises(Malformed):
                 sealed(bomb, size).open(BLOB_KEY)
-        assert tracemalloc.get_traced_memory()[1] < 8 * LARGEST
+        assert tracemalloc.get_traced_memory()[1] < 8 * LARGEST_BLOB
     finally:
         tracemalloc.stop()
 
 
 def test_too_large_to_store() -> None:
     with pytest.raises(UsageError):
-        seal(bytes(LARGEST + 1), BLOB_KEY, os.urandom)
+        seal(bytes(LARGEST_BLOB + 1), BLOB_KEY, os.urandom)
 
 
 @pytest.mark.parametrize(

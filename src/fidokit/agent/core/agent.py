@@ -83,7 +83,7 @@ class Agent:
 
     @property
     def state(self) -> State:
-        """Locked or not."""
+        """Whether it is locked."""
         return State.LOCKED if self.padlock.closed else State.OPEN
 
     def tick(self) -> float | None:
@@ -225,7 +225,7 @@ class Agent:
         return HeldKey(request.key, request.comment, expires, limits.confirm, limits.destinations)
 
     def on_remove(self, client: ClientState, request: wire.Request, payload: bytes) -> Step:
-        """Drop one key."""
+        """Drop the key that is named."""
         assert isinstance(request, wire.RemoveKey)  # noqa: S101  by the table
         entry = self.keys.get(request.blob)
         if entry is None:
@@ -269,7 +269,7 @@ class Agent:
         return self._told_too(client, payload)
 
     def _told_too(self, client: ClientState, payload: bytes) -> Step:
-        """Success, after the agent behind was told the same."""
+        """Success, after the request was passed on to the agent behind."""
         behind = self._behind(client)
         if behind is None:
             return SUCCESS
@@ -315,7 +315,7 @@ class Agent:
 
 
 def _told_and_refused(behind: Upstream, payload: bytes) -> Work:
-    """A bind that fails here is put to the agent behind all the same: it must not take the
+    """A bind that fails here is put to the agent behind nevertheless: it must not take the
     connection for a local one."""
 
     def work(_stop: threading.Event) -> bytes:

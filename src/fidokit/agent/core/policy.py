@@ -27,7 +27,7 @@ class KeyRule:
         key: a fingerprint `SHA256:...`, or a pattern for the comment.
         use: what it may sign: "login", "signature" (SSHSIG) and "other".
         users: patterns, one of which a login's user has to fit; none means any.
-        namespaces: the same for the namespace of a signature.
+        namespaces: patterns, one of which a signature's namespace has to fit; none means any.
         hosts: fingerprints of host keys; a login has to be bound to one of them. None means any.
         forwarded: whether it may be seen and used from other machines.
         confirm: whether each use is asked for.

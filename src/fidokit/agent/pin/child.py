@@ -78,7 +78,7 @@ class Children:
         """Have a child do one piece of work; returns its result.
 
         Args:
-            order: from `agent_work`, and what the question for the PIN says.
+            order: from `pin.worker`, and what the question for the PIN says.
             hears: is told what happens.
             stop: set when the client hung up.
             pins: for the PIN, both ways.

@@ -249,7 +249,7 @@ def _associated(size: int) -> bytes:
 # --- DEFLATE, unpacked to the size that was announced and no further -------------------------
 
 
-LARGEST: Final = 1 << 20
+LARGEST_BLOB: Final = 1 << 20
 """Bytes of one blob before compression: what a token stores of a hostile blob, some kilobytes,
 could grow a thousandfold otherwise."""
 _RAW, _WITH_HEADER = -zlib.MAX_WBITS, zlib.MAX_WBITS
@@ -261,8 +261,8 @@ def pack(blob: bytes) -> bytes:
     Raises:
         UsageError: it is larger than 1 MiB.
     """
-    if len(blob) > LARGEST:
-        raise UsageError(f"a blob has at most {LARGEST} bytes, not {len(blob)}")
+    if len(blob) > LARGEST_BLOB:
+        raise UsageError(f"a blob has at most {LARGEST_BLOB} bytes, not {len(blob)}")
     packer = zlib.compressobj(level=9, wbits=_RAW)
     return packer.compress(blob) + packer.flush()
 
@@ -273,8 +273,8 @@ def unpack(packed: bytes, size: int) -> bytes:
     Raises:
         Malformed: it claims more than 1 MiB, or unpacks to anything else.
     """
-    if size > LARGEST:
-        raise Malformed(f"the blob claims {size} bytes, and at most {LARGEST} are read")
+    if size > LARGEST_BLOB:
+        raise Malformed(f"the blob claims {size} bytes, and at most {LARGEST_BLOB} are read")
     # libfido2 before 1.11 left zlib's header and checksum around it
     for form in (_RAW, _WITH_HEADER):
         blob = _inflated(packed, form, size)

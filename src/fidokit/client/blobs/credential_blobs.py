@@ -38,7 +38,7 @@ class Owner(Protocol):
 
     @property
     def application(self) -> Application:
-        """Its RP id."""
+        """The RP id it was made for."""
 
     @property
     def verify_required(self) -> bool:

@@ -203,7 +203,7 @@ def verify_stored(
 
     Args:
         public: the key that it is to be about.
-        handle: the same from its private file, where that is at hand.
+        handle: the key handle in its private file, None where that is not at hand.
         challenge: what `ssh-keygen -O challenge=` was given; of any length.
 
     Raises:

@@ -23,7 +23,7 @@ _ED25519_KINDS: Final = {(1, CoseAlg.EDDSA), (1, CoseAlg.ED25519)}
 
 
 class Flag(IntFlag):
-    """The flags byte."""
+    """The flags byte of authenticator data."""
 
     USER_PRESENT = 0x01
     USER_VERIFIED = 0x04

@@ -63,7 +63,8 @@ class Enrollment:
         touch_required: demand a touch at each use.
         challenge: what the attestation is to sign, of any length; 32 random bytes when None.
         user_name: shown in credential lists, at most 64 bytes.
-        display_name: the same; made from `comment` and `touch_required` when empty.
+        display_name: shown in credential lists, at most 64 bytes; made from `comment` and
+            `touch_required` when empty.
         replace: let a resident key of the same application and user go.
         comment: rides in the displayName of a resident key.
         allow_any_application: allow applications that OpenSSH refuses to use.

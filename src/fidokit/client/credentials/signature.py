@@ -95,7 +95,7 @@ def sign(
 def sign_unverified(
     session: Session, wanted: Wanted, message: bytes, *, stop: threading.Event | None = None
 ) -> Signature:
-    """The same for who has no public key to check it with: what the token says, in form.
+    """A signature that is not verified, for who has no public key: what the token says, in form.
 
     Raises:
         As `sign`; TokenMisbehaved only for an answer that cannot be read.

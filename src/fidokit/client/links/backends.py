@@ -242,7 +242,7 @@ class CardWatch:
         return sys.platform != "darwin"
 
     def problem(self) -> str | None:
-        """As its backend."""
+        """Why no reader can be seen, as its backend tells it."""
         return self.backend.problem()
 
     def candidates(self) -> Sequence[Candidate]:

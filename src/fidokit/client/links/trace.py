@@ -32,7 +32,8 @@ class CommandForm:
             pinHashEnc.
         extensions: the member of the request that holds extension inputs, of which numbers and
             switches are shown: credProtect is worth reading, a credBlob or a salt is not ours.
-        secret_reply: the same of the answer: pinUvAuthToken, largeBlobKey, extension outputs.
+        secret_reply: members of the answer that are never shown: pinUvAuthToken, largeBlobKey,
+            extension outputs.
         auth_data: the member of the answer that holds authData, of which only the head is shown.
     """
 

@@ -76,7 +76,7 @@ class PinToken:
         return self._secret
 
     def authenticate(self, message: bytes) -> bytes:
-        """PinUvAuthParam of `message`."""
+        """The pinUvAuthParam of `message`, under this token."""
         return fido2_device.authenticate(self.version, self._secret, message)
 
     def covers(self, permissions: Permission, rp_id: str | None) -> bool:
