@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from fidokit.virtual.models.catalog import list_models
 from hwtests.desk import Desk
 from hwtests.hands import CommandsHands, Hands, PersonsHands
 from hwtests.needs import NEEDS, unmet
@@ -22,6 +21,7 @@ from fidokit.client.ports import PinCode
 from fidokit.client.session import Session
 from fidokit.errors import FidokitError
 from fidokit.tokens.access import list_tokens
+from fidokit.virtual.models.search import list_models
 
 ORDER = ("identity", "pin", "keys", "resident", "beyond", "settings", "plug", "reset")
 """The suite's files: what looks before what changes, and erasing last."""

@@ -58,7 +58,7 @@ def test_it_does_not_look_into_the_persons_own_keys(
         looked.extend(folders)
         return real(folders)
 
-    monkeypatch.setattr(scan, "find_keys", watched)
+    monkeypatch.setattr("fidokit.keys.resident_keys.find_keys", watched)
     work = tmp_path / "work"
     work.mkdir()
     assert len(list(tour(work, ssh_keygen=None))) == 10

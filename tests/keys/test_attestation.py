@@ -22,7 +22,6 @@ from fidokit.metadata.model import Model, StatusReport
 from fidokit.openssh.signatures.attestation import parse_attestation
 from fidokit.tokens.owner import set_pin
 from fidokit.types import Aaguid, KeyType
-from fidokit.virtual import model_token
 from fidokit.virtual.models.search import list_models
 from fidokit.virtual.token import VirtualToken
 
@@ -108,7 +107,7 @@ def test_a_stand_in_for_a_certified_model_is_found_out(folder: Path) -> None:
     """By the real metadata: a virtual token says that it is one, and cannot prove it."""
     first = next(m for m in list_models("YubiKey 5").models if "FIDO_2_0" in m.versions)
     desk = Desk()
-    with model_token.VirtualToken(model=first.aaguid) as token:
+    with VirtualToken(model=first.aaguid) as token:
         desk.plug("ONE", token)
         with desk.open() as session:
             set_pin(session)

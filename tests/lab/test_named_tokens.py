@@ -18,7 +18,8 @@ from fidokit.errors import (
     WouldOverwrite,
 )
 from fidokit.lab import named_tokens
-from fidokit.tokens import access, pin
+from fidokit.tokens import access
+from fidokit.tokens import owner as pin
 from fidokit.types import Transport
 
 pytestmark = pytest.mark.usefixtures("home")

@@ -27,14 +27,19 @@ from fidokit.files.keyfile import PIECE
 from fidokit.keys import holder
 from fidokit.keys.generation import Generated, GenerateRequest, generate
 from fidokit.openssh.certificates.krl import ExplicitKey, KeyId, encode_krl
+from fidokit.openssh.keys.private import PrivateFile
 from fidokit.openssh.signatures.wire_forms import SkEd25519Signature
 from fidokit.signing import signatures
 from fidokit.signing.signers import SessionSigner
-from fidokit.types import KeyType
+from fidokit.types import Application, KeyHandle, KeyType
 
 pytestmark = pytest.mark.usefixtures("home")
 
 MESSAGE = b"what is signed"
+
+
+def _names(file: PrivateFile) -> tuple[KeyHandle, Application]:
+    return file.key.key_handle, file.key.public.application
 
 
 @pytest.fixture(params=list(KeyType))
@@ -190,7 +195,7 @@ def test_the_token_with_the_key_is_found_silently(desk: Desk, made: Generated) -
     desk.plug("ZZZ")
     touches = len(desk.person.touches)
     key = holder.open_key(made.path)
-    with holder.token_for_key(key, desk.person, backends=[desk]) as session:
+    with holder.token_holding(*_names(key), desk.person, backends=[desk]) as session:
         assert session.selector == "usb:ONE"
         assert len(desk.person.touches) == touches
         signatures.sign(SessionSigner(session, key), [MESSAGE])
@@ -199,7 +204,9 @@ def test_the_token_with_the_key_is_found_silently(desk: Desk, made: Generated) -
 def test_the_selector_wins(desk: Desk, made: Generated) -> None:
     desk.plug("AAA")
     key = holder.open_key(made.path)
-    with holder.token_for_key(key, desk.person, selector="usb:AAA", backends=[desk]) as session:
+    with holder.token_holding(
+        *_names(key), desk.person, selector="usb:AAA", backends=[desk]
+    ) as session:
         assert session.selector == "usb:AAA"
         with pytest.raises(CredentialNotFound):
             signatures.sign(SessionSigner(session, key), [MESSAGE])
@@ -209,7 +216,7 @@ def test_no_token_at_all(made: Generated) -> None:
     key = holder.open_key(made.path)
     with (
         pytest.raises(TokenNotFound),
-        holder.token_for_key(key, backends=[Desk()]),
+        holder.token_holding(*_names(key), backends=[Desk()]),
     ):
         pytest.fail("there is no token")
 
@@ -295,7 +302,7 @@ def test_find_principals(allowed: Path) -> None:
 
 def test_match_principals(allowed: Path) -> None:
     assert signatures.match_principals(allowed, "alice") == ("alice,al*", "*")
-    signers.write_text("alice junk\n")
+    allowed.write_text("alice junk\n")
     with pytest.raises(MalformedFile):
         signatures.match_principals(allowed, "alice")
 

@@ -30,7 +30,7 @@ from fidokit.keys.holder import read_key_file
 from fidokit.unix_socket import peer_uid
 
 if TYPE_CHECKING:
-    from fidokit.agent.core.ports import Confirmer
+    from fidokit.agent.core.ports import Approver
     from fidokit.agent.sockets import Listening
 
 MAX_POLICY: Final = 1 << 16
@@ -90,7 +90,7 @@ class AgentService:
     def __init__(
         self,
         options: AgentOptions,
-        person: Confirmer,
+        person: Approver,
         say: Callable[[str], None],
         passphrase: Callable[[Path], bytes] | None = None,
     ) -> None:
@@ -183,7 +183,7 @@ UPKEEP_S: Final = 1.0
 class _OneAtATime:
     """Asks one question after the other: a person has one terminal."""
 
-    def __init__(self, person: Confirmer, asking: threading.Lock) -> None:
+    def __init__(self, person: Approver, asking: threading.Lock) -> None:
         self._person = person
         self._asking = asking
 

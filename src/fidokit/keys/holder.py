@@ -40,38 +40,6 @@ def open_key(path: Path, *, passphrase: Callable[[], bytes] | None = None) -> Pr
 
 
 @contextmanager
-def token_for_key(
-    key: PrivateFile,
-    interaction: Interaction = QUIET,
-    *,
-    selector: str | None = None,
-    spend_last_try: bool = False,
-    backends: Sequence[Backend] | None = None,
-) -> Iterator[Session]:
-    """Open the token that holds the key of a private key file.
-
-    With a selector, or one configured, that token is taken; else each token at hand is asked
-    silently, without touch or PIN.
-
-    Args:
-        key: from `open_key`.
-
-    Raises:
-        TokenNotFound: no token at hand holds it; and all that `open_token` raises.
-    """
-    handle, application = key.key.key_handle, key.key.public.application
-    with token_holding(
-        handle,
-        application,
-        interaction,
-        selector=selector,
-        spend_last_try=spend_last_try,
-        backends=backends,
-    ) as session:
-        yield session
-
-
-@contextmanager
 def token_holding(
     handle: KeyHandle,
     application: Application,
@@ -85,6 +53,9 @@ def token_holding(
 
     With a selector, or one configured, that token is taken; else each token at hand is asked
     silently, without touch or PIN.
+
+    Args:
+        handle, application: of the key; a private key file has both.
 
     Raises:
         TokenNotFound: no token at hand holds it; and all that `open_token` raises.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from fidokit.errors import FidokitError, MalformedKey, PassphraseRequired, Unsupported
+from fidokit.errors import FidokitError, MalformedKey, PassphraseRequired
 from fidokit.files.atomic import replace as replace_file
 from fidokit.files.keyfile import mode_warnings, public_path, read_private
 from fidokit.files.scan import read_key
@@ -233,17 +233,3 @@ def public_lines(paths: Iterable[Path]) -> Iterator[str]:
     for path in paths:
         line, is_private = read_key(path)
         yield describe(path).public_line if is_private else line.encode()
-
-
-def require_token_key(path: Path) -> None:
-    """Refuse a file of an ordinary key, before anybody is asked for anything.
-
-    Raises:
-        Unsupported: the key does not live on a token.
-    """
-    line, _ = read_key(path)
-    if not hasattr(line.key, "application"):
-        raise Unsupported(
-            f"{path} holds an ordinary {line.key.short_type} key, not one on a token",
-            hint="use ssh-keygen for it",
-        )

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from fidokit.client.ports import QUIET, Backend, Interaction
 from fidokit.errors import CredentialNotFound, FidokitError, UsageError
-from fidokit.keys.holder import read_key_file, read_named, token_for_key
+from fidokit.keys.holder import read_key_file, read_named, token_holding
 from fidokit.openssh.certificates.certificate import Certificate
 from fidokit.openssh.keys.plain_private import PlainPrivate, SignFlag
 from fidokit.openssh.keys.private import PrivateFile
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from fidokit.keys.holder import NamedKey
     from fidokit.openssh.keys.public import PublicKey
     from fidokit.openssh.signatures.signature import Signature
+    from fidokit.types import Application, KeyHandle
 
 _SUFFIXES: Final = ("-cert.pub", ".pub")
 
@@ -132,11 +133,11 @@ def open_signer(
 
     Raises:
         FidokitError: the agent was wanted and does not hold the key; what `open_key`,
-        `token_for_key` and the agent raise.
+        `token_holding` and the agent raise.
     """
     open_token = partial(
-        _token_for_key,
-        interaction,
+        token_holding,
+        interaction=interaction,
         selector=selector,
         spend_last_try=spend_last_try,
         backends=backends,
@@ -187,18 +188,12 @@ def private_path(path: Path) -> Path:
     return path
 
 
-def _token_for_key(
-    interaction: Interaction, key: PrivateFile, **options: Any
-) -> AbstractContextManager[Session]:
-    return token_for_key(key, interaction, **options)
-
-
 @contextmanager
 def _private_signer(
     path: Path,
     named: NamedKey,
     passphrase: Callable[[Path], bytes] | None,
-    open_token: Callable[[PrivateFile], AbstractContextManager[Session]],
+    open_token: Callable[[KeyHandle, Application], AbstractContextManager[Session]],
 ) -> Iterator[Signer]:
     private = private_path(path)
     if private == path and not named.is_private:
@@ -211,9 +206,8 @@ def _private_signer(
     if isinstance(key, PlainPrivate):
         yield FileSigner(key, str(private), certificate)
         return
-    file = PrivateFile(key, comment)
-    with open_token(file) as session:
-        yield SessionSigner(session, file, certificate)
+    with open_token(key.key_handle, key.public.application) as session:
+        yield SessionSigner(session, PrivateFile(key, comment), certificate)
 
 
 def _certificate(

@@ -42,7 +42,7 @@ class Tokens:
 
 
 @dataclass
-class Confirmer:
+class Approver:
     """Says what a test wants to each question."""
 
     answer: bool = True
@@ -85,7 +85,7 @@ class World:
         self.wall = 1_700_000_000.0
         self.log: list[str] = []
         self.tokens = Tokens()
-        self.person = Confirmer()
+        self.person = Approver()
         self.settings = AgentSettings(
             say=self.log.append,
             clock=lambda: self.now,

@@ -16,7 +16,7 @@ from typing import Final
 
 from fidokit.agent.core.bindings import Bindings, Refused, visible
 from fidokit.agent.core.held_keys import HeldKey, Keyring
-from fidokit.agent.core.ports import AgentSettings, Confirmer, TokenSigner, Upstream
+from fidokit.agent.core.ports import AgentSettings, Approver, TokenSigner, Upstream
 from fidokit.agent.core.signatures import Signing, Work
 from fidokit.errors import FidokitError
 from fidokit.openssh.agent import constraints as constraint
@@ -71,7 +71,7 @@ class Agent:
         person: allows or refuses uses that are asked for.
     """
 
-    def __init__(self, settings: AgentSettings, tokens: TokenSigner, person: Confirmer) -> None:
+    def __init__(self, settings: AgentSettings, tokens: TokenSigner, person: Approver) -> None:
         self.settings = settings
         self.tokens = tokens
         self.person = person

@@ -49,7 +49,7 @@ class TokenSigner(Protocol):
         """Wipe the PINs that are kept."""
 
 
-class Confirmer(Protocol):
+class Approver(Protocol):
     """Somebody who allows or refuses the use of a key."""
 
     def confirm(self, question: str, stop: threading.Event) -> bool:

@@ -13,7 +13,7 @@ from typing import Final
 from fidokit.agent.core.bindings import Bindings, Refused, require_login
 from fidokit.agent.core.held_keys import HeldKey
 from fidokit.agent.core.policy import KeyRule
-from fidokit.agent.core.ports import AgentSettings, Confirmer, Purpose, TokenSigner
+from fidokit.agent.core.ports import AgentSettings, Approver, Purpose, TokenSigner
 from fidokit.errors import FidokitError
 from fidokit.openssh.agent.messages import FAILURE, SignRequest, encode_signature
 from fidokit.openssh.keys import fingerprint
@@ -36,7 +36,7 @@ class Signing:
         person: allows or refuses uses that are asked for.
     """
 
-    def __init__(self, settings: AgentSettings, tokens: TokenSigner, person: Confirmer) -> None:
+    def __init__(self, settings: AgentSettings, tokens: TokenSigner, person: Approver) -> None:
         self._settings = settings
         self._tokens = tokens
         self._person = person

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from fidokit.client import fido2_device
-from fidokit.client.answer import MISBEHAVIOR_HINT, Answer
+from fidokit.client.answer import Answer, rubbish
 from fidokit.client.credentials.auth_data import AuthData, Flag, parse_auth_data, sk_public
 from fidokit.errors import MalformedKey, SignatureInvalid, TokenMisbehaved, Unsupported
 from fidokit.openssh.keys.public import SkEd25519Public, SkPublic
@@ -114,13 +114,13 @@ def verify_statement(
     else:
         return
     if not statement.signature:
-        raise _forged(f"its {statement.format} attestation holds no signature")
+        raise rubbish(f"its {statement.format} attestation holds no signature")
     if statement.leaf:
         true = _by_certificate(statement.leaf, statement.signature, signed)
     else:
         true = _by_key(public, statement.signature, signed)
     if not true:
-        raise _forged("the signature of its attestation does not verify")
+        raise rubbish("the signature of its attestation does not verify")
 
 
 def _by_key(public: SkPublic, signature: bytes, signed: bytes) -> bool:
@@ -152,10 +152,6 @@ def _by_certificate(leaf: bytes, signature: bytes, signed: bytes) -> bool:
     except InvalidSignature:
         return False
     return True
-
-
-def _forged(why: str) -> TokenMisbehaved:
-    return TokenMisbehaved(f"the token answered rubbish: {why}", hint=MISBEHAVIOR_HINT)
 
 
 # --- attestations that were stored when a key was made ---------------------------------------
