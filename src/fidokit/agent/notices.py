@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from fidokit.agent.core.ports import Purpose
-from fidokit.client.ports import QUIET, Candidate
+from fidokit.client.ports import Candidate, Quiet
 
 if TYPE_CHECKING:
-    from fidokit.client.ports import PinCode
+    pass
 
 WANTED: Final = "touch-wanted"
 OVER: Final = "touch-over"
@@ -61,22 +61,12 @@ class Notices:
             )
 
 
-class Announcing:
+class Announcing(Quiet):
     """An `Interaction` that passes on touch notices; the PIN is another process's business."""
 
     def __init__(self, notices: Notices, purpose: Purpose) -> None:
         self._notices = notices
         self._purpose = purpose
-
-    def ask_pin(
-        self, token: str, retries: int | None, why: str, previous_was_wrong: bool
-    ) -> PinCode:
-        """Refuse: a child process asks for PINs."""
-        return QUIET.ask_pin(token, retries, why, previous_was_wrong)
-
-    def ask_new_pin(self, token: str, min_length: int, max_length: int) -> PinCode:
-        """Refuse: the agent sets no PINs."""
-        return QUIET.ask_new_pin(token, min_length, max_length)
 
     def touch_wanted(self, token: str, why: str) -> None:  # noqa: ARG002  the purpose says more
         """Tell the person what the touch is for."""

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fidokit.errors import UsageError
-from fidokit.files.keyfile import default_path, public_path
-from fidokit.files.naming import (
+from fidokit.files.filenames import (
     MOST_BACKUPS,
     backup_comment,
     backup_path,
@@ -18,6 +17,7 @@ from fidokit.files.naming import (
     first_comment,
     free_backup_path,
 )
+from fidokit.files.keyfile import default_path, public_path
 from fidokit.inventory import KeyRow
 from fidokit.keys.generation import GenerateRequest, check, user_at_host
 from fidokit.keys.holder import open_key
@@ -118,7 +118,7 @@ class Backup(StrEnum):
 
 
 def backup_states(rows: Sequence[KeyRow]) -> list[Backup]:
-    """The state of each row, told from the comments and names that `files.naming` gives."""
+    """The state of each row, told from the comments and names that `files.filenames` gives."""
     return [_state(row, rows) for row in rows]
 
 

@@ -15,7 +15,7 @@ from fidokit.errors import (
     Unsupported,
     UsageError,
 )
-from fidokit.files import naming
+from fidokit.files import filenames
 from fidokit.files.keyfile import check_pair_free, read_private, ssh_folder, write_pair
 from fidokit.files.scan import find_keys
 from fidokit.inventory import KeyRow, join, public_line, resolve
@@ -119,7 +119,7 @@ def download(
     Args:
         folder: where to; the current folder when None, as `ssh-keygen -K`.
         selectors: which keys (see `resolve`); all when empty.
-        template: file name with the fields of `fidokit.files.naming.TEMPLATE_FIELDS`; None names
+        template: file name with the fields of `fidokit.files.filenames.TEMPLATE_FIELDS`; None names
             files as `ssh-keygen -K` does. Always sanitized, and made unique within one call.
 
     Raises:
@@ -127,12 +127,14 @@ def download(
         What listing raises. Refusals of single files are results, not errors.
     """
     if template is not None:
-        naming.check_template(template)
+        filenames.check_template(template)
     rows = list_keys(session, any_rp=any_rp, only_token=True, search_home=bool(selectors))
     if selectors:
         chosen = [resolve(selector, rows) for selector in selectors]
         rows = list({row.credential_id: row for row in chosen}.values())
-    names = naming.make_unique([_name(row, template) for row in rows], [_tag(row) for row in rows])
+    names = filenames.make_unique(
+        [_name(row, template) for row in rows], [_tag(row) for row in rows]
+    )
     for row, name in zip(rows, names, strict=True):
         path = (folder or Path()) / name
         yield _download_one(row, path, passphrase, rounds)
@@ -145,19 +147,19 @@ def _tag(row: KeyRow) -> str:
 def _name(row: KeyRow, template: str | None) -> str:
     held = credential_of(row)
     if row.key_type is None:
-        return naming.sanitize(row.application)
+        return filenames.sanitize(row.application)
     if template is None:
-        return naming.download_name(row.key_type, row.application, held.user_id)
+        return filenames.download_name(row.key_type, row.application, held.user_id)
     fields = {
-        "type": naming.type_part(row.key_type),
-        "application": naming.application_part(row.application),
-        "user": naming.user_part(held.user_id),
+        "type": filenames.type_part(row.key_type),
+        "application": filenames.application_part(row.application),
+        "user": filenames.user_part(held.user_id),
         "user_name": held.user_name,
         "comment": held.comment,
         "fingerprint": row.fingerprint.removeprefix("SHA256:")[:16],
         "id": held.credential_id.hex()[:16],
     }
-    return naming.render_template(template, fields)
+    return filenames.render_template(template, fields)
 
 
 def _download_one(

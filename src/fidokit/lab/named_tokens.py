@@ -98,13 +98,7 @@ def list_virtual() -> list[VirtualSummary]:
     return [_summary(entry) for entry in registry.list_tokens()]
 
 
-def delete_virtual(name: str) -> None:
-    """Delete a virtual token and every key in it.
-
-    Raises:
-        TokenNotFound, TokenBusy (another process has it plugged in), StateUnusable.
-    """
-    registry.delete(name)
+delete_virtual = registry.delete
 
 
 @contextmanager

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fidokit.errors import UsageError
-from fidokit.files import naming
-from fidokit.files.naming import (
+from fidokit.files import filenames
+from fidokit.files.filenames import (
     backup_comment,
     backup_path,
     backups_beside,
@@ -50,19 +50,19 @@ def pad(user: bytes) -> bytes:
     ],
 )
 def test_download_names(key_type: KeyType, application: str, user: bytes, name: str) -> None:
-    assert naming.download_name(key_type, application, pad(user)) == name
+    assert filenames.download_name(key_type, application, pad(user)) == name
 
 
 @given(application=st.text(max_size=400), user=st.binary(max_size=64))
 def test_any_download_name_is_harmless(application: str, user: bytes) -> None:
-    name = naming.download_name(ED, application, user)
+    name = filenames.download_name(ED, application, user)
     assert_harmless(name)
     assert name.startswith("id_ed25519_sk_rk")
 
 
 @given(name=st.text(alphabet=st.characters(), max_size=500))
 def test_sanitized_names_are_harmless(name: str) -> None:
-    assert_harmless(naming.sanitize(name))
+    assert_harmless(filenames.sanitize(name))
 
 
 def assert_harmless(name: str) -> None:
@@ -71,22 +71,22 @@ def assert_harmless(name: str) -> None:
     assert name not in (".", "..")
     assert name.isprintable()
     assert not name.startswith(("-", "."))
-    assert len(os.fsencode(name)) <= naming.MAX_NAME
+    assert len(os.fsencode(name)) <= filenames.MAX_NAME
 
 
 @given(name=st.from_regex(r"[a-z0-9_]{1,200}", fullmatch=True))
 def test_harmless_names_stay(name: str) -> None:
-    assert naming.sanitize(name) == name
+    assert filenames.sanitize(name) == name
 
 
 def test_long_names_stay_apart() -> None:
-    one, two = naming.sanitize("k" * 300 + "1"), naming.sanitize("k" * 300 + "2")
+    one, two = filenames.sanitize("k" * 300 + "1"), filenames.sanitize("k" * 300 + "2")
     assert one != two
-    assert len(one) == naming.MAX_NAME
+    assert len(one) == filenames.MAX_NAME
 
 
 def test_a_long_name_is_cut_between_characters() -> None:
-    assert_harmless(naming.sanitize("é" * 300))
+    assert_harmless(filenames.sanitize("é" * 300))
 
 
 FIELDS = {
@@ -112,7 +112,7 @@ FIELDS = {
     ],
 )
 def test_templates(template: str, name: str) -> None:
-    assert naming.render_template(template, FIELDS) == name
+    assert filenames.render_template(template, FIELDS) == name
 
 
 @pytest.mark.parametrize(
@@ -121,29 +121,29 @@ def test_templates(template: str, name: str) -> None:
 )
 def test_bad_templates(template: str) -> None:
     with pytest.raises(UsageError):
-        naming.check_template(template)
+        filenames.check_template(template)
 
 
 @given(template=st.text(max_size=60))
 def test_any_template_is_refused_or_harmless(template: str) -> None:
     try:
-        name = naming.render_template(template, FIELDS)
+        name = filenames.render_template(template, FIELDS)
     except UsageError:
         return
     assert_harmless(name)
 
 
 def test_a_value_is_not_taken_for_a_template() -> None:
-    assert naming.render_template("{user}", {**FIELDS, "user": "{id}"}) == "{id}"
+    assert filenames.render_template("{user}", {**FIELDS, "user": "{id}"}) == "{id}"
 
 
 def test_names_that_clash_are_all_tagged() -> None:
-    names = naming.make_unique(["a", "b", "A", "c"], ["t1", "t2", "t3", "t4"])
+    names = filenames.make_unique(["a", "b", "A", "c"], ["t1", "t2", "t3", "t4"])
     assert names == ["a_t1", "b", "A_t3", "c"]
 
 
 def test_fields_are_documented() -> None:
-    assert set(FIELDS) == set(naming.TEMPLATE_FIELDS)
+    assert set(FIELDS) == set(filenames.TEMPLATE_FIELDS)
 
 
 @pytest.mark.parametrize(("number", "name"), [(1, "id_backup"), (2, "id_backup2")])
