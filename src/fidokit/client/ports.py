@@ -7,21 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from fidokit.client.info import TokenInfo
 from fidokit.errors import PinPolicy, PinRequired, SeveralTokens
 from fidokit.types import Transport
-
-__all__ = [
-    "QUIET",
-    "Backend",
-    "Candidate",
-    "Interaction",
-    "Link",
-    "PinCode",
-    "Quiet",
-    "TokenInfo",
-    "several_tokens",
-]
 
 WINK: Final = 0x01
 CBOR: Final = 0x04

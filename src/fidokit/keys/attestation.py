@@ -31,15 +31,6 @@ if TYPE_CHECKING:
     from fidokit.types import Aaguid, KeyHandle
 
 
-__all__ = [
-    "Origin",
-    "ShownAttestation",
-    "VerifiedAttestation",
-    "show_attestation",
-    "verify_attestation",
-]
-
-
 class Origin(StrEnum):
     """Who vouches for a key.
 

@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from fidokit.client.session import Session
 
 
-__all__ = ["Backup", "backup_of", "backup_states", "check_ceremony", "with_backups"]
-
-
 def with_backups(request: GenerateRequest, count: int) -> list[GenerateRequest]:
     """The request for a key and those for its backups: alike but for file and comment.
 

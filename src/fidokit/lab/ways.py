@@ -14,7 +14,6 @@ from fidokit.virtual.usb_identity import Plug
 if TYPE_CHECKING:
     from fidokit.virtual.token import VirtualToken
 
-__all__ = ["Reached", "Ways", "plug", "reachable"]
 
 Ended = Callable[[FidokitError], None]
 """Hears why a way ended while the others go on; called from any thread."""
