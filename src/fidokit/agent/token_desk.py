@@ -314,7 +314,11 @@ Found = Callable[[str, Sequence[HeldKey]], None]
 
 
 class Residents:
-    """Watches which tokens are plugged in.
+    """Lists each token once, when it is plugged in, for its resident keys.
+
+    Listing wants the PIN. It is asked for once a token, unless the right to list it was kept
+    (`fidokit key list --remember`); a token whose owner does not answer is left alone until it is
+    plugged in again.
 
     Args:
         desk: the tokens.

@@ -1,7 +1,7 @@
 """The agent without sockets and threads: a request comes in, an answer or a piece of work goes out.
 
 Sources: draft-ietf-sshm-ssh-agent, OpenSSH PROTOCOL.agent. What is answered in which state is in
-the tables at the end.
+the tables `HANDLERS` and `CHANGES`.
 """
 
 from __future__ import annotations

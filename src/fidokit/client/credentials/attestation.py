@@ -155,6 +155,9 @@ def _by_certificate(leaf: bytes, signature: bytes, signed: bytes) -> bool:
 
 
 # --- attestations that were stored when a key was made ---------------------------------------
+#
+# OpenSSH keeps the leaf certificate, the signature and (from v01 on) the authenticator data, but
+# not the format's name, the challenge, nor the certificates above the leaf (PROTOCOL.u2f).
 
 
 AAGUID_OID: Final = "1.3.6.1.4.1.45724.1.1.4"

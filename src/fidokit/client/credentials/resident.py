@@ -284,6 +284,10 @@ def _require_ssh(rp_id: str, any_rp: bool) -> None:
         )
 
 
+# What rides in displayName is what `ssh-keygen -K` loses: the comment, and that no touch is needed.
+# Credential management returns it without a further PIN or touch, and a token stores at least 64
+# bytes of it (CTAP 2.1 section 6.1.1).
+
 LONGEST: Final = 64
 NO_TOUCH: Final = "no-touch-required"
 STOCK: Final = "openssh"

@@ -219,7 +219,10 @@ class _Card:
 
 @dataclass(slots=True)
 class CardWatch:
-    """The tokens on readers, each asked once while it lies there.
+    """The tokens on readers, each asked once while it lies there, without disturbing anybody.
+
+    The PC/SC service counts how often a card came or went on each reader, and tells so without
+    touching the card. So a card is asked once, when it is laid down, whether it is a token.
 
     Args:
         backend: asks a card; without waiting for another program that uses it.
