@@ -17,7 +17,7 @@ from hwtests.needs import NEEDS, unmet
 from hwtests.person import Person
 from hwtests.report import Report, Result
 
-from fidokit.client.owner.pin_code import PinCode
+from fidokit.client.ports import PinCode
 from fidokit.client.session import Session
 from fidokit.errors import FidokitError
 from fidokit.tokens.access import list_tokens

@@ -11,14 +11,12 @@ from dataclasses import dataclass, field
 from hwtests.person import Person
 
 from fidokit.client.info import TokenInfo
-from fidokit.client.owner.pin_code import PinCode
-from fidokit.client.ports import Candidate
+from fidokit.client.ports import Candidate, PinCode
 from fidokit.client.session import Session
 from fidokit.errors import FidokitError, TokenNotFound, Unsupported
 from fidokit.tokens import reset as reset_module
-from fidokit.tokens.access import open_token
-from fidokit.tokens.backends import backends_for
-from fidokit.tokens.pin import set_pin
+from fidokit.tokens.access import backends_for, open_token
+from fidokit.tokens.owner import set_pin
 from fidokit.tokens.reset import ResetPlan
 
 REPLUG_S = 60.0

@@ -7,12 +7,12 @@ from pathlib import Path
 from hwtests.desk import Desk
 
 from fidokit.client.session import Session
-from fidokit.inventory.rows import KeyRow
+from fidokit.inventory import KeyRow
 from fidokit.keys.generation import Generated, GenerateRequest, generate
 from fidokit.keys.holder import open_key
 from fidokit.keys.resident_keys import delete_key, list_keys
-from fidokit.signing.signature import sign
-from fidokit.signing.verification import Verified, verify
+from fidokit.signing.signatures import Verified, sign, verify
+from fidokit.signing.signers import SessionSigner
 from fidokit.types import KeyType
 
 APPLICATION = "ssh:fidokit-hwtests"
@@ -34,7 +34,7 @@ def make(session: Session, path: Path, key_type: KeyType, **options: object) -> 
 
 def use(session: Session, path: Path) -> Verified:
     """Sign with a key file, and verify what came back against its public half."""
-    signature = sign(session, open_key(path), MESSAGE)
+    signature = sign(SessionSigner(session, open_key(path)), [MESSAGE])
     return verify(MESSAGE, signature, public_key=path.with_name(path.name + ".pub"))
 
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from hwtests.hands import Hands, Say
 
-from fidokit.client.owner.pin_code import PinCode
-from fidokit.client.ports import QUIET, Candidate
+from fidokit.client.ports import QUIET, Candidate, PinCode
 from fidokit.errors import PinWrong
 
 

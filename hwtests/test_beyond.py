@@ -11,7 +11,7 @@ from hwtests.desk import Desk
 from fidokit.client.session import Session
 from fidokit.errors import NotStored
 from fidokit.keys.blobs import delete_blobs, get_blob, list_blobs, set_blob
-from fidokit.tokens.fingers import delete_fingerprint, enroll_fingerprint, list_fingerprints
+from fidokit.tokens.owner import delete_finger, enroll_finger, list_fingers
 from hwtests import keys
 
 
@@ -37,14 +37,14 @@ def test_a_blob_comes_back_and_goes(token: Session, resident: str) -> None:
 
 @pytest.mark.needs("ctap2", "sensor", "pin")
 def test_fingers_are_listed(token: Session) -> None:
-    fingers = list_fingerprints(token)
+    fingers = list_fingers(token)
     assert len({finger.template_id for finger in fingers}) == len(fingers)
 
 
 @pytest.mark.needs("ctap2", "sensor", "pin", "erasing")
 def test_a_finger_is_enrolled_and_forgotten(desk: Desk, token: Session) -> None:
     desk.person.say(">>> ENROL a finger: lay it on the sensor again and again until this goes on")
-    finger = enroll_fingerprint(token, "hwtests")
-    assert finger.template_id in [known.template_id for known in list_fingerprints(token)]
-    delete_fingerprint(token, finger)
-    assert finger.template_id not in [known.template_id for known in list_fingerprints(token)]
+    finger = enroll_finger(token, "hwtests")
+    assert finger.template_id in [known.template_id for known in list_fingers(token)]
+    delete_finger(token, finger)
+    assert finger.template_id not in [known.template_id for known in list_fingers(token)]

@@ -7,7 +7,7 @@ from hwtests.desk import Desk
 
 from fidokit.client.session import Session
 from fidokit.errors import Unsupported
-from fidokit.tokens.access import token_info, wink
+from fidokit.tokens.access import token_info
 
 KNOWN_VERSIONS = {"U2F_V2", "FIDO_2_0", "FIDO_2_1_PRE", "FIDO_2_1", "FIDO_2_2", "FIDO_2_3"}
 
@@ -44,7 +44,7 @@ def test_details_do_not_change_by_looking(desk: Desk, token: Session) -> None:
 
 def test_wink(token: Session) -> None:
     try:
-        wink(token)
+        token.wink()
     except Unsupported as error:
         pytest.skip(error.message)
 

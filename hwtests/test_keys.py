@@ -12,7 +12,8 @@ from fidokit.client.session import Session
 from fidokit.errors import CredentialNotFound, FidokitError, Unsupported
 from fidokit.keys.holder import open_key
 from fidokit.openssh.keys.private import PrivateFile, SkPrivate
-from fidokit.signing.signature import sign
+from fidokit.signing.signatures import sign
+from fidokit.signing.signers import SessionSigner
 from fidokit.types import KeyHandle, KeyType
 from hwtests import keys
 
@@ -84,7 +85,7 @@ def test_a_key_of_another_token_is_not_used(desk: Desk, token: Session, tmp_path
     strange = PrivateFile(SkPrivate(file.key.public, file.key.flags, KeyHandle(bytes(handle))), "")
     before = desk.person.touches
     with pytest.raises(CredentialNotFound):
-        sign(token, strange, keys.MESSAGE)
+        sign(SessionSigner(token, strange), [keys.MESSAGE])
     assert desk.person.touches == before
 
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 from hwtests.desk import Desk
 
-from fidokit.client.owner.pin_code import PinCode
+from fidokit.client.ports import PinCode
 from fidokit.client.session import Session
 from fidokit.errors import FidokitError, PinAuthBlocked, PinPolicy, PinWrong, WouldOverwrite
-from fidokit.tokens.pin import change_pin, force_pin_change, pin_status, set_pin, verify_pin
+from fidokit.tokens.owner import change_pin, force_pin_change, pin_status, set_pin, verify_pin
 
 pytestmark = pytest.mark.needs("ctap2", "pin")
 

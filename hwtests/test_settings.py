@@ -7,11 +7,17 @@ from pathlib import Path
 import pytest
 from hwtests.desk import Desk
 
-from fidokit.client.owner.pin_code import PinCode
+from fidokit.client.ports import PinCode
 from fidokit.client.session import Session
 from fidokit.errors import PinPolicy
-from fidokit.tokens.pin import change_pin, set_min_pin_length, verify_pin
-from fidokit.tokens.settings import always_uv, configuration, enterprise_attestation
+from fidokit.tokens.owner import (
+    always_uv,
+    change_pin,
+    configuration,
+    enterprise_attestation,
+    set_min_pin_length,
+    verify_pin,
+)
 from fidokit.types import KeyType
 from hwtests import keys
 

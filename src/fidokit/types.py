@@ -44,6 +44,24 @@ class CoseAlg(IntEnum):
     RS256 = -257
 
 
+class CtapCommand(IntEnum):
+    """CTAP2 command bytes that the client side sends (CTAP 2.3 section 6)."""
+
+    MAKE_CREDENTIAL = 0x01
+    GET_ASSERTION = 0x02
+    GET_INFO = 0x04
+    CLIENT_PIN = 0x06
+    RESET = 0x07
+    GET_NEXT_ASSERTION = 0x08
+    BIO_ENROLLMENT = 0x09
+    CREDENTIAL_MANAGEMENT = 0x0A
+    SELECTION = 0x0B
+    LARGE_BLOBS = 0x0C
+    CONFIG = 0x0D
+    BIO_ENROLLMENT_PREVIEW = 0x40
+    CREDENTIAL_MANAGEMENT_PREVIEW = 0x41
+
+
 class SkApiAlg(IntEnum):
     """Algorithm numbers of OpenSSH's sk-api.h."""
 

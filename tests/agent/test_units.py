@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from fidokit.agent.units import install_systemd_units, systemd_units
-from fidokit.errors import FileInTheWay
+from fidokit.agent.units import NAMES, install_systemd_units, systemd_units, unit_folder
+from fidokit.agent_client import AgentClient
+from fidokit.errors import FidokitError, FileInTheWay
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -32,3 +38,80 @@ def test_one_that_the_user_changed_is_left_alone(home: Path) -> None:
     assert not socket.exists()
     install_systemd_units(force=True)
     assert service.read_text() == systemd_units()["fidokit-agent.service"]
+
+
+def test_both_are_in_the_package() -> None:
+    texts = systemd_units()
+    assert tuple(texts) == NAMES
+    assert "ListenStream=%t/fidokit/agent.sock" in texts["fidokit-agent.socket"]
+    assert "SocketMode=0600" in texts["fidokit-agent.socket"]
+    assert "DirectoryMode=0700" in texts["fidokit-agent.socket"]
+
+
+def test_the_program_is_named_and_quoted() -> None:
+    text = systemd_units(Path('/opt/50% "off"/bin/fidokit'))["fidokit-agent.service"]
+    assert 'ExecStart="/opt/50%% \\"off\\"/bin/fidokit" agent serve' in text
+
+
+@pytest.mark.parametrize(
+    ("environ", "folder"),
+    [
+        ({"HOME": "/h"}, "/h/.config/systemd/user"),
+        ({"HOME": "/h", "XDG_CONFIG_HOME": "/c"}, "/c/systemd/user"),
+        ({"HOME": "/h", "XDG_CONFIG_HOME": "relative"}, "/h/.config/systemd/user"),
+    ],
+)
+def test_where_they_go(environ: dict[str, str], folder: str) -> None:
+    assert unit_folder(environ) == Path(folder)
+
+
+def stock(program: str) -> str:
+    found = shutil.which(program)
+    if found is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{program} is not installed")
+        pytest.skip(f"{program} is not installed")
+    return found
+
+
+def test_systemd_takes_them(tmp_path: Path) -> None:
+    program = tmp_path / "fidokit"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    for name, text in systemd_units(program).items():
+        (tmp_path / name).write_text(text.replace("man:fidokit(1)", "https://example.org"))
+    done = subprocess.run(
+        [stock("systemd-analyze"), "--user", "verify", *(str(tmp_path / name) for name in NAMES)],
+        env={"HOME": str(tmp_path), "PATH": os.environ["PATH"], "XDG_RUNTIME_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    ours = [line for line in done.stderr.splitlines() if "fidokit" in line]
+    assert ours == []
+    assert done.returncode == 0, done.stderr
+
+
+def test_systemds_own_activation_starts_the_agent(tmp_path: Path) -> None:
+    """systemd-socket-activate listens, and starts the agent when a client comes."""
+    path = tmp_path / "s"
+    command = [stock("systemd-socket-activate"), "-l", str(path), "-E", "HOME", "-E", "PYTHONPATH"]
+    source = Path(__file__).parents[2] / "src"
+    with subprocess.Popen(
+        [*command, sys.executable, "-m", "fidokit", "agent", "serve", "--no-notify"],
+        env={"HOME": str(tmp_path), "PATH": os.environ["PATH"], "PYTHONPATH": str(source)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stderr
+        assert b"Listening" in process.stderr.readline()
+        try:
+            with AgentClient(str(path)) as agent:
+                assert agent.keys() == []
+        except FidokitError:
+            process.kill()
+            pytest.fail(process.stderr.read().decode())
+        process.send_signal(signal.SIGTERM)
+        process.stderr.read()
+    assert process.returncode == 0

@@ -8,11 +8,10 @@ import pytest
 from tests.cli.commands.conftest import PIN
 from tests.support.sandbox import Sandbox
 
-from fidokit.client.owner.pin_code import PinCode
-from fidokit.client.ports import Quiet
+from fidokit.client.ports import PinCode, Quiet
 from fidokit.lab.named_tokens import create_virtual
 from fidokit.tokens.access import open_token
-from fidokit.tokens.pin import set_pin
+from fidokit.tokens.owner import set_pin
 from fidokit.types import Application, KeyType
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\u202ekey\u200b\r\n$ rm -rf ~"

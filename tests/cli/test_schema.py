@@ -16,15 +16,13 @@ from fidokit.client.info import TokenInfo
 from fidokit.errors import WouldOverwrite
 from fidokit.guide.demo import Step
 from fidokit.guide.doctor import Finding, Status
-from fidokit.inventory.rows import KeyRow
+from fidokit.inventory import KeyRow
 from fidokit.keys.backup import Backup
 from fidokit.keys.blobs import BlobRow, BlobTable
 from fidokit.keys.resident_keys import DownloadResult
 from fidokit.lab.named_tokens import VirtualSummary
 from fidokit.tokens.access import TokenDetails, TokenSummary
-from fidokit.tokens.fingers import Fingerprint
-from fidokit.tokens.pin import PinStatus
-from fidokit.tokens.settings import Configuration
+from fidokit.tokens.owner import Configuration, Finger, PinStatus
 from fidokit.types import CredentialId, KeyType, SkFlag, Transport
 from fidokit.virtual.models.search import ModelSummary
 
@@ -225,7 +223,7 @@ def test_configuration() -> None:
 
 
 def test_fingerprint() -> None:
-    assert schema.fingerprint(Fingerprint(b"\xb1\xc3", "thumb")) == {
+    assert schema.fingerprint(Finger(b"\xb1\xc3", "thumb")) == {
         "id": "b1c3",
         "name": "thumb",
     }

@@ -8,7 +8,7 @@ import pytest
 from tests.support.fake_link import Person, SteeredClock, session_on
 
 from fidokit.client.owner import pin
-from fidokit.client.owner.pin_code import PinCode
+from fidokit.client.ports import PinCode
 from fidokit.client.session import Session
 from fidokit.virtual.token import VirtualToken
 

@@ -20,8 +20,7 @@ from fidokit.client.discovery import (
     seen,
 )
 from fidokit.client.owner import pin
-from fidokit.client.owner.pin_code import PinCode
-from fidokit.client.ports import QUIET, Candidate, several_tokens
+from fidokit.client.ports import QUIET, Candidate, PinCode, several_tokens
 from fidokit.errors import (
     FidokitError,
     Interrupted,

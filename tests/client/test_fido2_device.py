@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 
 import pytest
+from fido2.hid import CtapHidConnection
 from tests.client.conftest import PATIENT, PIN
 from tests.support.fake_link import FakeLink, Person, SteeredClock, info, ok, session_on
 from tests.support.hid_token import HidToken
@@ -12,10 +13,10 @@ from tests.support.hid_token import HidToken
 from fidokit.client import fido2_device
 from fidokit.client.credentials import resident
 from fidokit.client.credentials.enrollment import Enrollment, enroll
-from fidokit.client.fido2_device import DeviceLink, Secret
+from fidokit.client.fido2_device import DeviceLink, OwnChannel, Secret
 from fidokit.client.links.watchdog import guarded
 from fidokit.client.owner import pin
-from fidokit.client.ports import CBOR, WINK
+from fidokit.client.ports import CBOR, WINK, PinCode
 from fidokit.errors import TokenBusy, TokenGone, TokenMisbehaved, TokenSilent, Unsupported
 from fidokit.types import Application, KeyType
 from fidokit.virtual.token import VirtualToken
@@ -45,7 +46,7 @@ def test_the_whole_layer_over_hid_reports(plug: Plug) -> None:
     with VirtualToken(presence="auto") as virtual:
         link = plug(HidToken(virtual.link()))
         session = session_on(link, Person(PIN), PATIENT)
-        pin.set_pin(session, pin.PinCode.parse(PIN))
+        pin.set_pin(session, PinCode.parse(PIN))
         made = enroll(session, Enrollment(KeyType.ED25519_SK, Application("ssh:"), resident=True))
         (found,) = resident.list_credentials(session)
         assert found.public == made.public
@@ -219,3 +220,64 @@ def test_hid_needs_no_pin_protocol() -> None:
 def test_unsupported_is_ours_too() -> None:
     with pytest.raises(Unsupported):
         session_on(FakeLink(ok({1: ["FIDO_2_0"], 3: bytes(16)})), Person(PIN)).wink()
+
+
+MINE, THEIRS, ALL = b"\0\0\0\1", b"\0\0\0\2", b"\xff\xff\xff\xff"
+
+
+class Reports(CtapHidConnection):
+    """HID reports, in turn."""
+
+    def __init__(self, *reports: bytes) -> None:
+        self.reports = [report.ljust(64, b"\0") if report else report for report in reports]
+        self.written: list[bytes] = []
+        self.closed = False
+
+    def write_packet(self, data: bytes) -> None:
+        self.written.append(data)
+
+    def read_packet(self) -> bytes:
+        return self.reports.pop(0)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_reports_of_other_channels_are_dropped() -> None:
+    wanted = MINE + b"\x90\0\x01\0"
+    beneath = Reports(THEIRS + b"\x90\0\x01\0", THEIRS + b"\0more", wanted)
+    own = OwnChannel(beneath)
+    own.write_packet(MINE + b"\x90\0\x01\x04")
+    assert own.read_packet().startswith(wanted)
+    assert beneath.written == [MINE + b"\x90\0\x01\x04"]
+
+
+def test_continuations_do_not_change_the_channel() -> None:
+    own = OwnChannel(Reports(THEIRS + b"\0", MINE + b"\x90"))
+    own.write_packet(MINE + b"\x90\0\x60" + bytes(57))
+    own.write_packet(MINE + b"\0" + bytes(59))
+    assert own.read_packet().startswith(MINE)
+
+
+def test_somebody_elses_init_is_not_ours() -> None:
+    ours, other = b"12345678", b"abcdefgh"
+    init = ALL + b"\x86\0\x11"
+    own = OwnChannel(Reports(init + other, THEIRS + b"\x90", init + ours + MINE))
+    own.write_packet(ALL + b"\x86\0\x08" + ours)
+    assert own.read_packet()[7:15] == ours
+
+
+@pytest.mark.parametrize("report", [b"", b"\0\0\0\1\x90\0"])
+def test_no_report_is_a_broken_connection(report: bytes) -> None:
+    beneath = Reports()
+    beneath.reports = [report]
+    own = OwnChannel(beneath)
+    own.write_packet(MINE + b"\x90\0\x01\x04")
+    with pytest.raises(OSError, match="Input/output"):
+        own.read_packet()
+
+
+def test_closing() -> None:
+    beneath = Reports()
+    OwnChannel(beneath).close()
+    assert beneath.closed

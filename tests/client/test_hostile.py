@@ -21,8 +21,7 @@ from fidokit.client.credentials.enrollment import Enrollment, enroll
 from fidokit.client.credentials.signature import sign
 from fidokit.client.owner import bio, config, pin
 from fidokit.client.owner.persistent import Reading
-from fidokit.client.owner.pin_code import PinCode
-from fidokit.client.ports import CBOR
+from fidokit.client.ports import CBOR, PinCode
 from fidokit.client.session import Session
 from fidokit.errors import FidokitError
 from fidokit.openssh.keys.private import SkPrivate
@@ -93,14 +92,14 @@ OWNER = resident.ResidentCredential(
 OPERATIONS: dict[str, Callable[[Session], object]] = {
     "enroll": run_enroll,
     "look": run_look,
-    "status": pin.status,
-    "verify": pin.verify,
+    "status": pin.pin_status,
+    "verify": pin.verify_pin,
     "change": run_change,
     "list": partial(resident.list_credentials, any_rp=True),
     "remaining": resident.remaining,
     "always-uv": partial(config.set_always_uv, on=False),
     "select": Session.select,
-    "fingers": bio.list_fingerprints,
+    "fingers": bio.list_fingers,
     "sensor": bio.sensor,
     "blobs": run_blobs,
     "read": run_reading,
@@ -129,8 +128,8 @@ def test_fuzz_damaged_replies(name: str) -> None:
         except FidokitError:
             refused += 1
             token.power_cycle()  # damage must not add up to a blocked PIN
-        if pin.status(session_on(token.link())).retries != 8:
-            pin.verify(session_on(token.link(), Person(PIN)))
+        if pin.pin_status(session_on(token.link())).retries != 8:
+            pin.verify_pin(session_on(token.link(), Person(PIN)))
     assert refused
 
 
@@ -223,8 +222,8 @@ def test_rubbish_in_place_of_any_sample(reply: bytes) -> None:
         for at in range(4, 9):  # behind getInfo and the three messages about the PIN
             session = session_on(Damaged(token, at, lambda _true: reply), Person(PIN), PATIENT)
             with pytest.raises(FidokitError):
-                bio.enroll(session)
-        left = bio.list_fingerprints(session_on(token.link(), Person(PIN), PATIENT))
+                bio.enroll_finger(session)
+        left = bio.list_fingers(session_on(token.link(), Person(PIN), PATIENT))
         assert len(left) == (1 if at == 8 else 0)
 
 

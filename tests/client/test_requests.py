@@ -14,7 +14,7 @@ from fidokit.client.credentials import resident
 from fidokit.client.credentials.enrollment import Enrollment, enroll
 from fidokit.client.credentials.signature import sign
 from fidokit.client.owner import config, pin
-from fidokit.client.owner.pin_code import PinCode
+from fidokit.client.ports import PinCode
 from fidokit.openssh.keys.private import SkPrivate
 from fidokit.types import Application, KeyType
 from fidokit.virtual.token import VirtualToken
@@ -154,9 +154,9 @@ def test_listing_all_is_bound_to_none(spied: Spy) -> None:
 
 def test_config_sends_only_what_changes(spied: Spy) -> None:
     session = session_on(spied, Person(PIN), PATIENT)
-    pin.set_min_length(session, 6)
+    pin.set_min_pin_length(session, 6)
     assert spied.sent(CONFIG)[-1][2] == {1: 6}
-    pin.force_change(session_on(spied, Person(PIN), PATIENT))
+    pin.force_pin_change(session_on(spied, Person(PIN), PATIENT))
     assert spied.sent(CONFIG)[-1][2] == {3: True}
 
 
@@ -169,7 +169,7 @@ def test_switches_have_no_parameters(spied: Spy) -> None:
 
 def test_the_pin_never_travels(spied: Spy) -> None:
     session = session_on(spied, Person(PIN), PATIENT)
-    pin.verify(session)
+    pin.verify_pin(session)
     pin.change_pin(session, PinCode.parse(PIN), PinCode.parse("another one"))
     digest = hashlib.sha256(PIN.encode()).digest()
     for request in spied.requests:

@@ -15,7 +15,7 @@ from fidokit.client.credentials.enrollment import Enrollment, enroll
 from fidokit.client.credentials.signature import sign
 from fidokit.client.owner import bio, config, pin
 from fidokit.client.owner.persistent import Reading
-from fidokit.client.owner.pin_code import PinCode
+from fidokit.client.ports import PinCode
 from fidokit.client.session import Session
 from fidokit.openssh.keys.private import SkPrivate
 from fidokit.types import Application, CredentialId, CredProtect, KeyType, UserId
@@ -26,14 +26,14 @@ Operation = Callable[[Session], object]
 # Every row begins with getInfo; "PIN" is getPINRetries, getKeyAgreement, getPinUvAuthToken...
 TABLE: dict[str, tuple[int, Operation]] = {
     "info": (1, lambda s: s.info),
-    "pin status": (2, pin.status),  # + getPINRetries
-    "pin verify": (4, pin.verify),  # + PIN
+    "pin status": (2, pin.pin_status),  # + getPINRetries
+    "pin verify": (4, pin.verify_pin),  # + PIN
     "pin change": (  # + getPINRetries, getKeyAgreement, changePIN
         4,
         lambda s: pin.change_pin(s, PinCode.parse(PIN), PinCode.parse(PIN)),
     ),
-    "force change": (5, pin.force_change),  # + PIN, setMinPINLength
-    "min length": (5, lambda s: pin.set_min_length(s, 6)),
+    "force change": (5, pin.force_pin_change),  # + PIN, setMinPINLength
+    "min length": (5, lambda s: pin.set_min_pin_length(s, 6)),
     "always-uv, no change": (1, lambda s: config.set_always_uv(s, False)),
     "always-uv, change": (5, lambda s: config.set_always_uv(s, True)),
     "select": (2, Session.select),
@@ -70,12 +70,12 @@ TABLE: dict[str, tuple[int, Operation]] = {
     "settings": (1, config.configuration),
     "long touch": (5, config.enable_long_touch_reset),
     "sensor": (2, bio.sensor),
-    "fingers": (5, bio.list_fingerprints),
-    "finger": (9, bio.enroll),  # + PIN, 5 samples
-    "finger with a name": (11, lambda s: bio.enroll(s, "thumb")),  # + sensor, name
+    "fingers": (5, bio.list_fingers),
+    "finger": (9, bio.enroll_finger),  # + PIN, 5 samples
+    "finger with a name": (11, lambda s: bio.enroll_finger(s, "thumb")),  # + sensor, name
     "finger, renamed and deleted": (
         12,  # + PIN, 5 samples, getInfo anew, name, deletion
-        lambda s: bio.delete(s, bio.rename(s, bio.enroll(s), "thumb")),
+        lambda s: bio.delete_finger(s, bio.rename_finger(s, bio.enroll_finger(s), "thumb")),
     ),
     "blob array": (2, array.read_array),
     "blob": (2, lambda s: large_blobs.get(s, OWNER)),
@@ -139,5 +139,5 @@ def test_setting_the_first_pin(opened: Opened) -> None:
 
 def test_a_wrong_pin_costs_three_more(with_pin: Opened) -> None:
     session = with_pin(Person("wrong1", PIN))
-    pin.verify(session)
+    pin.verify_pin(session)
     assert session.round_trips == 7

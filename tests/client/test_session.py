@@ -10,7 +10,7 @@ from fidokit.client.credentials.enrollment import Enrollment, enroll
 from fidokit.client.info import U2F_ONLY
 from fidokit.client.owner import pin
 from fidokit.client.owner.proofs import BuiltInUv, Permission
-from fidokit.client.ports import CBOR, WINK
+from fidokit.client.ports import CBOR, WINK, PinCode
 from fidokit.errors import (
     PinNotSet,
     TokenMisbehaved,
@@ -123,7 +123,7 @@ def test_protocol_two_where_offered(protocols: tuple[int, ...]) -> None:
 
     model = replace(CTAP_2_3, name="test", pin_protocols=protocols)
     with VirtualToken(profile=model, presence="auto") as token:
-        pin.set_pin(session_on(token.link()), pin.PinCode.parse(PIN))
+        pin.set_pin(session_on(token.link()), PinCode.parse(PIN))
         session = session_on(token.link(), Person(PIN))
         proof = session.authorize(Permission.CREDENTIAL_MANAGEMENT, None, "a")
         assert proof.version == max(protocols)
@@ -135,15 +135,15 @@ def test_unknown_protocols_alone() -> None:
     members = cbor.decode(info(clientPin=True)[1:])
     assert isinstance(members, dict)
     with pytest.raises(Unsupported):
-        pin.status(session_on(FakeLink(ok({**members, 6: [3]}))))
+        pin.pin_status(session_on(FakeLink(ok({**members, 6: [3]}))))
 
 
 @pytest.mark.parametrize("profile", ["ctap2.0", "ctap2.1", "ctap2.3"])
 def test_every_generation(profile: str) -> None:
     person = Person(PIN)
     with VirtualToken(profile=profile, presence="auto") as token:
-        pin.set_pin(session_on(token.link()), pin.PinCode.parse(PIN))
-        pin.verify(session_on(token.link(), person))
+        pin.set_pin(session_on(token.link()), PinCode.parse(PIN))
+        pin.verify_pin(session_on(token.link(), person))
         session = session_on(token.link(), person)
         made = enroll(session, Enrollment(KeyType.ECDSA_SK, SSH))
         assert made.public.application == SSH
@@ -174,7 +174,7 @@ def test_the_sensor_goes_before_the_pin() -> None:
 def test_a_locked_sensor_falls_back_to_the_pin() -> None:
     person = Person(PIN)
     with fingerprint_token(presence="script") as token:
-        pin.set_pin(session_on(token.link()), pin.PinCode.parse(PIN))
+        pin.set_pin(session_on(token.link()), PinCode.parse(PIN))
         for _ in range(3):
             token.uv_mismatch()
         token.touch()
@@ -195,7 +195,7 @@ def test_a_locked_sensor_without_a_pin() -> None:
 
 def test_uv_status_counts_the_sensors_tries() -> None:
     with fingerprint_token(presence="auto") as token:
-        assert (pin.status(session_on(token.link())).uv_retries or 0) > 0
+        assert (pin.pin_status(session_on(token.link())).uv_retries or 0) > 0
 
 
 def test_a_sensor_of_ctap_2_0_proves_within_the_command() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import threading
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from fidokit.errors import FidokitError, MalformedKey, NoPermission, UsageError, WouldOverwrite
 from fidokit.files import atomic, keyfile
+from fidokit.files.keyfile import PIECE, pieces
 from fidokit.types import KeyType
 
 
@@ -201,3 +203,21 @@ def test_a_path_without_a_name_is_refused(nameless: str) -> None:
     with pytest.raises(UsageError, match="names no file") as caught:
         keyfile.check_pair_free(Path(nameless))
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("size", [0, 1, PIECE, PIECE + 1, 2 * PIECE])
+def test_all_of_it_and_never_much_at_once(tmp_path: Path, size: int) -> None:
+    data = bytes(range(251)) * (size // 251 + 1)
+    data = data[:size]
+    (tmp_path / "file").write_bytes(data)
+    for source in (tmp_path / "file", io.BytesIO(data)):
+        parts = list(pieces(source))
+        assert b"".join(parts) == data
+        assert all(0 < len(part) <= PIECE for part in parts)
+
+
+def test_what_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(FidokitError, match="does not exist"):
+        list(pieces(tmp_path / "missing"))
+    with pytest.raises(UsageError, match="is a folder"):
+        list(pieces(tmp_path))

@@ -42,12 +42,6 @@ def test_keys_are_found_by_content(tmp_path: Path) -> None:
     assert keys["line.txt"].line.comment == "my comment"
 
 
-def test_the_private_half_comes_first(tmp_path: Path) -> None:
-    write_keys(tmp_path)
-    files = scan.files_of(KEY, scan.find_keys([tmp_path]))
-    assert [file.path.name for file in files] == ["locked", "strange name", "line.txt"]
-
-
 def test_the_time_is_the_files(tmp_path: Path) -> None:
     write_keys(tmp_path)
     os.utime(tmp_path / "locked", (1000, 1_700_000_000))

@@ -59,7 +59,7 @@ def test_it_does_not_look_into_the_persons_own_keys(
         looked.extend(folders)
         return real(folders)
 
-    monkeypatch.setattr(scan, "find_keys", watched)
+    monkeypatch.setattr("fidokit.keys.resident_keys.find_keys", watched)
     work = tmp_path / "work"
     work.mkdir()
     assert len(list(tour(work, ssh_keygen=None))) == 10
@@ -102,7 +102,7 @@ def test_another_opinion_is_a_mismatch(
 
 
 def test_a_lost_key_is_a_mismatch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fidokit.keys.resident_keys.download", lambda *args: [])
+    monkeypatch.setattr("fidokit.guide.demo.download", lambda *args: [])
     with pytest.raises(DemoMismatch, match="how many keys came back"):
         list(tour(tmp_path, ssh_keygen=None))
 

@@ -11,7 +11,7 @@ from tests.system.machine import FIDO_DESCRIPTOR, Machine
 from fidokit.errors import NoPermission
 from fidokit.guide import doctor
 from fidokit.guide.doctor import Finding, Status
-from fidokit.tokens import pin
+from fidokit.tokens import owner as pin
 from fidokit.virtual.token import VirtualToken
 
 pytestmark = pytest.mark.usefixtures("home")

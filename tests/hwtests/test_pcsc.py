@@ -12,10 +12,10 @@ from tests.hwtests import plug
 from tests.hwtests.suite import Run, run_suite
 from tests.support.pcscd import READER, SELECTOR, Pcscd, started, wait_for_card
 
-from fidokit.client.owner.pin_code import PinCode
+from fidokit.client.ports import PinCode
 from fidokit.lab.named_tokens import create_virtual
 from fidokit.tokens.access import open_token
-from fidokit.tokens.pin import set_pin
+from fidokit.tokens.owner import set_pin
 from fidokit.virtual.token import VirtualToken
 
 PIN = "314159265"

@@ -8,13 +8,12 @@ from pathlib import Path
 import pytest
 from tests.hwtests.suite import Run, run_suite
 
-from fidokit.client.owner.pin_code import PinCode
-from fidokit.client.ports import QUIET
+from fidokit.client.ports import QUIET, PinCode
 from fidokit.keys.generation import GenerateRequest, generate
 from fidokit.keys.resident_keys import list_keys
 from fidokit.lab.named_tokens import create_virtual, delete_virtual, serve_virtual
 from fidokit.tokens.access import open_token
-from fidokit.tokens.pin import set_pin
+from fidokit.tokens.owner import set_pin
 from fidokit.types import KeyType
 from fidokit.virtual.faults import WrongSignature
 from fidokit.virtual.token import VirtualToken

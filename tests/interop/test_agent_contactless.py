@@ -13,7 +13,7 @@ from tests.hwtests import plug
 from tests.support.agent_host import PIN, WAIT_S, Host, make_host, serving, sk_key
 from tests.support.pcscd import PLACE, SELECTOR, Pcscd, wait_for_card
 
-from fidokit.client.links.card_watch import laid
+from fidokit.client.links.backends import laid
 
 pytestmark = pytest.mark.interop
 

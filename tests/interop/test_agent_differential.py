@@ -22,7 +22,7 @@ from tests.support import agent_keys
 from tests.support.agent_host import WAIT_S, stock
 from tests.support.signers import PlainKey, certificate, ed25519_key
 
-from fidokit.agent.core.agent import Connection, Later
+from fidokit.agent.core.agent import ClientState, Later
 from fidokit.errors import FidokitError
 from fidokit.openssh import agent_messages, wire
 from fidokit.openssh.agent_constraints import Constraints, Destination, Hop, KeySpec
@@ -76,10 +76,10 @@ class Ours:
 
         self.world = World()
         self.world.wall = time.time()
-        self._open: dict[int, Connection] = {}
+        self._open: dict[int, ClientState] = {}
 
     def ask(self, client: int, payload: bytes) -> bytes:
-        connection = self._open.setdefault(client, Connection())
+        connection = self._open.setdefault(client, ClientState())
         step = self.world.step(payload, connection)
         if isinstance(step, Later):
             self.world.now = step.when

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.support.desk import Desk
 
-from fidokit.client.credentials import stored_attestation
+from fidokit.client.credentials import attestation
 from fidokit.errors import MalformedKey, SignatureInvalid, UsageError
 from fidokit.keys.attestation import (
     Origin,
@@ -20,7 +20,7 @@ from fidokit.metadata import catalog
 from fidokit.metadata.catalog import Catalog
 from fidokit.metadata.model import Model, StatusReport
 from fidokit.openssh.signatures.attestation import parse_attestation
-from fidokit.tokens.pin import set_pin
+from fidokit.tokens.owner import set_pin
 from fidokit.types import Aaguid, KeyType
 from fidokit.virtual.models.search import list_models
 from fidokit.virtual.token import VirtualToken
@@ -60,8 +60,8 @@ def leaf_of(folder: Path) -> bytes:
 
 
 def model_of(folder: Path, *roots: bytes, status: str = "FIDO_CERTIFIED_L1") -> Model:
-    data = stored_attestation.read_auth_data(parse_attestation((folder / "proof").read_bytes()))
-    named = stored_attestation.aaguid_of(data)
+    data = attestation.read_auth_data(parse_attestation((folder / "proof").read_bytes()))
+    named = attestation.aaguid_of(data)
     reports = (StatusReport(status, "2026-01-01"),)
     return Model(named, "Maker Key", "fido2", attestation_roots=roots, status_reports=reports)
 
@@ -129,7 +129,7 @@ def test_u2f_models_are_known_by_their_certificate(
         desk.plug("ONE", token)
         make(desk, folder)
     leaf = leaf_of(folder)
-    identifier = stored_attestation.read_leaf(leaf).key_identifier
+    identifier = attestation.read_leaf(leaf).key_identifier
     model = Model(None, "Old Key", "u2f", attestation_roots=(leaf,), key_identifiers=(identifier,))
     know(monkeypatch, model)
     found = checked(folder)
@@ -138,10 +138,10 @@ def test_u2f_models_are_known_by_their_certificate(
 
 
 def test_a_certificate_of_another_model(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read = stored_attestation.read_leaf
+    read = attestation.read_leaf
     other = Aaguid(bytes(15) + b"x")
     monkeypatch.setattr(
-        stored_attestation, "read_leaf", lambda der: replace(read(der), aaguid=other)
+        "fidokit.keys.attestation.read_leaf", lambda der: replace(read(der), aaguid=other)
     )
     with pytest.raises(SignatureInvalid, match="another model"):
         checked(files)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.support.desk import PIN, Desk
 
-from fidokit.client.owner.pin_code import PinCode
+from fidokit.client.ports import PinCode
 from fidokit.errors import (
     CredentialNotFound,
     NotStored,
@@ -27,7 +27,7 @@ from fidokit.keys.blobs import (
 )
 from fidokit.keys.generation import GenerateRequest, generate
 from fidokit.keys.resident_keys import delete_key, list_keys
-from fidokit.tokens.pin import set_pin
+from fidokit.tokens.owner import set_pin
 from fidokit.types import KeyType
 from fidokit.virtual.core.profile import CTAP_2_1
 from fidokit.virtual.token import VirtualToken

@@ -26,7 +26,8 @@ from fidokit.keys.generation import Generated, GenerateRequest, OrphanedCredenti
 from fidokit.openssh.keys.private import parse_private
 from fidokit.openssh.keys.public import parse_public_line
 from fidokit.openssh.signatures.attestation import parse_attestation
-from fidokit.signing import signature, verification
+from fidokit.signing import signatures
+from fidokit.signing.signers import SessionSigner
 from fidokit.types import KeyType, SkFlag
 from fidokit.virtual.token import VirtualToken
 
@@ -333,8 +334,8 @@ def test_a_u2f_token_makes_what_it_can(folder: Path) -> None:
             with pytest.raises(Unsupported) as caught:
                 generate(session, request(folder, path=folder / "two", **changes))
             assert caught.value.hint
-        signed = signature.sign(session, holder.open_key(made.path), b"message")
-    assert verification.verify(b"message", signed, public_key=made.public_path).touched
+        signed = signatures.sign(SessionSigner(session, holder.open_key(made.path)), [b"message"])
+    assert signatures.verify(b"message", signed, public_key=made.public_path).touched
     assert not (folder / "two").exists()
     old.close()
 

@@ -14,17 +14,18 @@ import pytest
 from tests.support.desk import PIN, Desk
 from tests.support.link_faults import Counter, Fault, FaultyLink
 
-from fidokit.client.owner.pin_code import PinCode
-from fidokit.client.ports import Candidate
+from fidokit.client.discovery import open_session
+from fidokit.client.ports import Candidate, PinCode
 from fidokit.client.session import Session
 from fidokit.errors import FidokitError
 from fidokit.keys import holder, resident_keys
 from fidokit.keys.generation import GenerateRequest, OrphanedCredential, generate
 from fidokit.openssh.keys.private import parse_private
 from fidokit.openssh.keys.public import parse_public_line
-from fidokit.signing import signature
-from fidokit.tokens import pin, reset
-from fidokit.tokens.access import open_candidate
+from fidokit.signing import signatures
+from fidokit.signing.signers import SessionSigner
+from fidokit.tokens import owner as pin
+from fidokit.tokens import reset
 from fidokit.types import KeyType
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -72,7 +73,7 @@ def download(session: Session, folder: Path) -> object:
 
 
 def sign(session: Session, folder: Path) -> object:
-    return signature.sign(session, holder.open_key(folder / "old"), b"message")
+    return signatures.sign(SessionSigner(session, holder.open_key(folder / "old")), [b"message"])
 
 
 def rename(session: Session, folder: Path) -> object:
@@ -141,7 +142,7 @@ def whole_files_alone(folder: Path) -> None:
 def strike(desk: Desk, command: Command, folder: Path, counter: Counter) -> FidokitError | None:
     desk.tokens["ONE"].power_cycle()
     try:
-        with open_candidate(faulty(desk, counter), desk.person) as session:
+        with open_session(faulty(desk, counter), desk.person) as session:
             command(session, folder)
     except FidokitError as error:
         return error

@@ -11,14 +11,13 @@ from fidokit.errors import (
     MalformedKey,
     PassphraseRequired,
     PassphraseWrong,
-    Unsupported,
     UsageError,
     WouldOverwrite,
 )
 from fidokit.keys import key_files
 from fidokit.openssh.keys.container import parse_container
 from fidokit.openssh.keys.private import PrivateFile, SkPrivate, encode_private, parse_private
-from fidokit.openssh.keys.public import Ed25519Public, PublicLine, SkEd25519Public
+from fidokit.openssh.keys.public import PublicLine, SkEd25519Public
 from fidokit.types import Application, KeyHandle, SkFlag
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -182,10 +181,3 @@ def test_public_lines(plain: Path, locked: Path, tmp_path: Path) -> None:
     (tmp_path / "junk").write_text("junk")
     with pytest.raises(MalformedKey):
         list(key_files.public_lines([tmp_path / "junk"]))
-
-
-def test_an_ordinary_key_is_named_as_such(plain: Path, tmp_path: Path) -> None:
-    key_files.require_token_key(plain)
-    (tmp_path / "id.pub").write_text(PublicLine(Ed25519Public(b"e" * 32), "").encode())
-    with pytest.raises(Unsupported, match="ordinary ED25519 key"):
-        key_files.require_token_key(tmp_path / "id.pub")

@@ -11,8 +11,9 @@ from tests.support.desk import Desk
 from fidokit.client.session import Session
 from fidokit.keys import holder, resident_keys
 from fidokit.keys.generation import GenerateRequest, generate
-from fidokit.signing import signature
-from fidokit.tokens import pin
+from fidokit.signing import signatures
+from fidokit.signing.signers import SessionSigner
+from fidokit.tokens import owner as pin
 from fidokit.types import KeyType
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -63,7 +64,7 @@ def rename_one(session: Session, folder: Path) -> object:
 
 
 def sign_verified(session: Session, folder: Path) -> object:
-    return signature.sign(session, holder.open_key(folder / "key1"), b"message")
+    return signatures.sign(SessionSigner(session, holder.open_key(folder / "key1")), [b"message"])
 
 
 def verify(session: Session, folder: Path) -> object:

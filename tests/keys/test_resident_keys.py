@@ -18,7 +18,7 @@ from fidokit.errors import (
     UsageError,
     WouldOverwrite,
 )
-from fidokit.inventory.rows import KeyRow
+from fidokit.inventory import KeyRow
 from fidokit.keys import resident_keys
 from fidokit.keys.generation import Generated, GenerateRequest, generate
 from fidokit.keys.resident_keys import DownloadResult

@@ -13,8 +13,8 @@ from tests.support.desk import Desk
 from fidokit.errors import SignatureInvalid
 from fidokit.keys import holder, key_files
 from fidokit.keys.generation import Generated, GenerateRequest, generate
-from fidokit.signing import signature as signing
-from fidokit.signing import verification
+from fidokit.signing import signatures
+from fidokit.signing.signers import SessionSigner
 from fidokit.types import KeyType, SkFlag
 
 pytestmark = pytest.mark.interop
@@ -84,14 +84,14 @@ def test_it_verifies_our_signature(desk: Desk, program: str, made: Generated, fo
     signers.write_text(f"me@example.org {made.public_line}\n")
     with desk.open() as session:
         key = holder.open_key(made.path, passphrase=lambda: b"first")
-        signature = signing.sign_file(session, key, document)
+        signature = signatures.sign_file(SessionSigner(session, key), document)
     verify = ["-Y", "verify", "-f", str(signers), "-I", "me@example.org", "-n", "file"]
     said = keygen(program, *verify, "-s", str(signature), stdin=document.read_bytes())
     assert said.startswith("Good ")
     found = keygen(program, "-Y", "find-principals", "-f", str(signers), "-s", str(signature))
     assert found.strip() == "me@example.org"
     assert (
-        verification.verify(document, signature, allowed_signers=signers).principal == found.strip()
+        signatures.verify(document, signature, allowed_signers=signers).principal == found.strip()
     )
 
 
@@ -102,9 +102,9 @@ def test_we_verify_its_signature(program: str, folder: Path) -> None:
     keygen(program, "-q", "-t", "ed25519", "-N", "", "-C", "plain", "-f", str(key))
     keygen(program, "-q", "-Y", "sign", "-n", "file", "-f", str(key), str(document))
     signature = folder / "document.sig"
-    good = verification.verify(document, signature, public_key=Path(f"{key}.pub"))
+    good = signatures.verify(document, signature, public_key=Path(f"{key}.pub"))
     assert (good.touched, good.verified, good.counter) == (None, None, None)
     assert good.type_label == "ED25519"
-    assert verification.verify(document, signature, public_key=key) == good
+    assert signatures.verify(document, signature, public_key=key) == good
     with pytest.raises(SignatureInvalid):
-        verification.verify(b"another", signature, public_key=key)
+        signatures.verify(b"another", signature, public_key=key)

@@ -18,7 +18,8 @@ from fidokit.errors import (
     WouldOverwrite,
 )
 from fidokit.lab import named_tokens
-from fidokit.tokens import access, backends, pin
+from fidokit.tokens import access
+from fidokit.tokens import owner as pin
 from fidokit.types import Transport
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -92,7 +93,7 @@ def test_one_truth_for_all_who_open_it() -> None:
         with access.open_token("virtual:one", person) as second:
             pin.set_pin(first)
             pin.verify_pin(second)
-        (found,) = access.list_tokens(backends=[backends.VirtualBackend()])
+        (found,) = access.list_tokens(backends=[access.VirtualBackend()])
         assert found.info is not None
         assert found.info.pin_set
         with pytest.raises(TokenBusy):
@@ -107,7 +108,7 @@ def test_serving_keeps_it_powered_until_the_end() -> None:
         with pytest.raises(TokenBusy), named_tokens.serve_virtual("one"):
             pytest.fail("it is served already")
         with access.open_token("virtual:one") as session:
-            access.wink(session)
+            session.wink()
         assert token.winks == 1
     assert not token.plugged_in
 
@@ -163,13 +164,13 @@ def test_what_cannot_be_shared_is_not_served(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_listed_one() -> None:
     made = named_tokens.create_virtual("one")
-    (found,) = access.list_tokens(backends=[backends.VirtualBackend()])
+    (found,) = access.list_tokens(backends=[access.VirtualBackend()])
     assert (found.selector, found.durable, found.serial) == ("virtual:one", True, made.serial)
     assert found.transport is Transport.VIRTUAL
 
 
 def test_an_unreadable_state_folder_is_told(state: Path) -> None:
-    backend = backends.VirtualBackend()
+    backend = access.VirtualBackend()
     assert backend.problem() is None
     (state / "fidokit").mkdir(parents=True)
     (state / "fidokit/virtual").write_bytes(b"")
@@ -189,4 +190,4 @@ def test_an_unreadable_state_folder_is_told(state: Path) -> None:
 def test_only_the_backends_that_can_have_it_are_asked(
     selector: str | None, kinds: list[str]
 ) -> None:
-    assert [backend.transport for backend in backends.backends_for(selector)] == kinds
+    assert [backend.transport for backend in access.backends_for(selector)] == kinds

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.support.desk import PIN, Person
 
-from fidokit.client.owner.pin_code import PinCode
+from fidokit.client.ports import PinCode
 from fidokit.errors import (
     FidokitError,
     TokenNotFound,
@@ -20,7 +20,7 @@ from fidokit.errors import (
 )
 from fidokit.lab.ways import Ways, plug, reachable
 from fidokit.tokens.access import open_token
-from fidokit.tokens.pin import set_pin, verify_pin
+from fidokit.tokens.owner import set_pin, verify_pin
 from fidokit.virtual.token import VirtualToken
 from fidokit.virtual.transports.vpcd import VpcdCard
 

@@ -14,7 +14,7 @@ from fidokit.client.credentials import resident
 from fidokit.client.credentials.enrollment import Enrollment, enroll
 from fidokit.client.owner import bio, config, pin
 from fidokit.client.owner.persistent import Reading
-from fidokit.client.owner.pin_code import PinCode
+from fidokit.client.ports import PinCode
 from fidokit.client.session import Session
 from fidokit.errors import FidokitError, Unsupported
 from fidokit.metadata.model import Model
@@ -26,11 +26,11 @@ ENTERPRISE, MIN_PIN, LONG_TOUCH = 1, 3, 4
 
 
 def _finger(session: Session) -> None:
-    before = bio.list_fingerprints(session)
-    made = bio.enroll(session, "thumb")
-    assert bio.list_fingerprints(session) == [*before, made]
-    bio.delete(session, made)
-    assert bio.list_fingerprints(session) == before
+    before = bio.list_fingers(session)
+    made = bio.enroll_finger(session, "thumb")
+    assert bio.list_fingers(session) == [*before, made]
+    bio.delete_finger(session, made)
+    assert bio.list_fingers(session) == before
 
 
 def _blob(session: Session) -> None:
@@ -56,7 +56,7 @@ def _long_touch(session: Session) -> None:
 
 def _complexity(session: Session) -> None:
     length = session.info.min_pin_length
-    pin.set_min_length(session, length, complexity=True)
+    pin.set_min_pin_length(session, length, complexity=True)
     assert config.configuration(session).pin_complexity
 
 

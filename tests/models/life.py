@@ -18,8 +18,7 @@ from fidokit.client.credentials.resident import ResidentCredential
 from fidokit.client.credentials.signature import sign
 from fidokit.client.links.watchdog import Patience
 from fidokit.client.owner import pin
-from fidokit.client.owner.pin_code import PinCode
-from fidokit.client.ports import QUIET
+from fidokit.client.ports import QUIET, PinCode
 from fidokit.client.session import Session
 from fidokit.errors import CredentialNotFound, FidokitError, PinNotSet, Unsupported
 from fidokit.metadata.model import Model

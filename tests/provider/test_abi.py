@@ -8,11 +8,11 @@ from tests.support.mutate import fuzz_count, survive
 from fidokit.errors import MalformedKey
 from fidokit.openssh.wire import Reader
 from fidokit.provider import abi
-from fidokit.provider.abi import Operation, Option, Request
+from fidokit.provider.abi import Operation, Request, SkOption
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 BYTE = st.integers(0, 255)
-OPTIONS = st.lists(st.builds(Option, TEXT, TEXT, st.booleans()), max_size=3).map(tuple)
+OPTIONS = st.lists(st.builds(SkOption, TEXT, TEXT, st.booleans()), max_size=3).map(tuple)
 HEAD = {"api": st.sampled_from(abi.API_VERSIONS), "flags": BYTE, "pin": st.none() | TEXT}
 LOADS = st.builds(Request, operation=st.just(Operation.LOAD_RESIDENT_KEYS), options=OPTIONS, **HEAD)
 WORK = {"alg": st.integers(0, 2**32 - 1), "application": TEXT, "data": st.binary(max_size=99)}
@@ -26,7 +26,7 @@ SIGNS = st.builds(
     **HEAD,
 )
 SIGN = Request(
-    *(10, Operation.SIGN, 0x25, "1234", (Option("device", "virtual:t", True),)),
+    *(10, Operation.SIGN, 0x25, "1234", (SkOption("device", "virtual:t", True),)),
     *(1, "ssh:", b"message", b"handle"),
 )
 
@@ -58,7 +58,7 @@ def test_no_operation_of_sk_api() -> None:
 
 
 def test_options_without_end() -> None:
-    many = Request(10, Operation.LOAD_RESIDENT_KEYS, options=[Option("a", "b", False)] * 65)
+    many = Request(10, Operation.LOAD_RESIDENT_KEYS, options=[SkOption("a", "b", False)] * 65)
     with pytest.raises(MalformedKey, match="65 options"):
         abi.parse_request(many.encode())
 
@@ -87,4 +87,4 @@ def test_the_layout_of_replies() -> None:
     loaded = Reader(abi.LoadReply([key]).encode(), "")
     assert [loaded.u8(), loaded.u32(), loaded.u32()] == [0, 1, 1]
     assert [loaded.string(), loaded.u8(), loaded.string()] == [b"ssh:", 0x21, b"user"]
-    assert abi.Refused(abi.SkError.PIN_REQUIRED).encode() == b"\x03"
+    assert abi.ErrorReply(abi.SkError.PIN_REQUIRED).encode() == b"\x03"

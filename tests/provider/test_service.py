@@ -11,17 +11,17 @@ import pytest
 from tests.support.desk import PIN, Desk
 
 from fidokit import errors
-from fidokit.client.owner.pin_code import PinCode
+from fidokit.client.ports import PinCode
 from fidokit.client.session import Session
 from fidokit.errors import FidokitError
 from fidokit.keys.holder import token_holding
 from fidokit.openssh.keys.public import SkEcdsaPublic, SkEd25519Public
 from fidokit.openssh.signatures.signature import SkEcdsaSignature, SkEd25519Signature, verify
 from fidokit.openssh.wire import Reader
-from fidokit.provider.abi import Operation, Option, Request, SkError
-from fidokit.provider.installation import ProviderTokens
+from fidokit.provider.abi import Operation, Request, SkError, SkOption
+from fidokit.provider.main import ProviderTokens
 from fidokit.provider.service import answer, error_number
-from fidokit.tokens import pin as pins
+from fidokit.tokens import owner as pins
 from fidokit.types import Application, KeyHandle
 from fidokit.virtual.token import VirtualToken
 
@@ -69,7 +69,7 @@ class Bench:
         request = Request(10, Operation.SIGN, flags, alg=alg, key_handle=handle, **fields)  # type: ignore[arg-type]
         return self.ask(request)
 
-    def load(self, pin: str | None = None, *options: Option) -> Said:
+    def load(self, pin: str | None = None, *options: SkOption) -> Said:
         return self.ask(Request(10, Operation.LOAD_RESIDENT_KEYS, pin=pin, options=options))
 
 
@@ -203,7 +203,7 @@ def test_no_pin_is_set(bench: Bench) -> None:
 
 
 def test_resident_keys_are_loaded_with_their_users(with_pin: Bench) -> None:
-    user = (Option("user", "alice", True),)
+    user = (SkOption("user", "alice", True),)
     first = with_pin.made(1, TOUCH | RESIDENT, pin=PIN, options=user)
     second = with_pin.made(0, TOUCH | RESIDENT | VERIFY, pin=PIN, application="ssh:two")
     with_pin.made(1, TOUCH | RESIDENT, pin=PIN, application="example.org")
@@ -242,7 +242,7 @@ def test_no_touch_is_remembered_on_the_token(with_pin: Bench) -> None:
 @pytest.mark.parametrize("device", ["/dev/TWO", "usb:TWO"])
 def test_the_device_by_selector_and_by_node(bench: Bench, device: str) -> None:
     bench.desk.plug("TWO")
-    _, handle = bench.made(options=(Option("device", device, True),))
+    _, handle = bench.made(options=(SkOption("device", device, True),))
     bench.desk.plugged = {"ONE"}
     assert bench.sign(handle).status == SkError.DEVICE_NOT_FOUND
     bench.desk.plugged = {"TWO"}
@@ -250,17 +250,17 @@ def test_the_device_by_selector_and_by_node(bench: Bench, device: str) -> None:
 
 
 def test_no_such_device(bench: Bench) -> None:
-    said = bench.load(None, Option("device", "/dev/NONE", True))
+    said = bench.load(None, SkOption("device", "/dev/NONE", True))
     assert said.status == SkError.DEVICE_NOT_FOUND
     assert "/dev/NONE" in said.told[0]
 
 
 def test_unknown_options(bench: Bench) -> None:
-    assert bench.enroll(options=(Option("shape", "round", False),)).status == OK
-    said = bench.enroll(options=(Option("shape", "round", True),))
+    assert bench.enroll(options=(SkOption("shape", "round", False),)).status == OK
+    said = bench.enroll(options=(SkOption("shape", "round", True),))
     assert said.status == SkError.UNSUPPORTED
     assert "'shape'" in said.told[0]
-    assert bench.load(None, Option("user", "me", True)).status == SkError.UNSUPPORTED
+    assert bench.load(None, SkOption("user", "me", True)).status == SkError.UNSUPPORTED
 
 
 def test_fidokit_token_says_which(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

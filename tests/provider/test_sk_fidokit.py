@@ -58,7 +58,7 @@ def test_a_reply_to_another_call_is_an_error(driver: Path) -> None:
 
 @pytest.mark.parametrize("error", abi.SkError)
 def test_errors(driver: Path, error: abi.SkError) -> None:
-    assert read_by(driver, [abi.Refused(error).encode()]) == [[str(-error)] * 3]
+    assert read_by(driver, [abi.ErrorReply(error).encode()]) == [[str(-error)] * 3]
 
 
 def test_errors_that_sk_api_does_not_have(driver: Path) -> None:
@@ -192,7 +192,7 @@ int main(int count, char **words)
 	return 99;
 }
 """
-USER = (abi.Option("user", "alice", True),)
+USER = (abi.SkOption("user", "alice", True),)
 
 
 @pytest.mark.parametrize("api", abi.API_VERSIONS)

@@ -24,8 +24,14 @@ from fidokit.keys import holder
 from fidokit.keys.generation import Generated, GenerateRequest, generate
 from fidokit.openssh.certificates.certificate import Certificate
 from fidokit.openssh.keys.plain_private import PlainPrivate, SignFlag
-from fidokit.signing import signature, verification
-from fidokit.signing.signers import AgentSigner, FileSigner, TokenSigner, open_signer, private_path
+from fidokit.signing import signatures
+from fidokit.signing.signers import (
+    AgentSigner,
+    FileSigner,
+    SessionSigner,
+    open_signer,
+    private_path,
+)
 from fidokit.types import KeyType
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -57,8 +63,8 @@ def write_certificate(path: Path, of: Path) -> Certificate:
     return made
 
 
-def good(text: str, public: Path) -> verification.Verified:
-    return verification.verify(MESSAGE, text, public_key=public)
+def good(text: str, public: Path) -> signatures.Verified:
+    return signatures.verify(MESSAGE, text, public_key=public)
 
 
 # --- files ---------------------------------------------------------------------------------
@@ -70,7 +76,7 @@ def test_an_ordinary_key(folder: Path, kind: tuple[str, ...], suffix: str) -> No
     path = keygen(folder, "-N", "", "-t", *kind)
     with open_signer(Path(f"{path}{suffix}")) as signer:
         assert isinstance(signer, FileSigner)
-        text = signature.sign_by(signer, [MESSAGE], hash_name="sha256")
+        text = signatures.sign(signer, [MESSAGE], hash_name="sha256")
     found = good(text, Path(f"{path}.pub"))
     assert (found.touched, found.counter) == (None, None)
 
@@ -78,8 +84,8 @@ def test_an_ordinary_key(folder: Path, kind: tuple[str, ...], suffix: str) -> No
 def test_a_key_on_a_token(desk: Desk, on_token: Generated) -> None:
     for path in (on_token.path, on_token.public_path):
         with open_signer(path, desk.person, backends=[desk]) as signer:
-            assert isinstance(signer, TokenSigner)
-            text = signature.sign_by(signer, [MESSAGE[:4], MESSAGE[4:]])
+            assert isinstance(signer, SessionSigner)
+            text = signatures.sign(signer, [MESSAGE[:4], MESSAGE[4:]])
         assert good(text, on_token.public_path).touched
 
 
@@ -90,8 +96,8 @@ def test_a_certificate_that_is_named_stands_in_the_signature(
     made = write_certificate(path, on_token.path)
     with open_signer(path, desk.person, backends=[desk]) as signer:
         assert signer.public == made
-        text = signature.sign_by(signer, [MESSAGE])
-    assert verification.check(MESSAGE, text).type_label == "ED25519-SK-CERT"
+        text = signatures.sign(signer, [MESSAGE])
+    assert signatures.check(MESSAGE, text).type_label == "ED25519-SK-CERT"
 
 
 def test_one_that_is_beside_does_not(plain: Path) -> None:
@@ -110,7 +116,7 @@ def test_a_passphrase(folder: Path) -> None:
         return b"words"
 
     with open_signer(path.with_name("key.pub"), passphrase=ask) as signer:
-        assert good(signature.sign_by(signer, [MESSAGE]), path.with_name("key.pub"))
+        assert good(signatures.sign(signer, [MESSAGE]), path.with_name("key.pub"))
     assert asked == [path]
     with pytest.raises(PassphraseRequired), open_signer(path):
         pass
@@ -189,9 +195,9 @@ def test_by_the_agent(socket_path: Path, folder: Path, held: Held) -> None:
     with small_agent(socket_path, [private(ed25519(7)), key]) as asked:
         with open_signer(named(folder, key)) as signer:
             assert isinstance(signer, AgentSigner)
-            text = signature.sign_by(signer, [MESSAGE])
+            text = signatures.sign(signer, [MESSAGE])
         assert asked == [SignFlag.RSA_SHA2_512]
-    assert verification.check(MESSAGE, text).key_line.encode() in named(folder, key).read_bytes()
+    assert signatures.check(MESSAGE, text).key_line.encode() in named(folder, key).read_bytes()
 
 
 def test_a_private_file_is_found_in_the_agent_by_its_public_half(
@@ -236,4 +242,4 @@ def test_an_agent_that_refuses(socket_path: Path, folder: Path) -> None:
         open_signer(named(folder, key)) as signer,
         pytest.raises(FidokitError, match="refused to sign"),
     ):
-        signature.sign_by(signer, [MESSAGE])
+        signatures.sign(signer, [MESSAGE])

@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
-from fidokit.client.owner.pin_code import PinCode
-from fidokit.client.ports import Candidate, Link, Quiet
+from fidokit.client.ports import Candidate, Link, PinCode, Quiet
 from fidokit.client.session import Session
 from fidokit.errors import PinRequired
 from fidokit.tokens.access import open_token

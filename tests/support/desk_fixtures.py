@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from tests.support.desk import PIN, Desk
 
-from fidokit.client.owner.pin_code import PinCode
-from fidokit.tokens import pin
+from fidokit.client.ports import PinCode
+from fidokit.tokens import owner as pin
 
 
 @pytest.fixture

@@ -11,8 +11,7 @@ from typing import Any
 from fidokit import cbor
 from fidokit.client.connection import Label
 from fidokit.client.links.watchdog import Patience
-from fidokit.client.owner.pin_code import PinCode
-from fidokit.client.ports import CBOR, Candidate, Interaction
+from fidokit.client.ports import CBOR, Candidate, Interaction, PinCode
 from fidokit.client.session import Session
 from fidokit.types import Transport
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.system.machine import FIDO_DESCRIPTOR, KEYBOARD_DESCRIPTOR, Machine
 
 from fidokit.system import hid, udev
-from fidokit.system.findings import Finding, Status
+from fidokit.system.probes import Finding, Status
 
 
 def test_the_usage_page_tells_a_token_from_a_keyboard() -> None:

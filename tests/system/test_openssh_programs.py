@@ -6,7 +6,7 @@ import pytest
 from tests.system.machine import Machine
 
 from fidokit.system import openssh_programs
-from fidokit.system.findings import Status
+from fidokit.system.probes import Status
 
 
 @pytest.mark.parametrize(

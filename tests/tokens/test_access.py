@@ -98,12 +98,6 @@ def test_info_tells_of_the_pin(desk: Desk) -> None:
 
 def test_wink(desk: Desk) -> None:
     with desk.open() as session:
-        access.wink(session)
+        session.wink()
     assert isinstance(desk.tokens["ONE"], VirtualToken)
     assert desk.tokens["ONE"].winks == 1
-
-
-def test_the_session_class_is_there_for_annotations() -> None:
-    assert access.Session.__name__ == "Session"
-    with pytest.raises(AttributeError):
-        _ = access.no_such_name

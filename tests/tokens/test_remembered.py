@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.support.desk import PIN, Desk
 
 from fidokit.client.owner.persistent import KeptToken
-from fidokit.client.owner.pin_code import PinCode
+from fidokit.client.ports import PinCode
 from fidokit.errors import (
     MalformedFile,
     NoPermission,
@@ -25,7 +25,7 @@ from fidokit.errors import (
 )
 from fidokit.keys.resident_keys import list_keys
 from fidokit.tokens.access import list_tokens, token_info
-from fidokit.tokens.pin import change_pin, set_pin
+from fidokit.tokens.owner import change_pin, set_pin
 from fidokit.tokens.remembered import StateKeeper, _decode, forget_token, forget_tokens, keeper
 from fidokit.tokens.reset import plan_reset, reset
 from fidokit.types import Transport

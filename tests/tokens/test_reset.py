@@ -15,7 +15,7 @@ from fidokit.client.info import TokenInfo
 from fidokit.client.session import Session
 from fidokit.errors import PinRequired, TokenNotFound, Unsupported, UsageError
 from fidokit.keys.generation import GenerateRequest, generate
-from fidokit.tokens import pin
+from fidokit.tokens import owner as pin
 from fidokit.tokens import reset as resetting
 from fidokit.tokens.reset import ResetPlan
 from fidokit.types import Aaguid, KeyType, Transport

@@ -21,14 +21,14 @@ def host(tmp_path: Path) -> Host:
 
 
 def test_the_rules_are_at_hand() -> None:
-    assert 'TAG+="uaccess"' in udev_rules.udev_rules()
-    assert udev_rules.udev_rule_path() == "/etc/udev/rules.d/70-fidokit.rules"
+    assert 'TAG+="uaccess"' in udev_rules.rules_text()
+    assert udev_rules.RULES_PATH == "/etc/udev/rules.d/70-fidokit.rules"
 
 
 def test_they_are_written_once(host: Host) -> None:
     done = udev_rules.install_udev_rules(host=host)
-    assert done == udev_rules.Installed(host.path(udev_rules.udev_rule_path()), True, None, True)
-    assert done.path.read_text() == udev_rules.udev_rules()
+    assert done == udev_rules.Installed(host.path(udev_rules.RULES_PATH), True, None, True)
+    assert done.path.read_text() == udev_rules.rules_text()
     assert done.path.stat().st_mode & 0o777 == 0o644
     assert udev_rules.install_udev_rules(host=host).changed is False
     assert [path.name for path in done.path.parent.iterdir()] == ["70-fidokit.rules"]
@@ -41,7 +41,7 @@ def test_one_that_the_administrator_changed_is_left_alone(host: Host) -> None:
         udev_rules.install_udev_rules(host=host)
     assert path.read_text() == "mine"
     assert udev_rules.install_udev_rules(host=host, force=True).changed is True
-    assert path.read_text() == udev_rules.udev_rules()
+    assert path.read_text() == udev_rules.rules_text()
 
 
 def test_another_group_is_another_file(host: Host) -> None:
@@ -57,7 +57,7 @@ def test_another_group_is_another_file(host: Host) -> None:
 
 @pytest.mark.parametrize("size", [udev_rules._MOST, udev_rules._MOST + 1])
 def test_a_huge_file_is_none_of_ours(host: Host, size: int) -> None:
-    path = host.path(udev_rules.udev_rule_path())
+    path = host.path(udev_rules.RULES_PATH)
     path.parent.mkdir(parents=True)
     path.write_bytes(b"#" * size)
     with pytest.raises(FileInTheWay):
@@ -66,7 +66,7 @@ def test_a_huge_file_is_none_of_ours(host: Host, size: int) -> None:
 
 def test_a_link_is_not_followed(host: Host) -> None:
     """`ln -s /dev/null` is how an administrator switches a rules file off."""
-    path = host.path(udev_rules.udev_rule_path())
+    path = host.path(udev_rules.RULES_PATH)
     path.parent.mkdir(parents=True)
     path.symlink_to("/dev/null")
     for force in (False, True):

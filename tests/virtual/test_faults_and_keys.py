@@ -31,8 +31,9 @@ from fidokit.errors import (
 )
 from fidokit.keys import holder, resident_keys
 from fidokit.keys.generation import GenerateRequest, generate
-from fidokit.signing import signature
-from fidokit.tokens import pin
+from fidokit.signing import signatures
+from fidokit.signing.signers import SessionSigner
+from fidokit.tokens import owner as pin
 from fidokit.types import CtapStatus, KeyType
 from fidokit.virtual import faults
 from fidokit.virtual.faults import (
@@ -149,7 +150,7 @@ def test_signing(used: Desk, folder: Path, fault: Fault, expected: Expected) -> 
     with opened(used, fault) as session:
         token.faults.add(fault, command=GET)
         with pytest.raises(FidokitError) as caught:
-            signature.sign(session, private, b"message")
+            signatures.sign(SessionSigner(session, private), [b"message"])
     if not isinstance(fault, faults.KeyStoreFull):
         assert isinstance(caught.value, expected)
     assert caught.value.message
@@ -198,7 +199,7 @@ def test_an_assertion_of_another_key_is_not_taken(used: Desk, folder: Path) -> N
     with used.open() as session:
         token.faults.add(WrongCredentialId(), command=GET)
         with pytest.raises(TokenMisbehaved):
-            signature.sign(session, holder.open_key(folder / "old"), b"message")
+            signatures.sign(SessionSigner(session, holder.open_key(folder / "old")), [b"message"])
     assert token.faults.struck == [WrongCredentialId()]
 
 
@@ -209,7 +210,7 @@ def test_who_waits_long_enough_is_served(used: Desk, folder: Path, fault: Fault)
         token.faults.add(fault, command=GET)
         release = threading.Thread(target=_clear_once_struck, args=[token])
         release.start()
-        signature.sign(session, holder.open_key(folder / "old"), b"message")
+        signatures.sign(SessionSigner(session, holder.open_key(folder / "old")), [b"message"])
         release.join()
 
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
+from fidokit.client.discovery import open_session
 from fidokit.client.ports import Interaction, Quiet
 from fidokit.errors import TouchRefused
-from fidokit.tokens.access import open_candidate, open_token
-from fidokit.tokens.backends import VirtualBackend, backends_for
+from fidokit.tokens.access import VirtualBackend, backends_for, open_token
 from fidokit.virtual import gestures, registry
 from fidokit.virtual.core.ports import NeedsPresence, Outcome, PresenceKind
 from fidokit.virtual.presence import Prompt
@@ -110,7 +110,7 @@ def home(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def selected_by(backend: VirtualBackend, interaction: Interaction) -> None:
     (candidate,) = backend.candidates()
-    with open_candidate(candidate, interaction) as session:
+    with open_session(candidate, interaction) as session:
         session.select()
 
 

@@ -12,15 +12,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from fidokit.agent.hosts import destinations, known_hosts
 from fidokit.errors import FidokitError, Unsupported
-from fidokit.inventory.rows import KeyRow
-from fidokit.openssh import agent_messages
+from fidokit.inventory import KeyRow
+from fidokit.keys.resident_keys import credential_of, label_of, list_keys, resolve
+from fidokit.openssh import agent_messages, wire
 from fidokit.openssh.agent_constraints import Constraints
+from fidokit.openssh.keys.private import SkPrivate
+from fidokit.openssh.keys.public import SkEd25519Public
+from fidokit.provider.library import trusted_provider
+from fidokit.types import Application, KeyHandle, SkFlag
 
 if TYPE_CHECKING:
     from fidokit.agent_client import AgentClient
     from fidokit.client.session import Session
-    from fidokit.openssh.keys.private import SkPrivate
 
 INTERNAL: Final = "internal"
 OURS: Final = "fidokit"
@@ -67,8 +72,6 @@ def add_to_agent(session: Session, agent: AgentClient, options: AddOptions) -> I
         UsageError: a destination that cannot be read or is not known, or an ambiguous selector.
         What listing the keys raises. What the agent refuses is a result, not an error.
     """
-    from fidokit.keys.resident_keys import list_keys, resolve
-
     limits = _constraints(options)
     rows = list_keys(session, only_token=True, search_home=False, remember=options.remember)
     if options.selectors:
@@ -79,10 +82,6 @@ def add_to_agent(session: Session, agent: AgentClient, options: AddOptions) -> I
 
 
 def _constraints(options: AddOptions) -> Constraints:
-    from fidokit.agent.destinations import destinations
-    from fidokit.agent.known_hosts import known_hosts
-    from fidokit.provider.installation import trusted_provider
-
     known = known_hosts(options.known_hosts) if options.hosts else []
     provider = options.provider or os.environ.get(PROVIDER_VARIABLE) or INTERNAL
     if provider == OURS:
@@ -94,10 +93,7 @@ def _constraints(options: AddOptions) -> Constraints:
 
 def _comments(rows: Sequence[KeyRow]) -> list[str]:
     """The keys' comments; those that two keys have get a part of the fingerprint."""
-    from fidokit.agent.pin.orders import comment_of
-    from fidokit.keys.resident_keys import credential_of
-
-    plain = [comment_of(credential_of(row)) for row in rows]
+    plain = [label_of(credential_of(row)) for row in rows]
     return [
         f"{comment} {row.fingerprint[:15]}" if plain.count(comment) > 1 else comment
         for comment, row in zip(plain, rows, strict=True)
@@ -105,10 +101,7 @@ def _comments(rows: Sequence[KeyRow]) -> list[str]:
 
 
 def _add(agent: AgentClient, row: KeyRow, comment: str, limits: Constraints) -> FidokitError | None:
-    from fidokit.agent.pin.orders import private_of
-    from fidokit.keys.resident_keys import credential_of
-
-    private = private_of(credential_of(row))
+    private = credential_of(row).private
     if private is None:
         return Unsupported(f"OpenSSH does not know the type of the key for {row.application!r}")
     if agent.accepts(agent_messages.encode_add(private.encode(), comment, limits)):
@@ -121,8 +114,6 @@ def _add(agent: AgentClient, row: KeyRow, comment: str, limits: Constraints) -> 
 
 def why_refused(agent: AgentClient, limits: Constraints) -> FidokitError:
     """Find out why an agent took no key with these constraints."""
-    from fidokit.openssh import wire
-
     dummy = _nobodys_key()
     tries = _Tries(agent, dummy.encode(), dummy.public_blob())
     if not tries.takes(Constraints()):
@@ -202,10 +193,6 @@ def _nobodys_key() -> SkPrivate:
     """A key on a token that was never made."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    from fidokit.openssh.keys.private import SkPrivate
-    from fidokit.openssh.keys.public import SkEd25519Public
-    from fidokit.types import Application, KeyHandle, SkFlag
-
     point = Ed25519PrivateKey.generate().public_key().public_bytes_raw()
     public = SkEd25519Public(point, Application("ssh:fidokit-try"))
     return SkPrivate(public, SkFlag.USER_PRESENCE_REQUIRED, KeyHandle(os.urandom(64)))
@@ -214,8 +201,6 @@ def _nobodys_key() -> SkPrivate:
 def _nobodys_plain_key() -> bytes:
     """An ordinary key whose secret is forgotten with this call: its fields."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-    from fidokit.openssh import wire
 
     key = Ed25519PrivateKey.generate()
     point = key.public_key().public_bytes_raw()

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from fidokit.agent.core.ports import Purpose
-from fidokit.client.ports import QUIET, Candidate
+from fidokit.client.ports import Candidate, Quiet
 
 if TYPE_CHECKING:
-    from fidokit.client.owner.pin_code import PinCode
+    pass
 
 WANTED: Final = "touch-wanted"
 OVER: Final = "touch-over"
@@ -61,39 +61,29 @@ class Notices:
             )
 
 
-class Announcing:
+class Announcing(Quiet):
     """An `Interaction` that passes on touch notices; the PIN is another process's business."""
 
     def __init__(self, notices: Notices, purpose: Purpose) -> None:
         self._notices = notices
         self._purpose = purpose
 
-    def ask_pin(
-        self, token: str, retries: int | None, why: str, previous_was_wrong: bool
-    ) -> PinCode:
-        """Not here."""
-        return QUIET.ask_pin(token, retries, why, previous_was_wrong)
-
-    def ask_new_pin(self, token: str, min_length: int, max_length: int) -> PinCode:
-        """Not here."""
-        return QUIET.ask_new_pin(token, min_length, max_length)
-
     def touch_wanted(self, token: str, why: str) -> None:  # noqa: ARG002  the purpose says more
-        """Tell the person."""
+        """Tell the person what the touch is for."""
         self._notices.wanted(token, self._purpose)
 
     def touch_over(self) -> None:
-        """Clear the notice."""
+        """Take the notice back."""
         self._notices.over()
 
     def choose_token(self, candidates: Sequence[Candidate]) -> Candidate | None:  # noqa: ARG002
-        """By touch."""
+        """Leave the choice to a touch."""
         return None
 
 
 @dataclass(slots=True)
 class Heard:
-    """What the agent does when a child of it says something (`agent_child.Hears`).
+    """What the agent does when a child of it says something (`pin.child.Hears`).
 
     Args:
         notices: where touches are announced.

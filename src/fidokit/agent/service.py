@@ -10,29 +10,31 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
-from fidokit.agent.desk.sight import Looks, Sight, seconds
-from fidokit.agent.pin.child import WORKER
-from fidokit.errors import FidokitError, MalformedFile
+from fidokit.agent.core.agent import Agent
+from fidokit.agent.core.held_keys import HeldKey
+from fidokit.agent.core.policy import Policy, parse_policy
+from fidokit.agent.core.ports import AgentSettings
+from fidokit.agent.hosts import host_name
+from fidokit.agent.loop import AgentServer
+from fidokit.agent.notices import Notices
+from fidokit.agent.pin.cache import PinCache
+from fidokit.agent.pin.child import WORKER, Children
+from fidokit.agent.sockets import Listening, SocketUpstream, answers, handed_over, listen
+from fidokit.agent.token_desk import Residents, TokenDesk
+from fidokit.agent.token_places import Looks, Sight, seconds
+from fidokit.errors import MalformedFile
+from fidokit.files.keyfile import read_bounded
+from fidokit.keys.holder import read_key_file
+from fidokit.unix_socket import peer_uid
 
 if TYPE_CHECKING:
-    from fidokit.agent.core.held_keys import Entry
-    from fidokit.agent.core.policy import Policy
-    from fidokit.agent.core.settings import Settings
-    from fidokit.agent.desk.residents import Residents
-    from fidokit.agent.desk.token_desk import TokenDesk
-    from fidokit.agent.socket.listener import Listening
+    from fidokit.agent.core.ports import Approver
+    from fidokit.agent.sockets import Listening
 
 MAX_POLICY: Final = 1 << 16
 """Bytes of a policy file."""
-
-
-class AgentPerson(Protocol):
-    """How the agent's owner is reached."""
-
-    def confirm(self, question: str, stop: threading.Event) -> bool:
-        """Whether a key may be used; False where nobody can be asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +90,10 @@ class AgentService:
     def __init__(
         self,
         options: AgentOptions,
-        person: AgentPerson,
+        person: Approver,
         say: Callable[[str], None],
         passphrase: Callable[[Path], bytes] | None = None,
     ) -> None:
-        from fidokit.agent.core.agent import Agent
-        from fidokit.agent.socket.listener import answers
-        from fidokit.agent.socket.loop import Server
-
         self._options = options
         self._asking = threading.Lock()
         self._ended = threading.Event()
@@ -107,7 +105,7 @@ class AgentService:
             self.agent.keys.add(_entry(path, passphrase, options.lifetime))
         self._say = say
         self._listening: Listening = _listening(options.path)
-        self._server = Server(self.agent, self._listening.socket, self._admits)
+        self._server = AgentServer(self.agent, self._listening.socket, self._admits)
         self._residents = self._find_residents() if options.resident else None
         if options.upstream is not None and not answers(Path(options.upstream)):
             say(f"no agent answers at {options.upstream} yet; its keys are served once one does")
@@ -124,7 +122,7 @@ class AgentService:
             self._residents.wait()
 
     def run(self) -> None:
-        """Serve until `stop`."""
+        """Serve until `stop` is called."""
         threading.Thread(target=self._keep_up, daemon=True).start()
         self._server.run()
 
@@ -144,8 +142,6 @@ class AgentService:
         self._listening.remove()
 
     def _admits(self, channel: socket.socket) -> bool:
-        from fidokit.unix_socket import peer_uid
-
         if peer_uid(channel) in {None, 0, os.geteuid()}:
             return True
         self._say("another user was turned away")
@@ -154,11 +150,6 @@ class AgentService:
     # --- the parts -------------------------------------------------------------------------
 
     def _make_desk(self, say: Callable[[str], None]) -> TokenDesk:
-        from fidokit.agent.desk.token_desk import TokenDesk
-        from fidokit.agent.notices import Notices
-        from fidokit.agent.pin.cache import PinCache
-        from fidokit.agent.pin.child import Children
-
         options = self._options
         children = Children(options.worker, self._asking, options.pin_prompt)
         notices = Notices(say, desktop=options.notify, hook=options.touch_command)
@@ -166,8 +157,6 @@ class AgentService:
         return TokenDesk(self._sight, children, notices, pins, seconds, mark=self._sight.mark)
 
     def _find_residents(self) -> Residents:
-        from fidokit.agent.desk.residents import Residents
-
         return Residents(
             self._desk,
             lambda selector, entries: self._server.call(
@@ -194,7 +183,7 @@ UPKEEP_S: Final = 1.0
 class _OneAtATime:
     """Asks one question after the other: a person has one terminal."""
 
-    def __init__(self, person: AgentPerson, asking: threading.Lock) -> None:
+    def __init__(self, person: Approver, asking: threading.Lock) -> None:
         self._person = person
         self._asking = asking
 
@@ -209,17 +198,12 @@ class _OneAtATime:
 
 
 def _listening(path: Path | None) -> Listening:
-    from fidokit.agent.socket import listener
-
-    handed = listener.handed_over(os.environ)
-    return handed or listener.listen(path)
+    handed = handed_over(os.environ)
+    return handed or listen(path)
 
 
-def _settings(options: AgentOptions, say: Callable[[str], None]) -> Settings:
-    from fidokit.agent.core.settings import Settings
-    from fidokit.agent.socket.upstream import SocketUpstream
-
-    return Settings(
+def _settings(options: AgentOptions, say: Callable[[str], None]) -> AgentSettings:
+    return AgentSettings(
         say=say,
         clock=seconds,
         wall=time.time,
@@ -240,9 +224,6 @@ def is_our_provider(path: str) -> bool:
 def _policy(path: Path | None) -> Policy:
     import tomllib
 
-    from fidokit.agent.core.policy import Policy, parse_policy
-    from fidokit.files.keyfile import read_bounded
-
     if path is None:
         return Policy()
     try:
@@ -251,25 +232,7 @@ def _policy(path: Path | None) -> Policy:
         raise MalformedFile(f"{path} is not TOML: {error}") from None
 
 
-def _entry(path: Path, passphrase: Callable[[Path], bytes] | None, lifetime: int | None) -> Entry:
-    from fidokit.agent.core.held_keys import Entry
-    from fidokit.keys.holder import read_key_file
-
+def _entry(path: Path, passphrase: Callable[[Path], bytes] | None, lifetime: int | None) -> HeldKey:
     key, comment = read_key_file(path, passphrase)
     expires = None if lifetime is None else seconds() + lifetime
-    return Entry(key, comment or str(path), expires)
-
-
-def host_name(blob: bytes) -> str:
-    """What the user's known_hosts call a host with this key; empty where they do not know it."""
-    from fidokit.agent.known_hosts import known_hosts
-    from fidokit.openssh.certificates.certificate import Certificate, parse_key
-    from fidokit.openssh.lines.known_hosts import hosts_of
-
-    try:
-        key = parse_key(blob)
-    except FidokitError:
-        return ""
-    if isinstance(key, Certificate):
-        return key.principals[0] if key.principals else ""
-    return ", ".join(hosts_of(key, known_hosts())[:3])
+    return HeldKey(key, comment or str(path), expires)

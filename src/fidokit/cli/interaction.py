@@ -16,10 +16,9 @@ if TYPE_CHECKING:
     from rich.status import Status
 
     from fidokit.cli.settings import Settings
-    from fidokit.client.owner.pin_code import PinCode
-    from fidokit.client.ports import Candidate
+    from fidokit.client.ports import Candidate, PinCode
     from fidokit.client.session import Session
-    from fidokit.prompt.touch import TouchPrompt
+    from fidokit.prompt.questions import TouchPrompt
 
 
 @contextmanager
@@ -51,7 +50,7 @@ class Person:
         self, token: str, retries: int | None, why: str, previous_was_wrong: bool
     ) -> PinCode:
         """The PIN of a token, from --pin-file or --pin-fd, else from the person."""
-        from fidokit.client.owner.pin_code import PinCode
+        from fidokit.client.ports import PinCode
 
         source = self.settings.pin_fd
         given = source if source is not None else self.settings.pin_file
@@ -73,7 +72,7 @@ class Person:
     def _read_pin(
         self, source: str | int, retries: int | None, previous_was_wrong: bool
     ) -> PinCode:
-        from fidokit.client.owner.pin_code import PinCode
+        from fidokit.client.ports import PinCode
 
         if previous_was_wrong:  # the file says the same again, and would burn the tries
             raise PinWrong("the PIN is wrong", retries=retries, hint=_tries_hint(retries))
@@ -87,7 +86,7 @@ class Person:
             min_length: code points.
             max_length: code points.
         """
-        from fidokit.client.owner.pin_code import PinCode
+        from fidokit.client.ports import PinCode
 
         if self.settings.new_pin_file is not None:
             pin = PinCode.parse(questions.read_secret(self.settings.new_pin_file, "new PIN"))
@@ -137,8 +136,8 @@ class Person:
             self._status = None
 
     def ask_gesture(self, token: str, *, verify: bool) -> None:
-        """Ask for a touch of a virtual token (virtual.person.gestures.Gestures)."""
-        from fidokit.prompt.touch import TouchPrompt
+        """Ask for a touch of a virtual token (virtual.gestures.Gestures)."""
+        from fidokit.prompt.questions import TouchPrompt
 
         self._prompt = TouchPrompt()
         self._prompt.ask(token, verify=verify)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from fidokit.client.session import Session
     from fidokit.guide.demo import Step
     from fidokit.guide.doctor import Finding
-    from fidokit.inventory.rows import KeyRow
+    from fidokit.inventory import KeyRow
     from fidokit.keys.attestation import ShownAttestation
     from fidokit.keys.backup import Backup
     from fidokit.keys.blobs import BlobTable
@@ -27,12 +27,10 @@ if TYPE_CHECKING:
     from fidokit.server.otp.codes import Verdict
     from fidokit.server.otp.enrollment import OtpState
     from fidokit.signing.certificates import IssuedCertificate, ShownCertificate
-    from fidokit.signing.verification import Verified
+    from fidokit.signing.signatures import Verified
     from fidokit.tokens.access import TokenDetails, TokenSummary
-    from fidokit.tokens.fingers import Fingerprint
-    from fidokit.tokens.pin import PinStatus
+    from fidokit.tokens.owner import Configuration, Finger, PinStatus
     from fidokit.tokens.reset import ResetPlan
-    from fidokit.tokens.settings import Configuration
     from fidokit.types import SkFlag
     from fidokit.virtual.models.search import ModelSummary
 
@@ -118,7 +116,7 @@ def configuration(found: Configuration) -> Json:
     }
 
 
-def fingerprint(found: Fingerprint) -> Json:
+def fingerprint(found: Finger) -> Json:
     """One line of `bio list`."""
     return {"id": found.template_id.hex(), "name": found.name}
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fidokit.client.ports import Interaction
+    from fidokit.signing.signatures import Verified
     from fidokit.signing.signers import Signer
-    from fidokit.signing.verification import Verified
 
 PROGRAM: Final = "fidokit-ssh-keygen"
 
@@ -137,20 +137,20 @@ def _sign(options: Options) -> int:
 def _sign_one(
     options: Options, signer: Signer, file: str, *, namespace: str, hash_name: str
 ) -> None:
-    from fidokit.files.pieces import pieces
-    from fidokit.signing.signature import sign_by, sign_file_by
+    from fidokit.files.keyfile import pieces
+    from fidokit.signing.signatures import sign, sign_file
 
     if file == "-":
         _progress(options, "Signing data on standard input")
         message = pieces(sys.stdin.buffer)
-        text = sign_by(signer, message, namespace=namespace, hash_name=hash_name)
+        text = sign(signer, message, namespace=namespace, hash_name=hash_name)
         sys.stdout.write(text)
         return
     _progress(options, f"Signing file {file}")
     # asked before the touch and not behind it, as ssh-keygen does: a no costs nothing then
     if not _may_write(f"{file}.sig"):
         return
-    target = sign_file_by(signer, _path(file), namespace=namespace, hash_name=hash_name, force=True)
+    target = sign_file(signer, _path(file), namespace=namespace, hash_name=hash_name, force=True)
     _progress(options, f"Write signature to {target}")
 
 
@@ -196,7 +196,7 @@ def _verify(options: Options) -> int:
     _, _, allowed, principal = options.need("verify", wanted)
 
     def check(namespace: str, signature: str, taken: dict[str, str]) -> Verified:
-        from fidokit.signing.verification import verify
+        from fidokit.signing.signatures import verify
 
         revoked = options.values.get("r")
         return verify(
@@ -216,10 +216,10 @@ def _check_novalidate(options: Options) -> int:
     options.need("check-novalidate", {"s": "signature file", "n": "namespace"})
 
     def check(namespace: str, signature: str, taken: dict[str, str]) -> Verified:
-        from fidokit.signing import verification
+        from fidokit.signing import signatures
 
         _verify_time(taken)
-        return verification.check(sys.stdin.buffer, _path(signature), namespace=namespace)
+        return signatures.check(sys.stdin.buffer, _path(signature), namespace=namespace)
 
     return _judge(options, check, None)
 
@@ -244,7 +244,7 @@ def _judge(options: Options, check: Check, principal: str | None) -> int:
 
 
 def _verify_time(taken: Mapping[str, str]) -> int | None:
-    from fidokit.signing.verification import verify_time
+    from fidokit.signing.signatures import verify_time
 
     if "verify-time" not in taken:
         return None
@@ -258,7 +258,7 @@ def _verify_time(taken: Mapping[str, str]) -> int | None:
 
 
 def _find_principals(options: Options) -> int:
-    from fidokit.signing.verification import find_principals
+    from fidokit.signing.signatures import find_principals
 
     wanted = {"s": "signature file", "f": "allowed keys file"}
     signature, allowed = options.need("find-principals", wanted)
@@ -272,7 +272,7 @@ def _find_principals(options: Options) -> int:
 
 
 def _match_principals(options: Options) -> int:
-    from fidokit.signing.verification import match_principals
+    from fidokit.signing.signatures import match_principals
 
     wanted = {"f": "allowed keys file", "I": "principal ID"}
     allowed, principal = options.need("match-principals", wanted)

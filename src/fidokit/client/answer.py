@@ -187,3 +187,8 @@ class Answer:
                 raise self.wrong(key, "is no map of names to booleans")
             found[name] = value
         return found
+
+
+def rubbish(why: str) -> TokenMisbehaved:
+    """The error for an answer that makes no sense; `why` is a clause about the token."""
+    return TokenMisbehaved(f"the token answered rubbish: {why}", hint=MISBEHAVIOR_HINT)

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from typing import NamedTuple, Self
 
 from fidokit.client.answer import Answer
-from fidokit.client.commands import GET_INFO
 from fidokit.client.info import U2F_ONLY, TokenInfo, decode_info
 from fidokit.client.links.channel import Channel
 from fidokit.client.links.watchdog import TOUCH_NEEDED, Patience
 from fidokit.client.ports import CBOR, QUIET, WINK, Interaction, Link
 from fidokit.client.status import CtapRefusal, error_for
 from fidokit.errors import Unsupported
+from fidokit.types import CtapCommand
 
 
 class Label(NamedTuple):
@@ -76,7 +76,7 @@ class Connection:
 
     @property
     def patience(self) -> Patience:
-        """The time limits."""
+        """How long a call to the token may take."""
         return self._channel.patience
 
     @property
@@ -98,7 +98,9 @@ class Connection:
     def _fetch_info(self) -> TokenInfo:
         if not self._channel.capabilities & CBOR:
             return U2F_ONLY
-        answer = self.request(GET_INFO, None, "getInfo answer", why="asking the token what it is")
+        answer = self.request(
+            CtapCommand.GET_INFO, None, "getInfo answer", why="asking the token what it is"
+        )
         info = decode_info(answer)
         self._channel.max_request = max(info.max_msg_size, self._channel.max_request)
         return info
@@ -138,7 +140,17 @@ class Connection:
         *,
         why: str,
     ) -> Answer:
-        """The same, with a refusal told as our error (see `status.MEANINGS`)."""
+        """Send one CTAP2 command; a refusal of the token becomes our error (see `status.MEANINGS`).
+
+        Args:
+            command: the command byte.
+            params: the request map, or None.
+            what: the answer's name for error messages.
+            why: what is under way, such as "making the key".
+
+        Raises:
+            FidokitError: the refusal, or as `Channel.cbor`.
+        """
         try:
             return self.attempt(command, params, what, why=why)
         except CtapRefusal as refusal:
@@ -186,12 +198,12 @@ class _Announcer:
         self._wanted = False
 
     def hear(self, status: int) -> None:
-        """A keep-alive status."""
+        """Take note of a keep-alive status: 1 processing, 2 a touch is needed."""
         if status == TOUCH_NEEDED and not self._wanted:
             self._wanted = True
             self._connection.interaction.touch_wanted(self._connection.name, self._why)
 
     def over(self) -> None:
-        """The call ended."""
+        """Take the notice back once the call has ended."""
         if self._wanted:
             self._connection.interaction.touch_over()

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from typing import Final, Self
 
-from fidokit.client.commands import GET_ASSERTION
 from fidokit.client.connection import Label
 from fidokit.client.info import TokenInfo
 from fidokit.client.links.watchdog import Patience
@@ -26,7 +25,7 @@ from fidokit.errors import (
     TouchTimedOut,
     UsageError,
 )
-from fidokit.types import Application, KeyHandle, Transport
+from fidokit.types import Application, CtapCommand, KeyHandle, Transport
 
 _AAGUID: Final = "aaguid"
 _ID: Final = "id"
@@ -385,7 +384,7 @@ def holds(session: Session, key_handle: KeyHandle, application: Application) -> 
         5: {"up": False},
     }
     try:
-        session.attempt(GET_ASSERTION, request, "assertion", why="looking for the key")
+        session.attempt(CtapCommand.GET_ASSERTION, request, "assertion", why="looking for the key")
     except CtapRefusal:
         return False
     return True

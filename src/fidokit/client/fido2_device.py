@@ -7,6 +7,7 @@ where it is used: a virtual token needs neither HID nor PC/SC.
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 import sys
@@ -18,12 +19,12 @@ from typing import TYPE_CHECKING, Final, cast
 from fido2 import cbor as fido_cbor
 
 from fidokit.client.answer import MISBEHAVIOR_HINT
-from fidokit.client.links.own_channel import OwnChannel
 from fidokit.errors import FidokitError, TokenBusy, TokenGone, TokenMisbehaved, Unsupported
 
 if TYPE_CHECKING:
     from fido2.ctap import STATUS, CtapDevice, CtapError
     from fido2.ctap2.pin import PinProtocol
+    from fido2.hid.base import CtapHidConnection
     from fido2.pcsc import CtapPcscDevice
     from smartcard.CardConnection import CardConnection
 
@@ -40,6 +41,7 @@ _LENIENT: Final = (
 """What python-fido2 raises for answers that make no sense."""
 
 GET_INFO: Final = b"\x04"
+_BROADCAST: Final = b"\xff\xff\xff\xff"
 SHARING_VIOLATION: Final = 0x8010000B
 """PC/SC: another program holds the card exclusively."""
 BUSY_TRIES: Final = 30
@@ -143,32 +145,26 @@ def _protocol(version: int) -> PinProtocol:
 
 
 class _Polled(threading.Event):
-    """The event that python-fido2 polls, answered by whoever may cancel."""
+    """The event that python-fido2 polls, answered by whoever may cancel.
 
-    def __init__(self, canceled: Callable[[], bool]) -> None:
+    Args:
+        canceled: whether to cancel.
+        limit: how often to wait; python-fido2 tries forever while a channel is busy, we do not.
+    """
+
+    def __init__(self, canceled: Callable[[], bool], limit: int = sys.maxsize) -> None:
         super().__init__()
         self._canceled = canceled
-        self._waits = 0
+        self._left = limit
 
     def is_set(self) -> bool:
         """Whether to cancel; python-fido2 asks once a packet."""
         return self._canceled()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait between two tries; python-fido2 tries forever while a channel is busy, we do not."""
-        self._waits += 1
-        return self._canceled() or super().wait(timeout)
-
-    @property
-    def waits(self) -> int:
-        """How often python-fido2 waited."""
-        return self._waits
-
-
-class _BusyLimit(_Polled):
-    def wait(self, timeout: float | None = None) -> bool:
-        """True, which ends python-fido2's loop, after three seconds of a busy channel."""
-        return super().wait(timeout) or self.waits >= BUSY_TRIES
+        """Wait between two tries; true ends them: on a cancel, and at the limit."""
+        self._left -= 1
+        return self._canceled() or super().wait(timeout) or self._left <= 0
 
 
 class DeviceLink:
@@ -191,28 +187,28 @@ class DeviceLink:
         on_keepalive: Callable[[int], None],
         canceled: Callable[[], bool],
     ) -> bytes:
-        """See `ports.Link.cbor`."""
+        """Send a command byte and its CBOR, see `ports.Link.cbor`."""
         from fido2.hid import CTAPHID
 
         # contactless cards are polled by wait(), so its limit must not end their long operations
         hid = hasattr(self._device, "wink")
-        event = _BusyLimit(canceled) if hid else _Polled(canceled)
+        event = _Polled(canceled, BUSY_TRIES) if hid else _Polled(canceled)
         return self._call(CTAPHID.CBOR, request, event, on_keepalive)
 
     def msg(self, apdu: bytes) -> bytes:
-        """See `ports.Link.msg`."""
+        """Send one U2F command, see `ports.Link.msg`."""
         from fido2.hid import CTAPHID
 
-        return self._call(CTAPHID.MSG, apdu, _BusyLimit(lambda: False), None)
+        return self._call(CTAPHID.MSG, apdu, _Polled(lambda: False, BUSY_TRIES), None)
 
     def wink(self) -> None:
-        """See `ports.Link.wink`."""
+        """Make the token blink, see `ports.Link.wink`."""
         from fido2.hid import CTAPHID
 
-        self._call(CTAPHID.WINK, b"", _BusyLimit(lambda: False), None)
+        self._call(CTAPHID.WINK, b"", _Polled(lambda: False, BUSY_TRIES), None)
 
     def close(self) -> None:
-        """See `ports.Link.close`."""
+        """Let go of the token, see `ports.Link.close`."""
         if not self._closed:
             self._closed = True
             self._device.close()
@@ -230,7 +226,7 @@ class DeviceLink:
             with device_errors():
                 return bytes(self._device.call(command, data, event, on_keepalive))
         except CtapError as error:
-            # below CTAP (CTAPHID_ERROR) the same numbers say the same things
+            # below CTAP (CTAPHID_ERROR) its numbers mean what CTAP's do
             return bytes([refusal(error, self._holder)])
 
 
@@ -352,6 +348,39 @@ def open_hid(path: str, sizes: tuple[int, int], holder: Callable[[], str | None]
             raise _misbehaved(f"CTAPHID error {refusal(error, holder)}") from None
         undo.pop_all()
     return DeviceLink(device, holder)
+
+
+class OwnChannel:
+    """A HID connection that drops reports for other channels.
+
+    Linux hands every input report to every program that has the node open, and python-fido2
+    takes a report for somebody else's channel as a broken connection. Channels are in a report's
+    first four bytes (CTAP 2.1 section 11.2.4).
+    """
+
+    def __init__(self, connection: CtapHidConnection) -> None:
+        self._connection = connection
+        self._expected = b""
+        self.close = connection.close
+
+    def write_packet(self, data: bytes) -> None:
+        """Write one report and remember its channel (for INIT: its nonce too)."""
+        if data[4] & 0x80:
+            self._expected = data[:4] + (data[7:15] if data[:4] == _BROADCAST else b"")
+        self._connection.write_packet(data)
+
+    def read_packet(self) -> bytes:
+        """The next report that is meant for us.
+
+        Raises:
+            OSError: the report is too short to be one, as after an unplugging.
+        """
+        while True:
+            report = self._connection.read_packet()
+            if len(report) < 7:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            if (report[:4] + report[7:15]).startswith(self._expected):
+                return report
 
 
 # --- PC/SC -----------------------------------------------------------------------------------

@@ -6,14 +6,13 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from fidokit.client.commands import MAKE_CREDENTIAL, RESET, SELECTION
 from fidokit.client.connection import Connection
 from fidokit.client.credentials import u2f
 from fidokit.client.owner import proofs
 from fidokit.client.owner.proofs import BuiltInUv, Permission, PinToken, Proof, Wish
 from fidokit.client.status import CtapRefusal, error_for
 from fidokit.errors import TokenRefused, Unsupported
-from fidokit.types import CtapStatus
+from fidokit.types import CtapCommand, CtapStatus
 
 if TYPE_CHECKING:
     from fidokit.client.owner.persistent import Reading
@@ -50,14 +49,18 @@ class Session(Connection):
         """A pinUvAuthToken for this command; asked for once, used as long as it covers.
 
         Raises:
-            PinError and others: see `authorization.obtain`.
+            PinError and others: see `proofs.obtain`.
         """
         if self._token is None or not self._token.covers(permissions, rp_id):
             self._token = proofs.obtain(self, Wish(permissions, rp_id, why))
         return self._token
 
     def authorize_reading(self, rp_id: str | None, why: str) -> PinToken:
-        """The same for listing credentials: without PIN where a right that lasts was kept."""
+        """A pinUvAuthToken for listing credentials: without PIN where a right that lasts was kept.
+
+        Raises:
+            PinError and others: see `proofs.obtain`.
+        """
         there = self._token
         if there is not None and there.covers(Permission.CREDENTIAL_MANAGEMENT, rp_id):
             return there
@@ -103,9 +106,11 @@ class Session(Connection):
             return
         try:
             if self.info.has_selection:
-                self.attempt(SELECTION, None, "selection answer", why=why, stop=stop)
+                self.attempt(CtapCommand.SELECTION, None, "selection answer", why=why, stop=stop)
             else:
-                self.attempt(MAKE_CREDENTIAL, _DUMMY, "touch answer", why=why, stop=stop)
+                self.attempt(
+                    CtapCommand.MAKE_CREDENTIAL, _DUMMY, "touch answer", why=why, stop=stop
+                )
         except CtapRefusal as refusal:
             if refusal.status not in _TOUCHED:
                 raise error_for(refusal.status, why) from None
@@ -122,7 +127,7 @@ class Session(Connection):
         if self.info.is_u2f_only:
             raise Unsupported(f"{self.name} has no reset: it speaks U2F alone")
         try:
-            self.attempt(RESET, None, "reset answer", why=why)
+            self.attempt(CtapCommand.RESET, None, "reset answer", why=why)
         except CtapRefusal as refusal:
             if refusal.status == CtapStatus.NOT_ALLOWED:
                 raise TokenRefused(

@@ -45,7 +45,7 @@ def _read_only(path: StrPath) -> FidokitError:
 
 
 def _name_too_long(path: StrPath) -> FidokitError:
-    name = os.path.basename(path)  # noqa: PTH119  as above
+    name = os.path.basename(path)  # noqa: PTH119  without pathlib
     return UsageError(f"the file name {name[:40]}... is too long", hint="use a shorter one")
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, Final, NamedTuple
 
 from fidokit.errors import FidokitError, FileInTheWay, MalformedKey, NoPermission, UsageError
 from fidokit.files import atomic
@@ -32,7 +33,7 @@ def default_path(key_type: KeyType) -> Path:
 
 
 def ssh_folder() -> Path:
-    """The user's `~/.ssh`."""
+    """The folder `~/.ssh` of this user."""
     return Path.home() / ".ssh"
 
 
@@ -205,3 +206,20 @@ def mode_warnings(path: Path) -> tuple[str, ...]:
     if folder_mode & 0o022 and not folder_mode & stat.S_ISVTX:
         warnings.append(f"others may replace files in {path.absolute().parent}")
     return tuple(warnings)
+
+
+PIECE: Final = 1 << 20
+"""Bytes that are in memory at once."""
+
+
+def pieces(source: Path | BinaryIO) -> Iterator[bytes]:
+    """The bytes of a file, or of an open stream to its end, in pieces of at most `PIECE`.
+
+    Raises:
+        NoPermission, UsageError, FidokitError: the file cannot be read, or is not there.
+    """
+    if not isinstance(source, Path):
+        yield from iter(lambda: source.read(PIECE), b"")
+        return
+    with explained(source), source.open("rb") as stream:
+        yield from iter(lambda: stream.read(PIECE), b"")

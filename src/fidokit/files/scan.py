@@ -18,7 +18,7 @@ from typing import Final
 from fidokit.errors import FidokitError
 from fidokit.files.keyfile import read_bounded
 from fidokit.openssh.keys import public
-from fidokit.openssh.keys.public import PublicKey, PublicLine
+from fidokit.openssh.keys.public import PublicLine
 
 MAX_SCANNED: Final = 1 << 16
 """Bytes: a key file of a token's key has under 3 KB, one of a long certificate chain less than
@@ -97,11 +97,3 @@ def read_key(path: Path) -> tuple[PublicLine, bool]:
     if path.name in _LISTS:
         data = b""
     return public.parse_public_line(data), False
-
-
-def files_of(key: PublicKey, found: Iterable[FoundKey]) -> list[FoundKey]:
-    """Those files that hold `key`, private halves first."""
-    return sorted(
-        (file for file in found if file.line.key == key),
-        key=lambda file: (not file.is_private, file.path),
-    )

@@ -10,9 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from fidokit.client.owner.pin_code import PinCode
-from fidokit.client.ports import Candidate, Quiet
+from fidokit.client.ports import Candidate, PinCode, Quiet
 from fidokit.errors import FidokitError
+from fidokit.keys import holder
+from fidokit.keys.generation import GenerateRequest, generate
+from fidokit.keys.key_files import describe
+from fidokit.keys.resident_keys import download, list_keys
+from fidokit.signing import signatures
+from fidokit.signing.signers import SessionSigner
 from fidokit.types import KeyType, Transport
 
 if TYPE_CHECKING:
@@ -38,7 +43,7 @@ class Step:
     Attributes:
         title: a few words.
         explanation: two or three sentences for a newcomer.
-        commands: what one would type for the same, each without prompt sign.
+        commands: what one would type for this, each without prompt sign.
         result: lines of what happened.
     """
 
@@ -89,7 +94,7 @@ class _Owner(Quiet):
         why: str,  # noqa: ARG002
         previous_was_wrong: bool,
     ) -> PinCode:
-        """The tour's PIN."""
+        """Give the tour's PIN."""
         if previous_was_wrong:
             raise DemoMismatch("the token did not accept the PIN that it was given")
         self.pins += 1
@@ -124,7 +129,7 @@ class _Tour:
     @contextmanager
     def session(self) -> Iterator[Session]:
         """The token, opened for one step."""
-        from fidokit.tokens.access import open_candidate
+        from fidokit.client.discovery import open_session
 
         candidate = Candidate(
             transport=Transport.VIRTUAL,
@@ -135,7 +140,7 @@ class _Tour:
             durable=True,
             open=self.token.link,
         )
-        with open_candidate(candidate, self.owner) as session:
+        with open_session(candidate, self.owner) as session:
             yield session
 
     @property
@@ -168,8 +173,8 @@ class _Tour:
         )
 
     def set_pin(self) -> Step:
-        """The PIN."""
-        from fidokit.tokens import pin
+        """The token gets its PIN."""
+        from fidokit.tokens import owner as pin
 
         with self.session() as session:
             pin.set_pin(session, PinCode.parse(PIN))
@@ -184,9 +189,7 @@ class _Tour:
         )
 
     def create(self, key_type: KeyType, application: str) -> Step:
-        """One resident key."""
-        from fidokit.keys.generation import GenerateRequest, generate
-
+        """One resident key and its files."""
         request = GenerateRequest(
             key_type,
             self.old / f"id_{application.removeprefix('ssh:')}",
@@ -215,8 +218,6 @@ class _Tour:
 
     def list_keys(self) -> Step:
         """What the token and the folder hold together."""
-        from fidokit.keys.resident_keys import list_keys
-
         with self.session() as session:
             rows = list_keys(session, folders=[self.old], search_home=False)
         listed = {row.fingerprint: row for row in rows}
@@ -251,8 +252,6 @@ class _Tour:
 
     def recover(self) -> Step:
         """Back from the token."""
-        from fidokit.keys.resident_keys import download
-
         with self.session() as session:
             self.recovered = list(download(session, self.new))
         for result in self.recovered:
@@ -269,8 +268,6 @@ class _Tour:
 
     def compare(self) -> Step:
         """Old and new public lines."""
-        from fidokit.keys.key_files import describe
-
         before = {made.fingerprint: made.public_line for made in self.made}
         after = {}
         for result in self.recovered:
@@ -293,18 +290,16 @@ class _Tour:
 
     def sign(self) -> Step:
         """A challenge, with each recovered key."""
-        from fidokit.keys import holder
-        from fidokit.signing import signature as signing
-        from fidokit.signing import verification
-
         lines = []
         for result in self.recovered:
             message = self.new / f"{result.path.name}.challenge"
             message.write_bytes(MESSAGE)
             with self.session() as session:
-                signature = signing.sign_file(session, holder.open_key(result.path), message)
+                signature = signatures.sign_file(
+                    SessionSigner(session, holder.open_key(result.path)), message
+                )
             public = result.path.with_name(result.path.name + ".pub")
-            good = verification.verify(message, signature, public_key=public)
+            good = signatures.verify(message, signature, public_key=public)
             _same("who signed", good.fingerprint, result.row.fingerprint)
             _same(
                 "whether PIN and touch are in the signature",
@@ -326,7 +321,7 @@ class _Tour:
         )
 
     def ask_ssh_keygen(self) -> Step:
-        """OpenSSH's own opinion."""
+        """What OpenSSH itself says of keys and signatures."""
         program = shutil.which(self.ssh_keygen) if self.ssh_keygen else None
         lines = ["ssh-keygen is not installed, so this comparison is left out"]
         if program:

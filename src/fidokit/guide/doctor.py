@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from fidokit.system.findings import Finding, Status
+from fidokit.system import hid, openssh_programs
+from fidokit.system.host import Host
+from fidokit.system.probes import Finding, Status, probe_agent, probe_folders, probe_pcsc
+from fidokit.tokens.access import TokenSummary, list_tokens
+from fidokit.types import KeyType
 
 if TYPE_CHECKING:
     from fidokit.client.info import TokenInfo
     from fidokit.client.ports import Backend
-    from fidokit.system.host import Host
-    from fidokit.tokens.access import TokenSummary
 
 __all__ = ["Finding", "Status", "diagnose"]
+
+_PROBES = (hid.probe, probe_pcsc, openssh_programs.probe, probe_agent, probe_folders)
+"""In the order in which a cause should be looked for."""
 
 
 def diagnose(
@@ -25,14 +30,8 @@ def diagnose(
         host: the machine to look at; this one when None.
         backends: where tokens are; all of this machine's when None.
     """
-    from fidokit.system import agent_probe, hid, openssh_programs, pcsc_probe, state_probe
-    from fidokit.system.host import Host as RealHost
-    from fidokit.tokens.access import list_tokens
-
-    host = host or RealHost()
-    probes = (hid.probe, pcsc_probe.probe, openssh_programs.probe, agent_probe.probe)
-    findings = [finding for probe in probes for finding in probe(host)]
-    findings += state_probe.probe(host)
+    host = host or Host()
+    findings = [finding for probe in _PROBES for finding in probe(host)]
     tokens = list_tokens(backends=backends)
     if not tokens:
         findings.append(_no_token())
@@ -85,8 +84,6 @@ def _judge_pin(name: str, info: TokenInfo) -> list[Finding]:
 
 
 def _judge_abilities(name: str, info: TokenInfo) -> list[Finding]:
-    from fidokit.types import KeyType
-
     lacking = {
         "ed25519-sk keys": info.supports(KeyType.ED25519_SK),
         "resident keys": info.has_resident,

@@ -9,24 +9,26 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from fidokit.client.credentials.attestation import (
+    aaguid_of,
+    leads_to,
+    read_auth_data,
+    read_leaf,
+    verify_stored,
+)
+from fidokit.client.credentials.auth_data import Flag
 from fidokit.errors import SignatureInvalid, Unsupported, UsageError
+from fidokit.files.keyfile import read_bounded
+from fidokit.keys.holder import open_key, read_named
+from fidokit.openssh.keys.public import SkPublic
+from fidokit.openssh.signatures.attestation import MAX_ATTESTATION, parse_attestation
 
 if TYPE_CHECKING:
-    from fidokit.client.credentials.attestation_leaf import Leaf
+    from fidokit.client.credentials.attestation import Leaf
     from fidokit.metadata.catalog import Catalog
     from fidokit.metadata.model import Model
-    from fidokit.openssh.keys.public import SkPublic
     from fidokit.openssh.signatures.attestation import Attestation
     from fidokit.types import Aaguid, KeyHandle
-
-
-__all__ = [
-    "Origin",
-    "ShownAttestation",
-    "VerifiedAttestation",
-    "show_attestation",
-    "verify_attestation",
-]
 
 
 class Origin(StrEnum):
@@ -113,17 +115,14 @@ def verify_attestation(
         Unsupported: version 00, or a certificate of a kind that is not known here.
         MalformedKey: a file is damaged; UsageError: not a key on a token.
     """
-    from fidokit.client.credentials import stored_attestation
-    from fidokit.files.keyfile import read_bounded
-
     attestation = _read(path)
     public, handle = _key(key, passphrase)
     said = read_bounded(challenge, _LONGEST_CHALLENGE)
-    name = stored_attestation.verify(attestation, public, handle, said)
-    data = stored_attestation.read_auth_data(attestation)
+    name = verify_stored(attestation, public, handle, said)
+    data = read_auth_data(attestation)
     metadata = _metadata()
     shown = _shown(attestation, metadata)
-    named = stored_attestation.aaguid_of(data)
+    named = aaguid_of(data)
     leaf_of = shown.leaf.aaguid if shown.leaf else None
     if named and leaf_of not in {None, named}:  # by U2F a token names no model in what it signs
         raise SignatureInvalid("the attestation's certificate is for another model of token")
@@ -143,16 +142,10 @@ _LONGEST_CHALLENGE: Final = 1 << 20
 
 
 def _read(path: Path) -> Attestation:
-    from fidokit.files.keyfile import read_bounded
-    from fidokit.openssh.signatures.attestation import MAX_ATTESTATION, parse_attestation
-
     return parse_attestation(read_bounded(path, MAX_ATTESTATION))
 
 
 def _key(path: Path, passphrase: Callable[[], bytes] | None) -> tuple[SkPublic, KeyHandle | None]:
-    from fidokit.keys.holder import open_key, read_named
-    from fidokit.openssh.keys.public import SkPublic
-
     named = read_named(path)
     if not isinstance(named.key, SkPublic):
         raise UsageError(f"{path} holds no key on a token", hint="name an ed25519-sk or ecdsa-sk")
@@ -183,14 +176,11 @@ def _model(metadata: Catalog | None, named: Aaguid | None, leaf: Leaf | None) ->
 def _shown(attestation: Attestation, metadata: Catalog | None) -> ShownAttestation:
     from uuid import UUID
 
-    from fidokit.client.credentials import stored_attestation
-    from fidokit.client.credentials.auth_data import Flag
-
-    leaf = stored_attestation.read_leaf(attestation.leaf_der) if attestation.leaf_der else None
+    leaf = read_leaf(attestation.leaf_der) if attestation.leaf_der else None
     if attestation.auth_data is None:
         return ShownAttestation(0, None, None, None, None, None, None, leaf)
-    data = stored_attestation.read_auth_data(attestation)
-    named = stored_attestation.aaguid_of(data)
+    data = read_auth_data(attestation)
+    named = aaguid_of(data)
     model = _model(metadata, named, leaf)
     return ShownAttestation(
         version=1,
@@ -205,8 +195,6 @@ def _shown(attestation: Attestation, metadata: Catalog | None) -> ShownAttestati
 
 
 def _origin(attestation: Attestation, roots: tuple[bytes, ...] | None) -> Origin:
-    from fidokit.client.credentials.stored_attestation import leads_to
-
     if not attestation.leaf_der:
         return Origin.SELF
     if roots is None:

@@ -1,26 +1,36 @@
-"""A key and its backups on other tokens, made in one ceremony."""
+"""A key and its backups on other tokens: made in one ceremony, and told apart in a list."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fidokit.errors import UsageError
-from fidokit.inventory.backups import Backup, backup_states
+from fidokit.files.filenames import (
+    MOST_BACKUPS,
+    backup_comment,
+    backup_path,
+    backups_beside,
+    first_comment,
+    free_backup_path,
+)
+from fidokit.files.keyfile import default_path, public_path
+from fidokit.inventory import KeyRow
+from fidokit.keys.generation import GenerateRequest, check, user_at_host
+from fidokit.keys.holder import open_key
+from fidokit.types import SkFlag
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fidokit.client.session import Session
-    from fidokit.keys.generation import GenerateRequest
-
-__all__ = ["Backup", "backup_of", "backup_states", "check_ceremony", "with_backups"]
 
 
 def with_backups(request: GenerateRequest, count: int) -> list[GenerateRequest]:
-    """The request for a key and those for its backups: the same, but for file and comment.
+    """The request for a key and those for its backups: alike but for file and comment.
 
     Args:
         request: of the first key.
@@ -29,12 +39,8 @@ def with_backups(request: GenerateRequest, count: int) -> list[GenerateRequest]:
     Raises:
         UsageError: more than that.
     """
-    from fidokit.files.backups import MOST, backup_comment, backup_path
-    from fidokit.files.keyfile import default_path
-    from fidokit.keys.generation import user_at_host
-
-    if count > MOST:
-        raise UsageError(f"{count} backups are too many", hint=f"make {MOST} at most")
+    if count > MOST_BACKUPS:
+        raise UsageError(f"{count} backups are too many", hint=f"make {MOST_BACKUPS} at most")
     path = request.path or default_path(request.key_type)
     comment = user_at_host() if request.comment is None else request.comment
     backups = [
@@ -50,8 +56,6 @@ def with_backups(request: GenerateRequest, count: int) -> list[GenerateRequest]:
 
 
 def _beside(attestation: Path | None, number: int) -> Path | None:
-    from fidokit.files.backups import backup_path
-
     return backup_path(attestation, number) if attestation else None
 
 
@@ -62,8 +66,6 @@ def check_ceremony(sessions: Sequence[Session], requests: Sequence[GenerateReque
         UsageError: one token is meant twice.
         And what `generate` raises before it asks a token for anything.
     """
-    from fidokit.keys.generation import check
-
     names = [session.selector for session in sessions]
     for name in names:
         if names.count(name) > 1:
@@ -88,11 +90,6 @@ def backup_of(
     Raises:
         MalformedKey, PassphraseRequired, PassphraseWrong, NoPermission: as `open_key`.
     """
-    from fidokit.files.backups import backup_comment, first_comment, free_backup_path
-    from fidokit.keys.generation import GenerateRequest
-    from fidokit.keys.holder import open_key
-    from fidokit.types import SkFlag
-
     first = open_key(path, passphrase=passphrase)
     chosen, number = free_backup_path(path)
     flags = first.key.flags
@@ -107,3 +104,42 @@ def backup_of(
         comment=backup_comment(first_comment(first.comment) or first.comment, number),
         allow_any_application=True,
     )
+
+
+class Backup(StrEnum):
+    """A key has a backup, is one, or stands alone: then a lost token is a lost key."""
+
+    HAS = "yes"
+    IS = "is one"
+    NONE = "none"
+
+
+def backup_states(rows: Sequence[KeyRow]) -> list[Backup]:
+    """The state of each row, told from the comments and names that `files.filenames` gives."""
+    return [_state(row, rows) for row in rows]
+
+
+def _state(row: KeyRow, rows: Sequence[KeyRow]) -> Backup:
+    if any(_is_backup_of(row, other) for other in rows):
+        return Backup.IS
+    if any(_is_backup_of(other, row) for other in rows):
+        return Backup.HAS
+    # its first key may be on a token that is not plugged in, with no file here
+    return Backup.IS if first_comment(row.comment) is not None else Backup.NONE
+
+
+def _is_backup_of(row: KeyRow, first: KeyRow) -> bool:
+    if row is first or (row.application, row.user) != (first.application, first.user):
+        return _by_name(row, first)
+    return first_comment(row.comment) == first.comment or _by_name(row, first)
+
+
+def _by_name(row: KeyRow, first: KeyRow) -> bool:
+    if row is first or row.application != first.application:
+        return False
+    own = {_public(path) for path in row.files}
+    return any(own.intersection(backups_beside(path)) for path in first.files)
+
+
+def _public(path: Path) -> Path:
+    return path if path.suffix == ".pub" else public_path(path)

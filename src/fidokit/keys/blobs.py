@@ -7,13 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from fidokit.client.blobs import large_blobs
+from fidokit.client.blobs.array import LARGEST_BLOB
+from fidokit.client.blobs.large_blobs import delete_all as delete_all_blobs
+from fidokit.client.credentials import resident
 from fidokit.errors import UsageError
+from fidokit.files import atomic
+from fidokit.files.keyfile import check_free
+from fidokit.inventory import resolve
+from fidokit.keys.holder import open_key
+from fidokit.keys.resident_keys import credential_of, list_keys
+from fidokit.types import CredentialId, SkFlag
 
 if TYPE_CHECKING:
     from fidokit.client.blobs.credential_blobs import Owner
     from fidokit.client.session import Session
-    from fidokit.inventory.rows import KeyRow
-    from fidokit.types import Application, CredentialId
+    from fidokit.inventory import KeyRow
+    from fidokit.types import Application
 
 __all__ = [
     "LARGEST_BLOB",
@@ -27,9 +37,6 @@ __all__ = [
     "list_blobs",
     "set_blob",
 ]
-
-LARGEST_BLOB: Final = 1 << 20
-"""Bytes before compression; the room that a token has is for compressed ones."""
 
 PassphraseOf = Callable[[Path], bytes]
 """Asked, with its path, where a private key file is under a passphrase."""
@@ -75,12 +82,9 @@ def list_blobs(session: Session, *, any_rp: bool = False) -> BlobTable:
         PinError: the PIN is wrong or cannot be asked for.
         MalformedCbor: another program wrote something that cannot be read.
     """
-    from fidokit.client.blobs import large_blobs as blobs
-    from fidokit.keys.resident_keys import credential_of, list_keys
-
-    blobs.require(session)
+    large_blobs.require(session)
     rows = list_keys(session, any_rp=any_rp, only_token=True)
-    found = blobs.list_blobs(session, [credential_of(row) for row in rows])
+    found = large_blobs.list_blobs(session, [credential_of(row) for row in rows])
     by_id = {row.credential_id: row for row in rows}
     return BlobTable(
         tuple(BlobRow(by_id[b.credential.credential_id], b.size, b.stored) for b in found.blobs),
@@ -107,10 +111,8 @@ def get_blob(
         Malformed: it does not unpack.
         CredentialNotFound, UsageError: `key` names none, or several; PinError.
     """
-    from fidokit.client.blobs import large_blobs as blobs
-
-    blobs.require(session)
-    return blobs.get(session, _owner(session, key, any_rp, passphrase))
+    large_blobs.require(session)
+    return large_blobs.get(session, _owner(session, key, any_rp, passphrase))
 
 
 def download_blob(
@@ -131,9 +133,6 @@ def download_blob(
     Raises:
         WouldOverwrite: the file is in the way; NoPermission; and all that `get_blob` raises.
     """
-    from fidokit.files import atomic
-    from fidokit.files.keyfile import check_free
-
     check_free(path, force=force)
     blob = get_blob(session, key, any_rp=any_rp, passphrase=passphrase)
     (atomic.replace if force else atomic.write_new)(path, blob)
@@ -156,10 +155,8 @@ def set_blob(
     Raises:
         StoreFull: it does not fit, and nothing was changed; and all that `get_blob` raises.
     """
-    from fidokit.client.blobs import large_blobs as blobs
-
-    blobs.authorize_change(session)
-    blobs.put(session, _owner(session, key, any_rp, passphrase), blob)
+    large_blobs.authorize_change(session)
+    large_blobs.put(session, _owner(session, key, any_rp, passphrase), blob)
 
 
 def delete_blobs(
@@ -174,10 +171,8 @@ def delete_blobs(
     Raises:
         NotStored: one of them has none, and nothing was changed; and all that `get_blob` raises.
     """
-    from fidokit.client.blobs import large_blobs as blobs
-
-    blobs.authorize_change(session)
-    blobs.delete(session, [_owner(session, key, any_rp, passphrase) for key in keys])
+    large_blobs.authorize_change(session)
+    large_blobs.delete(session, [_owner(session, key, any_rp, passphrase) for key in keys])
 
 
 def delete_orphaned_blobs(session: Session) -> int:
@@ -188,18 +183,8 @@ def delete_orphaned_blobs(session: Session) -> int:
     Raises:
         Unsupported: the token keeps no array of blobs, or cannot list its keys; PinError.
     """
-    from fidokit.client.blobs import large_blobs as blobs
-    from fidokit.client.credentials import resident
-
-    blobs.authorize_change(session)
-    return blobs.delete_orphans(session, resident.list_credentials(session, any_rp=True))
-
-
-def delete_all_blobs(session: Session) -> None:
-    """Delete every blob, other applications' too. Raises Unsupported, PinError."""
-    from fidokit.client.blobs import large_blobs as blobs
-
-    blobs.delete_all(session)
+    large_blobs.authorize_change(session)
+    return large_blobs.delete_orphans(session, resident.list_credentials(session, any_rp=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,8 +200,6 @@ class _FileKey:
 def _owner(session: Session, key: str, any_rp: bool, passphrase: PassphraseOf | None) -> Owner:
     if session.info.has_cred_mgmt is None:
         return _from_file(session, Path(key).expanduser(), passphrase)
-    from fidokit.inventory.choose import resolve
-    from fidokit.keys.resident_keys import credential_of, list_keys
 
     # a file is known to the list by the folder it is in
     folders = [Path(key).expanduser().parent] if Path(key).expanduser().is_file() else []
@@ -225,9 +208,6 @@ def _owner(session: Session, key: str, any_rp: bool, passphrase: PassphraseOf | 
 
 
 def _from_file(session: Session, path: Path, passphrase: PassphraseOf | None) -> Owner:
-    from fidokit.keys.holder import open_key
-    from fidokit.types import CredentialId, SkFlag
-
     if not path.is_file():
         raise UsageError(
             f"{session.name} cannot list its keys, and {str(path)!r} is no private key file",

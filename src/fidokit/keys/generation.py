@@ -8,13 +8,25 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from fidokit.client.credentials import enrollment, resident
 from fidokit.errors import FidokitError, UsageError
+from fidokit.files import atomic, keyfile
+from fidokit.files.keyfile import (
+    check_pair_free,
+    mode_warnings,
+    public_path,
+    read_bounded,
+    write_pair,
+)
+from fidokit.openssh.keys import fingerprint
+from fidokit.openssh.keys.container import Bcrypt
+from fidokit.openssh.keys.private import PrivateFile, SkPrivate, encode_private
+from fidokit.openssh.keys.public import PublicLine, check_comment
 from fidokit.types import Application, CredentialId, KeyType, SkFlag
 
 if TYPE_CHECKING:
     from fidokit.client.credentials.enrollment import Enrolled, Enrollment
     from fidokit.client.session import Session
-    from fidokit.openssh.keys.private import PrivateFile
 
 Passphrase = Callable[[Path], bytes | None]
 """Asked once a file, with its path: the new passphrase, or None for none."""
@@ -37,7 +49,7 @@ class GenerateRequest:
         force: replace files that are in the way.
         replace: replace a resident credential with the same application and user.
         rounds: bcrypt rounds of the passphrase.
-        large_blob: let the resident key have a blob beside it, see `fidokit.api.set_blob`.
+        large_blob: let the resident key have a blob beside it, see `keys.blobs.set_blob`.
     """
 
     key_type: KeyType
@@ -126,8 +138,6 @@ def generate(
         OrphanedCredential: the key was made but not written.
         Unsupported, StoreFull, PinNotSet, PinError, TouchRefused, TouchTimedOut, UsageError.
     """
-    from fidokit.client.credentials import enrollment
-
     plan = _plan(request)
     enrollment.check_token(session, plan.enrollment)
     secret = passphrase(plan.path) if passphrase else None
@@ -143,8 +153,6 @@ def generate(
 
 def check(session: Session, request: GenerateRequest) -> None:
     """What `generate` would check before it asks anybody for anything. Raises as it."""
-    from fidokit.client.credentials import enrollment
-
     enrollment.check_token(session, _plan(request).enrollment)
 
 
@@ -159,10 +167,6 @@ class _Plan:
 
 
 def _plan(request: GenerateRequest) -> _Plan:
-    from fidokit.client.credentials import enrollment
-    from fidokit.openssh.keys.container import Bcrypt
-    from fidokit.openssh.keys.public import check_comment
-
     who = user_at_host()
     comment = who if request.comment is None else request.comment
     wanted = enrollment.Enrollment(
@@ -186,8 +190,6 @@ def _plan(request: GenerateRequest) -> _Plan:
 
 
 def _challenge(request: GenerateRequest) -> bytes | None:
-    from fidokit.files.keyfile import read_bounded
-
     if request.challenge_file is None:
         return None
     challenge = read_bounded(request.challenge_file, MAX_CHALLENGE)
@@ -200,8 +202,6 @@ def _challenge(request: GenerateRequest) -> bytes | None:
 
 
 def _free_path(request: GenerateRequest) -> Path:
-    from fidokit.files import keyfile
-
     path = request.path or keyfile.default_path(request.key_type)
     keyfile.ensure_ssh_folder(path)
     others = [request.attestation_file] if request.attestation_file else []
@@ -222,9 +222,6 @@ def user_at_host() -> str:
 
 
 def _orphan(plan: _Plan, made: Enrolled, private: bytes) -> Orphan:
-    from fidokit.openssh.keys import fingerprint
-    from fidokit.openssh.keys.public import PublicLine
-
     return Orphan(
         credential_id=CredentialId(made.key_handle),
         application=plan.request.application,
@@ -238,14 +235,10 @@ def _orphan(plan: _Plan, made: Enrolled, private: bytes) -> Orphan:
 
 
 def _private_file(plan: _Plan, made: Enrolled) -> PrivateFile:
-    from fidokit.openssh.keys.private import PrivateFile, SkPrivate
-
     return PrivateFile(SkPrivate(made.public, made.flags, made.key_handle), plan.comment)
 
 
 def _encode(plan: _Plan, made: Enrolled, secret: bytes | None) -> bytes:
-    from fidokit.openssh.keys.private import encode_private
-
     return encode_private(
         _private_file(plan, made), passphrase=secret or None, rounds=plan.request.rounds
     )
@@ -253,8 +246,6 @@ def _encode(plan: _Plan, made: Enrolled, secret: bytes | None) -> bytes:
 
 def _write(plan: _Plan, made: Enrolled, orphan: Orphan) -> None:
     """The attestation first: it cannot be had again, while an unwritten key is still an orphan."""
-    from fidokit.files import atomic, keyfile
-
     request = plan.request
     if request.attestation_file:
         write = atomic.replace if request.force else atomic.write_new
@@ -288,9 +279,6 @@ def _orphaned(orphan: Orphan, path: Path, error: BaseException) -> OrphanedCrede
 
 
 def _generated(plan: _Plan, made: Enrolled, orphan: Orphan) -> Generated:
-    from fidokit.files.keyfile import mode_warnings, public_path
-    from fidokit.openssh.keys import fingerprint
-
     request, key = plan.request, made.public
     title = fingerprint.randomart_title(key.short_type, key.bits)
     return Generated(
@@ -318,8 +306,6 @@ def save_orphan(orphan: Orphan, path: Path) -> Path:
     Raises:
         WouldOverwrite, NoPermission, FidokitError: that fails too.
     """
-    from fidokit.files.keyfile import check_pair_free, write_pair
-
     check_pair_free(path)
     write_pair(path, orphan.private, orphan.public_line)
     return path
@@ -331,8 +317,6 @@ def delete_orphan(session: Session, orphan: Orphan) -> bool:
     Raises:
         PinError, Unsupported: as other deletions.
     """
-    from fidokit.client.credentials import resident
-
     if not orphan.resident:
         return False
     application = Application(orphan.application)

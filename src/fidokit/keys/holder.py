@@ -9,6 +9,14 @@ from typing import TYPE_CHECKING
 
 from fidokit.client.ports import QUIET, Backend, Interaction
 from fidokit.errors import PassphraseRequired
+from fidokit.files.keyfile import read_private
+from fidokit.openssh.certificates.certificate import parse_key
+from fidokit.openssh.keys import container as private_container
+from fidokit.openssh.keys.plain_private import parse_any_private
+from fidokit.openssh.keys.private import parse_private
+from fidokit.openssh.lines import key_text
+from fidokit.tokens.access import all_backends, open_token
+from fidokit.tokens.configuration import configured_selector
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,42 +36,7 @@ def open_key(path: Path, *, passphrase: Callable[[], bytes] | None = None) -> Pr
         MalformedKey (also for an ordinary key), PassphraseRequired, PassphraseWrong,
         NoPermission, UsageError (no regular file).
     """
-    from fidokit.files.keyfile import read_private
-    from fidokit.openssh.keys.private import parse_private
-
     return parse_private(read_private(path), passphrase)
-
-
-@contextmanager
-def token_for_key(
-    key: PrivateFile,
-    interaction: Interaction = QUIET,
-    *,
-    selector: str | None = None,
-    spend_last_try: bool = False,
-    backends: Sequence[Backend] | None = None,
-) -> Iterator[Session]:
-    """Open the token that holds the key of a private key file.
-
-    With a selector, or one configured, that token is taken; else each token at hand is asked
-    silently, without touch or PIN.
-
-    Args:
-        key: from `open_key`.
-
-    Raises:
-        TokenNotFound: no token at hand holds it; and all that `open_token` raises.
-    """
-    handle, application = key.key.key_handle, key.key.public.application
-    with token_holding(
-        handle,
-        application,
-        interaction,
-        selector=selector,
-        spend_last_try=spend_last_try,
-        backends=backends,
-    ) as session:
-        yield session
 
 
 @contextmanager
@@ -76,11 +49,18 @@ def token_holding(
     spend_last_try: bool = False,
     backends: Sequence[Backend] | None = None,
 ) -> Iterator[Session]:
-    """The same by a key's handle and application. Raises as `token_for_key`."""
+    """Open the token that holds a key, known by its handle and application.
+
+    With a selector, or one configured, that token is taken; else each token at hand is asked
+    silently, without touch or PIN.
+
+    Args:
+        handle, application: of the key; a private key file has both.
+
+    Raises:
+        TokenNotFound: no token at hand holds it; and all that `open_token` raises.
+    """
     from fidokit.client import discovery
-    from fidokit.tokens.access import open_token
-    from fidokit.tokens.backends import all_backends
-    from fidokit.tokens.configuration import configured_selector
 
     selector = selector or configured_selector()
     if selector is not None:
@@ -105,8 +85,6 @@ def read_key_file(path: Path, passphrase: Callable[[Path], bytes] | None) -> tup
     Raises:
         MalformedKey, PassphraseRequired, PassphraseWrong, NoPermission: as `open_key`.
     """
-    from fidokit.files.keyfile import read_private
-    from fidokit.openssh.keys.plain_private import parse_any_private
 
     def ask() -> bytes:
         if passphrase is None:
@@ -134,11 +112,6 @@ def read_named(path: Path) -> NamedKey:
     Raises:
         MalformedKey: neither; others as `keyfile.read_bounded`.
     """
-    from fidokit.files.keyfile import read_private
-    from fidokit.openssh.certificates.certificate import parse_key
-    from fidokit.openssh.keys import container as private_container
-    from fidokit.openssh.lines import key_text
-
     data = read_private(path).lstrip()
     if data.startswith(b"-----BEGIN"):
         # rounds of bcrypt cost nothing here: nothing is opened

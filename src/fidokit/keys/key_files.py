@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from fidokit.errors import FidokitError, MalformedKey, PassphraseRequired, Unsupported
+from fidokit.errors import FidokitError, MalformedKey, PassphraseRequired
+from fidokit.files.atomic import replace as replace_file
+from fidokit.files.keyfile import mode_warnings, public_path, read_private
+from fidokit.files.scan import read_key
+from fidokit.inventory import public_line
+from fidokit.openssh.keys import fingerprint
+from fidokit.openssh.keys.container import DEFAULT_CIPHER, parse_container
+from fidokit.openssh.keys.private import encode_private, parse_private, peek_public
 from fidokit.types import SkFlag
 
 if TYPE_CHECKING:
@@ -47,11 +54,6 @@ def describe(path: Path, *, passphrase: OldPassphrase | None = None) -> KeyFile:
     Raises:
         MalformedKey, PassphraseWrong, NoPermission.
     """
-    from fidokit.files.keyfile import mode_warnings, read_private
-    from fidokit.inventory.join import public_line
-    from fidokit.openssh.keys import fingerprint
-    from fidokit.openssh.keys.private import peek_public
-
     data = read_private(path)
     key = peek_public(data)
     opened = _open_if_possible(data, passphrase)
@@ -71,14 +73,10 @@ def describe(path: Path, *, passphrase: OldPassphrase | None = None) -> KeyFile:
 
 def is_encrypted(data: bytes) -> bool:
     """Whether a private key file is under a passphrase."""
-    from fidokit.openssh.keys.container import parse_container
-
     return parse_container(data, max_rounds=(1 << 32) - 1).kdf is not None
 
 
 def _open_if_possible(data: bytes, passphrase: OldPassphrase | None) -> PrivateFile | None:
-    from fidokit.openssh.keys.private import parse_private
-
     try:
         return parse_private(data, passphrase)
     except PassphraseRequired:
@@ -99,9 +97,6 @@ def comment_of(path: Path, data: bytes) -> str:
 
 def _public_comment(path: Path) -> str:
     """The comment in the public file beside an encrypted one, where there is such a file."""
-    from fidokit.files.keyfile import public_path
-    from fidokit.files.scan import read_key
-
     try:
         return read_key(public_path(path))[0].comment
     except FidokitError:
@@ -142,9 +137,6 @@ def set_flags(
     Raises:
         PassphraseRequired, PassphraseWrong, MalformedKey, NoPermission.
     """
-    from fidokit.files.keyfile import read_private
-    from fidokit.openssh.keys.private import parse_private
-
     data = read_private(path)
     known = _Remembered(passphrase)
     file = parse_private(data, known.ask if passphrase else None)
@@ -182,8 +174,6 @@ class _Protection:
 
 def _protection(data: bytes) -> _Protection:
     """How a file was encrypted; OpenSSH's way where it was not."""
-    from fidokit.openssh.keys.container import DEFAULT_CIPHER, parse_container
-
     container = parse_container(data, max_rounds=(1 << 32) - 1)
     if container.kdf is None:
         return _Protection(DEFAULT_CIPHER, DEFAULT_ROUNDS)
@@ -197,9 +187,6 @@ def _rewrite(
     protection: _Protection,
     rounds: int | None,
 ) -> None:
-    from fidokit.files.atomic import replace as replace_file
-    from fidokit.openssh.keys.private import encode_private
-
     data = encode_private(
         file,
         passphrase=passphrase,
@@ -229,9 +216,6 @@ def change_passphrase(
         PassphraseRequired, PassphraseWrong, MalformedKey, NoPermission, UsageError (cipher or
         rounds that cannot be).
     """
-    from fidokit.files.keyfile import read_private
-    from fidokit.openssh.keys.private import parse_private
-
     file = parse_private(read_private(path), old)
     secret = new() if callable(new) else new
     _rewrite(path, file, secret or None, _Protection(cipher, rounds), None)
@@ -245,24 +229,6 @@ def public_lines(paths: Iterable[Path]) -> Iterator[str]:
     Raises:
         MalformedKey, NoPermission, and what `describe` raises.
     """
-    from fidokit.files.scan import read_key
-
     for path in paths:
         line, is_private = read_key(path)
         yield describe(path).public_line if is_private else line.encode()
-
-
-def require_token_key(path: Path) -> None:
-    """Refuse a file of an ordinary key, before anybody is asked for anything.
-
-    Raises:
-        Unsupported: the key does not live on a token.
-    """
-    from fidokit.files.scan import read_key
-
-    line, _ = read_key(path)
-    if not hasattr(line.key, "application"):
-        raise Unsupported(
-            f"{path} holds an ordinary {line.key.short_type} key, not one on a token",
-            hint="use ssh-keygen for it",
-        )

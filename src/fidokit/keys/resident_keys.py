@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +15,13 @@ from fidokit.errors import (
     Unsupported,
     UsageError,
 )
-from fidokit.inventory import choose
-from fidokit.inventory.rows import KeyRow
-from fidokit.types import KeyHandle, SkFlag
+from fidokit.files import filenames
+from fidokit.files.keyfile import check_pair_free, read_private, ssh_folder, write_pair
+from fidokit.files.scan import find_keys
+from fidokit.inventory import KeyRow, join, public_line, resolve
+from fidokit.openssh.keys.private import PrivateFile, encode_private, parse_private
+from fidokit.tokens.remembered import attach
+from fidokit.types import SkFlag
 
 if TYPE_CHECKING:
     from fidokit.client.credentials.resident import ResidentCredential
@@ -61,55 +64,20 @@ def list_keys(
         Unsupported (a token without credential management, or without such a right), PinError
         and others of the token.
     """
-    from fidokit.files.keyfile import ssh_folder
-    from fidokit.files.scan import find_keys
-    from fidokit.inventory.join import join
-
     held = _held(session, any_rp, remember) if session else []
     searched = [ssh_folder(), *folders] if search_home else folders
     rows = join(held, find_keys(searched), _read_flags)
     return [row for row in rows if row.on_token] if only_token else rows
 
 
-def resolve(selector: str, rows: Sequence[KeyRow]) -> KeyRow:
-    """The one row that a person names: see `fidokit.inventory.choose.resolve`.
-
-    A file, private or public, names its key wherever it lies, also outside the folders that
-    `list_keys` searched.
-
-    Raises:
-        CredentialNotFound: nothing fits; UsageError: several keys do.
-    """
-    return choose.resolve(selector, rows, key_in=_fingerprint_in)
-
-
-def _fingerprint_in(name: str) -> str | None:
-    """Of the key in a file; None where there is no such file, or no key in it."""
-    from fidokit.files.scan import read_key
-    from fidokit.openssh.keys import fingerprint
-
-    if not name or "\0" in name:
-        return None
-    try:
-        # os.path leaves a name that nobody has alone, where Path.expanduser raises RuntimeError
-        line, _ = read_key(Path(os.path.expanduser(name)))  # noqa: PTH111
-    except FidokitError:
-        return None
-    return fingerprint.sha256(line.key.blob())
-
-
 def _held(session: Session, any_rp: bool, remember: bool | None) -> list[ResidentCredential]:
     from fidokit.client.credentials import resident
-    from fidokit.tokens.remembered import attach
 
     attach(session, remember)
     return resident.list_credentials(session, any_rp=any_rp)
 
 
 def _read_flags(path: Path) -> tuple[SkFlag, str] | None:
-    from fidokit.files.keyfile import read_private
-    from fidokit.openssh.keys.private import parse_private
-
     try:
         file = parse_private(read_private(path), None)
     except FidokitError:
@@ -151,22 +119,22 @@ def download(
     Args:
         folder: where to; the current folder when None, as `ssh-keygen -K`.
         selectors: which keys (see `resolve`); all when empty.
-        template: file name with the fields of `fidokit.files.naming.TEMPLATE_FIELDS`; None names
+        template: file name with the fields of `fidokit.files.filenames.TEMPLATE_FIELDS`; None names
             files as `ssh-keygen -K` does. Always sanitized, and made unique within one call.
 
     Raises:
         UsageError: an ambiguous selector or a bad template; CredentialNotFound: an unknown one.
         What listing raises. Refusals of single files are results, not errors.
     """
-    from fidokit.files import naming
-
     if template is not None:
-        naming.check_template(template)
+        filenames.check_template(template)
     rows = list_keys(session, any_rp=any_rp, only_token=True, search_home=bool(selectors))
     if selectors:
         chosen = [resolve(selector, rows) for selector in selectors]
         rows = list({row.credential_id: row for row in chosen}.values())
-    names = naming.make_unique([_name(row, template) for row in rows], [_tag(row) for row in rows])
+    names = filenames.make_unique(
+        [_name(row, template) for row in rows], [_tag(row) for row in rows]
+    )
     for row, name in zip(rows, names, strict=True):
         path = (folder or Path()) / name
         yield _download_one(row, path, passphrase, rounds)
@@ -177,23 +145,21 @@ def _tag(row: KeyRow) -> str:
 
 
 def _name(row: KeyRow, template: str | None) -> str:
-    from fidokit.files import naming
-
     held = credential_of(row)
     if row.key_type is None:
-        return naming.sanitize(row.application)
+        return filenames.sanitize(row.application)
     if template is None:
-        return naming.download_name(row.key_type, row.application, held.user_id)
+        return filenames.download_name(row.key_type, row.application, held.user_id)
     fields = {
-        "type": naming.type_part(row.key_type),
-        "application": naming.application_part(row.application),
-        "user": naming.user_part(held.user_id),
+        "type": filenames.type_part(row.key_type),
+        "application": filenames.application_part(row.application),
+        "user": filenames.user_part(held.user_id),
         "user_name": held.user_name,
         "comment": held.comment,
         "fingerprint": row.fingerprint.removeprefix("SHA256:")[:16],
         "id": held.credential_id.hex()[:16],
     }
-    return naming.render_template(template, fields)
+    return filenames.render_template(template, fields)
 
 
 def _download_one(
@@ -209,12 +175,8 @@ def _download_one(
 
 
 def _write_one(row: KeyRow, path: Path, passphrase: Passphrase | None, rounds: int) -> str:
-    from fidokit.files.keyfile import check_pair_free, write_pair
-    from fidokit.inventory.join import public_line
-    from fidokit.openssh.keys.private import PrivateFile, SkPrivate, encode_private
-
     held = credential_of(row)
-    if held.public is None:
+    if held.public is None or held.private is None:
         raise Unsupported(
             f"the credential of {row.application!r} is of a type that OpenSSH does not know",
             hint="it belongs to a website; leave it there",
@@ -227,9 +189,10 @@ def _write_one(row: KeyRow, path: Path, passphrase: Passphrase | None, rounds: i
         ) from None
     comment = printable(held.comment) or held.application
     line = public_line(held.public, comment)
-    key = SkPrivate(held.public, held.flags, KeyHandle(held.credential_id))
     secret = passphrase(path) if passphrase else None
-    data = encode_private(PrivateFile(key, comment), passphrase=secret or None, rounds=rounds)
+    data = encode_private(
+        PrivateFile(held.private, comment), passphrase=secret or None, rounds=rounds
+    )
     write_pair(path, data, line)
     return line
 
@@ -239,15 +202,20 @@ def printable(text: str) -> str:
     return "".join(c for c in text if c.isprintable())
 
 
+def label_of(credential: ResidentCredential) -> str:
+    """What tells a resident key from others: its comment, else its application and user."""
+    name = f"{credential.application} {credential.user}".strip()
+    comment = credential.comment
+    return printable(comment if comment and comment != credential.application else name)
+
+
 def credential_of(row: KeyRow) -> ResidentCredential:
     """The token's own record behind a row.
 
     Raises:
         CredentialNotFound: the row is not on the token.
     """
-    from fidokit.client.credentials.resident import ResidentCredential
-
-    if not isinstance(row.credential, ResidentCredential):
+    if row.credential is None:
         raise CredentialNotFound(
             f"the key {row.fingerprint} is not on this token",
             hint="`fidokit key list` shows which keys are",
@@ -284,7 +252,7 @@ def rename_key(
         CredentialNotFound, Unsupported (a token that cannot), PinError.
     """
     from fidokit.client.credentials import resident
-    from fidokit.client.credentials.resident_label import encode_display
+    from fidokit.client.credentials.resident import encode_display
 
     held = credential_of(row)
     if comment is None and user_name is None:

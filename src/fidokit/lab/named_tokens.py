@@ -11,8 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fidokit.client.ports import QUIET, Interaction
-from fidokit.errors import WouldOverwrite
+from fidokit.errors import Malformed, WouldOverwrite
+from fidokit.files import atomic
+from fidokit.files.disk_errors import explained
+from fidokit.virtual import places, registry
 from fidokit.virtual.gestures import PROMPT, Gestures, PromptPerson
+from fidokit.virtual.models.search import model_document
+from fidokit.virtual.store import export
+from fidokit.virtual.world import SystemClock
 
 if TYPE_CHECKING:
     from fidokit.virtual.presence import Person
@@ -49,7 +55,7 @@ class VirtualSummary:
 
     @property
     def selector(self) -> str:
-        """What `--token` takes."""
+        """What `--token` takes for it."""
         return f"virtual:{self.name}"
 
 
@@ -76,9 +82,6 @@ def create_virtual(
         UsageError (a bad name, profile, model or policy), WouldOverwrite (it exists),
         StateUnusable, Unsupported (the metadata is not installed).
     """
-    from fidokit.virtual import registry
-    from fidokit.virtual.models.search import model_document
-
     document = None if model is None else model_document(model)
     made = registry.create(
         name, profile=profile, model=document, presence=presence, passphrase=passphrase
@@ -92,20 +95,10 @@ def list_virtual() -> list[VirtualSummary]:
     Raises:
         StateUnusable: the state folder cannot be read.
     """
-    from fidokit.virtual import registry
-
     return [_summary(entry) for entry in registry.list_tokens()]
 
 
-def delete_virtual(name: str) -> None:
-    """Delete a virtual token and every key in it.
-
-    Raises:
-        TokenNotFound, TokenBusy (another process has it plugged in), StateUnusable.
-    """
-    from fidokit.virtual import registry
-
-    registry.delete(name)
+delete_virtual = registry.delete
 
 
 @contextmanager
@@ -130,8 +123,6 @@ def serve_virtual(
         TokenNotFound, TokenBusy (another process has it plugged in), StateUnusable, UsageError.
         Unsupported: its folder's path is too long for a socket.
     """
-    from fidokit.virtual import registry
-
     person = _prompting(name, presence, interaction)
     with registry.open_token(name, presence=person, passphrase=passphrase) as token:
         if token.unshared:
@@ -143,9 +134,7 @@ def _prompting(
     name: str, presence: str | Person | None, interaction: Interaction
 ) -> str | Person | None:
     """The policy as given, with somebody to ask where it is `prompt`."""
-    from fidokit.virtual import places
     from fidokit.virtual.store import read_identity
-    from fidokit.virtual.world import SystemClock
 
     if presence is None and name in places.names():
         presence = read_identity(places.path_of(name)).presence
@@ -164,7 +153,7 @@ def export_virtual(
 ) -> None:
     """Write a virtual token into one file (mode 0600), for another machine.
 
-    The token stays; it and what is made of the file are the same token, whose counters and PIN
+    The token stays; it and what is made of the file are one token, whose counters and PIN
     tries go apart from now on.
 
     Args:
@@ -177,8 +166,6 @@ def export_virtual(
         WouldOverwrite: something has this path.
         TokenNotFound, TokenBusy, PassphraseRequired, PassphraseWrong, StateUnusable, UsageError.
     """
-    from fidokit.files import atomic
-    from fidokit.virtual import registry
 
     if os.path.lexists(path):
         raise WouldOverwrite(f"{path} already exists", hint="choose another name")
@@ -200,9 +187,6 @@ def import_virtual(
         MalformedFile: the file is no export, damaged, or of a newer version.
         PassphraseRequired, PassphraseWrong, StateUnusable, UsageError, NoPermission.
     """
-    from fidokit.files.disk_errors import explained
-    from fidokit.virtual import registry
-    from fidokit.virtual.store import export
 
     with explained(path), path.open("rb") as file:
         data = file.read(export.LONGEST + 1)
@@ -235,7 +219,6 @@ def _summary(entry: TokenEntry) -> VirtualSummary:
 def _model(identity: TokenIdentity) -> tuple[str, tuple[str, ...]]:
     if not identity.model:
         return "", ()
-    from fidokit.errors import Malformed
     from fidokit.virtual.models import profiles
 
     try:

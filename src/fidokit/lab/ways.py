@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from fidokit.virtual.framing.usb_descriptors import UsbIdentity
     from fidokit.virtual.token import VirtualToken
 
-__all__ = ["Reached", "Ways", "plug", "reachable"]
 
 Ended = Callable[[FidokitError], None]
 """Hears why a way ended while the others go on; called from any thread."""
@@ -66,8 +65,6 @@ def plug(
     serial: str | None = None,
 ) -> UsbIdentity:
     """What a USB device says of itself; what is None is as usual."""
-    from fidokit.virtual.framing.usb_descriptors import UsbIdentity
-
     given = {
         "vendor_id": vendor_id,
         "product_id": product_id,

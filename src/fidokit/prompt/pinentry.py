@@ -41,7 +41,7 @@ def ask(description: str, error: str = "") -> str:
         raise FidokitError(f"cannot run {PROGRAM}: {failure.strerror}") from None
     with process:
         assert process.stdin  # noqa: S101  a pipe, as asked for
-        assert process.stdout  # noqa: S101  likewise
+        assert process.stdout  # noqa: S101  a pipe, as asked for
         dialog = _Dialog(process.stdin, process.stdout)
         try:
             return dialog.ask(description, error)

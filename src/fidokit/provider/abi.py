@@ -43,7 +43,7 @@ class SkError(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Option:
+class SkOption:
     """string name, string value, byte required: struct sk_option, from `ssh-keygen -O`."""
 
     name: str
@@ -51,7 +51,7 @@ class Option:
     required: bool
 
     def encode(self) -> bytes:
-        """The wire form."""
+        """The bytes of its wire form."""
         return wire.text(self.name) + wire.text(self.value) + wire.u8(self.required)
 
 
@@ -69,14 +69,14 @@ class Request:
     operation: Operation
     flags: int = 0
     pin: str | None = field(default=None, repr=False)
-    options: Sequence[Option] = ()
+    options: Sequence[SkOption] = ()
     alg: int = 0
     application: str = ""
     data: bytes = b""
     key_handle: bytes = b""
 
     def encode(self) -> bytes:
-        """The wire form."""
+        """The bytes of its wire form."""
         head = bytes([self.api, self.operation, self.flags, self.pin is not None])
         parts = [head, wire.text(self.pin or ""), wire.u32(len(self.options))]
         parts += [option.encode() for option in self.options]
@@ -115,24 +115,24 @@ def _operation(reader: Reader) -> Operation:
         raise MalformedKey(f"request: there is no operation {number}") from None
 
 
-def _options(reader: Reader) -> tuple[Option, ...]:
+def _options(reader: Reader) -> tuple[SkOption, ...]:
     count = reader.u32()
     if count > MOST_OPTIONS:
         raise MalformedKey(f"request: {count} options are too many")
-    return tuple(Option(reader.text(), reader.text(), bool(reader.u8())) for _ in range(count))
+    return tuple(SkOption(reader.text(), reader.text(), bool(reader.u8())) for _ in range(count))
 
 
 # --- replies ---------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class ErrorReply:
     """byte error, other than 0."""
 
     error: SkError
 
     def encode(self) -> bytes:
-        """The wire form."""
+        """The bytes of its wire form."""
         return wire.u8(self.error)
 
 
@@ -153,7 +153,7 @@ class EnrollReply:
     auth_data: bytes
 
     def encode(self) -> bytes:
-        """The wire form."""
+        """The bytes of its wire form."""
         strings = (
             *(self.public_key, self.key_handle, self.signature),
             *(self.attestation_cert, self.auth_data),
@@ -175,7 +175,7 @@ class SignReply:
     s: bytes = b""
 
     def encode(self) -> bytes:
-        """The wire form."""
+        """The bytes of its wire form."""
         head = bytes([0, self.flags]) + wire.u32(self.counter)
         return head + wire.string(self.r) + wire.string(self.s)
 
@@ -196,7 +196,7 @@ class ResidentKey:
     key_handle: bytes
 
     def encode(self) -> bytes:
-        """The wire form."""
+        """The bytes of its wire form."""
         strings = (self.user_id, self.public_key, self.key_handle)
         head = wire.u32(self.alg) + wire.text(self.application) + wire.u8(self.flags)
         return head + b"".join(map(wire.string, strings))
@@ -209,8 +209,8 @@ class LoadReply:
     keys: Sequence[ResidentKey]
 
     def encode(self) -> bytes:
-        """The wire form."""
+        """The bytes of its wire form."""
         return b"\0" + wire.u32(len(self.keys)) + b"".join(key.encode() for key in self.keys)
 
 
-Reply = Refused | EnrollReply | SignReply | LoadReply
+Reply = ErrorReply | EnrollReply | SignReply | LoadReply

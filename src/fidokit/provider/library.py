@@ -1,4 +1,4 @@
-"""Where the compiled library is, which Python it runs, and copies of it elsewhere.
+"""OpenSSH's SecurityKeyProvider: where its library is, which Python it runs, copies elsewhere.
 
 The library reads the interpreter's path from a file beside it, `sk_fidokit.so.python`: a wheel may
 have been built on another machine, and a copy in /usr/local/lib knows nothing of a virtual
@@ -7,7 +7,9 @@ environment.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +17,8 @@ from fidokit.errors import NoPermission, Unsupported
 from fidokit.files import atomic
 from fidokit.files.disk_errors import explained
 from fidokit.files.keyfile import read_bounded
+from fidokit.system.host import Host
+from fidokit.system.openssh_programs import parse_version
 
 FILES: Final[Mapping[int, str]] = {10: "sk_fidokit.so", 9: "sk_fidokit_9.so"}
 """The library's name for each version of sk-api.h."""
@@ -111,3 +115,81 @@ def unreachable_part(python: str) -> Path | None:
         except OSError as error:
             raise NoPermission(f"cannot look at {folder}: {error.strerror}") from None
     return None
+
+
+# --- for this machine's ssh ------------------------------------------------------------------
+
+
+def provider_api(host: Host | None = None) -> int:
+    """The version of sk-api.h that this machine's ssh speaks; the usual one where there is none.
+
+    Raises:
+        Unsupported: its ssh is too old.
+    """
+    banner = (host or Host()).run(("ssh", "-V"))
+    return api_for(parse_version(banner or ""))
+
+
+def provider_path(sk_api: int | None = None) -> Path:
+    """The library, ready to be loaded by OpenSSH's programs.
+
+    Args:
+        sk_api: version of sk-api.h, 10 or 9; the one of this machine's ssh when None.
+
+    Raises:
+        Unsupported: it was not built when fidokit was installed, or ssh is too old.
+        NoPermission: it was never made ready, and its folder is another user's.
+    """
+    path = built(sk_api or provider_api())
+    try:
+        point_at(path, sys.executable)
+    except NoPermission as error:
+        raise NoPermission(
+            f"the library does not know yet which Python to run ({error.message})",
+            hint="run `fidokit provider path` once as the user who installed fidokit, or "
+            "`fidokit provider install --into FOLDER`",
+        ) from None
+    return path
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledProvider:
+    """A copy of the
+
+    Attributes:
+        path: the copy.
+        python: the interpreter that it runs.
+        closed: a folder on the way to that interpreter which other users may not enter; None
+            where the library works for everybody.
+    """
+
+    path: Path
+    python: str
+    closed: Path | None
+
+
+def install_provider(
+    folder: Path = INSTALL_FOLDER, *, sk_api: int | None = None
+) -> InstalledProvider:
+    """Copy the library to where ssh-agent's allow list finds it.
+
+    Args:
+        folder: made where it is missing.
+        sk_api: as `provider_path`.
+
+    Raises:
+        Unsupported: as `provider_path`.
+        NoPermission: the folder is root's; FidokitError: the disk refused.
+    """
+    copy = install(built(sk_api or provider_api()), folder, sys.executable)
+    return InstalledProvider(copy, sys.executable, unreachable_part(sys.executable))
+
+
+def trusted_provider() -> Path:
+    """The copy that `install_provider` made where ssh-agent trusts it, else the library itself.
+
+    Raises:
+        As `provider_path`.
+    """
+    copy = INSTALL_FOLDER / FILES[provider_api()]
+    return copy if copy.is_file() else provider_path()

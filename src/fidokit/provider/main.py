@@ -13,30 +13,37 @@ import select
 import signal
 import sys
 import threading
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from fidokit.errors import FidokitError, Interrupted
+from fidokit.client.ports import Candidate, PinCode, Quiet
+from fidokit.errors import FidokitError, Interrupted, PinPolicy, PinWrong
 from fidokit.keys.generation import user_at_host
+from fidokit.keys.holder import token_holding
 from fidokit.provider.abi import LONGEST
-from fidokit.provider.installation import ProviderTokens
 from fidokit.provider.service import answer
 from fidokit.system.process_memory import harden
+from fidokit.tokens.access import open_token
 
 if TYPE_CHECKING:
-    from fidokit.provider.service import Tokens
+    from collections.abc import Sequence
+
+    from fidokit.client.session import Session
+    from fidokit.types import Application, KeyHandle
 
 _MOST_DESCRIPTORS: Final = 1 << 20
 
 
 def main() -> None:
-    """Answer one request."""
+    """Answer the one request on standard input."""
     _close_inherited()
     harden()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # cancels on the token, as Ctrl-C
     try:
         message = _read_all(0)
         threading.Thread(target=_watch_caller, args=(1,), daemon=True).start()
-        reply = answer(message, _tokens, who=user_at_host, tell=_tell)
+        reply = answer(message, ProviderTokens, who=user_at_host, tell=_tell)
         with contextlib.suppress(OSError):  # nobody waits for it any more
             _write_all(1, reply)
     except KeyboardInterrupt:
@@ -63,10 +70,6 @@ def _write_all(descriptor: int, reply: bytes) -> None:
         reply = reply[os.write(descriptor, reply) :]
 
 
-def _tokens(pin: str | None) -> Tokens:
-    return ProviderTokens(pin)
-
-
 def _watch_caller(descriptor: int) -> None:
     """End the waiting for a touch when the program that wanted it is gone."""
     caller = select.poll()
@@ -82,6 +85,52 @@ def _tell(error: FidokitError) -> None:
     with contextlib.suppress(OSError, ValueError):
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
+
+
+# --- tokens, as OpenSSH's PIN opens them -----------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _OnePin(Quiet):
+    """Nobody to ask, but for the PIN that OpenSSH asked for, if it did; touch chooses a token."""
+
+    pin: str | None = field(repr=False)
+
+    def ask_pin(
+        self, token: str, retries: int | None, why: str, previous_was_wrong: bool
+    ) -> PinCode:
+        """That PIN; the token's session sees to it that a wrong one is not tried twice."""
+        if self.pin is None:
+            return Quiet.ask_pin(self, token, retries, why, previous_was_wrong)
+        try:
+            return PinCode.parse(self.pin)
+        except PinPolicy as error:  # to OpenSSH it is a wrong one, to be asked for again
+            raise PinWrong(error.message, retries=retries) from None
+
+    def choose_token(self, candidates: Sequence[Candidate]) -> Candidate | None:  # noqa: ARG002
+        """Leave the choice to a touch."""
+        return None
+
+
+class ProviderTokens:
+    """Tokens for `fidokit.provider.service`.
+
+    Args:
+        pin: what OpenSSH was told, or None.
+    """
+
+    def __init__(self, pin: str | None) -> None:
+        self._person = _OnePin(pin)
+
+    def open(self, selector: str | None) -> AbstractContextManager[Session]:
+        """The token that is meant, see `tokens.access.open_token`."""
+        return open_token(selector, self._person)
+
+    def holding(
+        self, key_handle: KeyHandle, application: Application, selector: str | None
+    ) -> AbstractContextManager[Session]:
+        """The token with this key, see `keys.holder.token_holding`."""
+        return token_holding(key_handle, application, self._person, selector=selector)
 
 
 if __name__ == "__main__":

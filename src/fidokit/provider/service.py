@@ -79,7 +79,7 @@ def answer(
     except FidokitError as error:
         if not isinstance(error, _ASKED_BY_OPENSSH):
             tell(error)
-        return abi.Refused(error_number(error)).encode()
+        return abi.ErrorReply(error_number(error)).encode()
 
 
 def _check_options(request: abi.Request) -> None:

@@ -8,18 +8,27 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from fidokit.errors import SignatureInvalid, TokenMisbehaved, UsageError
+from fidokit.errors import MalformedKey, SignatureInvalid, TokenMisbehaved, UsageError
+from fidokit.files import atomic
+from fidokit.files.keyfile import check_free
+from fidokit.keys.holder import read_named
+from fidokit.openssh.certificates.certificate import (
+    MAX_PRINCIPALS,
+    Certificate,
+    CertificateBody,
+    CertKind,
+    describe,
+    encode_tbs,
+    lines,
+    require_trustworthy,
+    verify_signature,
+)
+from fidokit.openssh.certificates.options import ALWAYS, options_of, parse_validity
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from fidokit.openssh.certificates.certificate import (
-        Certificate,
-        CertificateBody,
-        CertificateFacts,
-        CertKind,
-        CertOption,
-    )
+    from fidokit.openssh.certificates.certificate import CertificateFacts, CertOption
     from fidokit.openssh.keys.public import PublicKey
     from fidokit.signing.signers import Signer
 
@@ -75,9 +84,6 @@ def certificate_request(
     Raises:
         UsageError: something of it makes no sense.
     """
-    from fidokit.openssh.certificates.certificate import CertKind
-    from fidokit.openssh.certificates.options import ALWAYS, options_of, parse_validity
-
     kind = CertKind.HOST if host else CertKind.USER
     moment = int(time.time()) if now is None else now
     critical, extensions = options_of(options, kind)
@@ -102,8 +108,6 @@ def _check_text(what: str, text: str) -> None:
 
 
 def _principals(listed: str | None) -> tuple[str, ...]:
-    from fidokit.openssh.certificates.certificate import MAX_PRINCIPALS
-
     if listed is None:
         return ()
     names = tuple(listed.split(","))
@@ -142,10 +146,6 @@ def certify(
         UsageError: the key is a certificate, or the authority is named by one.
         TokenMisbehaved: what the signer made does not verify; and what it raises.
     """
-    from fidokit.files import atomic
-    from fidokit.files.keyfile import check_free
-    from fidokit.openssh.certificates.certificate import describe
-
     if not 0 <= serial <= MAX_SERIAL:
         raise UsageError(f"{serial} is no serial number", hint="use 0 to 2**64 - 1")
     key, comment = _subject(public)
@@ -163,9 +163,6 @@ def certificate_path(public: Path) -> Path:
 
 
 def _subject(path: Path) -> tuple[PublicKey, str]:
-    from fidokit.keys.holder import read_named
-    from fidokit.openssh.certificates.certificate import Certificate
-
     named = read_named(path)
     if isinstance(named.key, Certificate):
         raise UsageError(
@@ -178,8 +175,6 @@ def _subject(path: Path) -> tuple[PublicKey, str]:
 def _body(
     signer: Signer, key: PublicKey, request: CertificateRequest, serial: int
 ) -> CertificateBody:
-    from fidokit.openssh.certificates.certificate import Certificate, CertificateBody
-
     if isinstance(signer.public, Certificate):
         raise UsageError(
             "the authority is named by a certificate, which OpenSSH does not take",
@@ -202,8 +197,6 @@ def _body(
 
 
 def _sign(signer: Signer, body: CertificateBody) -> Certificate:
-    from fidokit.openssh.certificates.certificate import encode_tbs, verify_signature
-
     made = body.signed(signer.sign(encode_tbs(body)))
     try:
         verify_signature(made)
@@ -242,15 +235,6 @@ def show_certificate(path: Path) -> ShownCertificate:
         MalformedKey: it is no certificate.
         SignatureInvalid: it was not signed by the authority that it names.
     """
-    from fidokit.errors import MalformedKey
-    from fidokit.keys.holder import read_named
-    from fidokit.openssh.certificates.certificate import (
-        Certificate,
-        describe,
-        lines,
-        require_trustworthy,
-    )
-
     key = read_named(path).key
     if not isinstance(key, Certificate):
         raise MalformedKey(

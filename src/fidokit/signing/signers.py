@@ -10,10 +10,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from fidokit.client.ports import QUIET, Backend, Interaction
 from fidokit.errors import CredentialNotFound, FidokitError, UsageError
+from fidokit.keys.holder import read_key_file, read_named, token_holding
+from fidokit.openssh.certificates.certificate import Certificate
+from fidokit.openssh.keys.plain_private import PlainPrivate, SignFlag
+from fidokit.openssh.keys.private import PrivateFile
+from fidokit.openssh.signatures.signature import parse_signature
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,11 +26,9 @@ if TYPE_CHECKING:
     from fidokit.agent_client import AgentClient
     from fidokit.client.session import Session
     from fidokit.keys.holder import NamedKey
-    from fidokit.openssh.certificates.certificate import Certificate
-    from fidokit.openssh.keys.plain_private import PlainPrivate
-    from fidokit.openssh.keys.private import PrivateFile
     from fidokit.openssh.keys.public import PublicKey
     from fidokit.openssh.signatures.signature import Signature
+    from fidokit.types import Application, KeyHandle
 
 _SUFFIXES: Final = ("-cert.pub", ".pub")
 
@@ -46,7 +49,7 @@ class Signer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class TokenSigner:
+class SessionSigner:
     """A key on a token that is open; `certificate` is named in the key's place."""
 
     session: Session
@@ -60,11 +63,11 @@ class TokenSigner:
 
     @property
     def name(self) -> str:
-        """The token's."""
+        """The name of the token."""
         return self.session.name
 
     def sign(self, message: bytes) -> Signature:
-        """By the token, with touch and PIN as the key's flags say."""
+        """A signature by the token, with touch and PIN as the key's flags say."""
         from fidokit.client.credentials.signature import sign
 
         return sign(self.session, self.key.key, message)
@@ -84,10 +87,7 @@ class FileSigner:
         return self.certificate or self.key.public
 
     def sign(self, message: bytes) -> Signature:
-        """By the key."""
-        from fidokit.openssh.keys.plain_private import SignFlag
-        from fidokit.openssh.signatures.signature import parse_signature
-
+        """A signature by the key in the file."""
         return parse_signature(self.key.sign(message, SignFlag.RSA_SHA2_512))
 
 
@@ -100,13 +100,11 @@ class AgentSigner:
     name: str = "the agent"
 
     def sign(self, message: bytes) -> Signature:
-        """By the agent.
+        """A signature by the agent.
 
         Raises:
             FidokitError: it refuses, or answers with something else.
         """
-        from fidokit.openssh.keys.plain_private import SignFlag
-
         return self.agent.sign(self.public.blob(), message, SignFlag.RSA_SHA2_512)
 
 
@@ -135,16 +133,15 @@ def open_signer(
 
     Raises:
         FidokitError: the agent was wanted and does not hold the key; what `open_key`,
-        `token_for_key` and the agent raise.
+        `token_holding` and the agent raise.
     """
     open_token = partial(
-        _token_for_key,
-        interaction,
+        token_holding,
+        interaction=interaction,
         selector=selector,
         spend_last_try=spend_last_try,
         backends=backends,
     )
-    from fidokit.keys.holder import read_named
 
     named = read_named(path)
     with _agent_signer(named.key, agent) as held:
@@ -191,25 +188,13 @@ def private_path(path: Path) -> Path:
     return path
 
 
-def _token_for_key(
-    interaction: Interaction, key: PrivateFile, **options: Any
-) -> AbstractContextManager[Session]:
-    from fidokit.keys.holder import token_for_key
-
-    return token_for_key(key, interaction, **options)
-
-
 @contextmanager
 def _private_signer(
     path: Path,
     named: NamedKey,
     passphrase: Callable[[Path], bytes] | None,
-    open_token: Callable[[PrivateFile], AbstractContextManager[Session]],
+    open_token: Callable[[KeyHandle, Application], AbstractContextManager[Session]],
 ) -> Iterator[Signer]:
-    from fidokit.keys.holder import read_key_file
-    from fidokit.openssh.keys.plain_private import PlainPrivate
-    from fidokit.openssh.keys.private import PrivateFile
-
     private = private_path(path)
     if private == path and not named.is_private:
         raise CredentialNotFound(
@@ -221,17 +206,14 @@ def _private_signer(
     if isinstance(key, PlainPrivate):
         yield FileSigner(key, str(private), certificate)
         return
-    file = PrivateFile(key, comment)
-    with open_token(file) as session:
-        yield TokenSigner(session, file, certificate)
+    with open_token(key.key_handle, key.public.application) as session:
+        yield SessionSigner(session, PrivateFile(key, comment), certificate)
 
 
 def _certificate(
     path: Path, private: Path, named: PublicKey | Certificate, held: PublicKey
 ) -> Certificate | None:
     """The certificate that was named; the private half has to be that of its key."""
-    from fidokit.openssh.certificates.certificate import Certificate
-
     plain = named.public if isinstance(named, Certificate) else named
     if plain != held:
         raise UsageError(

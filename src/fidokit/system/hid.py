@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from fidokit.system import udev
-from fidokit.system.findings import Finding, Status
 from fidokit.system.host import Host
+from fidokit.system.probes import Finding, Status
 
 FIDO_USAGE_PAGE: Final = 0xF1D0
 

@@ -75,6 +75,23 @@ def module_exists(name: str) -> bool:
     return find_spec(name) is not None
 
 
+def xdg_folder(environ: Mapping[str, str], variable: str, usual: str) -> Path:
+    """Where a user keeps files of one kind (XDG base directories 0.8: a relative one is ignored).
+
+    Args:
+        environ: the environment variables.
+        variable: such as "XDG_STATE_HOME".
+        usual: where that is without the variable, below the home folder.
+    """
+    base = environ.get(variable, "")
+    return Path(base) if base.startswith("/") else home_folder(environ) / usual
+
+
+def home_folder(environ: Mapping[str, str]) -> Path:
+    """The user's home folder."""
+    return Path(environ.get("HOME") or Path.home())
+
+
 @dataclass(frozen=True, slots=True)
 class Host:
     """Files under `root`, the environment, programs, sockets.
@@ -102,3 +119,13 @@ class Host:
     def path(self, absolute: str) -> Path:
         """An absolute path on this machine."""
         return self.root / absolute.lstrip("/")
+
+    @property
+    def home(self) -> Path:
+        """The user's home folder."""
+        return home_folder(self.environ)
+
+    @property
+    def state_folder(self) -> Path:
+        """Where what has to last is kept: `$XDG_STATE_HOME/fidokit`."""
+        return xdg_folder(self.environ, "XDG_STATE_HOME", ".local/state") / "fidokit"

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from fidokit.system.findings import Finding, Status
 from fidokit.system.host import Host
+from fidokit.system.probes import Finding, Status
 
 Version = tuple[int, int]
 

@@ -6,9 +6,8 @@ for tests that need something else.
 
 from __future__ import annotations
 
-from fidokit.testing.credentials import Credential
 from fidokit.testing.devices import FidoDevices, open_device
-from fidokit.testing.factory import TokenFactory
+from fidokit.testing.factory import Credential, TokenFactory
 from fidokit.testing.token import Stalled, WatchedToken
 
 __all__ = [

@@ -121,9 +121,9 @@ class FidoDevices:
                 return token
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fsdecode(path))
 
-    def _readers(self, groups: Sequence[str] = ()) -> list[Reader]:  # noqa: ARG002  pyscard's name
+    def _readers(self, groups: Sequence[str] = ()) -> list[CardReader]:  # noqa: ARG002  pyscard's name
         return [
-            Reader(f"{PRODUCT} {number:02}", token)
+            CardReader(f"{PRODUCT} {number:02}", token)
             for number, token in enumerate(self._nfc)
             if token.plugged_in
         ]
@@ -138,7 +138,7 @@ def _has_pyscard() -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
+class CardReader:
     """A contactless reader with a token on it, as pyscard's `System.readers()` lists them.
 
     Args:

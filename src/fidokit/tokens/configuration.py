@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from fidokit.errors import MalformedFile, UsageError
+from fidokit.system.host import xdg_folder
 
 VARIABLE: Final = "FIDOKIT_TOKEN"
 MAX_CONFIG: Final = 1 << 16
@@ -35,12 +36,8 @@ def configured_selector(
 
 
 def config_path(environ: Mapping[str, str]) -> Path:
-    """Where the configuration file is (XDG base directories 0.8: a relative one is ignored)."""
-    base = environ.get("XDG_CONFIG_HOME", "")
-    folder = (
-        Path(base) if base.startswith("/") else Path(environ.get("HOME") or Path.home()) / ".config"
-    )
-    return folder / "fidokit" / "config.toml"
+    """Where the configuration file is: `$XDG_CONFIG_HOME/fidokit/config.toml`."""
+    return xdg_folder(environ, "XDG_CONFIG_HOME", ".config") / "fidokit" / "config.toml"
 
 
 def configured_remember(

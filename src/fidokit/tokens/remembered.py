@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from fidokit.errors import FidokitError, Unsupported
+from fidokit.system.host import Host
 
 if TYPE_CHECKING:
     from fidokit.client.info import TokenInfo
@@ -147,10 +148,7 @@ def _decode(members: object) -> KeptToken | None:
 
 def keeper() -> StateKeeper:
     """The one of this user: `$XDG_STATE_HOME/fidokit/readers`."""
-    from fidokit.system.host import Host
-    from fidokit.system.state_probe import state_folder
-
-    return StateKeeper(state_folder(Host()) / FOLDER)
+    return StateKeeper(Host().state_folder / FOLDER)
 
 
 def attach(session: Session, remember: bool | None) -> None:

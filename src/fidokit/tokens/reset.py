@@ -7,8 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
+from fidokit.client.credentials import resident
+from fidokit.client.discovery import open_session
 from fidokit.client.ports import QUIET, Backend, Candidate, Interaction
 from fidokit.errors import TokenNotFound, Unsupported, UsageError
+from fidokit.tokens.access import backends_for
+from fidokit.tokens.remembered import remembered
 from fidokit.types import Aaguid
 
 if TYPE_CHECKING:
@@ -35,8 +39,8 @@ class ResetPlan:
         confirm: the serial or name that must be typed, exactly.
         resident: how many resident credentials die; None where the PIN was not asked, or the
             token cannot say.
-        credentials: "application user" of each SSH credential; None as above.
-        others: how many more of them belong to websites; None as above.
+        credentials: "application user" of each SSH credential; None where `resident` is.
+        others: how many more of them belong to websites; None where `resident` is.
         must_replug: whether the token wants to be unplugged and inserted first (hardware).
         aaguid: the model, so that another token inserted instead is noticed.
     """
@@ -102,8 +106,6 @@ def _require_way(session: Session) -> None:
 
 
 def _credentials(session: Session) -> list[str] | None:
-    from fidokit.client.credentials import resident
-
     if session.info.has_cred_mgmt is None:
         return None
     if session.info.pin_set is False and not session.info.uv_configured:
@@ -143,10 +145,6 @@ def reset(
         TokenNotFound: the token did not leave or come back in 60 seconds, or another one came.
         TouchTimedOut, TouchRefused, TokenRefused (too late after power-up), Unsupported.
     """
-    from fidokit.tokens.access import open_candidate
-    from fidokit.tokens.backends import backends_for
-    from fidokit.tokens.remembered import remembered
-
     if typed != plan.confirm:
         raise UsageError(
             f"what was typed is not {plan.confirm!r}, so nothing was reset",
@@ -155,7 +153,7 @@ def reset(
     where = backends_for(plan.selector, interaction) if backends is None else backends
     watch = _Watch(plan, where, sleep, clock)
     candidate = watch.replugged(guide) if plan.must_replug else watch.present()
-    with open_candidate(candidate, interaction) as session:
+    with open_session(candidate, interaction) as session:
         if session.info.aaguid != plan.aaguid:
             raise TokenNotFound(
                 f"another token than {plan.name} was inserted, so nothing was reset",

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from fidokit.errors import FileInTheWay, Malformed, NoPermission
-from fidokit.system.udev import GROUP, RELOAD, RULES_PATH, rules_text
-
-if TYPE_CHECKING:
-    from fidokit.system.host import Host
+from fidokit.files import atomic
+from fidokit.files.disk_errors import explained
+from fidokit.files.keyfile import read_bounded
+from fidokit.system.host import Host
+from fidokit.system.udev import (
+    GROUP,
+    RELOAD,
+    RULES_PATH,
+    group_exists,
+    reload_rules,
+    rules_text,
+)
 
 __all__ = [
     "GROUP",
     "RELOAD",
+    "RULES_PATH",
     "Installed",
     "install_udev_rules",
-    "udev_rule_path",
-    "udev_rules",
+    "rules_text",
 ]
 
 _MOST: Final = 1 << 16
@@ -31,7 +39,7 @@ class Installed:
 
     Attributes:
         path: the rules file.
-        changed: whether it was written; False where it was there already, the same.
+        changed: whether it was written; False where it was there already.
         problem: why udev does not use it yet; None where it does.
         group_exists: whether the machine has the group.
     """
@@ -42,30 +50,13 @@ class Installed:
     group_exists: bool
 
 
-def udev_rules(group: str = GROUP) -> str:
-    """The text of the rules.
-
-    Args:
-        group: whose members may use tokens on machines at which nobody sits.
-
-    Raises:
-        UsageError: no group can have this name.
-    """
-    return rules_text(group)
-
-
-def udev_rule_path() -> str:
-    """Where an administrator puts them."""
-    return RULES_PATH
-
-
 def install_udev_rules(
     group: str = GROUP, *, force: bool = False, host: Host | None = None
 ) -> Installed:
     """Write the rules whole, and have udev use them.
 
     Args:
-        group: as `udev_rules`.
+        group: as `rules_text`.
         force: replace a file that differs.
         host: the machine; this one when None.
 
@@ -74,9 +65,6 @@ def install_udev_rules(
         FileInTheWay: a file is there already and differs, or is no file.
         NoPermission, FidokitError: this user may not, or the disk refused; nothing was changed.
     """
-    from fidokit.system.host import Host
-    from fidokit.system.udev import group_exists, reload_rules
-
     host = host or Host()
     path = host.path(RULES_PATH)
     changed = _write(path, rules_text(group).encode(), force=force)
@@ -84,9 +72,6 @@ def install_udev_rules(
 
 
 def _write(path: Path, text: bytes, *, force: bool) -> bool:
-    from fidokit.files import atomic
-    from fidokit.files.disk_errors import explained
-
     try:
         with explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -107,8 +92,6 @@ def _write(path: Path, text: bytes, *, force: bool) -> bool:
 
 def _content(path: Path) -> bytes | None:
     """What is there; None for nothing, and something that is never ours where it is too long."""
-    from fidokit.files.keyfile import read_bounded
-
     if not path.exists():
         return None
     try:

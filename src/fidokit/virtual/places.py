@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from fidokit.errors import StateUnusable, TokenNotFound, UsageError
+from fidokit.system.host import xdg_folder
 
 _SUFFIX: Final = ".sqlite"
 _NAME: Final = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,64}")
@@ -15,13 +16,8 @@ _PRIVATE: Final = 0o700
 
 
 def folder() -> Path:
-    """The folder of all named tokens; it need not exist.
-
-    A relative XDG_STATE_HOME is ignored, as the XDG base directory specification asks.
-    """
-    given = Path(os.environ.get("XDG_STATE_HOME", ""))
-    state_home = given if given.is_absolute() else Path.home() / ".local" / "state"
-    return state_home / "fidokit" / "virtual"
+    """The folder of all named tokens; it need not exist."""
+    return xdg_folder(os.environ, "XDG_STATE_HOME", ".local/state") / "fidokit" / "virtual"
 
 
 def make_folder() -> Path:

@@ -12,7 +12,16 @@ from tests.support.mutate import fuzz_count, mutants
 from tests.support.samples import ED25519
 from tests.support.signers import certificate, ed25519_key, ed25519_token
 
-from fidokit.agent.core.agent import CHANGES, EXTENSIONS, HANDLERS, Connection, Later, State
+from fidokit.agent.core.agent import (
+    CHANGES,
+    EXTENSIONS,
+    HANDLERS,
+    LONGEST_S,
+    ClientState,
+    Later,
+    Padlock,
+    State,
+)
 from fidokit.errors import TouchRefused
 from fidokit.openssh import agent_messages, wire
 from fidokit.openssh.agent_constraints import Constraints
@@ -402,7 +411,7 @@ def test_fuzz_any_request_gets_an_answer() -> None:
         bytes([19]),
     ]
     for number, payload in enumerate(mutants(corpus, fuzz_count(2_000))):
-        client = Connection() if number % 20 == 0 else world.client
+        client = ClientState() if number % 20 == 0 else world.client
         if not payload:
             continue
         world.client = client
@@ -418,3 +427,50 @@ def test_a_signature_by_a_token_verifies_under_its_key() -> None:
     world.add(SK.encode())
     answer = agent_messages.parse_signature_answer(world.sign(SK.public.blob(), b"data"))
     verify(token.public, answer, b"data", require_touch=True)
+
+
+@pytest.fixture
+def closed() -> Padlock:
+    padlock = Padlock(bytes)
+    assert padlock.close(b"words")
+    return padlock
+
+
+def test_it_opens_by_its_passphrase_alone(closed: Padlock) -> None:
+    assert not closed.open(b"Words", 0.0)
+    assert not closed.open(b"", 0.0)
+    assert closed.closed
+    assert closed.open(b"words", 1.0)
+    assert not closed.closed
+
+
+def test_it_closes_once(closed: Padlock) -> None:
+    assert not closed.close(b"other")
+    assert closed.open(b"words", 0.0)
+    assert not closed.open(b"words", 0.0)
+
+
+def test_an_empty_passphrase_closes_nothing() -> None:
+    padlock = Padlock(bytes)
+    assert not padlock.close(b"")
+    assert not padlock.closed
+
+
+def test_the_wait_grows_to_ten_seconds_and_ends_with_the_right_passphrase(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Padlock, "_derive", lambda _self, words: words.ljust(32))
+    closed = Padlock(bytes)
+    closed.close(b"words")
+    waits = []
+    for _ in range(105):
+        closed.open(b"wrong", 100.0)
+        waits.append(closed.not_before - 100.0)
+    assert waits[:3] == pytest.approx([0.1, 0.2, 0.3])
+    assert waits[-1] == pytest.approx(LONGEST_S)
+    assert closed.open(b"words", 200.0)
+    assert closed.not_before == 0.0
+
+
+def test_the_passphrase_is_not_kept(closed: Padlock) -> None:
+    assert b"words" not in repr(vars(closed)).encode()

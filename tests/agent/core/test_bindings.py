@@ -7,7 +7,7 @@ from tests.agent.core.world import FAR, HOST, OTHER, PLAIN, World, bind, login
 from tests.support.samples import ED25519
 from tests.support.signers import PlainKey, certificate, ed25519_key
 
-from fidokit.agent.core.agent import Connection
+from fidokit.agent.core.agent import ClientState
 from fidokit.agent.core.bindings import MOST_SESSIONS, Bindings, visible
 from fidokit.openssh import agent_messages
 from fidokit.openssh.agent_constraints import Constraints, Destination, Hop, KeySpec
@@ -92,7 +92,7 @@ def test_too_many_sessions() -> None:
 def test_a_bind_is_for_one_connection() -> None:
     world = World()
     world.bind(HOST)
-    assert not Connection().bindings.hops
+    assert not ClientState().bindings.hops
 
 
 def host_certificate(**how: object) -> Certificate:
@@ -153,7 +153,7 @@ def test_what_may_log_in_and_not_go_on_is_hidden_where_it_is_forwarded() -> None
 
 def test_a_hidden_key_is_neither_removed_nor_replaced() -> None:
     world = restricted(TO_NEAR)
-    far = Connection()
+    far = ClientState()
     world.bind(FAR, forwarding=True, client=far)
     assert world.ask(agent_messages.encode_remove(BLOB), far) == FAILURE
     assert world.add(PLAIN.fields, client=far) == FAILURE

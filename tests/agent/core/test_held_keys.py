@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from tests.support import agent_keys
 
-from fidokit.agent.core.held_keys import Entry, Keyring
+from fidokit.agent.core.held_keys import HeldKey, Keyring
 
-ONE = Entry(agent_keys.ed25519(2).read(), "one")
-TWO = Entry(agent_keys.ed25519(3).read(), "two")
-FOUND = Entry(agent_keys.sk(), "found", token="usb:1")
-ALSO = Entry(agent_keys.sk("ecdsa"), "also", token="usb:1")
+ONE = HeldKey(agent_keys.ed25519(2).read(), "one")
+TWO = HeldKey(agent_keys.ed25519(3).read(), "two")
+FOUND = HeldKey(agent_keys.sk(), "found", token="usb:1")
+ALSO = HeldKey(agent_keys.sk("ecdsa"), "also", token="usb:1")
 
 
 def comments(keys: Keyring) -> list[str]:
@@ -21,7 +21,7 @@ def test_keys_keep_their_order() -> None:
     keys = Keyring()
     for entry in (ONE, TWO, FOUND):
         assert keys.add(entry)
-    keys.add(Entry(ONE.private, "one again"))
+    keys.add(HeldKey(ONE.private, "one again"))
     assert comments(keys) == ["one again", "two", "found"]
     assert len(keys) == 3
 
@@ -42,8 +42,8 @@ def test_every_change_is_a_new_version() -> None:
 
 def test_expiry() -> None:
     keys = Keyring()
-    keys.add(Entry(ONE.private, "one", expires=10.0))
-    keys.add(Entry(TWO.private, "two", expires=20.0))
+    keys.add(HeldKey(ONE.private, "one", expires=10.0))
+    keys.add(HeldKey(TWO.private, "two", expires=20.0))
     keys.add(FOUND)
     assert keys.next_expiry() == 10.0
     version = keys.version
@@ -69,7 +69,7 @@ def test_keys_of_a_token_come_and_go_together() -> None:
 
 def test_a_key_that_was_added_stays_as_it_was_added() -> None:
     keys = Keyring()
-    keys.add(Entry(FOUND.private, "added", confirm=True))
+    keys.add(HeldKey(FOUND.private, "added", confirm=True))
     keys.found_on("usb:1", [FOUND])
     assert comments(keys) == ["added"]
     keys.found_on("usb:1", [])

@@ -10,8 +10,8 @@ import pytest
 from tests.agent.core.world import FAR, HOST, PLAIN, SK, World, login
 from tests.support import agent_keys
 
-from fidokit.agent.core.held_keys import Entry
-from fidokit.agent.core.policy import FREE, Policy, Rule, parse_policy
+from fidokit.agent.core.held_keys import HeldKey
+from fidokit.agent.core.policy import FREE, KeyRule, Policy, parse_policy
 from fidokit.errors import MalformedFile
 from fidokit.openssh.agent_messages import FAILURE
 from fidokit.openssh.keys import fingerprint
@@ -141,7 +141,7 @@ def test_the_example_of_the_page_is_a_policy() -> None:
     page = (Path(__file__).parents[3] / "docs" / "agent.md").read_text()
     example = page.partition("```toml\n")[2].partition("```")[0]
     assert policy(example)
-    for field in fields(Rule):
+    for field in fields(KeyRule):
         assert f"\n{field.name.replace('_', '-')} = " in f"\n{example}"
 
 
@@ -150,7 +150,7 @@ def test_no_policy_is_none() -> None:
     assert Policy().rule(next(iter(_keys()))) is FREE
 
 
-def _keys() -> list[Entry]:
+def _keys() -> list[HeldKey]:
     made = World()
     made.add(agent_keys.ecdsa().fields)
     return list(made.agent.keys)

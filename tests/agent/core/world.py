@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from tests.support import agent_keys
 from tests.support.signers import PlainKey, ed25519_key, ed25519_token
 
-from fidokit.agent.core.agent import Agent, Connection, Later, Step
+from fidokit.agent.core.agent import Agent, ClientState, Later, Step
 from fidokit.agent.core.policy import Policy
-from fidokit.agent.core.ports import Purpose, Upstream
-from fidokit.agent.core.settings import Settings
+from fidokit.agent.core.ports import AgentSettings, Purpose, Upstream
 from fidokit.errors import FidokitError
 from fidokit.openssh import agent_messages, wire
 from fidokit.openssh.agent_constraints import Constraints
@@ -42,7 +41,7 @@ class Tokens:
 
 
 @dataclass
-class Person:
+class Approver:
     """Says what a test wants to each question."""
 
     answer: bool = True
@@ -85,8 +84,8 @@ class World:
         self.wall = 1_700_000_000.0
         self.log: list[str] = []
         self.tokens = Tokens()
-        self.person = Person()
-        self.settings = Settings(
+        self.person = Approver()
+        self.settings = AgentSettings(
             say=self.log.append,
             clock=lambda: self.now,
             wall=lambda: self.wall,
@@ -99,12 +98,12 @@ class World:
             random=bytes,
         )
         self.agent = Agent(self.settings, self.tokens, self.person)
-        self.client = Connection()
+        self.client = ClientState()
 
-    def step(self, payload: bytes, client: Connection | None = None) -> Step:
+    def step(self, payload: bytes, client: ClientState | None = None) -> Step:
         return self.agent.handle(client or self.client, payload)
 
-    def ask(self, payload: bytes, client: Connection | None = None) -> bytes:
+    def ask(self, payload: bytes, client: ClientState | None = None) -> bytes:
         """The answer, work done."""
         step = self.step(payload, client)
         assert not isinstance(step, Later)
@@ -116,15 +115,15 @@ class World:
         constraints: Constraints | None = None,
         *,
         comment: str = "comment",
-        client: Connection | None = None,
+        client: ClientState | None = None,
     ) -> bytes:
         return self.ask(agent_messages.encode_add(fields, comment, constraints), client)
 
-    def listed(self, client: Connection | None = None) -> list[tuple[bytes, str]]:
+    def listed(self, client: ClientState | None = None) -> list[tuple[bytes, str]]:
         return agent_messages.parse_identities(self.ask(agent_messages.REQUEST_IDENTITIES, client))
 
     def sign(
-        self, blob: bytes, data: bytes = b"data", flags: int = 0, client: Connection | None = None
+        self, blob: bytes, data: bytes = b"data", flags: int = 0, client: ClientState | None = None
     ) -> bytes:
         return self.ask(agent_messages.SignRequest(blob, data, flags).encode(), client)
 
@@ -134,7 +133,7 @@ class World:
         session: bytes = b"session",
         *,
         forwarding: bool = False,
-        client: Connection | None = None,
+        client: ClientState | None = None,
     ) -> bytes:
         return self.ask(bind(host, session, forwarding=forwarding), client)
 

@@ -10,12 +10,22 @@ from pathlib import Path
 
 import pytest
 from tests.support.agent_keys import executable
+from tests.support.desk import Desk
 
-from fidokit.agent.pin import worker as agent_worker
-from fidokit.agent.pin.worker import MOST_QUESTIONS, Worker
-from fidokit.client.owner.pin_code import PinCode
-from fidokit.errors import Interrupted, PinRequired, PinWrong
+from fidokit.agent.pin import worker
+from fidokit.agent.pin.worker import MOST_QUESTIONS, PinWorker
+from fidokit.client.credentials.resident import ResidentCredential
+from fidokit.client.ports import PinCode
+from fidokit.errors import FidokitError, Interrupted, Malformed, PinRequired, PinWrong, TouchRefused
+from fidokit.keys import generation
+from fidokit.keys.generation import GenerateRequest
+from fidokit.keys.holder import read_key_file
+from fidokit.keys.resident_keys import label_of
+from fidokit.openssh.keys.private import SkPrivate
+from fidokit.openssh.signatures.signature import parse_signature, verify
 from fidokit.prompt import questions
+from fidokit.tokens import access
+from fidokit.types import Application, CredentialId, CredProtect, KeyType, UserId
 
 ASKPASS = """
 import sys
@@ -38,16 +48,16 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return log
 
 
-Make = Callable[..., Worker]
+Make = Callable[..., PinWorker]
 
 
 @pytest.fixture
 def make(monkeypatch: pytest.MonkeyPatch) -> Make:
-    def worker(pin: bytes = b"", **order: object) -> Worker:
+    def worker(pin: bytes = b"", **order: object) -> PinWorker:
         read, write = os.pipe()
         os.write(write, pin)
         os.close(write)
-        made = Worker({"pin_in": read, "what": "login", "key_name": "k", **order})
+        made = PinWorker({"pin_in": read, "what": "login", "key_name": "k", **order})
         made._go.set()  # the agent lets it ask
         return made
 
@@ -59,7 +69,7 @@ def events(capsys: pytest.CaptureFixture[str]) -> list[str]:
     return [json.loads(line)["event"] for line in lines]
 
 
-def pin(worker: Worker, *, wrong: bool = False, retries: int | None = 8) -> PinCode:
+def pin(worker: PinWorker, *, wrong: bool = False, retries: int | None = 8) -> PinCode:
     return worker.ask_pin("Token (usb:1)", retries, "signing", wrong)
 
 
@@ -143,8 +153,8 @@ def test_strangers_text_is_escaped_everywhere(
 def test_what_was_typed_is_handed_over_only_where_it_is_wanted(make: Make, asked: Path) -> None:
     for keep in (True, False):
         read, write = os.pipe()
-        agent_worker._keep({"pin_out": write, "keep": keep}, PinCode.parse("2580"))
-        agent_worker._keep({"pin_out": write, "keep": keep}, None)
+        worker._keep({"pin_out": write, "keep": keep}, PinCode.parse("2580"))
+        worker._keep({"pin_out": write, "keep": keep}, None)
         os.close(write)
         with os.fdopen(read, "rb") as pipe:
             assert pipe.read() == (b"2580" if keep else b"")
@@ -176,3 +186,122 @@ def test_touches_are_passed_on(make: Make, capsys: pytest.CaptureFixture[str]) -
     assert worker.choose_token([]) is None
     with pytest.raises(PinRequired):
         worker.ask_new_pin("Token", 4, 63)
+
+
+pytestmark = pytest.mark.usefixtures("home")
+
+
+@pytest.fixture
+def key(desk: Desk, folder: Path, monkeypatch: pytest.MonkeyPatch) -> SkPrivate:
+    """A resident key that wants the PIN; children reach the desk's token."""
+    path = folder / "k"
+    with desk.open() as session:
+        request = GenerateRequest(
+            KeyType.ED25519_SK, path=path, comment="me", resident=True, verify_required=True
+        )
+        generation.generate(session, request)
+    real = access.open_token
+    monkeypatch.setattr(
+        worker, "open_token", lambda selector, person: real(selector, person, backends=[desk])
+    )
+    private, _ = read_key_file(path, None)
+    assert isinstance(private, SkPrivate)
+    return private
+
+
+def through_a_pipe(order: dict[str, object]) -> dict[str, object]:
+    value = json.loads(json.dumps(order))
+    assert isinstance(value, dict)
+    return value
+
+
+def test_signing(desk: Desk, key: SkPrivate) -> None:
+    order = through_a_pipe(worker.sign_request("usb:ONE", key, b"message"))
+    result = through_a_pipe(worker.perform(order, desk.person, threading.Event()))
+    signature = parse_signature(worker.signature_of(result))
+    verify(key.public, signature, b"message", require_touch=True, require_verification=True)
+
+
+def test_listing(desk: Desk, key: SkPrivate) -> None:
+    order = through_a_pipe(worker.list_request("usb:ONE", remember=False))
+    result = through_a_pipe(worker.perform(order, desk.person, threading.Event()))
+    [(listed, comment)] = worker.keys_of(result)
+    assert (listed.public, listed.key_handle, listed.flags) == (
+        key.public,
+        key.key_handle,
+        key.flags,
+    )
+    assert comment == "me"
+
+
+def test_listing_with_a_right_that_lasts_asks_once(desk: Desk, key: SkPrivate) -> None:
+    for remember in (True, False):
+        order = worker.list_request("usb:ONE", remember=remember)
+        worker.perform(order, desk.person, threading.Event())
+    desk.person.asked.clear()
+    worker.perform(order, desk.person, threading.Event())
+    assert desk.person.asked == []
+
+
+def test_an_order_that_is_not_wanted_any_more(desk: Desk, key: SkPrivate) -> None:
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(FidokitError):
+        worker.perform(worker.sign_request("usb:ONE", key, b"m"), desk.person, stop)
+
+
+@pytest.mark.parametrize("order", [{}, {"do": "sign"}, {"do": "sign", "token": 7}])
+def test_orders_that_make_no_sense(order: dict[str, object], desk: Desk, key: SkPrivate) -> None:
+    with pytest.raises(FidokitError):
+        worker.perform(order, desk.person, threading.Event())
+
+
+@pytest.mark.parametrize(
+    "result", [{}, {"signature": 1}, {"signature": "!"}, {"keys": 1}, {"keys": [{}]}]
+)
+def test_results_that_make_no_sense(result: dict[str, object]) -> None:
+    with pytest.raises(Malformed):
+        worker.signature_of(result)
+    with pytest.raises(Malformed):
+        worker.keys_of(result)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (PinRequired("a", hint="b"), PinRequired),
+        (TouchRefused("a", hint="b"), TouchRefused),
+        (PinWrong("a", retries=3, hint="b"), FidokitError),
+    ],
+)
+def test_errors_go_over_the_pipe(error: FidokitError, kind: type[FidokitError]) -> None:
+    with pytest.raises(kind) as caught:
+        worker.raise_error(through_a_pipe(worker.error_of(error)))
+    assert (caught.value.message, caught.value.hint) == ("a", "b")
+
+
+def test_a_result_is_no_error_and_a_strange_name_is_ours() -> None:
+    worker.raise_error({"signature": ""})
+    with pytest.raises(FidokitError):
+        worker.raise_error({"error": "annotations", "message": "a", "hint": "b"})
+
+
+def credential(**changed: object) -> ResidentCredential:
+    values: dict[str, object] = {
+        "credential_id": CredentialId(b"id"),
+        "application": Application("ssh:work"),
+        "user_id": UserId(b"alice".ljust(32, b"\0")),
+        "user_name": "",
+        "display_name": "",
+        "public": None,
+        "cred_protect": CredProtect.UV_OPTIONAL,
+        **changed,
+    }
+    return ResidentCredential(**values)  # type: ignore[arg-type]
+
+
+def test_what_a_resident_key_is_called() -> None:
+    assert label_of(credential()) == "ssh:work alice"
+    assert label_of(credential(user_id=UserId(bytes(32)))) == "ssh:work"
+    assert "\x1b" not in label_of(credential(application=Application("ssh:\x1b[2J")))
+    assert credential().private is None

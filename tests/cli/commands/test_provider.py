@@ -12,7 +12,7 @@ import pytest
 from tests.support.sandbox import Sandbox
 
 from fidokit.errors import NoPermission
-from fidokit.provider.installation import InstalledProvider, provider_path
+from fidokit.provider.library import InstalledProvider, provider_path
 
 Run = Callable[..., int]
 
@@ -51,7 +51,7 @@ def test_installing_needs_root(
     def refuse(*_: object, **__: object) -> None:
         raise NoPermission("/usr/local/lib/fidokit is root's")
 
-    monkeypatch.setattr("fidokit.provider.installation.install_provider", refuse)
+    monkeypatch.setattr("fidokit.provider.library.install_provider", refuse)
     assert in_process("provider", "install") == 1
     said = capsys.readouterr().err
     assert "sudo" in said
@@ -65,6 +65,6 @@ def test_who_else_can_run_it(
     tmp_path: Path,
 ) -> None:
     done = InstalledProvider(tmp_path / "sk_fidokit.so", "/root/venv/python", Path("/root"))
-    monkeypatch.setattr("fidokit.provider.installation.install_provider", lambda *_, **__: done)
+    monkeypatch.setattr("fidokit.provider.library.install_provider", lambda *_, **__: done)
     assert in_process("provider", "install") == 0
     assert "other users may not enter /root" in capsys.readouterr().err

@@ -18,7 +18,7 @@ from fidokit.client.credentials import resident
 from fidokit.client.credentials.enrollment import Enrollment, enroll
 from fidokit.client.credentials.resident import ResidentCredential
 from fidokit.client.owner import pin
-from fidokit.client.owner.pin_code import PinCode
+from fidokit.client.ports import PinCode
 from fidokit.client.session import Session
 from fidokit.errors import (
     CredentialNotFound,

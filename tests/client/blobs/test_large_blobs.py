@@ -14,7 +14,7 @@ from tests.client.conftest import PATIENT
 from tests.support.blob_token import EMPTY, BlobToken, with_checksum
 from tests.support.fake_link import FakeLink, info, session_on
 
-from fidokit.client.blobs import entry, large_blobs
+from fidokit.client.blobs import array, large_blobs
 from fidokit.client.blobs.array import parse_array
 from fidokit.client.credentials.resident import ResidentCredential
 from fidokit.errors import MalformedCbor, NotStored, StoreFull, Unsupported, UsageError
@@ -131,7 +131,7 @@ def test_we_read_what_python_fido2_wrote(token: BlobToken) -> None:
 
 def test_the_first_of_two_blobs_of_one_key_is_read_and_both_are_replaced(token: BlobToken) -> None:
     assert WORK.large_blob_key is not None
-    entries = [entry.seal(text, WORK.large_blob_key, bytes).encode() for text in (b"1", b"2")]
+    entries = [array.seal(text, WORK.large_blob_key, bytes).encode() for text in (b"1", b"2")]
     token.array = with_checksum(b"\x82" + b"".join(entries))
     assert large_blobs.get(session_on(token, None, PATIENT), WORK) == b"1"
     large_blobs.put(session_on(token, None, PATIENT), WORK, b"3")

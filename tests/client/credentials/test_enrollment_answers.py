@@ -11,7 +11,7 @@ from tests.support.spy import Bend, Spy
 
 from fidokit.client.credentials.enrollment import Enrollment, enroll
 from fidokit.client.owner import pin
-from fidokit.client.owner.pin_code import PinCode
+from fidokit.client.ports import PinCode
 from fidokit.errors import TokenMisbehaved
 from fidokit.types import Application, KeyType
 from fidokit.virtual.token import VirtualToken

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 import pytest
 from tests.support.fake_link import Person, session_on
 
-from fidokit.client import commands, fido2_device
+from fidokit.client import fido2_device
 from fidokit.client.credentials import enrollment, resident
 from fidokit.client.links import trace
 from fidokit.client.owner import pin
-from fidokit.client.owner.pin_code import PinCode
-from fidokit.types import Application, KeyType
+from fidokit.client.ports import PinCode
+from fidokit.types import Application, CtapCommand, KeyType
 from fidokit.virtual.token import VirtualToken
 
 SECRET = b"\xc0\xff\xee" * 11
@@ -33,17 +33,17 @@ def told(
 @pytest.mark.parametrize(
     ("command", "member"),
     [
-        pytest.param(commands.CLIENT_PIN, 4, id="pinUvAuthParam of clientPIN"),
-        pytest.param(commands.CLIENT_PIN, 5, id="newPinEnc"),
-        pytest.param(commands.CLIENT_PIN, 6, id="pinHashEnc"),
-        pytest.param(commands.MAKE_CREDENTIAL, 8, id="pinUvAuthParam of makeCredential"),
-        pytest.param(commands.GET_ASSERTION, 6, id="pinUvAuthParam of getAssertion"),
-        pytest.param(commands.CREDENTIAL_MANAGEMENT, 4, id="pinUvAuthParam of credMgmt"),
-        pytest.param(commands.CREDENTIAL_MANAGEMENT_PREVIEW, 4, id="and of its preview"),
-        pytest.param(commands.CONFIG, 4, id="pinUvAuthParam of config"),
-        pytest.param(commands.BIO_ENROLLMENT, 5, id="pinUvAuthParam of bioEnrollment"),
-        pytest.param(commands.BIO_ENROLLMENT_PREVIEW, 5, id="the same of its preview"),
-        pytest.param(commands.LARGE_BLOBS, 5, id="pinUvAuthParam of largeBlobs"),
+        pytest.param(CtapCommand.CLIENT_PIN, 4, id="pinUvAuthParam of clientPIN"),
+        pytest.param(CtapCommand.CLIENT_PIN, 5, id="newPinEnc"),
+        pytest.param(CtapCommand.CLIENT_PIN, 6, id="pinHashEnc"),
+        pytest.param(CtapCommand.MAKE_CREDENTIAL, 8, id="pinUvAuthParam of makeCredential"),
+        pytest.param(CtapCommand.GET_ASSERTION, 6, id="pinUvAuthParam of getAssertion"),
+        pytest.param(CtapCommand.CREDENTIAL_MANAGEMENT, 4, id="pinUvAuthParam of credMgmt"),
+        pytest.param(CtapCommand.CREDENTIAL_MANAGEMENT_PREVIEW, 4, id="and of its preview"),
+        pytest.param(CtapCommand.CONFIG, 4, id="pinUvAuthParam of config"),
+        pytest.param(CtapCommand.BIO_ENROLLMENT, 5, id="pinUvAuthParam of bioEnrollment"),
+        pytest.param(CtapCommand.BIO_ENROLLMENT_PREVIEW, 5, id="the same of its preview"),
+        pytest.param(CtapCommand.LARGE_BLOBS, 5, id="pinUvAuthParam of largeBlobs"),
     ],
 )
 def test_what_proves_the_owner_is_never_shown(
@@ -58,11 +58,11 @@ def test_what_proves_the_owner_is_never_shown(
 @pytest.mark.parametrize(
     ("command", "member"),
     [
-        pytest.param(commands.CLIENT_PIN, 2, id="pinUvAuthToken"),
-        pytest.param(commands.MAKE_CREDENTIAL, 5, id="largeBlobKey of makeCredential"),
-        pytest.param(commands.GET_ASSERTION, 7, id="largeBlobKey of getAssertion"),
-        pytest.param(commands.GET_NEXT_ASSERTION, 7, id="and of the next"),
-        pytest.param(commands.CREDENTIAL_MANAGEMENT, 0x0B, id="largeBlobKey of credMgmt"),
+        pytest.param(CtapCommand.CLIENT_PIN, 2, id="pinUvAuthToken"),
+        pytest.param(CtapCommand.MAKE_CREDENTIAL, 5, id="largeBlobKey of makeCredential"),
+        pytest.param(CtapCommand.GET_ASSERTION, 7, id="largeBlobKey of getAssertion"),
+        pytest.param(CtapCommand.GET_NEXT_ASSERTION, 7, id="and of the next"),
+        pytest.param(CtapCommand.CREDENTIAL_MANAGEMENT, 0x0B, id="largeBlobKey of credMgmt"),
     ],
 )
 def test_what_is_worth_stealing_from_an_answer_is_never_shown(
@@ -78,7 +78,7 @@ def test_extensions_show_their_numbers_alone(caplog: pytest.LogCaptureFixture) -
         "hmac-secret": {2: SECRET},
         "minPinLength": True,
     }
-    said = told(caplog, commands.MAKE_CREDENTIAL, {6: inputs})
+    said = told(caplog, CtapCommand.MAKE_CREDENTIAL, {6: inputs})
     assert said.splitlines()[1] == (
         '  > {6: {"credProtect": 3, "credBlob": <secret, 33 bytes>, '
         '"hmac-secret": <secret>, "minPinLength": true}}'
@@ -86,7 +86,7 @@ def test_extensions_show_their_numbers_alone(caplog: pytest.LogCaptureFixture) -
 
 
 def test_of_auth_data_the_head_is_shown(caplog: pytest.LogCaptureFixture) -> None:
-    said = told(caplog, commands.GET_ASSERTION, None, {2: bytes(37) + SECRET})
+    said = told(caplog, CtapCommand.GET_ASSERTION, None, {2: bytes(37) + SECRET})
     assert said.endswith(f"{{2: h'{bytes(37).hex()}' and 33 bytes more}}")
 
 
@@ -119,7 +119,7 @@ def test_statuses_are_named(status: int | None, name: str) -> None:
 
 
 def test_every_command_that_we_send_was_judged() -> None:
-    sent = {value for name, value in vars(commands).items() if name.isupper()}
+    sent = set(CtapCommand)
     assert sent == set(trace.FORMS)
 
 

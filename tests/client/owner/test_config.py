@@ -10,6 +10,7 @@ from tests.support.spy import Spy
 from fidokit.client.credentials.enrollment import Enrollment, enroll
 from fidokit.client.owner import config, pin
 from fidokit.client.owner.config import set_always_uv
+from fidokit.client.ports import PinCode
 from fidokit.client.session import Session
 from fidokit.errors import PinPolicy, Unsupported, UsageError
 from fidokit.types import Application, KeyType
@@ -56,40 +57,40 @@ def test_a_command_that_the_token_does_not_list() -> None:
 
 
 def test_min_length(with_pin: Opened) -> None:
-    pin.set_min_length(with_pin(), 8)
-    after = pin.status(with_pin())
+    pin.set_min_pin_length(with_pin(), 8)
+    after = pin.pin_status(with_pin())
     assert after.min_length == 8
     assert after.change_required  # the present PIN has six
     with pytest.raises(PinPolicy, match="only be raised"):
-        pin.set_min_length(with_pin(), 6)
+        pin.set_min_pin_length(with_pin(), 6)
 
 
 @pytest.mark.parametrize("length", [0, 3, 64, -1])
 def test_min_length_out_of_range(with_pin: Opened, length: int) -> None:
     with pytest.raises(UsageError):
-        pin.set_min_length(with_pin(), length)
+        pin.set_min_pin_length(with_pin(), length)
 
 
 def test_too_many_rp_ids(with_pin: Opened) -> None:
     session = with_pin()
     with pytest.raises(UsageError):
-        pin.set_min_length(session, 8, [f"ssh:{n}" for n in range(100)])
+        pin.set_min_pin_length(session, 8, [f"ssh:{n}" for n in range(100)])
     assert session.round_trips == 1
 
 
 def test_force_change(with_pin: Opened) -> None:
-    pin.force_change(with_pin())
-    assert pin.status(with_pin()).change_required
+    pin.force_pin_change(with_pin())
+    assert pin.pin_status(with_pin()).change_required
     with pytest.raises(PinPolicy) as caught:
-        pin.verify(with_pin())
+        pin.verify_pin(with_pin())
     assert "pin change" in caught.value.hint
-    pin.change_pin(with_pin(), pin.PinCode.parse("123456"), pin.PinCode.parse("654321"))
-    pin.verify(with_pin(Person("654321")))
+    pin.change_pin(with_pin(), PinCode.parse("123456"), PinCode.parse("654321"))
+    pin.verify_pin(with_pin(Person("654321")))
 
 
 def test_force_change_on_older_tokens() -> None:
     with pytest.raises(Unsupported):
-        pin.force_change(session_on(FakeLink(info(clientPin=True))))
+        pin.force_pin_change(session_on(FakeLink(info(clientPin=True))))
 
 
 # --- enterprise attestation, long touch, complexity ----------------------------------------------
@@ -98,7 +99,7 @@ def test_force_change_on_older_tokens() -> None:
 def on_model(profile: Profile) -> Iterator[tuple[VirtualToken, Person]]:
     with VirtualToken(profile=profile) as token:
         person = Person(PIN)
-        pin.set_pin(session_on(token.link(), person, PATIENT), pin.PinCode.parse(PIN))
+        pin.set_pin(session_on(token.link(), person, PATIENT), PinCode.parse(PIN))
         yield token, person
 
 
@@ -167,16 +168,16 @@ def test_what_older_tokens_imply(answer: bytes, changeable: set[int]) -> None:
 
 def test_complexity(with_pin: Opened) -> None:
     session = with_pin()
-    pin.set_min_length(session, 4, complexity=True)
+    pin.set_min_pin_length(session, 4, complexity=True)
     assert config.configuration(with_pin()).pin_complexity is True
     with pytest.raises(PinPolicy):
-        pin.change_pin(with_pin(), pin.PinCode.parse(PIN), pin.PinCode.parse("111111"))
+        pin.change_pin(with_pin(), PinCode.parse(PIN), PinCode.parse("111111"))
 
 
 def test_complexity_on_models_without_it() -> None:
     for token, person in on_model(CTAP_2_1):
         session = session_on(token.link(), person, PATIENT)
         with pytest.raises(Unsupported) as caught:
-            pin.set_min_length(session, 4, complexity=True)
+            pin.set_min_pin_length(session, 4, complexity=True)
         assert "--complexity" in caught.value.hint
         assert person.asked == []

@@ -19,8 +19,8 @@ from fidokit.client.credentials import resident
 from fidokit.client.credentials.enrollment import Enrollment, enroll
 from fidokit.client.owner import pin
 from fidokit.client.owner.persistent import KeptToken, Reading, recognized, selector_of, unseal
-from fidokit.client.owner.pin_code import PinCode
 from fidokit.client.owner.proofs import Permission
+from fidokit.client.ports import PinCode
 from fidokit.client.session import Session
 from fidokit.errors import PinRequired
 from fidokit.types import Application, KeyType

@@ -5,8 +5,7 @@ from tests.client.conftest import Opened
 from tests.support.fake_link import FakeLink, Person, info, ok, session_on
 
 from fidokit.client.owner import pin
-from fidokit.client.owner.pin_code import PinCode
-from fidokit.client.ports import QUIET
+from fidokit.client.ports import QUIET, PinCode
 from fidokit.errors import (
     PinAuthBlocked,
     PinBlocked,
@@ -25,11 +24,11 @@ def code(text: str) -> PinCode:
 
 
 def test_status_before_and_after(opened: Opened) -> None:
-    before = pin.status(opened())
+    before = pin.pin_status(opened())
     assert (before.set, before.retries, before.supported) == (False, None, True)
     session = opened()
     pin.set_pin(session, code("123456"))
-    after = pin.status(session)
+    after = pin.pin_status(session)
     assert (after.set, after.retries, after.change_required) == (True, 8, False)
     assert (after.min_length, after.max_length) == (4, 63)
 
@@ -42,16 +41,16 @@ def test_setting_twice_is_refused(with_pin: Opened) -> None:
 
 def test_change(with_pin: Opened) -> None:
     pin.change_pin(with_pin(), code("123456"), code("654321"))
-    pin.verify(with_pin(Person("654321")))
+    pin.verify_pin(with_pin(Person("654321")))
     with pytest.raises(PinWrong):
-        pin.verify(with_pin(Person("123456")))
+        pin.verify_pin(with_pin(Person("123456")))
 
 
 def test_change_with_a_wrong_pin_tells_the_tries(with_pin: Opened) -> None:
     with pytest.raises(PinWrong) as caught:
         pin.change_pin(with_pin(), code("000000"), code("654321"))
     assert caught.value.retries == 7
-    assert pin.status(with_pin()).retries == 7
+    assert pin.pin_status(with_pin()).retries == 7
 
 
 def test_change_without_a_pin(opened: Opened) -> None:
@@ -61,57 +60,57 @@ def test_change_without_a_pin(opened: Opened) -> None:
 
 def test_unicode_is_one_pin_in_both_forms(opened: Opened) -> None:
     pin.set_pin(opened(), code("p\u00e4ssw\u00f6rd"))
-    pin.verify(opened(Person("pa\u0308sswo\u0308rd")))
+    pin.verify_pin(opened(Person("pa\u0308sswo\u0308rd")))
 
 
 def test_a_pin_of_63_bytes(opened: Opened) -> None:
     pin.set_pin(opened(), code("\u00e9" * 31 + "1"))
-    pin.verify(opened(Person("\u00e9" * 31 + "1")))
+    pin.verify_pin(opened(Person("\u00e9" * 31 + "1")))
 
 
 def test_verify_asks_once_and_says_what_for(with_pin: Opened, person: Person) -> None:
     session = with_pin()
-    pin.verify(session)
+    pin.verify_pin(session)
     assert person.asked == [(8, False)]
     assert session.round_trips == 4
 
 
 def test_verify_with_nobody_there(token: VirtualToken, with_pin: Opened) -> None:
     with pytest.raises(PinRequired) as caught:
-        pin.verify(session_on(token.link(), QUIET))
+        pin.verify_pin(session_on(token.link(), QUIET))
     assert "--pin-file" in caught.value.hint
 
 
 def test_three_wrong_ones_want_a_power_cycle(token: VirtualToken, with_pin: Opened) -> None:
     with pytest.raises(PinAuthBlocked):
-        pin.verify(with_pin(Person("wrong1", "wrong2", "wrong3", "123456")))
-    assert pin.status(with_pin()).needs_power_cycle
+        pin.verify_pin(with_pin(Person("wrong1", "wrong2", "wrong3", "123456")))
+    assert pin.pin_status(with_pin()).needs_power_cycle
     untouched = Person("123456")
     with pytest.raises(PinAuthBlocked):
-        pin.verify(with_pin(untouched))
+        pin.verify_pin(with_pin(untouched))
     assert untouched.asked == []  # no try is spent where none can be
     token.power_cycle()
-    pin.verify(with_pin())
+    pin.verify_pin(with_pin())
 
 
 def test_the_last_try_is_kept(token: VirtualToken, with_pin: Opened) -> None:
     spent = 8
     while spent > 1:
         with pytest.raises((PinWrong, PinAuthBlocked, PinLastTry)):
-            pin.verify(with_pin(Person("wrong1")))
-        spent = pin.status(with_pin()).retries or 0
+            pin.verify_pin(with_pin(Person("wrong1")))
+        spent = pin.pin_status(with_pin()).retries or 0
         token.power_cycle()
     knows = Person("123456")
     with pytest.raises(PinLastTry) as caught:
-        pin.verify(with_pin(knows))
+        pin.verify_pin(with_pin(knows))
     assert "--spend-last-try" in caught.value.hint
     assert knows.asked == []
     with pytest.raises(PinLastTry):
         pin.change_pin(with_pin(), code("123456"), code("654321"))
     session = with_pin()
     session.spend_last_try = True
-    pin.verify(session)
-    assert pin.status(with_pin()).retries == 8
+    pin.verify_pin(session)
+    assert pin.pin_status(with_pin()).retries == 8
 
 
 def test_a_blocked_pin(token: VirtualToken, with_pin: Opened) -> None:
@@ -119,10 +118,10 @@ def test_a_blocked_pin(token: VirtualToken, with_pin: Opened) -> None:
         session = with_pin(Person("wrong1"))
         session.spend_last_try = True
         with pytest.raises((PinWrong, PinAuthBlocked, PinBlocked)):
-            pin.verify(session)
+            pin.verify_pin(session)
         token.power_cycle()
     with pytest.raises(PinBlocked) as caught:
-        pin.verify(with_pin())
+        pin.verify_pin(with_pin())
     assert "token reset" in caught.value.hint
 
 
@@ -147,8 +146,8 @@ def test_the_tokens_limits_count_before_it_is_asked() -> None:
 def test_a_token_without_pins() -> None:
     link = FakeLink(info(clientPin=None))
     session = session_on(link)
-    assert pin.status(session).supported is False
-    for refused in (pin.verify, pin.force_change):
+    assert pin.pin_status(session).supported is False
+    for refused in (pin.verify_pin, pin.force_pin_change):
         with pytest.raises(Unsupported):
             refused(session)
     with pytest.raises(Unsupported):
@@ -163,6 +162,6 @@ def test_a_forced_change_is_told_before_a_try_is_spent() -> None:
     assert isinstance(members, dict)
     link = FakeLink(ok({**members, 0x0C: True}))
     with pytest.raises(PinPolicy) as caught:
-        pin.verify(session_on(link))
+        pin.verify_pin(session_on(link))
     assert "pin change" in caught.value.hint
     assert len(link.requests) == 1

@@ -11,7 +11,6 @@ from tests.support.fake_link import HANGING_S, FakeLink, Person, SteeredClock, i
 
 from fidokit.client.credentials.enrollment import Enrollment, enroll
 from fidokit.client.owner import pin
-from fidokit.client.owner.pin_code import PinCode
 from fidokit.client.owner.proofs import (
     BuiltInUv,
     Permission,
@@ -20,8 +19,9 @@ from fidokit.client.owner.proofs import (
     guard_tries,
     obtain,
     pin_retries,
+    prove,
 )
-from fidokit.client.owner.request_proof import prove
+from fidokit.client.ports import PinCode
 from fidokit.errors import (
     FidokitError,
     Interrupted,
@@ -208,5 +208,5 @@ def test_a_pin_of_a_refusing_person_is_never_sent(token: VirtualToken) -> None:
 
     session = session_on(token.link(), Leaves(PIN), PATIENT)
     with pytest.raises(Interrupted):
-        pin.verify(session)
-    assert pin.status(session_on(token.link(), Person(PIN), PATIENT)).retries == 8
+        pin.verify_pin(session)
+    assert pin.pin_status(session_on(token.link(), Person(PIN), PATIENT)).retries == 8

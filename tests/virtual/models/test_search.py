@@ -11,7 +11,8 @@ from fidokit.errors import FidokitError, Unsupported, UsageError
 from fidokit.lab import named_tokens
 from fidokit.metadata import catalog
 from fidokit.metadata.catalog import Catalog
-from fidokit.tokens import access, pin
+from fidokit.tokens import access
+from fidokit.tokens import owner as pin
 from fidokit.virtual.models import search
 
 pytestmark = pytest.mark.usefixtures("home")

@@ -1,11 +1,13 @@
 """The agent without sockets and threads: a request comes in, an answer or a piece of work goes out.
 
 Sources: draft-ietf-sshm-ssh-agent, OpenSSH PROTOCOL.agent. What is answered in which state is in
-the tables at the end.
+the tables `HANDLERS` and `CHANGES`.
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,10 +15,8 @@ from enum import Enum, auto
 from typing import Final
 
 from fidokit.agent.core.bindings import Bindings, Refused, visible
-from fidokit.agent.core.held_keys import Entry, Keyring
-from fidokit.agent.core.lock import Padlock
-from fidokit.agent.core.ports import Person, TokenSigner, Upstream
-from fidokit.agent.core.settings import Settings
+from fidokit.agent.core.held_keys import HeldKey, Keyring
+from fidokit.agent.core.ports import AgentSettings, Approver, TokenSigner, Upstream
 from fidokit.agent.core.signatures import Signing, Work
 from fidokit.errors import FidokitError
 from fidokit.openssh import agent_constraints as constraint
@@ -55,7 +55,7 @@ class State(Enum):
 
 
 @dataclass(slots=True)
-class Connection:
+class ClientState:
     """What the agent knows of one client."""
 
     bindings: Bindings = field(default_factory=Bindings)
@@ -71,7 +71,7 @@ class Agent:
         person: allows or refuses uses that are asked for.
     """
 
-    def __init__(self, settings: Settings, tokens: TokenSigner, person: Person) -> None:
+    def __init__(self, settings: AgentSettings, tokens: TokenSigner, person: Approver) -> None:
         self.settings = settings
         self.tokens = tokens
         self.person = person
@@ -83,7 +83,7 @@ class Agent:
 
     @property
     def state(self) -> State:
-        """Locked or not."""
+        """Whether it is locked."""
         return State.LOCKED if self.padlock.closed else State.OPEN
 
     def tick(self) -> float | None:
@@ -93,7 +93,7 @@ class Agent:
         self.keys.expire(self.settings.clock())
         return self.keys.next_expiry()
 
-    def handle(self, client: Connection, payload: bytes) -> Step:
+    def handle(self, client: ClientState, payload: bytes) -> Step:
         """One request of a client.
 
         Returns:
@@ -108,7 +108,7 @@ class Agent:
             return FAILURE
         return self._dispatch(client, request, payload)
 
-    def _dispatch(self, client: Connection, request: wire.Request, payload: bytes) -> Step:
+    def _dispatch(self, client: ClientState, request: wire.Request, payload: bytes) -> Step:
         if self.settings.read_only and type(request) in CHANGES:
             self.settings.say("refused: the agent is read-only")
             return FAILURE
@@ -123,7 +123,7 @@ class Agent:
 
     # --- lists -----------------------------------------------------------------------------
 
-    def _everybody_sees_all(self, client: Connection) -> bool:
+    def _everybody_sees_all(self, client: ClientState) -> bool:
         """Whether the answer to a list is the same for all: the case that has to be fast."""
         return self._plain and not client.bindings.attempted and not self.padlock.closed
 
@@ -135,10 +135,10 @@ class Agent:
             self._listed = self.keys.version, answer
         return answer
 
-    def _is_visible(self, entry: Entry, client: Connection) -> bool:
+    def _is_visible(self, entry: HeldKey, client: ClientState) -> bool:
         return visible(entry.destinations, client.bindings, int(self.settings.wall()))
 
-    def _listable(self, client: Connection) -> list[tuple[bytes, str]]:
+    def _listable(self, client: ClientState) -> list[tuple[bytes, str]]:
         self.tick()
         found = []
         for entry in self.keys:
@@ -148,7 +148,7 @@ class Agent:
                 found.append((entry.blob, entry.comment))
         return found
 
-    def on_list(self, client: Connection, _request: wire.Request, payload: bytes) -> Step:
+    def on_list(self, client: ClientState, _request: wire.Request, payload: bytes) -> Step:
         """The keys that this client may see, and then those of the agent behind."""
         ours = self._listable(client)
         behind = self._behind(client)
@@ -166,13 +166,13 @@ class Agent:
 
         return work
 
-    def on_list_locked(self, _client: Connection, _request: wire.Request, _raw: bytes) -> Step:
+    def on_list_locked(self, _client: ClientState, _request: wire.Request, _raw: bytes) -> Step:
         """A locked agent has no keys."""
         return wire.encode_identities([])
 
     # --- signatures ------------------------------------------------------------------------
 
-    def on_sign(self, client: Connection, request: wire.Request, payload: bytes) -> Step:
+    def on_sign(self, client: ClientState, request: wire.Request, payload: bytes) -> Step:
         """A signature: at once by an ordinary key, as work where anybody has to be waited for."""
         assert isinstance(request, wire.SignRequest)  # noqa: S101  by the table
         self.tick()
@@ -183,7 +183,7 @@ class Agent:
 
     # --- keys ------------------------------------------------------------------------------
 
-    def on_add(self, client: Connection, request: wire.Request, payload: bytes) -> Step:
+    def on_add(self, client: ClientState, request: wire.Request, payload: bytes) -> Step:
         """Keep a key; ordinary ones are left to the agent behind where there is one."""
         assert isinstance(request, wire.AddKey)  # noqa: S101  by the table
         if self._behind(client) and not isinstance(request.key, SkPrivate):
@@ -196,7 +196,7 @@ class Agent:
             raise Refused("there are too many keys")
         return SUCCESS
 
-    def _check_addition(self, client: Connection, request: wire.AddKey) -> None:
+    def _check_addition(self, client: ClientState, request: wire.AddKey) -> None:
         limits = request.constraints
         if limits.certificates or limits.certificates_only:
             raise Refused("certificates can be associated with a smartcard's keys alone")
@@ -208,7 +208,7 @@ class Agent:
         if limits.provider is not None:
             self._check_provider(client, request, limits.provider)
 
-    def _check_provider(self, client: Connection, request: wire.AddKey, provider: str) -> None:
+    def _check_provider(self, client: ClientState, request: wire.AddKey, provider: str) -> None:
         if not isinstance(request.key, SkPrivate):
             raise Refused("a provider was named for a key that is on no token")
         if provider.lower() == INTERNAL:
@@ -218,14 +218,14 @@ class Agent:
         if not self.settings.providers(provider):
             raise Refused(f"the provider {provider!r} is not ours; add the key with -S internal")
 
-    def _entry(self, request: wire.AddKey) -> Entry:
+    def _entry(self, request: wire.AddKey) -> HeldKey:
         limits = request.constraints
         lifetime = self.settings.lifetime if limits.lifetime is None else limits.lifetime
         expires = None if lifetime is None else self.settings.clock() + lifetime
-        return Entry(request.key, request.comment, expires, limits.confirm, limits.destinations)
+        return HeldKey(request.key, request.comment, expires, limits.confirm, limits.destinations)
 
-    def on_remove(self, client: Connection, request: wire.Request, payload: bytes) -> Step:
-        """Drop one key."""
+    def on_remove(self, client: ClientState, request: wire.Request, payload: bytes) -> Step:
+        """Drop the key that is named."""
         assert isinstance(request, wire.RemoveKey)  # noqa: S101  by the table
         entry = self.keys.get(request.blob)
         if entry is None:
@@ -235,13 +235,13 @@ class Agent:
         self.keys.remove(request.blob)
         return SUCCESS
 
-    def on_remove_all(self, client: Connection, _request: wire.Request, payload: bytes) -> Step:
+    def on_remove_all(self, client: ClientState, _request: wire.Request, payload: bytes) -> Step:
         """Drop all keys, here and behind."""
         self.keys.clear()
         self.tokens.forget()
         return self._relay(client, payload) if self._behind(client) else SUCCESS
 
-    def on_smartcard(self, client: Connection, _request: wire.Request, payload: bytes) -> Step:
+    def on_smartcard(self, client: ClientState, _request: wire.Request, payload: bytes) -> Step:
         """PKCS#11 is not spoken here; the agent behind may speak it."""
         if self._behind(client):
             return self._relay(client, payload)
@@ -249,7 +249,7 @@ class Agent:
 
     # --- the lock --------------------------------------------------------------------------
 
-    def on_lock(self, client: Connection, request: wire.Request, payload: bytes) -> Step:
+    def on_lock(self, client: ClientState, request: wire.Request, payload: bytes) -> Step:
         """Close, and wipe the PINs that are kept."""
         assert isinstance(request, wire.Lock)  # noqa: S101  by the table
         if not self.padlock.close(request.passphrase):
@@ -257,7 +257,7 @@ class Agent:
         self.tokens.forget()
         return self._told_too(client, payload)
 
-    def on_unlock(self, client: Connection, request: wire.Request, payload: bytes) -> Step:
+    def on_unlock(self, client: ClientState, request: wire.Request, payload: bytes) -> Step:
         """Open by the right passphrase; each wrong one makes the next wait longer."""
         assert isinstance(request, wire.Unlock)  # noqa: S101  by the table
         now = self.settings.clock()
@@ -268,8 +268,8 @@ class Agent:
             return FAILURE
         return self._told_too(client, payload)
 
-    def _told_too(self, client: Connection, payload: bytes) -> Step:
-        """Success, after the agent behind was told the same."""
+    def _told_too(self, client: ClientState, payload: bytes) -> Step:
+        """Success, after the request was passed on to the agent behind."""
         behind = self._behind(client)
         if behind is None:
             return SUCCESS
@@ -282,7 +282,7 @@ class Agent:
 
     # --- extensions, and the agent behind --------------------------------------------------
 
-    def on_extension(self, client: Connection, request: wire.Request, payload: bytes) -> Step:
+    def on_extension(self, client: ClientState, request: wire.Request, payload: bytes) -> Step:
         """`query` and session-bind here; others may mean something to the agent behind."""
         assert isinstance(request, wire.AgentExtension)  # noqa: S101  by the table
         if request.name == wire.QUERY:
@@ -299,23 +299,23 @@ class Agent:
             return _told_and_refused(behind, payload)
         return self._told_too(client, payload)
 
-    def on_unknown(self, client: Connection, _request: wire.Request, payload: bytes) -> Step:
+    def on_unknown(self, client: ClientState, _request: wire.Request, payload: bytes) -> Step:
         """A number that means nothing here."""
         return self._relay(client, payload)
 
-    def _behind(self, client: Connection) -> Upstream | None:
+    def _behind(self, client: ClientState) -> Upstream | None:
         if client.upstream is None and self.settings.connect is not None:
             client.upstream = self.settings.connect()
         return client.upstream
 
-    def _relay(self, client: Connection, payload: bytes) -> Step:
+    def _relay(self, client: ClientState, payload: bytes) -> Step:
         """What the agent behind answers; FAILURE where there is none."""
         behind = self._behind(client)
         return FAILURE if behind is None else lambda _stop: behind.exchange(payload)
 
 
 def _told_and_refused(behind: Upstream, payload: bytes) -> Work:
-    """A bind that fails here is put to the agent behind all the same: it must not take the
+    """A bind that fails here is put to the agent behind nevertheless: it must not take the
     connection for a local one."""
 
     def work(_stop: threading.Event) -> bytes:
@@ -325,7 +325,7 @@ def _told_and_refused(behind: Upstream, payload: bytes) -> Work:
     return work
 
 
-Handler = Callable[[Agent, Connection, wire.Request, bytes], Step]
+Handler = Callable[[Agent, ClientState, wire.Request, bytes], Step]
 
 HANDLERS: Final[Mapping[State, Mapping[type[wire.Request], Handler]]] = {
     State.OPEN: {
@@ -350,3 +350,57 @@ CHANGES: Final[frozenset[type[wire.Request]]] = frozenset(
     {wire.AddKey, wire.RemoveKey, wire.RemoveAll, wire.Smartcard}
 )
 """What a read-only agent refuses."""
+
+
+# --- the lock --------------------------------------------------------------------------------
+
+
+STEP_S: Final = 0.1
+LONGEST_S: Final = 10.0
+"""As OpenSSH: a tenth of a second more for each wrong passphrase, up to ten seconds."""
+
+_SALT: Final = 16
+
+
+class Padlock:
+    """Open, or closed under a passphrase; the passphrase itself is not kept.
+
+    Args:
+        random: gives as many random bytes as it is asked for.
+    """
+
+    def __init__(self, random: Callable[[int], bytes]) -> None:
+        self._random = random
+        self._salt = b""
+        self._digest = b""
+        self._failures = 0
+        self.not_before = 0.0
+        """The clock's second from which the next try counts; one that comes earlier waits."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether the agent is locked."""
+        return bool(self._digest)
+
+    def close(self, passphrase: bytes) -> bool:
+        """Lock; False where it is locked already, or for an empty passphrase."""
+        if self.closed or not passphrase:
+            return False
+        self._salt = self._random(_SALT)
+        self._digest = self._derive(passphrase)
+        return True
+
+    def open(self, passphrase: bytes, now: float) -> bool:
+        """Unlock; False for a wrong passphrase, after which the next try has to wait longer."""
+        if not self.closed or not passphrase:
+            return False
+        if not hmac.compare_digest(self._derive(passphrase), self._digest):
+            self._failures += 1
+            self.not_before = now + min(STEP_S * self._failures, LONGEST_S)
+            return False
+        self._digest, self._failures, self.not_before = b"", 0, 0.0
+        return True
+
+    def _derive(self, passphrase: bytes) -> bytes:
+        """Some 10 ms: the loop waits for it."""
+        return hashlib.scrypt(passphrase, salt=self._salt, n=1 << 12, r=8, p=1, dklen=32)

@@ -16,7 +16,7 @@ MOST_KEYS: Final = 2048
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class HeldKey:
     """One key.
 
     Args:
@@ -55,23 +55,23 @@ class Keyring:
     """The keys of one agent."""
 
     def __init__(self) -> None:
-        self._entries: dict[bytes, Entry] = {}
+        self._entries: dict[bytes, HeldKey] = {}
         self.has_deadlines = False
         """Whether any key has an end."""
         self.version = 0
         """Grows with every change, for whoever keeps an answer that was made of the keys."""
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[HeldKey]:
         return iter(self._entries.values())
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def get(self, blob: bytes) -> Entry | None:
+    def get(self, blob: bytes) -> HeldKey | None:
         """The key of that public blob."""
         return self._entries.get(blob)
 
-    def add(self, entry: Entry) -> bool:
+    def add(self, entry: HeldKey) -> bool:
         """Take a key, in the place of one with the same public half; whether there was room."""
         blob = entry.blob
         if blob not in self._entries and len(self._entries) >= MOST_KEYS:
@@ -91,7 +91,7 @@ class Keyring:
         self._entries.clear()
         self._changed()
 
-    def found_on(self, token: str, entries: Iterable[Entry]) -> None:
+    def found_on(self, token: str, entries: Iterable[HeldKey]) -> None:
         """Hold just these of a token; a key that was also added stays as it was added."""
         self._entries = {b: e for b, e in self._entries.items() if e.token != token}
         for entry in entries:
@@ -116,5 +116,5 @@ class Keyring:
         self.has_deadlines = any(entry.expires is not None for entry in self)
 
 
-def _dead(entry: Entry, now: float) -> bool:
+def _dead(entry: HeldKey, now: float) -> bool:
     return entry.expires is not None and entry.expires <= now

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Final
 
 from fidokit.agent.core.bindings import Bindings, Refused
-from fidokit.agent.core.held_keys import Entry
+from fidokit.agent.core.held_keys import HeldKey
 from fidokit.errors import MalformedFile
 from fidokit.openssh.keys import fingerprint
 from fidokit.openssh.lines.patterns import match_pattern
@@ -20,14 +20,14 @@ USES: Final = (LOGIN, SIGNATURE, OTHER)
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class KeyRule:
     """One rule; its names are those of the file (docs/agent.md).
 
     Args:
         key: a fingerprint `SHA256:...`, or a pattern for the comment.
         use: what it may sign: "login", "signature" (SSHSIG) and "other".
         users: patterns, one of which a login's user has to fit; none means any.
-        namespaces: the same for the namespace of a signature.
+        namespaces: patterns, one of which a signature's namespace has to fit; none means any.
         hosts: fingerprints of host keys; a login has to be bound to one of them. None means any.
         forwarded: whether it may be seen and used from other machines.
         confirm: whether each use is asked for.
@@ -45,7 +45,7 @@ class Rule:
     hidden: bool = False
     pin_cache: bool = True
 
-    def fits(self, entry: Entry) -> bool:
+    def fits(self, entry: HeldKey) -> bool:
         """Whether the rule is about this key."""
         if self.key.startswith("SHA256:"):
             return self.key == fingerprint.sha256(entry.private.public.blob())
@@ -89,20 +89,20 @@ def _any(text: str, patterns: Sequence[str]) -> bool:
     return not patterns or any(match_pattern(text, pattern) for pattern in patterns)
 
 
-FREE: Final = Rule("*")
+FREE: Final = KeyRule("*")
 """What holds for a key that no rule is about."""
 
 
 class Policy:
     """All rules, in their order."""
 
-    def __init__(self, rules: Sequence[Rule] = ()) -> None:
+    def __init__(self, rules: Sequence[KeyRule] = ()) -> None:
         self._rules = tuple(rules)
 
     def __bool__(self) -> bool:
         return bool(self._rules)
 
-    def rule(self, entry: Entry) -> Rule:
+    def rule(self, entry: HeldKey) -> KeyRule:
         """The first rule about this key."""
         return next((rule for rule in self._rules if rule.fits(entry)), FREE)
 
@@ -120,10 +120,10 @@ def parse_policy(document: Mapping[str, object]) -> Policy:
 
 
 _LISTS: Final = frozenset({"use", "users", "namespaces", "hosts"})
-_NAMES: Final = frozenset(field.name for field in fields(Rule))
+_NAMES: Final = frozenset(field.name for field in fields(KeyRule))
 
 
-def _rule(table: object) -> Rule:
+def _rule(table: object) -> KeyRule:
     if not isinstance(table, dict) or not isinstance(table.get("key"), str):
         raise MalformedFile(
             "the policy file: a rule without a key", hint='begin it with key = "SHA256:..."'
@@ -140,7 +140,7 @@ def _rule(table: object) -> Rule:
         raise MalformedFile(
             f"the policy file: use {min(unknown)!r} is not known", hint=", ".join(USES)
         )
-    return Rule(**values)
+    return KeyRule(**values)
 
 
 def _is_of_kind(name: str, value: object) -> bool:

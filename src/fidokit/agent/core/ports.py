@@ -1,11 +1,14 @@
-"""What the agent needs of the world: somebody who signs on tokens, a person, another agent."""
+"""What the agent needs of the world: how it was started, a signer on tokens, a person, an agent."""
 
 from __future__ import annotations
 
+import os
 import threading
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from fidokit.agent.core.policy import Policy
 from fidokit.openssh.keys.private import SkPrivate
 
 
@@ -46,7 +49,7 @@ class TokenSigner(Protocol):
         """Wipe the PINs that are kept."""
 
 
-class Person(Protocol):
+class Approver(Protocol):
     """Somebody who allows or refuses the use of a key."""
 
     def confirm(self, question: str, stop: threading.Event) -> bool:
@@ -61,3 +64,31 @@ class Upstream(Protocol):
 
     def close(self) -> None:
         """Hang up, from any thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSettings:
+    """How this agent was started.
+
+    Args:
+        read_only: clients can add and remove no keys.
+        lifetime: seconds for keys that come without a lifetime, None for ever.
+        providers: the libraries that keys on tokens may name, by real path; each means us.
+        policy: the owner's rules.
+        host_name: names a host key blob for the person.
+        say: takes a line for the log.
+        connect: opens a connection to the agent behind this one, None where there is none.
+        clock: monotonic seconds; `wall` seconds since 1970.
+        random: gives random bytes.
+    """
+
+    say: Callable[[str], None]
+    clock: Callable[[], float]
+    wall: Callable[[], float]
+    read_only: bool = False
+    lifetime: int | None = None
+    providers: Callable[[str], bool] = lambda _path: False
+    policy: Policy = field(default_factory=Policy)
+    host_name: Callable[[bytes], str] = lambda _blob: ""
+    connect: Callable[[], Upstream] | None = None
+    random: Callable[[int], bytes] = os.urandom

@@ -11,10 +11,9 @@ from collections.abc import Callable
 from typing import Final
 
 from fidokit.agent.core.bindings import Bindings, Refused, require_login
-from fidokit.agent.core.held_keys import Entry
-from fidokit.agent.core.policy import Rule
-from fidokit.agent.core.ports import Person, Purpose, TokenSigner
-from fidokit.agent.core.settings import Settings
+from fidokit.agent.core.held_keys import HeldKey
+from fidokit.agent.core.policy import KeyRule
+from fidokit.agent.core.ports import AgentSettings, Approver, Purpose, TokenSigner
 from fidokit.errors import FidokitError
 from fidokit.openssh.agent_messages import FAILURE, SignRequest, encode_signature
 from fidokit.openssh.keys import fingerprint
@@ -37,12 +36,12 @@ class Signing:
         person: allows or refuses uses that are asked for.
     """
 
-    def __init__(self, settings: Settings, tokens: TokenSigner, person: Person) -> None:
+    def __init__(self, settings: AgentSettings, tokens: TokenSigner, person: Approver) -> None:
         self._settings = settings
         self._tokens = tokens
         self._person = person
 
-    def answer(self, bindings: Bindings, entry: Entry, request: SignRequest) -> bytes | Work:
+    def answer(self, bindings: Bindings, entry: HeldKey, request: SignRequest) -> bytes | Work:
         """The answer to a request for a signature by a key that is held, or the work for it.
 
         Raises:
@@ -61,7 +60,7 @@ class Signing:
         return lambda stop: self._made(entry, rule, request, meaning, host, stop)
 
     def _require(
-        self, bindings: Bindings, entry: Entry, rule: Rule, meaning: Meaning | None
+        self, bindings: Bindings, entry: HeldKey, rule: KeyRule, meaning: Meaning | None
     ) -> None:
         rule.require(meaning, bindings)
         if entry.destinations:
@@ -76,8 +75,8 @@ class Signing:
 
     def _made(  # noqa: PLR0917  one request and what was found out about it
         self,
-        entry: Entry,
-        rule: Rule,
+        entry: HeldKey,
+        rule: KeyRule,
         request: SignRequest,
         meaning: Meaning | None,
         host: bytes | None,
@@ -102,7 +101,7 @@ class Signing:
         return encode_signature(made)
 
 
-def _maybe_a_websites(entry: Entry) -> bool:
+def _maybe_a_websites(entry: HeldKey) -> bool:
     private = entry.private
     return isinstance(private, SkPrivate) and not private.public.application.startswith(_SSH)
 

@@ -107,7 +107,7 @@ class PinCache:
             self._forget(token)
 
     def forget_all(self) -> None:
-        """Wipe all."""
+        """Wipe the PINs of all tokens."""
         with self._turn:
             for token in list(self._kept):
                 self._forget(token)

@@ -13,7 +13,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from fidokit.agent.pin import orders
+from fidokit.agent.pin import worker
 from fidokit.errors import FidokitError, Interrupted
 
 WORKER: Final = (sys.executable, "-P", "-m", "fidokit.agent.pin.worker")
@@ -78,7 +78,7 @@ class Children:
         """Have a child do one piece of work; returns its result.
 
         Args:
-            order: from `agent_work`, and what the question for the PIN says.
+            order: from `pin.worker`, and what the question for the PIN says.
             hears: is told what happens.
             stop: set when the client hung up.
             pins: for the PIN, both ways.
@@ -97,7 +97,7 @@ class Children:
             result = self._heard(child, hears, stop)
             if pins.keep is not None:
                 pins.keep(outward.read)
-        orders.raise_error(result)
+        worker.raise_error(result)
         return result
 
     def _started(

@@ -2,6 +2,9 @@
 
 It reads an order (a line of JSON) from standard input, says what happens on standard output, and
 ends. The agent closes its input to cancel. PINs go through two pipes whose numbers the order names.
+
+CPython keeps copies of every string it made, so a PIN is typed, encoded and encrypted in a process
+that lives for one piece of work: sign once, or list a token's keys.
 """
 
 from __future__ import annotations
@@ -11,24 +14,35 @@ import os
 import signal
 import sys
 import threading
+from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from fidokit.errors import FidokitError, Interrupted, PinPolicy, PinRequired, PinWrong
+from fidokit import errors
+from fidokit.client.ports import PinCode
+from fidokit.errors import FidokitError, Interrupted, Malformed, PinPolicy, PinRequired, PinWrong
+from fidokit.keys.resident_keys import label_of
+from fidokit.openssh.keys.private import read_private
+from fidokit.openssh.wire import Reader
 from fidokit.prompt import questions
 from fidokit.prompt.text import escape_lines
+from fidokit.system.process_memory import harden
+from fidokit.tokens.access import open_token
+from fidokit.tokens.remembered import attach
 
 if TYPE_CHECKING:
-    from fidokit.client.owner.pin_code import PinCode
-    from fidokit.client.ports import Candidate
+    from fidokit.client.ports import Candidate, Interaction
+    from fidokit.client.session import Session
+    from fidokit.openssh.keys.private import SkPrivate
+
 
 LONGEST_PIN = 64
 MOST_QUESTIONS = 3
 LONGEST_ORDER = 1 << 20
 
 
-class Worker:
+class PinWorker:
     """The Interaction of the child: PINs from the agent's pipe or the person, notices to the agent.
 
     Args:
@@ -92,8 +106,6 @@ class Worker:
         return self.typed
 
     def _typed(self, token: str, retries: int | None, why: str, wrong: bool) -> PinCode:
-        from fidokit.client.owner.pin_code import PinCode
-
         error = "That PIN was wrong." if wrong else ""
         while True:
             try:
@@ -158,8 +170,6 @@ def _can_ask() -> bool:
 
 
 def _read_pin(order: Mapping[str, object]) -> PinCode | None:
-    from fidokit.client.owner.pin_code import PinCode
-
     descriptor = order.get("pin_in")
     data = b""
     if isinstance(descriptor, int):
@@ -175,20 +185,135 @@ def _keep(order: Mapping[str, object], pin: PinCode | None) -> None:
         os.write(descriptor, pin.utf8())
 
 
+# --- orders ----------------------------------------------------------------------------------
+
+
+SIGN: Final = "sign"
+LIST: Final = "list"
+
+Json = Mapping[str, object]
+
+
+def sign_request(token: str, private: SkPrivate, message: bytes) -> dict[str, object]:
+    """The order to sign on a token, by its selector."""
+    key, data = b64encode(private.encode()).decode(), b64encode(message).decode()
+    return {"do": SIGN, "token": token, "key": key, "message": data}
+
+
+def list_request(token: str, *, remember: bool) -> dict[str, object]:
+    """The order to list a token's SSH keys, keeping the right to do so again where wanted."""
+    return {"do": LIST, "token": token, "remember": remember or None}
+
+
+def perform(order: Json, interaction: Interaction, stop: threading.Event) -> dict[str, object]:
+    """Do what the agent ordered; the child's part.
+
+    Args:
+        order: from `sign_request` or `list_request`.
+        interaction: asks for the PIN, and passes on touch notices.
+        stop: set when the agent does not want it any more.
+
+    Returns:
+        What `signature_of` or `keys_of` reads.
+
+    Raises:
+        FidokitError: it did not work.
+    """
+    with open_token(_text(order, "token"), interaction) as session:
+        if order.get("do") == SIGN:
+            return {"signature": b64encode(_signed(session, order, stop)).decode()}
+        return {"keys": _listed(session, order)}
+
+
+def _signed(session: Session, order: Json, stop: threading.Event) -> bytes:
+    from fidokit.client.credentials.signature import sign
+
+    private = read_private(Reader(b64decode(_text(order, "key")), "private key"))
+    return sign(session, private, b64decode(_text(order, "message")), stop=stop).blob()
+
+
+def _listed(session: Session, order: Json) -> list[dict[str, str]]:
+    from fidokit.client.credentials import resident
+
+    attach(session, True if order.get("remember") else None)
+    found = resident.list_credentials(session)
+    return [
+        {"key": b64encode(private.encode()).decode(), "comment": label_of(credential)}
+        for credential in found
+        if (private := credential.private) is not None
+    ]
+
+
+def signature_of(result: Json) -> bytes:
+    """The signature blob in a result.
+
+    Raises:
+        Malformed: there is none.
+    """
+    return _decoded(result, "signature")
+
+
+def keys_of(result: Json) -> list[tuple[SkPrivate, str]]:
+    """The keys in a result, with their comments.
+
+    Raises:
+        Malformed: it has another form.
+    """
+    listed = result.get("keys")
+    if not isinstance(listed, list):
+        raise Malformed("the agent's child did not list keys")
+    return [
+        (read_private(Reader(_decoded(row, "key"), "private key")), _text(row, "comment"))
+        for row in listed
+    ]
+
+
+def error_of(error: FidokitError) -> dict[str, object]:
+    """An error as a result."""
+    return {"error": type(error).__name__, "message": error.message, "hint": error.hint}
+
+
+def raise_error(result: Json) -> None:
+    """Raise the error that a result is, if it is one."""
+    name = result.get("error")
+    if not isinstance(name, str):
+        return
+    kind = getattr(errors, name, FidokitError)
+    ours = isinstance(kind, type) and issubclass(kind, FidokitError)
+    if name in _WANT_MORE or not ours:
+        kind = FidokitError
+    raise kind(_text(result, "message"), hint=_text(result, "hint"))
+
+
+_WANT_MORE: Final = frozenset({"PinWrong", "TokenRefused"})
+"""Errors that are made of more than a sentence and a hint, which is all that the agent needs."""
+
+
+def _decoded(values: Json, name: str) -> bytes:
+    try:
+        return b64decode(_text(values, name), validate=True)
+    except ValueError:
+        raise Malformed(f"{name!r} is no base64") from None
+
+
+def _text(values: Json, name: str) -> str:
+    value = values.get(name)
+    if not isinstance(value, str):
+        raise Malformed(f"{name!r} is missing between the agent and its child")
+    return value
+
+
 def main() -> int:
     """Do one piece of work; returns the exit status."""
-    from fidokit.agent.pin import orders
-    from fidokit.system.process_memory import harden
-
     harden()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the agent, which ends us
     order = json.loads(sys.stdin.readline(LONGEST_ORDER))
-    worker = Worker(order)
+    worker = PinWorker(order)
     threading.Thread(target=worker.listen, daemon=True).start()
     try:
-        result = orders.perform(order, worker, worker.stop)
+        result = perform(order, worker, worker.stop)
     except FidokitError as error:
-        worker.say(**orders.error_of(error))
+        worker.say(**error_of(error))
         return error.exit_code
     _keep(order, worker.typed)
     worker.say(**result)

@@ -22,11 +22,11 @@ def doctor(ctx: click.Context, settings: Settings, *, udev: bool) -> None:
     Exit status 1 where a problem was found.
     """
     from fidokit.guide.doctor import diagnose
-    from fidokit.tokens.udev_rules import udev_rule_path, udev_rules
+    from fidokit.tokens.udev_rules import RULES_PATH, rules_text
 
     if udev:
-        rules = udev_rules()
-        udev_data = {"udev": {"path": udev_rule_path(), "rules": rules}}
+        rules = rules_text()
+        udev_data = {"udev": {"path": RULES_PATH, "rules": rules}}
         show(settings, udev_data, Lines(rules.splitlines()))
         return
     findings = diagnose()

@@ -42,7 +42,7 @@ def path(settings: Settings, *, sk_api: str | None) -> None:
     ssh-keygen -t ed25519-sk
     ssh -o SecurityKeyProvider=$SSH_SK_PROVIDER HOST
     """
-    from fidokit.provider.installation import provider_api, provider_path
+    from fidokit.provider.library import provider_api, provider_path
 
     version = int(sk_api) if sk_api else provider_api()
     library = str(provider_path(version))
@@ -64,7 +64,7 @@ def install(settings: Settings, *, sk_api: str | None, into: Path) -> None:
     ssh-agent loads libraries only from its allow list (-P), which is /usr/lib*/* and
     /usr/local/lib*/* unless it was told otherwise, and does not follow links out of it.
     """
-    from fidokit.provider.installation import install_provider
+    from fidokit.provider.library import install_provider
 
     try:
         done = install_provider(into, sk_api=int(sk_api) if sk_api else None)

@@ -10,13 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, Protocol
 
-from fidokit.client.blobs import deflate
-from fidokit.client.commands import GET_ASSERTION
-from fidokit.client.owner.proofs import Permission
-from fidokit.client.owner.request_proof import prove
+from fidokit.client.blobs.array import pack, unpack
+from fidokit.client.owner.proofs import Permission, prove
 from fidokit.client.status import CtapRefusal, error_for
 from fidokit.errors import CredentialNotFound, StoreFull
-from fidokit.types import Application, CredentialId, CtapStatus
+from fidokit.types import Application, CredentialId, CtapCommand, CtapStatus
 
 if TYPE_CHECKING:
     from fidokit.client.answer import Answer
@@ -40,7 +38,7 @@ class Owner(Protocol):
 
     @property
     def application(self) -> Application:
-        """Its RP id."""
+        """The RP id it was made for."""
 
     @property
     def verify_required(self) -> bool:
@@ -83,7 +81,7 @@ def read(session: Session, owner: Owner, why: str) -> bytes | None:
         return None
     packed = output.octets("blob", longest=LONGEST_PACKED, shortest=0)
     # an empty stream is how a deleted one is stored: no blob, however short, packs to nothing
-    return deflate.unpack(packed, output.uint("originalSize")) if packed else None
+    return unpack(packed, output.uint("originalSize")) if packed else None
 
 
 def write(session: Session, owner: Owner, blob: bytes | None, why: str) -> None:
@@ -93,7 +91,7 @@ def write(session: Session, owner: Owner, blob: bytes | None, why: str) -> None:
         StoreFull: the token did not take it; nothing was changed.
         CredentialNotFound, PinError, TouchRefused, TouchTimedOut: as said.
     """
-    packed = b"" if blob is None else deflate.pack(blob)
+    packed = b"" if blob is None else pack(blob)
     wish = {"write": packed, "originalSize": len(blob or b"")}
     output = _output(_assertion(session, owner, {_LARGE_BLOB: wish}, touch=True, why=why))
     if output is None or not output.flag("written"):
@@ -124,7 +122,7 @@ def _assertion(
         proof = session.authorize_use(Permission.GET_ASSERTION, application, why)
         prove(request, proof, _DIGEST, option=5, param=6)
     try:
-        answer = session.attempt(GET_ASSERTION, request, "assertion", why=why)
+        answer = session.attempt(CtapCommand.GET_ASSERTION, request, "assertion", why=why)
     except CtapRefusal as refusal:
         if refusal.status in {CtapStatus.NO_CREDENTIALS, CtapStatus.INVALID_CREDENTIAL}:
             raise CredentialNotFound(

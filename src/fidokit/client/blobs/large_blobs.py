@@ -1,6 +1,6 @@
 """Blobs that belong to resident keys: list, get, set, delete, however the token keeps them.
 
-Most tokens keep one array for all (`blob_array`), each blob sealed under its credential's
+Most tokens keep one array for all (`array`), each blob sealed under its credential's
 largeBlobKey; tokens with the largeBlob extension of CTAP 2.3 keep each with its credential.
 """
 
@@ -12,9 +12,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fidokit.client.blobs import credential_blobs
-from fidokit.client.blobs.array import BlobArray, capacity, read_array, serialize, write_array
+from fidokit.client.blobs.array import (
+    BlobArray,
+    BlobEntry,
+    Random,
+    capacity,
+    read_array,
+    read_entry,
+    seal,
+    serialize,
+    write_array,
+)
 from fidokit.client.blobs.credential_blobs import Owner, kept_with_credentials
-from fidokit.client.blobs.entry import BlobEntry, Random, read_entry, seal
 from fidokit.client.owner.proofs import Permission
 from fidokit.errors import NotStored, Unsupported
 
@@ -75,7 +84,7 @@ def authorize_change(session: Session) -> None:
 
     Raises:
         Unsupported: the token keeps no large blobs.
-        PinNotSet, PinError: as `authorization.obtain`.
+        PinNotSet, PinError: as `proofs.obtain`.
     """
     require(session)
     if not kept_with_credentials(session.info) and session.info.has_cred_mgmt:

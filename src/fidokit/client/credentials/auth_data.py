@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from enum import IntFlag
 from typing import Final
 
-from fidokit.client.answer import MISBEHAVIOR_HINT, Answer
+from fidokit.client.answer import Answer, rubbish
 from fidokit.client.links.channel import checked_prefix
-from fidokit.errors import MalformedKey, TokenMisbehaved
+from fidokit.errors import MalformedKey
 from fidokit.openssh.keys.public import SkEcdsaPublic, SkEd25519Public, SkPublic, parse_public
 from fidokit.openssh.keys.public import require_on_curve as _require_on_curve
 from fidokit.types import Application, CoseAlg, CredentialId
@@ -23,7 +23,7 @@ _ED25519_KINDS: Final = {(1, CoseAlg.EDDSA), (1, CoseAlg.ED25519)}
 
 
 class Flag(IntFlag):
-    """The flags byte."""
+    """The flags byte of authenticator data."""
 
     USER_PRESENT = 0x01
     USER_VERIFIED = 0x04
@@ -56,7 +56,7 @@ class AuthData:
             TokenMisbehaved: it speaks of another one.
         """
         if self.rp_id_hash != hashlib.sha256(application.encode()).digest():
-            raise _rubbish("it answered for another application")
+            raise rubbish("it answered for another application")
 
 
 def parse_auth_data(raw: bytes) -> AuthData:
@@ -66,7 +66,7 @@ def parse_auth_data(raw: bytes) -> AuthData:
         TokenMisbehaved: cut short, bytes behind the end, or CBOR that is not canonical.
     """
     if len(raw) < HEAD:
-        raise _rubbish(f"its authenticator data has {len(raw)} bytes")
+        raise rubbish(f"its authenticator data has {len(raw)} bytes")
     flags = Flag(raw[32])
     rest = raw[HEAD:]
     credential_id, cose_key, extensions = None, None, Answer({}, "extension outputs")
@@ -76,7 +76,7 @@ def parse_auth_data(raw: bytes) -> AuthData:
         value, rest = checked_prefix(rest, "extension outputs")
         extensions = Answer.of(value, "extension outputs")
     if rest:
-        raise _rubbish(f"{len(rest)} bytes follow its authenticator data")
+        raise rubbish(f"{len(rest)} bytes follow its authenticator data")
     counter = int.from_bytes(raw[33:HEAD], "big")
     return AuthData(raw[:32], flags, counter, credential_id, cose_key, extensions, raw)
 
@@ -85,7 +85,7 @@ def _attested(rest: bytes) -> tuple[CredentialId, Answer, bytes]:
     """Aaguid (16), u16 length, credential id, COSE key; and what follows."""
     size = int.from_bytes(rest[16:18], "big")
     if not 1 <= size <= LONGEST_CREDENTIAL_ID or len(rest) < 18 + size:
-        raise _rubbish("its credential id has an impossible length")
+        raise rubbish("its credential id has an impossible length")
     value, behind = checked_prefix(rest[18 + size :], "public key")
     return CredentialId(rest[18 : 18 + size]), Answer.of(value, "public key"), behind
 
@@ -109,9 +109,5 @@ def _on_curve(public: SkPublic) -> SkPublic:
     try:
         _require_on_curve(parse_public(public.blob()))
     except MalformedKey as error:
-        raise _rubbish(f"its public key is no key ({error.message})") from None
+        raise rubbish(f"its public key is no key ({error.message})") from None
     return public
-
-
-def _rubbish(why: str) -> TokenMisbehaved:
-    return TokenMisbehaved(f"the token answered rubbish: {why}", hint=MISBEHAVIOR_HINT)

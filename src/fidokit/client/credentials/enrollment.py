@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 from fidokit.client.answer import MISBEHAVIOR_HINT
 from fidokit.client.blobs.credential_blobs import KEY_SIZE, kept_with_credentials
-from fidokit.client.commands import GET_ASSERTION, GET_NEXT_ASSERTION, MAKE_CREDENTIAL
-from fidokit.client.credentials import attested, u2f
+from fidokit.client.credentials import attestation, u2f
 from fidokit.client.credentials.auth_data import Flag, parse_auth_data, sk_public
-from fidokit.client.credentials.resident_label import LONGEST, STOCK, cut, encode_display
-from fidokit.client.owner.proofs import Permission
-from fidokit.client.owner.request_proof import prove
+from fidokit.client.credentials.resident import LONGEST, STOCK, cut, encode_display
+from fidokit.client.owner.proofs import Permission, prove
 from fidokit.client.status import CtapRefusal, error_for
 from fidokit.errors import (
     CredentialInTheWay,
@@ -28,7 +26,15 @@ from fidokit.errors import (
 )
 from fidokit.openssh.keys.public import SkPublic
 from fidokit.openssh.signatures.attestation import Attestation
-from fidokit.types import Application, CredProtect, CtapStatus, KeyHandle, KeyType, SkFlag
+from fidokit.types import (
+    Application,
+    CredProtect,
+    CtapCommand,
+    CtapStatus,
+    KeyHandle,
+    KeyType,
+    SkFlag,
+)
 
 if TYPE_CHECKING:
     from fidokit.client.answer import Answer
@@ -57,7 +63,8 @@ class Enrollment:
         touch_required: demand a touch at each use.
         challenge: what the attestation is to sign, of any length; 32 random bytes when None.
         user_name: shown in credential lists, at most 64 bytes.
-        display_name: the same; made from `comment` and `touch_required` when empty.
+        display_name: shown in credential lists, at most 64 bytes; made from `comment` and
+            `touch_required` when empty.
         replace: let a resident key of the same application and user go.
         comment: rides in the displayName of a resident key.
         allow_any_application: allow applications that OpenSSH refuses to use.
@@ -232,14 +239,14 @@ def _make_credential(
     if proof_wanted:
         proof = session.authorize_use(permissions, enrollment.application, WHY)
         prove(request, proof, digest, option=7, param=8)
-    answer = session.request(MAKE_CREDENTIAL, request, "new credential", why=WHY)
+    answer = session.request(CtapCommand.MAKE_CREDENTIAL, request, "new credential", why=WHY)
     session.spent()
-    statement = attested.Statement.read(answer)
+    statement = attestation.Statement.read(answer)
     data = parse_auth_data(statement.auth_data)
     public, handle = _check_made(enrollment, data, proof_wanted)
     if enrollment.large_blob and not _can_have_blob(session.info, answer):
         raise _not_as_asked("the key can have no large blob")
-    attested.verify(statement, public, handle, digest)
+    attestation.verify_statement(statement, public, handle, digest)
     return public, handle, statement.as_openssh()
 
 
@@ -308,7 +315,7 @@ def _resident_user_ids(
     proof = session.authorize_use(permissions, application, WHY)
     prove(request, proof, digest, option=5, param=6)
     try:
-        answer = session.attempt(GET_ASSERTION, request, "assertion", why=why)
+        answer = session.attempt(CtapCommand.GET_ASSERTION, request, "assertion", why=why)
     except CtapRefusal as refusal:
         if refusal.status == CtapStatus.NO_CREDENTIALS:
             return []
@@ -317,7 +324,8 @@ def _resident_user_ids(
     if count > MOST_CREDENTIALS:
         raise answer.wrong(5, f"is {count}, which is impossible")
     following = (
-        session.request(GET_NEXT_ASSERTION, None, "assertion", why=why) for _ in range(count - 1)
+        session.request(CtapCommand.GET_NEXT_ASSERTION, None, "assertion", why=why)
+        for _ in range(count - 1)
     )
     return [_user_id(answer), *map(_user_id, following)]
 
@@ -357,10 +365,10 @@ def _register(
 ) -> tuple[SkPublic, KeyHandle, Attestation]:
     application = hashlib.sha256(enrollment.application.encode()).digest()
     made = u2f.register(session, digest, application, WHY)
-    statement = attested.from_registration(made, application)
-    public = sk_public(attested.u2f_cose_key(made.point), enrollment.application)
+    statement = attestation.from_registration(made, application)
+    public = sk_public(attestation.u2f_cose_key(made.point), enrollment.application)
     if public is None:
         raise _not_as_asked("it made no P-256 key")
     handle = KeyHandle(made.key_handle)
-    attested.verify(statement, public, handle, digest)
+    attestation.verify_statement(statement, public, handle, digest)
     return public, handle, statement.as_openssh()

@@ -8,22 +8,31 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from fidokit.client import fido2_device
-from fidokit.client.commands import CREDENTIAL_MANAGEMENT, CREDENTIAL_MANAGEMENT_PREVIEW
 from fidokit.client.credentials.auth_data import LONGEST_CREDENTIAL_ID, sk_public
-from fidokit.client.credentials.resident_label import LONGEST, cut, decode_display
 from fidokit.client.owner.proofs import Permission, PinToken
 from fidokit.client.status import CtapRefusal, error_for
 from fidokit.errors import Unsupported, UsageError
 from fidokit.openssh.keys.public import SkPublic
-from fidokit.types import Application, CredentialId, CredProtect, CtapStatus, SkFlag, UserId
+from fidokit.types import (
+    Application,
+    CredentialId,
+    CredProtect,
+    CtapCommand,
+    CtapStatus,
+    KeyHandle,
+    SkFlag,
+    UserId,
+)
 
 if TYPE_CHECKING:
     from fidokit.client.answer import Answer
     from fidokit.client.session import Session
+    from fidokit.openssh.keys.private import SkPrivate
+
 
 COMMANDS: Final[Mapping[str, int]] = {
-    "credMgmt": CREDENTIAL_MANAGEMENT,
-    "credentialMgmtPreview": CREDENTIAL_MANAGEMENT_PREVIEW,
+    "credMgmt": CtapCommand.CREDENTIAL_MANAGEMENT,
+    "credentialMgmtPreview": CtapCommand.CREDENTIAL_MANAGEMENT_PREVIEW,
 }
 METADATA, RPS_BEGIN, RPS_NEXT, KEYS_BEGIN, KEYS_NEXT, DELETE, UPDATE = range(1, 8)
 """Subcommands of authenticatorCredentialManagement (CTAP 2.1 section 6.8)."""
@@ -71,6 +80,15 @@ class ResidentCredential:
         if self.verify_required:
             flags |= SkFlag.USER_VERIFICATION_REQUIRED
         return flags
+
+    @property
+    def private(self) -> SkPrivate | None:
+        """What a private key file for it holds; None for key types that OpenSSH does not know."""
+        from fidokit.openssh.keys.private import SkPrivate
+
+        if self.public is None:
+            return None
+        return SkPrivate(self.public, self.flags, KeyHandle(self.credential_id))
 
     @property
     def comment(self) -> str:
@@ -264,3 +282,49 @@ def _require_ssh(rp_id: str, any_rp: bool) -> None:
             f"{rp_id!r} is not an SSH application: the credential belongs to a website",
             hint="give --any-rp if you mean it",
         )
+
+
+# What rides in displayName is what `ssh-keygen -K` loses: the comment, and that no touch is needed.
+# Credential management returns it without a further PIN or touch, and a token stores at least 64
+# bytes of it (CTAP 2.1 section 6.1.1).
+
+LONGEST: Final = 64
+NO_TOUCH: Final = "no-touch-required"
+STOCK: Final = "openssh"
+"""What stock OpenSSH writes into name and displayName."""
+
+
+def encode_display(comment: str, touch_required: bool) -> str:
+    """A displayName of at most 64 bytes of UTF-8 that `decode_display` reads back.
+
+    A comment that does not fit is cut at a character's boundary; what cannot be encoded at all
+    (lone surrogates) becomes a question mark.
+    """
+    comment = comment.encode("utf-8", "replace").decode("utf-8").strip()
+    if touch_required:
+        plain = cut(comment, LONGEST)
+        # a comment that reads as the mark itself must not turn into a license to skip the touch
+        return plain if decode_display(plain) == (plain, True) or not plain else _quoted(plain)
+    return cut(f"{NO_TOUCH} {comment}", LONGEST).strip()
+
+
+def decode_display(display: str) -> tuple[str, bool]:
+    """The comment and whether a touch is required; total on any text.
+
+    Somebody else's displayName is just a comment, and stock OpenSSH's is none.
+    """
+    if display == STOCK:
+        return "", True
+    head, _, rest = display.partition(" ")
+    if head == NO_TOUCH:
+        return rest, False
+    return display.removeprefix(" "), True
+
+
+def _quoted(comment: str) -> str:
+    return cut(" " + comment, LONGEST)
+
+
+def cut(text: str, size: int) -> str:
+    """The longest front of `text` that fits into `size` bytes of UTF-8."""
+    return text.encode("utf-8", "replace")[:size].decode("utf-8", "ignore").rstrip()

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from fidokit.client.answer import MISBEHAVIOR_HINT
-from fidokit.client.commands import GET_ASSERTION
 from fidokit.client.credentials import u2f
 from fidokit.client.credentials.auth_data import Flag, parse_auth_data
-from fidokit.client.owner.proofs import Permission
-from fidokit.client.owner.request_proof import prove
+from fidokit.client.owner.proofs import Permission, prove
 from fidokit.client.status import CtapRefusal, error_for
 from fidokit.errors import (
     CredentialNotFound,
@@ -27,7 +25,7 @@ from fidokit.openssh.signatures.signature import (
     from_assertion,
     verify,
 )
-from fidokit.types import Application, CtapStatus, KeyHandle, KeyType, SkFlag
+from fidokit.types import Application, CtapCommand, CtapStatus, KeyHandle, KeyType, SkFlag
 
 if TYPE_CHECKING:
     import threading
@@ -100,7 +98,7 @@ def sign(
 def sign_unverified(
     session: Session, wanted: Wanted, message: bytes, *, stop: threading.Event | None = None
 ) -> Signature:
-    """The same for who has no public key to check it with: what the token says, in form.
+    """A signature that is not verified, for who has no public key: what the token says, in form.
 
     Raises:
         As `sign`; TokenMisbehaved only for an answer that cannot be read.
@@ -131,7 +129,9 @@ def _assert(
         proof = session.authorize_use(Permission.GET_ASSERTION, wanted.application, WHY)
         prove(request, proof, digest, option=5, param=6)
     try:
-        answer = session.attempt(GET_ASSERTION, request, "assertion", why=WHY, stop=stop)
+        answer = session.attempt(
+            CtapCommand.GET_ASSERTION, request, "assertion", why=WHY, stop=stop
+        )
     except CtapRefusal as refusal:
         if refusal.status in {CtapStatus.NO_CREDENTIALS, CtapStatus.INVALID_CREDENTIAL}:
             raise _not_held(session, wanted) from None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from fidokit import cbor
 from fidokit.client import fido2_device
-from fidokit.client.answer import MISBEHAVIOR_HINT, Answer
+from fidokit.client.answer import MISBEHAVIOR_HINT, Answer, rubbish
 from fidokit.client.links.watchdog import Patience, Pulse, guarded
 from fidokit.client.ports import Link
 from fidokit.client.status import CtapRefusal
@@ -113,7 +113,7 @@ class Channel:
             exchange = trace.Exchange(len(apdu), len(reply), self.patience.clock() - start)
             trace.ctap1(self._trace, apdu, reply, exchange)
         if not 2 <= len(reply) <= LONGEST_ANSWER:
-            raise _rubbish(f"its U2F answer has {len(reply)} bytes")
+            raise rubbish(f"its U2F answer has {len(reply)} bytes")
         return reply[:-2], int.from_bytes(reply[-2:], "big")
 
     def wink(self) -> None:
@@ -149,7 +149,7 @@ class Channel:
 
     def _answer(self, reply: bytes, what: str) -> Answer:
         if not 1 <= len(reply) <= LONGEST_ANSWER:
-            raise _rubbish(f"its {what} has an impossible size")
+            raise rubbish(f"its {what} has an impossible size")
         if reply[0] != 0:
             raise CtapRefusal(reply[0])
         if len(reply) == 1:
@@ -184,7 +184,7 @@ def checked(data: bytes, what: str) -> object:
     try:
         cbor.check(data)
     except MalformedCbor as error:
-        raise _rubbish(f"its {what} is not canonical CBOR ({error.message})") from None
+        raise rubbish(f"its {what} is not canonical CBOR ({error.message})") from None
     return fido2_device.decode(data)
 
 
@@ -197,7 +197,3 @@ def checked_prefix(data: bytes, what: str) -> tuple[object, bytes]:
     value, rest = fido2_device.decode_prefix(data)
     checked(data[: len(data) - len(rest)], what)
     return value, rest
-
-
-def _rubbish(why: str) -> TokenMisbehaved:
-    return TokenMisbehaved(f"the token answered rubbish: {why}", hint=MISBEHAVIOR_HINT)

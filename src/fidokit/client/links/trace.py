@@ -11,8 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from fidokit.client import commands
-from fidokit.types import CtapStatus
+from fidokit.types import CtapCommand, CtapStatus
 
 if TYPE_CHECKING:
     from logging import Logger
@@ -24,7 +23,7 @@ AUTH_DATA_HEAD: Final = 37
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class CommandForm:
     """How one command is shown.
 
     Args:
@@ -33,7 +32,8 @@ class Form:
             pinHashEnc.
         extensions: the member of the request that holds extension inputs, of which numbers and
             switches are shown: credProtect is worth reading, a credBlob or a salt is not ours.
-        secret_reply: the same of the answer: pinUvAuthToken, largeBlobKey, extension outputs.
+        secret_reply: members of the answer that are never shown: pinUvAuthToken, largeBlobKey,
+            extension outputs.
         auth_data: the member of the answer that holds authData, of which only the head is shown.
     """
 
@@ -44,26 +44,28 @@ class Form:
     auth_data: int | None = None
 
 
-FORMS: Final[Mapping[int, Form]] = {
-    commands.MAKE_CREDENTIAL: Form(
+FORMS: Final[Mapping[int, CommandForm]] = {
+    CtapCommand.MAKE_CREDENTIAL: CommandForm(
         "makeCredential", frozenset({8}), frozenset({5, 6}), extensions=6, auth_data=2
     ),
-    commands.GET_ASSERTION: Form(
+    CtapCommand.GET_ASSERTION: CommandForm(
         "getAssertion", frozenset({6}), frozenset({7, 8}), extensions=4, auth_data=2
     ),
-    commands.GET_NEXT_ASSERTION: Form(
+    CtapCommand.GET_NEXT_ASSERTION: CommandForm(
         "getNextAssertion", frozenset(), frozenset({7, 8}), auth_data=2
     ),
-    commands.GET_INFO: Form("getInfo"),
-    commands.CLIENT_PIN: Form("clientPIN", frozenset({4, 5, 6}), frozenset({2})),
-    commands.RESET: Form("reset"),
-    commands.SELECTION: Form("selection"),
-    commands.CONFIG: Form("config", frozenset({4})),
-    commands.BIO_ENROLLMENT: Form("bioEnrollment", frozenset({5})),
-    commands.BIO_ENROLLMENT_PREVIEW: Form("bioEnrollmentPreview", frozenset({5})),
-    commands.LARGE_BLOBS: Form("largeBlobs", frozenset({5})),
-    commands.CREDENTIAL_MANAGEMENT: Form("credentialManagement", frozenset({4}), frozenset({0x0B})),
-    commands.CREDENTIAL_MANAGEMENT_PREVIEW: Form(
+    CtapCommand.GET_INFO: CommandForm("getInfo"),
+    CtapCommand.CLIENT_PIN: CommandForm("clientPIN", frozenset({4, 5, 6}), frozenset({2})),
+    CtapCommand.RESET: CommandForm("reset"),
+    CtapCommand.SELECTION: CommandForm("selection"),
+    CtapCommand.CONFIG: CommandForm("config", frozenset({4})),
+    CtapCommand.BIO_ENROLLMENT: CommandForm("bioEnrollment", frozenset({5})),
+    CtapCommand.BIO_ENROLLMENT_PREVIEW: CommandForm("bioEnrollmentPreview", frozenset({5})),
+    CtapCommand.LARGE_BLOBS: CommandForm("largeBlobs", frozenset({5})),
+    CtapCommand.CREDENTIAL_MANAGEMENT: CommandForm(
+        "credentialManagement", frozenset({4}), frozenset({0x0B})
+    ),
+    CtapCommand.CREDENTIAL_MANAGEMENT_PREVIEW: CommandForm(
         "credentialManagementPreview", frozenset({4}), frozenset({0x0B})
     ),
 }

@@ -10,11 +10,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from fidokit.client import fido2_device
-from fidokit.client.commands import BIO_ENROLLMENT, BIO_ENROLLMENT_PREVIEW
 from fidokit.client.owner.proofs import Permission
 from fidokit.client.status import CtapRefusal, error_for
 from fidokit.errors import FidokitError, NotStored, TouchTimedOut, Unsupported, UsageError
-from fidokit.types import CtapStatus
+from fidokit.types import CtapCommand, CtapStatus
 
 if TYPE_CHECKING:
     from fidokit.client.answer import Answer
@@ -22,8 +21,8 @@ if TYPE_CHECKING:
 
 COMMANDS: Final[Mapping[str, int]] = MappingProxyType(
     {
-        "bioEnroll": BIO_ENROLLMENT,
-        "userVerificationMgmtPreview": BIO_ENROLLMENT_PREVIEW,
+        "bioEnroll": CtapCommand.BIO_ENROLLMENT,
+        "userVerificationMgmtPreview": CtapCommand.BIO_ENROLLMENT_PREVIEW,
     }
 )
 FINGERPRINT: Final = 1
@@ -91,7 +90,7 @@ class SensorKind(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Sensor:
+class SensorInfo:
     """A token's fingerprint sensor.
 
     Args:
@@ -106,7 +105,7 @@ class Sensor:
 
 
 @dataclass(frozen=True, slots=True)
-class Fingerprint:
+class Finger:
     """One enrolled finger.
 
     Args:
@@ -134,7 +133,7 @@ class Sample:
 Progress = Callable[[Sample], None]
 
 
-def sensor(session: Session) -> Sensor:
+def sensor(session: Session) -> SensorInfo:
     """What the token says about its sensor; no PIN is needed.
 
     Raises:
@@ -143,14 +142,14 @@ def sensor(session: Session) -> Sensor:
     why = "asking for the sensor"
     answer = _Sensor(session).open(SENSOR, why)
     kind = answer.uint(2, default=0)
-    return Sensor(
+    return SensorInfo(
         SensorKind(kind) if kind in SensorKind._value2member_map_ else None,
         answer.uint(3, default=0),
         answer.optional_uint(8),
     )
 
 
-def list_fingerprints(session: Session) -> list[Fingerprint]:
+def list_fingers(session: Session) -> list[Finger]:
     """The fingers that are enrolled.
 
     Raises:
@@ -164,17 +163,17 @@ def list_fingerprints(session: Session) -> list[Fingerprint]:
         if refusal.status == CtapStatus.INVALID_OPTION:  # how CTAP says: none
             return []
         raise error_for(refusal.status, why) from None
-    return [_fingerprint(entry) for entry in answer.maps(7)]
+    return [_finger(entry) for entry in answer.maps(7)]
 
 
-def _fingerprint(entry: Answer) -> Fingerprint:
+def _finger(entry: Answer) -> Finger:
     template_id = entry.octets(1, longest=LONGEST_TEMPLATE_ID)
-    return Fingerprint(template_id, entry.optional_text(2) or "")
+    return Finger(template_id, entry.optional_text(2) or "")
 
 
-def enroll(
+def enroll_finger(
     session: Session, name: str = "", progress: Progress = lambda _sample: None
-) -> Fingerprint:
+) -> Finger:
     """Enroll a finger; the owner touches the sensor until the token has samples enough.
 
     What ends it early, Ctrl-C included, is told to the token, which then forgets the samples.
@@ -201,10 +200,10 @@ def enroll(
     if name:
         _name(session, template_id, name)
     session.forget_options()  # the first finger turns `uv` on
-    return Fingerprint(template_id, name)
+    return Finger(template_id, name)
 
 
-def rename(session: Session, fingerprint: Fingerprint, name: str) -> Fingerprint:
+def rename_finger(session: Session, finger: Finger, name: str) -> Finger:
     """Give an enrolled finger another name; returns it with that name.
 
     Raises:
@@ -213,22 +212,22 @@ def rename(session: Session, fingerprint: Fingerprint, name: str) -> Fingerprint
         Unsupported, PinError: as said.
     """
     _check_name(name)
-    _name(session, fingerprint.template_id, name)
-    return Fingerprint(fingerprint.template_id, name)
+    _name(session, finger.template_id, name)
+    return Finger(finger.template_id, name)
 
 
 def _name(session: Session, template_id: bytes, name: str) -> None:
     _change(session, RENAME, {1: template_id, 2: name}, "naming the fingerprint")
 
 
-def delete(session: Session, fingerprint: Fingerprint) -> None:
+def delete_finger(session: Session, finger: Finger) -> None:
     """Forget an enrolled finger.
 
     Raises:
         NotStored: it is not enrolled any more.
         Unsupported, PinError: as said.
     """
-    _change(session, REMOVE, {1: fingerprint.template_id}, "deleting the fingerprint")
+    _change(session, REMOVE, {1: finger.template_id}, "deleting the fingerprint")
     session.forget_options()  # the last finger turns `uv` off
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from fidokit.client import fido2_device
-from fidokit.client.commands import CONFIG
 from fidokit.client.owner.proofs import Permission
 from fidokit.errors import Unsupported
+from fidokit.types import CtapCommand
 
 if TYPE_CHECKING:
     from fidokit.client.info import TokenInfo
@@ -43,9 +43,9 @@ def configure(
     if info.pin_set or info.uv_configured:
         proof = session.authorize(Permission.CONFIG, None, why)
         body = b"" if params is None else fido2_device.encode(params)
-        message = b"\xff" * 32 + bytes([CONFIG, subcommand]) + body
+        message = b"\xff" * 32 + bytes([CtapCommand.CONFIG, subcommand]) + body
         request |= {3: proof.version, 4: proof.authenticate(message)}
-    session.request(CONFIG, request, "configuration answer", why=why)
+    session.request(CtapCommand.CONFIG, request, "configuration answer", why=why)
 
 
 def set_always_uv(session: Session, on: bool) -> bool:

@@ -72,7 +72,7 @@ class Keeper(Protocol):
     """Where persistent tokens are kept from one command to the next."""
 
     def kept(self) -> Iterable[KeptToken]:
-        """All of them."""
+        """All tokens that are kept."""
 
     def keep(self, kept: KeptToken) -> None:
         """Remember one, in the place of an older one of the same token."""
@@ -132,7 +132,7 @@ class Reading:
         """What proves the right to read; None where the PIN has to be asked for as ever.
 
         Raises:
-            PinError and others: see `authorization.obtain`, where a new one is wanted.
+            PinError and others: see `proofs.obtain`, where a new one is wanted.
         """
         if not connection.info.has_persistent_reading:
             return None

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from fidokit.client.owner import proofs as auth
 from fidokit.client.owner.config import SET_MIN_PIN_LENGTH, configure
-from fidokit.client.owner.pin_code import PinCode
 from fidokit.client.owner.proofs import Permission, PinCommand
+from fidokit.client.ports import PinCode
 from fidokit.client.status import CtapRefusal, error_for
 from fidokit.errors import PinPolicy, PinRequired, Unsupported, UsageError
 from fidokit.types import CtapStatus
@@ -17,17 +17,6 @@ from fidokit.types import CtapStatus
 if TYPE_CHECKING:
     from fidokit.client.fido2_device import Secret
     from fidokit.client.session import Session
-
-__all__ = [
-    "PinCode",
-    "PinStatus",
-    "change_pin",
-    "force_change",
-    "set_min_length",
-    "set_pin",
-    "status",
-    "verify",
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +43,7 @@ class PinStatus:
     supported: bool
 
 
-def status(session: Session) -> PinStatus:
+def pin_status(session: Session) -> PinStatus:
     """The state of the PIN; spends no try.
 
     Raises:
@@ -147,7 +136,7 @@ def _change(secret: Secret, old: PinCode, new: PinCode) -> dict[int, object]:
     }
 
 
-def verify(session: Session) -> None:
+def verify_pin(session: Session) -> None:
     """Ask for the PIN and let the token check it.
 
     Raises:
@@ -166,7 +155,7 @@ def _harmless(session: Session) -> Permission:
     return Permission.GET_ASSERTION
 
 
-def force_change(session: Session) -> None:
+def force_pin_change(session: Session) -> None:
     """Make the token refuse its PIN until it is changed.
 
     Raises:
@@ -180,7 +169,7 @@ def force_change(session: Session) -> None:
     session.forget_info()
 
 
-def set_min_length(
+def set_min_pin_length(
     session: Session,
     length: int,
     rp_ids: Sequence[str] = (),

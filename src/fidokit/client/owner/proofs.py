@@ -6,10 +6,9 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, assert_never
 
 from fidokit.client import fido2_device
-from fidokit.client.commands import CLIENT_PIN
 from fidokit.client.status import CtapRefusal, error_for
 from fidokit.errors import (
     PinLastTry,
@@ -19,12 +18,13 @@ from fidokit.errors import (
     Unsupported,
     UvBlocked,
 )
-from fidokit.types import CtapStatus
+from fidokit.types import CtapCommand, CtapStatus
 
 if TYPE_CHECKING:
     from fidokit.client.answer import Answer
     from fidokit.client.connection import Connection
-    from fidokit.client.owner.pin_code import PinCode
+    from fidokit.client.ports import PinCode
+
 
 UV_ATTEMPTS: Final = 3
 """Fingers tried where the token does not say how many it prefers."""
@@ -76,7 +76,7 @@ class PinToken:
         return self._secret
 
     def authenticate(self, message: bytes) -> bytes:
-        """PinUvAuthParam of `message`."""
+        """The pinUvAuthParam of `message`, under this token."""
         return fido2_device.authenticate(self.version, self._secret, message)
 
     def covers(self, permissions: Permission, rp_id: str | None) -> bool:
@@ -122,7 +122,7 @@ def client_pin(
         CtapRefusal: the token refused.
     """
     params = {1: protocol_version(connection), 2: int(command), **members}
-    return connection.attempt(CLIENT_PIN, params, "clientPIN answer", why=why)
+    return connection.attempt(CtapCommand.CLIENT_PIN, params, "clientPIN answer", why=why)
 
 
 def pin_retries(connection: Connection) -> tuple[int, bool]:
@@ -325,3 +325,25 @@ def _exchange(
     if command is PinCommand.GET_PIN_TOKEN:  # CTAP 2.0: good for everything
         return PinToken(secret.version, Permission(0xFF), None, token)
     return PinToken(secret.version, wish.permissions, wish.rp_id, token)
+
+
+def prove(
+    request: dict[int, object], proof: Proof, client_data_hash: bytes, *, option: int, param: int
+) -> None:
+    """Add `proof` to `request`.
+
+    Args:
+        request: the request's map; changed.
+        client_data_hash: what is authenticated, 32 bytes.
+        option: the number of the options member: 7 for makeCredential, 5 for getAssertion.
+        param: the number of pinUvAuthParam, one above which is the protocol's.
+    """
+    match proof:
+        case PinToken():
+            request[param] = proof.authenticate(client_data_hash)
+            request[param + 1] = proof.version
+        case BuiltInUv():
+            options = request.get(option)
+            request[option] = {**(options if isinstance(options, dict) else {}), "uv": True}
+        case _:
+            assert_never(proof)

@@ -169,7 +169,7 @@ def _from(source: str, only_hardware: bool, fetch: Fetch) -> Fetched:
 
 def _with_backups(sources: Sequence[str]) -> list[str]:
     """The sources, each file followed by those of its backups that are not named anyway."""
-    from fidokit.files.backups import backups_beside
+    from fidokit.files.filenames import backups_beside
     from fidokit.server.authorize import sources as of
 
     named = list(dict.fromkeys(sources))

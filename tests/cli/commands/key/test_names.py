@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.inventory.samples import Credential, key
+from tests.support.key_rows import credential, key
 
 from fidokit.cli.commands.key.names import key_name, yes_no
-from fidokit.inventory.join import join
+from fidokit.inventory import join
 from fidokit.types import CredentialId
 
-(ROW,) = join([Credential(key(1, "ssh:work"), CredentialId(b"\1\2"), "alice")], [], lambda _: None)
+(ROW,) = join([credential(key(1, "ssh:work"), CredentialId(b"\1\2"), "alice")], [], lambda _: None)
 
 
 def test_application_user_and_fingerprint() -> None:

@@ -13,7 +13,7 @@ from tests.support.sandbox import Sandbox
 
 from fidokit.cli.commands.token import udev
 from fidokit.errors import FileInTheWay, NoPermission
-from fidokit.tokens.udev_rules import Installed, udev_rules
+from fidokit.tokens.udev_rules import Installed, rules_text
 
 Run = Callable[..., int]
 Answer = Callable[[Installed | Exception], list[tuple[object, ...]]]
@@ -42,9 +42,9 @@ def installing(monkeypatch: pytest.MonkeyPatch) -> Answer:
 def test_printed_as_they_are_installed(sandbox: Sandbox) -> None:
     done = sandbox.run("udev", "print")
     assert done.code == 0
-    assert done.out == udev_rules()
+    assert done.out == rules_text()
     document = json.loads(sandbox.run("udev", "print", "--group", "fido", "--json").out)
-    assert document["udev"] == {"path": str(PATH), "rules": udev_rules("fido")}
+    assert document["udev"] == {"path": str(PATH), "rules": rules_text("fido")}
 
 
 def test_a_group_that_none_can_be(sandbox: Sandbox) -> None:

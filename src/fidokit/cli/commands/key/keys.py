@@ -15,7 +15,7 @@ from fidokit.cli.render import Column, Listing, home_path, show
 from fidokit.cli.settings import Settings
 
 if TYPE_CHECKING:
-    from fidokit.inventory.rows import KeyRow
+    from fidokit.inventory import KeyRow
     from fidokit.keys.backup import Backup
 
 COLUMNS = (

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fidokit.prompt.text import escape
 
 if TYPE_CHECKING:
-    from fidokit.inventory.rows import KeyRow
+    from fidokit.inventory import KeyRow
 
 
 def yes_no(value: bool | None) -> str:

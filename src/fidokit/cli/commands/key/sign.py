@@ -51,8 +51,8 @@ def sign(
 
     The token that holds the key is found by itself. Ordinary keys sign, too.
     """
-    from fidokit.files.pieces import pieces
-    from fidokit.signing.signature import sign_by, sign_file_by
+    from fidokit.files.keyfile import pieces
+    from fidokit.signing.signatures import sign, sign_file
 
     if STDIN in files and len(files) > 1:
         raise click.UsageError("sign either files or standard input")
@@ -60,11 +60,11 @@ def sign(
     with open_signer(settings, key, agent=agent, passphrase_file=passphrase_file) as signer:
         if files in ((), (STDIN,)):
             message = pieces(sys.stdin.buffer)
-            text = sign_by(signer, message, namespace=namespace, hash_name=hash_name)
+            text = sign(signer, message, namespace=namespace, hash_name=hash_name)
             show(settings, {"signature": text}, Lines(text.splitlines()))
             return
         written = [
-            sign_file_by(signer, file, namespace=namespace, hash_name=hash_name, force=force)
+            sign_file(signer, file, namespace=namespace, hash_name=hash_name, force=force)
             for file in files
         ]
     data = {"signatures": [str(path) for path in written]}

@@ -59,14 +59,14 @@ def verify(
 
     Needs no token. Exit status 1 where the signature is not good.
     """
-    from fidokit.signing import verification
+    from fidokit.signing import signatures
 
     if (public_key is None) == (allowed_signers is None):
         raise click.UsageError("say who must have signed: either -k PUB or -f ALLOWED_SIGNERS")
     file = None if file == STDIN else file
     if signature is None and file is None:
         raise click.UsageError("say where the signature is: -s SIG")
-    good = verification.verify(
+    good = signatures.verify(
         file or sys.stdin.buffer,
         signature or Path(f"{file}.sig"),
         public_key=public_key,
@@ -82,7 +82,7 @@ def verify(
 
 
 def _time_of(options: tuple[str, ...]) -> int | None:
-    from fidokit.signing.verification import verify_time
+    from fidokit.signing.signatures import verify_time
 
     moment = None
     for option in options:

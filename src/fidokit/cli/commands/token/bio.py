@@ -15,7 +15,7 @@ from fidokit.prompt import questions
 from fidokit.prompt.text import note
 
 if TYPE_CHECKING:
-    from fidokit.tokens.fingers import Fingerprint, Sample
+    from fidokit.tokens.owner import Finger, Sample
 
 COLUMNS = (Column("Name", "bold"), Column("Id"))
 EMPTY = "No finger is enrolled. Enroll one: fidokit bio enroll"
@@ -24,10 +24,10 @@ EMPTY = "No finger is enrolled. Enroll one: fidokit bio enroll"
 @verb(pin=True)
 def list_fingers(settings: Settings) -> None:
     """List the fingers that are enrolled on the token's sensor."""
-    from fidokit.tokens.fingers import list_fingerprints
+    from fidokit.tokens.owner import list_fingers
 
     with open_token(settings) as session:
-        found = list_fingerprints(session)
+        found = list_fingers(session)
         rows = [(finger.name, finger.template_id.hex()) for finger in found]
         data = {"fingerprints": [schema.fingerprint(finger) for finger in found]}
         show(settings, {**schema.on_token(session), **data}, Listing(COLUMNS, rows, EMPTY))
@@ -41,10 +41,10 @@ def enroll(settings: Settings, *, name: str) -> None:
     Afterwards the finger serves where the PIN was asked for. Ctrl-C ends it, and the token
     forgets what it has seen.
     """
-    from fidokit.tokens.fingers import enroll_fingerprint
+    from fidokit.tokens.owner import enroll_finger
 
     with open_token(settings) as session:
-        made = enroll_fingerprint(session, name, _say)
+        made = enroll_finger(session, name, _say)
         done = f"Enrolled {_called(made)} on {session.name}."
         data = {**schema.on_token(session), "fingerprint": schema.fingerprint(made)}
         show(settings, data, Lines([done]))
@@ -64,11 +64,11 @@ def rename(settings: Settings, *, fingerprint: str, name: str) -> None:
 
     FINGERPRINT is its present name, or the beginning of its id.
     """
-    from fidokit.tokens.fingers import list_fingerprints, rename_fingerprint, resolve_fingerprint
+    from fidokit.tokens.owner import list_fingers, rename_finger, resolve_finger
 
     with open_token(settings) as session:
-        known = resolve_fingerprint(fingerprint, list_fingerprints(session))
-        renamed = rename_fingerprint(session, known, name)
+        known = resolve_finger(fingerprint, list_fingers(session))
+        renamed = rename_finger(session, known, name)
         data = {**schema.on_token(session), "renamed": schema.fingerprint(renamed)}
         show(settings, data, Lines([f"Renamed {_called(known)} to {name!r}."]))
 
@@ -78,21 +78,21 @@ def rename(settings: Settings, *, fingerprint: str, name: str) -> None:
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 def delete(settings: Settings, *, fingerprints: tuple[str, ...], yes: bool) -> None:
     """Forget the fingers named by FINGERPRINTS: names, or beginnings of ids."""
-    from fidokit.tokens.fingers import delete_fingerprint, list_fingerprints, resolve_fingerprint
+    from fidokit.tokens.owner import delete_finger, list_fingers, resolve_finger
 
     with open_token(settings) as session:
-        known = list_fingerprints(session)
-        named = [resolve_fingerprint(text, known) for text in fingerprints]
+        known = list_fingers(session)
+        named = [resolve_finger(text, known) for text in fingerprints]
         chosen = list({finger.template_id: finger for finger in named}.values())
         if not yes:
             note("\n".join(f"  {_called(finger)}" for finger in chosen))
             questions.require_yes(f"Make {session.name} forget {len(chosen)} finger(s)?")
         for finger in chosen:
-            delete_fingerprint(session, finger)
+            delete_finger(session, finger)
         data = {"deleted": [schema.fingerprint(finger) for finger in chosen]}
         lines = [f"Forgot {_called(finger)}." for finger in chosen]
         show(settings, {**schema.on_token(session), **data}, Lines(lines))
 
 
-def _called(finger: Fingerprint) -> str:
+def _called(finger: Finger) -> str:
     return f"the finger {finger.name or finger.template_id.hex()!r}"

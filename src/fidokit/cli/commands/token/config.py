@@ -15,7 +15,7 @@ from fidokit.cli.settings import Settings
 from fidokit.prompt import questions
 
 if TYPE_CHECKING:
-    from fidokit.tokens.settings import Configuration
+    from fidokit.tokens.owner import Configuration
 
 STATES = {True: "on", False: "off", None: "the token has no such setting"}
 ALWAYS_UV, ENTERPRISE, MIN_PIN, LONG_TOUCH = 2, 1, 3, 4
@@ -25,7 +25,7 @@ ALWAYS_UV, ENTERPRISE, MIN_PIN, LONG_TOUCH = 2, 1, 3, 4
 @verb()
 def show_all(settings: Settings) -> None:
     """Show every setting of the token, and which can be changed. Asks for no PIN."""
-    from fidokit.tokens.settings import configuration
+    from fidokit.tokens.owner import configuration
 
     with open_token(settings) as session:
         found = configuration(session)
@@ -59,10 +59,10 @@ def always_uv(settings: Settings, *, state: str | None) -> None:
 
     While it is on, every key on the token acts as if it were made with verify-required.
     """
-    from fidokit.tokens import settings as settings_module
+    from fidokit.tokens import owner
 
     with open_token(settings) as session:
-        on = settings_module.always_uv(session, None if state is None else state == "on")
+        on = owner.always_uv(session, None if state is None else state == "on")
         said = f"always-uv is {'on' if on else 'off'} on {session.name}."
         show(settings, {**schema.on_token(session), "always_uv": on}, Lines([said]))
 
@@ -76,9 +76,9 @@ def enterprise_attestation(settings: Settings, *, state: str | None, yes: bool) 
     With it, an enterprise that the maker of the token knows can see by which token a key was made.
     Only a reset turns it off again.
     """
-    from fidokit.tokens import settings as settings_module
+    from fidokit.tokens import owner
 
-    _one_way(settings, "enterprise-attestation", settings_module.enterprise_attestation, state, yes)
+    _one_way(settings, "enterprise-attestation", owner.enterprise_attestation, state, yes)
 
 
 @verb(pin=True)
@@ -90,9 +90,9 @@ def long_touch_reset(settings: Settings, *, state: str | None, yes: bool) -> Non
     It guards against a reset by accident or by a program that waits for one short touch.
     Only a reset turns it off again.
     """
-    from fidokit.tokens import settings as settings_module
+    from fidokit.tokens import owner
 
-    _one_way(settings, "long-touch-reset", settings_module.long_touch_reset, state, yes)
+    _one_way(settings, "long-touch-reset", owner.long_touch_reset, state, yes)
 
 
 def _one_way(

@@ -13,7 +13,7 @@ from fidokit.cli.render import Facts, Lines, show
 from fidokit.cli.settings import Settings
 
 if TYPE_CHECKING:
-    from fidokit.tokens.pin import PinStatus
+    from fidokit.tokens.owner import PinStatus
 
 
 @verb(new_pin=True)
@@ -23,7 +23,7 @@ def set_pin(settings: Settings) -> None:
     A PIN has 4 to 63 characters; letters are allowed. After eight wrong tries in all the token
     locks itself, and only a reset helps, which erases every key on it.
     """
-    from fidokit.tokens import pin
+    from fidokit.tokens import owner as pin
 
     with open_token(settings) as session:
         pin.set_pin(session)
@@ -34,7 +34,7 @@ def set_pin(settings: Settings) -> None:
 @verb(pin=True, new_pin=True)
 def change(settings: Settings) -> None:
     """Change the token's PIN; the present one is asked first."""
-    from fidokit.tokens.pin import change_pin
+    from fidokit.tokens.owner import change_pin
 
     with open_token(settings) as session:
         change_pin(session)
@@ -45,7 +45,7 @@ def change(settings: Settings) -> None:
 @verb(pin=True)
 def verify(settings: Settings) -> None:
     """Ask for the PIN and let the token check it; a wrong one costs a try."""
-    from fidokit.tokens.pin import verify_pin
+    from fidokit.tokens.owner import verify_pin
 
     with open_token(settings) as session:
         verify_pin(session)
@@ -55,7 +55,7 @@ def verify(settings: Settings) -> None:
 @verb()
 def status(settings: Settings) -> None:
     """Show whether a PIN is set, how many tries are left, and its rules. Asks for no PIN."""
-    from fidokit.tokens.pin import pin_status
+    from fidokit.tokens.owner import pin_status
 
     with open_token(settings) as session:
         found = pin_status(session)
@@ -89,7 +89,7 @@ def _next_step(found: PinStatus) -> str:
 @verb(pin=True)
 def force_change(settings: Settings) -> None:
     """Refuse the present PIN for everything but changing it."""
-    from fidokit.tokens.pin import force_pin_change
+    from fidokit.tokens.owner import force_pin_change
 
     with open_token(settings) as session:
         force_pin_change(session)
@@ -113,7 +113,7 @@ def min_length(
 
     Only a reset of the token lowers it again, or lifts --complexity.
     """
-    from fidokit.tokens.pin import set_min_pin_length
+    from fidokit.tokens.owner import set_min_pin_length
 
     with open_token(settings) as session:
         set_min_pin_length(session, length, rp_ids, force_change=force, complexity=complexity)

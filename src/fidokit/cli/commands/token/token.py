@@ -125,8 +125,7 @@ def forget(settings: Settings, *, every: bool) -> None:
 @verb()
 def wink(settings: Settings) -> None:
     """Make a token blink, to find it among several."""
-    from fidokit.tokens import access
 
     with open_token(settings) as session:
-        access.wink(session)
+        session.wink()
         show(settings, schema.on_token(session), Lines([f"{session.name} blinks."]))

@@ -34,10 +34,10 @@ def _group_option(command: _Command) -> _Command:
 @_group_option
 def print_rules(settings: Settings, *, group: str) -> None:
     """Print the udev rules that open tokens to who sits at the machine, and to a group."""
-    from fidokit.tokens.udev_rules import udev_rule_path, udev_rules
+    from fidokit.tokens.udev_rules import RULES_PATH, rules_text
 
-    rules = udev_rules(group)
-    data = {"udev": {"path": udev_rule_path(), "rules": rules}}
+    rules = rules_text(group)
+    data = {"udev": {"path": RULES_PATH, "rules": rules}}
     show(settings, data, Lines(rules.splitlines()))
 
 

@@ -1,1 +1,0 @@
-"""Tokens as many clients of the agent use them: which one, whose turn, whose PIN."""

@@ -1,0 +1,297 @@
+"""The loop around the core: one thread for all clients, and one for each answer that takes long.
+
+A client has at most one request at work and one answer on its way; what it sends meanwhile stays in
+the kernel. One that hangs up cancels its work. What is wrong with one client ends that one alone.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from fidokit.agent.core.agent import Agent, ClientState, Later
+from fidokit.agent.core.signatures import Work
+from fidokit.errors import Malformed
+from fidokit.openssh.agent_messages import FAILURE, FrameReader, frame
+
+MOST_CLIENTS: Final = 512
+GRACE_S: Final = 5.0
+"""How long the end waits for work that was canceled."""
+_PAUSE_MS: Final = 100
+"""How long nobody is let in after the system had no descriptor for a client."""
+_CHUNK: Final = 65_536
+_HANGUP: Final = getattr(select, "POLLRDHUP", 0)
+_GONE: Final = select.POLLHUP | select.POLLERR | select.POLLNVAL | _HANGUP
+
+
+class _Client:
+    """One connection: what it said and was not answered yet, and what it did not take yet."""
+
+    __slots__ = ("connection", "out", "reader", "socket", "stop")
+
+    def __init__(self, channel: socket.socket) -> None:
+        self.socket = channel
+        self.connection = ClientState()
+        self.reader = FrameReader()
+        self.out = b""
+        self.stop: threading.Event | None = None
+        """Set while a request is at work, or waits for its time."""
+
+
+class AgentServer:
+    """Serves one agent on a listening socket.
+
+    Args:
+        agent: the core.
+        listener: bound and listening; the server closes it.
+        admits: whether the peer of a connection may talk to this agent.
+        most: clients at a time; further ones wait in the kernel.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        listener: socket.socket,
+        admits: Callable[[socket.socket], bool],
+        most: int = MOST_CLIENTS,
+    ) -> None:
+        self._agent = agent
+        self._listener = listener
+        self._admits = admits
+        self._most = most
+        self._poll = select.poll()
+        self._clients: dict[int, _Client] = {}
+        self._calls: deque[Callable[[], None]] = deque()
+        self._later: list[tuple[float, _Client, bytes]] = []
+        self._working: set[threading.Thread] = set()
+        self._wake_in, self._wake_out = os.pipe()
+        self._turn_of_wake = threading.RLock()  # a signal may come while its holder is at work
+        self._running = True
+        self._out_of_descriptors = False
+        for end in (self._wake_in, self._wake_out):
+            os.set_blocking(end, False)
+        listener.setblocking(False)
+        self._poll.register(self._wake_in, select.POLLIN)
+        self._poll.register(listener, select.POLLIN)
+
+    @property
+    def clients(self) -> int:
+        """How many are connected."""
+        return len(self._clients)
+
+    def call(self, function: Callable[[], None]) -> None:
+        """Have the server's thread call a function; from any thread or signal handler."""
+        self._calls.append(function)
+        with self._turn_of_wake, suppress(BlockingIOError):  # full: it wakes up anyway
+            if self._wake_out >= 0:
+                os.write(self._wake_out, b"!")
+
+    def stop(self) -> None:
+        """End `run`; from any thread or signal handler."""
+        self.call(self._end)
+
+    def _end(self) -> None:
+        self._running = False
+
+    def run(self) -> None:
+        """Serve until `stop`; then hang up on all clients and cancel their work."""
+        try:
+            while self._running:
+                self._turn()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Hang up on everybody; harmless when repeated. `run` does it at its end."""
+        for client in list(self._clients.values()):
+            self._drop(client)
+        self._listener.close()
+        deadline = time.monotonic() + GRACE_S
+        for work in list(self._working):  # a question on the terminal has to be taken back
+            work.join(max(deadline - time.monotonic(), 0))
+        with self._turn_of_wake:  # its number must not be written to once it is another file's
+            if self._wake_out < 0:
+                return
+            os.close(self._wake_in)
+            os.close(self._wake_out)
+            self._wake_out = -1
+
+    def _turn(self) -> None:
+        timeout = self._timeout_ms()
+        if self._out_of_descriptors:
+            timeout = _PAUSE_MS if timeout is None else min(timeout, _PAUSE_MS)
+        ready = self._poll.poll(timeout)
+        if self._out_of_descriptors:
+            self._out_of_descriptors = False
+            self._let_in()
+        for fd, events in ready:
+            client = self._clients.get(fd)
+            if client is not None:
+                self._serve(client, events)
+            elif fd == self._wake_in:
+                self._called()
+            else:
+                self._accept()
+        if self._later:
+            self._repeat()
+
+    def _timeout_ms(self) -> int | None:
+        """Until the next key expires or the next request is due; None for ever."""
+        expiry = self._agent.tick()
+        if expiry is None and not self._later:
+            return None
+        times = [when for when, _, _ in self._later]
+        if expiry is not None:
+            times.append(expiry)
+        return min(max(int((min(times) - self._agent.settings.clock()) * 1000) + 1, 0), 1 << 30)
+
+    # --- connections -----------------------------------------------------------------------
+
+    def _accept(self) -> None:
+        try:
+            channel, _ = self._listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return  # the client has left again
+        except OSError:
+            self._out_of_descriptors = True  # those here go on; who waits would be seen for ever
+            self._poll.modify(self._listener, 0)
+            return
+        if not self._admits(channel):
+            channel.close()
+            return
+        channel.setblocking(False)
+        fd = channel.fileno()
+        self._clients[fd] = _Client(channel)
+        self._poll.register(fd, select.POLLIN)
+        if len(self._clients) >= self._most:
+            self._poll.modify(self._listener, 0)
+
+    def _drop(self, client: _Client) -> None:
+        fd = client.socket.fileno()
+        if self._clients.pop(fd, None) is None:
+            return
+        self._poll.unregister(fd)
+        if client.stop is not None:
+            client.stop.set()
+        if client.connection.upstream is not None:
+            client.connection.upstream.close()
+        client.socket.close()
+        self._let_in()
+
+    def _let_in(self) -> None:
+        """Hear of new clients again, where there is room for them."""
+        if len(self._clients) < self._most and not self._out_of_descriptors:
+            self._poll.modify(self._listener, select.POLLIN)
+
+    def _serve(self, client: _Client, events: int) -> None:
+        try:
+            if client.stop is not None:
+                if events & _GONE:
+                    self._drop(client)
+            elif events & select.POLLOUT:
+                self._send(client, b"")
+                self._advance(client)
+            elif data := client.socket.recv(_CHUNK):
+                # most often it is one whole request, and then there is nothing to cut
+                payload = client.reader.whole(data)
+                if payload is not None:
+                    self._handle(client, payload)
+                else:
+                    client.reader.feed(data)
+                    self._advance(client)
+            else:
+                self._drop(client)
+        except BlockingIOError:
+            pass
+        except (OSError, Malformed):
+            self._drop(client)
+
+    # --- requests --------------------------------------------------------------------------
+
+    def _advance(self, client: _Client) -> None:
+        """Answer what was fed, until something has to be waited for."""
+        while client.stop is None and not client.out:
+            payload = client.reader.next()
+            if payload is None:
+                return
+            self._handle(client, payload)
+
+    def _handle(self, client: _Client, payload: bytes) -> None:
+        step = self._agent.handle(client.connection, payload)
+        if isinstance(step, bytes):
+            self._send(client, frame(step))
+            return
+        client.stop = threading.Event()
+        self._poll.modify(client.socket, _HANGUP)
+        if isinstance(step, Later):
+            self._later.append((step.when, client, payload))
+        else:
+            work = threading.Thread(target=self._work, args=(client, step, client.stop))
+            work.daemon = True
+            self._working.add(work)
+            try:
+                work.start()
+            except RuntimeError:  # the system has no thread for it: that request fails, no other
+                self._working.discard(work)
+                self._agent.settings.say("refused: the system has no thread for another request")
+                self._done(client, FAILURE)
+
+    def _work(self, client: _Client, step: Work, stop: threading.Event) -> None:
+        answer = FAILURE
+        try:
+            answer = step(stop)
+        finally:
+            self._working.discard(threading.current_thread())
+            self.call(lambda: self._done(client, answer))
+
+    def _done(self, client: _Client, answer: bytes) -> None:
+        if client.socket.fileno() < 0:
+            return  # it hung up meanwhile
+        client.stop = None
+        self._poll.modify(client.socket, select.POLLIN)
+        try:
+            self._send(client, frame(answer))
+            self._advance(client)
+        except (OSError, Malformed):
+            self._drop(client)
+
+    def _repeat(self) -> None:
+        """Take up the requests whose time has come."""
+        now = self._agent.settings.clock()
+        due = [entry for entry in self._later if entry[0] <= now]
+        self._later = [entry for entry in self._later if entry[0] > now]
+        for _, client, payload in due:
+            if client.socket.fileno() < 0:
+                continue
+            client.stop = None
+            self._poll.modify(client.socket, select.POLLIN)
+            try:
+                self._handle(client, payload)
+                self._advance(client)
+            except (OSError, Malformed):
+                self._drop(client)
+
+    def _send(self, client: _Client, data: bytes) -> None:
+        had = client.out
+        if had:
+            data = had + data
+        try:
+            sent = client.socket.send(data)
+        except BlockingIOError:
+            sent = 0
+        if had or sent < len(data):
+            client.out = data[sent:]
+            self._poll.modify(client.socket, select.POLLOUT if client.out else select.POLLIN)
+
+    def _called(self) -> None:
+        with suppress(BlockingIOError):
+            os.read(self._wake_in, _CHUNK)
+        while self._calls:
+            self._calls.popleft()()

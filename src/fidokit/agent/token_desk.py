@@ -1,0 +1,381 @@
+"""Signing with keys on tokens for many clients at a time: which token, whose turn, whose PIN.
+
+One signature at a time on a token; tokens do not wait for each other. A token stays open for some
+seconds after a signature, so that the next one costs no more than the token's own time.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, Protocol
+
+from fidokit.agent.core.held_keys import HeldKey
+from fidokit.agent.core.ports import Purpose
+from fidokit.agent.notices import Announcing, Heard, Notices
+from fidokit.agent.pin import worker
+from fidokit.agent.pin.cache import PinCache
+from fidokit.agent.pin.child import Children, PinPipes
+from fidokit.agent.token_places import TokenPlace, claim_if_open, holds_key, mark_of, take_turn
+from fidokit.client.ports import Candidate
+from fidokit.errors import (
+    CredentialNotFound,
+    FidokitError,
+    Interrupted,
+    PinRequired,
+    TokenBusy,
+    TokenGone,
+    TokenMisbehaved,
+    TokenNotFound,
+    TokenSilent,
+)
+from fidokit.types import SkFlag
+
+if TYPE_CHECKING:
+    from fidokit.openssh.keys.private import SkPrivate
+
+
+IDLE_S: Final = 5.0
+"""How long a token stays open after its last signature."""
+
+
+class Sees(Protocol):
+    """Looks for tokens that may be used."""
+
+    def __call__(self, *, watched: bool) -> Sequence[Candidate]:
+        """Those that may be used and are plugged in now.
+
+        Args:
+            watched: only those whose unplugging can be seen at no cost.
+        """
+
+
+Marks = Callable[[Candidate], int]
+"""Gives another number for another token in the same place, 0 where that cannot be told."""
+
+
+class TokenDesk:
+    """The `TokenSigner` of the agent.
+
+    Args:
+        see: the tokens that may be used.
+        children: for whatever needs a PIN.
+        notices: tells the person that a token waits.
+        pins: the PINs that are kept.
+        clock: monotonic seconds.
+        mark: tells tokens in one place apart.
+    """
+
+    def __init__(
+        self,
+        see: Sees,
+        children: Children,
+        notices: Notices,
+        pins: PinCache,
+        clock: Callable[[], float],
+        *,
+        mark: Marks = mark_of,
+    ) -> None:
+        self._see = see
+        self._mark = mark
+        self._children = children
+        self._notices = notices
+        self._pins = pins
+        self._clock = clock
+        self._places: dict[str, TokenPlace] = {}
+        self._where: dict[bytes, str] = {}
+        self._guard = threading.Lock()
+        self.active = threading.Event()
+        """Set while there is something that unplugging or time would change."""
+
+    # --- the agent's port ------------------------------------------------------------------
+
+    def sign(
+        self, private: SkPrivate, message: bytes, purpose: Purpose, stop: threading.Event
+    ) -> bytes:
+        """A signature by the token that holds the key; see `TokenSigner`."""
+        try:
+            return self._sign(private, message, purpose, stop)
+        except (TokenGone, TokenBusy, TokenMisbehaved, TokenSilent, CredentialNotFound):
+            # what was known of the token is out of date, and a second look costs little
+            if stop.is_set() or self._where.pop(private.public.blob(), None) is None:
+                raise
+            return self._sign(private, message, purpose, stop)
+
+    def forget(self) -> None:
+        """Wipe the PINs that are kept."""
+        self._pins.forget_all()
+
+    def _sign(
+        self, private: SkPrivate, message: bytes, purpose: Purpose, stop: threading.Event
+    ) -> bytes:
+        announcing = Announcing(self._notices, purpose)
+        self.active.set()
+        with self._claimed(private, announcing, stop) as place:
+            self._where[private.public.blob()] = place.candidate.selector
+            if not private.flags & SkFlag.USER_VERIFICATION_REQUIRED:
+                try:
+                    return self._here(place, private, message, announcing, stop)
+                except PinRequired:
+                    pass  # a token that verifies its user at each use
+            order = worker.sign_request(place.candidate.selector, private, message)
+            return worker.signature_of(self.by_child(place, order, purpose, stop))
+
+    def _here(
+        self,
+        place: TokenPlace,
+        private: SkPrivate,
+        message: bytes,
+        announcing: Announcing,
+        stop: threading.Event,
+    ) -> bytes:
+        from fidokit.client.credentials.signature import sign
+
+        try:
+            made = sign(place.open(announcing), private, message, stop=stop)
+        except (TokenGone, TokenMisbehaved, TokenSilent, Interrupted):
+            place.close()
+            raise
+        finally:
+            place.used = self._clock()
+        return made.blob()
+
+    def by_child(
+        self,
+        place: TokenPlace,
+        order: dict[str, object],
+        purpose: Purpose,
+        stop: threading.Event,
+    ) -> worker.Json:
+        """Have a child do what may need the PIN of a token whose turn is held.
+
+        Raises:
+            FidokitError: the child's error.
+        """
+        name = place.name
+        keeps = place.watched and purpose.pin_may_stay and self._pins.seconds > 0
+        told = {**order, "key_name": purpose.key, "what": purpose.what, "keep": keeps}
+        pins = PinPipes(
+            hand_out=(lambda fd: self._pins.hand_out(name, fd)) if self._pins.has(name) else None,
+            keep=(lambda fd: self._pins.keep(name, fd)) if keeps else None,
+        )
+        hears = Heard(self._notices, purpose, lambda: self._pins.forget(name))
+        try:
+            return self._children.run(order=told, hears=hears, stop=stop, pins=pins)
+        finally:
+            hears.touch_over()
+
+    # --- which token -----------------------------------------------------------------------
+
+    @contextmanager
+    def _claimed(
+        self, private: SkPrivate, announcing: Announcing, stop: threading.Event
+    ) -> Iterator[TokenPlace]:
+        """The token with this key, its turn held for the `with` block."""
+        place = self._claim(private, announcing, stop)
+        try:
+            yield place
+        finally:
+            if not place.stays_open:
+                place.close()
+            place.turn.release()
+
+    def _claim(
+        self, private: SkPrivate, announcing: Announcing, stop: threading.Event
+    ) -> TokenPlace:
+        selector = self._where.get(private.public.blob(), "")
+        known = self._places.get(selector)
+        if known is not None and claim_if_open(known, stop):
+            return known
+        places = self.places()
+        if not places:
+            raise TokenNotFound("no security key is connected", hint="plug in the one with the key")
+        places.sort(key=lambda place: place.candidate.selector != selector)
+        if len(places) == 1 or places[0].candidate.selector == selector:
+            take_turn(places[0], stop)
+            return places[0]
+        return self._search(private, places, announcing, stop)
+
+    def _search(
+        self,
+        private: SkPrivate,
+        places: Sequence[TokenPlace],
+        announcing: Announcing,
+        stop: threading.Event,
+    ) -> TokenPlace:
+        """Ask each token silently, those first that nobody waits for.
+
+        A key that wants the PIN may show itself to nobody without it: then the person says by
+        touch which token it is on, and none is waited for that another client waits for.
+        """
+        hidden = bool(private.flags & SkFlag.USER_VERIFICATION_REQUIRED)
+        idle = [place for place in places if not place.turn.locked()]
+        busy = [place for place in places if place not in idle]
+        for place in idle if hidden and idle else [*idle, *busy]:
+            take_turn(place, stop)
+            if holds_key(place, private, announcing):
+                return place
+            place.turn.release()
+        if hidden:
+            return self._by_touch(idle or places, announcing, stop)
+        raise CredentialNotFound(
+            "no token at hand holds this key", hint="plug in the one that made it"
+        )
+
+    def _by_touch(
+        self, places: Sequence[TokenPlace], announcing: Announcing, stop: threading.Event
+    ) -> TokenPlace:
+        from fidokit.client.discovery import Opener, choose_by_touch
+
+        candidates = [place.candidate for place in places]
+        chosen = choose_by_touch(candidates, Opener(announcing), stop)
+        place = next(place for place in places if place.candidate == chosen)
+        take_turn(place, stop)
+        return place
+
+    def places(self) -> list[TokenPlace]:
+        """The tokens that are plugged in now; what was known of others is forgotten."""
+        return self._look(watched=False)
+
+    def watched_places(self) -> list[TokenPlace]:
+        """Those of them whose unplugging can be seen."""
+        return self._look(watched=True)
+
+    def _look(self, *, watched: bool) -> list[TokenPlace]:
+        seen = {candidate.selector: candidate for candidate in self._see(watched=watched)}
+        with self._guard:
+            for selector, place in list(self._places.items()):
+                if selector not in seen and (place.watched or not watched):
+                    self._drop(selector)
+            return [self._place(candidate) for candidate in seen.values()]
+
+    def _place(self, candidate: Candidate) -> TokenPlace:
+        mark = self._mark(candidate)
+        place = self._places.get(candidate.selector)
+        if place is None or place.mark != mark:
+            self._drop(candidate.selector)
+            place = self._places[candidate.selector] = TokenPlace(candidate, mark)
+        return place
+
+    def _drop(self, selector: str) -> None:
+        """It was unplugged: its PIN goes, and the session that leads nowhere."""
+        place = self._places.pop(selector, None)
+        if place is not None:
+            self._pins.forget(place.name)
+            if place.turn.acquire(blocking=False):
+                place.close()
+                place.turn.release()
+
+    # --- upkeep ----------------------------------------------------------------------------
+
+    def knows(self, private: SkPrivate, selector: str) -> None:
+        """Note where a key is, found by listing that token."""
+        self._where[private.public.blob()] = selector
+
+    @property
+    def needs_upkeep(self) -> bool:
+        """Whether a PIN is kept, or a token open or in use."""
+        in_use = any(p.session or p.turn.locked() for p in list(self._places.values()))
+        return in_use or bool(self._pins.tokens)
+
+    def upkeep(self) -> list[TokenPlace]:
+        """Wipe PINs whose time or token is gone, and let go of tokens that are not used.
+
+        Returns:
+            The tokens that are there and whose unplugging can be seen.
+        """
+        self._pins.expire()
+        there = self.watched_places()
+        for place in list(self._places.values()):
+            if place.session is not None and self._clock() - place.used >= IDLE_S:
+                self._let_go(place)
+        self.active.clear()
+        if self.needs_upkeep:  # looked at after it was cleared: a signature may begin in between
+            self.active.set()
+        return there
+
+    def _let_go(self, place: TokenPlace) -> None:
+        if place.turn.acquire(blocking=False):
+            place.close()
+            place.turn.release()
+
+    def close(self) -> None:
+        """Wipe all PINs and let go of all tokens."""
+        self._pins.forget_all()
+        for place in list(self._places.values()):
+            self._let_go(place)
+
+
+# --- resident keys served without files ------------------------------------------------------
+
+
+Found = Callable[[str, Sequence[HeldKey]], None]
+"""Takes a token's selector and the keys on it; none of them when it was unplugged."""
+
+
+class Residents:
+    """Lists each token once, when it is plugged in, for its resident keys.
+
+    Listing wants the PIN. It is asked for once a token, unless the right to list it was kept
+    (`fidokit key list --remember`); a token whose owner does not answer is left alone until it is
+    plugged in again.
+
+    Args:
+        desk: the tokens.
+        found: told of each token's keys.
+        say: takes a line for the log.
+        remember: keep the right to list.
+    """
+
+    def __init__(
+        self, desk: TokenDesk, found: Found, say: Callable[[str], None], *, remember: bool
+    ) -> None:
+        self._desk = desk
+        self._found = found
+        self._say = say
+        self._remember = remember
+        self._listed: dict[str, TokenPlace] = {}
+        self._at_work: list[threading.Thread] = []
+        self._stop = threading.Event()
+
+    def look(self) -> None:
+        """Note what was plugged in or out since the last look; called from one thread."""
+        now = {place.candidate.selector: place for place in self._desk.upkeep()}
+        for selector in [s for s, place in self._listed.items() if now.get(s) is not place]:
+            del self._listed[selector]
+            self._found(selector, [])
+        for selector, place in now.items():
+            if selector not in self._listed:
+                self._listed[selector] = place
+                # a thread each: a token whose PIN is asked for holds up no other
+                work = threading.Thread(target=self._list, args=(place,), daemon=True)
+                self._at_work = [w for w in self._at_work if w.is_alive()] + [work]
+                work.start()
+
+    def wait(self) -> None:
+        """Until all that were seen are listed, or their owner would not have it."""
+        for work in self._at_work:
+            work.join()
+
+    def close(self) -> None:
+        """Take back what was asked."""
+        self._stop.set()
+        self.wait()
+
+    def _list(self, place: TokenPlace) -> None:
+        selector = place.candidate.selector
+        purpose = Purpose("", "listing the SSH keys on the token for the agent")
+        order = worker.list_request(selector, remember=self._remember)
+        try:
+            with place.turn:
+                place.close()
+                result = self._desk.by_child(place, order, purpose, self._stop)
+            keys = worker.keys_of(result)
+        except FidokitError as error:
+            self._say(f"the keys on {selector} are not served: {error.message}")
+            return
+        for private, _ in keys:
+            self._desk.knows(private, selector)
+        self._found(selector, [HeldKey(key, comment, token=selector) for key, comment in keys])
+        self._say(f"{len(keys)} keys on {selector} are served")

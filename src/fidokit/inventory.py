@@ -1,0 +1,284 @@
+"""The key list: keys on the token joined with files on disk, and one chosen by what is typed."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from operator import attrgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from fidokit.errors import CredentialNotFound, FidokitError, UsageError
+from fidokit.files.scan import FoundKey, read_key
+from fidokit.openssh.keys import fingerprint
+from fidokit.openssh.keys.public import (
+    PublicKey,
+    PublicLine,
+    SkEcdsaPublic,
+    SkEd25519Public,
+    SkPublic,
+)
+from fidokit.types import CredentialId, KeyType, SkFlag
+
+if TYPE_CHECKING:
+    from fidokit.client.credentials.resident import ResidentCredential
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """A key on the token, on disk, or both.
+
+    Text comes from tokens and files: escape it before a terminal.
+
+    Attributes:
+        fingerprint: "SHA256:..." of the public key; empty, as key_type is None, for a website's
+            credential of a type that OpenSSH does not know.
+        user: the user id as text, trailing zeros trimmed; hexadecimal where it is not text.
+        verify_required, touch_required: None where not known (an encrypted file, no token).
+        on_token: whether the open token holds it as a resident credential.
+        created: the oldest file's modification time, UTC: tokens do not tell.
+        files: private key files, and public ones whose private half is nowhere to be seen.
+        credential_id: None where it is not on the token.
+    """
+
+    fingerprint: str
+    key_type: KeyType | None
+    application: str
+    user: str
+    comment: str
+    verify_required: bool | None
+    touch_required: bool | None
+    on_token: bool
+    created: datetime | None
+    files: tuple[Path, ...]
+    credential_id: CredentialId | None
+    public_line: str
+    user_name: str = ""
+    public: SkPublic | None = field(default=None, repr=False)
+    credential: ResidentCredential | None = field(default=None, repr=False, compare=False)
+
+
+# --- joining the keys on a token with the key files on disk, by public key -------------------
+
+
+ReadFlags = Callable[[Path], tuple[SkFlag, str] | None]
+"""Flags and comment of a private key file; None where it is under a passphrase or unreadable."""
+
+
+def join(
+    credentials: Iterable[ResidentCredential], files: Iterable[FoundKey], read_flags: ReadFlags
+) -> list[KeyRow]:
+    """One row for each key, sorted by application, user, comment and fingerprint.
+
+    Args:
+        files: key files of any type; only those of keys on tokens count.
+    """
+    by_key: dict[SkPublic, list[FoundKey]] = {}
+    for file in files:
+        if isinstance(file.line.key, SkEd25519Public | SkEcdsaPublic):
+            by_key.setdefault(file.line.key, []).append(file)
+    rows = [_on_token(held, _files_of(held, by_key)) for held in credentials]
+    rows += [_on_disk(key, found, read_flags) for key, found in by_key.items()]
+    order = ("application", "user", "comment", "fingerprint")
+    return sorted(rows, key=attrgetter(*order))
+
+
+def _files_of(
+    held: ResidentCredential, by_key: dict[SkPublic, list[FoundKey]]
+) -> Sequence[FoundKey]:
+    return by_key.pop(held.public, []) if held.public else []
+
+
+def _on_token(held: ResidentCredential, files: Sequence[FoundKey]) -> KeyRow:
+    comment = held.comment or _comment(files)
+    public = held.public
+    return KeyRow(
+        fingerprint=fingerprint.sha256(public.blob()) if public else "",
+        key_type=public.key_type if public else None,
+        application=held.application,
+        user=held.user,
+        comment=comment,
+        verify_required=SkFlag.USER_VERIFICATION_REQUIRED in held.flags,
+        touch_required=SkFlag.USER_PRESENCE_REQUIRED in held.flags,
+        on_token=True,
+        created=min((file.modified for file in files), default=None),
+        files=_paths(files),
+        credential_id=held.credential_id,
+        public_line=public_line(public, comment) if public else "",
+        user_name=held.user_name,
+        public=public,
+        credential=held,
+    )
+
+
+def _on_disk(key: SkPublic, files: Sequence[FoundKey], read_flags: ReadFlags) -> KeyRow:
+    known = next(
+        (read for file in files if file.is_private and (read := read_flags(file.path))), None
+    )
+    comment = _comment(files) or (known[1] if known else "")
+    return KeyRow(
+        fingerprint=fingerprint.sha256(key.blob()),
+        key_type=key.key_type,
+        application=key.application,
+        user="",
+        comment=comment,
+        verify_required=SkFlag.USER_VERIFICATION_REQUIRED in known[0] if known else None,
+        touch_required=SkFlag.USER_PRESENCE_REQUIRED in known[0] if known else None,
+        on_token=False,
+        created=min(file.modified for file in files),
+        files=_paths(files),
+        credential_id=None,
+        public_line=public_line(key, comment),
+        public=key,
+    )
+
+
+def _comment(files: Iterable[FoundKey]) -> str:
+    return next((file.line.comment for file in files if file.line.comment), "")
+
+
+def _paths(files: Iterable[FoundKey]) -> tuple[Path, ...]:
+    """Private halves; where there is none, public ones."""
+    private = tuple(sorted(file.path for file in files if file.is_private))
+    return private or tuple(sorted(file.path for file in files))
+
+
+def public_line(key: PublicKey, comment: str) -> str:
+    """The public line; a comment that no line can carry is left out."""
+    try:
+        return PublicLine(key, comment).encode()
+    except UsageError:
+        return PublicLine(key, "").encode()
+
+
+# --- choosing keys by what a person would type -----------------------------------------------
+
+
+MIN_HEX: Final = 4
+"""Hexadecimal digits of a credential id that are not taken for a name."""
+
+MIN_FINGERPRINT: Final = 4
+"""Characters of a fingerprint, without `SHA256:`."""
+
+_LISTED: Final = 8
+
+Matcher = Callable[[str, KeyRow], bool]
+
+
+def fingerprint_in_file(name: str) -> str | None:
+    """The fingerprint of the key in a file; None for no such file, or one without a key."""
+    if not name or "\0" in name:
+        return None
+    try:
+        # os.path leaves a name that nobody has alone, where Path.expanduser raises RuntimeError
+        line, _ = read_key(Path(os.path.expanduser(name)))  # noqa: PTH111
+    except FidokitError:
+        return None
+    return fingerprint.sha256(line.key.blob())
+
+
+def resolve(
+    selector: str,
+    rows: Sequence[KeyRow],
+    *,
+    key_in: Callable[[str], str | None] = fingerprint_in_file,
+) -> KeyRow:
+    """The one row that `selector` names.
+
+    It is held against all rows in these ways, and the first way that fits any row decides: whole
+    fingerprint, file of a row, file with the same key, application or user or comment or
+    `APPLICATION/USER`, fingerprint's beginning (4 characters and more), credential id's beginning
+    (4 hexadecimal digits and more).
+
+    Args:
+        key_in: the fingerprint of the key in the file of that name, None where it holds none;
+            so a file, private or public, names its key wherever it lies.
+
+    Raises:
+        CredentialNotFound: none fits.
+        UsageError: several do; the hint lists them.
+    """
+    for fits in (*_BY_FILE, _holds_same_key(key_in), *_BY_NAME):
+        found = [row for row in rows if fits(selector, row)]
+        if len(found) > 1:
+            raise _ambiguous(selector, found)
+        if found:
+            return found[0]
+    raise CredentialNotFound(
+        f"no key fits {selector!r}",
+        hint="`fidokit key list` shows what there is; name a key by fingerprint, file, "
+        "application, user, comment or credential id",
+    )
+
+
+def label(row: KeyRow) -> str:
+    """A key in a few words for messages: application, user, fingerprint's beginning."""
+    user = f"/{row.user}" if row.user else ""
+    what = f"{row.key_type}, {row.fingerprint[:19]}" if row.key_type else "a website's credential"
+    return f"{row.application}{user} ({what})"
+
+
+def _ambiguous(selector: str, found: Sequence[KeyRow]) -> UsageError:
+    listed = "; ".join(label(row) for row in found[:_LISTED])
+    more = f"; and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
+    return UsageError(
+        f"{selector!r} fits {len(found)} keys: {listed}{more}",
+        hint="name one by the beginning of its fingerprint",
+    )
+
+
+def _bare(text: str) -> str:
+    return text.removeprefix("SHA256:").rstrip("=")
+
+
+def _is_fingerprint(selector: str, row: KeyRow) -> bool:
+    return bool(row.fingerprint) and _bare(selector) == _bare(row.fingerprint)
+
+
+def _begins_fingerprint(selector: str, row: KeyRow) -> bool:
+    start = _bare(selector)
+    return len(start) >= MIN_FINGERPRINT and _bare(row.fingerprint).startswith(start)
+
+
+def _is_file(selector: str, row: KeyRow) -> bool:
+    if not selector or "\0" in selector:
+        return False
+    # os.path's leaves ~nobody as it is; Path's raises where no user has the name
+    wanted = Path(os.path.realpath(os.path.expanduser(selector)))  # noqa: PTH111
+    names = {Path(os.path.realpath(path)) for path in row.files}
+    return wanted in names or (wanted.suffix == ".pub" and wanted.with_suffix("") in names)
+
+
+def _holds_same_key(key_in: Callable[[str], str | None]) -> Matcher:
+    """A matcher that reads the file once, and only when it is asked about a first row."""
+    read: dict[str, str | None] = {}
+
+    def fits(selector: str, row: KeyRow) -> bool:
+        if selector not in read:
+            read[selector] = key_in(selector)
+        return bool(row.fingerprint) and read.get(selector) == row.fingerprint
+
+    return fits
+
+
+def _is_name(selector: str, row: KeyRow) -> bool:
+    application = row.application
+    short = re.sub(r"^ssh:(//)?", "", application)
+    names = {application, short, row.user, row.user_name, row.comment}
+    names |= {f"{application}/{row.user}", f"{short}/{row.user}"} if row.user else set()
+    return selector in names - {""}
+
+
+def _begins_credential_id(selector: str, row: KeyRow) -> bool:
+    return (
+        row.credential_id is not None
+        and len(selector) >= MIN_HEX
+        and row.credential_id.hex().startswith(selector.lower())
+    )
+
+
+_BY_FILE: Final[Sequence[Matcher]] = (_is_fingerprint, _is_file)
+_BY_NAME: Final[Sequence[Matcher]] = (_is_name, _begins_fingerprint, _begins_credential_id)
