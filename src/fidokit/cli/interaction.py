@@ -28,7 +28,7 @@ def open_token(settings: Settings) -> Iterator[Session]:
     from fidokit.tokens import access
 
     with access.open_token(
-        settings.token, Person(settings), spend_last_try=settings.spend_last_try
+        settings.token, TerminalInteraction(settings), spend_last_try=settings.spend_last_try
     ) as session:
         began = time.monotonic()
         try:
@@ -39,7 +39,7 @@ def open_token(settings: Settings) -> Iterator[Session]:
                 note(f"fidokit.trace: {session.round_trips} round trips in {took:.0f} ms")
 
 
-class Person:
+class TerminalInteraction:
     """The Interaction of the command (client.ports.Interaction): a terminal, a file, or nobody."""
 
     def __init__(self, settings: Settings) -> None:

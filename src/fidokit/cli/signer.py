@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fidokit.cli.interaction import Person
+from fidokit.cli.interaction import TerminalInteraction
 from fidokit.cli.passphrase import old_passphrase
 from fidokit.cli.settings import Settings
 
@@ -36,7 +36,7 @@ def open_signer(
     public = key.name.endswith(".pub")
     return signers.open_signer(
         key,
-        Person(settings),
+        TerminalInteraction(settings),
         agent=True if agent else (None if public else False),
         passphrase=lambda path: old_passphrase(path, passphrase_file)(),
         selector=settings.token,

@@ -15,7 +15,7 @@ from fidokit.server.harden import application
 from fidokit.server.harden.application import Applying, Running, find_running
 from fidokit.server.harden.levels import Directive
 from fidokit.server.sshd import drop_in
-from fidokit.server.sshd.program import SshdProgram
+from fidokit.server.sshd.query import SshdProgram
 
 BLOCK = drop_in.block("touch", ["A 1"])
 SSHD = """
@@ -137,7 +137,7 @@ from pathlib import Path
 from fidokit.server.sshd import drop_in
 from fidokit.server.harden.application import Applying
 from fidokit.server.harden.levels import Directive
-from fidokit.server.sshd.program import SshdProgram
+from fidokit.server.sshd.query import SshdProgram
 
 folder, left, block = Path(sys.argv[1]), int(sys.argv[2]), sys.stdin.buffer.read() or None
 CALLS = {"os.rename", "open", "os.chmod", "os.remove", "subprocess.Popen"}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fidokit.cli import schema
-from fidokit.cli.interaction import Person
+from fidokit.cli.interaction import TerminalInteraction
 from fidokit.cli.options import verb
 from fidokit.cli.render import Column, Lines, Listing, home_path, show
 from fidokit.cli.seals import (
@@ -233,7 +233,7 @@ def serve(
     serving = partial(serve_virtual, name, presence=presence, passphrase=words)
     with (
         _told_to_stop() as wait,
-        serving(interaction=Person(settings)) as token,
+        serving(interaction=TerminalInteraction(settings)) as token,
         reachable(token, ways, _say_why) as reached,
     ):
         lines = [f"virtual:{name} is plugged in; Ctrl-C pulls it out."]

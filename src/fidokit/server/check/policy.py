@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Rule(StrEnum):
+class CheckRule(StrEnum):
     """A policy, by the word that `--require` takes."""
 
     HARDWARE = "hardware"
@@ -27,7 +27,7 @@ class Violation:
         why: half a sentence.
     """
 
-    rule: Rule
+    rule: CheckRule
     user: str
     why: str
     path: str | None = None
@@ -47,13 +47,13 @@ class Claim:
     verify: bool
     doubt: str = ""
 
-    def broken(self, rules: frozenset[Rule]) -> tuple[tuple[Rule, str], ...]:
+    def broken(self, rules: frozenset[CheckRule]) -> tuple[tuple[CheckRule, str], ...]:
         """The rules that such a login breaks, and why."""
         found = []
-        if Rule.HARDWARE in rules and not self.hardware:
-            found.append((Rule.HARDWARE, self.doubt or "the key is on no token"))
-        if Rule.VERIFY in rules and not self.verify:
-            found.append((Rule.VERIFY, self.doubt or self._unverified()))
+        if CheckRule.HARDWARE in rules and not self.hardware:
+            found.append((CheckRule.HARDWARE, self.doubt or "the key is on no token"))
+        if CheckRule.VERIFY in rules and not self.verify:
+            found.append((CheckRule.VERIFY, self.doubt or self._unverified()))
         return tuple(found)
 
     def _unverified(self) -> str:

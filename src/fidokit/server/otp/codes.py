@@ -48,7 +48,7 @@ class Judgment(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class CodeVerdict:
     """What a code is, and where it belongs.
 
     Attributes:
@@ -82,7 +82,7 @@ def read_code(text: str) -> str:
     return code
 
 
-def judge(file: OtpFile, code: str, now: float, code_at: CodeAt) -> Verdict:
+def judge(file: OtpFile, code: str, now: float, code_at: CodeAt) -> CodeVerdict:
     """What the PAM module would make of a code, and where else it belongs.
 
     Args:
@@ -91,15 +91,15 @@ def judge(file: OtpFile, code: str, now: float, code_at: CodeAt) -> Verdict:
         code_at: the code of a position.
     """
     if any(_same(code, left) for left in file.emergency_codes):
-        return Verdict(Judgment.EMERGENCY)
+        return CodeVerdict(Judgment.EMERGENCY)
     if len(code) != CODE_DIGITS or file.method is None:
-        return Verdict(Judgment.WRONG)
+        return CodeVerdict(Judgment.WRONG)
     if file.method is Method.HOTP:
         return _judge_count(file, code, code_at)
     return _judge_step(file, code, int(now) // file.step_seconds, code_at)
 
 
-def after_use(file: OtpFile, code: str, verdict: Verdict) -> OtpFile:
+def after_use(file: OtpFile, code: str, verdict: CodeVerdict) -> OtpFile:
     """The file as a login with this code would leave it."""
     if verdict.judgment is Judgment.EMERGENCY:
         return file.without_code(code)
@@ -158,25 +158,25 @@ def emergency_codes(count: int, random: RandomBytes) -> tuple[str, ...]:
     return tuple(codes)
 
 
-def _judge_count(file: OtpFile, code: str, code_at: CodeAt) -> Verdict:
+def _judge_count(file: OtpFile, code: str, code_at: CodeAt) -> CodeVerdict:
     reach = max(SEARCHED_COUNTS, file.window)
     at = next(_places(range(file.counter, file.counter + reach), code, code_at), None)
     if at is None:
-        return Verdict(Judgment.WRONG)
+        return CodeVerdict(Judgment.WRONG)
     ahead = at - file.counter
-    return Verdict(Judgment.RIGHT if ahead < file.window else Judgment.ELSEWHERE, at, ahead)
+    return CodeVerdict(Judgment.RIGHT if ahead < file.window else Judgment.ELSEWHERE, at, ahead)
 
 
-def _judge_step(file: OtpFile, code: str, now: int, code_at: CodeAt) -> Verdict:
+def _judge_step(file: OtpFile, code: str, now: int, code_at: CodeAt) -> CodeVerdict:
     middle = now + file.skew
     near = range(middle - (file.window - 1) // 2, middle + file.window // 2 + 1)
     for at in _places(near, code, code_at):
         used = at in (file.used_steps or ())
-        return Verdict(Judgment.USED if used else Judgment.RIGHT, at, at - now)
+        return CodeVerdict(Judgment.USED if used else Judgment.RIGHT, at, at - now)
     far = SEARCHED_SECONDS // file.step_seconds
     for at in _places(_outwards(now, far), code, code_at):
-        return Verdict(Judgment.ELSEWHERE, at, at - now)
-    return Verdict(Judgment.WRONG)
+        return CodeVerdict(Judgment.ELSEWHERE, at, at - now)
+    return CodeVerdict(Judgment.WRONG)
 
 
 def _outwards(middle: int, far: int) -> Iterator[int]:

@@ -50,11 +50,6 @@ def problem(user: Account) -> str:
     return ""
 
 
-def is_enrolled(user: Account) -> bool:
-    """Whether the PAM module would let this user in by the right code; raises as `problem`."""
-    return not problem(user)
-
-
 def load(user: Account) -> OtpFile:
     """A user's file.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fidokit.cli import schema
-from fidokit.cli.interaction import Person, open_token
+from fidokit.cli.interaction import TerminalInteraction, open_token
 from fidokit.cli.options import verb
 from fidokit.cli.render import Lines, show
 from fidokit.cli.settings import Settings
@@ -34,7 +34,7 @@ def reset(settings: Settings, *, listed: bool, confirm: str | None) -> None:
         plan = plan_reset(session, ask_pin=listed)
     note("\n".join(_what_dies(plan)))
     typed = confirm if confirm is not None else _ask(plan)
-    reset_module.reset(plan, typed=typed, guide=Guide(), interaction=Person(settings))
+    reset_module.reset(plan, typed=typed, guide=Guide(), interaction=TerminalInteraction(settings))
     done = [f"{plan.name} is as new. Give it a PIN: fidokit --token {plan.selector} pin set"]
     show(settings, {"reset": schema.reset_plan(plan)}, Lines(done))
 

@@ -7,24 +7,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from fidokit.cli.commands.server import check_words as words
 from fidokit.cli.render import Facts, labeled, show_facts
 from fidokit.prompt.text import escape, is_fancy
+from fidokit.server.check.audit import CheckEvent, FileReport, ServerReport, UserReport
+from fidokit.server.check.key_lines import KeyLine, UnreadableLine
+from fidokit.server.check.key_verdicts import CheckVerdict
+from fidokit.server.check.policy import CheckRule, Violation
+from fidokit.server.check.report import DECISIVE_SETTINGS, CheckTally
 
 if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
-
-    from fidokit.server.check.report import (
-        CheckEvent,
-        CheckRule,
-        CheckTally,
-        FileReport,
-        KeyLine,
-        ServerReport,
-        UnreadableLine,
-        UserReport,
-    )
 
 _AT_ONCE = 500
 """Rows that are laid out together: a file of 100,000 keys must not be in memory as a table."""
@@ -55,9 +48,9 @@ def _sum(tally: CheckTally) -> Iterator[tuple[str, str]]:
         "there before": tally.duplicates,
     }
     found = [f"{number} {name}" for name, number in named.items() if number]
-    yield words.count(tally.keys, "key"), ", ".join(found)
+    yield count(tally.keys, "key"), ", ".join(found)
     if tally.unreadable:
-        yield words.count(tally.unreadable, "line"), "unreadable, so sshd passes over them"
+        yield count(tally.unreadable, "line"), "unreadable, so sshd passes over them"
     yield "passwords", f"let in {', '.join(tally.by_password) or 'nobody'}"
 
 
@@ -72,26 +65,15 @@ class _Lines:
 
     def lines(self, report: Iterable[CheckEvent]) -> Iterator[str]:
         """Each finding in turn."""
-        from fidokit.server.check.report import KeyLine
-
-        known, head, middle, says = None, "", "", ""
         for event in report:
-            if not isinstance(event, KeyLine):
-                known = None
+            if isinstance(event, KeyLine):
+                cells = (str(event.line), event.type, event.fingerprint, _says(event))
+                comment = escape(event.comment) or "-"
+                yield "\t".join(("key", self._user, self._path, *cells, comment))
+            else:
                 yield from self._other(event)
-                continue
-            line, _, fingerprint, comment, kind, verdict, duplicate = event
-            if verdict is not known or duplicate:  # else it says what the line before said
-                known = None if duplicate else verdict
-                head, middle = f"key\t{self._user}\t{self._path}\t", f"\t{kind}\t"
-                says = f"\t{_says(event)}\t"
-            if not comment.isprintable():
-                comment = escape(comment)
-            yield f"{head}{line}{middle}{fingerprint}{says}{comment or '-'}"
 
     def _other(self, event: CheckEvent) -> Iterator[str]:
-        from fidokit.server.check.report import FileReport, ServerReport, UnreadableLine, UserReport
-
         match event:
             case ServerReport():
                 yield "\t".join(_COLUMNS)
@@ -100,11 +82,11 @@ class _Lines:
                 yield from (_row("note", says=note) for note in event.notes)
             case UserReport():
                 self._user = escape(event.account.name)
-                yield _row("password", self._user, says=words.password(event))
+                yield _row("password", self._user, says=password(event))
                 yield from (_row("refused", self._user, says=why) for why in event.refusals)
             case FileReport():
                 self._path = escape(event.path)
-                for why in words.of_file(event):
+                for why in of_file(event):
                     yield _row("file", self._user, self._path, says=why)
             case UnreadableLine():
                 against = [f"against {rule}" for rule, _ in event.violates]
@@ -117,13 +99,13 @@ def _row(what: str, user: str = "-", path: str = "-", line: str = "-", says: str
 
 
 def _says(key: KeyLine) -> str:
-    found = [*words.demands(key.verdict), *words.options(key.verdict), *words.remarks(key)]
+    found = [*demands(key.verdict), *options(key.verdict), *remarks(key)]
     found += [f"against {rule}: {why}" for rule, why in key.verdict.violates]
     return escape("; ".join(found))
 
 
 def _settings(report: ServerReport) -> Iterator[tuple[str, str]]:
-    for name in words.SETTINGS:
+    for name in DECISIVE_SETTINGS:
         values = report.settings.values.get(name.lower(), ())
         yield name, " ".join(values) or "-"
 
@@ -146,14 +128,6 @@ class _Sections:
 
     def write(self, report: Iterable[CheckEvent]) -> None:
         """Print each part as soon as it is whole."""
-        from fidokit.server.check.report import (
-            FileReport,
-            KeyLine,
-            ServerReport,
-            UnreadableLine,
-            UserReport,
-        )
-
         for event in report:
             if isinstance(event, (KeyLine, UnreadableLine)):
                 self._rows.append(event)
@@ -175,7 +149,7 @@ class _Sections:
         self._flush()
         self._forget_waiting()
         if self._quiet:
-            have = f"{words.count(self._quiet, 'user')} {'has' if self._quiet == 1 else 'have'}"
+            have = f"{count(self._quiet, 'user')} {'has' if self._quiet == 1 else 'have'}"
             print(f"\n{have} neither a key nor a password that gets in.")
 
     def _forget_waiting(self) -> None:
@@ -196,7 +170,7 @@ class _Sections:
         report, self._waiting = self._waiting, None
         if report is None:
             return
-        said = Text(escape(words.password(report)), _ALARM if report.password.possible else "dim")
+        said = Text(escape(password(report)), _ALARM if report.password.possible else "dim")
         name = Text(escape(report.account.name), "bold")
         self._console.print(Text.assemble("\n", name, "  password ", said))
         for why in (*report.refusals, *([report.unknown] if report.unknown else [])):
@@ -209,15 +183,15 @@ class _Sections:
         """What a Match block changes for this user."""
         if self._general is None or report.unknown:
             return
-        for name in words.SETTINGS:
+        for name in DECISIVE_SETTINGS:
             mine = report.settings.values.get(name.lower(), ())
             if mine != self._general.settings.values.get(name.lower(), ()):
                 self._say(f"{name} {_short(' '.join(mine) or '-')}", "cyan", 2)
 
     def _file(self, report: FileReport) -> None:
         print(f"  {escape(report.path)}")
-        for why in words.of_file(report):
-            self._say(why, _ALARM if why.startswith(words.LOOSE) else "red", 4)
+        for why in of_file(report):
+            self._say(why, _ALARM if why.startswith(LOOSE) else "red", 4)
         self._headed = False
 
     def _say(self, text: str, style: str, indent: int) -> None:
@@ -255,17 +229,15 @@ def _table(width: int, *, headed: bool) -> Table:
 
 
 def _cells(row: KeyLine | UnreadableLine) -> tuple[str, Text, Text]:
-    from fidokit.server.check.report import UnreadableLine
-
     if isinstance(row, UnreadableLine):
         return str(row.line), _lines((row.reason, "yellow"), *_against(row.violates)), _lines(_JUNK)
     kind = f"{row.type} {row.bits}" if row.type == "RSA" else row.type
     found = [(f"{kind} {_cut(row.comment)}", "bold"), (row.fingerprint, "")]
-    found += [(_cut(option), "cyan") for option in words.options(row.verdict)]
-    found += [(remark, "red") for remark in words.remarks(row)]
+    found += [(_cut(option), "cyan") for option in options(row.verdict)]
+    found += [(remark, "red") for remark in remarks(row)]
     found += _against(row.verdict.violates)
     color = "green" if row.verdict.hardware else "yellow"
-    return str(row.line), _lines(*found), _lines((", ".join(words.demands(row.verdict)), color))
+    return str(row.line), _lines(*found), _lines((", ".join(demands(row.verdict)), color))
 
 
 def _cut(text: str) -> str:
@@ -291,3 +263,64 @@ def _short(value: str) -> str:
     """A long list of algorithms by its ends; the whole is in the JSON."""
     names = value.split(",")
     return value if len(names) < 4 else f"{names[0]}, ... {names[-1]} ({len(names)})"
+
+
+# --- in a few words ------------------------------------------------------------------------
+
+LOOSE = "not minded, StrictModes being off: "
+_IN_FLAGS = ("touch-required", "verify-required")
+
+
+def demands(verdict: CheckVerdict) -> list[str]:
+    """What a login by the key takes."""
+    kind = {True: "token", False: "no token", None: "not known"}[verdict.hardware]
+    words = ["authority", kind] if verdict.is_authority else [kind]
+    if verdict.hardware:
+        words.append("touch" if verdict.touch else "no touch")
+        words += ["PIN"] if verdict.verify else []
+    return words
+
+
+def options(verdict: CheckVerdict) -> list[str]:
+    """What stands before the key besides what `demands` says; hostile text."""
+    return [
+        option.name if option.value is None else f'{option.name}="{option.value}"'
+        for option in verdict.options
+        if option.name.removeprefix("no-") not in _IN_FLAGS and option.name != "cert-authority"
+    ]
+
+
+def remarks(key: KeyLine) -> Iterator[str]:
+    """What is wrong with a key; hostile text."""
+    verdict = key.verdict
+    if verdict.strength != "good":
+        yield f"{verdict.strength}: {key.type} {key.bits}"
+    if key.duplicate:
+        yield f"same as {key.duplicate.user} {key.duplicate.path}:{key.duplicate.line}"
+    if not verdict.hardware and not verdict.is_authority:
+        idle = [o.name for o in verdict.options if o.name in _IN_FLAGS]
+        yield from (f"{name} does nothing without a token" for name in idle)
+    yield from (f"refused: {why}" for why in verdict.refusals)
+
+
+def of_file(file: FileReport) -> list[str]:
+    """What is wrong with a file as a whole; hostile text."""
+    hidden = [file.hidden] if file.hidden else []
+    return [*file.refusals, *hidden, *(f"{LOOSE}{why}" for why in file.warnings)]
+
+
+def count(number: int, thing: str) -> str:
+    """A number of things."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def password(user: UserReport) -> str:
+    """Whether a password lets in, and why."""
+    return f"{'yes' if user.password.possible else 'no'}: {user.password.why}"
+
+
+def violation(found: Violation) -> str:
+    """What breaks a rule, with its place; hostile text."""
+    at = f" {found.path}" if found.path else ""
+    at += f":{found.line}" if found.line else ""
+    return f"{found.user}{at}: {found.why}"

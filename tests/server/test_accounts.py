@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fidokit.server import shadow
-from fidokit.server.shadow import Entry, Password
+from fidokit.server import accounts
+from fidokit.server.accounts import Password, ShadowEntry
 
 HASH = "$y$j9T$abcdefghijk$0123456789012345678901234567890123456789012"
 
@@ -27,7 +27,7 @@ HASH = "$y$j9T$abcdefghijk$0123456789012345678901234567890123456789012"
     ],
 )
 def test_states(field: str, state: Password) -> None:
-    assert shadow.state_of(field) is state
+    assert accounts.password_state(field) is state
 
 
 def test_lines(tmp_path: Path) -> None:
@@ -36,19 +36,19 @@ def test_lines(tmp_path: Path) -> None:
         f"alice:{HASH}:20000:0:99999:7:::\nbob:*:1::::::\n".encode()
         + b"carol:!:1:::::3:\n\ndave\n:x:\n\xff\xfe:*:1\nerin::1:::::junk:\n"
     )
-    found = shadow.read(path)
+    found = accounts.read_shadow(path)
     assert found is not None
-    assert found["alice"] == Entry(Password.SET)
-    assert found["bob"] == Entry(Password.NONE)
-    assert found["carol"] == Entry(Password.LOCKED, 3 * 86400)
-    assert found["erin"] == Entry(Password.EMPTY)
+    assert found["alice"] == ShadowEntry(Password.SET)
+    assert found["bob"] == ShadowEntry(Password.NONE)
+    assert found["carol"] == ShadowEntry(Password.LOCKED, 3 * 86400)
+    assert found["erin"] == ShadowEntry(Password.EMPTY)
     assert "dave" not in found
     assert HASH not in repr(found)
 
 
 def test_who_may_not_look_knows_nothing(tmp_path: Path) -> None:
-    assert shadow.read(tmp_path / "none") is None
-    assert shadow.entry_of("alice", "x", None).password is Password.UNKNOWN
+    assert accounts.read_shadow(tmp_path / "none") is None
+    assert accounts.shadow_entry("alice", "x", None).password is Password.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_who_may_not_look_knows_nothing(tmp_path: Path) -> None:
     ],
 )
 def test_users_that_shadow_does_not_list(field: str, state: Password) -> None:
-    assert shadow.entry_of("alice", field, {}).password is state
-    assert shadow.entry_of("alice", field, {"alice": Entry(Password.NONE)}).password is (
-        Password.NONE
-    )
+    assert accounts.shadow_entry("alice", field, {}).password is state
+    assert accounts.shadow_entry(
+        "alice", field, {"alice": ShadowEntry(Password.NONE)}
+    ).password is (Password.NONE)

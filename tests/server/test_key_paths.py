@@ -1,4 +1,4 @@
-"""Opening authorized_keys as sshd does."""
+"""A user's key files: StrictModes as sshd judges them, opening with the user's rights."""
 
 from __future__ import annotations
 
@@ -7,9 +7,65 @@ from pathlib import Path
 
 import pytest
 
+from fidokit.server import key_paths
 from fidokit.server.accounts import Account
-from fidokit.server.check import key_source
-from fidokit.server.check.key_source import Source
+from fidokit.server.key_paths import KeySource
+
+# --- StrictModes -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Account:
+    (tmp_path / ".ssh").mkdir(mode=0o700)
+    (tmp_path / ".ssh/authorized_keys").write_bytes(b"")
+    return Account("mine", os.geteuid(), os.getegid(), tmp_path)
+
+
+def problems(mine: Account) -> list[str]:
+    return key_paths.strict_modes_problems(mine.home / ".ssh/authorized_keys", mine)
+
+
+def test_all_is_well(mine: Account) -> None:
+    assert problems(mine) == []
+
+
+@pytest.mark.parametrize("place", [".ssh/authorized_keys", ".ssh", "."])
+@pytest.mark.parametrize("mode", [0o720, 0o702])
+def test_others_may_write(mine: Account, place: str, mode: int) -> None:
+    (mine.home / place).chmod(mode)
+    (why,) = problems(mine)
+    assert "chmod go-w" in why
+    (mine.home / place).chmod(0o700)
+
+
+def test_folders_above_the_home_do_not_matter(mine: Account, tmp_path: Path) -> None:
+    home = tmp_path / "deep/home"
+    home.mkdir(parents=True)
+    (tmp_path / "deep").chmod(0o777)
+    inside = Account("mine", mine.uid, mine.gid, home)
+    assert key_paths.strict_modes_problems(home / "keys", inside) == []
+    assert key_paths.strict_modes_problems(tmp_path / "deep/keys", inside) != []
+
+
+def test_a_link_is_judged_where_it_leads(mine: Account, tmp_path: Path) -> None:
+    loose = tmp_path / "loose"
+    loose.write_bytes(b"")
+    loose.chmod(0o666)
+    path = mine.home / ".ssh/authorized_keys"
+    path.unlink()
+    path.symlink_to(loose)
+    assert len(problems(mine)) == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_strangers_files(mine: Account) -> None:
+    os.chown(mine.home / ".ssh", 12345, 12345)
+    (why,) = problems(mine)
+    assert "neither to mine nor to root" in why
+
+
+# --- opening -----------------------------------------------------------------------------
+
 
 ROOT = os.geteuid() == 0
 
@@ -21,8 +77,8 @@ def me(tmp_path: Path) -> Account:
     return Account(pwd.getpwuid(os.geteuid()).pw_name, os.geteuid(), os.getegid(), tmp_path)
 
 
-def look(user: Account, path: Path, *, strict: bool = True) -> Source | None:
-    with key_source.opened(user, path, strict=strict) as source:
+def look(user: Account, path: Path, *, strict: bool = True) -> KeySource | None:
+    with key_paths.opened_keys(user, path, strict=strict) as source:
         if source and source.file:
             assert source.file.read() == b"here"
         return source
@@ -102,8 +158,8 @@ def test_what_this_process_may_not_see_is_hidden(
     def denied(*_: object) -> int:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(key_source.os, "open", denied)
-    monkeypatch.setattr(key_source.os, "geteuid", lambda: 12345)
+    monkeypatch.setattr(key_paths.os, "open", denied)
+    monkeypatch.setattr(key_paths.os, "geteuid", lambda: 12345)
     found = look(Account("other", 54321, 54321, tmp_path), tmp_path / "keys")
     assert found is not None
     assert "cannot be read by you" in found.hidden
