@@ -1,4 +1,4 @@
-"""How the library reaches the person: PINs, the touch notice, and choosing a token."""
+"""How the library reaches the user: PINs, the touch notice, choosing a token, and who signs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fidokit.errors import PinPolicy, PinRequired, PinWrong
@@ -13,6 +14,8 @@ from fidokit.prompt import questions
 from fidokit.prompt.text import escape, is_fancy, note
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from rich.status import Status
 
     from fidokit.cli.settings import Settings
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from fidokit.client.ports import Candidate
     from fidokit.client.session import Session
     from fidokit.prompt.touch import TouchPrompt
+    from fidokit.signing.signers import Signer
 
 
 @contextmanager
@@ -37,6 +41,15 @@ def open_token(settings: Settings) -> Iterator[Session]:
             if settings.verbose:
                 took = (time.monotonic() - began) * 1000
                 note(f"fidokit.trace: {session.round_trips} round trips in {took:.0f} ms")
+
+
+def ask_twice(prompt: str) -> str | None:
+    """A secret that was typed twice alike; None where nobody can be asked."""
+    while (text := questions.ask_secret(prompt)) is not None:
+        if text == questions.ask_secret("The same again: "):
+            return text
+        note("The two are not the same.")
+    return None
 
 
 class TerminalInteraction:
@@ -94,7 +107,12 @@ class TerminalInteraction:
             pin.check_length(min_length, max_length)
             return pin
         while True:
-            text = self._new_pin_twice(token, min_length, max_length)
+            text = ask_twice(f"New PIN for {token} ({min_length} to {max_length} characters): ")
+            if text is None:
+                raise PinRequired(
+                    "a new PIN is needed, and nobody can be asked",
+                    hint="give it with --new-pin-file, or run this in a terminal",
+                )
             try:
                 pin = PinCode.parse(text)
                 pin.check_length(min_length, max_length)
@@ -102,20 +120,6 @@ class TerminalInteraction:
                 note(f"{error.message}.")
             else:
                 return pin
-
-    def _new_pin_twice(self, token: str, min_length: int, max_length: int) -> str:
-        while True:
-            text = questions.ask_secret(
-                f"New PIN for {token} ({min_length} to {max_length} characters): "
-            )
-            if text is None:
-                raise PinRequired(
-                    "a new PIN is needed, and nobody can be asked",
-                    hint="give it with --new-pin-file, or run this in a terminal",
-                )
-            if text == questions.ask_secret("The same again: "):
-                return text
-            note("The two are not the same.")
 
     def touch_wanted(self, token: str, why: str) -> None:
         """Say that the token waits; with a spinner where a person looks on."""
@@ -181,3 +185,27 @@ def _tries(retries: int | None) -> str:
 def _tries_hint(retries: int | None) -> str:
     known = "" if retries is None else f"; {_tries_left(retries)}"
     return f"check the file that holds it{known}"
+
+
+def open_signer(
+    settings: Settings, key: Path, *, agent: bool, passphrase_file: str | None
+) -> AbstractContextManager[Signer]:
+    """Whoever signs for a key file; a private one is never looked for in the agent.
+
+    Args:
+        key: -f or -s.
+        agent: --agent.
+        passphrase_file: --passphrase-file.
+    """
+    from fidokit.cli.passphrase import old_passphrase
+    from fidokit.signing import signers
+
+    public = key.name.endswith(".pub")
+    return signers.open_signer(
+        key,
+        TerminalInteraction(settings),
+        agent=True if agent else (None if public else False),
+        passphrase=lambda path: old_passphrase(path, passphrase_file)(),
+        selector=settings.token,
+        spend_last_try=settings.spend_last_try,
+    )

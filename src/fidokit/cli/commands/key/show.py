@@ -39,10 +39,11 @@ def show(
     bubblebabble: bool,
     public: bool,
 ) -> None:
-    """Show the fingerprints of the keys in FILES, as `ssh-keygen -l` prints them.
+    """Show fingerprints or public lines of files.
 
-    FILES are public or private key files, certificates, authorized_keys, or - for standard
-    input. No passphrase and no token is needed.
+    Prints the fingerprints of the keys in FILES as `ssh-keygen -l` does. FILES are public or
+    private key files, certificates, authorized_keys, or - for standard input. No passphrase and no
+    token is needed.
     """
     from fidokit.keys.fingerprints import fingerprint_lines
 

@@ -62,11 +62,11 @@ def authorize(
     extra: tuple[str, ...],
     **named: object,
 ) -> None:
-    """Let the holders of KEYS into an account, here or on another machine.
+    """Let keys into an account, or take them out.
 
-    KEYS are public key files, gh:NAME, gl:NAME or lp:NAME for what an account of GitHub, GitLab or
-    Launchpad publishes, or https addresses. A key that is there is not added again; other lines
-    stay as they are, byte for byte.
+    The account is here or on another machine. KEYS are public key files, gh:NAME, gl:NAME or
+    lp:NAME for what an account of GitHub, GitLab or Launchpad publishes, or https addresses. A key
+    that is there is not added again; other lines stay as they are, byte for byte.
     """
     from fidokit.server.authorize import authorization
     from fidokit.server.authorize.authorization import AuthorizeTarget, key_options

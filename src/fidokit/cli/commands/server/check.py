@@ -52,7 +52,7 @@ def check(
     config: str | None,
     sshd: str | None,
 ) -> None:
-    """Report who can log in to this machine over ssh, and by what.
+    """Report who can log in over ssh, and by what.
 
     Asks sshd for its effective settings, for each user, and reads all authorized_keys as sshd does:
     which keys are on tokens, what a login by them takes, which are weak, there twice or refused,

@@ -78,7 +78,7 @@ def harden(
     sshd: str | None,
     pam_file: Path,
 ) -> None:
-    """Have this machine's sshd demand more of who logs in, or take it back with --undo.
+    """Tighten sshd, after proving that the users can still log in.
 
     \b
     touch          a touch for each login with a token, whatever authorized_keys allows

@@ -151,7 +151,7 @@ def enroll(
 def verify(
     settings: Settings, *, user: str | None, code_file: str | None, burn: bool, resync: bool
 ) -> None:
-    """Tell whether a code would let a user in, and why not.
+    """Tell whether a code is right, and why not.
 
     Nothing is used up, unless --burn is given. With --resync, codes that the app shows one after
     the other, on one line of --code-file, say where its counter stands.
@@ -202,9 +202,10 @@ def recover(
     code_file: str | None,
     force: bool,
 ) -> None:
-    """Give a user new emergency codes; the old ones no longer work.
+    """Give a user new emergency codes, or use one up.
 
-    They are shown once. With --use, one of the old ones is asked for and used up instead.
+    The old ones no longer work. The new ones are shown once. With --use, one of the old ones is
+    asked for and used up instead.
     """
     from fidokit.server.otp.enrollment import new_emergency_codes, otp_state
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from tests.cli.commands.conftest import Bench
+from tests.support.sandbox import Sandbox
 
-from fidokit.cli.commands.agent.service import seconds_of
+from fidokit.cli.commands.agent import seconds_of
+from fidokit.cli.settings import this_program
 from fidokit.errors import ExitCode, UsageError
 
 
@@ -126,3 +128,36 @@ def test_times(text: str, seconds: int) -> None:
 def test_what_is_no_time(text: str) -> None:
     with pytest.raises(UsageError):
         seconds_of(text)
+
+
+# --- units -------------------------------------------------------------------------------
+
+
+def test_shown(sandbox: Sandbox) -> None:
+    done = sandbox.run("agent", "units")
+    assert done.code == 0
+    assert "ListenStream=%t/fidokit/agent.sock" in done.out
+    assert "ExecStart=fidokit agent serve" in done.out
+    document = json.loads(sandbox.run("agent", "units", "--json").out)
+    assert sorted(document["units"]) == ["fidokit-agent.service", "fidokit-agent.socket"]
+
+
+def test_installed(sandbox: Sandbox) -> None:
+    done = sandbox.run("agent", "units", "--install")
+    assert done.code == 0, done.err
+    assert "systemctl --user" in done.err
+    assert sorted(path.name for path in (sandbox.home / "config/systemd/user").iterdir()) == [
+        "fidokit-agent.service",
+        "fidokit-agent.socket",
+    ]
+
+
+def test_they_start_the_program_that_was_called(
+    in_process: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "fidokit"
+    program.write_text("")
+    monkeypatch.setattr("sys.argv", [str(program)])
+    assert this_program() == program
+    monkeypatch.setattr("sys.argv", ["-m"])
+    assert this_program() is None

@@ -23,7 +23,7 @@ EMPTY = "No finger is enrolled. Enroll one: fidokit bio enroll"
 
 @verb(pin=True)
 def list_fingers(settings: Settings) -> None:
-    """List the fingers that are enrolled on the token's sensor."""
+    """List the enrolled fingers."""
     from fidokit.tokens.fingers import list_fingerprints
 
     with open_token(settings) as session:
@@ -36,10 +36,10 @@ def list_fingers(settings: Settings) -> None:
 @verb(pin=True)
 @click.option("-n", "--name", default="", metavar="TEXT", help="What to call the finger.")
 def enroll(settings: Settings, *, name: str) -> None:
-    """Enroll a finger: touch the sensor again and again until the token has seen enough of it.
+    """Enroll a finger.
 
-    Afterwards the finger serves where the PIN was asked for. Ctrl-C ends it, and the token
-    forgets what it has seen.
+    Touch the sensor again and again until the token has seen enough of it. Afterwards the finger
+    serves where the PIN was asked for. Ctrl-C ends it, and the token forgets what it has seen.
     """
     from fidokit.tokens.fingers import enroll_fingerprint
 
@@ -60,9 +60,9 @@ def _say(sample: Sample) -> None:
 @click.argument("fingerprint")
 @click.argument("name")
 def rename(settings: Settings, *, fingerprint: str, name: str) -> None:
-    """Give FINGERPRINT, an enrolled finger, another NAME.
+    """Give a finger another name.
 
-    FINGERPRINT is its present name, or the beginning of its id.
+    FINGERPRINT is the finger's present name, or the beginning of its id.
     """
     from fidokit.tokens.fingers import list_fingerprints, rename_fingerprint, resolve_fingerprint
 
@@ -77,7 +77,10 @@ def rename(settings: Settings, *, fingerprint: str, name: str) -> None:
 @click.argument("fingerprints", nargs=-1, required=True)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 def delete(settings: Settings, *, fingerprints: tuple[str, ...], yes: bool) -> None:
-    """Forget the fingers named by FINGERPRINTS: names, or beginnings of ids."""
+    """Forget fingers.
+
+    FINGERPRINTS are names, or beginnings of ids.
+    """
     from fidokit.tokens.fingers import delete_fingerprint, list_fingerprints, resolve_fingerprint
 
     with open_token(settings) as session:

@@ -1,4 +1,4 @@
-"""`fidokit token`: list, info, wink."""
+"""`fidokit token`: list, info, wink, forget, reset."""
 
 from __future__ import annotations
 
@@ -7,15 +7,19 @@ from typing import TYPE_CHECKING
 import click
 
 from fidokit.cli import schema
-from fidokit.cli.commands.token.pin import pin_facts
-from fidokit.cli.interaction import open_token
+from fidokit.cli.commands.pin import pin_facts
+from fidokit.cli.interaction import TerminalInteraction, open_token
 from fidokit.cli.options import verb
 from fidokit.cli.render import Column, Facts, Lines, Listing, show
 from fidokit.cli.settings import Settings
+from fidokit.errors import UsageError
+from fidokit.prompt import questions
+from fidokit.prompt.text import escape, note
 
 if TYPE_CHECKING:
     from fidokit.client.info import TokenInfo
     from fidokit.tokens.access import TokenDetails, TokenSummary
+    from fidokit.tokens.reset import ResetPlan
 
 EMPTY = """No token found. Plug one in, or find out what is wrong: fidokit doctor
 To try things out without one: fidokit virtual create NAME"""
@@ -57,7 +61,7 @@ def _pin_word(info: TokenInfo) -> str:
 
 @verb()
 def info(settings: Settings) -> None:
-    """Show what a token is, what it can do, and the state of its PIN."""
+    """Show what a token is and can do, and the state of its PIN."""
     from fidokit.tokens.access import token_info
 
     with open_token(settings) as session:
@@ -106,9 +110,10 @@ def _facts(found: TokenDetails) -> list[tuple[str, str]]:
 @verb()
 @click.option("--all", "every", is_flag=True, help="All tokens; none has to be there.")
 def forget(settings: Settings, *, every: bool) -> None:
-    """Delete the right to read a token that `key list --remember` keeps.
+    """Forget a token that is remembered.
 
-    The next `key list` asks for the PIN again, and `id:` selectors of the token end.
+    Deletes the right to read it that `key list --remember` keeps. The next `key list` asks for the
+    PIN again, and `id:` selectors of the token end.
     """
     from fidokit.tokens.remembered import forget_token, forget_tokens
 
@@ -130,3 +135,69 @@ def wink(settings: Settings) -> None:
     with open_token(settings) as session:
         access.wink(session)
         show(settings, schema.on_token(session), Lines([f"{session.name} blinks."]))
+
+
+# --- reset -------------------------------------------------------------------------------
+
+
+@verb(pin=True)
+@click.option("--list", "listed", is_flag=True, help="List the keys by name first (asks the PIN).")
+@click.option("--confirm", metavar="TEXT", help="What else would be typed: the serial or name.")
+def reset(settings: Settings, *, listed: bool, confirm: str | None) -> None:
+    """Erase a token completely.
+
+    Every key on it dies, its PIN and all its settings. Keys that are not resident die too: their
+    files become useless. There is no way back.
+    """
+    from fidokit.tokens import reset as reset_module
+    from fidokit.tokens.reset import plan_reset
+
+    with open_token(settings) as session:
+        plan = plan_reset(session, ask_pin=listed)
+    note("\n".join(_what_dies(plan)))
+    typed = confirm if confirm is not None else _ask(plan)
+    reset_module.reset(plan, typed=typed, guide=Guide(), interaction=TerminalInteraction(settings))
+    done = [f"{plan.name} is as new. Give it a PIN: fidokit --token {plan.selector} pin set"]
+    show(settings, {"reset": schema.reset_plan(plan)}, Lines(done))
+
+
+def _what_dies(plan: ResetPlan) -> list[str]:
+    what = "every resident key"
+    if plan.resident is not None:
+        what = "1 resident key" if plan.resident == 1 else f"{plan.resident} resident keys"
+    lines = [
+        f"A reset of {escape(plan.name)} destroys for good:",
+        f"  - {what} on it",
+        "  - every other key that was made with it: their files become useless",
+        "  - the PIN, fingerprints and settings",
+    ]
+    lines += [f"      {escape(name)}" for name in plan.credentials or ()]
+    if plan.others:
+        lines.append(f"  - {plan.others} of these are logins to websites")
+    return lines
+
+
+def _ask(plan: ResetPlan) -> str:
+    typed = questions.ask_line(f"Type {plan.confirm} to go on: ")
+    if typed is None:
+        raise UsageError(
+            "a reset must be confirmed, and nobody can be asked",
+            hint=f"say --confirm {plan.confirm}",
+        )
+    return typed.strip()
+
+
+class Guide:
+    """Tells the person what to do with the token (tokens.reset.ResetGuide)."""
+
+    def unplug(self, name: str) -> None:
+        """Out."""
+        note(f"Unplug {escape(name)} now.")
+
+    def insert(self, name: str) -> None:
+        """And in again."""
+        note(f"Plug {escape(name)} in again, and touch it when it blinks.")
+
+    def inserted(self, name: str) -> None:
+        """The touch notice follows."""
+        note(f"{escape(name)} is back.")

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import stat
+from dataclasses import replace
 
+import pytest
 from tests.cli.commands.conftest import PASSPHRASE, PIN, Bench
+from tests.inventory.samples import Credential, key
+
+from fidokit.cli.commands.key.resident import key_name, yes_no
+from fidokit.inventory.join import join
+from fidokit.types import CredentialId
 
 MEMBERS = {
     "fingerprint", "type", "application", "user", "user_name", "comment", "verify_required",
@@ -160,3 +167,25 @@ def test_websites_are_out_of_reach(bench: Bench) -> None:
     listed = bench.json(*bench.with_pin("key", "list", "--only-token", "--any-rp"))["keys"]
     assert [key["application"] for key in listed] == ["web.example"]
     assert bench.run(*bench.with_pin("key", "delete", made, "--yes", "--any-rp")).code == 0
+
+
+# --- names -------------------------------------------------------------------------------
+
+
+(ROW,) = join([Credential(key(1, "ssh:work"), CredentialId(b"\1\2"), "alice")], [], lambda _: None)
+
+
+def test_application_user_and_fingerprint() -> None:
+    assert key_name(ROW) == f"ssh:work / alice ({ROW.fingerprint})"
+    assert key_name(replace(ROW, user="")) == f"ssh:work ({ROW.fingerprint})"
+
+
+@pytest.mark.parametrize("hostile", ["a\nDeleted ssh:b.", "\x1b[2J", "\u202e", "a\rb", "\x9b31m"])
+def test_it_stays_on_its_line(hostile: str) -> None:
+    """A line break would let a token write lines of its own among ours."""
+    for row in (replace(ROW, user=hostile), replace(ROW, application=f"ssh:{hostile}")):
+        assert key_name(row).isprintable()
+
+
+def test_flags_that_may_be_unknown() -> None:
+    assert [yes_no(value) for value in (True, False, None)] == ["yes", "no", "?"]

@@ -1,4 +1,4 @@
-"""`fidokit agent serve` and `fidokit agent add`: an SSH agent of our own, and keys into any."""
+"""`fidokit agent`: an SSH agent of our own, also under systemd, and keys into any agent."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from fidokit.cli.agent_host import METHODS, Confirmer, detaching, log
 from fidokit.cli.interaction import open_token
 from fidokit.cli.options import verb
 from fidokit.cli.passphrase import old_passphrase
-from fidokit.cli.render import Check, Checks, Lines, show
-from fidokit.cli.settings import Settings
+from fidokit.cli.render import Check, Checks, Lines, home_path, show
+from fidokit.cli.settings import Settings, this_program
 from fidokit.errors import UsageError
 from fidokit.prompt.text import note
 
@@ -81,11 +81,12 @@ def _duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -
 def serve(
     settings: Settings, *, key_files: tuple[Path, ...], background: bool, **given: Any
 ) -> None:
-    """Run an SSH agent, for keys on tokens and ordinary ones, with those in FILEs from the start.
+    """Run an SSH agent for keys on tokens and others.
 
-    It prints what a shell has to know: eval "$(fidokit agent serve --background)". Under systemd
-    it takes the socket that it is handed. The PIN of a key that wants one is asked for on the
-    terminal, by SSH_ASKPASS or by pinentry.
+    It has those in FILEs from the start, and prints what a shell has to know:
+    eval "$(fidokit agent serve --background)". Under systemd it takes the socket that it is
+    handed. The PIN of a key that wants one is asked for on the terminal, by SSH_ASKPASS or by
+    pinentry.
     """
     from fidokit.agent.service import AgentService
     from fidokit.system.process_memory import harden
@@ -192,10 +193,10 @@ EMPTY = "There are no resident SSH keys on the token. `fidokit key generate -O r
 )
 @click.pass_context
 def add(ctx: click.Context, /, settings: Settings, **given: Any) -> None:
-    """Put resident SSH keys of the token into the running agent: all, or those named by KEYS.
+    """Put resident keys into the running agent, without files.
 
-    As `ssh-add -K`, into whatever agent SSH_AUTH_SOCK names; no file is written. KEYS are
-    fingerprints, applications, users or comments.
+    Takes all SSH keys of the token, or those named by KEYS. As `ssh-add -K`, into whatever agent
+    SSH_AUTH_SOCK names; no file is written. KEYS are fingerprints, applications, users or comments.
     """
     from fidokit.agent.addition import AddOptions, add_to_agent
     from fidokit.agent_client import AgentClient
@@ -220,3 +221,29 @@ def _added_line(result: Added) -> Check:
     if result.error is None:
         return Check("added", "32", name, "")
     return Check("NOT ADDED", "1;31", f"{name}: {result.error.message}", result.error.hint)
+
+
+# --- units -------------------------------------------------------------------------------
+
+
+@verb()
+@click.option("--install", is_flag=True, help="Write them into ~/.config/systemd/user.")
+@click.option("--force", is_flag=True, help="Replace units that are there and differ.")
+def units(settings: Settings, *, install: bool, force: bool) -> None:
+    """Show or install the agent's units for systemd.
+
+    By them systemd starts the agent at its first client. They take the agent's options from
+    ~/.config/fidokit/agent.env: FIDOKIT_AGENT_OPTIONS="--resident --pin-cache 10m".
+    """
+    from fidokit.agent.units import ENABLE, install_systemd_units, systemd_units
+
+    program = this_program()
+    texts = systemd_units(program)
+    written = install_systemd_units(program, force=force) if install else []
+    data = {"units": texts, "installed": [str(path) for path in written]}
+    if not install:
+        shown = [line for name, text in texts.items() for line in (f"# {name}", *text.splitlines())]
+        show(settings, data, Lines(shown))
+        return
+    show(settings, data, Lines([f"Wrote {home_path(path)}." for path in written]))
+    note(f"Now: {ENABLE}")

@@ -24,7 +24,7 @@ ALWAYS_UV, ENTERPRISE, MIN_PIN, LONG_TOUCH = 2, 1, 3, 4
 
 @verb()
 def show_all(settings: Settings) -> None:
-    """Show every setting of the token, and which can be changed. Asks for no PIN."""
+    """Show all settings, and which can be changed. Asks for no PIN."""
     from fidokit.tokens.settings import configuration
 
     with open_token(settings) as session:
@@ -55,9 +55,10 @@ def _length(least: int | None) -> str:
 @verb(pin=True)
 @click.argument("state", type=click.Choice(["on", "off"]), required=False)
 def always_uv(settings: Settings, *, state: str | None) -> None:
-    """See or set whether the token wants its PIN or fingerprint at every use.
+    """Ask for PIN or finger at every use.
 
-    While it is on, every key on the token acts as if it were made with verify-required.
+    Shows the setting, or changes it. While it is on, every key on the token acts as if it were made
+    with verify-required.
     """
     from fidokit.tokens import settings as settings_module
 
@@ -71,10 +72,10 @@ def always_uv(settings: Settings, *, state: str | None) -> None:
 @click.argument("state", type=click.Choice(["on"]), required=False)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 def enterprise_attestation(settings: Settings, *, state: str | None, yes: bool) -> None:
-    """See or turn on whether the token may tell enterprises which one it is.
+    """Let enterprises tell the token from others.
 
-    With it, an enterprise that the maker of the token knows can see by which token a key was made.
-    Only a reset turns it off again.
+    Shows the setting, or turns it on. With it, an enterprise that the maker of the token knows can
+    see by which token a key was made. Only a reset turns it off again.
     """
     from fidokit.tokens import settings as settings_module
 
@@ -85,10 +86,11 @@ def enterprise_attestation(settings: Settings, *, state: str | None, yes: bool) 
 @click.argument("state", type=click.Choice(["on"]), required=False)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 def long_touch_reset(settings: Settings, *, state: str | None, yes: bool) -> None:
-    """See or turn on whether a reset of the token wants a touch of five seconds and more.
+    """Reset only by a long touch.
 
-    It guards against a reset by accident or by a program that waits for one short touch.
-    Only a reset turns it off again.
+    Shows the setting, or turns it on: a reset then wants a touch of five seconds and more. It
+    guards against a reset by accident or by a program that waits for one short touch. Only a reset
+    turns it off again.
     """
     from fidokit.tokens import settings as settings_module
 

@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
-import os
-import shlex
-import sys
-from collections.abc import Callable
-from pathlib import Path
-from typing import TypeVar
-
 import click
 
 from fidokit.cli.options import verb
 from fidokit.cli.render import Lines, show
-from fidokit.cli.settings import Settings
+from fidokit.cli.settings import Settings, with_sudo
 from fidokit.errors import NoPermission
 from fidokit.prompt.text import note
 
-_Command = TypeVar("_Command", bound=Callable[..., None])
-
-
-def _group_option(command: _Command) -> _Command:
-    return click.option(
-        "--group",
-        metavar="NAME",
-        default="plugdev",
-        show_default=True,
-        help="Whose members may use tokens where nobody sits at the machine.",
-    )(command)
+_group_option = click.option(
+    "--group",
+    metavar="NAME",
+    default="plugdev",
+    show_default=True,
+    help="Whose members may use tokens where nobody sits at the machine.",
+)
 
 
 @verb()
 @_group_option
 def print_rules(settings: Settings, *, group: str) -> None:
-    """Print the udev rules that open tokens to who sits at the machine, and to a group."""
+    """Print the udev rules that open tokens to users.
+
+    They open them to who sits at the machine, and to a group.
+    """
     from fidokit.tokens.udev_rules import udev_rule_path, udev_rules
 
     rules = udev_rules(group)
@@ -45,17 +37,19 @@ def print_rules(settings: Settings, *, group: str) -> None:
 @_group_option
 @click.option("--force", is_flag=True, help="Replace a file that is there and differs.")
 def install(settings: Settings, *, group: str, force: bool) -> None:
-    """Write the udev rules into /etc/udev/rules.d and have udev use them; needs root.
+    """Put the udev rules where udev reads them.
 
-    Tokens that are plugged in count at once. A file that is there and differs stays, unless
-    --force is given.
+    Writes them into /etc/udev/rules.d and has udev use them; needs root. Tokens that are plugged in
+    count at once. A file that is there and differs stays, unless --force is given.
     """
     from fidokit.tokens.udev_rules import RELOAD, install_udev_rules
 
     try:
         done = install_udev_rules(group, force=force)
     except NoPermission as error:
-        raise NoPermission(error.message, hint=f"run: {_with_sudo(group, force=force)}") from None
+        named = ["--group", group] if group != "plugdev" else []
+        command = ["udev", "install", *named, *(["--force"] if force else [])]
+        raise NoPermission(error.message, hint=f"run: {with_sudo(*command)}") from None
     data = {"path": str(done.path), "changed": done.changed, "problem": done.problem}
     said = f"Wrote {done.path}." if done.changed else f"{done.path} is there already."
     show(settings, {"udev": data}, Lines([said]))
@@ -66,12 +60,3 @@ def install(settings: Settings, *, group: str, force: bool) -> None:
             f"There is no group {group} here: only who sits at the machine gets in. For others: "
             f"sudo groupadd --system {group}; sudo gpasswd -a USER {group}; then log in again."
         )
-
-
-def _with_sudo(group: str, *, force: bool) -> str:
-    """The same command for an administrator; sudo does not search a virtual environment."""
-    called = Path(sys.argv[0])
-    ours = called.name == "fidokit" and called.is_file()
-    program = [os.fspath(called.absolute())] if ours else [sys.executable, "-m", "fidokit"]
-    flags = [*(["--group", group] if group != "plugdev" else []), *(["--force"] if force else [])]
-    return shlex.join(["sudo", *program, "udev", "install", *flags])

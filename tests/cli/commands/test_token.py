@@ -10,7 +10,7 @@ import pytest
 from tests.cli.commands.conftest import Bench
 from tests.support.sandbox import Sandbox
 
-from fidokit.cli.commands.token import token
+from fidokit.cli.commands import token
 
 
 def test_no_token_says_what_to_do(sandbox: Sandbox) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @verb(new_pin=True)
 def set_pin(settings: Settings) -> None:
-    """Set the token's first PIN.
+    """Set the first PIN.
 
     A PIN has 4 to 63 characters; letters are allowed. After eight wrong tries in all the token
     locks itself, and only a reset helps, which erases every key on it.
@@ -33,7 +33,7 @@ def set_pin(settings: Settings) -> None:
 
 @verb(pin=True, new_pin=True)
 def change(settings: Settings) -> None:
-    """Change the token's PIN; the present one is asked first."""
+    """Change the PIN; the present one is asked first."""
     from fidokit.tokens.pin import change_pin
 
     with open_token(settings) as session:
@@ -44,7 +44,7 @@ def change(settings: Settings) -> None:
 
 @verb(pin=True)
 def verify(settings: Settings) -> None:
-    """Ask for the PIN and let the token check it; a wrong one costs a try."""
+    """Check that a PIN is right; a wrong one costs a try."""
     from fidokit.tokens.pin import verify_pin
 
     with open_token(settings) as session:
@@ -54,7 +54,7 @@ def verify(settings: Settings) -> None:
 
 @verb()
 def status(settings: Settings) -> None:
-    """Show whether a PIN is set, how many tries are left, and its rules. Asks for no PIN."""
+    """Show whether a PIN is set, its rules, and the tries left. Asks for no PIN."""
     from fidokit.tokens.pin import pin_status
 
     with open_token(settings) as session:
@@ -88,7 +88,7 @@ def _next_step(found: PinStatus) -> str:
 
 @verb(pin=True)
 def force_change(settings: Settings) -> None:
-    """Refuse the present PIN for everything but changing it."""
+    """Demand a new PIN before the next use: the present one only changes it."""
     from fidokit.tokens.pin import force_pin_change
 
     with open_token(settings) as session:

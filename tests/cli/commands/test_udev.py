@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.support.sandbox import Sandbox
 
-from fidokit.cli.commands.token import udev
+from fidokit.cli.settings import with_sudo
 from fidokit.errors import FileInTheWay, NoPermission
 from fidokit.tokens.udev_rules import Installed, udev_rules
 
@@ -105,9 +105,9 @@ def test_sudo_gets_the_program_that_was_called(
     program.parent.mkdir()
     program.write_text("")
     monkeypatch.setattr("sys.argv", [str(program)])
-    words = shlex.split(udev._with_sudo("plugdev", force=False))
+    words = shlex.split(with_sudo("udev", "install"))
     assert words == ["sudo", str(program), "udev", "install"]
     monkeypatch.setattr("sys.argv", ["-m"])
-    assert shlex.split(udev._with_sudo("plugdev", force=False))[:4] == [
+    assert shlex.split(with_sudo("udev", "install"))[:4] == [
         *("sudo", sys.executable, "-m", "fidokit"),
     ]
