@@ -1,4 +1,4 @@
-"""How the library reaches the user: PINs, the touch notice, choosing a token, and who signs."""
+"""How the library reaches the user: PINs, the touch notice, and choosing a token."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fidokit.errors import PinPolicy, PinRequired, PinWrong
@@ -14,8 +13,6 @@ from fidokit.prompt import questions
 from fidokit.prompt.text import escape, is_fancy, note
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from rich.status import Status
 
     from fidokit.cli.settings import Settings
@@ -23,7 +20,6 @@ if TYPE_CHECKING:
     from fidokit.client.ports import Candidate
     from fidokit.client.session import Session
     from fidokit.prompt.touch import TouchPrompt
-    from fidokit.signing.signers import Signer
 
 
 @contextmanager
@@ -185,27 +181,3 @@ def _tries(retries: int | None) -> str:
 def _tries_hint(retries: int | None) -> str:
     known = "" if retries is None else f"; {_tries_left(retries)}"
     return f"check the file that holds it{known}"
-
-
-def open_signer(
-    settings: Settings, key: Path, *, agent: bool, passphrase_file: str | None
-) -> AbstractContextManager[Signer]:
-    """Whoever signs for a key file; a private one is never looked for in the agent.
-
-    Args:
-        key: -f or -s.
-        agent: --agent.
-        passphrase_file: --passphrase-file.
-    """
-    from fidokit.cli.passphrase import old_passphrase
-    from fidokit.signing import signers
-
-    public = key.name.endswith(".pub")
-    return signers.open_signer(
-        key,
-        TerminalInteraction(settings),
-        agent=True if agent else (None if public else False),
-        passphrase=lambda path: old_passphrase(path, passphrase_file)(),
-        selector=settings.token,
-        spend_last_try=settings.spend_last_try,
-    )

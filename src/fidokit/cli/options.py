@@ -141,8 +141,3 @@ def verb(*, pin: bool = False, new_pin: bool = False) -> Callable[[F], Verb]:
         return command
 
     return wrap
-
-
-agent_option = click.option(
-    "-U", "--agent", is_flag=True, help="Sign by the agent, and by nothing else."
-)

@@ -1,19 +1,25 @@
-"""Passphrases of key files and of sealed virtual tokens: options, prompts, and what to do where
-nobody can be asked."""
+"""Passphrases of key files and of sealed virtual tokens, and who signs for a key file: options,
+prompts, and what to do where nobody can be asked."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from fidokit.cli.interaction import ask_twice
+from fidokit.cli.interaction import TerminalInteraction, ask_twice
 from fidokit.cli.options import PASSPHRASE
 from fidokit.cli.render import home_path
+from fidokit.cli.settings import Settings
 from fidokit.errors import PassphraseRequired, UsageError
 from fidokit.prompt import questions
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from fidokit.signing.signers import Signer
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -124,6 +130,36 @@ def _read_or_ask(path: Path, source: str | None) -> bytes | None:
             hint="use --passphrase-file FILE, or --no-passphrase",
         )
     return text.encode() or None
+
+
+# --- who signs -----------------------------------------------------------------------------
+
+agent_option = click.option(
+    "-U", "--agent", is_flag=True, help="Sign by the agent, and by nothing else."
+)
+
+
+def open_signer(
+    settings: Settings, key: Path, *, agent: bool, passphrase_file: str | None
+) -> AbstractContextManager[Signer]:
+    """Whoever signs for a key file; a private one is never looked for in the agent.
+
+    Args:
+        key: -f or -s.
+        agent: --agent.
+        passphrase_file: --passphrase-file.
+    """
+    from fidokit.signing import signers
+
+    public = key.name.endswith(".pub")
+    return signers.open_signer(
+        key,
+        TerminalInteraction(settings),
+        agent=True if agent else (None if public else False),
+        passphrase=lambda path: old_passphrase(path, passphrase_file)(),
+        selector=settings.token,
+        spend_last_try=settings.spend_last_try,
+    )
 
 
 # --- seals of virtual tokens -------------------------------------------------------------

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fidokit.cli import schema
-from fidokit.cli.interaction import open_signer
-from fidokit.cli.options import agent_option, verb
-from fidokit.cli.passphrase import old_passphrase_option
+from fidokit.cli.options import verb
+from fidokit.cli.passphrase import agent_option, old_passphrase_option, open_signer
 from fidokit.cli.render import Lines, home_path, show
 from fidokit.cli.settings import Settings
 from fidokit.errors import FidokitError

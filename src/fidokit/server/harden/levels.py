@@ -148,7 +148,7 @@ def unmet(wanted: Sequence[Directive], settings: SshdSettings) -> list[Directive
     """The directives that something else has overruled.
 
     Args:
-        settings: the effective ones, see `sshd_program`.
+        settings: the effective ones, see `SshdProgram.effective`.
     """
     return [directive for directive in wanted if not directive.holds(settings)]
 
