@@ -12,10 +12,11 @@ from fidokit.cli.render import Lines, show
 from fidokit.cli.settings import Settings, with_sudo
 from fidokit.errors import NoPermission
 from fidokit.prompt.text import note
+from fidokit.provider.abi import API_VERSIONS
 
 _sk_api_option = click.option(
     "--sk-api",
-    type=click.Choice(["10", "9"]),
+    type=click.Choice(list(map(str, API_VERSIONS))),
     help="Version of OpenSSH's interface: 10 for 9.1 and later, 9 for 8.9 and 9.0.  "
     "[default: as the ssh here]",
 )

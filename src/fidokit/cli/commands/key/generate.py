@@ -28,11 +28,11 @@ from fidokit.errors import (
 )
 from fidokit.prompt import questions
 from fidokit.prompt.text import is_fancy, note
+from fidokit.types import KeyType
 
 if TYPE_CHECKING:
     from fidokit.client.session import Session
     from fidokit.keys.generation import Generated, GenerateRequest, OrphanedCredential
-    from fidokit.types import KeyType
 
 FLAGS = ("resident", "verify-required", "no-touch-required")
 VALUES = ("application", "user", "device", "challenge", "write-attestation")
@@ -97,7 +97,7 @@ def _refused_letters(command: click.Command) -> click.Command:
 @click.option(
     "-t",
     "key_type",
-    type=click.Choice(["ed25519-sk", "ecdsa-sk"]),
+    type=click.Choice(list(map(str, reversed(KeyType)))),
     help="Key type; ed25519-sk where the token has it.",
 )
 @click.option(
@@ -333,8 +333,6 @@ def _may_replace(error: WouldOverwrite, lost: str, question: str) -> None:
 
 
 def _key_type(sessions: Sequence[Session], name: str | None) -> KeyType:
-    from fidokit.types import KeyType
-
     if name is not None:
         return KeyType(name)
     better = all(session.info.supports(KeyType.ED25519_SK) for session in sessions)
