@@ -209,7 +209,7 @@ class LazyGroup(click.Group):
         self.sections = sections or {}
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """As click does; nothing but the group's name shows its help, and is a usage error."""
+        """Parse the words behind the group; none at all show its help, and are a usage error."""
         if not args and not ctx.resilient_parsing:
             click.echo(ctx.get_help(), err=True)
             ctx.exit(ExitCode.USAGE)
@@ -229,7 +229,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, with the nearest names offered for a wrong one."""
+        """Find the verb that a word names; a wrong one is answered with the nearest name."""
         name = args[0]
         if not ctx.resilient_parsing and not name.startswith("-"):
             self._check_known(ctx, name)

@@ -131,7 +131,7 @@ class TerminalInteraction:
         self._status.start()
 
     def touch_over(self) -> None:
-        """Clear the notice."""
+        """Clear the notice that a touch is wanted."""
         if self._status is not None:
             self._status.stop()
             self._status = None

@@ -118,7 +118,7 @@ class Verb(click.Command):
     """A command at the end of the tree: its own options, and the common ones."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Options by section."""
+        """Write the options under the headings of their sections."""
         format_sections(self, ctx, formatter)
 
 

@@ -353,7 +353,7 @@ def _operation(options: Options) -> Callable[[Options], int]:
 
 
 def run(args: Sequence[str]) -> int:
-    """As `operate`; nothing is ever raised."""
+    """Run one operation, and print whatever goes wrong; returns ssh-keygen's exit status."""
     from fidokit.cli.main import guarded
 
     return guarded(lambda: operate(args), args)

@@ -6,14 +6,14 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 from fidokit.errors import NoPermission, UsageError
+from fidokit.server.words import Word
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Account:
     """A user of this machine.
 
@@ -98,7 +98,7 @@ _NO_HASH: Final = ("*", "!")
 _DAY: Final = 86400
 
 
-class Password(StrEnum):
+class Password(Word):
     """What is known of a user's password."""
 
     SET = "set"
@@ -108,7 +108,7 @@ class Password(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ShadowEntry:
     """A user's line in /etc/shadow.
 

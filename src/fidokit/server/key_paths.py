@@ -80,7 +80,7 @@ def _why_not(path: Path, account: Account) -> Iterator[str]:
 _READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # opening a FIFO must not hang
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class KeySource:
     """A file that was found.
 

@@ -191,13 +191,13 @@ class Guide:
     """Tells the person what to do with the token (tokens.reset.ResetGuide)."""
 
     def unplug(self, name: str) -> None:
-        """Out."""
+        """Ask the user to unplug the token."""
         note(f"Unplug {escape(name)} now.")
 
     def insert(self, name: str) -> None:
-        """And in again."""
+        """Ask the user to plug the token in again, and to touch it."""
         note(f"Plug {escape(name)} in again, and touch it when it blinks.")
 
     def inserted(self, name: str) -> None:
-        """The touch notice follows."""
+        """Say that the token is back; the touch notice follows."""
         note(f"{escape(name)} is back.")

@@ -32,7 +32,7 @@ _OF_TOKENS: Final = frozenset({"verify-required", "no-touch-required"})
 _FINGERPRINT: Final = "SHA256:"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AuthorizeTarget:
     """Whose keys are changed, and where.
 
@@ -49,7 +49,7 @@ class AuthorizeTarget:
     path: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Authorized:
     """What was done.
 
@@ -134,10 +134,12 @@ def revoke(
 
     Args:
         keys: fingerprints (`SHA256:...`) or key files.
-        place, dry_run: as `authorize`.
+        place: whose account.
+        dry_run: find out and write nothing.
 
     Raises:
-        as `authorize`; UsageError too where none of the keys is there.
+        UsageError: none of the keys is there, or a bad key or user.
+        NoPermission, FidokitError: the file or the other machine could not be used.
     """
     prints = [_fingerprint(key) for key in keys]
     done = _edit(place, lambda text: lines.revoke(text, prints), dry_run)
@@ -185,7 +187,7 @@ def _fingerprint(key: str) -> str:
     return fingerprint.sha256(line.key.blob())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Done:
     where: str
     change: Change

@@ -25,7 +25,7 @@ MAX_FILE: Final = 1 << 26
 """Bytes of a file that is changed; 100,000 lines have a quarter of that."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Change:
     """What a change does to a file.
 

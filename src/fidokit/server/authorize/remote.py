@@ -22,7 +22,7 @@ TRIES: Final = 5
 _LONGEST_LINE: Final = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RemoteFile:
     """What the other machine said.
 

@@ -24,7 +24,7 @@ _SUPERUSER: Final = 0
 _ANY_X: Final = 0o111
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LoginUser:
     """A user as sshd looks at one.
 
@@ -125,7 +125,7 @@ def _group_names(name: str, gid: int) -> Iterator[str]:
             continue  # sshd passes over such groups too
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class WaysIn:
     """What is known of users.
 

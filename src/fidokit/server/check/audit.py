@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, Union
 
 from fidokit.errors import FidokitError
 from fidokit.server.accounts import Account
@@ -29,7 +29,7 @@ _NONE: Final = ("", "none")
 _SUPERUSER: Final = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ServerReport:
     """What holds for all users; where Match blocks look at users, for none of them in particular.
 
@@ -42,7 +42,7 @@ class ServerReport:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class UserReport:
     """What holds for one user; the files follow.
 
@@ -65,7 +65,7 @@ class UserReport:
     unknown: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FileReport:
     """A user's file, if there is one; its lines follow.
 
@@ -85,7 +85,9 @@ class FileReport:
     warnings: tuple[str, ...] = ()
 
 
-CheckEvent = ServerReport | UserReport | FileReport | KeyLine | UnreadableLine
+CheckEvent = Union[  # noqa: UP007  Python 3.9 evaluates it
+    ServerReport, UserReport, FileReport, KeyLine, UnreadableLine
+]
 
 
 class Asks(Protocol):
@@ -96,7 +98,7 @@ class Asks(Protocol):
         """Where logins come from."""
 
     def settings(self, user: str | None = None) -> SshdSettings:
-        """The effective settings."""
+        """The effective settings, for a user where one is named."""
 
 
 @dataclass

@@ -16,7 +16,7 @@ from fidokit.errors import Malformed
 from fidokit.openssh.keys.fingerprint import sha256
 from fidokit.openssh.keys.public import MAX_BLOB, Ed25519Public, SkEcdsaPublic, SkEd25519Public
 from fidokit.openssh.lines import key_text
-from fidokit.openssh.lines.authorized_keys import AuthorizedKey, BadLine, OtherLine, parse_line
+from fidokit.openssh.lines.authorized_keys import AuthorizedKey, OtherLine, parse_line
 from fidokit.openssh.lines.key_options import check_options
 from fidokit.openssh.lines.key_stream import MAX_LINE, bounded_lines, usual_key
 from fidokit.openssh.lines.option_list import Option, parse_list, split_list
@@ -98,17 +98,15 @@ def _odd_line(number: int, raw: bytes, rules: KeyRules) -> KeyLine | UnreadableL
     if found := _usual_behind_options(number, raw, rules):
         return found
     line = parse_line(raw, number)
-    match line:
-        case AuthorizedKey():
-            return _key_line(line, rules)
-        case BadLine():
-            if found := _dsa(number, raw, rules):
-                return found
-            if len(raw) > MAX_LINE:
-                return UnreadableLine(number, _TOO_LONG, rules.doubted(_TOO_LONG))
-            return UnreadableLine(number, line.reason)
-        case OtherLine():
-            return UnreadableLine(number, _NUL) if b"\0" in raw else None
+    if isinstance(line, AuthorizedKey):
+        return _key_line(line, rules)
+    if isinstance(line, OtherLine):
+        return UnreadableLine(number, _NUL) if b"\0" in raw else None
+    if found := _dsa(number, raw, rules):
+        return found
+    if len(raw) > MAX_LINE:
+        return UnreadableLine(number, _TOO_LONG, rules.doubted(_TOO_LONG))
+    return UnreadableLine(number, line.reason)
 
 
 def _usual_behind_options(number: int, raw: bytes, rules: KeyRules) -> KeyLine | None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from fidokit.server.check import login_methods
 from fidokit.server.check.policy import CheckRule, Claim
 from fidokit.server.sshd.query import SshdSettings
+from fidokit.server.words import Word
 
 if TYPE_CHECKING:
     from fidokit.openssh.lines.option_list import Option
@@ -38,7 +38,7 @@ _VERIFY: Final = "verify-required"
 _OF_TOKENS: Final = (SK, "webauthn-sk-")
 
 
-class Strength(StrEnum):
+class Strength(Word):
     """Whether a key's type and size are still good (NIST SP 800-131A, SP 800-57)."""
 
     GOOD = "good"
@@ -46,7 +46,7 @@ class Strength(StrEnum):
     WEAK = "weak"  # RSA below 2048 bits, DSA
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CheckVerdict:
     """What becomes of a key in a line.
 
@@ -150,7 +150,7 @@ class KeyRules:
 
     @cached_property
     def accepted(self) -> frozenset[str]:
-        """PubkeyAcceptedAlgorithms."""
+        """The names in PubkeyAcceptedAlgorithms; empty where sshd does not print it."""
         return frozenset(self.settings.listed("pubkeyacceptedalgorithms"))
 
     @cached_property

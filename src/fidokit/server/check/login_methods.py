@@ -28,7 +28,7 @@ _SWITCH: Final[Mapping[str, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PasswordWay:
     """Whether a password alone is enough.
 
@@ -95,16 +95,15 @@ def _closed(settings: SshdSettings, alone: list[set[str]]) -> str:
 def _by_state(settings: SshdSettings, password: Password, ways: list[set[str]]) -> PasswordWay:
     by_password = any(methods == {PASSWORD} for methods in ways)
     how = "by password" if by_password else "by what PAM asks (keyboard-interactive)"
-    match password:
-        case Password.SET:
-            return PasswordWay(True, how)
-        case Password.UNKNOWN:
-            return PasswordWay(True, f"{how}; whether one is set cannot be seen")
-        case Password.EMPTY:
-            if settings.is_on("permitemptypasswords"):
-                return PasswordWay(True, "with an EMPTY password")
-            return PasswordWay(False, "the password is empty, and PermitEmptyPasswords is off")
-        case Password.LOCKED:
-            return PasswordWay(False, "the password is locked")
-        case Password.NONE:
-            return PasswordWay(False, "no password is set")
+    if password is Password.EMPTY and settings.is_on("permitemptypasswords"):
+        return PasswordWay(True, "with an EMPTY password")
+    ways_in = {
+        Password.SET: PasswordWay(True, how),
+        Password.UNKNOWN: PasswordWay(True, f"{how}; whether one is set cannot be seen"),
+        Password.EMPTY: PasswordWay(
+            False, "the password is empty, and PermitEmptyPasswords is off"
+        ),
+        Password.LOCKED: PasswordWay(False, "the password is locked"),
+        Password.NONE: PasswordWay(False, "no password is set"),
+    }
+    return ways_in[password]

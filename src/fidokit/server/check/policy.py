@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
+
+from fidokit.server.words import Word
 
 
-class CheckRule(StrEnum):
+class CheckRule(Word):
     """A policy, by the word that `--require` takes."""
 
     HARDWARE = "hardware"
@@ -17,7 +18,7 @@ class CheckRule(StrEnum):
     """Nobody gets in by a password alone."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Violation:
     """One thing that breaks a rule.
 
@@ -34,7 +35,7 @@ class Violation:
     line: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Claim:
     """What a key, or something that stands for unseen keys, promises about each login.
 

@@ -43,7 +43,7 @@ DECISIVE_SETTINGS: Final = (
 """The settings that decide who gets in, as sshd_config(5) spells and groups them."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CheckRequest:
     """What to look at.
 
@@ -129,26 +129,25 @@ class CheckTally:
             yield event
 
     def _count(self, event: CheckEvent) -> None:
-        match event:
-            case KeyLine():
-                self.keys += 1
-                self.on_tokens += event.verdict.hardware is True
-                self.weak += event.verdict.strength is Strength.WEAK
-                self.refused += bool(event.verdict.refusals)
-                self.duplicates += event.duplicate is not None
-                self._add(event.line, event.verdict.violates)
-            case UserReport():
-                self.users += 1
-                self._user = event.account.name
-                if event.password.possible:
-                    self.by_password.append(event.account.name)
-                self.violations += event.violations
-            case FileReport():
-                self._path = event.path
-                self.violations += event.violations
-            case UnreadableLine():
-                self.unreadable += 1
-                self._add(event.line, event.violates)
+        if isinstance(event, KeyLine):
+            self.keys += 1
+            self.on_tokens += event.verdict.hardware is True
+            self.weak += event.verdict.strength is Strength.WEAK
+            self.refused += bool(event.verdict.refusals)
+            self.duplicates += event.duplicate is not None
+            self._add(event.line, event.verdict.violates)
+        elif isinstance(event, UnreadableLine):
+            self.unreadable += 1
+            self._add(event.line, event.violates)
+        elif isinstance(event, UserReport):
+            self.users += 1
+            self._user = event.account.name
+            if event.password.possible:
+                self.by_password.append(event.account.name)
+            self.violations += event.violations
+        elif isinstance(event, FileReport):
+            self._path = event.path
+            self.violations += event.violations
 
     def _add(self, line: int, violates: Sequence[tuple[CheckRule, str]]) -> None:
         self.violations += [

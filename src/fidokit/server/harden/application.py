@@ -91,7 +91,7 @@ def _resolved(target: HardeningTarget | None) -> HardeningTarget:
     return replace(target, config=target.config.expanduser().resolve())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Running:
     """The sshd that runs.
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 from fidokit.errors import FidokitError, Unsupported, UsageError
+from fidokit.server.words import Word
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from fidokit.server.sshd.query import SshdSettings
 
 
-class Level(StrEnum):
+class Level(Word):
     """How much sshd is to demand."""
 
     TOUCH = "touch"
@@ -28,7 +30,7 @@ class Level(StrEnum):
         return self in {Level.HARDWARE_ONLY, Level.SECOND_FACTOR}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Levels:
     """One level, or several at once: all that each of them demands."""
 
@@ -80,7 +82,7 @@ class Levels:
         return [level for level in before.levels if level not in covered]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Directive:
     """A line of sshd_config."""
 

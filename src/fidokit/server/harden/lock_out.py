@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -16,11 +15,12 @@ from fidokit.openssh.lines.authorized_keys import AuthorizedKey, parse_file
 from fidokit.server.accounts import Account, account
 from fidokit.server.key_paths import opened_keys, path_of
 from fidokit.server.sshd.query import SshdSettings
+from fidokit.server.words import Word
 
 _NO_SHELLS: Final = frozenset({"nologin", "false", "sync", ""})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class KeyHolder:
     """A user and the keys in their files, each once; comments are hostile text."""
 
@@ -102,7 +102,7 @@ MOST_KEYS: Final = 50
 _OPTIONS: Final = "pubkeyauthoptions"
 
 
-class Proof(StrEnum):
+class Proof(Word):
     """How sure it is that a key gets in."""
 
     LOGIN = "login"
@@ -111,7 +111,7 @@ class Proof(StrEnum):
     REFUSED = "refused"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class KeyProof:
     """What is known of one key; the line's comment is hostile text."""
 
@@ -120,7 +120,7 @@ class KeyProof:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class UserProof:
     """What is known of one user's keys.
 
@@ -233,7 +233,7 @@ def _explain_refusal(proof: KeyProof, *, got_in_before: bool) -> KeyProof:
 
 def on_token(line: AuthorizedKey) -> bool:
     """Whether a line is for a key on a token."""
-    return isinstance(line.key, SkEd25519Public | SkEcdsaPublic)
+    return isinstance(line.key, (SkEd25519Public, SkEcdsaPublic))
 
 
 def locked_out(proofs: Sequence[UserProof], losing: Collection[str] = ()) -> list[UserProof]:

@@ -36,7 +36,7 @@ _AUTHORIZE: Final = "let one in first: fidokit server authorize KEY --user NAME"
 _MODULES: Final = ("/lib*/security", "/lib/*/security", "/usr/lib*/security", "/usr/lib/*/security")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class HardeningTarget:
     """Which sshd.
 
@@ -53,7 +53,7 @@ class HardeningTarget:
     pam_modules: Sequence[str] = _MODULES
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class HardeningRequest:
     """What is wanted.
 
@@ -75,7 +75,7 @@ class HardeningRequest:
     code_problem: Callable[[Account], str] = google_authenticator.problem
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class HardeningPlan:
     """What is to change, and what is known of it.
 
@@ -150,7 +150,7 @@ class Planner:
         """The plan.
 
         Raises:
-            as `fidokit.api.plan_hardening`.
+            MalformedFile, UsageError, NoPermission, FidokitError: see `application.plan_hardening`.
         """
         self.sshd.check(self.new)
         edits = tuple(self.files.edits(self._block(), self._pam_block()))

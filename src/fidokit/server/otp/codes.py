@@ -9,11 +9,11 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 from fidokit.errors import FidokitError, UsageError
 from fidokit.server.otp.format import CODE_DIGITS, Method, OtpFile
+from fidokit.server.words import Word
 
 CodeAt = Callable[[int], str]
 RandomBytes = Callable[[int], bytes]
@@ -33,7 +33,7 @@ _BELOW: Final = 100_000_000
 _RANDOM_BITS: Final = 27
 
 
-class Judgment(StrEnum):
+class Judgment(Word):
     """What becomes of a code."""
 
     RIGHT = "right"
@@ -47,12 +47,12 @@ class Judgment(StrEnum):
     WRONG = "wrong"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CodeVerdict:
     """What a code is, and where it belongs.
 
     Attributes:
-        judgment: see there.
+        judgment: what becomes of it.
         position: its step or counter; None for emergency codes and wrong ones.
         distance: how many steps it is ahead of this machine's clock, or counts of the counter.
     """

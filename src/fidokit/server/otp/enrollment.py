@@ -43,7 +43,7 @@ _BORDER: Final = 4
 """Modules of light margin, which the QR standard demands."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OtpRequest:
     """What to set up.
 
@@ -70,7 +70,7 @@ class OtpRequest:
     force: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OtpPlan:
     """What `save_otp` will write; nothing is on the disk yet.
 
@@ -92,7 +92,7 @@ class OtpPlan:
         return on_disk.path_of(self.account)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OtpState:
     """What a user has.
 
@@ -126,7 +126,7 @@ def plan_otp(
     """Make a secret and emergency codes, and write nothing.
 
     Args:
-        request: see there.
+        request: whose codes, and of what kind.
         random: random bytes; a test's own.
         hostname: None for this machine's.
 
@@ -199,7 +199,9 @@ def verify_otp(
         now: seconds since 1970; None for this machine's clock.
 
     Raises:
-        as `otp_state`; UsageError: it can be no code. Unsupported: without the extra `otp`.
+        NotEnrolled: the user has none. MalformedFile: what the PAM module would not take.
+        UsageError: it can be no code. Unsupported: without the extra `otp`.
+        NoPermission: of another user, and not root.
     """
     _extra("pyotp")
     code, found = read_code(code), account(user)
@@ -225,7 +227,9 @@ def resync_otp(codes: Sequence[str], user: str | None = None) -> OtpState:
         user: None is whoever runs this.
 
     Raises:
-        as `verify_otp`; FidokitError: the codes do not follow each other ahead of the counter.
+        FidokitError: the codes do not follow each other ahead of the counter.
+        NotEnrolled: the user has none. UsageError: one can be no code, or the file is for TOTP.
+        Unsupported: without the extra `otp`. NoPermission: of another user, and not root.
     """
     _extra("pyotp")
     read, found = [read_code(code) for code in codes], account(user)
@@ -244,7 +248,8 @@ def new_emergency_codes(
         random: random bytes; a test's own.
 
     Raises:
-        as `otp_state`.
+        NotEnrolled: the user has none. MalformedFile: what the PAM module would not take.
+        NoPermission: of another user, and not root.
     """
     codes, found = emergency_codes(count, random), account(user)
     after = on_disk.edit(found, lambda content: content.with_codes(codes))

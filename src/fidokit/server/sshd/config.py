@@ -28,7 +28,7 @@ _MAX_DEPTH: Final = 16
 _WILD: Final = frozenset("*?[")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Line:
     """A directive where it stands.
 
@@ -49,7 +49,7 @@ class Line:
         return f"{self.path}:{self.number}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Include:
     """A line that includes a folder, before any Match block."""
 

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Optional
 
 from fidokit.errors import FidokitError, MalformedFile, NoPermission, Unsupported, UsageError
 
-Run = Callable[[Sequence[str]], str | None]
+Run = Callable[[Sequence[str]], Optional[str]]  # noqa: UP045  Python 3.9 evaluates it
 """Runs a program: what it printed, None where it is not installed."""
 
 PROGRAMS: Final = ("/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/bin/sshd", "sshd")
@@ -22,7 +22,7 @@ PROGRAMS: Final = ("/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/bin/sshd", "s
 _NONE: Final = "none"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SshdSettings:
     """The effective settings, by lower-case keyword; repeated ones in order.
 
@@ -92,7 +92,7 @@ _MAX_WORDS: Final = 400
 """Characters of sshd's own words in a sentence of ours."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LoginOrigin:
     """Where a login comes from, as `Match` sees it; see sshd(8), -C.
 
@@ -142,7 +142,7 @@ class LoginOrigin:
         return ",".join(f"{key}={value}" for key, value in named.items() if value)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Sshd:
     """A server program and its configuration, which can be asked.
 
@@ -254,7 +254,7 @@ def find_sshd(named: str | None = None) -> str:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SshdProgram:
     """An sshd.
 

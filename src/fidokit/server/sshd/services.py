@@ -45,7 +45,7 @@ class Services(Protocol):
         """Whether it has ended."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Systemd:
     """sshd as a unit of systemd.
 
@@ -85,7 +85,7 @@ class Systemd:
             )
 
 
-@dataclass(slots=True)
+@dataclass
 class Signaled:
     """sshd as a process, which SIGHUP has start itself again (sshd(8)).
 

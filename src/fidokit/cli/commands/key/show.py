@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
+from fidokit.cli import schema
 from fidokit.cli.options import verb
 from fidokit.cli.render import write_json, write_lines
 from fidokit.cli.settings import Settings
@@ -49,8 +50,6 @@ def show(
 
     chosen = cast("HashName", "bubblebabble" if bubblebabble else hash_name)
     if settings.json:
-        from fidokit.cli import schema
-
         write_json({"keys": [schema.shown(key) for key in _keys(files, chosen)]})
     elif public:
         from pathlib import Path
