@@ -17,7 +17,7 @@ import pytest
 from tests.conformance import CHECKS, read_checks
 from tests.support.json_members import commands, documented
 
-from fidokit.server.check.policy import Rule
+from fidokit.server.check.policy import CheckRule
 from fidokit.virtual.core.commands import get_info
 from fidokit.virtual.core.extensions import table as extensions
 
@@ -161,8 +161,8 @@ def about_rules(rules: Iterable[tuple[str, str]]) -> Iterator[str]:
     table = rows(SERVER, "### Policies")
     for name, word in rules:
         what = f"policy {word}"
-        if not any(f"Rule.{name}" in text for text in sources("server").values()):
-            yield f"{what}: no test below tests/server names Rule.{name}"
+        if not any(f"CheckRule.{name}" in text for text in sources("server").values()):
+            yield f"{what}: no test below tests/server names CheckRule.{name}"
         if word not in table:
             yield f"{what}: no row `{word}` in the table of --require in {SERVER}"
 
@@ -185,7 +185,7 @@ def test_every_verb() -> None:
 
 
 def test_every_policy() -> None:
-    say(about_rules((rule.name, rule.value) for rule in Rule))
+    say(about_rules((rule.name, rule.value) for rule in CheckRule))
 
 
 def test_the_tables_have_nothing_that_is_gone() -> None:

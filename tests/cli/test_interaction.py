@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fidokit.cli.interaction import Person
+from fidokit.cli.interaction import TerminalInteraction
 from fidokit.cli.settings import Settings
 from fidokit.client.ports import Candidate
 from fidokit.errors import PinPolicy, PinRequired, PinWrong, SeveralTokens
@@ -38,11 +38,11 @@ def typed(monkeypatch: pytest.MonkeyPatch) -> Script:
     return install
 
 
-def person(**options: object) -> Person:
+def person(**options: object) -> TerminalInteraction:
     settings = Settings()
     for name, value in options.items():
         setattr(settings, name, value)
-    return Person(settings)
+    return TerminalInteraction(settings)
 
 
 def candidate(name: str, product: str = "Virtual") -> Candidate:

@@ -9,9 +9,8 @@ import click
 import pytest
 
 from fidokit.cli import app
-from fidokit.cli.options import verb
+from fidokit.cli.options import _trace_to_stderr, verb
 from fidokit.cli.settings import Settings
-from fidokit.cli.trace import trace_to_stderr
 
 Run = Callable[..., int]
 
@@ -91,8 +90,8 @@ def test_secrets_are_no_options(
 def test_verbose_shows_the_library_log_escaped(
     quiet_logger: logging.Logger, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    trace_to_stderr()
-    trace_to_stderr()
+    _trace_to_stderr()
+    _trace_to_stderr()
     logging.getLogger("fidokit.trace").debug("the token said \x1b[2J")
     assert capsys.readouterr().err == "fidokit.trace: the token said \\x1b[2J\n"
     assert len(quiet_logger.handlers) == 1

@@ -11,7 +11,8 @@ import pytest
 from tests.support.sshd import Sshd, running
 
 from fidokit.errors import FidokitError
-from fidokit.server.authorize.authorization import Place, authorize, key_options, line_name, revoke
+from fidokit.server.authorize.authorization import AuthorizeTarget, authorize, key_options, revoke
+from fidokit.server.authorize.lines import line_name
 
 pytestmark = pytest.mark.interop
 
@@ -58,7 +59,7 @@ def logs_in(server: Sshd, key: Path, user: str) -> bool:
 def test_in_and_out_over_ssh(
     server: Sshd, keys: dict[str, Path], user: str, tmp_path: Path
 ) -> None:
-    place = Place(
+    place = AuthorizeTarget(
         destination=f"{user}@127.0.0.1",
         ssh=server.client("-i", str(keys["admin"])),
         path=str(tmp_path / "authorized_keys"),
@@ -76,7 +77,7 @@ def test_in_and_out_over_ssh(
 
 
 def test_options_hold(server: Sshd, keys: dict[str, Path], user: str, tmp_path: Path) -> None:
-    place = Place(
+    place = AuthorizeTarget(
         destination=f"{user}@127.0.0.1",
         ssh=server.client("-i", str(keys["admin"])),
         path=str(tmp_path / "authorized_keys"),
@@ -90,7 +91,9 @@ def test_options_hold(server: Sshd, keys: dict[str, Path], user: str, tmp_path: 
 
 
 def test_a_login_that_is_refused_is_told(server: Sshd, keys: dict[str, Path], user: str) -> None:
-    place = Place(destination=f"{user}@127.0.0.1", ssh=server.client("-i", str(keys["new"])))
+    place = AuthorizeTarget(
+        destination=f"{user}@127.0.0.1", ssh=server.client("-i", str(keys["new"]))
+    )
     with pytest.raises(FidokitError, match="ssh ended"):
         authorize([str(keys["new"])], place)
 
@@ -98,7 +101,7 @@ def test_a_login_that_is_refused_is_told(server: Sshd, keys: dict[str, Path], us
 def test_here(keys: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What this machine's sshd is told, ssh-keygen reads."""
     monkeypatch.setenv("HOME", str(tmp_path))
-    place = Place(path=".ssh/authorized_keys")
+    place = AuthorizeTarget(path=".ssh/authorized_keys")
     done = authorize([str(keys["new"])], place, options=key_options(["restrict"]))
     assert done.where == str(tmp_path / ".ssh/authorized_keys")
     shown = subprocess.check_output(["ssh-keygen", "-lf", done.where], text=True)

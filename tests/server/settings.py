@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fidokit.server.sshd.settings import Settings, parse
+from fidokit.server.sshd.query import SshdSettings, parse_settings
 
 ALGORITHMS = (
     "ssh-ed25519-cert-v01@openssh.com,sk-ssh-ed25519-cert-v01@openssh.com,ssh-ed25519,"
@@ -36,6 +36,6 @@ def printed(**changes: str) -> str:
     return "".join(f"{k} {v}\n" for k, text in values.items() for v in text.split("\n"))
 
 
-def settings(**changes: str) -> Settings:
+def settings(**changes: str) -> SshdSettings:
     """The same, parsed."""
-    return parse(printed(**changes))
+    return parse_settings(printed(**changes))

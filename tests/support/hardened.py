@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.support.agent_host import Host
 from tests.support.sshd import Sshd, running
 
-from fidokit.server.harden.orders import apply_hardening, plan_hardening, plan_unhardening
+from fidokit.server.harden.application import apply_hardening, plan_hardening, plan_unhardening
 from fidokit.server.harden.plan import HardeningPlan, HardeningRequest, HardeningTarget
 
 USER = pwd.getpwuid(os.geteuid()).pw_name

@@ -1,4 +1,4 @@
-"""The tree of commands, as a table; each verb's module is imported when the verb is called."""
+"""The tree of commands, as a table; what is in it is imported when it is called or listed."""
 
 from __future__ import annotations
 
@@ -16,164 +16,150 @@ PROGRAM = "fidokit"
 COMPLETION_VARIABLE = "_FIDOKIT_COMPLETE"
 
 
-class Entry(NamedTuple):
-    """Where a verb lives (`module:function` under fidokit.cli.commands), and its line of help."""
-
-    target: str
-    summary: str
-
-
 class Section(NamedTuple):
-    """A group of verbs and its line of help."""
+    """A group's line of help, and its verbs: `module:function` under fidokit.cli.commands.
+
+    A verb's line of help is the first sentence of its docstring.
+    """
 
     summary: str
-    verbs: Mapping[str, Entry]
+    verbs: Mapping[str, str]
 
 
 GROUPS: Mapping[str, Section] = {
     "key": Section(
         "SSH keys on a token: create, list, recover, use",
         {
-            "generate": Entry("key.generate:generate", "Create a key on the token"),
-            "list": Entry("key.keys:list_keys", "List keys on the token and their files"),
-            "download": Entry("key.download:download", "Recover key files from the token"),
-            "delete": Entry("key.delete:delete", "Delete keys from the token"),
-            "rename": Entry("key.rename:rename", "Change the comment stored with a key"),
-            "show": Entry("key.show:show", "Show fingerprints or public lines of files"),
-            "passphrase": Entry("key.passphrase:passphrase", "Change a key file's passphrase"),
-            "flags": Entry("key.flags:flags", "See or set what a key file asks for"),
-            "sign": Entry("key.sign:sign", "Sign files"),
-            "verify": Entry("key.verify:verify", "Verify a signature"),
+            "generate": "key.generate:generate",
+            "list": "key.resident:list_keys",
+            "download": "key.resident:download",
+            "delete": "key.resident:delete",
+            "rename": "key.resident:rename",
+            "show": "key.show:show",
+            "passphrase": "key.files:passphrase",
+            "flags": "key.files:flags",
+            "sign": "key.signatures:sign",
+            "verify": "key.signatures:verify",
         },
     ),
     "pin": Section(
         "The token's PIN",
         {
-            "set": Entry("token.pin:set_pin", "Set the first PIN"),
-            "change": Entry("token.pin:change", "Change the PIN"),
-            "verify": Entry("token.pin:verify", "Check that a PIN is right"),
-            "status": Entry("token.pin:status", "Whether a PIN is set, and tries left"),
-            "force-change": Entry("token.pin:force_change", "Demand a new PIN before the next use"),
-            "min-length": Entry("token.pin:min_length", "Raise the minimum length of the PIN"),
+            "set": "pin:set_pin",
+            "change": "pin:change",
+            "verify": "pin:verify",
+            "status": "pin:status",
+            "force-change": "pin:force_change",
+            "min-length": "pin:min_length",
         },
     ),
     "token": Section(
         "Tokens that are plugged in",
         {
-            "list": Entry("token.token:list_tokens", "List the tokens at hand"),
-            "info": Entry("token.token:info", "What a token is and can do"),
-            "wink": Entry("token.token:wink", "Make a token blink"),
-            "forget": Entry("token.token:forget", "Forget a token that is remembered"),
-            "reset": Entry("token.reset:reset", "Erase a token completely"),
+            "list": "token:list_tokens",
+            "info": "token:info",
+            "wink": "token:wink",
+            "forget": "token:forget",
+            "reset": "token:reset",
         },
     ),
     "config": Section(
         "Settings of the token",
         {
-            "show": Entry("token.config:show_all", "Show all settings"),
-            "always-uv": Entry("token.config:always_uv", "Ask for PIN or fingerprint at every use"),
-            "enterprise-attestation": Entry(
-                "token.config:enterprise_attestation", "Let enterprises tell the token from others"
-            ),
-            "long-touch-reset": Entry(
-                "token.config:long_touch_reset", "Reset only by a long touch"
-            ),
+            "show": "config:show_all",
+            "always-uv": "config:always_uv",
+            "enterprise-attestation": "config:enterprise_attestation",
+            "long-touch-reset": "config:long_touch_reset",
         },
     ),
     "bio": Section(
         "Fingers on the token's sensor",
         {
-            "list": Entry("token.bio:list_fingers", "List the enrolled fingers"),
-            "enroll": Entry("token.bio:enroll", "Enroll a finger"),
-            "rename": Entry("token.bio:rename", "Give a finger another name"),
-            "delete": Entry("token.bio:delete", "Forget fingers"),
+            "list": "bio:list_fingers",
+            "enroll": "bio:enroll",
+            "rename": "bio:rename",
+            "delete": "bio:delete",
         },
     ),
     "blob": Section(
         "Data that is kept on the token beside a resident key",
         {
-            "list": Entry("blob:list_blobs", "List the blobs and the room that is left"),
-            "get": Entry("blob:get", "Read a key's blob"),
-            "set": Entry("blob:set_blob", "Store a blob for a key"),
-            "delete": Entry("blob:delete", "Delete blobs"),
+            "list": "blob:list_blobs",
+            "get": "blob:get",
+            "set": "blob:set_blob",
+            "delete": "blob:delete",
         },
     ),
     "attestation": Section(
         "What a token certified when it made a key",
         {
-            "show": Entry("attestation:show_one", "Show what an attestation file says"),
-            "verify": Entry("attestation:verify", "Verify that a token made a key, and whose"),
+            "show": "attestation:show_one",
+            "verify": "attestation:verify",
         },
     ),
     "agent": Section(
         "SSH agents: one of our own, and keys into any",
         {
-            "add": Entry(
-                "agent.service:add", "Put resident keys into the running agent, without files"
-            ),
-            "serve": Entry("agent.service:serve", "Run an SSH agent for keys on tokens and others"),
-            "units": Entry("agent.units:units", "The agent under systemd: show or install it"),
+            "add": "agent:add",
+            "serve": "agent:serve",
+            "units": "agent:units",
         },
     ),
     "provider": Section(
         "OpenSSH's own programs on the tokens that fidokit reaches",
         {
-            "path": Entry("provider:path", "Where the library for ssh-keygen and ssh is"),
-            "install": Entry("provider:install", "Copy it to where ssh-agent trusts it"),
+            "path": "provider:path",
+            "install": "provider:install",
         },
     ),
     "cert": Section(
         "Certificates of users and hosts",
         {
-            "sign": Entry("cert:sign", "Certify public keys, by an authority's key"),
-            "show": Entry("cert:show_all", "Show what certificates say"),
+            "sign": "cert:sign",
+            "show": "cert:show_all",
         },
     ),
     "server": Section(
         "From a key to a login",
         {
-            "authorize": Entry(
-                "server.authorize:authorize", "Let keys into an account, or take them out"
-            ),
-            "check": Entry("server.check:check", "Report who can log in, and by what"),
-            "harden": Entry("server.harden:harden", "Have sshd demand more, proved beforehand"),
+            "authorize": "server.authorize:authorize",
+            "check": "server.check:check",
+            "harden": "server.harden:harden",
         },
     ),
     "otp": Section(
         "One-time codes, for users without a token",
         {
-            "enroll": Entry("server.otp:enroll", "Set up an authenticator app"),
-            "verify": Entry("server.otp:verify", "Tell whether a code is right, and why not"),
-            "recover": Entry("server.otp:recover", "New emergency codes, or use one up"),
+            "enroll": "server.otp:enroll",
+            "verify": "server.otp:verify",
+            "recover": "server.otp:recover",
         },
     ),
     "virtual": Section(
         "Virtual tokens, for tests and for trying things out",
         {
-            "create": Entry("virtual:create", "Create a virtual token"),
-            "list": Entry("virtual:list_virtual", "List the virtual tokens"),
-            "models": Entry("virtual:models", "List the certified models they can stand in for"),
-            "serve": Entry("virtual:serve", "Keep a virtual token plugged in"),
-            "export": Entry("virtual:export", "Write a virtual token into a file"),
-            "import": Entry("virtual:import_virtual", "Take a virtual token from a file"),
-            "delete": Entry("virtual:delete", "Delete a virtual token and its keys"),
+            "create": "virtual:create",
+            "list": "virtual:list_virtual",
+            "models": "virtual:models",
+            "serve": "virtual:serve",
+            "export": "virtual:export",
+            "import": "virtual:import_virtual",
+            "delete": "virtual:delete",
         },
     ),
     "udev": Section(
         "Who may use tokens on this machine",
         {
-            "print": Entry(
-                "token.udev:print_rules", "Print the udev rules that open tokens to people"
-            ),
-            "install": Entry("token.udev:install", "Put the udev rules where udev reads them"),
+            "print": "udev:print_rules",
+            "install": "udev:install",
         },
     ),
 }
 
-TOP: Mapping[str, Entry] = {
-    "doctor": Entry("doctor:doctor", "Find out why a token does not work"),
-    "demo": Entry("demo:demo", "A guided tour on a virtual token"),
-    "completion": Entry("completion:completion", "Print shell completion for your shell"),
+TOP: Mapping[str, str] = {
+    "doctor": "guide:doctor",
+    "demo": "guide:demo",
+    "completion": "guide:completion",
 }
 
 HELP = """Manage FIDO2 security keys for SSH.
@@ -187,24 +173,29 @@ First steps:
 Without a token at hand, `fidokit demo` shows it all on a virtual one."""
 
 
-def load(entry: Entry) -> click.Command:
-    """Import the module of a verb and return its command."""
-    module, _, name = entry.target.partition(":")
+def load(target: str) -> click.Command:
+    """Import the module of a verb and return its command.
+
+    Args:
+        target: `module:function`, as in the tables.
+    """
+    module, _, name = target.partition(":")
     command = getattr(importlib.import_module(f"fidokit.cli.commands.{module}"), name)
     assert isinstance(command, click.Command)  # noqa: S101  the table and the modules agree
-    command.short_help = entry.summary
+    first, _, _ = (command.help or "").partition("\n\n")
+    command.short_help = " ".join(first.split()).partition(". ")[0].removesuffix(".")
     return command
 
 
 class LazyGroup(click.Group):
-    """A group whose verbs are known by name and summary, and imported when called."""
+    """A group whose verbs are known by name, and imported when called or listed with their help."""
 
     def __init__(
         self,
         name: str,
         *,
         summary: str,
-        entries: Mapping[str, Entry],
+        entries: Mapping[str, str],
         sections: Mapping[str, Section] | None = None,
     ) -> None:
         super().__init__(
@@ -218,7 +209,7 @@ class LazyGroup(click.Group):
         self.sections = sections or {}
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """As click does; nothing but the group's name shows its help, and is a usage error."""
+        """Parse the words behind the group; none at all show its help, and are a usage error."""
         if not args and not ctx.resilient_parsing:
             click.echo(ctx.get_help(), err=True)
             ctx.exit(ExitCode.USAGE)
@@ -232,13 +223,13 @@ class LazyGroup(click.Group):
         """The group or verb of that name, imported now."""
         if section := self.sections.get(cmd_name):
             return LazyGroup(cmd_name, summary=section.summary, entries=section.verbs)
-        entry = self.entries.get(cmd_name)
-        return load(entry) if entry else None
+        target = self.entries.get(cmd_name)
+        return load(target) if target else None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, with the nearest names offered for a wrong one."""
+        """Find the verb that a word names; a wrong one is answered with the nearest name."""
         name = args[0]
         if not ctx.resilient_parsing and not name.startswith("-"):
             self._check_known(ctx, name)
@@ -255,9 +246,9 @@ class LazyGroup(click.Group):
         raise click.UsageError(f"there is no command {name!r} here{meant}", ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """The table's summaries, so that help imports no verb."""
+        """The groups' lines of help, and those of this group's own verbs."""
         rows = [(name, section.summary) for name, section in self.sections.items()]
-        rows += [(name, entry.summary) for name, entry in self.entries.items()]
+        rows += [(name, load(target).short_help or "") for name, target in self.entries.items()]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 
@@ -284,5 +275,3 @@ root.params.append(
         help="Print the version and exit.",
     )
 )
-
-__all__ = ["COMPLETION_VARIABLE", "GROUPS", "PROGRAM", "TOP", "LazyGroup", "load", "root"]

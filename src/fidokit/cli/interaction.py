@@ -1,4 +1,4 @@
-"""How the library reaches the person: PINs, the touch notice, and choosing a token."""
+"""How the library reaches the user: PINs, the touch notice, and choosing a token."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def open_token(settings: Settings) -> Iterator[Session]:
     from fidokit.tokens import access
 
     with access.open_token(
-        settings.token, Person(settings), spend_last_try=settings.spend_last_try
+        settings.token, TerminalInteraction(settings), spend_last_try=settings.spend_last_try
     ) as session:
         began = time.monotonic()
         try:
@@ -38,7 +38,16 @@ def open_token(settings: Settings) -> Iterator[Session]:
                 note(f"fidokit.trace: {session.round_trips} round trips in {took:.0f} ms")
 
 
-class Person:
+def ask_twice(prompt: str) -> str | None:
+    """A secret that was typed twice alike; None where nobody can be asked."""
+    while (text := questions.ask_secret(prompt)) is not None:
+        if text == questions.ask_secret("The same again: "):
+            return text
+        note("The two are not the same.")
+    return None
+
+
+class TerminalInteraction:
     """The Interaction of the command (client.ports.Interaction): a terminal, a file, or nobody."""
 
     def __init__(self, settings: Settings) -> None:
@@ -93,7 +102,12 @@ class Person:
             pin.check_length(min_length, max_length)
             return pin
         while True:
-            text = self._new_pin_twice(token, min_length, max_length)
+            text = ask_twice(f"New PIN for {token} ({min_length} to {max_length} characters): ")
+            if text is None:
+                raise PinRequired(
+                    "a new PIN is needed, and nobody can be asked",
+                    hint="give it with --new-pin-file, or run this in a terminal",
+                )
             try:
                 pin = PinCode.parse(text)
                 pin.check_length(min_length, max_length)
@@ -101,20 +115,6 @@ class Person:
                 note(f"{error.message}.")
             else:
                 return pin
-
-    def _new_pin_twice(self, token: str, min_length: int, max_length: int) -> str:
-        while True:
-            text = questions.ask_secret(
-                f"New PIN for {token} ({min_length} to {max_length} characters): "
-            )
-            if text is None:
-                raise PinRequired(
-                    "a new PIN is needed, and nobody can be asked",
-                    hint="give it with --new-pin-file, or run this in a terminal",
-                )
-            if text == questions.ask_secret("The same again: "):
-                return text
-            note("The two are not the same.")
 
     def touch_wanted(self, token: str, why: str) -> None:
         """Say that the token waits; with a spinner where a person looks on."""
@@ -130,7 +130,7 @@ class Person:
         self._status.start()
 
     def touch_over(self) -> None:
-        """Clear the notice."""
+        """Clear the notice that a touch is wanted."""
         if self._status is not None:
             self._status.stop()
             self._status = None

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from fidokit.cli.settings import Settings
-
-if TYPE_CHECKING:
-    pass
+from fidokit.prompt.text import note
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -38,9 +36,23 @@ def _store(ctx: click.Context, param: click.Parameter, value: Any) -> None:
         settings = ctx.find_root().ensure_object(Settings)
         setattr(settings, param.name or "", value)
         if param.name == "verbose":
-            from fidokit.cli.trace import trace_to_stderr
+            _trace_to_stderr()
 
-            trace_to_stderr()
+
+def _trace_to_stderr() -> None:
+    """Show what the library logs of its talk with the token (secrets are redacted there)."""
+    import logging
+
+    class Escaping(logging.Handler):
+        """Token text in a trace is as hostile as anywhere."""
+
+        def emit(self, record: logging.LogRecord) -> None:
+            note(f"{record.name}: {record.getMessage()}")
+
+    logger = logging.getLogger("fidokit")
+    if not logger.handlers:
+        logger.addHandler(Escaping())
+        logger.setLevel(logging.DEBUG)
 
 
 def common_options() -> Iterator[SectionOption]:
@@ -106,7 +118,7 @@ class Verb(click.Command):
     """A command at the end of the tree: its own options, and the common ones."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Options by section."""
+        """Write the options under the headings of their sections."""
         format_sections(self, ctx, formatter)
 
 

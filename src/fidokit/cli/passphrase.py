@@ -1,18 +1,25 @@
-"""Passphrases of key files: options, prompts, and what to do where nobody can be asked."""
+"""Passphrases of key files and of sealed virtual tokens, and who signs for a key file: options,
+prompts, and what to do where nobody can be asked."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from fidokit.cli.interaction import TerminalInteraction, ask_twice
 from fidokit.cli.options import PASSPHRASE
 from fidokit.cli.render import home_path
-from fidokit.errors import PassphraseRequired
+from fidokit.cli.settings import Settings
+from fidokit.errors import PassphraseRequired, UsageError
 from fidokit.prompt import questions
-from fidokit.prompt.text import note
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from fidokit.signing.signers import Signer
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -66,18 +73,23 @@ rounds_option = click.option(
 )
 
 
+_HINT = "use --passphrase-file FILE, or run it in a terminal"
+
+
 def old_passphrase(path: Path, source: str | None) -> Callable[[], bytes]:
     """What the library calls when a key file turns out to be under a passphrase."""
+    return _asker(home_path(path), "under a passphrase", source)
+
+
+def _asker(what: str, state: str, source: str | None) -> Callable[[], bytes]:
+    """A function that asks for the passphrase of something, or reads it from --passphrase-file."""
 
     def ask_for_it() -> bytes:
         if source is not None:
             return questions.read_secret(source, "passphrase").encode()
-        text = questions.ask_secret(f"Passphrase of {home_path(path)}: ")
+        text = questions.ask_secret(f"Passphrase of {what}: ")
         if text is None:
-            raise PassphraseRequired(
-                f"{home_path(path)} is under a passphrase, and nobody can be asked",
-                hint="use --passphrase-file FILE, or run it in a terminal",
-            )
+            raise PassphraseRequired(f"{what} is {state}, and nobody can be asked", hint=_HINT)
         return text.encode()
 
     return ask_for_it
@@ -111,13 +123,113 @@ def _read_or_ask(path: Path, source: str | None) -> bytes | None:
                 hint="put the passphrase on its first line, or say --no-passphrase",
             )
         return words
-    while True:
-        text = questions.ask_secret(f"Passphrase for {home_path(path)} (empty for none): ")
-        if text is None:
-            raise PassphraseRequired(
-                "no passphrase was chosen, and nobody can be asked",
-                hint="use --passphrase-file FILE, or --no-passphrase",
-            )
-        if text == questions.ask_secret("The same again: "):
-            return text.encode() or None
-        note("The two are not the same.")
+    text = ask_twice(f"Passphrase for {home_path(path)} (empty for none): ")
+    if text is None:
+        raise PassphraseRequired(
+            "no passphrase was chosen, and nobody can be asked",
+            hint="use --passphrase-file FILE, or --no-passphrase",
+        )
+    return text.encode() or None
+
+
+# --- who signs -----------------------------------------------------------------------------
+
+agent_option = click.option(
+    "-U", "--agent", is_flag=True, help="Sign by the agent, and by nothing else."
+)
+
+
+def open_signer(
+    settings: Settings, key: Path, *, agent: bool, passphrase_file: str | None
+) -> AbstractContextManager[Signer]:
+    """Whoever signs for a key file; a private one is never looked for in the agent.
+
+    Args:
+        key: -f or -s.
+        agent: --agent.
+        passphrase_file: --passphrase-file.
+    """
+    from fidokit.signing import signers
+
+    public = key.name.endswith(".pub")
+    return signers.open_signer(
+        key,
+        TerminalInteraction(settings),
+        agent=True if agent else (None if public else False),
+        passphrase=lambda path: old_passphrase(path, passphrase_file)(),
+        selector=settings.token,
+        spend_last_try=settings.spend_last_try,
+    )
+
+
+# --- seals of virtual tokens -------------------------------------------------------------
+
+
+seal_passphrase_option = click.option(
+    "--passphrase-file",
+    cls=PassphraseOption,
+    metavar="FILE",
+    help="Read the passphrase of the seal from FILE (- is standard input).",
+)
+
+
+def seal_options(purpose: str) -> Callable[[F], F]:
+    """Add --seal, with this help, and --passphrase-file."""
+
+    def wrap(function: F) -> F:
+        seal = click.option("--seal", cls=PassphraseOption, is_flag=True, help=purpose)
+        return seal(seal_passphrase_option(function))
+
+    return wrap
+
+
+def seal_passphrase(what: str, source: str | None) -> Callable[[], bytes]:
+    """What the library calls where something turns out to be sealed.
+
+    Args:
+        what: names it in the question.
+        source: --passphrase-file.
+    """
+    return _asker(what, "sealed", source)
+
+
+def is_sealed(name: str) -> bool:
+    """Whether the virtual token of this name is sealed."""
+    from fidokit.lab.named_tokens import list_virtual
+
+    return any(found.name == name and found.sealed for found in list_virtual())
+
+
+def known_if_sealed(name: str, source: str | None) -> Callable[[], bytes] | None:
+    """The passphrase of a virtual token, asked for now; None where it is not sealed."""
+    if not is_sealed(name):
+        return None
+    words = seal_passphrase(f"virtual:{name}", source)()
+    return lambda: words
+
+
+def new_seal(what: str, wanted: bool, source: str | None) -> bytes | None:
+    """A passphrase to seal something under, or None where that is not wanted.
+
+    Args:
+        what: names it in the question.
+        wanted: --seal.
+        source: --passphrase-file.
+
+    Raises:
+        UsageError: a passphrase for no seal, or none for one.
+        PassphraseRequired: nobody can be asked.
+    """
+    if not wanted:
+        if source is not None:
+            raise UsageError("--passphrase-file is for a seal", hint="say --seal too")
+        return None
+    if source is not None:
+        words: str | None = questions.read_secret(source, "passphrase")
+    else:
+        words = ask_twice(f"Passphrase to seal {what} under: ")
+    if words is None:
+        raise PassphraseRequired(f"{what} is to be sealed, and nobody can be asked", hint=_HINT)
+    if not words:
+        raise UsageError("a seal needs a passphrase", hint="leave --seal out for none")
+    return words.encode()

@@ -3,13 +3,16 @@ renaming is not."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from fidokit.cli.render import Json, error_data
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from fidokit.agent.addition import Added
-    from fidokit.cli.render import Json
-    from fidokit.client.info import TokenInfo
     from fidokit.client.session import Session
     from fidokit.guide.demo import Step
     from fidokit.guide.doctor import Finding
@@ -23,9 +26,15 @@ if TYPE_CHECKING:
     from fidokit.keys.resident_keys import DownloadResult
     from fidokit.lab.named_tokens import VirtualSummary
     from fidokit.server.authorize.authorization import Authorized
+    from fidokit.server.check.audit import FileReport, ServerReport, UserReport
+    from fidokit.server.check.key_lines import KeyLine, UnreadableLine
+    from fidokit.server.check.policy import CheckRule, Violation
+    from fidokit.server.check.report import CheckTally
+    from fidokit.server.harden.lock_out import KeyProof
     from fidokit.server.harden.plan import HardeningPlan
-    from fidokit.server.otp.codes import Verdict
+    from fidokit.server.otp.codes import CodeVerdict
     from fidokit.server.otp.enrollment import OtpState
+    from fidokit.server.sshd.query import SshdSettings
     from fidokit.signing.certificates import IssuedCertificate, ShownCertificate
     from fidokit.signing.signatures import Verified
     from fidokit.tokens.access import TokenDetails, TokenSummary
@@ -35,33 +44,59 @@ if TYPE_CHECKING:
     from fidokit.virtual.models.search import ModelSummary
 
 
+def members(value: object, names: str, **given: object) -> dict[str, object]:
+    """Attributes of a value as members of a JSON object, in this order.
+
+    Args:
+        value: a dataclass, or another object.
+        names: names with spaces between; `member=attribute` where the two differ.
+        given: members that are no attributes as they stand; they stand in `names`, too.
+    """
+    found = {}
+    for name in names.split():
+        member, _, attribute = name.partition("=")
+        known = member in given
+        found[member] = given[member] if known else _plain(getattr(value, attribute or member))
+    return found
+
+
+def _plain(value: object) -> object:
+    """A value as JSON has it: text for enums and paths, hex for bytes, arrays for sequences."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    return list(map(_plain, value)) if isinstance(value, Sequence) else value
+
+
 def token(summary: TokenSummary) -> Json:
     """One line of `token list`."""
-    return {
-        "selector": summary.selector,
-        "durable": summary.durable,
-        "transport": str(summary.transport),
-        "path": summary.path,
-        "product": summary.product,
-        "serial": summary.serial,
-        "versions": list(summary.info.versions) if summary.info else None,
-        "pin_set": summary.info.pin_set if summary.info else None,
-        "problem": summary.problem,
-        "hint": summary.hint,
-        "identifier": summary.identifier,
-    }
+    info = summary.info
+    return members(
+        summary,
+        "selector durable transport path product serial versions pin_set problem hint identifier",
+        versions=list(info.versions) if info else None,
+        pin_set=info.pin_set if info else None,
+    )
 
 
 def details(found: TokenDetails) -> Json:
     """`token info`."""
-    return {
-        "name": found.name,
-        "selector": found.selector,
-        "durable": found.durable,
-        "identifier": found.identifier,
-        "info": _info(found.info),
-        "pin": pin(found.pin),
-    }
+    return members(
+        found,
+        "name selector durable identifier info pin",
+        info=members(
+            found.info,
+            "versions extensions aaguid options pin_protocols algorithms transports"
+            " firmware_version remaining_resident max_credential_id_length u2f_only=is_u2f_only",
+            aaguid=found.info.aaguid.hex(),
+        ),
+        pin=pin(found.pin),
+    )
 
 
 def backup(state: Backup) -> dict[str, object]:
@@ -69,159 +104,89 @@ def backup(state: Backup) -> dict[str, object]:
     return {"has_backup": state == "yes", "is_backup": state == "is one"}
 
 
-def _info(info: TokenInfo) -> Json:
-    return {
-        "versions": list(info.versions),
-        "extensions": list(info.extensions),
-        "aaguid": info.aaguid.hex(),
-        "options": dict(info.options),
-        "pin_protocols": list(info.pin_protocols),
-        "algorithms": list(info.algorithms),
-        "transports": list(info.transports),
-        "firmware_version": info.firmware_version,
-        "remaining_resident": info.remaining_resident,
-        "max_credential_id_length": info.max_credential_id_length,
-        "u2f_only": info.is_u2f_only,
-    }
-
-
 def pin(status: PinStatus) -> Json:
     """`pin status`; lengths in code points."""
-    return {
-        "supported": status.supported,
-        "set": status.set,
-        "retries": status.retries,
-        "uv_retries": status.uv_retries,
-        "min_length": status.min_length,
-        "max_length": status.max_length,
-        "change_required": status.change_required,
-        "needs_power_cycle": status.needs_power_cycle,
-    }
+    return members(
+        status,
+        "supported set retries uv_retries min_length max_length change_required needs_power_cycle",
+    )
 
 
 def on_token(session: Session) -> Json:
     """What every command that changed a token says: which one it was."""
-    return {"token": {"name": session.name, "selector": session.selector}}
+    return {"token": members(session, "name selector")}
 
 
 def configuration(found: Configuration) -> Json:
     """`config show`; null is a setting that the token does not have."""
-    return {
-        "always_uv": found.always_uv,
-        "enterprise_attestation": found.enterprise_attestation,
-        "long_touch_reset": found.long_touch_reset,
-        "min_length": found.min_pin_length,
-        "pin_complexity": found.pin_complexity,
-        "changeable": sorted(found.changeable),
-    }
+    return members(
+        found,
+        "always_uv enterprise_attestation long_touch_reset min_length=min_pin_length"
+        " pin_complexity changeable",
+        changeable=sorted(found.changeable),
+    )
 
 
 def fingerprint(found: Finger) -> Json:
     """One line of `bio list`."""
-    return {"id": found.template_id.hex(), "name": found.name}
+    return members(found, "id=template_id name")
 
 
 def blobs(table: BlobTable) -> Json:
     """`blob list`; sizes in bytes."""
-    return {
-        "blobs": [
-            {"size": row.size, "stored": row.stored, "key": key(row.key)} for row in table.blobs
-        ],
-        "others": table.others,
-        "used": table.used,
-        "capacity": table.capacity,
-        "damaged": table.damaged,
-    }
+    rows = [members(row, "size stored key", key=key(row.key)) for row in table.blobs]
+    return members(table, "blobs others used capacity damaged", blobs=rows)
 
 
 def key(row: KeyRow) -> Json:
     """One row of `key list`."""
-    return {
-        "fingerprint": row.fingerprint,
-        "type": str(row.key_type) if row.key_type else None,
-        "application": row.application,
-        "user": row.user,
-        "user_name": row.user_name,
-        "comment": row.comment,
-        "verify_required": row.verify_required,
-        "touch_required": row.touch_required,
-        "on_token": row.on_token,
-        "created": row.created.isoformat() if row.created else None,
-        "files": _paths(row.files),
-        "credential_id": row.credential_id.hex() if row.credential_id else None,
-        "public_key": row.public_line,
-    }
+    return members(
+        row,
+        "fingerprint type=key_type application user user_name comment verify_required"
+        " touch_required on_token created files credential_id public_key=public_line",
+        created=row.created.isoformat() if row.created else None,
+    )
 
 
 def generated(made: Generated) -> Json:
     """`key generate`."""
-    return {
-        "path": str(made.path),
-        "public_path": str(made.public_path),
-        "attestation_path": str(made.attestation_path) if made.attestation_path else None,
-        "public_key": made.public_line,
-        "fingerprint": made.fingerprint,
-        "type": str(made.key_type),
-        "application": made.application,
-        "user": made.user,
-        "comment": made.comment,
-        "resident": made.resident,
-        "verify_required": made.verify_required,
-        "touch_required": made.touch_required,
-        "warnings": list(made.warnings),
-    }
+    return members(
+        made,
+        "path public_path attestation_path public_key=public_line fingerprint type=key_type"
+        " application user comment resident verify_required touch_required warnings",
+    )
 
 
 def downloaded(result: DownloadResult) -> Json:
     """One key of `key download`; `error` is null where it was written."""
-    from fidokit.cli.render import error_data
-
     return {
-        "path": str(result.path),
-        "public_key": result.public_line,
-        "fingerprint": result.row.fingerprint,
-        "application": result.row.application,
-        "user": result.row.user,
+        **members(result, "path public_key=public_line"),
+        **members(result.row, "fingerprint application user"),
         "error": error_data(result.error) if result.error else None,
     }
 
 
 def shown(found: ShownKey) -> Json:
     """One key of `key show`."""
-    return {
-        "fingerprint": found.fingerprint,
-        "comment": found.comment,
-        "type": found.type_label,
-        "bits": found.bits,
-        "line": found.line_number,
-        "error": found.error,
-        "randomart": found.randomart,
-    }
+    return members(
+        found, "fingerprint comment type=type_label bits line=line_number error randomart"
+    )
 
 
 def key_file(found: KeyFile) -> Json:
     """`key flags` without a change."""
-    return {
-        "path": str(found.path),
-        "public_key": found.public_line,
-        "fingerprint": found.fingerprint,
-        "type": found.type_label,
-        "application": found.application,
-        "comment": found.comment,
-        "encrypted": found.encrypted,
-        "flags": flag_names(found.flags) if found.flags is not None else None,
-        "warnings": list(found.warnings),
-    }
+    return members(
+        found,
+        "path public_key=public_line fingerprint type=type_label application comment encrypted"
+        " flags warnings",
+        flags=flag_names(found.flags) if found.flags is not None else None,
+    )
 
 
 def flags_change(change: FlagsChange) -> Json:
     """`key flags` with a change."""
-    return {
-        "path": str(change.path),
-        "before": flag_names(change.before),
-        "after": flag_names(change.after),
-        "changed": change.changed,
-    }
+    before, after = flag_names(change.before), flag_names(change.after)
+    return members(change, "path before after changed", before=before, after=after)
 
 
 def flag_names(flags: SkFlag) -> list[str]:
@@ -239,41 +204,22 @@ def flag_names(flags: SkFlag) -> list[str]:
 
 def verified(good: Verified) -> Json:
     """`key verify`."""
-    return {
-        "fingerprint": good.fingerprint,
-        "type": good.type_label,
-        "namespace": good.namespace,
-        "principal": good.principal,
-        "touched": good.touched,
-        "verified": good.verified,
-        "counter": good.counter,
-    }
+    return members(good, "fingerprint type=type_label namespace principal touched verified counter")
 
 
 def certificate(one: IssuedCertificate | ShownCertificate) -> Json:
     """One of `cert sign` and `cert show`; the ends of its validity are null where it has none."""
-    cert, facts = one.certificate, one.facts
-    return {
-        "path": str(one.path),
-        "type": facts.type_name,
-        "kind": facts.kind,
-        "key": facts.key,
-        "authority": facts.authority,
-        "signature_type": facts.signature_type,
-        "key_id": facts.key_id,
-        "serial": facts.serial,
-        "valid_after": _moment(cert.valid_after, never=0),
-        "valid_before": _moment(cert.valid_before, never=(1 << 64) - 1),
-        "principals": list(facts.principals),
-        "critical_options": [
-            {"name": option.name, "value": option.value, "data": option.data.hex()}
-            for option in cert.critical_options
-        ],
-        "extensions": [
-            {"name": option.name, "value": option.value, "data": option.data.hex()}
-            for option in cert.extensions
-        ],
-    }
+    cert = one.certificate
+    return members(
+        one.facts,
+        "path type=type_name kind key authority signature_type key_id serial valid_after"
+        " valid_before principals critical_options extensions",
+        path=str(one.path),
+        valid_after=_moment(cert.valid_after, never=0),
+        valid_before=_moment(cert.valid_before, never=(1 << 64) - 1),
+        critical_options=[members(option, "name value data") for option in cert.critical_options],
+        extensions=[members(option, "name value data") for option in cert.extensions],
+    )
 
 
 def _moment(seconds: int, *, never: int) -> str | None:
@@ -290,41 +236,19 @@ def _moment(seconds: int, *, never: int) -> str | None:
 
 def reset_plan(plan: ResetPlan) -> Json:
     """What `token reset` destroys, or destroyed."""
-    return {
-        "name": plan.name,
-        "selector": plan.selector,
-        "confirm": plan.confirm,
-        "resident": plan.resident,
-        "credentials": list(plan.credentials) if plan.credentials is not None else None,
-        "others": plan.others,
-    }
+    return members(plan, "name selector confirm resident credentials others")
 
 
 def virtual(summary: VirtualSummary) -> Json:
     """One line of `virtual list`."""
-    return {
-        "name": summary.name,
-        "selector": summary.selector,
-        "path": str(summary.path),
-        "profile": summary.profile,
-        "model": summary.model,
-        "withheld": list(summary.withheld),
-        "sealed": summary.sealed,
-        "problem": summary.problem,
-    }
+    return members(summary, "name selector path profile model withheld sealed problem")
 
 
 def model(summary: ModelSummary) -> Json:
     """One line of `virtual models`."""
-    return {
-        "aaguid": summary.aaguid,
-        "description": summary.description,
-        "versions": list(summary.versions),
-        "transports": list(summary.transports),
-        "certification": summary.certification,
-        "untrusted": summary.untrusted,
-        "withheld": list(summary.withheld),
-    }
+    return members(
+        summary, "aaguid description versions transports certification untrusted withheld"
+    )
 
 
 def agent(socket: Path, pid: int) -> Json:
@@ -334,125 +258,178 @@ def agent(socket: Path, pid: int) -> Json:
 
 def added(result: Added) -> Json:
     """What became of a key that was to go into an agent."""
-    from fidokit.cli.render import error_data
-
-    return {
-        "fingerprint": result.row.fingerprint,
-        "comment": result.comment,
-        "error": error_data(result.error) if result.error else None,
-    }
+    return members(
+        result,
+        "fingerprint comment error",
+        fingerprint=result.row.fingerprint,
+        error=error_data(result.error) if result.error else None,
+    )
 
 
 def finding(found: Finding) -> Json:
     """One check of `doctor`; its status is ok, warn or fail."""
-    return {
-        "check": found.check,
-        "status": str(found.status),
-        "sentence": found.sentence,
-        "hint": found.hint,
-    }
+    return members(found, "check status sentence hint")
 
 
 def step(done: Step) -> Json:
     """One step of `demo`."""
-    return {
-        "title": done.title,
-        "explanation": done.explanation,
-        "commands": list(done.commands),
-        "result": list(done.result),
-    }
-
-
-def _paths(paths: tuple[Path, ...]) -> list[str]:
-    return [str(path) for path in paths]
+    return members(done, "title explanation commands result")
 
 
 def authorized(done: Authorized, dry_run: bool) -> Json:
     """`server authorize`."""
-    from fidokit.server.authorize.authorization import line_name
+    from fidokit.server.authorize.lines import line_name
 
     change = done.change
-    return {
-        "where": done.where,
-        "dry_run": dry_run,
-        "added": [line_name(line) for line in change.added],
-        "changed": [line_name(line) for line in change.changed],
-        "present": [line_name(line) for line in change.present],
-        "removed": [line_name(line) for line in change.removed],
-        "unreadable_lines": [line.line_number for line in change.unreadable],
-        "warnings": list(done.warnings),
-    }
+    return members(
+        done,
+        "where dry_run added changed present removed unreadable_lines warnings",
+        dry_run=dry_run,
+        added=list(map(line_name, change.added)),
+        changed=list(map(line_name, change.changed)),
+        present=list(map(line_name, change.present)),
+        removed=list(map(line_name, change.removed)),
+        unreadable_lines=[line.line_number for line in change.unreadable],
+    )
 
 
 def otp(state: OtpState) -> Json:
     """What a user has of one-time codes; no secrets."""
     limit = state.rate_limit
-    return {
-        "user": state.user,
-        "path": str(state.path),
-        "method": state.method and str(state.method),
-        "window": state.window,
-        "rate_limit": limit and {"attempts": limit.attempts, "seconds": limit.seconds},
-        "reuse": state.reuse,
-        "emergency_codes": state.emergency_codes,
-        "problem": state.problem,
-    }
+    return members(
+        state,
+        "user path method window rate_limit reuse emergency_codes problem",
+        rate_limit=limit and members(limit, "attempts seconds"),
+    )
 
 
-def otp_code(verdict: Verdict, state: OtpState) -> Json:
+def otp_code(verdict: CodeVerdict, state: OtpState) -> Json:
     """`otp verify`."""
     steps = state.method == "totp" and verdict.position is not None
     counts = state.method == "hotp" and verdict.position is not None
-    return {
-        "judgment": str(verdict.judgment),
-        "accepted": verdict.is_accepted,
-        "ahead_seconds": verdict.distance * state.step_seconds if steps else None,
-        "ahead_codes": verdict.distance if counts else None,
-    }
+    return members(
+        verdict,
+        "judgment accepted=is_accepted ahead_seconds ahead_codes",
+        ahead_seconds=verdict.distance * state.step_seconds if steps else None,
+        ahead_codes=verdict.distance if counts else None,
+    )
 
 
 def hardening(plan: HardeningPlan, *, done: bool, reloaded: bool) -> Json:
     """`server harden`."""
-    from fidokit.server.authorize.authorization import line_name
-
-    return {
-        "level": plan.level,
-        "done": done,
-        "reloaded": reloaded,
-        "files": [str(edit.path) for edit in plan.edits],
-        "directives": [str(directive) for directive in plan.directives],
-        "users": [
-            {
-                "user": proof.user,
-                "keys": [
-                    {"key": line_name(key.line), "proof": key.proof.value, "why": key.why}
-                    for key in proof.keys
-                ],
-            }
+    return members(
+        plan,
+        "level done reloaded files directives users warnings",
+        done=done,
+        reloaded=reloaded,
+        files=[str(edit.path) for edit in plan.edits],
+        directives=[str(directive) for directive in plan.directives],
+        users=[
+            members(proof, "user keys", keys=list(map(_key_proof, proof.keys)))
             for proof in plan.proofs
         ],
-        "warnings": list(plan.warnings),
-    }
+    )
+
+
+def _key_proof(key: KeyProof) -> Json:
+    from fidokit.server.authorize.lines import line_name
+
+    return members(key, "key proof why", key=line_name(key.line))
 
 
 def attestation(shown: ShownAttestation) -> Json:
     """`attestation show`, and what `attestation verify` adds to."""
     leaf = shown.leaf
+    return members(
+        shown,
+        "version application aaguid model key_handle user_present user_verified certificate",
+        certificate=leaf
+        and members(leaf, "subject issuer serial not_before not_after", serial=str(leaf.serial)),
+    )
+
+
+# --- server check --------------------------------------------------------------------------
+
+
+def check_settings(settings: SshdSettings) -> Json:
+    """sshd's settings that decide who gets in, by lower-case name; a repeated one is a list."""
+    from fidokit.server.check.report import DECISIVE_SETTINGS
+
+    found = {name.lower(): settings.values.get(name.lower(), ()) for name in DECISIVE_SETTINGS}
+    return {name: values[0] if len(values) == 1 else list(values) for name, values in found.items()}
+
+
+def check_server(report: ServerReport) -> Json:
+    """What holds for all users."""
+    return members(report, "settings notes", settings=check_settings(report.settings))
+
+
+def check_user(report: UserReport) -> Json:
+    """One user; `files` follows."""
+    return members(
+        report,
+        "user uid home refused=refusals password_login password_why settings notes violations"
+        " unknown",
+        user=report.account.name,
+        uid=report.account.uid,
+        home=str(report.account.home),
+        password_login=report.password.possible,
+        password_why=report.password.why,
+        settings=check_settings(report.settings),
+        violations=list(map(violation, report.violations)),
+    )
+
+
+def check_file(report: FileReport) -> Json:
+    """One file; `lines` follows."""
+    violations = list(map(violation, report.violations))
+    return members(
+        report, "path refused=refusals hidden warnings violations", violations=violations
+    )
+
+
+def check_key(key: KeyLine) -> Json:
+    """A line with a key, and what becomes of it."""
+    twin, verdict = key.duplicate, key.verdict
     return {
-        "version": shown.version,
-        "application": shown.application,
-        "aaguid": shown.aaguid,
-        "model": shown.model,
-        "key_handle": shown.key_handle.hex() if shown.key_handle else None,
-        "user_present": shown.user_present,
-        "user_verified": shown.user_verified,
-        "certificate": {
-            "subject": leaf.subject,
-            "issuer": leaf.issuer,
-            "serial": str(leaf.serial),
-            "not_before": leaf.not_before,
-            "not_after": leaf.not_after,
-        }
-        if leaf
-        else None,
+        **members(
+            key,
+            "line type bits fingerprint comment duplicate_of",
+            duplicate_of=twin and members(twin, "user path line"),
+        ),
+        **members(
+            verdict,
+            "hardware touch_required=touch verify_required=verify authority=is_authority strength"
+            " options refused=refusals violates",
+            options=[members(option, "name value") for option in verdict.options],
+            violates=_violates(verdict.violates),
+        ),
     }
+
+
+def check_unreadable(line: UnreadableLine) -> Json:
+    """A line without a key."""
+    violates = _violates(line.violates)
+    return members(line, "line unreadable=reason violates", violates=violates)
+
+
+def _violates(found: Sequence[tuple[CheckRule, str]]) -> list[Json]:
+    return [{"rule": str(rule), "why": why} for rule, why in found]
+
+
+def check_tally(tally: CheckTally) -> Json:
+    """Numbers, and whether the stated rules hold."""
+    numbers = "users by_password keys on_tokens weak refused duplicates unreadable"
+    return {
+        "tally": members(tally, numbers),
+        "policy": {
+            "require": sorted(map(str, tally.rules)),
+            "holds": not tally.violations,
+            "violations": list(map(violation, tally.violations)),
+        },
+    }
+
+
+def violation(found: Violation) -> Json:
+    """One thing that breaks a rule."""
+    return members(found, "rule user path line why")

@@ -1,8 +1,13 @@
-"""The options that every verb takes, before or after its name."""
+"""What the command was called as, and the options that every verb takes."""
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @dataclass(slots=True)
@@ -28,3 +33,20 @@ class Settings:
     pin_fd: int | None = None
     new_pin_file: str | None = None
     spend_last_try: bool = False
+
+
+def this_program() -> Path | None:
+    """The fidokit that was called; None where it was called as a module."""
+    from pathlib import Path
+
+    called = Path(sys.argv[0])
+    return called.absolute() if called.name == "fidokit" and called.is_file() else None
+
+
+def with_sudo(*words: str) -> str:
+    """A command of ours for an administrator; sudo does not search a virtual environment."""
+    import shlex
+
+    program = this_program()
+    called = [str(program)] if program else [sys.executable, "-m", "fidokit"]
+    return shlex.join(["sudo", *called, *words])

@@ -42,7 +42,7 @@ ssh-keygen's -Y operations, for git's gpg.ssh.program. Keys are made by `fidokit
 """
 
 
-class Refused(Exception):
+class OperationEnded(Exception):
     """The operation ends here; its status, and what to say, which may be nothing."""
 
     def __init__(self, status: int, message: str = "") -> None:
@@ -73,10 +73,10 @@ class Options:
                 self.flags.add(letter)
                 continue
             if letter not in _VALUED:
-                raise Refused(USAGE, f"unknown option -- {letter}\n{HELP}")
+                raise OperationEnded(USAGE, f"unknown option -- {letter}\n{HELP}")
             value = letters[at + 1 :] or (rest.pop(0) if rest else None)
             if value is None:
-                raise Refused(USAGE, f"option requires an argument -- {letter}\n{HELP}")
+                raise OperationEnded(USAGE, f"option requires an argument -- {letter}\n{HELP}")
             if letter == "O":
                 self.listed.append(value)
             self.values[letter] = value
@@ -91,7 +91,7 @@ class Options:
         """The values of these letters; each has to be there, a namespace also not empty."""
         for letter, what in wanted.items():
             if letter not in self.values or (letter == "n" and not self.values[letter]):
-                raise Refused(USAGE, f"Too few arguments for {operation}: missing {what}")
+                raise OperationEnded(USAGE, f"Too few arguments for {operation}: missing {what}")
         return [self.values[letter] for letter in wanted]
 
     def taken(self, *known: str, status: int = FAILED) -> dict[str, str]:
@@ -100,7 +100,7 @@ class Options:
         for option in self.listed:
             name, equals, value = option.partition("=")
             if name.lower() + equals not in known:
-                raise Refused(status, f'Invalid option "{option}"')
+                raise OperationEnded(status, f'Invalid option "{option}"')
             found[name.lower()] = value
         return found
 
@@ -124,7 +124,7 @@ def _sign(options: Options) -> int:
 
     namespace, key = options.need("sign", {"n": "namespace", "f": "key"})
     if "-" in options.files and len(options.files) > 1:
-        raise Refused(FAILED, "Cannot sign mix of paths and standard input")
+        raise OperationEnded(FAILED, "Cannot sign mix of paths and standard input")
     hash_name = options.taken("hashalg=").get("hashalg", "sha512")
     with open_signer(
         _path(key), _person(), agent=True if "U" in options.flags else None, passphrase=_passphrase
@@ -169,10 +169,10 @@ def _may_write(name: str) -> bool:
 
 
 def _person() -> Interaction:
-    from fidokit.cli.interaction import Person
+    from fidokit.cli.interaction import TerminalInteraction
     from fidokit.cli.settings import Settings
 
-    return Person(Settings())
+    return TerminalInteraction(Settings())
 
 
 def _passphrase(path: Path) -> bytes:
@@ -229,7 +229,7 @@ def _judge(options: Options, check: Check, principal: str | None) -> int:
     try:
         taken = options.taken("verify-time=", "print-pubkey")
         good = check(options.values["n"], options.values["s"], taken)
-    except (FidokitError, Refused) as error:
+    except (FidokitError, OperationEnded) as error:
         complain(error)
         if not options.quiet:
             print("Could not verify signature.")
@@ -251,7 +251,7 @@ def _verify_time(taken: Mapping[str, str]) -> int | None:
     try:
         return verify_time(taken["verify-time"])
     except FidokitError:
-        raise Refused(FAILED, 'Invalid "verify-time" option') from None
+        raise OperationEnded(FAILED, 'Invalid "verify-time" option') from None
 
 
 # --- principals ----------------------------------------------------------------------------
@@ -265,7 +265,7 @@ def _find_principals(options: Options) -> int:
     try:
         at = _verify_time(options.taken("verify-time="))
         found = find_principals(_path(signature), _path(allowed), at=at)
-    except (FidokitError, Refused) as error:
+    except (FidokitError, OperationEnded) as error:
         complain(error)
         found = ()
     return _list(found, FAILED)
@@ -314,7 +314,7 @@ OPERATIONS: Final[Mapping[str, Callable[[Options], int]]] = {
 }
 
 
-def complain(error: FidokitError | Refused) -> None:
+def complain(error: FidokitError | OperationEnded) -> None:
     """Say what went wrong, and what to do next."""
     if error.message:
         from fidokit.prompt.text import escape_lines
@@ -337,23 +337,23 @@ def operate(args: Sequence[str]) -> int:
     try:
         options = Options(args)
         return _operation(options)(options)
-    except (Refused, FidokitError) as error:
+    except (OperationEnded, FidokitError) as error:
         complain(error)
-        return error.status if isinstance(error, Refused) else FAILED
+        return error.status if isinstance(error, OperationEnded) else FAILED
 
 
 def _operation(options: Options) -> Callable[[Options], int]:
     name = options.values.get("Y")
     if name is None:
-        raise Refused(USAGE, f"{PROGRAM} has the operations of -Y alone\n{HELP}")
+        raise OperationEnded(USAGE, f"{PROGRAM} has the operations of -Y alone\n{HELP}")
     for operation, run in OPERATIONS.items():
         if name.startswith(operation):  # as ssh-keygen compares them
             return run
-    raise Refused(USAGE, f'Unsupported operation for -Y: "{name}"\n{HELP}')
+    raise OperationEnded(USAGE, f'Unsupported operation for -Y: "{name}"\n{HELP}')
 
 
 def run(args: Sequence[str]) -> int:
-    """As `operate`; nothing is ever raised."""
+    """Run one operation, and print whatever goes wrong; returns ssh-keygen's exit status."""
     from fidokit.cli.main import guarded
 
     return guarded(lambda: operate(args), args)

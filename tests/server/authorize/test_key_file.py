@@ -15,6 +15,7 @@ import pytest
 from tests.server.samples import OTHER, PLAIN, TOKEN, text
 
 from fidokit.errors import NoPermission, UsageError
+from fidokit.server import key_paths
 from fidokit.server.accounts import Account
 from fidokit.server.authorize import key_file
 from fidokit.server.authorize.lines import Change, authorize
@@ -36,7 +37,7 @@ def me(tmp_path: Path) -> Account:
 
 @pytest.fixture
 def path(me: Account) -> Path:
-    return key_file.path_of(me)
+    return key_paths.path_of(me)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +50,7 @@ def path(me: Account) -> Path:
     ],
 )
 def test_patterns_of_sshd_config(pattern: str, expected: str) -> None:
-    assert key_file.path_of(Account("u", 7, 7, Path("/home/u")), pattern) == Path(expected)
+    assert key_paths.path_of(Account("u", 7, 7, Path("/home/u")), pattern) == Path(expected)
 
 
 def test_folder_and_file_are_the_users_alone(me: Account, path: Path) -> None:
@@ -123,7 +124,7 @@ def test_root_writes_as_the_user(tmp_path: Path) -> None:
     home.mkdir()
     os.chown(home, NOBODY, NOBODY)
     user = Account("nobody", NOBODY, NOBODY, home)
-    path = key_file.path_of(user)
+    path = key_paths.path_of(user)
     key_file.edit(user, path, adding(PLAIN))
     assert (path.stat().st_uid, path.parent.stat().st_uid) == (NOBODY, NOBODY)
     assert os.geteuid() == 0
@@ -148,7 +149,7 @@ def _add_many(home: Path, worker: int) -> None:
         point = bytes([worker, number]) + PLAIN.key.blob()[-30:]
         line = replace(PLAIN, comment=f"{worker}/{number}")
         key = PublicLine(Ed25519Public(point), line.comment)
-        key_file.edit(me, key_file.path_of(me), lambda before, key=key: authorize(before, [key]))  # type: ignore[misc]
+        key_file.edit(me, key_paths.path_of(me), lambda before, key=key: authorize(before, [key]))  # type: ignore[misc]
 
 
 def test_two_at_once_lose_no_line(me: Account, path: Path) -> None:
@@ -165,12 +166,13 @@ KILLED = """
 import os, sys
 from pathlib import Path
 from tests.server.samples import PLAIN, TOKEN
+from fidokit.server import key_paths
 from fidokit.server.authorize import key_file
 from fidokit.server.accounts import Account
 from fidokit.server.authorize.lines import authorize, revoke
 from fidokit.openssh.keys import fingerprint
 me = Account("me", os.geteuid(), os.getegid(), Path(sys.argv[1]))
-path = key_file.path_of(me)
+path = key_paths.path_of(me)
 print("ready", flush=True)
 while True:
     key_file.edit(me, path, lambda text: authorize(text, [TOKEN]))

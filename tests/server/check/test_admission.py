@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.server.settings import settings
 
+from fidokit.server.accounts import Account, Password, ShadowEntry, account
 from fidokit.server.check import admission
-from fidokit.server.check.admission import Person
-from fidokit.server.shadow import Entry, Password
-from fidokit.server.sshd.query import Origin
+from fidokit.server.check.admission import LoginUser, WaysIn, people
+from fidokit.server.sshd.query import LoginOrigin, SshdSettings, parse_settings
 
-ALICE = Person("alice", 1000, "/bin/sh", ("alice", "staff"), Entry(Password.SET))
-HERE = Origin.parse("addr=10.0.0.7,host=desk.example")
+ALICE = LoginUser("alice", 1000, "/bin/sh", ("alice", "staff"), ShadowEntry(Password.SET))
+HERE = LoginOrigin.parse("addr=10.0.0.7,host=desk.example")
 
 
-def refused(person: Person = ALICE, **changes: str) -> list[str]:
+def refused(person: LoginUser = ALICE, **changes: str) -> list[str]:
     return list(admission.refusals(person, settings(**changes), HERE, now=1000.0))
 
 
@@ -70,15 +72,65 @@ def test_a_shell_that_cannot_be_run(tmp_path: Path) -> None:
 
 
 def test_locked_and_expired_accounts_are_pams_where_there_is_pam() -> None:
-    locked = replace(ALICE, shadow=Entry(Password.LOCKED, expires=999))
+    locked = replace(ALICE, shadow=ShadowEntry(Password.LOCKED, expires=999))
     assert refused(locked) == []
     assert refused(locked, usepam="no") == [
         "the account is locked, and UsePAM is off",
         "the account has expired",
     ]
-    assert refused(replace(ALICE, shadow=Entry(Password.NONE, expires=1001)), usepam="no") == []
+    assert (
+        refused(replace(ALICE, shadow=ShadowEntry(Password.NONE, expires=1001)), usepam="no") == []
+    )
 
 
-def test_a_person_of_this_machine_has_groups() -> None:
-    found = admission.person("root", 0, 0, "/bin/bash", Entry(Password.UNKNOWN))
+def test_a_user_of_this_machine_has_groups() -> None:
+    found = people()(account("root"))
     assert found.groups[0] == "root"
+
+
+# --- apart from keys ---------------------------------------------------------------------
+
+
+ACCOUNT = Account("alice", 1000, 1000, Path("/home/alice"))
+ROOT = Account("root", 0, 0, Path("/root"))
+
+
+def ways(state: Password) -> WaysIn:
+    return WaysIn(lambda user: LoginUser(user.name, user.uid, "/bin/sh", (), ShadowEntry(state)))
+
+
+def effective(*more: str) -> SshdSettings:
+    lines = ["usepam yes", "pubkeyauthentication yes", "passwordauthentication yes", *more]
+    return parse_settings("".join(f"{line}\n" for line in lines))
+
+
+def test_a_password_is_enough() -> None:
+    assert ways(Password.SET).password_is_enough(ACCOUNT, effective())
+    assert ways(Password.UNKNOWN).password_is_enough(ACCOUNT, effective())
+    assert not ways(Password.NONE).password_is_enough(ACCOUNT, effective())
+
+
+def test_a_password_is_not_enough() -> None:
+    keys_only = effective("authenticationmethods publickey")
+    assert not ways(Password.SET).password_is_enough(ACCOUNT, keys_only)
+    assert not ways(Password.SET).password_is_enough(ROOT, effective())
+    assert ways(Password.SET).password_is_enough(ROOT, effective("permitrootlogin yes"))
+    assert not ways(Password.SET).password_is_enough(ACCOUNT, effective("denyusers alice"))
+
+
+@pytest.mark.parametrize("state", Password)
+def test_who_may_have_a_password(state: Password) -> None:
+    expected = state in {Password.SET, Password.EMPTY, Password.UNKNOWN}
+    assert ways(state).may_have_password(ACCOUNT) is expected
+
+
+def test_whom_sshd_turns_away() -> None:
+    known = ways(Password.SET)
+    assert known.refusal(ACCOUNT, effective()) == ""
+    assert known.refusal(ACCOUNT, effective("denyusers ali*")) == "DenyUsers names it"
+    assert known.refusal(ROOT, effective("permitrootlogin no")) == "PermitRootLogin is no"
+
+
+def test_people_of_this_machine() -> None:
+    me = account(pwd.getpwuid(os.geteuid()).pw_name)
+    assert people()(me).uid == os.geteuid()

@@ -12,27 +12,25 @@ from tests.server.samples import OTHER, PLAIN, TOKEN, TOKEN_ECDSA, text
 from tests.server.settings import TOKENS, settings
 
 from fidokit.errors import FidokitError, UsageError
-from fidokit.server.accounts import Account
-from fidokit.server.check.admission import Person
-from fidokit.server.check.audit import Audit, Event, FileReport, ServerReport, UserReport
-from fidokit.server.check.key_events import KeyLine, Place, UnreadableLine
-from fidokit.server.check.policy import Rule, Violation
-from fidokit.server.check.tally import Tally
-from fidokit.server.shadow import Entry, Password
-from fidokit.server.sshd.query import Origin
-from fidokit.server.sshd.settings import Settings
+from fidokit.server.accounts import Account, Password, ShadowEntry
+from fidokit.server.check.admission import LoginUser
+from fidokit.server.check.audit import Audit, CheckEvent, FileReport, ServerReport, UserReport
+from fidokit.server.check.key_lines import KeyLine, KeyPosition, UnreadableLine
+from fidokit.server.check.policy import CheckRule, Violation
+from fidokit.server.check.report import CheckTally
+from fidokit.server.sshd.query import LoginOrigin, SshdSettings
 
 
 @dataclass
 class FakeSshd:
     """Answers with some settings for all, and others for some users."""
 
-    general: Settings
-    of: Mapping[str, Settings | FidokitError] = field(default_factory=dict)
+    general: SshdSettings
+    of: Mapping[str, SshdSettings | FidokitError] = field(default_factory=dict)
     asked: list[str | None] = field(default_factory=list)
-    origin: Origin = field(default_factory=Origin)
+    origin: LoginOrigin = field(default_factory=LoginOrigin)
 
-    def settings(self, user: str | None = None) -> Settings:
+    def settings(self, user: str | None = None) -> SshdSettings:
         self.asked.append(user)
         found = self.of.get(user or "", self.general)
         if isinstance(found, FidokitError):
@@ -56,19 +54,21 @@ def write(account: Account, data: bytes) -> str:
     return str(path)
 
 
-def person(password: Password) -> Callable[[Account], Person]:
-    return lambda account: Person(account.name, 1000, "/bin/sh", ("users",), Entry(password))
+def person(password: Password) -> Callable[[Account], LoginUser]:
+    return lambda account: LoginUser(
+        account.name, 1000, "/bin/sh", ("users",), ShadowEntry(password)
+    )
 
 
 def run(
     sshd: FakeSshd,
     homes: Mapping[str, Account],
-    *rules: Rule,
+    *rules: CheckRule,
     password: Password = Password.NONE,
     criteria: frozenset[str] = frozenset(),
-) -> tuple[list[Event], Tally]:
+) -> tuple[list[CheckEvent], CheckTally]:
     audit = Audit(sshd, person(password), criteria, frozenset(rules), now=1.0)
-    tally = Tally(frozenset(rules))
+    tally = CheckTally(frozenset(rules))
     # A user of our own, so that nobody's rights have to be taken on.
     return list(tally.watch(audit.run(homes.values()))), tally
 
@@ -101,13 +101,13 @@ def test_a_users_own_settings_count(homes: Mapping[str, Account]) -> None:
     for account in homes.values():
         write(account, text(PLAIN if account.name == "alice" else OTHER))
     sshd = FakeSshd(settings(), {"bob": settings(pubkeyacceptedalgorithms=TOKENS)})
-    _, tally = run(sshd, homes, Rule.HARDWARE, criteria=frozenset({"user"}))
+    _, tally = run(sshd, homes, CheckRule.HARDWARE, criteria=frozenset({"user"}))
     assert [(found.user, found.line) for found in tally.violations] == [("alice", 1)]
     assert tally.refused == 1
 
 
 def test_what_match_blocks_look_at_limits_the_report(homes: Mapping[str, Account]) -> None:
-    sshd = FakeSshd(settings(), origin=Origin(addr="10.1.2.3"))
+    sshd = FakeSshd(settings(), origin=LoginOrigin(addr="10.1.2.3"))
     notes = {}
     for criteria in ("", "user group", "address", "localport user address"):
         (first, *_), _ = run(sshd, homes, criteria=frozenset(criteria.split()))
@@ -127,7 +127,7 @@ def test_keys_that_are_there_twice(homes: Mapping[str, Account]) -> None:
     write(homes["bob"], text(OTHER, PLAIN))
     found, tally = run(FakeSshd(settings()), homes)
     twins = [event.duplicate for event in found if isinstance(event, KeyLine) and event.duplicate]
-    assert twins == [Place("alice", path, 1), Place("alice", path, 2)]
+    assert twins == [KeyPosition("alice", path, 1), KeyPosition("alice", path, 2)]
     assert tally.duplicates == 2
 
 
@@ -148,7 +148,7 @@ def test_none_is_no_file(homes: Mapping[str, Account], value: str) -> None:
     for name in {"none", *value.split()} - {"nowhere"}:
         (homes["alice"].home / name).write_bytes(text(PLAIN))
     sshd = FakeSshd(settings(authorizedkeysfile=value, strictmodes="no"))
-    found, tally = run(sshd, homes, Rule.HARDWARE)
+    found, tally = run(sshd, homes, CheckRule.HARDWARE)
     assert not [event for event in found if isinstance(event, FileReport)]
     assert tally.keys == 0
 
@@ -157,7 +157,7 @@ def test_none_is_no_file(homes: Mapping[str, Account], value: str) -> None:
 def test_settings_without_a_file(value: str) -> None:
     assert settings(authorizedkeysfile=value).key_files == ()
     assert settings(authorizedkeysfile=f"{value} a").key_files == ("a",)
-    assert Settings().key_files == (".ssh/authorized_keys", ".ssh/authorized_keys2")
+    assert SshdSettings().key_files == (".ssh/authorized_keys", ".ssh/authorized_keys2")
 
 
 def test_several_files_and_names_that_are_one(homes: Mapping[str, Account]) -> None:
@@ -183,7 +183,7 @@ def test_a_pattern_names_what_fits_it(homes: Mapping[str, Account], tmp_path: Pa
 def test_a_file_that_sshd_passes_over_breaks_nothing(homes: Mapping[str, Account]) -> None:
     path = Path(write(homes["alice"], text(PLAIN)))
     path.chmod(0o666)
-    found, tally = run(FakeSshd(settings()), homes, Rule.HARDWARE)
+    found, tally = run(FakeSshd(settings()), homes, CheckRule.HARDWARE)
     (file,) = [event for event in found if isinstance(event, FileReport)]
     assert "others than its owner may write" in file.refusals[0]
     assert tally.violations == []
@@ -192,37 +192,37 @@ def test_a_file_that_sshd_passes_over_breaks_nothing(homes: Mapping[str, Account
 
 def test_every_violation_has_its_place(homes: Mapping[str, Account]) -> None:
     path = write(homes["alice"], b"#\n" + text(TOKEN, PLAIN))
-    _, tally = run(FakeSshd(settings()), homes, *Rule, password=Password.SET)
+    _, tally = run(FakeSshd(settings()), homes, *CheckRule, password=Password.SET)
     assert tally.violations == [
-        Violation(Rule.NO_PASSWORD, "alice", "by password"),
+        Violation(CheckRule.NO_PASSWORD, "alice", "by password"),
         Violation(
-            Rule.VERIFY,
+            CheckRule.VERIFY,
             "alice",
             "neither PubkeyAuthOptions nor the line has verify-required",
             path,
             2,
         ),
-        Violation(Rule.HARDWARE, "alice", "the key is on no token", path, 3),
+        Violation(CheckRule.HARDWARE, "alice", "the key is on no token", path, 3),
         Violation(
-            Rule.VERIFY,
+            CheckRule.VERIFY,
             "alice",
             "the key is on no token, so nothing asks for a PIN",
             path,
             3,
         ),
-        Violation(Rule.NO_PASSWORD, "bob", "by password"),
+        Violation(CheckRule.NO_PASSWORD, "bob", "by password"),
     ]
     assert tally.by_password == ["alice", "bob"]
 
 
 @pytest.mark.parametrize("keyword", ["authorizedkeyscommand", "trustedusercakeys"])
 def test_keys_that_nobody_sees_are_no_promise(keyword: str, homes: Mapping[str, Account]) -> None:
-    found, tally = run(FakeSshd(settings(**{keyword: "/x"})), homes, Rule.HARDWARE)
+    found, tally = run(FakeSshd(settings(**{keyword: "/x"})), homes, CheckRule.HARDWARE)
     assert isinstance(found[0], ServerReport)
     assert any("(/x)" in note for note in found[0].notes)
     assert {violation.user for violation in tally.violations} == {"alice", "bob"}
     sure = settings(**{keyword: "/x", "pubkeyacceptedalgorithms": TOKENS})
-    assert run(FakeSshd(sure), homes, Rule.HARDWARE)[1].violations == []
+    assert run(FakeSshd(sure), homes, CheckRule.HARDWARE)[1].violations == []
 
 
 def test_what_is_not_followed_is_said(homes: Mapping[str, Account]) -> None:
@@ -235,7 +235,7 @@ def test_what_is_not_followed_is_said(homes: Mapping[str, Account]) -> None:
             )
         ),
         homes,
-        Rule.HARDWARE,
+        CheckRule.HARDWARE,
         criteria=frozenset({"address"}),
     )
     assert isinstance(found[0], ServerReport)
@@ -248,7 +248,7 @@ def test_what_is_not_followed_is_said(homes: Mapping[str, Account]) -> None:
 def test_a_user_whom_sshd_turns_away(homes: Mapping[str, Account]) -> None:
     write(homes["alice"], text(PLAIN))
     sshd = FakeSshd(settings(denyusers="alice\nbob"))
-    found, tally = run(sshd, homes, *Rule, password=Password.SET)
+    found, tally = run(sshd, homes, *CheckRule, password=Password.SET)
     users = [event for event in found if isinstance(event, UserReport)]
     assert all(user.refusals == ("DenyUsers names it",) for user in users)
     assert not any(user.password.possible for user in users)
@@ -257,11 +257,11 @@ def test_a_user_whom_sshd_turns_away(homes: Mapping[str, Account]) -> None:
 
 def test_a_user_whom_sshd_cannot_be_asked_about(homes: Mapping[str, Account]) -> None:
     sshd = FakeSshd(settings(), {"alice": UsageError("cannot be asked")})
-    found, tally = run(sshd, homes, *Rule, criteria=frozenset({"user"}))
+    found, tally = run(sshd, homes, *CheckRule, criteria=frozenset({"user"}))
     (alice, _) = (event for event in found if isinstance(event, UserReport))
     assert alice.unknown == "cannot be asked"
     assert [(v.user, v.rule) for v in tally.violations] == [
-        ("alice", rule) for rule in sorted(Rule)
+        ("alice", rule) for rule in sorted(CheckRule)
     ]
 
 
@@ -275,9 +275,10 @@ def test_a_hidden_file_is_no_promise(
 ) -> None:
     from contextlib import nullcontext
 
-    from fidokit.server.check import key_source
+    from fidokit.server.check import audit
+    from fidokit.server.key_paths import KeySource
 
-    hidden = key_source.Source(Path("/x"), hidden="cannot be read by you")
-    monkeypatch.setattr(key_source, "opened", lambda *_, **__: nullcontext(hidden))
-    _, tally = run(FakeSshd(settings()), homes, *Rule)
-    assert {v.rule for v in tally.violations} == {Rule.HARDWARE, Rule.VERIFY}
+    hidden = KeySource(Path("/x"), hidden="cannot be read by you")
+    monkeypatch.setattr(audit, "opened_keys", lambda *_, **__: nullcontext(hidden))
+    _, tally = run(FakeSshd(settings()), homes, *CheckRule)
+    assert {v.rule for v in tally.violations} == {CheckRule.HARDWARE, CheckRule.VERIFY}

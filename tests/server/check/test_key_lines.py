@@ -14,10 +14,9 @@ from tests.support.mutate import fuzz_count, mutants
 from fidokit.openssh import wire
 from fidokit.openssh.keys.fingerprint import sha256
 from fidokit.openssh.lines.authorized_keys import AuthorizedKey, OtherLine, parse_line
-from fidokit.server.check.key_events import KeyLine, UnreadableLine
-from fidokit.server.check.key_lines import read_lines
+from fidokit.server.check.key_lines import KeyLine, UnreadableLine, read_lines
 from fidokit.server.check.key_verdicts import KeyRules, rules_for
-from fidokit.server.check.policy import Rule
+from fidokit.server.check.policy import CheckRule
 
 T, E, P = (line.encode().encode() for line in (TOKEN, TOKEN_ECDSA, PLAIN))
 DSA_BLOB = wire.text("ssh-dss") + b"".join(wire.mpint(n) for n in (1 << 1023, 1 << 159, 2, 3))
@@ -26,7 +25,7 @@ DSA = b"ssh-dss " + b64encode(DSA_BLOB) + b" old"
 
 @pytest.fixture
 def rules() -> KeyRules:
-    return rules_for(settings(), is_root=False, rules=frozenset({Rule.HARDWARE}))
+    return rules_for(settings(), is_root=False, rules=frozenset({CheckRule.HARDWARE}))
 
 
 def read(text: bytes, rules: KeyRules) -> list[KeyLine | UnreadableLine]:
@@ -53,7 +52,7 @@ def test_a_file(rules: KeyRules) -> None:
     assert isinstance(verified, KeyLine)
     assert verified.verdict.verify
     assert isinstance(plain, KeyLine)
-    assert plain.verdict.violates == ((Rule.HARDWARE, "the key is on no token"),)
+    assert plain.verdict.violates == ((CheckRule.HARDWARE, "the key is on no token"),)
     assert isinstance(dsa, KeyLine)
     assert (dsa.bits, dsa.comment, dsa.fingerprint) == (1024, "old", sha256(DSA_BLOB))
     assert dsa.verdict.refusals == ("PubkeyAcceptedAlgorithms leaves out ssh-dss",)
@@ -101,7 +100,7 @@ def test_what_is_too_long_to_be_judged_is_no_promise(rules: KeyRules) -> None:
     line = b'environment="A=' + b"x" * (1 << 20) + b'" ' + P
     (found,) = read(line, rules)
     assert isinstance(found, UnreadableLine)
-    assert found.violates == ((Rule.HARDWARE, "the line is too long to be judged"),)
+    assert found.violates == ((CheckRule.HARDWARE, "the line is too long to be judged"),)
 
 
 def test_long_options_are_not_kept(rules: KeyRules) -> None:

@@ -8,13 +8,13 @@ import pytest
 from tests.server.settings import TOKENS, settings
 
 from fidokit.openssh.lines.options import Option
-from fidokit.server.check.key_verdicts import KeyRules, Strength, Verdict, rules_for
-from fidokit.server.check.policy import Rule
+from fidokit.server.check.key_verdicts import CheckVerdict, KeyRules, Strength, rules_for
+from fidokit.server.check.policy import CheckRule
 
 SK = "sk-ssh-ed25519@openssh.com"
 PLAIN = "ssh-ed25519"
 NOW = 1_800_000_000.0
-EVERY_RULE = frozenset(Rule)
+EVERY_RULE = frozenset(CheckRule)
 AUTHORITY = "cert-authority"
 
 
@@ -27,11 +27,11 @@ def rules(*, is_root: bool = False, **changes: str) -> KeyRules:
     return rules_for(settings(**changes), is_root=is_root, rules=EVERY_RULE, now=NOW)
 
 
-def judge(kind: str, *given: str, bits: int = 256, **changes: Any) -> Verdict:
+def judge(kind: str, *given: str, bits: int = 256, **changes: Any) -> CheckVerdict:
     return rules(**changes).judge(kind, bits, options(*given))
 
 
-def broken(verdict: Verdict) -> set[str]:
+def broken(verdict: CheckVerdict) -> set[str]:
     return {str(rule) for rule, _ in verdict.violates}
 
 
@@ -155,13 +155,19 @@ def test_a_file_that_is_passed_over() -> None:
     passed = rules().refusing(["others may write to it"])
     assert passed.judge(PLAIN, 256).refusals == ("others may write to it",)
     assert passed.doubted("too long") == ()
-    assert {rule for rule, _ in rules().doubted("too long")} == {Rule.HARDWARE, Rule.VERIFY}
+    assert {rule for rule, _ in rules().doubted("too long")} == {
+        CheckRule.HARDWARE,
+        CheckRule.VERIFY,
+    }
     assert rules().refusing([]) == rules()
 
 
 def test_keys_that_nobody_sees() -> None:
-    assert {r for r, _ in rules().unseen().broken(EVERY_RULE)} == {Rule.HARDWARE, Rule.VERIFY}
+    assert {r for r, _ in rules().unseen().broken(EVERY_RULE)} == {
+        CheckRule.HARDWARE,
+        CheckRule.VERIFY,
+    }
     tokens = rules(pubkeyacceptedalgorithms=TOKENS)
-    assert {r for r, _ in tokens.unseen().broken(EVERY_RULE)} == {Rule.VERIFY}
+    assert {r for r, _ in tokens.unseen().broken(EVERY_RULE)} == {CheckRule.VERIFY}
     sure = rules(pubkeyacceptedalgorithms=TOKENS, pubkeyauthoptions="verify-required")
     assert sure.unseen().broken(EVERY_RULE) == ()

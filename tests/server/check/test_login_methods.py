@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from tests.server.settings import settings
 
+from fidokit.server.accounts import Password
 from fidokit.server.check import login_methods
-from fidokit.server.shadow import Password
 
 BOTH = "publickey,password"
 

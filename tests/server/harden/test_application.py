@@ -13,8 +13,8 @@ from tests.support.agent_keys import executable
 from fidokit.errors import FidokitError
 from fidokit.server.harden.application import Applying, Running, find_running
 from fidokit.server.harden.levels import Directive
-from fidokit.server.sshd import drop_in, services
-from fidokit.server.sshd.program import SshdProgram
+from fidokit.server.sshd import drop_in
+from fidokit.server.sshd.query import SshdProgram
 
 BLOCK = drop_in.block("touch", ["A 1"])
 SSHD = """
@@ -124,7 +124,7 @@ def test_no_sshd_runs(files: Files) -> None:
 
 
 def test_an_sshd_runs(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services, "answering", list)
+    monkeypatch.setattr("fidokit.server.sshd.services.answering", list)
     manager = Manager()
     running = find_running(files.sshd, files.config, manager, None)
     assert running == Running(manager, [("127.0.0.1", 1)])
@@ -136,7 +136,7 @@ from pathlib import Path
 from fidokit.server.sshd import drop_in
 from fidokit.server.harden.application import Applying
 from fidokit.server.harden.levels import Directive
-from fidokit.server.sshd.program import SshdProgram
+from fidokit.server.sshd.query import SshdProgram
 
 folder, left, block = Path(sys.argv[1]), int(sys.argv[2]), sys.stdin.buffer.read() or None
 CALLS = {"os.rename", "open", "os.chmod", "os.remove", "subprocess.Popen"}

@@ -6,13 +6,13 @@ import pytest
 
 from fidokit.errors import FidokitError, Unsupported, UsageError
 from fidokit.server.harden.levels import Directive, Level, Levels, all_directives, directives, unmet
-from fidokit.server.sshd.settings import Settings, parse
+from fidokit.server.sshd.query import SshdSettings, parse_settings
 
 HARDWARE = (
     "sk-ssh-ed25519@openssh.com,sk-ssh-ed25519-cert-v01@openssh.com,"
     "webauthn-sk-ecdsa-sha2-nistp256@openssh.com"
 )
-BASE = parse(
+BASE = parse_settings(
     "pubkeyauthoptions none\n"
     f"pubkeyacceptedalgorithms ssh-ed25519,rsa-sha2-512,{HARDWARE}\n"
     "kbdinteractiveauthentication no\n"
@@ -20,13 +20,13 @@ BASE = parse(
 )
 
 
-def settings(**more: str) -> Settings:
+def settings(**more: str) -> SshdSettings:
     """BASE with other values; None takes one out."""
     values = {name: value[0] for name, value in BASE.values.items()} | more
-    return parse("".join(f"{name} {value}\n" for name, value in values.items()))
+    return parse_settings("".join(f"{name} {value}\n" for name, value in values.items()))
 
 
-def lines(level: Level, base: Settings = BASE) -> list[str]:
+def lines(level: Level, base: SshdSettings = BASE) -> list[str]:
     return [str(directive) for directive in directives(level, base)]
 
 
@@ -81,7 +81,7 @@ def test_second_factor_keeps_methods_that_ask_for_both() -> None:
 
 
 def test_names_of_older_versions() -> None:
-    base = parse(
+    base = parse_settings(
         "pubkeyauthoptions none\npubkeyacceptedkeytypes sk-ssh-ed25519@openssh.com,ssh-rsa\n"
         "challengeresponseauthentication no\n"
     )
@@ -93,7 +93,7 @@ def test_names_of_older_versions() -> None:
 @pytest.mark.parametrize("level", [Level.TOUCH, Level.VERIFY, Level.HARDWARE_ONLY])
 def test_too_old_for_tokens(level: Level) -> None:
     with pytest.raises(Unsupported):
-        directives(level, parse("pubkeyacceptedkeytypes ssh-rsa\n"))
+        directives(level, parse_settings("pubkeyacceptedkeytypes ssh-rsa\n"))
 
 
 def test_a_server_that_takes_no_tokens() -> None:
@@ -108,7 +108,9 @@ def test_what_holds() -> None:
         Directive("PasswordAuthentication", "no"),
         Directive("AuthenticationMethods", "publickey"),
     ]
-    found = parse("pubkeyauthoptions verify-required touch-required\npasswordauthentication yes\n")
+    found = parse_settings(
+        "pubkeyauthoptions verify-required touch-required\npasswordauthentication yes\n"
+    )
     assert unmet(wanted, found) == wanted[1:]
 
 

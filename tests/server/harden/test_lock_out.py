@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from collections.abc import Iterable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from tests.server.samples import OTHER, PLAIN, TOKEN, TOKEN_ECDSA
+from tests.server.samples import OTHER, PLAIN, TOKEN, TOKEN_ECDSA, text
 
+from fidokit.errors import NoPermission
 from fidokit.openssh.keys import fingerprint
 from fidokit.openssh.keys.public import PublicLine
 from fidokit.openssh.lines.authorized_keys import AuthorizedKey
+from fidokit.server import key_paths
 from fidokit.server.accounts import Account
 from fidokit.server.authorize.lines import lines_of
 from fidokit.server.harden import lock_out
-from fidokit.server.harden.key_holders import KeyHolder
-from fidokit.server.harden.lock_out import Proof, UserProof
-from fidokit.server.sshd.settings import parse
+from fidokit.server.harden.lock_out import KeyHolder, Proof, UserProof, everybody, key_holder
+from fidokit.server.sshd.query import parse_settings
 
 HOME = Path("/home/u")
 
 
-class Server:
+class TrialServer:
     """Takes some keys, and lets some of them in for good."""
 
     def __init__(self, takes: Iterable[PublicLine], lets_in: Iterable[PublicLine] = ()) -> None:
@@ -56,9 +60,9 @@ def proved(
     identities = {fingerprint.sha256(line.key.blob()): Path(line.comment) for line in at_hand}
     return lock_out.prove(
         holder(*lines),
-        parse(f"pubkeyauthoptions {options}\n"),
-        before=Server(before),
-        after=Server(after, lets_in),
+        parse_settings(f"pubkeyauthoptions {options}\n"),
+        before=TrialServer(before),
+        after=TrialServer(after, lets_in),
         identities=identities,
     )
 
@@ -143,10 +147,10 @@ def test_an_authority_is_not_asked() -> None:
 
 
 def test_the_old_server_is_asked_only_about_what_the_new_one_refuses() -> None:
-    before, after = Server([PLAIN, TOKEN]), Server([TOKEN])
+    before, after = TrialServer([PLAIN, TOKEN]), TrialServer([TOKEN])
     lock_out.prove(
         holder(PLAIN.encode(), TOKEN.encode()),
-        parse(""),
+        parse_settings(""),
         before=before,
         after=after,
         identities={},
@@ -161,3 +165,76 @@ def test_more_keys_than_anybody_has(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(proof.keys) == 2
     assert proof.left_over == 1
     assert proof.keys[0].line.key == TOKEN.key
+
+
+# --- who has keys ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def me(tmp_path: Path) -> Account:
+    return Account(pwd.getpwuid(os.geteuid()).pw_name, os.geteuid(), os.getegid(), tmp_path)
+
+
+def test_keys_of_all_files_each_once(me: Account) -> None:
+    (me.home / "a").write_bytes(b"junk\n" + text(PLAIN, TOKEN))
+    (me.home / "b").write_bytes(b"restrict " + text(TOKEN, OTHER))
+    found = key_holder(me, ["a", "%h/b", "a", "missing", "a/missing"])
+    assert [line.key for line in found.keys] == [PLAIN.key, TOKEN.key, OTHER.key]
+    assert not found.keys[1].has("restrict")  # sshd takes the first line that fits
+    assert found.files[:2] == (me.home / "a", me.home / "b")
+
+
+def test_a_folder_has_no_keys(me: Account) -> None:
+    assert key_holder(me, ["."]).keys == ()
+
+
+def test_what_only_root_may_read_is_told(me: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    hidden = key_paths.KeySource(me.home, hidden="it cannot be read by you; root can look")
+    monkeypatch.setattr(key_paths, "_open", lambda *_, **__: hidden)
+    with pytest.raises(NoPermission, match="cannot be read by you"):
+        key_holder(me, ["a"])
+
+
+def people(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Root of this machine with a key, and users without."""
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(key_paths, "_rights_of", lambda _: nullcontext())
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root/keys").write_bytes(text(PLAIN))
+    rows = [
+        ("root", 0, "/bin/sh"),
+        ("daemon", 1, "/bin/sh"),
+        ("alice", 1000, "/bin/sh"),
+        ("alice", 1000, "/bin/sh"),
+        ("robot", 1001, "/usr/sbin/nologin"),
+    ]
+    entries = []
+    for name, uid, shell in rows:
+        home = tmp_path / name
+        home.mkdir(exist_ok=True)
+        (home / "keys").touch()
+        entries.append(pwd.struct_passwd((name, "x", uid, uid, "", str(home), shell)))
+    monkeypatch.setattr(pwd, "getpwall", lambda: entries)
+
+
+def test_everybody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    people(monkeypatch, tmp_path)
+    assert [user.name for user in everybody(["keys"])] == ["root"]
+
+
+def test_a_file_of_everybody_says_nothing_of_users_without_a_shell(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    people(monkeypatch, tmp_path)
+    shared = [f"{tmp_path}/root/keys"]
+    assert [user.name for user in everybody(shared)] == ["root", "daemon", "alice"]
+    (tmp_path / "robot/own").write_bytes(text(PLAIN))
+    assert "robot" in [user.name for user in everybody([*shared, "own"])]
+
+
+def test_an_ordinary_user_is_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    me = pwd.getpwuid(os.geteuid()).pw_name
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() or 1)
+    if os.getuid() == 0:
+        me = pwd.getpwuid(1).pw_name
+    assert [user.name for user in everybody(["keys"])] == [me]

@@ -15,8 +15,8 @@ from fidokit.errors import FidokitError, UsageError
 from fidokit.server.otp.codes import (
     RESYNC_COUNTS,
     SEARCHED_COUNTS,
+    CodeVerdict,
     Judgment,
-    Verdict,
     after_use,
     emergency_codes,
     judge,
@@ -42,7 +42,7 @@ def hotp(counter: int = 10, window: int = 3) -> OtpFile:
     return compose(SECRET, Method.HOTP, Rules(window, None, False), CODES).with_counter(counter)
 
 
-def judged(file: OtpFile, position: int) -> Verdict:
+def judged(file: OtpFile, position: int) -> CodeVerdict:
     return judge(file, code_at(position), NOW, code_at)
 
 
@@ -71,8 +71,8 @@ def test_the_window_is_the_modules(window: int, accepted: Sequence[int]) -> None
 
 def test_the_difference_that_the_module_learned_moves_the_window() -> None:
     late = totp().with_option("TIME_SKEW", "-5")
-    assert judged(late, STEP - 5) == Verdict(Judgment.RIGHT, STEP - 5, -5)
-    assert judged(late, STEP) == Verdict(Judgment.ELSEWHERE, STEP, 0)
+    assert judged(late, STEP - 5) == CodeVerdict(Judgment.RIGHT, STEP - 5, -5)
+    assert judged(late, STEP) == CodeVerdict(Judgment.ELSEWHERE, STEP, 0)
 
 
 def test_longer_steps() -> None:
@@ -82,7 +82,7 @@ def test_longer_steps() -> None:
 
 def test_a_code_is_right_once() -> None:
     used = after_use(totp(), code_at(STEP), judged(totp(), STEP))
-    assert judged(used, STEP) == Verdict(Judgment.USED, STEP, 0)
+    assert judged(used, STEP) == CodeVerdict(Judgment.USED, STEP, 0)
     assert judged(used, STEP + 1).judgment is Judgment.RIGHT
     free = totp(reuse=True)
     assert after_use(free, code_at(STEP), judged(free, STEP)) == free
@@ -90,12 +90,14 @@ def test_a_code_is_right_once() -> None:
 
 @pytest.mark.parametrize("distance", [-1500, -3, -2, 2, 3, 120, 1500])
 def test_codes_of_another_time_say_how_far(distance: int) -> None:
-    assert judged(totp(), STEP + distance) == Verdict(Judgment.ELSEWHERE, STEP + distance, distance)
+    assert judged(totp(), STEP + distance) == CodeVerdict(
+        Judgment.ELSEWHERE, STEP + distance, distance
+    )
 
 
 @pytest.mark.parametrize("distance", [-1501, 1501])
 def test_beyond_half_a_day_nobody_looks(distance: int) -> None:
-    assert judged(totp(), STEP + distance) == Verdict(Judgment.WRONG)
+    assert judged(totp(), STEP + distance) == CodeVerdict(Judgment.WRONG)
 
 
 def test_of_two_times_that_fit_the_nearer_is_told() -> None:
@@ -113,19 +115,19 @@ def test_before_1970_there_are_no_codes() -> None:
 def test_the_counters_window_looks_ahead_alone() -> None:
     right = [n for n in range(5, 20) if judged(hotp(), n).is_accepted]
     assert right == [10, 11, 12]
-    assert judged(hotp(), 9) == Verdict(Judgment.WRONG)
+    assert judged(hotp(), 9) == CodeVerdict(Judgment.WRONG)
 
 
 def test_a_counter_moves_behind_the_code() -> None:
     used = after_use(hotp(), code_at(11), judged(hotp(), 11))
     assert used.counter == 12
-    assert judged(used, 11) == Verdict(Judgment.WRONG)
+    assert judged(used, 11) == CodeVerdict(Judgment.WRONG)
 
 
 def test_an_app_that_ran_ahead() -> None:
     last = 10 + SEARCHED_COUNTS - 1
-    assert judged(hotp(), last) == Verdict(Judgment.ELSEWHERE, last, SEARCHED_COUNTS - 1)
-    assert judged(hotp(), last + 1) == Verdict(Judgment.WRONG)
+    assert judged(hotp(), last) == CodeVerdict(Judgment.ELSEWHERE, last, SEARCHED_COUNTS - 1)
+    assert judged(hotp(), last + 1) == CodeVerdict(Judgment.WRONG)
     assert after_use(hotp(), code_at(last), judged(hotp(), last)) == hotp()
 
 
@@ -176,11 +178,11 @@ def test_the_clock_has_no_counter() -> None:
 @pytest.mark.parametrize("file", [totp(), hotp()])
 def test_an_emergency_code_works_once(file: OtpFile) -> None:
     verdict = judge(file, CODES[0], NOW, code_at)
-    assert verdict == Verdict(Judgment.EMERGENCY)
+    assert verdict == CodeVerdict(Judgment.EMERGENCY)
     assert verdict.is_accepted
     used = after_use(file, CODES[0], verdict)
     assert used.emergency_codes == CODES[1:]
-    assert judge(used, CODES[0], NOW, code_at) == Verdict(Judgment.WRONG)
+    assert judge(used, CODES[0], NOW, code_at) == CodeVerdict(Judgment.WRONG)
 
 
 def test_a_file_of_no_method_has_emergency_codes_alone() -> None:
@@ -188,7 +190,7 @@ def test_a_file_of_no_method_has_emergency_codes_alone() -> None:
     from fidokit.server.otp.format import parse
 
     assert judge(parse(bare), CODES[0], NOW, code_at).is_accepted
-    assert judge(parse(bare), code_at(STEP), NOW, code_at) == Verdict(Judgment.WRONG)
+    assert judge(parse(bare), code_at(STEP), NOW, code_at) == CodeVerdict(Judgment.WRONG)
 
 
 def seeded(seed: int) -> Callable[[int], bytes]:

@@ -20,7 +20,7 @@ from fidokit.server.otp.enrollment import (
     new_emergency_codes,
     otp_state,
     plan_otp,
-    qr_matrix,
+    qr_code,
     resync_otp,
     save_otp,
     verify_otp,
@@ -256,8 +256,8 @@ def test_qr_files(home: Path) -> None:
         write_qr(plan.uri, home / "code.gif")
 
 
-def test_the_matrix_has_the_three_corners() -> None:
-    rows = qr_matrix(planned().uri)
+def test_the_code_has_the_three_corners() -> None:
+    rows = [bytes(row) for row in qr_code(planned().uri).matrix]
     assert {len(row) for row in rows} == {len(rows)}
     assert rows[0][:8] == rows[0][-8:][::-1] == rows[-1][:8] == b"\1" * 7 + b"\0"
 
@@ -276,5 +276,5 @@ def test_codes_file(home: Path) -> None:
 def test_without_the_extra(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(Unsupported) as caught:
-        qr_matrix(planned().uri)
+        qr_code(planned().uri)
     assert "fidokit[otp]" in caught.value.hint

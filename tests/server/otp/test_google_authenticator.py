@@ -56,7 +56,7 @@ def test_a_new_file_is_the_users_alone(me: Account) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o400
     assert [entry.name for entry in me.home.iterdir()] == [".google_authenticator"]
     assert on_disk.load(me) == new()
-    assert on_disk.is_enrolled(me)
+    assert on_disk.problem(me) == ""
 
 
 def test_a_file_that_is_there_stays_without_force(me: Account) -> None:
@@ -135,7 +135,7 @@ def test_a_file_that_never_rests_is_told(me: Account) -> None:
 
 def test_nobody_is_enrolled_without_a_file(me: Account) -> None:
     assert "does not exist" in on_disk.problem(me)
-    assert not on_disk.is_enrolled(me)
+    assert on_disk.problem(me)
     with pytest.raises(NotEnrolled):
         on_disk.load(me)
 
@@ -175,7 +175,7 @@ def test_what_is_no_file(me: Account, make: Callable[[Path], None]) -> None:
 
 def test_a_link_in_a_circle(me: Account) -> None:
     on_disk.path_of(me).symlink_to(on_disk.path_of(me))
-    assert not on_disk.is_enrolled(me)
+    assert on_disk.problem(me)
 
 
 def test_the_error_says_which_file(me: Account) -> None:
@@ -196,7 +196,7 @@ def test_root_works_with_the_users_rights(tmp_path: Path) -> None:
     assert (path.stat().st_uid, path.stat().st_gid) == (NOBODY, NOBODY)
     on_disk.edit(user, lambda found: found.without_code(CODES[0]))
     assert path.stat().st_uid == NOBODY
-    assert on_disk.is_enrolled(user)
+    assert on_disk.problem(user) == ""
     os.chown(path, 0, 0)
     assert "may not read" in on_disk.problem(user), "the module drops root's rights too"
     path.unlink()

@@ -12,8 +12,8 @@ import pytest
 
 from fidokit.errors import FidokitError
 from fidokit.server.sshd import services
+from fidokit.server.sshd.query import parse_settings
 from fidokit.server.sshd.services import Signaled, Systemd
-from fidokit.server.sshd.settings import parse
 
 PATIENCE = 30.0
 
@@ -64,7 +64,7 @@ class Manager:
 
 
 def test_addresses() -> None:
-    found = parse(
+    found = parse_settings(
         "listenaddress 0.0.0.0:22\nlistenaddress [::]:22\nlistenaddress 192.0.2.1:2222\n"
         "listenaddress [2001:db8::1]:22 rdomain x\nlistenaddress nonsense\n"
     )
@@ -169,7 +169,7 @@ def test_systemd_that_refuses() -> None:
 
 
 def test_which_manager_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    here = parse("pidfile /run/x.pid\n")
+    here = parse_settings("pidfile /run/x.pid\n")
     monkeypatch.setattr(services, "_SYSTEMD", str(tmp_path))
     found = services.find_services(here, [], None, Systemctl("sshd.service"))
     assert isinstance(found, Systemd)
@@ -181,4 +181,4 @@ def test_which_manager_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert isinstance(without, Signaled)
     assert without.pid_file == Path("/run/x.pid")
     with pytest.raises(FidokitError, match="not known which process"):
-        services.find_services(parse("pidfile none\n"), [], None, Systemctl())
+        services.find_services(parse_settings("pidfile none\n"), [], None, Systemctl())

@@ -25,7 +25,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @verb()
 @click.argument("file", type=_FILE)
 def show_one(settings: Settings, *, file: Path) -> None:
-    """Show what an attestation FILE says, nothing of it verified.
+    """Show what an attestation file says, nothing of it verified.
 
     FILE is what `ssh-keygen -O write-attestation=FILE` or `key generate` wrote.
     """
@@ -84,7 +84,7 @@ def verify(
     passphrase_file: str | None,
     require_certified: bool,
 ) -> None:
-    """Verify that a token made a key, for a challenge, and tell whose token it is.
+    """Verify that a token made a key, and whose.
 
     Whoever wants such a proof sends a challenge, random bytes, and gets back FILE and the public
     key. Models and their roots are from the FIDO metadata (extra `mds`). Exit status 1 where it

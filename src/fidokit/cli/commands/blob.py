@@ -33,7 +33,7 @@ any_rp_option = click.option("--any-rp", is_flag=True, help="Also those of login
 @verb(pin=True)
 @any_rp_option
 def list_blobs(settings: Settings, *, any_rp: bool) -> None:
-    """List the blobs of the keys on the token, and the room that is left."""
+    """List the blobs of the keys, and the room that is left."""
     from fidokit.keys import blobs
 
     with open_token(settings) as session:
@@ -79,9 +79,10 @@ def get(
     any_rp: bool,
     passphrase_file: str | None,
 ) -> None:
-    """Print the blob of KEY, byte for byte.
+    """Read a key's blob.
 
-    KEY is a file, fingerprint, application, user, comment or credential id.
+    Prints it byte for byte. KEY is a file, fingerprint, application, user, comment or credential
+    id.
     """
     from fidokit.keys.blobs import download_blob, get_blob
 
@@ -109,11 +110,11 @@ def get(
 def set_blob(
     settings: Settings, *, key: str, source: BinaryIO, any_rp: bool, passphrase_file: str | None
 ) -> None:
-    """Store FILE (- is standard input) on the token as the blob of KEY.
+    """Store a blob for a key.
 
-    KEY is a file, fingerprint, application, user, comment or credential id, of a resident key
-    that was made with --large-blob. The blob is compressed, and takes the place of the one that
-    the key had.
+    The blob is FILE (- is standard input). KEY is a file, fingerprint, application, user, comment
+    or credential id, of a resident key that was made with --large-blob. The blob is compressed, and
+    takes the place of the one that the key had.
     """
     from fidokit.keys import blobs
     from fidokit.keys.blobs import LARGEST_BLOB
@@ -142,9 +143,10 @@ def delete(
     any_rp: bool,
     passphrase_file: str | None,
 ) -> None:
-    """Delete the blobs of KEYS from the token; the keys stay.
+    """Delete blobs.
 
-    KEYS are files, fingerprints, applications, users, comments or credential ids.
+    Those of KEYS go from the token; the keys stay. KEYS are files, fingerprints, applications,
+    users, comments or credential ids.
     """
     from fidokit.keys.blobs import delete_all_blobs, delete_blobs, delete_orphaned_blobs
 

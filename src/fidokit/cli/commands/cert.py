@@ -9,10 +9,9 @@ import click
 
 from fidokit.cli import schema
 from fidokit.cli.options import verb
-from fidokit.cli.passphrase import old_passphrase_option
+from fidokit.cli.passphrase import agent_option, old_passphrase_option, open_signer
 from fidokit.cli.render import Lines, home_path, show
 from fidokit.cli.settings import Settings
-from fidokit.cli.signer import agent_option, open_signer
 from fidokit.errors import FidokitError
 from fidokit.prompt.text import note
 
@@ -60,9 +59,10 @@ def sign(
     passphrase_file: str | None,
     **said: Any,
 ) -> None:
-    """Certify each of the public KEYS into KEY-cert.pub, as `ssh-keygen -s`.
+    """Certify public keys, by an authority's key.
 
-    The authority's key is on a token, in a file or in the agent.
+    Each of KEYS is certified into KEY-cert.pub, as `ssh-keygen -s` does. The authority's key is on
+    a token, in a file or in the agent.
     """
     from fidokit.signing.certificates import certificate_request, certify
 

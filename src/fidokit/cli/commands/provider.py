@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import click
 
 from fidokit.cli.options import verb
 from fidokit.cli.render import Lines, show
-from fidokit.cli.settings import Settings
+from fidokit.cli.settings import Settings, with_sudo
 from fidokit.errors import NoPermission
 from fidokit.prompt.text import note
+from fidokit.provider.abi import API_VERSIONS
 
-_Command = TypeVar("_Command", bound=Callable[..., None])
-
-
-def _sk_api_option(command: _Command) -> _Command:
-    return click.option(
-        "--sk-api",
-        type=click.Choice(["10", "9"]),
-        help="Version of OpenSSH's interface: 10 for 9.1 and later, 9 for 8.9 and 9.0.  "
-        "[default: as the ssh here]",
-    )(command)
+_sk_api_option = click.option(
+    "--sk-api",
+    type=click.Choice(list(map(str, API_VERSIONS))),
+    help="Version of OpenSSH's interface: 10 for 9.1 and later, 9 for 8.9 and 9.0.  "
+    "[default: as the ssh here]",
+)
 
 
 @verb()
 @_sk_api_option
 def path(settings: Settings, *, sk_api: str | None) -> None:
-    """Print where the library is that OpenSSH's programs load.
+    """Print where the library for ssh-keygen and ssh is.
 
     ssh-keygen and ssh-add take it from SSH_SK_PROVIDER, ssh from SecurityKeyProvider in
     ~/.ssh/config:
@@ -59,17 +52,20 @@ def path(settings: Settings, *, sk_api: str | None) -> None:
     help="The folder for the copy.",
 )
 def install(settings: Settings, *, sk_api: str | None, into: Path) -> None:
-    """Copy the library to where ssh-agent trusts it; needs root for the usual folder.
+    """Copy the library to where ssh-agent trusts it.
 
-    ssh-agent loads libraries only from its allow list (-P), which is /usr/lib*/* and
-    /usr/local/lib*/* unless it was told otherwise, and does not follow links out of it.
+    Needs root for the usual folder. ssh-agent loads libraries only from its allow list (-P), which
+    is /usr/lib*/* and /usr/local/lib*/* unless it was told otherwise, and does not follow links out
+    of it.
     """
     from fidokit.provider.library import install_provider
 
     try:
         done = install_provider(into, sk_api=int(sk_api) if sk_api else None)
     except NoPermission as error:
-        raise NoPermission(error.message, hint=f"run: {_with_sudo(into, sk_api)}") from None
+        named = ["--sk-api", sk_api] if sk_api else []
+        command = ["provider", "install", "--into", str(into), *named]
+        raise NoPermission(error.message, hint=f"run: {with_sudo(*command)}") from None
     data = {"path": str(done.path), "python": done.python}
     show(settings, {"provider": data}, Lines([f"Wrote {done.path}."]))
     if done.closed is not None:
@@ -81,12 +77,3 @@ def install(settings: Settings, *, sk_api: str | None, into: Path) -> None:
         f"Now: export SSH_SK_PROVIDER={shlex.quote(str(done.path))}, and in ~/.ssh/config: "
         f"SecurityKeyProvider {done.path}"
     )
-
-
-def _with_sudo(into: Path, sk_api: str | None) -> str:
-    """The same command for an administrator; sudo does not search a virtual environment."""
-    called = Path(sys.argv[0])
-    ours = called.name == "fidokit" and called.is_file()
-    program = [os.fspath(called.absolute())] if ours else [sys.executable, "-m", "fidokit"]
-    api_option = ["--sk-api", sk_api] if sk_api else []
-    return shlex.join(["sudo", *program, "provider", "install", "--into", str(into), *api_option])

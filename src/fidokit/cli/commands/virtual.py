@@ -14,17 +14,17 @@ from typing import Any
 import click
 
 from fidokit.cli import schema
-from fidokit.cli.interaction import Person
+from fidokit.cli.interaction import TerminalInteraction
 from fidokit.cli.options import verb
-from fidokit.cli.render import Column, Lines, Listing, home_path, show
-from fidokit.cli.seals import (
+from fidokit.cli.passphrase import (
     is_sealed,
     known_if_sealed,
     new_seal,
-    passphrase_option,
     seal_options,
     seal_passphrase,
+    seal_passphrase_option,
 )
+from fidokit.cli.render import Column, Lines, Listing, home_path, show
 from fidokit.cli.settings import Settings
 from fidokit.errors import FidokitError, ReaderGone
 from fidokit.prompt import questions
@@ -106,10 +106,10 @@ def create(
     seal: bool,
     passphrase_file: str | None,
 ) -> None:
-    """Create a virtual token called NAME.
+    """Create a virtual token.
 
-    It behaves as a real one in every command. Its keys lie in a file, not in hardware: use it
-    for tests and for trying things out.
+    It is called NAME, and behaves as a real one in every command. Its keys lie in a file, not in
+    hardware: use it for tests and for trying things out.
     """
     from fidokit.lab.named_tokens import create_virtual
 
@@ -130,7 +130,7 @@ def create(
 
 @verb()
 def list_virtual(settings: Settings) -> None:
-    """List the virtual tokens of this user."""
+    """List the virtual tokens."""
     from fidokit.lab import named_tokens
 
     found = named_tokens.list_virtual()
@@ -203,7 +203,7 @@ def models(settings: Settings, *, search: str) -> None:
     "--product", metavar="NAME", help="On the USB plug.  [default: fidokit virtual token]"
 )
 @click.option("--serial", metavar="TEXT", help="On the USB plug.  [default: the token's own]")
-@passphrase_option
+@seal_passphrase_option
 def serve(
     settings: Settings,
     *,
@@ -216,11 +216,11 @@ def serve(
     passphrase_file: str | None,
     **plug: Any,
 ) -> None:
-    """Keep the virtual token NAME plugged in until Ctrl-C or SIGTERM.
+    """Keep a virtual token plugged in.
 
-    Every command of yours reaches it meanwhile. Otherwise each command plugs it in and pulls it
-    out again, and what lasts as long as the power (the lock after three wrong PINs, the time in
-    which a reset is allowed) ends with it.
+    NAME stays until Ctrl-C or SIGTERM. Every command of yours reaches it meanwhile. Otherwise each
+    command plugs it in and pulls it out again, and what lasts as long as the power (the lock after
+    three wrong PINs, the time in which a reset is allowed) ends with it.
     """
     from fidokit.lab import ways as ways_module
     from fidokit.lab.named_tokens import serve_virtual
@@ -234,7 +234,7 @@ def serve(
     only_way = vpcd is not None and not (uhid or usbip or socket_path)
     with (
         _told_to_stop() as end,
-        serving(interaction=Person(settings)) as token,
+        serving(interaction=TerminalInteraction(settings)) as token,
         reachable(token, ways, partial(_one_ended, end if only_way else None)) as reached,
     ):
         lines = [f"virtual:{name} is plugged in; Ctrl-C pulls it out."]
@@ -306,7 +306,7 @@ def _told_to_stop() -> Iterator[_End]:
 def export(
     settings: Settings, *, name: str, file: Path, seal: bool, passphrase_file: str | None
 ) -> None:
-    """Write the virtual token NAME into FILE, for another machine.
+    """Write a virtual token into a file, for another machine.
 
     NAME stays. It and what is imported from FILE are the same token: whoever has FILE can log in
     with its keys, and their counters go apart from now on.
@@ -324,13 +324,14 @@ def export(
 @verb()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.argument("name", required=False)
-@passphrase_option
+@seal_passphrase_option
 def import_virtual(
     settings: Settings, *, file: Path, name: str | None, passphrase_file: str | None
 ) -> None:
-    """Take the virtual token that `virtual export` wrote into FILE, and call it NAME.
+    """Take a virtual token from a file.
 
-    Without NAME it is called as FILE is, without its ending.
+    FILE is what `virtual export` wrote; the token is called NAME. Without NAME it is called as FILE
+    is, without its ending.
     """
     from fidokit.lab import named_tokens
 
@@ -345,7 +346,7 @@ def import_virtual(
 @click.argument("name")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 def delete(settings: Settings, *, name: str, yes: bool) -> None:
-    """Delete the virtual token NAME and every key in it."""
+    """Delete a virtual token and its keys."""
     from fidokit.lab import named_tokens
     from fidokit.lab.named_tokens import delete_virtual
 

@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from fidokit.errors import FidokitError, UsageError
-
-if TYPE_CHECKING:
-    from fidokit.openssh.keys.public import PublicLine
-    from fidokit.openssh.lines.authorized_keys import AuthorizedKey
-    from fidokit.openssh.lines.options import Option
-    from fidokit.server.authorize.lines import Change
-    from fidokit.server.authorize.sources import Fetch, Fetched
-
-__all__ = ["Authorized", "Place", "authorize", "key_options", "line_name", "revoke"]
+from fidokit.files.filenames import backups_beside
+from fidokit.files.keyfile import public_path, read_bounded
+from fidokit.files.scan import read_key
+from fidokit.openssh.keys import fingerprint
+from fidokit.openssh.keys.public import PublicLine
+from fidokit.openssh.lines.options import Option, check_options
+from fidokit.server.accounts import account
+from fidokit.server.authorize import key_file, lines, remote
+from fidokit.server.authorize import sources as of
+from fidokit.server.authorize.lines import Change
+from fidokit.server.authorize.sources import Fetch, Fetched
+from fidokit.server.key_paths import DEFAULT, path_of, strict_modes_problems
+from fidokit.server.sshd.query import SshdSettings, read_settings
+from fidokit.system.host import Host
+from fidokit.system.openssh_programs import parse_version
 
 SSH: Final = ("ssh",)
 _SK_SINCE: Final = (8, 2)
@@ -25,8 +31,8 @@ _OF_TOKENS: Final = frozenset({"verify-required", "no-touch-required"})
 _FINGERPRINT: Final = "SHA256:"
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+@dataclass(frozen=True)
+class AuthorizeTarget:
     """Whose keys are changed, and where.
 
     Attributes:
@@ -42,7 +48,7 @@ class Place:
     path: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Authorized:
     """What was done.
 
@@ -66,8 +72,6 @@ def key_options(given: Sequence[str]) -> list[Option]:
         MalformedFile: sshd would not take it.
         UsageError: it cannot be written.
     """
-    from fidokit.openssh.lines.options import Option, check_options
-
     options = []
     for text in given:
         name, equals, value = text.partition("=")
@@ -80,7 +84,7 @@ def key_options(given: Sequence[str]) -> list[Option]:
 
 def authorize(
     sources: Sequence[str],
-    place: Place = Place(),
+    place: AuthorizeTarget = AuthorizeTarget(),
     *,
     options: Sequence[Option] = (),
     only_hardware: bool = False,
@@ -104,9 +108,6 @@ def authorize(
         MalformedKey: a source without a key; UsageError: nothing is left, or a bad source or user.
         NoPermission, FidokitError: the file or the other machine could not be used.
     """
-    from fidokit.server.authorize import lines
-    from fidokit.server.authorize import sources as of
-
     if backups:
         sources = _with_backups(sources)
     fetched = [_from(source, only_hardware, fetch or of.fetch) for source in sources]
@@ -124,7 +125,7 @@ def authorize(
 
 def revoke(
     keys: Sequence[str],
-    place: Place = Place(),
+    place: AuthorizeTarget = AuthorizeTarget(),
     *,
     dry_run: bool = False,
 ) -> Authorized:
@@ -132,13 +133,13 @@ def revoke(
 
     Args:
         keys: fingerprints (`SHA256:...`) or key files.
-        place, dry_run: as `authorize`.
+        place: whose account.
+        dry_run: find out and write nothing.
 
     Raises:
-        as `authorize`; UsageError too where none of the keys is there.
+        UsageError: none of the keys is there, or a bad key or user.
+        NoPermission, FidokitError: the file or the other machine could not be used.
     """
-    from fidokit.server.authorize import lines
-
     prints = [_fingerprint(key) for key in keys]
     done = _edit(place, lambda text: lines.revoke(text, prints), dry_run)
     if not done.change.removed:
@@ -149,18 +150,7 @@ def revoke(
     return Authorized(done.where, done.change, warnings=done.warnings)
 
 
-def line_name(line: PublicLine | AuthorizedKey) -> str:
-    """Fingerprint, comment and type of a line, as ssh-keygen -l has them; hostile text."""
-    from fidokit.openssh.keys import fingerprint
-
-    key = line.key
-    comment = f" {line.comment}" if line.comment else ""
-    return f"{fingerprint.sha256(key.blob())}{comment} ({key.short_type})"
-
-
 def _from(source: str, only_hardware: bool, fetch: Fetch) -> Fetched:
-    from fidokit.server.authorize import sources as of
-
     if of.is_remote(source):
         text = fetch(of.address_of(source))
         return of.keys_from(source, text, only_hardware=only_hardware)
@@ -169,9 +159,6 @@ def _from(source: str, only_hardware: bool, fetch: Fetch) -> Fetched:
 
 def _with_backups(sources: Sequence[str]) -> list[str]:
     """The sources, each file followed by those of its backups that are not named anyway."""
-    from fidokit.files.filenames import backups_beside
-    from fidokit.server.authorize import sources as of
-
     named = list(dict.fromkeys(sources))
     for source in sources:
         if not of.is_remote(source):
@@ -182,10 +169,6 @@ def _with_backups(sources: Sequence[str]) -> list[str]:
 
 def _public_text(path: Path) -> bytes:
     """What a public key file holds; of a private one, the file beside it or its own public part."""
-    from fidokit.files.keyfile import public_path, read_bounded
-    from fidokit.files.scan import read_key
-    from fidokit.openssh.keys.public import PublicLine
-
     data = read_bounded(path.expanduser(), 1 << 20)
     if not data.lstrip().startswith(b"-----BEGIN"):
         return data
@@ -197,16 +180,13 @@ def _public_text(path: Path) -> bytes:
 
 
 def _fingerprint(key: str) -> str:
-    from fidokit.files.scan import read_key
-    from fidokit.openssh.keys import fingerprint
-
     if key.startswith(_FINGERPRINT):
         return key
     line, _ = read_key(Path(key).expanduser())
     return fingerprint.sha256(line.key.blob())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Done:
     where: str
     change: Change
@@ -215,7 +195,7 @@ class _Done:
     warnings: tuple[str, ...] = ()
 
 
-def _edit(place: Place, change: Callable[[bytes], Change], dry_run: bool) -> _Done:
+def _edit(place: AuthorizeTarget, change: Callable[[bytes], Change], dry_run: bool) -> _Done:
     if place.destination is None:
         return _edit_here(place, change, dry_run)
     if place.user is not None:
@@ -224,35 +204,28 @@ def _edit(place: Place, change: Callable[[bytes], Change], dry_run: bool) -> _Do
 
 
 def _edit_there(
-    place: Place, destination: str, change: Callable[[bytes], Change], dry_run: bool
+    place: AuthorizeTarget, destination: str, change: Callable[[bytes], Change], dry_run: bool
 ) -> _Done:
-    from fidokit.server.authorize import key_file, remote
-
     if destination.startswith("-"):
         raise UsageError(f"{destination!r} is no destination", hint="say [user@]host")
-    path = place.path or key_file.DEFAULT
+    path = place.path or DEFAULT
     made, found = remote.edit([*place.ssh, "--", destination], path, change, dry_run=dry_run)
     where = f"{destination}:{path}"
     return _Done(where, made, found.openssh, found.algorithms)
 
 
-def _edit_here(place: Place, change: Callable[[bytes], Change], dry_run: bool) -> _Done:
-    from fidokit.server import accounts, strict_modes
-    from fidokit.server.authorize import key_file
-    from fidokit.server.sshd import settings as sshd_settings
-    from fidokit.system.host import Host
-
-    user = accounts.account(place.user)
+def _edit_here(place: AuthorizeTarget, change: Callable[[bytes], Change], dry_run: bool) -> _Done:
+    user = account(place.user)
     host = Host()
-    settings = sshd_settings.read(host.run, user.name) or sshd_settings.Settings()
+    settings = read_settings(host.run, user.name) or SshdSettings()
     if place.path is None and not settings.key_files:
         raise FidokitError(
             "sshd's configuration here has no AuthorizedKeysFile: no file lets anybody in",
             hint="look for AuthorizedKeysCommand and TrustedUserCAKeys in `sshd -T`",
         )
-    path = key_file.path_of(user, place.path or settings.key_files[0])
+    path = path_of(user, place.path or settings.key_files[0])
     made = key_file.edit(user, path, change, dry_run=dry_run)
-    warnings = [f"sshd will not read it: {why}" for why in strict_modes.problems(path, user)]
+    warnings = [f"sshd will not read it: {why}" for why in strict_modes_problems(path, user)]
     openssh = host.run(["ssh", "-V"]) or ""
     algorithms = settings.listed("pubkeyacceptedalgorithms")
     return _Done(str(path), made, openssh, algorithms, tuple(warnings))
@@ -260,8 +233,6 @@ def _edit_here(place: Place, change: Callable[[bytes], Change], dry_run: bool) -
 
 def _type_warnings(keys: Sequence[PublicLine], done: _Done) -> list[str]:
     """Why the server may refuse these types of keys."""
-    from fidokit.system.openssh_programs import parse_version
-
     types = sorted({line.key.type_name for line in keys})
     version = parse_version(done.openssh)
     said = []

@@ -16,9 +16,6 @@ from fidokit.files.disk_errors import explained
 from fidokit.files.keyfile import read_bounded
 from fidokit.server.accounts import Account, acting_as
 from fidokit.server.authorize.lines import MAX_FILE, Change
-from fidokit.server.key_paths import DEFAULT, path_of
-
-__all__ = ["DEFAULT", "edit", "path_of"]
 
 _FOLDER_MODE: Final = 0o700
 _FILE_MODE: Final = 0o600
@@ -34,7 +31,7 @@ def edit(
 
     Args:
         user: whose file it is; anybody else's only as root.
-        path: see `path_of`.
+        path: see `key_paths.path_of`.
         change: gets the text and gives what is to become of it.
         dry_run: find out and write nothing.
 

@@ -25,7 +25,7 @@ MAX_FILE: Final = 1 << 26
 """Bytes of a file that is changed; 100,000 lines have a quarter of that."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Change:
     """What a change does to a file.
 
@@ -50,6 +50,12 @@ class Change:
     def is_empty(self) -> bool:
         """Whether the file stays as it is."""
         return self.before == self.after
+
+
+def line_name(line: PublicLine | AuthorizedKey) -> str:
+    """Fingerprint, comment and type of a line, as ssh-keygen -l has them; hostile text."""
+    comment = f" {line.comment}" if line.comment else ""
+    return f"{fingerprint.sha256(line.key.blob())}{comment} ({line.key.short_type})"
 
 
 def lines_of(text: bytes) -> Iterator[Line]:
@@ -139,14 +145,14 @@ def revoke(before: bytes, fingerprints: Iterable[str]) -> Change:
     """
     wanted = frozenset(fingerprints)
     lines = list(lines_of(before))
-    out = [line for line in lines if isinstance(line, AuthorizedKey) and _print(line) in wanted]
+    out = [
+        line
+        for line in lines
+        if isinstance(line, AuthorizedKey) and fingerprint.sha256(line.key.blob()) in wanted
+    ]
     gone = {id(line) for line in out}
     after = b"".join(line.raw for line in lines if id(line) not in gone)
     return Change(before, after, removed=tuple(out), unreadable=_unreadable(lines))
-
-
-def _print(line: AuthorizedKey) -> str:
-    return fingerprint.sha256(line.key.blob())
 
 
 def _unreadable(lines: Iterable[Line]) -> tuple[BadLine, ...]:

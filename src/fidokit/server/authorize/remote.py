@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shlex
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -10,7 +11,6 @@ from dataclasses import dataclass
 from typing import IO, Final
 
 from fidokit.errors import FidokitError, MalformedFile, NoPermission
-from fidokit.server.authorize import remote_script
 from fidokit.server.authorize.lines import MAX_FILE, Change
 
 COMMAND: Final = "exec sh"
@@ -22,7 +22,7 @@ TRIES: Final = 5
 _LONGEST_LINE: Final = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RemoteFile:
     """What the other machine said.
 
@@ -98,7 +98,7 @@ class _Shell:
     def read(self, path: str) -> RemoteFile:
         """The file, and what is known of the machine."""
         end = f"fidokit-end-{secrets.token_hex(16)}"
-        self._send(remote_script.read_script(path, end))
+        self._send(read_script(path, end))
         self._hello()
         wrong, _sum, openssh = (self._line() for _ in range(3))
         algorithms = self._algorithms()
@@ -110,7 +110,7 @@ class _Shell:
     def _hello(self) -> None:
         """Pass over what the account's start-up files print."""
         for _ in range(1000):
-            if self._line() == remote_script.HELLO:
+            if self._line() == HELLO:
                 return
         raise MalformedFile("the shell there does not answer", hint="log in and look: ssh DEST")
 
@@ -133,15 +133,15 @@ class _Shell:
 
     def write(self, text: bytes) -> bool:
         """Put the text in place; false where the file has changed since it was read."""
-        self._send(remote_script.write_script(len(text)))
-        if self._line() != remote_script.READY:
+        self._send(write_script(len(text)))
+        if self._line() != READY:
             raise self._broken()
         self._send(text)
         answer = self._line()
-        if answer.startswith(remote_script.FAILED):
-            why = answer.removeprefix(remote_script.FAILED).strip()
+        if answer.startswith(FAILED):
+            why = answer.removeprefix(FAILED).strip()
             raise NoPermission(f"the file there {why}", hint="nothing was changed")
-        return answer == remote_script.DONE
+        return answer == DONE
 
     def _send(self, data: bytes) -> None:
         try:
@@ -169,3 +169,109 @@ class _Shell:
             with suppress(OSError):
                 pipe.close()
         self.process.wait()
+
+
+# --- the shell's side --------------------------------------------------------------------
+
+
+HELLO: Final = "fidokit-remote-1"
+READY: Final = "ready"
+DONE: Final = "done"
+CHANGED: Final = "changed"
+FAILED: Final = "failed"
+
+_READ: Final = """\
+fidokit_read() {
+    umask 077
+    LC_ALL=C; export LC_ALL
+    PATH=$PATH:/usr/sbin:/sbin; export PATH
+    file=@FILE@
+    case $file in /*) ;; *) file=$HOME/$file ;; esac
+    links=0
+    while [ -h "$file" ] && [ $links -lt 20 ]; do
+        link=$(ls -ld "$file"); link=${link#* -> }
+        case $link in /*) file=$link ;; *) file=${file%/*}/$link ;; esac
+        links=$((links + 1))
+    done
+    folder=${file%/*}
+    wrong=
+    if [ -h "$file" ]; then wrong='is a symbolic link that leads nowhere'
+    elif [ -e "$file" ] && [ ! -f "$file" ]; then wrong='is no regular file'
+    elif [ -e "$file" ] && [ ! -r "$file" ]; then wrong='may not be read'
+    elif [ -e "$file" ] && [ ! -w "$file" ]; then wrong='may not be written to'
+    elif [ -e "$folder" ] && [ ! -w "$folder" ]; then
+        wrong='is in a folder that may not be written to'
+    fi
+    sum=none
+    [ -n "$wrong" ] || [ ! -f "$file" ] || sum=$(cksum <"$file")
+    printf '%s\\n' '@HELLO@' "$wrong" "$sum" "$(ssh -V 2>&1 | head -n 1)"
+    sshd -T 2>/dev/null | grep -i '^pubkeyacceptedalgorithms '
+    printf '\\n'
+    [ "$sum" = none ] || cat "$file"
+    printf '%s\\n' '@END@'
+}
+fidokit_read
+"""
+
+_WRITE: Final = """\
+fidokit_put() {
+    if [ "$sum" != none ]; then
+        [ "$(cksum <"$file" 2>/dev/null)" = "$sum" ] || { echo @CHANGED@; return; }
+        cp -p "$file" "$new.mode" && chmod go-w "$new.mode" &&
+            cat "$new" >"$new.mode" && mv -f "$new.mode" "$new"
+    elif [ -e "$file" ]; then echo @CHANGED@; return
+    fi
+    if mv -f "$new" "$file"; then echo @DONE@; else echo '@FAILED@ cannot be replaced'; fi
+}
+fidokit_write() {
+    if [ ! -d "$folder" ]; then mkdir "$folder" && chmod 700 "$folder"; fi
+    new=$file.fidokit.$$
+    trap 'rm -f "$new" "$new.mode"; rmdir "$lock" 2>/dev/null' 0
+    trap 'exit 1' 1 2 15
+    lock=
+    echo @READY@
+    { head -c @SIZE@ 2>/dev/null || dd bs=1 count=@SIZE@ 2>/dev/null; } >"$new"
+    if [ "$(($(wc -c <"$new")))" -ne @SIZE@ ]; then
+        echo '@FAILED@ cannot be written: is the disk full?'
+    elif command -v flock >/dev/null 2>&1; then
+        ( flock 9; fidokit_put ) 9<"$folder"
+    else
+        tries=0
+        until mkdir "$file.lock" 2>/dev/null || [ $tries -ge 10 ]; do
+            sleep 1
+            tries=$((tries + 1))
+        done
+        lock=$file.lock
+        fidokit_put
+        rmdir "$lock"
+    fi
+    rm -f "$new"
+    command -v restorecon >/dev/null 2>&1 && restorecon -F "$folder" "$file" 2>/dev/null
+    :
+}
+fidokit_write
+"""
+
+
+def read_script(path: str, end: str) -> bytes:
+    """The script that sends a file.
+
+    Args:
+        path: as sshd_config's AuthorizedKeysFile: absolute, or below the home folder.
+        end: a line that is in no file: it says where the text ends.
+    """
+    return _filled(_READ, FILE=shlex.quote(path), HELLO=HELLO, END=end)
+
+
+def write_script(size: int) -> bytes:
+    """The script that takes `size` bytes once it has said READY, and puts them in place.
+
+    It answers DONE, CHANGED (the file is not what was read; nothing was done) or FAILED and why.
+    """
+    return _filled(_WRITE, SIZE=str(size), READY=READY, DONE=DONE, CHANGED=CHANGED, FAILED=FAILED)
+
+
+def _filled(script: str, **values: str) -> bytes:
+    for name, value in values.items():
+        script = script.replace(f"@{name}@", value)
+    return script.encode()

@@ -36,7 +36,7 @@ Fetch = Callable[[str], bytes]
 """Gets what an address answers with, at most `MAX_ANSWER` bytes."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Fetched:
     """Keys of one source.
 

@@ -1,4 +1,4 @@
-"""Whom sshd turns away before any key or password counts.
+"""Whom sshd turns away before any key counts, and who gets in by a password alone.
 
 Source: sshd_config(5) (AllowUsers and the like, PermitRootLogin, UsePAM), and what sshd does in
 `allowed_user`: the shell must be there, and without PAM no locked or expired account gets in.
@@ -6,23 +6,26 @@ Source: sshd_config(5) (AllowUsers and the like, PermitRootLogin, UsePAM), and w
 
 from __future__ import annotations
 
+import grp
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import pwd
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from fidokit.openssh.lines.patterns import match_pattern
-from fidokit.server.shadow import Entry, Password
-from fidokit.server.sshd.query import Origin
-from fidokit.server.sshd.settings import Settings
+from fidokit.server.accounts import Account, Password, ShadowEntry, read_shadow, shadow_entry
+from fidokit.server.check import login_methods
+from fidokit.server.sshd.query import LOOPBACK, LoginOrigin, SshdSettings
 
 _SUPERUSER: Final = 0
 _ANY_X: Final = 0o111
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
+@dataclass(frozen=True)
+class LoginUser:
     """A user as sshd looks at one.
 
     Attributes:
@@ -35,10 +38,12 @@ class Person:
     uid: int
     shell: str
     groups: tuple[str, ...]
-    shadow: Entry
+    shadow: ShadowEntry
 
 
-def refusals(person: Person, settings: Settings, origin: Origin, now: float) -> Iterator[str]:
+def refusals(
+    person: LoginUser, settings: SshdSettings, origin: LoginOrigin, now: float
+) -> Iterator[str]:
     """Why sshd lets nobody in as this user; nothing where it does.
 
     Args:
@@ -64,7 +69,7 @@ def _runs(shell: str) -> bool:
         return False
 
 
-def _by_lists(person: Person, settings: Settings, origin: Origin) -> Iterator[str]:
+def _by_lists(person: LoginUser, settings: SshdSettings, origin: LoginOrigin) -> Iterator[str]:
     values = settings.values
     denied, allowed = values.get("denyusers", ()), values.get("allowusers", ())
     if any(_is_user(person.name, origin, pattern) for pattern in denied):
@@ -77,18 +82,18 @@ def _by_lists(person: Person, settings: Settings, origin: Origin) -> Iterator[st
         yield "AllowGroups names no group of it"
 
 
-def _in_groups(person: Person, patterns: Sequence[str]) -> bool:
+def _in_groups(person: LoginUser, patterns: Sequence[str]) -> bool:
     return any(match_pattern(group, pattern) for group in person.groups for pattern in patterns)
 
 
-def _is_user(name: str, origin: Origin, pattern: str) -> bool:
+def _is_user(name: str, origin: LoginOrigin, pattern: str) -> bool:
     user, at, host = pattern.partition("@")
     if not at:
         return match_pattern(name, pattern)
     return match_pattern(name, user) and _is_place(origin, host)
 
 
-def _is_place(origin: Origin, pattern: str) -> bool:
+def _is_place(origin: LoginOrigin, pattern: str) -> bool:
     if "/" in pattern:
         import ipaddress
 
@@ -99,16 +104,54 @@ def _is_place(origin: Origin, pattern: str) -> bool:
     return any(match_pattern(text.lower(), pattern.lower()) for text in (origin.addr, origin.host))
 
 
-def person(name: str, uid: int, gid: int, shell: str, shadow: Entry) -> Person:
-    """A user of this machine, with the groups that the machine knows."""
-    return Person(name, uid, shell, tuple(_group_names(name, gid)), shadow)
+def people() -> Callable[[Account], LoginUser]:
+    """Users as sshd looks at them, by this machine's database."""
+    entries = read_shadow()
+
+    def user(account: Account) -> LoginUser:
+        found = pwd.getpwnam(account.name)
+        entry = shadow_entry(account.name, found.pw_passwd, entries)
+        groups = tuple(_group_names(account.name, account.gid))
+        return LoginUser(account.name, account.uid, found.pw_shell, groups, entry)
+
+    return user
 
 
 def _group_names(name: str, gid: int) -> Iterator[str]:
-    import grp
-
     for number in os.getgrouplist(name, gid):
         try:
             yield grp.getgrgid(number).gr_name
         except KeyError:
             continue  # sshd passes over such groups too
+
+
+@dataclass(frozen=True)
+class WaysIn:
+    """What is known of users.
+
+    Attributes:
+        person: a user as sshd looks at one.
+    """
+
+    person: Callable[[Account], LoginUser] = field(default_factory=people)
+
+    def refusal(self, account: Account, settings: SshdSettings) -> str:
+        """Why sshd lets nobody in as this user, whatever the key; empty where it does.
+
+        The public-key query tells it of some of these reasons only.
+        """
+        person = self.person(account)
+        return next(refusals(person, settings, LOOPBACK, time.time()), "")
+
+    def may_have_password(self, account: Account) -> bool:
+        """Whether a password could be set."""
+        state = self.person(account).shadow.password
+        return state not in {Password.NONE, Password.LOCKED}
+
+    def password_is_enough(self, account: Account, settings: SshdSettings) -> bool:
+        """Whether the user gets in by a password alone, as far as can be seen."""
+        if self.refusal(account, settings):
+            return False
+        state = self.person(account).shadow.password
+        is_root = account.uid == _SUPERUSER
+        return login_methods.password_way(settings, state, is_root=is_root).possible

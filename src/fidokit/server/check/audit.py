@@ -11,28 +11,25 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, Union
 
 from fidokit.errors import FidokitError
 from fidokit.server.accounts import Account
-from fidokit.server.check import admission, key_source, login_methods
-from fidokit.server.check.admission import Person
-from fidokit.server.check.key_events import KeyLine, Place, UnreadableLine
-from fidokit.server.check.key_lines import read_lines
-from fidokit.server.check.key_source import Source
+from fidokit.server.check import admission, login_methods
+from fidokit.server.check.admission import LoginUser
+from fidokit.server.check.key_lines import KeyLine, KeyPosition, UnreadableLine, read_lines
 from fidokit.server.check.key_verdicts import KeyRules, rules_for
 from fidokit.server.check.login_methods import PasswordWay
-from fidokit.server.check.policy import Rule, Violation
-from fidokit.server.key_paths import path_of
-from fidokit.server.sshd.match_blocks import OF_PLACES, OF_USERS
-from fidokit.server.sshd.query import Origin
-from fidokit.server.sshd.settings import Settings
+from fidokit.server.check.policy import CheckRule, Violation
+from fidokit.server.key_paths import KeySource, opened_keys, path_of
+from fidokit.server.sshd.config import OF_PLACES, OF_USERS
+from fidokit.server.sshd.query import LoginOrigin, SshdSettings
 
 _NONE: Final = ("", "none")
 _SUPERUSER: Final = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ServerReport:
     """What holds for all users; where Match blocks look at users, for none of them in particular.
 
@@ -41,11 +38,11 @@ class ServerReport:
         notes: sentences: what this report cannot see.
     """
 
-    settings: Settings
+    settings: SshdSettings
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class UserReport:
     """What holds for one user; the files follow.
 
@@ -60,7 +57,7 @@ class UserReport:
     """
 
     account: Account
-    settings: Settings
+    settings: SshdSettings
     refusals: tuple[str, ...]
     password: PasswordWay
     notes: tuple[str, ...] = ()
@@ -68,7 +65,7 @@ class UserReport:
     unknown: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FileReport:
     """A user's file, if there is one; its lines follow.
 
@@ -88,18 +85,20 @@ class FileReport:
     warnings: tuple[str, ...] = ()
 
 
-Event = ServerReport | UserReport | FileReport | KeyLine | UnreadableLine
+CheckEvent = Union[  # noqa: UP007  Python 3.9 evaluates it
+    ServerReport, UserReport, FileReport, KeyLine, UnreadableLine
+]
 
 
 class Asks(Protocol):
-    """sshd, as far as this module needs it; see `sshd_query.Sshd`."""
+    """sshd, as far as this module needs it; see `sshd.query.Sshd`."""
 
     @property
-    def origin(self) -> Origin:
+    def origin(self) -> LoginOrigin:
         """Where logins come from."""
 
-    def settings(self, user: str | None = None) -> Settings:
-        """The effective settings."""
+    def settings(self, user: str | None = None) -> SshdSettings:
+        """The effective settings, for a user where one is named."""
 
 
 @dataclass
@@ -109,25 +108,25 @@ class Audit:
     Attributes:
         sshd: see `Asks`.
         person: what sshd looks at in an account.
-        criteria: what the configuration's Match blocks look at (`match_blocks.criteria`).
+        criteria: what the configuration's Match blocks look at (`sshd.config.criteria`).
         rules: the policies to hold everything to.
         now: seconds since 1970.
     """
 
     sshd: Asks
-    person: Callable[[Account], Person]
+    person: Callable[[Account], LoginUser]
     criteria: frozenset[str] = frozenset()
-    rules: frozenset[Rule] = frozenset()
+    rules: frozenset[CheckRule] = frozenset()
     now: float = 0.0
     _seen: dict[str, int] = field(default_factory=dict, repr=False)  # a place as one number
-    _files: list[Source] = field(default_factory=list, repr=False)
+    _files: list[KeySource] = field(default_factory=list, repr=False)
     _owners: list[str] = field(default_factory=list, repr=False)
 
-    def run(self, accounts: Iterable[Account]) -> Iterator[Event]:
+    def run(self, accounts: Iterable[Account]) -> Iterator[CheckEvent]:
         """The whole report.
 
         Raises:
-            FidokitError: sshd does not tell its settings; see `sshd_query.Sshd.settings`.
+            FidokitError: sshd does not tell its settings; see `sshd.query.Sshd.settings`.
         """
         ask = self._asker()
         general = ask(None)
@@ -135,13 +134,13 @@ class Audit:
         for account in accounts:
             yield from self._user(account, ask)
 
-    def _asker(self) -> Callable[[str | None], Settings]:
+    def _asker(self) -> Callable[[str | None], SshdSettings]:
         """Asks sshd about a user, or once for all where no Match block looks at users."""
         by_user = bool(self.criteria & OF_USERS)
         once = cache(self.sshd.settings)
         return lambda user: once(user if by_user else None)
 
-    def _notes(self, settings: Settings) -> Iterator[str]:
+    def _notes(self, settings: SshdSettings) -> Iterator[str]:
         places = sorted(self.criteria & OF_PLACES)
         if places:
             yield (
@@ -150,7 +149,9 @@ class Audit:
             )
         yield from _all_notes(settings)
 
-    def _user(self, account: Account, ask: Callable[[str | None], Settings]) -> Iterator[Event]:
+    def _user(
+        self, account: Account, ask: Callable[[str | None], SshdSettings]
+    ) -> Iterator[CheckEvent]:
         try:
             settings = ask(account.name)
         except FidokitError as error:
@@ -160,16 +161,16 @@ class Audit:
         yield report
         for path in _paths(account, settings):
             strict = settings.is_on("strictmodes")
-            with key_source.opened(account, path, strict=strict) as source:
+            with opened_keys(account, path, strict=strict) as source:
                 if source is not None:
                     yield from self._file(account, source, rules)
 
     def _unknown(self, account: Account, why: str) -> UserReport:
         violations = tuple(Violation(rule, account.name, why) for rule in sorted(self.rules))
         way = PasswordWay(True, why)
-        return UserReport(account, Settings(), (), way, (), violations, unknown=why)
+        return UserReport(account, SshdSettings(), (), way, (), violations, unknown=why)
 
-    def _judge(self, account: Account, settings: Settings) -> tuple[UserReport, KeyRules]:
+    def _judge(self, account: Account, settings: SshdSettings) -> tuple[UserReport, KeyRules]:
         person = self.person(account)
         turned_away = (*admission.refusals(person, settings, self.sshd.origin, self.now),)
         is_root = person.uid == _SUPERUSER
@@ -184,18 +185,18 @@ class Audit:
         return UserReport(account, settings, rules.refusals, way, notes, violations), rules
 
     def _violations(self, user: str, rules: KeyRules, way: PasswordWay) -> Iterator[Violation]:
-        if way.possible and Rule.NO_PASSWORD in self.rules:
-            yield Violation(Rule.NO_PASSWORD, user, way.why)
+        if way.possible and CheckRule.NO_PASSWORD in self.rules:
+            yield Violation(CheckRule.NO_PASSWORD, user, way.why)
         if rules.refusals:
             return
         broken = rules.unseen().broken(self.rules)
         for source in _named(rules.settings, _UNSEEN):
             yield from (Violation(rule, user, f"{source}: {why}") for rule, why in broken)
 
-    def _file(self, account: Account, source: Source, rules: KeyRules) -> Iterator[Event]:
+    def _file(self, account: Account, source: KeySource, rules: KeyRules) -> Iterator[CheckEvent]:
         user, path = account.name, str(source.path)
         hidden = source.hidden and not rules.refusals
-        about_keys = self.rules - {Rule.NO_PASSWORD}
+        about_keys = self.rules - {CheckRule.NO_PASSWORD}
         violations = [Violation(r, user, source.hidden, path) for r in sorted(about_keys) if hidden]
         yield FileReport(
             user, path, source.refusals, source.hidden, tuple(violations), source.warnings
@@ -206,24 +207,24 @@ class Audit:
         self._owners.append(user)
         yield from self._lines(read_lines(source.file.read, rules.refusing(source.refusals)))
 
-    def _lines(self, lines: Iterable[KeyLine | UnreadableLine]) -> Iterator[Event]:
-        known, file = self._seen.setdefault, (len(self._files) - 1) << _LINE_BITS
+    def _lines(self, lines: Iterable[KeyLine | UnreadableLine]) -> Iterator[CheckEvent]:
+        file = (len(self._files) - 1) << _LINE_BITS
         for line in lines:
             if isinstance(line, KeyLine):
-                mine = file + line[0]
-                first = known(line[2], mine)  # the fingerprint; by number, which is quicker
+                mine = file + line.line
+                first = self._seen.setdefault(line.fingerprint, mine)
                 if first != mine and (place := self._other(first, mine)):
                     yield line._replace(duplicate=place)
                     continue
             yield line
 
-    def _other(self, first: int, mine: int) -> Place | None:
+    def _other(self, first: int, mine: int) -> KeyPosition | None:
         """Where a key stood before; None where that is this very line, read for another user."""
         file, line = first >> _LINE_BITS, first & _ANY_LINE
         same_file = self._files[file].identity == self._files[mine >> _LINE_BITS].identity
         if same_file and line == mine & _ANY_LINE:
             return None
-        return Place(self._owners[file], str(self._files[file].path), line)
+        return KeyPosition(self._owners[file], str(self._files[file].path), line)
 
 
 _LINE_BITS: Final = 40
@@ -247,20 +248,20 @@ _OTHER_WAYS: Final[Mapping[str, str]] = {
 }
 
 
-def _named(settings: Settings, sentences: Mapping[str, str]) -> Iterator[str]:
+def _named(settings: SshdSettings, sentences: Mapping[str, str]) -> Iterator[str]:
     for keyword, sentence in sentences.items():
         value = settings.first(keyword, "none")
         if value.lower() not in _NONE:
             yield f"{sentence} ({value})"
 
 
-def _all_notes(settings: Settings) -> Iterator[str]:
+def _all_notes(settings: SshdSettings) -> Iterator[str]:
     yield from _named(settings, _UNSEEN)
     yield from _named(settings, _NOT_FOLLOWED)
     yield from (said for keyword, said in _OTHER_WAYS.items() if settings.is_on(keyword))
 
 
-def _paths(account: Account, settings: Settings) -> Iterator[Path]:
+def _paths(account: Account, settings: SshdSettings) -> Iterator[Path]:
     """The files that AuthorizedKeysFile names, each once; patterns as OpenSSH 10 reads them."""
     names = [path_of(account, name) for name in settings.key_files]
     found = {path: None for name in names for path in _matches(name)}

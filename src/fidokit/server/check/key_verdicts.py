@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from fidokit.server.check import login_methods
-from fidokit.server.check.policy import Claim, Rule
-from fidokit.server.sshd.settings import Settings
+from fidokit.server.check.policy import CheckRule, Claim
+from fidokit.server.sshd.query import SshdSettings
+from fidokit.server.words import Word
 
 if TYPE_CHECKING:
     from fidokit.openssh.lines.options import Option
@@ -38,7 +38,7 @@ _VERIFY: Final = "verify-required"
 _OF_TOKENS: Final = (SK, "webauthn-sk-")
 
 
-class Strength(StrEnum):
+class Strength(Word):
     """Whether a key's type and size are still good (NIST SP 800-131A, SP 800-57)."""
 
     GOOD = "good"
@@ -46,8 +46,8 @@ class Strength(StrEnum):
     WEAK = "weak"  # RSA below 2048 bits, DSA
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+@dataclass(frozen=True)
+class CheckVerdict:
     """What becomes of a key in a line.
 
     Attributes:
@@ -65,7 +65,7 @@ class Verdict:
     strength: Strength = Strength.GOOD
     refusals: tuple[str, ...] = ()
     options: tuple[Option, ...] = ()
-    violates: tuple[tuple[Rule, str], ...] = ()
+    violates: tuple[tuple[CheckRule, str], ...] = ()
 
     @property
     def is_authority(self) -> bool:
@@ -85,12 +85,12 @@ class KeyRules:
         now: seconds since 1970.
     """
 
-    settings: Settings
+    settings: SshdSettings
     is_root: bool = False
     refusals: tuple[str, ...] = ()
-    rules: frozenset[Rule] = frozenset()
+    rules: frozenset[CheckRule] = frozenset()
     now: float = 0.0
-    _judged: dict[tuple[str, int, tuple[Option, ...]], Verdict] = field(
+    _judged: dict[tuple[str, int, tuple[Option, ...]], CheckVerdict] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
@@ -98,7 +98,7 @@ class KeyRules:
         """These rules for a file that sshd passes over."""
         return replace(self, refusals=(*self.refusals, *why)) if why else self
 
-    def judge(self, type_name: str, bits: int, options: Sequence[Option] = ()) -> Verdict:
+    def judge(self, type_name: str, bits: int, options: Sequence[Option] = ()) -> CheckVerdict:
         """What becomes of a key; lines that say the same share one answer, as far as they are few.
 
         Args:
@@ -115,7 +115,7 @@ class KeyRules:
                 self._judged[asked] = found
         return found
 
-    def _judge(self, type_name: str, bits: int, options: tuple[Option, ...]) -> Verdict:
+    def _judge(self, type_name: str, bits: int, options: tuple[Option, ...]) -> CheckVerdict:
         authority = any(option.name == "cert-authority" for option in options)
         refusals = (*self.refusals, *self._refusals(type_name, bits, options, authority))
         claim, verdict = self._demands(type_name, options, authority)
@@ -129,17 +129,17 @@ class KeyRules:
 
     def _demands(
         self, type_name: str, options: Sequence[Option], authority: bool
-    ) -> tuple[Claim, Verdict]:
+    ) -> tuple[Claim, CheckVerdict]:
         touch, verify = self.demanded(options)
         if authority:
             sure = self.only_tokens_certify
             doubt = "" if sure else "an authority may certify keys that are on no token"
-            return Claim(sure, sure and verify, doubt), Verdict(
+            return Claim(sure, sure and verify, doubt), CheckVerdict(
                 True if sure else None, touch if sure else None, verify if sure else None
             )
         if not type_name.startswith(SK):
-            return Claim(False, False), Verdict(False, None, None)
-        return Claim(True, verify), Verdict(True, touch, verify)
+            return Claim(False, False), CheckVerdict(False, None, None)
+        return Claim(True, verify), CheckVerdict(True, touch, verify)
 
     def demanded(self, options: Sequence[Option] = ()) -> tuple[bool, bool]:
         """Whether a token's touch, and its PIN or fingerprint, are demanded behind options."""
@@ -150,7 +150,7 @@ class KeyRules:
 
     @cached_property
     def accepted(self) -> frozenset[str]:
-        """PubkeyAcceptedAlgorithms."""
+        """The names in PubkeyAcceptedAlgorithms; empty where sshd does not print it."""
         return frozenset(self.settings.listed("pubkeyacceptedalgorithms"))
 
     @cached_property
@@ -170,7 +170,7 @@ class KeyRules:
         doubt = "" if self.only_tokens else "it may let in keys that are on no token"
         return Claim(self.only_tokens, self.only_tokens and verify, doubt)
 
-    def doubted(self, why: str) -> tuple[tuple[Rule, str], ...]:
+    def doubted(self, why: str) -> tuple[tuple[CheckRule, str], ...]:
         """The rules that a line breaks which may hold any key."""
         return () if self.refusals else Claim(False, False, why).broken(self.rules)
 
@@ -229,11 +229,11 @@ def _strength(type_name: str, bits: int) -> Strength:
 
 
 def rules_for(
-    settings: Settings,
+    settings: SshdSettings,
     *,
     is_root: bool,
     refusals: Sequence[str] = (),
-    rules: frozenset[Rule] = frozenset(),
+    rules: frozenset[CheckRule] = frozenset(),
     now: float = 0.0,
 ) -> KeyRules:
     """The rules for a user's keys, with what keeps all keys out counted in."""

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from fidokit.server.shadow import Password
-from fidokit.server.sshd.settings import Settings
+from fidokit.server.accounts import Password
+from fidokit.server.sshd.query import SshdSettings
 
 PASSWORD: Final = "password"  # noqa: S105  a method's name
 ASKED: Final = "keyboard-interactive"
@@ -28,7 +28,7 @@ _SWITCH: Final[Mapping[str, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PasswordWay:
     """Whether a password alone is enough.
 
@@ -41,7 +41,7 @@ class PasswordWay:
     why: str
 
 
-def lists(settings: Settings) -> tuple[tuple[str, ...], ...]:
+def lists(settings: SshdSettings) -> tuple[tuple[str, ...], ...]:
     """AuthenticationMethods: the methods of each list that is left, without their devices.
 
     `any` is each method that is on, alone.
@@ -54,7 +54,7 @@ def lists(settings: Settings) -> tuple[tuple[str, ...], ...]:
     return tuple(methods for methods in given if set(methods) <= set(on))
 
 
-def key_refusals(settings: Settings) -> tuple[str, ...]:
+def key_refusals(settings: SshdSettings) -> tuple[str, ...]:
     """Why no key counts, whoever's; empty where keys do."""
     if not settings.is_on("pubkeyauthentication"):
         return ("PubkeyAuthentication is off",)
@@ -63,7 +63,7 @@ def key_refusals(settings: Settings) -> tuple[str, ...]:
     return ()
 
 
-def password_way(settings: Settings, password: Password, *, is_root: bool) -> PasswordWay:
+def password_way(settings: SshdSettings, password: Password, *, is_root: bool) -> PasswordWay:
     """Whether one can log in by a password, or by answering PAM, and nothing else.
 
     Args:
@@ -84,7 +84,7 @@ def password_way(settings: Settings, password: Password, *, is_root: bool) -> Pa
     return _by_state(settings, password, ways)
 
 
-def _closed(settings: Settings, alone: list[set[str]]) -> str:
+def _closed(settings: SshdSettings, alone: list[set[str]]) -> str:
     if any(methods & {PASSWORD, ASKED} for methods in alone):
         return "AuthenticationMethods wants more than a password"
     if settings.is_on(_SWITCH[PASSWORD]) or settings.is_on(_SWITCH[ASKED]):
@@ -92,19 +92,18 @@ def _closed(settings: Settings, alone: list[set[str]]) -> str:
     return "PasswordAuthentication and KbdInteractiveAuthentication are off"
 
 
-def _by_state(settings: Settings, password: Password, ways: list[set[str]]) -> PasswordWay:
+def _by_state(settings: SshdSettings, password: Password, ways: list[set[str]]) -> PasswordWay:
     by_password = any(methods == {PASSWORD} for methods in ways)
     how = "by password" if by_password else "by what PAM asks (keyboard-interactive)"
-    match password:
-        case Password.SET:
-            return PasswordWay(True, how)
-        case Password.UNKNOWN:
-            return PasswordWay(True, f"{how}; whether one is set cannot be seen")
-        case Password.EMPTY:
-            if settings.is_on("permitemptypasswords"):
-                return PasswordWay(True, "with an EMPTY password")
-            return PasswordWay(False, "the password is empty, and PermitEmptyPasswords is off")
-        case Password.LOCKED:
-            return PasswordWay(False, "the password is locked")
-        case Password.NONE:
-            return PasswordWay(False, "no password is set")
+    if password is Password.EMPTY and settings.is_on("permitemptypasswords"):
+        return PasswordWay(True, "with an EMPTY password")
+    ways_in = {
+        Password.SET: PasswordWay(True, how),
+        Password.UNKNOWN: PasswordWay(True, f"{how}; whether one is set cannot be seen"),
+        Password.EMPTY: PasswordWay(
+            False, "the password is empty, and PermitEmptyPasswords is off"
+        ),
+        Password.LOCKED: PasswordWay(False, "the password is locked"),
+        Password.NONE: PasswordWay(False, "no password is set"),
+    }
+    return ways_in[password]

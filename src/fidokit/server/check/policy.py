@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
+
+from fidokit.server.words import Word
 
 
-class Rule(StrEnum):
+class CheckRule(Word):
     """A policy, by the word that `--require` takes."""
 
     HARDWARE = "hardware"
@@ -17,7 +18,7 @@ class Rule(StrEnum):
     """Nobody gets in by a password alone."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Violation:
     """One thing that breaks a rule.
 
@@ -27,14 +28,14 @@ class Violation:
         why: half a sentence.
     """
 
-    rule: Rule
+    rule: CheckRule
     user: str
     why: str
     path: str | None = None
     line: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Claim:
     """What a key, or something that stands for unseen keys, promises about each login.
 
@@ -47,13 +48,13 @@ class Claim:
     verify: bool
     doubt: str = ""
 
-    def broken(self, rules: frozenset[Rule]) -> tuple[tuple[Rule, str], ...]:
+    def broken(self, rules: frozenset[CheckRule]) -> tuple[tuple[CheckRule, str], ...]:
         """The rules that such a login breaks, and why."""
         found = []
-        if Rule.HARDWARE in rules and not self.hardware:
-            found.append((Rule.HARDWARE, self.doubt or "the key is on no token"))
-        if Rule.VERIFY in rules and not self.verify:
-            found.append((Rule.VERIFY, self.doubt or self._unverified()))
+        if CheckRule.HARDWARE in rules and not self.hardware:
+            found.append((CheckRule.HARDWARE, self.doubt or "the key is on no token"))
+        if CheckRule.VERIFY in rules and not self.verify:
+            found.append((CheckRule.VERIFY, self.doubt or self._unverified()))
         return tuple(found)
 
     def _unverified(self) -> str:

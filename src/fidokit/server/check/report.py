@@ -2,39 +2,48 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cache
+from tempfile import TemporaryDirectory
+from typing import Final
 
-from fidokit.server.check.audit import Event as CheckEvent
-from fidokit.server.check.audit import FileReport, ServerReport, UserReport
-from fidokit.server.check.key_events import KeyLine, UnreadableLine
-from fidokit.server.check.key_verdicts import Verdict as CheckVerdict
-from fidokit.server.check.policy import Rule as CheckRule
-from fidokit.server.check.policy import Violation
-from fidokit.server.check.tally import Tally as CheckTally
+from fidokit.server import accounts
+from fidokit.server.check.admission import people
+from fidokit.server.check.audit import Audit, CheckEvent, FileReport, UserReport
+from fidokit.server.check.key_lines import KeyLine, UnreadableLine
+from fidokit.server.check.key_verdicts import Strength
+from fidokit.server.check.policy import CheckRule, Violation
+from fidokit.server.sshd import config
+from fidokit.server.sshd.query import LoginOrigin, Sshd
+from fidokit.system.host import run_program
 
-if TYPE_CHECKING:
-    from contextlib import ExitStack
+DECISIVE_SETTINGS: Final = (
+    "AuthenticationMethods",
+    "PubkeyAuthentication",
+    "PubkeyAuthOptions",
+    "PubkeyAcceptedAlgorithms",
+    "PasswordAuthentication",
+    "KbdInteractiveAuthentication",
+    "UsePAM",
+    "PermitEmptyPasswords",
+    "PermitRootLogin",
+    "StrictModes",
+    "RequiredRSASize",
+    "AuthorizedKeysFile",
+    "AuthorizedKeysCommand",
+    "AuthorizedPrincipalsFile",
+    "TrustedUserCAKeys",
+    "RevokedKeys",
+    "HostbasedAuthentication",
+    "GSSAPIAuthentication",
+)
+"""The settings that decide who gets in, as sshd_config(5) spells and groups them."""
 
 
-__all__ = [
-    "CheckEvent",
-    "CheckRequest",
-    "CheckRule",
-    "CheckTally",
-    "CheckVerdict",
-    "FileReport",
-    "KeyLine",
-    "ServerReport",
-    "UnreadableLine",
-    "UserReport",
-    "Violation",
-    "check_server",
-]
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CheckRequest:
     """What to look at.
 
@@ -65,39 +74,82 @@ def check_server(request: CheckRequest = CheckRequest()) -> Iterator[CheckEvent]
         NoPermission, FidokitError: it does not tell its settings.
         UsageError: there is no such user, or the connection makes no sense.
     """
-    from contextlib import ExitStack
-
     with ExitStack() as stack:
-        yield from _report(request, stack)
+
+        @cache
+        def spare_key() -> str | None:
+            """A key that nobody else knows, for a question that wants one."""
+            spare = f"{stack.enter_context(TemporaryDirectory(prefix='fidokit-'))}/host_key"
+            made = run_program(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", spare])
+            return None if made is None else spare
+
+        origin = LoginOrigin.parse(request.connection) if request.connection else LoginOrigin()
+        chosen = [accounts.account(name) for name in dict.fromkeys(request.users)]
+        audit = Audit(
+            Sshd(run_program, request.sshd, request.config, origin, spare_key),
+            people(),
+            config.criteria(request.config or str(config.DEFAULT)),
+            request.rules,
+            time.time(),
+        )
+        yield from audit.run(chosen or accounts.all_accounts())
 
 
-def _report(request: CheckRequest, stack: ExitStack) -> Iterator[CheckEvent]:
-    import time
-    from functools import cache
+@dataclass
+class CheckTally:
+    """Watches a report go by.
 
-    from fidokit.server import accounts
-    from fidokit.server.check import ways_in
-    from fidokit.server.check.audit import Audit
-    from fidokit.server.sshd import match_blocks
-    from fidokit.server.sshd.query import Origin, Sshd
-    from fidokit.system.host import run_program
+    Attributes:
+        rules: the policies that were stated.
+        users: how many there were; `by_password` names those with a way in by password.
+        unreadable: lines that sshd passes over.
+        duplicates: lines with a key that stood somewhere before.
+        keys, on_tokens, weak, refused: lines with a key; those that are on a token, have a weak
+            type or size, or that sshd does not take.
+        violations: in the order of the report.
+    """
 
-    @cache
-    def spare_key() -> str | None:
-        """A key that nobody else knows, for a question that wants one."""
-        from tempfile import TemporaryDirectory
+    rules: frozenset[CheckRule] = frozenset()
+    users: int = 0
+    by_password: list[str] = field(default_factory=list)
+    unreadable: int = 0
+    duplicates: int = 0
+    violations: list[Violation] = field(default_factory=list)
+    keys: int = 0
+    on_tokens: int = 0
+    weak: int = 0
+    refused: int = 0
+    _user: str = ""
+    _path: str = ""
 
-        spare = f"{stack.enter_context(TemporaryDirectory(prefix='fidokit-'))}/host_key"
-        made = run_program(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", spare])
-        return None if made is None else spare
+    def watch(self, report: Iterator[CheckEvent]) -> Iterator[CheckEvent]:
+        """Pass a report on, and count."""
+        for event in report:
+            self._count(event)
+            yield event
 
-    origin = Origin.parse(request.connection) if request.connection else Origin()
-    chosen = [accounts.account(name) for name in dict.fromkeys(request.users)]
-    audit = Audit(
-        Sshd(run_program, request.sshd, request.config, origin, spare_key),
-        ways_in.people(),
-        match_blocks.criteria(request.config or match_blocks.MAIN),
-        request.rules,
-        time.time(),
-    )
-    yield from audit.run(chosen or accounts.all_accounts())
+    def _count(self, event: CheckEvent) -> None:
+        if isinstance(event, KeyLine):
+            self.keys += 1
+            self.on_tokens += event.verdict.hardware is True
+            self.weak += event.verdict.strength is Strength.WEAK
+            self.refused += bool(event.verdict.refusals)
+            self.duplicates += event.duplicate is not None
+            self._add(event.line, event.verdict.violates)
+        elif isinstance(event, UnreadableLine):
+            self.unreadable += 1
+            self._add(event.line, event.violates)
+        elif isinstance(event, UserReport):
+            self.users += 1
+            self._user = event.account.name
+            if event.password.possible:
+                self.by_password.append(event.account.name)
+            self.violations += event.violations
+        elif isinstance(event, FileReport):
+            self._path = event.path
+            self.violations += event.violations
+
+    def _add(self, line: int, violates: Sequence[tuple[CheckRule, str]]) -> None:
+        self.violations += [
+            Violation(rule, self._user, why, self._path, line) for rule, why in violates
+        ]

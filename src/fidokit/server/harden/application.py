@@ -1,22 +1,97 @@
-"""Carrying out a plan: files written, judged by sshd once more, and taken back if it goes wrong."""
+"""Hardening sshd: planned and proved on throw-away servers first, then written, or undone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fidokit.errors import FidokitError
 from fidokit.server.authorize.key_file import locked
+from fidokit.server.harden import plan as planning
+from fidokit.server.harden import proof
 from fidokit.server.harden.levels import Directive, unmet
+from fidokit.server.harden.plan import HardeningPlan, HardeningRequest, HardeningTarget, Planner
 from fidokit.server.sshd import drop_in, services
 from fidokit.server.sshd.drop_in import Edit
-from fidokit.server.sshd.program import SshdProgram
+from fidokit.server.sshd.query import SshdProgram, find_sshd
 from fidokit.server.sshd.services import PATIENCE_S, Address, Services
 
 
-@dataclass(frozen=True, slots=True)
+def plan_hardening(
+    request: HardeningRequest,
+    target: HardeningTarget | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+) -> HardeningPlan:
+    """Find out what a level changes, and whether everybody still gets in; changes nothing.
+
+    Throw-away servers on loopback, with the old and the new configuration, are asked by the stock
+    ssh. What stands against the level is in the plan, and `apply_hardening` raises it.
+
+    Args:
+        request: the level, the users, the keys at hand.
+        target: which sshd; this machine's when None.
+        environ: for ssh; this process's when None.
+
+    Raises:
+        MalformedFile: sshd refuses its configuration as it is, or as it would be.
+        UsageError: no such user or level, a user has no key, or a key at hand is nobody's.
+        NoPermission, FidokitError: a file cannot be read, or a throw-away sshd does not run.
+    """
+    path = find_sshd(_resolved(target).sshd)
+    with proof.bench() as bench:
+        sshd = SshdProgram(path, bench.host_key)
+        environment = proof.environment(environ)
+        return Planner(request, _resolved(target), sshd, bench, environment).plan()
+
+
+def plan_unhardening(target: HardeningTarget | None = None) -> HardeningPlan:
+    """Find out what takes every hardening back; changes nothing.
+
+    Raises:
+        MalformedFile: a block of ours has lost its end.
+        NoPermission, FidokitError: a file cannot be read.
+    """
+    return planning.undo(_resolved(target))
+
+
+def apply_hardening(
+    plan: HardeningPlan,
+    *,
+    reload: bool = False,
+    services: Services | None = None,
+    pid_file: Path | None = None,
+) -> None:
+    """Carry out a plan; whatever goes wrong, every file is as it was afterwards.
+
+    Args:
+        plan: made by `plan_hardening` or `plan_unhardening`.
+        reload: have the running sshd take it; if no new process answers, all is taken back.
+        services: what manages sshd; looked for when None.
+        pid_file: where the running sshd has noted its process id.
+
+    Raises:
+        FidokitError: the plan's obstacle; a file was changed meanwhile; sshd judges the files
+            otherwise than the trial; or the new process does not answer.
+    """
+    if plan.obstacle is not None:
+        raise plan.obstacle
+    target = plan.target
+    with proof.bench() as bench:
+        sshd = SshdProgram(find_sshd(target.sshd), bench.host_key)
+        running = find_running(sshd, target.config, services, pid_file) if reload else None
+        Applying(sshd, target.config, plan.edits, plan.directives).run(running)
+
+
+def _resolved(target: HardeningTarget | None) -> HardeningTarget:
+    """With a path of the configuration that has no symbolic links."""
+    target = target or HardeningTarget()
+    return replace(target, config=target.config.expanduser().resolve())
+
+
+@dataclass(frozen=True)
 class Running:
     """The sshd that runs.
 

@@ -14,7 +14,7 @@ from fidokit.server.sshd.config import Include
 from fidokit.server.sshd.drop_in import Edit
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class HardenedFiles:
     """The files.
 

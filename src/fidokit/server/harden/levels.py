@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from types import MappingProxyType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final
 
 from fidokit.errors import FidokitError, Unsupported, UsageError
-from fidokit.server.sshd.settings import Settings
+from fidokit.server.words import Word
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from fidokit.server.sshd.query import SshdSettings
 
 
-class Level(StrEnum):
+class Level(Word):
     """How much sshd is to demand."""
 
     TOUCH = "touch"
@@ -26,7 +30,7 @@ class Level(StrEnum):
         return self in {Level.HARDWARE_ONLY, Level.SECOND_FACTOR}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Levels:
     """One level, or several at once: all that each of them demands."""
 
@@ -78,7 +82,7 @@ class Levels:
         return [level for level in before.levels if level not in covered]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Directive:
     """A line of sshd_config."""
 
@@ -88,7 +92,7 @@ class Directive:
     def __str__(self) -> str:
         return f"{self.keyword} {self.value}"
 
-    def holds(self, settings: Settings) -> bool:
+    def holds(self, settings: SshdSettings) -> bool:
         """Whether `sshd -T` says the same; it prints some words in an order of its own."""
         said = settings.first(self.keyword.lower())
         return sorted(said.lower().split()) == sorted(self.value.lower().split())
@@ -116,7 +120,7 @@ _OLD_NAMES: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
-def directives(level: Level, base: Settings) -> tuple[Directive, ...]:
+def directives(level: Level, base: SshdSettings) -> tuple[Directive, ...]:
     """The lines that bring sshd to a level.
 
     Args:
@@ -132,7 +136,7 @@ def directives(level: Level, base: Settings) -> tuple[Directive, ...]:
     return tuple(Directive(_name(keyword, base), value) for keyword, value in pairs)
 
 
-def all_directives(levels: Levels, base: Settings) -> tuple[Directive, ...]:
+def all_directives(levels: Levels, base: SshdSettings) -> tuple[Directive, ...]:
     """The lines for several levels at once; where two say something, the stricter one counts.
 
     Raises:
@@ -142,11 +146,11 @@ def all_directives(levels: Levels, base: Settings) -> tuple[Directive, ...]:
     return tuple(found.values())
 
 
-def unmet(wanted: Sequence[Directive], settings: Settings) -> list[Directive]:
+def unmet(wanted: Sequence[Directive], settings: SshdSettings) -> list[Directive]:
     """The directives that something else has overruled.
 
     Args:
-        settings: the effective ones, see `sshd_program`.
+        settings: the effective ones, see `SshdProgram.effective`.
     """
     return [directive for directive in wanted if not directive.holds(settings)]
 
@@ -154,17 +158,17 @@ def unmet(wanted: Sequence[Directive], settings: Settings) -> list[Directive]:
 _Pairs = list[tuple[str, str]]
 
 
-def _touch(base: Settings) -> _Pairs:
+def _touch(base: SshdSettings) -> _Pairs:
     _require_tokens(base)
     return [(_OPTIONS, "touch-required")]
 
 
-def _verify(base: Settings) -> _Pairs:
+def _verify(base: SshdSettings) -> _Pairs:
     _require_tokens(base)
     return [(_OPTIONS, "touch-required verify-required")]
 
 
-def _hardware_only(base: Settings) -> _Pairs:
+def _hardware_only(base: SshdSettings) -> _Pairs:
     _require_tokens(base)
     algorithms = base.listed(_name("PubkeyAcceptedAlgorithms", base).lower())
     hardware = [name for name in algorithms if name.startswith(_HARDWARE)]
@@ -182,7 +186,7 @@ def _hardware_only(base: Settings) -> _Pairs:
     ]
 
 
-def _second_factor(base: Settings) -> _Pairs:
+def _second_factor(base: SshdSettings) -> _Pairs:
     return [
         ("UsePAM", "yes"),
         ("PubkeyAuthentication", "yes"),
@@ -192,7 +196,7 @@ def _second_factor(base: Settings) -> _Pairs:
     ]
 
 
-_LEVELS: Final[Mapping[Level, Callable[[Settings], _Pairs]]] = MappingProxyType(
+_LEVELS: Final[Mapping[Level, Callable[[SshdSettings], _Pairs]]] = MappingProxyType(
     {
         Level.TOUCH: _touch,
         Level.VERIFY: _verify,
@@ -202,7 +206,7 @@ _LEVELS: Final[Mapping[Level, Callable[[Settings], _Pairs]]] = MappingProxyType(
 )
 
 
-def _methods(base: Settings, wanted: str) -> _Pairs:
+def _methods(base: SshdSettings, wanted: str) -> _Pairs:
     """AuthenticationMethods, unless whoever wrote the configuration has thought of them."""
     there = base.first("authenticationmethods", _ANY)
     if there == _ANY:
@@ -223,7 +227,7 @@ def _methods(base: Settings, wanted: str) -> _Pairs:
     return []
 
 
-def _name(keyword: str, base: Settings) -> str:
+def _name(keyword: str, base: SshdSettings) -> str:
     """The name by which this version of sshd knows a keyword."""
     old = _OLD_NAMES.get(keyword)
     if old and keyword.lower() not in base.values and old.lower() in base.values:
@@ -231,7 +235,7 @@ def _name(keyword: str, base: Settings) -> str:
     return keyword
 
 
-def _require_tokens(base: Settings) -> None:
+def _require_tokens(base: SshdSettings) -> None:
     if _OPTIONS.lower() not in base.values:
         raise Unsupported(
             "this sshd knows no keys on tokens",

@@ -1,18 +1,100 @@
-"""Whether a new configuration of sshd still lets a user in: the evidence, and the verdict."""
+"""Whether a new configuration of sshd still lets users in: their keys, the evidence, a verdict."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Final, Protocol
 
+from fidokit.errors import FidokitError, NoPermission
 from fidokit.openssh.keys import fingerprint
 from fidokit.openssh.keys.public import PublicLine, SkEcdsaPublic, SkEd25519Public
-from fidokit.openssh.lines.authorized_keys import AuthorizedKey
-from fidokit.server.harden.key_holders import KeyHolder
-from fidokit.server.sshd.settings import Settings
+from fidokit.openssh.lines.authorized_keys import AuthorizedKey, parse_file
+from fidokit.server.accounts import Account, account
+from fidokit.server.key_paths import opened_keys, path_of
+from fidokit.server.sshd.query import SshdSettings
+from fidokit.server.words import Word
+
+_NO_SHELLS: Final = frozenset({"nologin", "false", "sync", ""})
+
+
+@dataclass(frozen=True)
+class KeyHolder:
+    """A user and the keys in their files, each once; comments are hostile text."""
+
+    account: Account
+    files: tuple[Path, ...]
+    keys: tuple[AuthorizedKey, ...]
+
+
+def key_holder(user: Account, patterns: Sequence[str]) -> KeyHolder:
+    """A user's keys.
+
+    Args:
+        patterns: of sshd's AuthorizedKeysFile, for this user.
+
+    Raises:
+        NoPermission: a file that is there cannot be read.
+    """
+    files = tuple(dict.fromkeys(path_of(user, pattern) for pattern in patterns))
+    found: dict[bytes, AuthorizedKey] = {}
+    for path in files:
+        for line in _lines(path, user):
+            found.setdefault(line.key.blob(), line)  # sshd takes the first line that fits
+    return KeyHolder(user, files, tuple(found.values()))
+
+
+def _lines(path: Path, user: Account) -> Iterator[AuthorizedKey]:
+    with opened_keys(user, path, strict=False) as source:
+        if source is None:
+            return
+        if source.hidden:
+            raise NoPermission(source.hidden, hint="repeat it with sudo")
+        if source.file:
+            yield from (x for x in parse_file(source.file) if isinstance(x, AuthorizedKey))
+
+
+def everybody(patterns: Sequence[str]) -> list[Account]:
+    """Users who have a file with keys; for whoever is not root, only themselves.
+
+    A file that is everybody's says nothing of users without a shell.
+
+    Args:
+        patterns: of sshd's AuthorizedKeysFile.
+    """
+    if os.geteuid() != 0:
+        return [account()]
+    own = [pattern for pattern in patterns if not _is_shared(pattern)]
+    return [
+        user
+        for user, shell in _users()
+        if _has_file(user, own if Path(shell).name in _NO_SHELLS else patterns)
+    ]
+
+
+def _users() -> Iterable[tuple[Account, str]]:
+    """Each user once, with their shell."""
+    import pwd
+
+    return {
+        u.pw_name: (Account(u.pw_name, u.pw_uid, u.pw_gid, Path(u.pw_dir)), u.pw_shell)
+        for u in pwd.getpwall()
+    }.values()
+
+
+def _is_shared(pattern: str) -> bool:
+    """Whether a pattern of AuthorizedKeysFile names one file for all users."""
+    return pattern.startswith("/") and not any(token in pattern for token in ("%h", "%u", "%U"))
+
+
+def _has_file(user: Account, patterns: Sequence[str]) -> bool:
+    try:
+        return bool(key_holder(user, patterns).keys)
+    except FidokitError:
+        return True  # so that they are looked at, and the reason is told
+
 
 MOST_KEYS: Final = 50
 """Of one user that are asked about; each takes a connection."""
@@ -20,7 +102,7 @@ MOST_KEYS: Final = 50
 _OPTIONS: Final = "pubkeyauthoptions"
 
 
-class Proof(StrEnum):
+class Proof(Word):
     """How sure it is that a key gets in."""
 
     LOGIN = "login"
@@ -29,7 +111,7 @@ class Proof(StrEnum):
     REFUSED = "refused"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class KeyProof:
     """What is known of one key; the line's comment is hostile text."""
 
@@ -38,7 +120,7 @@ class KeyProof:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class UserProof:
     """What is known of one user's keys.
 
@@ -64,8 +146,8 @@ class UserProof:
         return all(key.proof is Proof.REFUSED for key in self.keys)
 
 
-class Server(Protocol):
-    """A throw-away sshd; see `proving.Trial`."""
+class TrialServer(Protocol):
+    """A throw-away sshd; see `proof.Trial`."""
 
     def accepts(self, key: PublicLine, user: str) -> bool:
         """Whether a signature by a key would be taken."""
@@ -76,10 +158,10 @@ class Server(Protocol):
 
 def prove(
     holder: KeyHolder,
-    settings: Settings,
+    settings: SshdSettings,
     *,
-    before: Server,
-    after: Server,
+    before: TrialServer,
+    after: TrialServer,
     identities: Mapping[str, Path],
 ) -> UserProof:
     """Find out which of a user's keys the new configuration takes.
@@ -107,8 +189,8 @@ def prove(
 
 def _prove_key(
     line: AuthorizedKey,
-    settings: Settings,
-    server: Server,
+    settings: SshdSettings,
+    server: TrialServer,
     user: str,
     identities: Mapping[str, Path],
 ) -> KeyProof:
@@ -127,7 +209,7 @@ def _prove_key(
     return KeyProof(line, Proof.QUERY, "the public-key query")
 
 
-def _doubt(line: AuthorizedKey, settings: Settings) -> str:
+def _doubt(line: AuthorizedKey, settings: SshdSettings) -> str:
     """Why the query is no proof: it asks for no signature, and the signature says what was done."""
     options = settings.first(_OPTIONS).split()
     if not on_token(line):
@@ -151,7 +233,7 @@ def _explain_refusal(proof: KeyProof, *, got_in_before: bool) -> KeyProof:
 
 def on_token(line: AuthorizedKey) -> bool:
     """Whether a line is for a key on a token."""
-    return isinstance(line.key, SkEd25519Public | SkEcdsaPublic)
+    return isinstance(line.key, (SkEd25519Public, SkEcdsaPublic))
 
 
 def locked_out(proofs: Sequence[UserProof], losing: Collection[str] = ()) -> list[UserProof]:

@@ -13,10 +13,9 @@ from fidokit.errors import FidokitError, UsageError
 from fidokit.files.scan import read_key
 from fidokit.openssh.keys import fingerprint
 from fidokit.server.accounts import Account, account, all_accounts
-from fidokit.server.check.ways_in import WaysIn
+from fidokit.server.check.admission import WaysIn
 from fidokit.server.harden import lock_out
 from fidokit.server.harden.files import HardenedFiles
-from fidokit.server.harden.key_holders import KeyHolder, everybody, holder
 from fidokit.server.harden.levels import (
     PAM_LINES,
     PAM_MODULE,
@@ -26,19 +25,18 @@ from fidokit.server.harden.levels import (
     all_directives,
     unmet,
 )
-from fidokit.server.harden.lock_out import UserProof
+from fidokit.server.harden.lock_out import KeyHolder, UserProof, everybody, key_holder
 from fidokit.server.harden.proof import Bench, Trial
 from fidokit.server.otp import google_authenticator
 from fidokit.server.sshd import drop_in
 from fidokit.server.sshd.drop_in import Edit
-from fidokit.server.sshd.program import SshdProgram
-from fidokit.server.sshd.settings import Settings
+from fidokit.server.sshd.query import SshdProgram, SshdSettings
 
 _AUTHORIZE: Final = "let one in first: fidokit server authorize KEY --user NAME"
 _MODULES: Final = ("/lib*/security", "/lib/*/security", "/usr/lib*/security", "/usr/lib/*/security")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class HardeningTarget:
     """Which sshd.
 
@@ -55,7 +53,7 @@ class HardeningTarget:
     pam_modules: Sequence[str] = _MODULES
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class HardeningRequest:
     """What is wanted.
 
@@ -77,7 +75,7 @@ class HardeningRequest:
     code_problem: Callable[[Account], str] = google_authenticator.problem
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class HardeningPlan:
     """What is to change, and what is known of it.
 
@@ -136,7 +134,7 @@ class Planner:
     wanted: tuple[Directive, ...] = field(init=False)
     old: Path = field(init=False)
     new: Path = field(init=False)
-    _known: dict[str, Settings] = field(default_factory=dict, init=False)
+    _known: dict[str, SshdSettings] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self.level = Levels.parse(self.request.level)
@@ -152,7 +150,7 @@ class Planner:
         """The plan.
 
         Raises:
-            as `fidokit.api.plan_hardening`.
+            MalformedFile, UsageError, NoPermission, FidokitError: see `application.plan_hardening`.
         """
         self.sshd.check(self.new)
         edits = tuple(self.files.edits(self._block(), self._pam_block()))
@@ -192,7 +190,7 @@ class Planner:
 
     # --- the people ------------------------------------------------------------------------
 
-    def _users(self, settings: Settings) -> list[KeyHolder]:
+    def _users(self, settings: SshdSettings) -> list[KeyHolder]:
         named = [account(name) for name in self.request.users]
         users = named or [u for u in everybody(settings.key_files) if not self._refusal(u)]
         for user in named:
@@ -201,7 +199,7 @@ class Planner:
                     f"sshd lets {user.name} in by nothing: {self._refusal(user)}",
                     hint="name other users with --user",
                 )
-        found = [holder(user, self._settings(user.name).key_files) for user in users]
+        found = [key_holder(user, self._settings(user.name).key_files) for user in users]
         for one in found:
             if not one.keys:
                 files = " or ".join(map(str, one.files)) or "any file that sshd reads"
@@ -229,7 +227,7 @@ class Planner:
         now, then = (self.ways.password_is_enough(user, settings) for settings in (old, new))
         return now and not then
 
-    def _settings(self, user: str) -> Settings:
+    def _settings(self, user: str) -> SshdSettings:
         """The new ones, for a user."""
         if user not in self._known:
             self._known[user] = self.sshd.effective(self.new, user)
@@ -322,7 +320,7 @@ class Planner:
 
     def _warnings(
         self,
-        settings: Settings,
+        settings: SshdSettings,
         users: Sequence[KeyHolder],
         proofs: Sequence[UserProof],
         losing: Sequence[str],

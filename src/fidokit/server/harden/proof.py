@@ -45,7 +45,7 @@ ForceCommand true
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Bench:
     """A private folder with what throw-away servers need.
 
@@ -87,7 +87,7 @@ def bench() -> Iterator[Bench]:
         yield made
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Trial:
     """An sshd with one configuration.
 

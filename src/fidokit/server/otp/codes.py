@@ -9,11 +9,11 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 from fidokit.errors import FidokitError, UsageError
 from fidokit.server.otp.format import CODE_DIGITS, Method, OtpFile
+from fidokit.server.words import Word
 
 CodeAt = Callable[[int], str]
 RandomBytes = Callable[[int], bytes]
@@ -33,7 +33,7 @@ _BELOW: Final = 100_000_000
 _RANDOM_BITS: Final = 27
 
 
-class Judgment(StrEnum):
+class Judgment(Word):
     """What becomes of a code."""
 
     RIGHT = "right"
@@ -47,12 +47,12 @@ class Judgment(StrEnum):
     WRONG = "wrong"
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+@dataclass(frozen=True)
+class CodeVerdict:
     """What a code is, and where it belongs.
 
     Attributes:
-        judgment: see there.
+        judgment: what becomes of it.
         position: its step or counter; None for emergency codes and wrong ones.
         distance: how many steps it is ahead of this machine's clock, or counts of the counter.
     """
@@ -82,7 +82,7 @@ def read_code(text: str) -> str:
     return code
 
 
-def judge(file: OtpFile, code: str, now: float, code_at: CodeAt) -> Verdict:
+def judge(file: OtpFile, code: str, now: float, code_at: CodeAt) -> CodeVerdict:
     """What the PAM module would make of a code, and where else it belongs.
 
     Args:
@@ -91,15 +91,15 @@ def judge(file: OtpFile, code: str, now: float, code_at: CodeAt) -> Verdict:
         code_at: the code of a position.
     """
     if any(_same(code, left) for left in file.emergency_codes):
-        return Verdict(Judgment.EMERGENCY)
+        return CodeVerdict(Judgment.EMERGENCY)
     if len(code) != CODE_DIGITS or file.method is None:
-        return Verdict(Judgment.WRONG)
+        return CodeVerdict(Judgment.WRONG)
     if file.method is Method.HOTP:
         return _judge_count(file, code, code_at)
     return _judge_step(file, code, int(now) // file.step_seconds, code_at)
 
 
-def after_use(file: OtpFile, code: str, verdict: Verdict) -> OtpFile:
+def after_use(file: OtpFile, code: str, verdict: CodeVerdict) -> OtpFile:
     """The file as a login with this code would leave it."""
     if verdict.judgment is Judgment.EMERGENCY:
         return file.without_code(code)
@@ -158,25 +158,25 @@ def emergency_codes(count: int, random: RandomBytes) -> tuple[str, ...]:
     return tuple(codes)
 
 
-def _judge_count(file: OtpFile, code: str, code_at: CodeAt) -> Verdict:
+def _judge_count(file: OtpFile, code: str, code_at: CodeAt) -> CodeVerdict:
     reach = max(SEARCHED_COUNTS, file.window)
     at = next(_places(range(file.counter, file.counter + reach), code, code_at), None)
     if at is None:
-        return Verdict(Judgment.WRONG)
+        return CodeVerdict(Judgment.WRONG)
     ahead = at - file.counter
-    return Verdict(Judgment.RIGHT if ahead < file.window else Judgment.ELSEWHERE, at, ahead)
+    return CodeVerdict(Judgment.RIGHT if ahead < file.window else Judgment.ELSEWHERE, at, ahead)
 
 
-def _judge_step(file: OtpFile, code: str, now: int, code_at: CodeAt) -> Verdict:
+def _judge_step(file: OtpFile, code: str, now: int, code_at: CodeAt) -> CodeVerdict:
     middle = now + file.skew
     near = range(middle - (file.window - 1) // 2, middle + file.window // 2 + 1)
     for at in _places(near, code, code_at):
         used = at in (file.used_steps or ())
-        return Verdict(Judgment.USED if used else Judgment.RIGHT, at, at - now)
+        return CodeVerdict(Judgment.USED if used else Judgment.RIGHT, at, at - now)
     far = SEARCHED_SECONDS // file.step_seconds
     for at in _places(_outwards(now, far), code, code_at):
-        return Verdict(Judgment.ELSEWHERE, at, at - now)
-    return Verdict(Judgment.WRONG)
+        return CodeVerdict(Judgment.ELSEWHERE, at, at - now)
+    return CodeVerdict(Judgment.WRONG)
 
 
 def _outwards(middle: int, far: int) -> Iterator[int]:

@@ -3,36 +3,31 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from fidokit.errors import Unsupported, UsageError
-
-if TYPE_CHECKING:
-    from fidokit.server.accounts import Account
-    from fidokit.server.otp.codes import CodeAt, RandomBytes, Verdict
-    from fidokit.server.otp.format import Method, OtpFile, RateLimit, Rules
-
-__all__ = [
-    "OtpPlan",
-    "OtpRequest",
-    "OtpState",
-    "check_otp_files",
-    "confirm_otp",
-    "new_emergency_codes",
-    "otp_state",
-    "plan_otp",
-    "qr_matrix",
-    "resync_otp",
-    "save_otp",
-    "verify_otp",
-    "write_codes",
-    "write_qr",
-]
+from fidokit.files import atomic
+from fidokit.files.keyfile import check_free
+from fidokit.server.accounts import Account, account
+from fidokit.server.otp import google_authenticator as on_disk
+from fidokit.server.otp.codes import (
+    CodeAt,
+    CodeVerdict,
+    RandomBytes,
+    after_use,
+    emergency_codes,
+    judge,
+    read_code,
+    resynchronized,
+)
+from fidokit.server.otp.format import Method, OtpFile, RateLimit, Rules, compose
 
 SECRET_BYTES: Final = 20
 """What RFC 4226 recommends, and as long as HMAC-SHA-1 makes use of."""
@@ -48,7 +43,7 @@ _BORDER: Final = 4
 """Modules of light margin, which the QR standard demands."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OtpRequest:
     """What to set up.
 
@@ -75,7 +70,7 @@ class OtpRequest:
     force: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OtpPlan:
     """What `save_otp` will write; nothing is on the disk yet.
 
@@ -94,12 +89,10 @@ class OtpPlan:
     @property
     def path(self) -> Path:
         """The file that will be written."""
-        from fidokit.server.otp.google_authenticator import path_of
-
-        return path_of(self.account)
+        return on_disk.path_of(self.account)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OtpState:
     """What a user has.
 
@@ -133,7 +126,7 @@ def plan_otp(
     """Make a secret and emergency codes, and write nothing.
 
     Args:
-        request: see there.
+        request: whose codes, and of what kind.
         random: random bytes; a test's own.
         hostname: None for this machine's.
 
@@ -141,11 +134,6 @@ def plan_otp(
         FileInTheWay: the user has a file already. UsageError: an impossible wish.
         Unsupported: the extra `otp` is not installed. NoPermission: of another user, and not root.
     """
-    from fidokit.server.accounts import account
-    from fidokit.server.otp import google_authenticator as on_disk
-    from fidokit.server.otp.codes import emergency_codes
-    from fidokit.server.otp.format import Method, compose
-
     _extra("pyotp")
     user = account(request.user)
     if not request.force:
@@ -156,7 +144,9 @@ def plan_otp(
     return OtpPlan(user, content, _uri(request, content, user, hostname), request.force)
 
 
-def confirm_otp(plan: OtpPlan, code: str, *, now: float | None = None) -> tuple[Verdict, OtpPlan]:
+def confirm_otp(
+    plan: OtpPlan, code: str, *, now: float | None = None
+) -> tuple[CodeVerdict, OtpPlan]:
     """Whether the app shows the right codes, and the plan after that: a counter moves on.
 
     Args:
@@ -167,9 +157,6 @@ def confirm_otp(plan: OtpPlan, code: str, *, now: float | None = None) -> tuple[
     Raises:
         UsageError: it can be no code.
     """
-    from fidokit.server.otp.codes import after_use, judge, read_code
-    from fidokit.server.otp.format import Method
-
     code = read_code(code)
     bare = plan.content.with_codes(())  # an emergency code would prove nothing about the app
     verdict = judge(bare, code, time.time() if now is None else now, _code_at(bare))
@@ -185,8 +172,6 @@ def save_otp(plan: OtpPlan) -> OtpState:
         FileInTheWay: there is one by now; WouldOverwrite: a link or the like has its name.
         NoPermission, FidokitError: the disk refused.
     """
-    from fidokit.server.otp import google_authenticator as on_disk
-
     on_disk.create(plan.account, plan.content, force=plan.force)
     return _state(plan.account, plan.content)
 
@@ -198,16 +183,13 @@ def otp_state(user: str | None = None) -> OtpState:
         NotEnrolled: nothing; MalformedFile: what the PAM module would not take.
         NoPermission: of another user, and not root.
     """
-    from fidokit.server.accounts import account
-    from fidokit.server.otp import google_authenticator as on_disk
-
     found = account(user)
     return _state(found, on_disk.load(found))
 
 
 def verify_otp(
     code: str, user: str | None = None, *, burn: bool = False, now: float | None = None
-) -> tuple[Verdict, OtpState]:
+) -> tuple[CodeVerdict, OtpState]:
     """What the PAM module would make of a code, and what the user has after that.
 
     Args:
@@ -217,12 +199,10 @@ def verify_otp(
         now: seconds since 1970; None for this machine's clock.
 
     Raises:
-        as `otp_state`; UsageError: it can be no code. Unsupported: without the extra `otp`.
+        NotEnrolled: the user has none. MalformedFile: what the PAM module would not take.
+        UsageError: it can be no code. Unsupported: without the extra `otp`.
+        NoPermission: of another user, and not root.
     """
-    from fidokit.server.accounts import account
-    from fidokit.server.otp import google_authenticator as on_disk
-    from fidokit.server.otp.codes import after_use, judge, read_code
-
     _extra("pyotp")
     code, found = read_code(code), account(user)
     at = time.time() if now is None else now
@@ -247,16 +227,14 @@ def resync_otp(codes: Sequence[str], user: str | None = None) -> OtpState:
         user: None is whoever runs this.
 
     Raises:
-        as `verify_otp`; FidokitError: the codes do not follow each other ahead of the counter.
+        FidokitError: the codes do not follow each other ahead of the counter.
+        NotEnrolled: the user has none. UsageError: one can be no code, or the file is for TOTP.
+        Unsupported: without the extra `otp`. NoPermission: of another user, and not root.
     """
-    from fidokit.server.accounts import account
-    from fidokit.server.otp import google_authenticator as on_disk
-    from fidokit.server.otp.codes import read_code, resynchronized
-
     _extra("pyotp")
     read, found = [read_code(code) for code in codes], account(user)
-    change = _with_codes_of(lambda file, at: resynchronized(file, read, at))
-    return _state(found, on_disk.edit(found, change))
+    after = on_disk.edit(found, lambda file: resynchronized(file, read, _code_at(file)))
+    return _state(found, after)
 
 
 def new_emergency_codes(
@@ -270,12 +248,9 @@ def new_emergency_codes(
         random: random bytes; a test's own.
 
     Raises:
-        as `otp_state`.
+        NotEnrolled: the user has none. MalformedFile: what the PAM module would not take.
+        NoPermission: of another user, and not root.
     """
-    from fidokit.server.accounts import account
-    from fidokit.server.otp import google_authenticator as on_disk
-    from fidokit.server.otp.codes import emergency_codes
-
     codes, found = emergency_codes(count, random), account(user)
     after = on_disk.edit(found, lambda content: content.with_codes(codes))
     return codes, _state(found, after)
@@ -288,18 +263,16 @@ def check_otp_files(*paths: Path, force: bool = False) -> None:
         FileInTheWay: some are taken, and `force` is not given. WouldOverwrite: one is no file.
         NoPermission, UsageError: a folder cannot be written to, or there is none.
     """
-    from fidokit.files.keyfile import check_free
-
     check_free(*paths, force=force)
 
 
-def qr_matrix(uri: str) -> tuple[bytes, ...]:
-    """A QR code's rows, 1 for a dark module and 0 for a light one, without a margin.
+def qr_code(uri: str) -> Any:
+    """A QR code of segno's (`segno.QRCode`), as small as it gets.
 
     Raises:
         Unsupported: without the extra `otp`.
     """
-    return tuple(bytes(row) for row in _qr(uri).matrix)
+    return _extra("segno").make(uri, error="l", micro=False)
 
 
 def write_qr(uri: str, path: Path, *, force: bool = False) -> None:
@@ -309,30 +282,25 @@ def write_qr(uri: str, path: Path, *, force: bool = False) -> None:
         UsageError: another ending. FileInTheWay: the name is taken.
         Unsupported: without the extra `otp`. NoPermission, FidokitError: the disk refused.
     """
-    from io import BytesIO
-
-    from fidokit.files import atomic
-
     kind = path.suffix.lower().lstrip(".")
     if kind not in {"png", "svg"}:
         raise UsageError(f"{path} ends neither in .png nor in .svg", hint="name it so")
     image = BytesIO()
-    _qr(uri).save(image, kind=kind, scale=_PNG_SCALE, border=_BORDER, light="white")
-    write = atomic.replace if force else atomic.write_new
-    write(path, image.getvalue())
+    qr_code(uri).save(image, kind=kind, scale=_PNG_SCALE, border=_BORDER, light="white")
+    _write(path, image.getvalue(), force=force)
 
 
 def write_codes(codes: Sequence[str], path: Path, *, force: bool = False) -> None:
-    """Write emergency codes, one a line, mode 0600; raises as `write_qr`."""
-    from fidokit.files import atomic
+    """Write emergency codes, one a line, mode 0600; raises what `write_qr` raises."""
+    _write(path, "".join(f"{code}\n" for code in codes).encode("ascii"), force=force)
 
+
+def _write(path: Path, data: bytes, *, force: bool) -> None:
     write = atomic.replace if force else atomic.write_new
-    write(path, "".join(f"{code}\n" for code in codes).encode("ascii"))
+    write(path, data)
 
 
 def _state(user: Account, content: OtpFile) -> OtpState:
-    from fidokit.server.otp import google_authenticator as on_disk
-
     return OtpState(
         user.name,
         on_disk.path_of(user),
@@ -348,8 +316,6 @@ def _state(user: Account, content: OtpFile) -> OtpState:
 
 
 def _rules(request: OtpRequest) -> Rules:
-    from fidokit.server.otp.format import RateLimit, Rules
-
     if request.hotp and request.reuse:
         raise UsageError("a counter never gives a code twice", hint="leave --allow-reuse out")
     window = request.window or (HOTP_WINDOW if request.hotp else TOTP_WINDOW)
@@ -358,8 +324,6 @@ def _rules(request: OtpRequest) -> Rules:
 
 
 def _uri(request: OtpRequest, content: OtpFile, user: Account, hostname: str | None) -> str:
-    import socket
-
     host = hostname or socket.gethostname()
     issuer = host if request.issuer is None else request.issuer
     label = f"{user.name}@{host}" if request.label is None else request.label
@@ -382,14 +346,6 @@ def _code_at(content: OtpFile) -> CodeAt:
     # secrets of 80 bits are not for new files, but older ones of google-authenticator have them
     made = type("AnyLength", (pyotp.HOTP,), {"min_secret_length_bits": 0})(content.base32)
     return lambda position: str(made.generate_otp(position))
-
-
-def _with_codes_of(change: Callable[[OtpFile, CodeAt], OtpFile]) -> Callable[[OtpFile], OtpFile]:
-    return lambda content: change(content, _code_at(content))
-
-
-def _qr(uri: str) -> Any:
-    return _extra("segno").make(uri, error="l", micro=False)
 
 
 def _extra(name: str) -> Any:

@@ -6,10 +6,10 @@ import base64
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Final
 
 from fidokit.errors import MalformedFile
+from fidokit.server.words import Word
 
 MAX_FILE: Final = 64 * 1024
 """Bytes; the PAM module refuses a larger one."""
@@ -35,14 +35,14 @@ _BASE32: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _INTEGER: Final = re.compile(rb"[+-]?[0-9]+")
 
 
-class Method(StrEnum):
+class Method(Word):
     """What makes the next code: the time, or a counter."""
 
     TOTP = "totp"
     HOTP = "hotp"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RateLimit:
     """At most so many logins, wrong ones included, in so many seconds.
 
@@ -55,7 +55,7 @@ class RateLimit:
     seconds: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rules:
     """How codes are judged.
 
@@ -71,7 +71,7 @@ class Rules:
     reuse: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OtpFile:
     """secret in base32, LF, then lines in any order: `" NAME VALUE`, or an emergency code.
 
@@ -211,7 +211,7 @@ def parse(data: bytes) -> OtpFile:
 
 
 def encode_secret(secret: bytes) -> str:
-    """Base32 without padding."""
+    """A secret in base32, without padding."""
     return base64.b32encode(secret).decode("ascii").rstrip("=")
 
 
@@ -257,7 +257,7 @@ class _Options:
         )
 
     def used_steps(self) -> tuple[int, ...] | None:
-        """DISALLOW_REUSE."""
+        """The steps of DISALLOW_REUSE; None where reuse is allowed."""
         if "DISALLOW_REUSE" not in self._found:
             return None
         line, value = self._found["DISALLOW_REUSE"]

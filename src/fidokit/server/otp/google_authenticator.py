@@ -50,11 +50,6 @@ def problem(user: Account) -> str:
     return ""
 
 
-def is_enrolled(user: Account) -> bool:
-    """Whether the PAM module would let this user in by the right code; raises as `problem`."""
-    return not problem(user)
-
-
 def load(user: Account) -> OtpFile:
     """A user's file.
 
@@ -105,7 +100,11 @@ def edit(user: Account, change: Callable[[OtpFile], OtpFile]) -> OtpFile:
     Args:
         change: gets the file and gives what is to become of it; may be called several times.
 
-    Returns what is in the file now. Raises as `load`, and FidokitError where the disk refused.
+    Returns what is in the file now.
+
+    Raises:
+        NotEnrolled: there is none; MalformedFile: the PAM module would not take it.
+        NoPermission, UsageError, FidokitError: it may not be used, or the disk refused.
     """
     with acting_as(user):
         real = Path(os.path.realpath(path_of(user)))

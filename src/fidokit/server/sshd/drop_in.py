@@ -32,7 +32,7 @@ _KEPT_MODE: Final = 0o400
 _NEW_MODE: Final = 0o644
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Edit:
     """What becomes of a file.
 
@@ -57,7 +57,7 @@ class Edit:
 
     @property
     def reverse(self) -> Edit:
-        """What undoes it."""
+        """The edit that undoes this one."""
         return Edit(self.path, self.after, self.before)
 
 
@@ -189,7 +189,7 @@ def _drop_original(edit: Edit) -> None:
 
 
 def _replace(path: Path, text: bytes) -> None:
-    """As `atomic.replace`, and the file keeps its mode and its owner."""
+    """Replace a file in one step; it keeps its mode and its owner."""
     atomic.refuse_special(path)
     with explained(path):
         found = path.stat() if path.exists() else None

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from fidokit.errors import FidokitError, NoPermission
-from fidokit.server.sshd.settings import Settings
+from fidokit.server.sshd.query import SshdSettings
 
 PATIENCE_S: Final = 15.0
 """Seconds in which a new process has to answer; sshd needs a tenth."""
@@ -45,7 +45,7 @@ class Services(Protocol):
         """Whether it has ended."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Systemd:
     """sshd as a unit of systemd.
 
@@ -85,7 +85,7 @@ class Systemd:
             )
 
 
-@dataclass(slots=True)
+@dataclass
 class Signaled:
     """sshd as a process, which SIGHUP has start itself again (sshd(8)).
 
@@ -154,7 +154,10 @@ def _is_sshd(pid: int) -> bool:
 
 
 def find_services(
-    settings: Settings, command: Sequence[str], pid_file: Path | None, run: Systemctl | None = None
+    settings: SshdSettings,
+    command: Sequence[str],
+    pid_file: Path | None,
+    run: Systemctl | None = None,
 ) -> Services:
     """What manages sshd here: systemd where it runs and has the unit, else its process id.
 
@@ -183,7 +186,7 @@ def find_services(
     return Signaled(chosen, command)
 
 
-def addresses(settings: Settings) -> list[Address]:
+def addresses(settings: SshdSettings) -> list[Address]:
     """Where an sshd with these settings can be reached from here."""
     found = []
     for value in settings.values.get("listenaddress", ()):

@@ -10,7 +10,7 @@ from tests.server.samples import OTHER, PLAIN, TOKEN, text
 from tests.server.settings import settings
 from tests.support.sandbox import Sandbox
 
-from fidokit.server.sshd import settings as sshd_settings
+from fidokit.server.authorize import authorization
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_where_sshd_reads_no_file_none_is_written(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     none = settings(authorizedkeysfile="none")
-    monkeypatch.setattr(sshd_settings, "read", lambda *_args: none)
+    monkeypatch.setattr(authorization, "read_settings", lambda *_args: none)
     assert in_process("server", "authorize", "plain.pub") == 1
     said = capsys.readouterr().err
     assert "no file lets anybody in" in said

@@ -1,28 +1,38 @@
-"""`fidokit key generate`: create a key, in ssh-keygen's letters."""
+"""`fidokit key generate`: create a key and its backups, in ssh-keygen's letters."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from fidokit.cli.commands.key.ceremony import no_backup_yet, opened
-from fidokit.cli.commands.key.made import show_made
+from fidokit.cli import schema
+from fidokit.cli.interaction import open_token
 from fidokit.cli.options import verb
 from fidokit.cli.passphrase import new_passphrase, new_passphrase_options, old_passphrase
-from fidokit.cli.render import home_path
+from fidokit.cli.render import Lines, home_path, show
 from fidokit.cli.settings import Settings
-from fidokit.errors import CredentialInTheWay, FidokitError, FileInTheWay, WouldOverwrite
+from fidokit.errors import (
+    CredentialInTheWay,
+    FidokitError,
+    FileInTheWay,
+    UsageError,
+    WouldOverwrite,
+)
 from fidokit.prompt import questions
-from fidokit.prompt.text import note
+from fidokit.prompt.text import is_fancy, note
+from fidokit.types import KeyType
 
 if TYPE_CHECKING:
     from fidokit.client.session import Session
     from fidokit.keys.generation import Generated, GenerateRequest, OrphanedCredential
-    from fidokit.types import KeyType
 
 FLAGS = ("resident", "verify-required", "no-touch-required")
 VALUES = ("application", "user", "device", "challenge", "write-attestation")
@@ -87,7 +97,7 @@ def _refused_letters(command: click.Command) -> click.Command:
 @click.option(
     "-t",
     "key_type",
-    type=click.Choice(["ed25519-sk", "ecdsa-sk"]),
+    type=click.Choice(list(map(str, reversed(KeyType)))),
     help="Key type; ed25519-sk where the token has it.",
 )
 @click.option(
@@ -323,8 +333,6 @@ def _may_replace(error: WouldOverwrite, lost: str, question: str) -> None:
 
 
 def _key_type(sessions: Sequence[Session], name: str | None) -> KeyType:
-    from fidokit.types import KeyType
-
     if name is not None:
         return KeyType(name)
     better = all(session.info.supports(KeyType.ED25519_SK) for session in sessions)
@@ -365,3 +373,75 @@ def _rescue(session: Session, error: OrphanedCredential) -> bool:
 
 
 _refused_letters(generate)
+
+
+# --- several tokens ----------------------------------------------------------------------
+
+
+@contextmanager
+def opened(
+    settings: Settings, also: Sequence[str], pin_files: Sequence[str]
+) -> Iterator[list[Session]]:
+    """The tokens, open: the first as always, then those for backups in their order.
+
+    A PIN from --pin-file is the first one's alone: another token would lose a try by it.
+    """
+    if len(pin_files) > len(also):
+        raise UsageError("there are more --also-pin-file than --also")
+    with ExitStack() as ends:
+        sessions = [ends.enter_context(open_token(settings))]
+        for number, selector in enumerate(also):
+            other = copy(settings)
+            other.token, other.pin_fd = selector, None
+            other.pin_file = pin_files[number] if number < len(pin_files) else None
+            sessions.append(ends.enter_context(open_token(other)))
+        yield sessions
+
+
+def no_backup_yet(error: FidokitError, session: Session, first: Path, user: str) -> FidokitError:
+    """The error, as of a backup whose first key is there already."""
+    command = ["fidokit", "--token", session.selector, "key", "generate", "--backup-of", str(first)]
+    command += ["-O", f"user={user}"] if user else []
+    error.message = f"the backup on {session.name} was not made: {error.message}"
+    later = f"the key itself is there; to make the backup later: {shlex.join(command)}"
+    error.hint = f"{error.hint}; {later}" if error.hint else later
+    return error
+
+
+# --- what is shown -----------------------------------------------------------------------
+
+
+def show_made(settings: Settings, made: Sequence[Generated]) -> None:
+    """Tell of a key and its backups, in that order."""
+    data = {"key": schema.generated(made[0])}
+    backups = [schema.generated(backup) for backup in made[1:]]
+    show(settings, {**data, "backups": backups}, Lines(_said(made)))
+
+
+def _said(made: Sequence[Generated]) -> list[str]:
+    first, *backups = made
+    public = home_path(first.public_path)
+    parts = ["The key is made.", *_parts(first)]
+    for backup in backups:
+        parts += ["", "Its backup is made.", *_parts(backup)]
+    warnings = [f"note: {warning}" for one in made for warning in one.warnings]
+    known = "it and its backup" if backups else "it"
+    parts += ["", f"Next, let a server know {known}:"]
+    parts += [f"  fidokit server authorize {public} --host user@host"]
+    if not backups:
+        parts += ["or add this line to ~/.ssh/authorized_keys there:", f"  {first.public_line}"]
+    return [*parts, *warnings]
+
+
+def _parts(made: Generated) -> list[str]:
+    art = ["", *made.randomart.splitlines()] if is_fancy(sys.stdout) else []
+    attested = (
+        [f"  attestation  {home_path(made.attestation_path)}"] if made.attestation_path else []
+    )
+    return [
+        f"  private key  {home_path(made.path)}",
+        f"  public key   {home_path(made.public_path)}",
+        *attested,
+        f"  fingerprint  {made.fingerprint}",
+        *art,
+    ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
+from fidokit.cli import schema
 from fidokit.cli.options import verb
 from fidokit.cli.render import write_json, write_lines
 from fidokit.cli.settings import Settings
@@ -39,17 +40,16 @@ def show(
     bubblebabble: bool,
     public: bool,
 ) -> None:
-    """Show the fingerprints of the keys in FILES, as `ssh-keygen -l` prints them.
+    """Show fingerprints or public lines of files.
 
-    FILES are public or private key files, certificates, authorized_keys, or - for standard
-    input. No passphrase and no token is needed.
+    Prints the fingerprints of the keys in FILES as `ssh-keygen -l` does. FILES are public or
+    private key files, certificates, authorized_keys, or - for standard input. No passphrase and no
+    token is needed.
     """
     from fidokit.keys.fingerprints import fingerprint_lines
 
     chosen = cast("HashName", "bubblebabble" if bubblebabble else hash_name)
     if settings.json:
-        from fidokit.cli import schema
-
         write_json({"keys": [schema.shown(key) for key in _keys(files, chosen)]})
     elif public:
         from pathlib import Path

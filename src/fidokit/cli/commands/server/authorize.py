@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fidokit.cli import schema
 from fidokit.cli.options import verb
 from fidokit.cli.render import Lines, show, styled
 from fidokit.cli.settings import Settings
@@ -61,16 +62,16 @@ def authorize(
     extra: tuple[str, ...],
     **named: object,
 ) -> None:
-    """Let the holders of KEYS into an account, here or on another machine.
+    """Let keys into an account, or take them out.
 
-    KEYS are public key files, gh:NAME, gl:NAME or lp:NAME for what an account of GitHub, GitLab or
-    Launchpad publishes, or https addresses. A key that is there is not added again; other lines
-    stay as they are, byte for byte.
+    The account is here or on another machine. KEYS are public key files, gh:NAME, gl:NAME or
+    lp:NAME for what an account of GitHub, GitLab or Launchpad publishes, or https addresses. A key
+    that is there is not added again; other lines stay as they are, byte for byte.
     """
     from fidokit.server.authorize import authorization
-    from fidokit.server.authorize.authorization import Place, key_options
+    from fidokit.server.authorize.authorization import AuthorizeTarget, key_options
 
-    place = Place(user, destination, tuple(shlex.split(ssh)), path)
+    place = AuthorizeTarget(user, destination, tuple(shlex.split(ssh)), path)
     if revoke:
         done = authorization.revoke(keys, place, dry_run=dry_run)
     else:
@@ -89,7 +90,7 @@ def authorize(
     if dry_run and not settings.json:
         print("\n".join([*map(escape, lines), *map(_colored, _diff(done))]))
         return
-    show(settings, _data(done, dry_run), Lines(lines))
+    show(settings, {"authorized": schema.authorized(done, dry_run)}, Lines(lines))
 
 
 _FLAGS = ("verify_required", "no_touch_required", "restrict")
@@ -120,7 +121,7 @@ def _told(done: Authorized, dry_run: bool) -> Iterator[str]:
 
 
 def _names(done: Authorized, would: str) -> Iterator[tuple[str, list[str]]]:
-    from fidokit.server.authorize.authorization import line_name
+    from fidokit.server.authorize.lines import line_name
 
     change = done.change
     yield f"{would}added", [line_name(line) for line in change.added]
@@ -142,9 +143,3 @@ def _diff(done: Authorized) -> list[str]:
 
 def _colored(line: str) -> str:
     return {"+": styled(line, "32"), "-": styled(line, "31")}.get(line[:1], line)
-
-
-def _data(done: Authorized, dry_run: bool) -> dict[str, object]:
-    from fidokit.cli import schema
-
-    return {"authorized": schema.authorized(done, dry_run)}

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import click
 
+from fidokit.cli import schema
 from fidokit.cli.options import verb
-from fidokit.cli.render import labeled
+from fidokit.cli.render import SCHEMA, Json, labeled
 from fidokit.cli.settings import Settings
 from fidokit.errors import ExitCode
 from fidokit.prompt.text import note
+from fidokit.server.check.policy import CheckRule
 
-RULES = ("hardware", "verify", "no-password")
+if TYPE_CHECKING:
+    from fidokit.server.check.audit import CheckEvent
 
 
 @verb()
@@ -22,7 +28,7 @@ RULES = ("hardware", "verify", "no-password")
 @click.option(
     "--require",
     "rules",
-    type=click.Choice(RULES),
+    type=click.Choice(list(map(str, CheckRule))),
     multiple=True,
     help="Hold every login to this; may be repeated.",
 )
@@ -46,7 +52,7 @@ def check(
     config: str | None,
     sshd: str | None,
 ) -> None:
-    """Report who can log in to this machine over ssh, and by what.
+    """Report who can log in over ssh, and by what.
 
     Asks sshd for its effective settings, for each user, and reads all authorized_keys as sshd does:
     which keys are on tokens, what a login by them takes, which are weak, there twice or refused,
@@ -56,21 +62,62 @@ def check(
     on no token (hardware), without PIN or fingerprint (verify), by a password alone (no-password).
     Keys that sshd refuses break nothing.
     """
-    from fidokit.cli.commands.server import check_words
-    from fidokit.server.check.report import CheckRequest, CheckRule, CheckTally, check_server
+    from fidokit.cli.commands.server import check_text
+    from fidokit.server.check.report import CheckRequest, CheckTally, check_server
 
-    if settings.json:
-        from fidokit.cli.commands.server.check_json import write
-    else:
-        from fidokit.cli.commands.server.check_table import write
-
-    stated = frozenset(CheckRule(rule) for rule in rules)
-    request = CheckRequest(users, stated, sshd, config, connection)
+    stated = frozenset(map(CheckRule, rules))
     tally = CheckTally(stated)
-    report = tally.watch(check_server(request))
-    write(report, tally)
+    report = tally.watch(check_server(CheckRequest(users, stated, sshd, config, connection)))
+    if settings.json:
+        for piece in _document(report):
+            sys.stdout.write(piece)
+        end = schema.check_tally(tally).items()
+        print(
+            "".join(f",\n {json.dumps(name)}: {json.dumps(value)}" for name, value in end) + "\n}"
+        )
+    else:
+        check_text.write(report, tally)
     for found in tally.violations:
-        print(labeled(f"{found.rule}: ", check_words.violation(found)), file=sys.stderr)
+        print(labeled(f"{found.rule}: ", check_text.violation(found)), file=sys.stderr)
     if tally.violations:
         note(f"does not hold: {len(tally.violations)} violations")
         ctx.exit(ExitCode.POLICY)
+
+
+def _document(report: Iterable[CheckEvent]) -> Iterator[str]:
+    """The JSON (docs/json.md) up to its end, a key a line, while the report comes."""
+    from fidokit.server.check.audit import ServerReport
+
+    opened, first = 0, True  # how many arrays are open below `users`, and whether theirs is empty
+    for event in report:
+        if isinstance(event, ServerReport):
+            server = json.dumps(schema.check_server(event))
+            yield f'{{"schema": {SCHEMA},\n "server": {server},\n "users": ['
+            continue
+        depth, data, array = _placed(event)
+        if opened > depth:
+            yield "]}" * (opened - depth)
+            first = False
+        text = json.dumps(data)
+        yield ("\n" if first else ",\n") + " " * (depth + 1)
+        yield f'{text[:-1]}, "{array}": [' if array else text
+        opened, first = (depth + 1, True) if array else (depth, False)
+    yield "]}" * opened + "]"
+
+
+def _placed(event: CheckEvent) -> tuple[int, Json, str]:
+    """How deep a part stands in the document, the part, and its array that the next parts fill."""
+    from fidokit.server.check.audit import FileReport, ServerReport, UserReport
+    from fidokit.server.check.key_lines import KeyLine, UnreadableLine
+
+    match event:
+        case KeyLine():
+            return 2, schema.check_key(event), ""
+        case UnreadableLine():
+            return 2, schema.check_unreadable(event), ""
+        case FileReport():
+            return 1, schema.check_file(event), "lines"
+        case UserReport():
+            return 0, schema.check_user(event), "files"
+        case ServerReport():
+            raise AssertionError("there is one, and it comes first")

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fidokit.cli import schema
 from fidokit.cli.options import verb
 from fidokit.cli.render import styled, write_json
 from fidokit.cli.settings import Settings
 from fidokit.errors import UsageError
 from fidokit.prompt.text import escape, note
+from fidokit.server.harden.levels import Level
 
 if TYPE_CHECKING:
     from fidokit.server.harden.plan import HardeningPlan
 
-_LEVELS = ("touch", "verify", "hardware-only", "second-factor")
-
 
 @verb()
-@click.argument("levels", nargs=-1, type=click.Choice(_LEVELS))
+@click.argument("levels", nargs=-1, type=click.Choice(list(map(str, Level))))
 @click.option("--undo", is_flag=True, help="Take every hardening back instead.")
 @click.option(
     "--user",
@@ -78,7 +78,7 @@ def harden(
     sshd: str | None,
     pam_file: Path,
 ) -> None:
-    """Have this machine's sshd demand more of who logs in, or take it back with --undo.
+    """Tighten sshd, after proving that the users can still log in.
 
     \b
     touch          a touch for each login with a token, whatever authorized_keys allows
@@ -93,13 +93,13 @@ def harden(
     the keys of the users; where one would be locked out, nothing changes. The running sshd is left
     alone without --reload.
     """
-    from fidokit.server.harden.orders import plan_hardening, plan_unhardening
+    from fidokit.server.harden.application import plan_hardening, plan_unhardening
     from fidokit.server.harden.plan import HardeningRequest, HardeningTarget
 
     target = HardeningTarget(config, sshd, pam_file)
     if undo == bool(levels):
         raise UsageError(
-            "say a level or --undo, and not both", hint=f"levels are {', '.join(_LEVELS)}"
+            "say a level or --undo, and not both", hint=f"levels are {', '.join(Level)}"
         )
     if undo:
         plan = plan_unhardening(target)
@@ -113,7 +113,7 @@ def harden(
 def _carry_out(
     settings: Settings, plan: HardeningPlan, *, dry_run: bool, reload: bool, pid: Path | None
 ) -> None:
-    from fidokit.server.harden.orders import apply_hardening
+    from fidokit.server.harden.application import apply_hardening
 
     for warning in plan.warnings:
         note(f"warning: {warning}")
@@ -127,15 +127,13 @@ def _carry_out(
     if done:
         apply_hardening(plan, reload=reload, pid_file=pid)
     if settings.json:
-        from fidokit.cli import schema
-
         write_json({"hardening": schema.hardening(plan, done=done, reloaded=done and reload)})
         return
     print("\n".join(map(escape, _outcome(plan, done=done, reloaded=done and reload))))
 
 
 def _proofs(plan: HardeningPlan) -> Iterator[str]:
-    from fidokit.server.authorize.authorization import line_name
+    from fidokit.server.authorize.lines import line_name
 
     for proof in plan.proofs:
         for key in proof.keys:

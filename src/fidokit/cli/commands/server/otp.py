@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import io
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from fidokit.cli import schema
 from fidokit.cli.options import verb
 from fidokit.cli.render import Lines, home_path, show
 from fidokit.cli.settings import Settings
 from fidokit.errors import FidokitError, UsageError
 from fidokit.prompt import questions
-from fidokit.prompt.text import escape, note
+from fidokit.prompt.text import escape, is_fancy, note
 
 if TYPE_CHECKING:
-    from fidokit.server.otp.codes import Verdict
+    from segno import QRCode
+
+    from fidokit.server.otp.codes import CodeVerdict
     from fidokit.server.otp.enrollment import OtpPlan, OtpState
 
 TRIES = 3
 NOTHING_WRITTEN = "nothing was set up: the app's codes are not this secret's"
+
+QR_MARGIN = 2
+"""Light modules around; the standard's 4 would not fit 24 lines, and phones do with 2."""
+
+_BLACK, _WHITE = 16, 231  # of the 256 colors those two that no theme changes
+_INVERSE = str.maketrans(" \u2588\u2580\u2584", "\u2588 \u2584\u2580")
+_SGR = re.compile(r"\x1b\[[0-9;]*m")
 
 _user_option = click.option(
     "--user", metavar="NAME", help="Whose codes, on this machine.  [default: yours]"
@@ -124,7 +138,7 @@ def enroll(
         print(f"The QR code is in {escape(qr_file)}: delete it when it was scanned.")
     _give_codes(plan.content.emergency_codes, codes_file, settings, force=force)
     files = {"qr_file": qr_file, "codes_file": codes_file}
-    show(settings, _data(state, files), Lines(list(_told_state(state))))
+    show(settings, {"otp": {**schema.otp(state), **files}}, Lines(list(_told_state(state))))
 
 
 @verb()
@@ -137,7 +151,7 @@ def enroll(
 def verify(
     settings: Settings, *, user: str | None, code_file: str | None, burn: bool, resync: bool
 ) -> None:
-    """Tell whether a code would let a user in, and why not.
+    """Tell whether a code is right, and why not.
 
     Nothing is used up, unless --burn is given. With --resync, codes that the app shows one after
     the other, on one line of --code-file, say where its counter stands.
@@ -147,12 +161,17 @@ def verify(
     otp_state(user)  # nobody types a code for what is not there
     if resync:
         state = resync_otp(_codes_in_a_row(code_file), user)
-        show(settings, _data(state), Lines([f"The counter stands at {state.counter} now."]))
+        show(
+            settings,
+            {"otp": schema.otp(state)},
+            Lines([f"The counter stands at {state.counter} now."]),
+        )
         return
     verdict, state = verify_otp(_code(code_file), user, burn=burn)
     if state.problem:
         note(f"warning: the PAM module refuses every code: {state.problem}")
-    show(settings, _verdict_data(verdict, state), Lines(list(_told(verdict, state))))
+    data = {"otp": schema.otp(state), "code": schema.otp_code(verdict, state)}
+    show(settings, data, Lines(list(_told(verdict, state))))
     if not verdict.is_accepted:
         raise click.exceptions.Exit(1)
 
@@ -183,9 +202,10 @@ def recover(
     code_file: str | None,
     force: bool,
 ) -> None:
-    """Give a user new emergency codes; the old ones no longer work.
+    """Give a user new emergency codes, or use one up.
 
-    They are shown once. With --use, one of the old ones is asked for and used up instead.
+    The old ones no longer work. The new ones are shown once. With --use, one of the old ones is
+    asked for and used up instead.
     """
     from fidokit.server.otp.enrollment import new_emergency_codes, otp_state
 
@@ -198,11 +218,8 @@ def recover(
         codes, state = new_emergency_codes(emergency_codes, user)
         _give_codes(codes, codes_file, settings, force=force)
     count = state.emergency_codes
-    show(
-        settings,
-        _data(state, {"codes_file": codes_file}),
-        Lines([f"{count} emergency code{'' if count == 1 else 's'} left."]),
-    )
+    data = {"otp": {**schema.otp(state), "codes_file": codes_file}}
+    show(settings, data, Lines([f"{count} emergency code{'' if count == 1 else 's'} left."]))
 
 
 # --- what is asked -------------------------------------------------------------------------
@@ -302,18 +319,49 @@ def _use_up(user: str | None, code_file: str | None) -> OtpState:
 def _show_secret(plan: OtpPlan, *, draw: bool, in_file: bool) -> None:
     import shutil
 
-    from fidokit.cli import qr
-    from fidokit.server.otp.enrollment import qr_matrix
+    from fidokit.server.otp.enrollment import qr_code
 
-    rows, how = qr_matrix(plan.uri), qr.look()
-    if draw and qr.width(rows, how) > shutil.get_terminal_size().columns:
+    lines = qr_lines(qr_code(plan.uri)) if draw else []
+    if any(len(re.sub(_SGR, "", line)) > shutil.get_terminal_size().columns for line in lines):
         note("The terminal is too narrow for the QR code: type the key, or use --qr-file.")
     elif draw:
-        print("\n".join(qr.lines(rows, how)))
+        print("\n".join(lines))
     if draw or not in_file:
         key = plan.content.base32
         groups = " ".join(key[at : at + 4] for at in range(0, len(key), 4))
         print(f"Key, where the app cannot scan: {groups}", flush=True)
+
+
+def qr_lines(code: QRCode, environ: Mapping[str, str] = os.environ) -> list[str]:
+    """A QR code as segno draws it, dark on light; none where no phone could read what is printed.
+
+    Args:
+        code: of segno's.
+        environ: NO_COLOR, and COLORFGBG, by which a terminal says that its ground is light.
+    """
+    colors = is_fancy(sys.stdout) and not environ.get("NO_COLOR")
+    blocks = _can_print("".join(map(chr, _INVERSE)))
+    if not colors and not blocks:
+        return []
+    drawn = io.StringIO()
+    code.terminal(drawn, border=QR_MARGIN, compact=blocks)
+    if not blocks:  # two spaces a module, on a ground that no theme changes
+        text = drawn.getvalue().replace("\x1b[7m", f"\x1b[48;5;{_WHITE}m")
+        return text.replace("\x1b[49m", f"\x1b[48;5;{_BLACK}m").splitlines()
+    lines = drawn.getvalue().splitlines()  # what is light is drawn: right where the ground is dark
+    if colors:
+        return [f"\x1b[38;5;{_WHITE};48;5;{_BLACK}m{line}\x1b[0m" for line in lines]
+    ground = environ.get("COLORFGBG", "").rpartition(";")[2]
+    is_light = ground == "7" or (ground.isdigit() and 9 <= int(ground) <= 15)
+    return [line.translate(_INVERSE) for line in lines] if is_light else lines
+
+
+def _can_print(text: str) -> bool:
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _give_codes(
@@ -337,7 +385,7 @@ def _told_state(state: OtpState) -> Iterator[str]:
         yield f"The PAM module will refuse them all: {state.problem}"
 
 
-def _told(verdict: Verdict, state: OtpState) -> Iterator[str]:
+def _told(verdict: CodeVerdict, state: OtpState) -> Iterator[str]:
     if verdict.judgment == "emergency":
         yield f"Right: an emergency code. {state.emergency_codes} left."
     elif verdict.judgment == "right":
@@ -348,7 +396,7 @@ def _told(verdict: Verdict, state: OtpState) -> Iterator[str]:
         yield from _why(verdict, state.method, state.step_seconds)
 
 
-def _why(verdict: Verdict, method: str | None, step: int) -> Iterator[str]:
+def _why(verdict: CodeVerdict, method: str | None, step: int) -> Iterator[str]:
     """Why a code lets nobody in."""
     if verdict.judgment == "used":
         yield f"Used already: wait for the next code, up to {step} s."
@@ -372,15 +420,3 @@ def _clocks(seconds: int) -> str:
         amount = f"{abs(seconds)} s"
         remedy = "Let the phone set its clock by itself, and look at this one with `timedatectl`."
     return f"The phone's clock is about {amount} {behind} this machine's. {remedy}"
-
-
-def _data(state: OtpState, files: dict[str, str | None] | None = None) -> dict[str, object]:
-    from fidokit.cli import schema
-
-    return {"otp": {**schema.otp(state), **(files or {})}}
-
-
-def _verdict_data(verdict: Verdict, state: OtpState) -> dict[str, object]:
-    from fidokit.cli import schema
-
-    return {"otp": schema.otp(state), "code": schema.otp_code(verdict, state)}

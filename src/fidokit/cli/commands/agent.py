@@ -1,0 +1,249 @@
+"""`fidokit agent`: an SSH agent of our own, also under systemd, and keys into any agent."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fidokit.cli import schema
+from fidokit.cli.agent_host import METHODS, Confirmer, detaching, log
+from fidokit.cli.interaction import open_token
+from fidokit.cli.options import verb
+from fidokit.cli.passphrase import old_passphrase
+from fidokit.cli.render import Check, Checks, Lines, home_path, show
+from fidokit.cli.settings import Settings, this_program
+from fidokit.errors import UsageError
+from fidokit.prompt.text import note
+
+if TYPE_CHECKING:
+    from fidokit.agent.addition import Added
+    from fidokit.agent.service import AgentOptions, AgentService
+
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+MOST_SECONDS = 2**31 - 1
+
+
+def seconds_of(text: str) -> int:
+    """A time as OpenSSH writes it (sshd_config(5), TIME FORMATS): 600, 10m, 1h30m; in seconds.
+
+    Raises:
+        UsageError: it is none.
+    """
+    import re
+
+    if not re.fullmatch(r"(\d{1,9}[smhdw]?)+", text.lower()):
+        raise UsageError(f"{text!r} is no time", hint="write 600, 10m or 1h30m")
+    parts = re.findall(r"(\d+)([smhdw]?)", text.lower())
+    return min(sum(int(n) * SECONDS[unit or "s"] for n, unit in parts), MOST_SECONDS)
+
+
+def _duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:
+    return None if value is None else seconds_of(value)
+
+
+@verb()
+@click.argument("key_files", nargs=-1, metavar="[FILE]...", type=click.Path(path_type=Path))
+@click.option("-a", "path", metavar="PATH", type=click.Path(path_type=Path), help="The socket.")
+@click.option("--background", is_flag=True, help="Go on in the background, as ssh-agent does.")
+@click.option("--resident", is_flag=True, help="Serve the SSH keys on tokens, without files.")
+@click.option("--remember", is_flag=True, help="Keep the right to list them without PIN.")
+@click.option("-t", "lifetime", metavar="TIME", callback=_duration, help="Lifetime of added keys.")
+@click.option(
+    "--pin-cache",
+    metavar="TIME",
+    callback=_duration,
+    default="0",
+    help="Keep a token's PIN for so long, such as 10m; without, it is asked each time.",
+)
+@click.option(
+    "--pin-prompt",
+    type=click.Choice(METHODS),
+    default="auto",
+    show_default=True,
+    help="How the PIN is asked for.",
+)
+@click.option("--read-only", is_flag=True, help="Let clients add and remove no keys.")
+@click.option(
+    "--policy",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Rules for keys: what they may sign, for whom, how.",
+)
+@click.option("--upstream", metavar="SOCKET", help="Serve the keys of the agent there, too.")
+@click.option("--no-notify", is_flag=True, help="No desktop notifications of touches.")
+@click.option("--touch-command", metavar="COMMAND", default="", help="Run it at each touch.")
+def serve(
+    settings: Settings, *, key_files: tuple[Path, ...], background: bool, **given: Any
+) -> None:
+    """Run an SSH agent for keys on tokens and others.
+
+    It has those in FILEs from the start, and prints what a shell has to know:
+    eval "$(fidokit agent serve --background)". Under systemd it takes the socket that it is
+    handed. The PIN of a key that wants one is asked for on the terminal, by SSH_ASKPASS or by
+    pinentry.
+    """
+    from fidokit.agent.service import AgentService
+    from fidokit.system.process_memory import harden
+
+    options = _options(settings, key_files, given)
+    with detaching(background) as detach:
+        service = AgentService(options, Confirmer(), log(background), _passphrase_of)
+        try:
+            harden()
+            service.prepare()
+            _end_by_signal(service, background=background)
+            announce(settings, service, background=background)
+            detach()
+            service.run()
+        finally:
+            service.close()
+
+
+def _options(
+    settings: Settings, key_files: tuple[Path, ...], given: dict[str, Any]
+) -> AgentOptions:
+    from fidokit.agent.service import AgentOptions
+    from fidokit.tokens.configuration import configured_selector
+
+    command = _words(given.pop("touch_command"))
+    lifetime = given.pop("lifetime") or None  # 0 is for ever, as ssh-agent's -t has it
+    notify = not given.pop("no_notify")
+    return AgentOptions(
+        key_files=key_files,
+        selector=settings.token or configured_selector(),
+        lifetime=lifetime,
+        touch_command=command,
+        notify=notify,
+        **given,
+    )
+
+
+def _words(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError:
+        raise UsageError(
+            f"--touch-command {command!r} has a quote that is not closed",
+            hint="it is cut into words as a shell does, and run without one",
+        ) from None
+
+
+def _passphrase_of(path: Path) -> bytes:
+    return old_passphrase(path, None)()
+
+
+def announce(settings: Settings, service: AgentService, *, background: bool) -> None:
+    """Print what ssh-agent prints, for a shell to evaluate."""
+    pid, path = os.getpid(), shlex.quote(str(service.path))
+    lines = [f"SSH_AUTH_SOCK={path}; export SSH_AUTH_SOCK;"]
+    if background:
+        lines.append(f"SSH_AGENT_PID={pid}; export SSH_AGENT_PID;")
+    data = {"agent": schema.agent(service.path, pid)}
+    show(settings, data, Lines([*lines, f"echo Agent pid {pid};"]))
+    sys.stdout.flush()  # a script that waits for these lines reads them from a pipe
+
+
+def _end_by_signal(service: AgentService, *, background: bool) -> None:
+    """From before it is announced: who reads the announcement may end it at once."""
+
+    def end(_number: int, _frame: object) -> None:
+        service.stop()
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, end)
+    signal.signal(signal.SIGINT, signal.SIG_IGN if background else end)
+
+
+# --- add -----------------------------------------------------------------------------------
+
+EMPTY = "There are no resident SSH keys on the token. `fidokit key generate -O resident` makes one."
+
+
+@verb(pin=True)
+@click.argument("keys", nargs=-1)
+@click.option("-t", "lifetime", metavar="TIME", callback=_duration, help="How long it holds them.")
+@click.option("-c", "confirm", is_flag=True, help="Have it ask before each use.")
+@click.option(
+    "-h",
+    "hosts",
+    metavar="DESTINATION",
+    multiple=True,
+    help="Allow use only for [user@]host or host>[user@]host.",
+)
+@click.option(
+    "-H",
+    "known_hosts",
+    metavar="FILE",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Where the keys of these hosts are.  [default: known_hosts, as ssh]",
+)
+@click.option(
+    "-S",
+    "--provider",
+    metavar="LIBRARY",
+    help="What the agent reaches the token by: `fidokit`, `internal`, or another library.  "
+    "[default: SSH_SK_PROVIDER, else internal]",
+)
+@click.pass_context
+def add(ctx: click.Context, /, settings: Settings, **given: Any) -> None:
+    """Put resident keys into the running agent, without files.
+
+    Takes all SSH keys of the token, or those named by KEYS. As `ssh-add -K`, into whatever agent
+    SSH_AUTH_SOCK names; no file is written. KEYS are fingerprints, applications, users or comments.
+    """
+    from fidokit.agent.addition import AddOptions, add_to_agent
+    from fidokit.agent_client import AgentClient
+
+    options = AddOptions(selectors=given.pop("keys"), **given)
+    with AgentClient.of_environment() as agent, open_token(settings) as session:
+        results = list(add_to_agent(session, agent, options))
+    if results or settings.json:
+        data = {"keys": [schema.added(result) for result in results]}
+        show(settings, data, Checks([_added_line(result) for result in results]))
+    else:
+        note(EMPTY)
+    if refused := [result.error for result in results if result.error]:
+        ctx.exit(refused[0].exit_code)
+
+
+add.context_settings["help_option_names"] = ["--help"]  # -h is a destination, as for ssh-add
+
+
+def _added_line(result: Added) -> Check:
+    name = f"{result.comment} ({result.row.fingerprint})"
+    if result.error is None:
+        return Check("added", "32", name, "")
+    return Check("NOT ADDED", "1;31", f"{name}: {result.error.message}", result.error.hint)
+
+
+# --- units -------------------------------------------------------------------------------
+
+
+@verb()
+@click.option("--install", is_flag=True, help="Write them into ~/.config/systemd/user.")
+@click.option("--force", is_flag=True, help="Replace units that are there and differ.")
+def units(settings: Settings, *, install: bool, force: bool) -> None:
+    """Show or install the agent's units for systemd.
+
+    By them systemd starts the agent at its first client. They take the agent's options from
+    ~/.config/fidokit/agent.env: FIDOKIT_AGENT_OPTIONS="--resident --pin-cache 10m".
+    """
+    from fidokit.agent.units import ENABLE, install_systemd_units, systemd_units
+
+    program = this_program()
+    texts = systemd_units(program)
+    written = install_systemd_units(program, force=force) if install else []
+    data = {"units": texts, "installed": [str(path) for path in written]}
+    if not install:
+        shown = [line for name, text in texts.items() for line in (f"# {name}", *text.splitlines())]
+        show(settings, data, Lines(shown))
+        return
+    show(settings, data, Lines([f"Wrote {home_path(path)}." for path in written]))
+    note(f"Now: {ENABLE}")

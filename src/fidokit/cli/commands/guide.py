@@ -1,0 +1,111 @@
+"""`fidokit doctor`, `demo` and `completion`: what helps one to begin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from fidokit.cli import schema
+from fidokit.cli.options import verb
+from fidokit.cli.render import Check, Checks, Lines, show, styled, write_json, write_lines
+from fidokit.cli.settings import Settings
+from fidokit.errors import ExitCode
+from fidokit.prompt.text import escape
+
+if TYPE_CHECKING:
+    from fidokit.guide.demo import Step
+
+MARKS = {"ok": ("ok", "32"), "warn": ("note", "33"), "fail": ("PROBLEM", "1;31")}
+
+
+@verb()
+@click.option("--udev", is_flag=True, help="Print the udev rules that open tokens to you.")
+@click.pass_context
+def doctor(ctx: click.Context, settings: Settings, *, udev: bool) -> None:
+    """Find out why a token does not work.
+
+    Checks this machine, cause by cause, and says how to mend what is wrong. Exit status 1 where a
+    problem was found.
+    """
+    from fidokit.guide.doctor import diagnose
+    from fidokit.tokens.udev_rules import RULES_PATH, rules_text
+
+    if udev:
+        rules = rules_text()
+        udev_data = {"udev": {"path": RULES_PATH, "rules": rules}}
+        show(settings, udev_data, Lines(rules.splitlines()))
+        return
+    findings = diagnose()
+    data = [schema.finding(f) for f in findings]
+    checks = [Check(*MARKS[str(f.status)], f.sentence, f.hint) for f in findings]
+    show(settings, {"findings": data}, Checks(checks))
+    if any(f.status == "fail" for f in findings):
+        ctx.exit(ExitCode.OTHER)
+
+
+@verb()
+@click.option(
+    "--keep",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Work in this empty or new folder, and leave the files there.",
+)
+def demo(settings: Settings, *, keep: Path | None) -> None:
+    """Take a guided tour on a virtual token.
+
+    Shows the life of two SSH keys, step by step: sets a PIN, creates keys, loses their files,
+    recovers them from the token, and proves with a signature that they are the same. Needs no
+    hardware and touches none of your files.
+    """
+    from fidokit.guide.demo import tour
+
+    if keep is not None:
+        keep.mkdir(mode=0o700, parents=True, exist_ok=True)
+    steps: list[Step] = []
+    for step in tour(keep):
+        steps.append(step)
+        if not settings.json:
+            _tell(len(steps), step)
+    if settings.json:
+        write_json({"steps": [schema.step(step) for step in steps]})
+    else:
+        write_lines(["All of it agrees. Your own token: fidokit doctor, then fidokit pin set"])
+
+
+def _tell(number: int, step: Step) -> None:
+    print(styled(f"{number}. {escape(step.title)}"))
+    write_lines(_wrapped(step.explanation))
+    for command in step.commands:
+        print(styled(f"   $ {escape(command)}", "36"))
+    write_lines([f"   {line}" for line in step.result])
+    print(flush=True)
+
+
+def _wrapped(text: str) -> list[str]:
+    import textwrap
+
+    return textwrap.wrap(text, 78, initial_indent="   ", subsequent_indent="   ")
+
+
+@verb()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(settings: Settings, *, shell: str) -> None:
+    """Print the completion script for a shell.
+
+    \b
+    bash:  fidokit completion bash > ~/.local/share/bash-completion/completions/fidokit
+    zsh:   fidokit completion zsh > ~/.zfunc/_fidokit
+           (with `fpath+=~/.zfunc; autoload -Uz compinit; compinit` in ~/.zshrc)
+    fish:  fidokit completion fish > ~/.config/fish/completions/fidokit.fish
+    """
+    from click.shell_completion import ShellComplete, get_completion_class
+
+    from fidokit.cli.app import COMPLETION_VARIABLE, PROGRAM, root
+
+    completer = get_completion_class(shell)
+    assert completer is not None  # noqa: S101  click has these three
+    # ShellComplete's own source(): that of bash runs bash to look at its version.
+    script = ShellComplete.source(completer(root, {}, PROGRAM, COMPLETION_VARIABLE))
+    show(settings, {"shell": shell, "script": script}, Lines(script.splitlines()))

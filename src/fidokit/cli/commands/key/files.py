@@ -1,0 +1,109 @@
+"""`fidokit key passphrase` and `flags`: what is changed in a key file; no token needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from fidokit.cli import schema
+from fidokit.cli.options import verb
+from fidokit.cli.passphrase import (
+    PassphraseOption,
+    new_passphrase,
+    old_passphrase,
+    old_passphrase_option,
+    rounds_option,
+)
+from fidokit.cli.render import Facts, Lines, home_path, show
+from fidokit.cli.settings import Settings
+
+if TYPE_CHECKING:
+    from fidokit.keys.key_files import KeyFile
+
+
+@verb()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--passphrase-file",
+    cls=PassphraseOption,
+    metavar="FILE",
+    help="Read the present passphrase from FILE (- is standard input).",
+)
+@click.option(
+    "--new-passphrase-file",
+    cls=PassphraseOption,
+    metavar="FILE",
+    help="Read the new passphrase from FILE (- is standard input).",
+)
+@click.option("--no-passphrase", cls=PassphraseOption, is_flag=True, help="Remove it.")
+@rounds_option
+def passphrase(
+    settings: Settings,
+    *,
+    file: Path,
+    passphrase_file: str | None,
+    new_passphrase_file: str | None,
+    no_passphrase: bool,
+    rounds: int,
+) -> None:
+    """Change a key file's passphrase.
+
+    FILE is the private key, as for `ssh-keygen -p`. Needs no token.
+    """
+    from fidokit.keys.key_files import change_passphrase, describe
+
+    old = old_passphrase(file, passphrase_file)
+    known = old() if describe(file).encrypted else b""  # the old one first, as people expect
+    new = new_passphrase(new_passphrase_file, none=no_passphrase)(file)
+    change_passphrase(file, old=lambda: known, new=new, rounds=rounds)
+    said = (
+        f"{home_path(file)} is now {'under the new passphrase' if new else 'without passphrase'}."
+    )
+    show(settings, {"path": str(file), "encrypted": bool(new)}, Lines([said]))
+
+
+@verb()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--touch/--no-touch", default=None, help="Ask for a touch at each use, or not.")
+@click.option("--verify/--no-verify", default=None, help="Ask for the PIN at each use, or not.")
+@old_passphrase_option
+def flags(
+    settings: Settings,
+    *,
+    file: Path,
+    touch: bool | None,
+    verify: bool | None,
+    passphrase_file: str | None,
+) -> None:
+    """See or set what a key file asks for.
+
+    FILE is the private key. Needs no token. The file decides what ssh asks for; server and token
+    still refuse what they do not allow. A key without touch also needs `no-touch-required` before
+    it in authorized_keys.
+    """
+    from fidokit.keys.key_files import describe, set_flags
+
+    secret = old_passphrase(file, passphrase_file)
+    if touch is None and verify is None:
+        found = describe(file, passphrase=secret)
+        show(settings, {"file": schema.key_file(found)}, Facts(home_path(file), _facts(found)))
+        return
+    change = set_flags(file, touch=touch, verify=verify, passphrase=secret)
+    names = ", ".join(schema.flag_names(change.after)) or "none"
+    said = f"{'Changed' if change.changed else 'As it was'}: {home_path(file)} has {names}."
+    show(settings, {"file": schema.flags_change(change)}, Lines([said]))
+
+
+def _facts(found: KeyFile) -> list[tuple[str, str]]:
+    names = ["not known"] if found.flags is None else schema.flag_names(found.flags)
+    pairs = [
+        ("type", found.type_label),
+        ("fingerprint", found.fingerprint),
+        ("application", found.application),
+        ("comment", found.comment),
+        ("passphrase", "yes" if found.encrypted else "no"),
+        ("flags", ", ".join(names) or "none"),
+    ]
+    return pairs + [("note", warning) for warning in found.warnings]

@@ -1,0 +1,245 @@
+"""`fidokit key list`, `download`, `delete` and `rename`: keys on the token, and their files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from fidokit.cli import schema
+from fidokit.cli.interaction import open_token
+from fidokit.cli.options import verb
+from fidokit.cli.passphrase import new_passphrase, new_passphrase_options
+from fidokit.cli.render import Check, Checks, Column, Lines, Listing, home_path, show
+from fidokit.cli.settings import Settings
+from fidokit.errors import ExitCode
+from fidokit.prompt import questions
+from fidokit.prompt.text import escape, note
+
+if TYPE_CHECKING:
+    from fidokit.inventory import KeyRow
+    from fidokit.keys.backup import Backup
+    from fidokit.keys.resident_keys import DownloadResult
+
+COLUMNS = (
+    Column("Application", "bold"),
+    Column("User"),
+    Column("Type"),
+    Column("Fingerprint", "cyan"),
+    Column("Comment"),
+    Column("Verify"),
+    Column("On token"),
+    Column("Backup"),
+    Column("Created"),
+    Column("File"),
+)
+EMPTY_STORE = """No keys on this token yet.
+Create one: fidokit key generate -t ed25519-sk -O resident"""
+NO_FILES = "No key files found. Create one: fidokit key generate"
+
+
+@verb(pin=True)
+@click.argument("folders", nargs=-1, type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--only-token", is_flag=True, help="Leave out files whose key is not on the token.")
+@click.option("--no-token", is_flag=True, help="List files alone; no token and no PIN is needed.")
+@click.option("--any-rp", is_flag=True, help="Also logins to websites.")
+@click.option(
+    "--remember/--no-remember",
+    default=None,
+    help="Keep the right to list this token, so that the next time needs no PIN; or do not use it.",
+)
+def list_keys(
+    settings: Settings,
+    *,
+    folders: tuple[Path, ...],
+    only_token: bool,
+    no_token: bool,
+    any_rp: bool,
+    remember: bool | None,
+) -> None:
+    """List keys on the token and their files.
+
+    The files are looked for in ~/.ssh and in FOLDERS. Keys that are not resident are known by their
+    files alone. Backup says whether a key has one on another token, made with `key generate
+    --also`; the loss of a token is the loss of a key that has none.
+
+    With --remember (tokens of CTAP 2.2 and later) a right to read is kept in a file of yours:
+    whoever has that file and the token can list what is on it, but neither sign nor change
+    anything. It ends when the PIN is changed, or with `fidokit token forget`.
+    """
+    from fidokit.keys import resident_keys
+    from fidokit.keys.backup import backup_states
+
+    if no_token:
+        rows = resident_keys.list_keys(None, folders=folders)
+    else:
+        with open_token(settings) as session:
+            rows = resident_keys.list_keys(
+                session, folders=folders, any_rp=any_rp, only_token=only_token, remember=remember
+            )
+    states = backup_states(rows)
+    cells = [_cells(row, state) for row, state in zip(rows, states, strict=True)]
+    listing = Listing(COLUMNS, cells, NO_FILES if no_token else EMPTY_STORE)
+    keys = [
+        {**schema.key(row), **schema.backup(state)} for row, state in zip(rows, states, strict=True)
+    ]
+    show(settings, {"keys": keys}, listing)
+
+
+def _cells(row: KeyRow, backup: Backup) -> tuple[str | None, ...]:
+    created = row.created.astimezone().strftime("%Y-%m-%d") if row.created else None
+    files = ", ".join(home_path(path) for path in row.files)
+    return (
+        row.application,
+        row.user,
+        str(row.key_type) if row.key_type else "other",
+        row.fingerprint,
+        row.comment,
+        yes_no(row.verify_required),
+        yes_no(row.on_token),
+        str(backup),
+        created,
+        files or "only on the token",
+    )
+
+
+NOTHING_TO_RECOVER = """No resident SSH keys on this token, so there is nothing to recover.
+A key made with -O resident can be: fidokit key generate -O resident"""
+
+
+@verb(pin=True)
+@click.argument("keys", nargs=-1)
+@click.option(
+    "--dir",
+    "folder",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Where to write the files.  [default: the current folder]",
+)
+@click.option(
+    "--name",
+    "template",
+    metavar="TEMPLATE",
+    help="File names, with {type} {application} {user} {fingerprint} {id}.",
+)
+@click.option("--any-rp", is_flag=True, help="Also keys whose application is not ssh:.")
+@new_passphrase_options
+@click.pass_context
+def download(
+    ctx: click.Context,
+    settings: Settings,
+    *,
+    keys: tuple[str, ...],
+    folder: Path | None,
+    template: str | None,
+    any_rp: bool,
+    passphrase_file: str | None,
+    no_passphrase: bool,
+    rounds: int,
+) -> None:
+    """Recover key files from the token.
+
+    Writes the resident keys to files: all, or those named by KEYS. Files are named as `ssh-keygen
+    -K` names them (id_ed25519_sk_rk_NAME). Nothing is ever overwritten: where something is in the
+    way the others are written all the same, and the exit status is 9. KEYS are fingerprints, files,
+    applications, users or comments.
+    """
+    from fidokit.keys import resident_keys
+
+    with open_token(settings) as session:
+        results = list(
+            resident_keys.download(
+                session,
+                folder,
+                selectors=keys,
+                any_rp=any_rp,
+                template=template,
+                passphrase=new_passphrase(passphrase_file, none=no_passphrase),
+                rounds=rounds,
+            )
+        )
+    if results or settings.json:
+        data = {"keys": [schema.downloaded(result) for result in results]}
+        show(settings, data, Checks([_line(result) for result in results]))
+    else:
+        note(NOTHING_TO_RECOVER)
+    if refused := [result.error for result in results if result.error]:
+        ctx.exit(_worst([error.exit_code for error in refused]))
+
+
+def _line(result: DownloadResult) -> Check:
+    if result.error is None:
+        return Check("saved", "32", home_path(result.path), key_name(result.row))
+    return Check(
+        "NOT SAVED", "1;31", f"{key_name(result.row)}: {result.error.message}", result.error.hint
+    )
+
+
+def _worst(codes: list[ExitCode]) -> ExitCode:
+    """9 where files were in the way and nothing worse happened."""
+    return next((code for code in codes if code is not ExitCode.WOULD_OVERWRITE), codes[0])
+
+
+@verb(pin=True)
+@click.argument("keys", nargs=-1, required=True)
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("--any-rp", is_flag=True, help="Also logins to websites.")
+def delete(settings: Settings, *, keys: tuple[str, ...], yes: bool, any_rp: bool) -> None:
+    """Delete resident keys from the token.
+
+    There is no way back. KEYS are fingerprints, files, applications, users, comments or credential
+    ids; a name that fits several keys is refused. Files stay where they are, but are of no use
+    afterwards.
+    """
+    from fidokit.keys.resident_keys import delete_key, list_keys, resolve
+
+    with open_token(settings) as session:
+        rows = list_keys(session, any_rp=any_rp, only_token=True)
+        chosen = list({id(row): row for row in (resolve(key, rows) for key in keys)}.values())
+        if not yes:
+            note("\n".join(f"  {key_name(row)}" for row in chosen))
+            what = "this key" if len(chosen) == 1 else f"these {len(chosen)} keys"
+            questions.require_yes(f"Delete {what} from {session.name} for good?")
+        for row in chosen:
+            delete_key(session, row, any_rp=any_rp)
+    lines = [f"Deleted {key_name(row)}." for row in chosen]
+    left = [home_path(path) for row in chosen for path in row.files]
+    lines += [f"These files are of no use now: {', '.join(left)}"] if left else []
+    show(settings, {"deleted": [schema.key(row) for row in chosen]}, Lines(lines))
+
+
+@verb(pin=True)
+@click.argument("key")
+@click.argument("comment", required=False)
+@click.option("--user-name", metavar="TEXT", help="Change the user name that is displayed.")
+@click.option("--any-rp", is_flag=True, help="Also logins to websites.")
+def rename(
+    settings: Settings, *, key: str, comment: str | None, user_name: str | None, any_rp: bool
+) -> None:
+    """Change the comment stored with a key.
+
+    Gives KEY another COMMENT on the token. KEY is a fingerprint, file, application, user, comment
+    or credential id. The key itself, its application and its user stay, so files and servers are
+    not affected.
+    """
+    from fidokit.keys.resident_keys import list_keys, rename_key, resolve
+
+    if comment is None and user_name is None:
+        raise click.UsageError("say the new comment, or --user-name")
+    with open_token(settings) as session:
+        rows = list_keys(session, any_rp=any_rp, only_token=True)
+        row = resolve(key, rows)
+        rename_key(session, row, comment=comment, user_name=user_name, any_rp=any_rp)
+    data = {"renamed": {**schema.key(row), "new_comment": comment, "new_user_name": user_name}}
+    show(settings, data, Lines([f"Renamed {key_name(row)}."]))
+
+
+def yes_no(value: bool | None) -> str:
+    """A flag that may be unknown."""
+    return {True: "yes", False: "no", None: "?"}[value]
+
+
+def key_name(row: KeyRow) -> str:
+    """A key in a sentence on one line, harmless for a terminal: what it is for, its fingerprint."""
+    user = f" / {row.user}" if row.user else ""
+    return escape(f"{row.application}{user} ({row.fingerprint})")

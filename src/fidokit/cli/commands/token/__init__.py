@@ -1,1 +1,0 @@
-"""The verbs on tokens themselves: `token`, `pin`, `config`, `bio`, `udev`."""

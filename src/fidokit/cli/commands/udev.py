@@ -1,0 +1,62 @@
+"""`fidokit udev`: print the rules that open tokens to people, or install them."""
+
+from __future__ import annotations
+
+import click
+
+from fidokit.cli.options import verb
+from fidokit.cli.render import Lines, show
+from fidokit.cli.settings import Settings, with_sudo
+from fidokit.errors import NoPermission
+from fidokit.prompt.text import note
+
+_group_option = click.option(
+    "--group",
+    metavar="NAME",
+    default="plugdev",
+    show_default=True,
+    help="Whose members may use tokens where nobody sits at the machine.",
+)
+
+
+@verb()
+@_group_option
+def print_rules(settings: Settings, *, group: str) -> None:
+    """Print the udev rules that open tokens to users.
+
+    They open them to who sits at the machine, and to a group.
+    """
+    from fidokit.tokens.udev_rules import RULES_PATH, rules_text
+
+    rules = rules_text(group)
+    data = {"udev": {"path": RULES_PATH, "rules": rules}}
+    show(settings, data, Lines(rules.splitlines()))
+
+
+@verb()
+@_group_option
+@click.option("--force", is_flag=True, help="Replace a file that is there and differs.")
+def install(settings: Settings, *, group: str, force: bool) -> None:
+    """Put the udev rules where udev reads them.
+
+    Writes them into /etc/udev/rules.d and has udev use them; needs root. Tokens that are plugged in
+    count at once. A file that is there and differs stays, unless --force is given.
+    """
+    from fidokit.tokens.udev_rules import RELOAD, install_udev_rules
+
+    try:
+        done = install_udev_rules(group, force=force)
+    except NoPermission as error:
+        named = ["--group", group] if group != "plugdev" else []
+        command = ["udev", "install", *named, *(["--force"] if force else [])]
+        raise NoPermission(error.message, hint=f"run: {with_sudo(*command)}") from None
+    data = {"path": str(done.path), "changed": done.changed, "problem": done.problem}
+    said = f"Wrote {done.path}." if done.changed else f"{done.path} is there already."
+    show(settings, {"udev": data}, Lines([said]))
+    if done.problem is not None:
+        note(f"udev was not told ({done.problem}). Where it runs: {RELOAD}")
+    if not done.group_exists:
+        note(
+            f"There is no group {group} here: only who sits at the machine gets in. For others: "
+            f"sudo groupadd --system {group}; sudo gpasswd -a USER {group}; then log in again."
+        )

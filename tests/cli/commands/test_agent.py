@@ -1,0 +1,163 @@
+"""`fidokit agent`: what it prints, what it refuses, keys into a running agent."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from tests.cli.commands.conftest import Bench
+from tests.support.sandbox import Sandbox
+
+from fidokit.cli.commands.agent import seconds_of
+from fidokit.cli.settings import this_program
+from fidokit.errors import ExitCode, UsageError
+
+
+@contextmanager
+def serving(bench: Bench, *options: str) -> Iterator[tuple[str, str]]:
+    """An agent in the foreground; what it printed at first, and its socket."""
+    command = [sys.executable, "-m", "fidokit", "agent", "serve", "--no-notify", *options]
+    with subprocess.Popen(
+        command,
+        env=bench.sandbox.env | {"TMPDIR": str(bench.home)},
+        cwd=bench.home,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout
+        said = process.stdout.readline().decode()
+        try:
+            yield said, said.partition("=")[2].partition(";")[0]
+        finally:
+            process.terminate()
+
+
+def test_it_says_what_a_shell_has_to_know(bench: Bench) -> None:
+    with serving(bench) as (said, path):
+        assert said == f"SSH_AUTH_SOCK={path}; export SSH_AUTH_SOCK;\n"
+        assert Path(path).is_socket()
+    assert not Path(path).exists()
+
+
+def test_a_socket_at_a_path_with_spaces_is_quoted(bench: Bench) -> None:
+    where = bench.home / "a folder" / "s"
+    with serving(bench, "-a", str(where)) as (said, _):
+        assert said == f"SSH_AUTH_SOCK='{where}'; export SSH_AUTH_SOCK;\n"
+
+
+def test_keys_go_into_a_running_agent(bench: Bench) -> None:
+    bench.generate("one", "-O", "resident", "-O", "application=ssh:one", "-C", "first")
+    bench.generate("two", "-O", "resident", "-O", "application=ssh:two", "-C", "second")
+    with serving(bench) as (_, path):
+        for chosen in ([], ["ssh:two"]):
+            done = bench.run(*bench.with_pin("agent", "add", *chosen), SSH_AUTH_SOCK=path)
+            assert done.code == 0, done.err
+        assert done.out.startswith("added  second (SHA256:")
+        done = bench.run(*bench.with_pin("agent", "add", "--json"), SSH_AUTH_SOCK=path)
+        document = json.loads(done.out)
+    assert [key["comment"] for key in document["keys"]] == ["first", "second"]
+    assert [key["error"] for key in document["keys"]] == [None, None]
+
+
+def test_what_the_agent_refuses_is_said_with_the_reason(bench: Bench) -> None:
+    bench.generate("one", "-O", "resident", "-C", "first")
+    with serving(bench) as (_, path):
+        arguments = bench.with_pin("agent", "add", "-S", "/lib/other.so")
+        done = bench.run(*arguments, SSH_AUTH_SOCK=path)
+        assert done.code == ExitCode.OTHER
+        assert "does not allow the provider '/lib/other.so'" in done.out
+        done = bench.run(*arguments, "--json", SSH_AUTH_SOCK=path)
+    assert json.loads(done.out)["keys"][0]["error"]["kind"] == "FidokitError"
+
+
+def test_a_token_without_resident_keys(bench: Bench) -> None:
+    with serving(bench) as (_, path):
+        done = bench.run(*bench.with_pin("agent", "add"), SSH_AUTH_SOCK=path)
+    assert done.code == 0
+    assert "no resident SSH keys" in done.err
+
+
+def test_without_an_agent(bench: Bench) -> None:
+    done = bench.run("agent", "add", SSH_AUTH_SOCK="")
+    assert done.code == ExitCode.OTHER
+    assert "SSH_AUTH_SOCK is not set" in done.err
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        (("-t", "soon"), ExitCode.USAGE),
+        (("--pin-cache", "1y"), ExitCode.USAGE),
+        (("--pin-prompt", "letter"), ExitCode.USAGE),
+        (("--touch-command", "say 'touch"), ExitCode.USAGE),
+        (("--policy", "/none"), ExitCode.OTHER),
+        (("/none",), ExitCode.OTHER),
+        (("-a", "/dev/null/s"), ExitCode.OTHER),
+    ],
+)
+def test_what_starts_no_agent(bench: Bench, options: tuple[str, ...], code: int) -> None:
+    done = bench.sandbox.run("agent", "serve", *options)
+    assert done.code == code, done.err
+    assert done.err.startswith("fidokit: ")
+    assert done.out == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("0", 0),
+        ("600", 600),
+        ("10m", 600),
+        ("1h30m", 5400),
+        ("1W", 604_800),
+        ("999999999w", 2**31 - 1),
+    ],
+)
+def test_times(text: str, seconds: int) -> None:
+    assert seconds_of(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "m", "1x", "-1", "1.5h", "1 h"])
+def test_what_is_no_time(text: str) -> None:
+    with pytest.raises(UsageError):
+        seconds_of(text)
+
+
+# --- units -------------------------------------------------------------------------------
+
+
+def test_shown(sandbox: Sandbox) -> None:
+    done = sandbox.run("agent", "units")
+    assert done.code == 0
+    assert "ListenStream=%t/fidokit/agent.sock" in done.out
+    assert "ExecStart=fidokit agent serve" in done.out
+    document = json.loads(sandbox.run("agent", "units", "--json").out)
+    assert sorted(document["units"]) == ["fidokit-agent.service", "fidokit-agent.socket"]
+
+
+def test_installed(sandbox: Sandbox) -> None:
+    done = sandbox.run("agent", "units", "--install")
+    assert done.code == 0, done.err
+    assert "systemctl --user" in done.err
+    assert sorted(path.name for path in (sandbox.home / "config/systemd/user").iterdir()) == [
+        "fidokit-agent.service",
+        "fidokit-agent.socket",
+    ]
+
+
+def test_they_start_the_program_that_was_called(
+    in_process: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "fidokit"
+    program.write_text("")
+    monkeypatch.setattr("sys.argv", [str(program)])
+    assert this_program() == program
+    monkeypatch.setattr("sys.argv", ["-m"])
+    assert this_program() is None

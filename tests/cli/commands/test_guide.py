@@ -1,0 +1,149 @@
+"""`fidokit doctor`, `demo` and `completion`, and what the shells then ask."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+
+import pytest
+from tests.support.sandbox import Sandbox
+
+from fidokit.guide.demo import DemoMismatch, Step
+from fidokit.guide.doctor import Finding, Status
+
+Run = Callable[..., int]
+FINDINGS = [
+    Finding("openssh", Status.OK, "OpenSSH 9.2 is here"),
+    Finding("agent", Status.WARN, "no agent", "start one"),
+    Finding("hid", Status.FAIL, "no access to \x1b[2J", "do this\nthen that"),
+]
+
+
+@pytest.fixture
+def findings(monkeypatch: pytest.MonkeyPatch) -> list[Finding]:
+    found = list(FINDINGS)
+    monkeypatch.setattr("fidokit.guide.doctor.diagnose", lambda: found)
+    return found
+
+
+def test_problems_are_told_with_their_remedy(
+    in_process: Run, findings: list[Finding], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert findings
+    assert in_process("doctor") == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "ok       OpenSSH 9.2 is here",
+        "note     no agent",
+        "         start one",
+        "PROBLEM  no access to \\x1b[2J",
+        "         do this",
+        "         then that",
+    ]
+
+
+def test_notes_alone_are_no_failure(in_process: Run, findings: list[Finding]) -> None:
+    findings.pop()
+    assert in_process("doctor") == 0
+
+
+def test_findings_as_json(
+    in_process: Run, findings: list[Finding], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert in_process("doctor", "--json") == 1
+    document = json.loads(capsys.readouterr().out)
+    assert [f["status"] for f in document["findings"]] == ["ok", "warn", "fail"]
+    assert len(findings) == 3
+
+
+def test_real_doctor_names_this_machine(sandbox: Sandbox) -> None:
+    done = sandbox.run("doctor", "--json")
+    assert done.code in {0, 1}
+    findings = json.loads(done.out)["findings"]
+    assert findings
+    assert all(set(f) == {"check", "status", "sentence", "hint"} for f in findings)
+    assert all(f["hint"] for f in findings if f["status"] == "fail")
+
+
+def test_udev_rules_can_be_piped(sandbox: Sandbox) -> None:
+    done = sandbox.run("doctor", "--udev")
+    assert done.code == 0
+    assert "hidraw" in done.out
+    document = json.loads(sandbox.run("doctor", "--udev", "--json").out)
+    assert document["udev"]["rules"].strip() == done.out.strip()
+    assert document["udev"]["path"].startswith("/")
+
+
+def test_demo_is_a_tour_that_agrees(sandbox: Sandbox) -> None:
+    done = sandbox.run("demo")
+    assert done.code == 0, done.err
+    assert done.out.startswith("1. ")
+    assert "   $ fidokit key generate" in done.out
+    assert "All of it agrees." in done.out
+    assert max(map(len, done.out.split("\n   $ ")[0].splitlines())) <= 100
+
+
+def test_demo_as_json_in_a_folder_that_is_kept(sandbox: Sandbox) -> None:
+    kept = sandbox.home / "kept"
+    done = sandbox.run("demo", "--json", "--keep", str(kept))
+    assert done.code == 0, done.err
+    steps = json.loads(done.out)["steps"]
+    assert all(set(s) == {"title", "explanation", "commands", "result"} for s in steps)
+    assert kept.is_dir()
+
+
+def test_demo_ends_with_an_error_at_a_mismatch(
+    in_process: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def wrong(_workspace: object) -> list[Step]:
+        raise DemoMismatch("two keys differ")
+
+    monkeypatch.setattr("fidokit.guide.demo.tour", wrong)
+    assert in_process("demo") == 1
+    assert "two keys differ" in capsys.readouterr().err
+
+
+# --- completion --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_script_names_the_command(sandbox: Sandbox, shell: str) -> None:
+    done = sandbox.run("completion", shell)
+    assert done.code == 0
+    assert f"_FIDOKIT_COMPLETE={shell}_complete" in done.out
+    document = json.loads(sandbox.run("completion", shell, "--json").out)
+    assert document["script"].strip() == done.out.strip()
+
+
+def test_unknown_shell_is_refused(sandbox: Sandbox) -> None:
+    assert sandbox.run("completion", "tcsh").code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("fidokit ke", {"key"}),
+        ("fidokit key ge", {"generate"}),
+        ("fidokit key s", {"show", "sign"}),
+        ("fidokit key generate --no-p", {"--no-passphrase", "--no-progress"}),
+        ("fidokit key generate -t ", {"ed25519-sk", "ecdsa-sk"}),
+        ("fidokit --tok", {"--token"}),
+    ],
+)
+def test_words_are_completed(sandbox: Sandbox, words: str, offered: set[str]) -> None:
+    done = sandbox.run(
+        _FIDOKIT_COMPLETE="bash_complete",
+        COMP_WORDS=words,
+        COMP_CWORD=str(len(words.split(" ")) - 1),
+    )
+    assert done.code == 0, done.err
+    assert {line.partition(",")[2] for line in done.out.splitlines()} == offered
+
+
+def test_bash_takes_the_script(sandbox: Sandbox) -> None:
+    bash = shutil.which("bash")
+    assert bash is not None
+    script = sandbox.run("completion", "bash").out
+    done = subprocess.run([bash, "-n"], input=script, text=True, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
