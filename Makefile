@@ -13,32 +13,35 @@ help: ## this list
 demo: ## the main job on a virtual token, told step by step
 	@.ci/in-venv run fidokit $(ARGS) demo
 
-test: ## all tests; ARGS='tests/openssh -x' for some
-	@.ci/in-venv test python -m pytest -q $(ARGS)
+test: ## the tests that need nothing but Python; ARGS='tests/openssh -x' for some
+	@.ci/in-venv test python -u -m pytest -q -n auto -m "not rest" $(ARGS)
+
+test-all: ## all tests: stock programs, a kernel, a compiler; installs Debian packages
+	@.ci/in-venv test-all python -u -m pytest -q -n auto --dist loadgroup $(ARGS)
 
 test-all: ## everything: stock programs, a real kernel, the pages, hwtests, kills and soak
 	@.ci/in-venv test python -m pytest -q $(ARGS)
 
 kernel-test: ## the tests on a real kernel alone, in a virtual machine
-	@.ci/in-venv test python -m pytest -q tests/kernel --durations=10 $(ARGS)
+	@.ci/in-venv test-all python -m pytest -q tests/kernel --durations=10 $(ARGS)
 
 check: ## ruff, mypy, import-linter, signals, CI definitions; ARGS=mypy for one
 	@.ci/check $(ARGS)
 
 bench: ## measure, and rewrite the table in docs/benchmarks.md
-	@.ci/in-venv test python -m benchmarks $(ARGS)
+	@.ci/in-venv test-all python -m benchmarks $(ARGS)
 
 fuzz: ## FIDOKIT_FUZZ mutated inputs for each parser, and guided ones for the authenticator
 	@FIDOKIT_FUZZ=$(FIDOKIT_FUZZ) .ci/in-venv fuzz python -m pytest -q -k fuzz $(ARGS)
 	@FIDOKIT_FUZZ=$(FIDOKIT_FUZZ) .ci/in-venv fuzz python -m tests.fuzz.fuzz_authenticator
 
 soak: ## FIDOKIT_KILLS rounds of kill -9 against a token's store, FIDOKIT_SOAK requests to the agent
-	@FIDOKIT_KILLS=$(FIDOKIT_KILLS) FIDOKIT_SOAK=$(FIDOKIT_SOAK) .ci/in-venv test python -m pytest -q -k "kill or soak" $(ARGS)
+	@FIDOKIT_KILLS=$(FIDOKIT_KILLS) FIDOKIT_SOAK=$(FIDOKIT_SOAK) .ci/in-venv test-all python -m pytest -q -k "kill or soak" $(ARGS)
 
 docs: ## rewrite the transcripts and the tables of models and conformance in docs/ from real runs
-	@.ci/in-venv test python -m tests.docs.rewrite $(ARGS)
-	@.ci/in-venv test python -m tests.models.page
-	@.ci/in-venv test python -m pytest -q -m check --conformance=write
+	@.ci/in-venv test-all python -m tests.docs.rewrite $(ARGS)
+	@.ci/in-venv test-all python -m tests.models.page
+	@.ci/in-venv test-all python -m pytest -q -m check --conformance=write
 
 lock: ## newest versions that pyproject.toml allows, into constraints.txt
 	@.ci/in-venv venv python .ci/lock.py

@@ -21,7 +21,7 @@ def requirements(project: dict[str, object]) -> list[str]:
     """Return what to resolve: the build tool and the project with the extras that CI uses."""
     build = project["build-system"]
     assert isinstance(build, dict)
-    return [*build["requires"], ".[test,check,fuzz]"]
+    return [*build["requires"], ".[test-all,check,fuzz]"]
 
 
 def resolve(wanted: list[str]) -> list[tuple[str, str]]:

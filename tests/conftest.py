@@ -13,7 +13,13 @@ pytest_plugins = ["pytester", "tests.conformance"]
 with suppress(ModuleNotFoundError):  # Unix has terminals; elsewhere the tests of formats run alone
     import termios  # noqa: F401
 
-    pytest_plugins += ["tests.support.desk_fixtures", "tests.support.sandbox"]
+    pytest_plugins += [
+        "tests.support.guardian",
+        "tests.support.suites",
+        "tests.support.rights",
+        "tests.support.desk_fixtures",
+        "tests.support.sandbox",
+    ]
 
 # A machine that is busy with something else is no failure: time is measured in benchmarks/.
 settings.register_profile("fidokit", deadline=None)

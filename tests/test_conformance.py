@@ -27,12 +27,15 @@ class Run:
 
     def __init__(self, page: Path, *, write: bool = False) -> None:
         self.plugin = Conformance(page, write=write)
-        self.session: Any = SimpleNamespace(exitstatus=0)
+        self.session: Any = SimpleNamespace(exitstatus=0, config=SimpleNamespace())
+        self.properties: dict[str, list[tuple[str, object]]] = {}
 
     def collect(self, tests: dict[str, list[str]], args: list[str] | None = None) -> None:
         items: Any = [
             SimpleNamespace(
-                nodeid=node, iter_markers=lambda _, ids=ids: [SimpleNamespace(args=tuple(ids))]
+                nodeid=node,
+                iter_markers=lambda _, ids=ids: [SimpleNamespace(args=tuple(ids))],
+                user_properties=self.properties.setdefault(node, []),
             )
             for node, ids in tests.items()
         ]
@@ -44,7 +47,12 @@ class Run:
         self.plugin.pytest_collection_modifyitems(config, items)
 
     def report(self, node: str, outcome: Outcome) -> None:
-        report: Any = SimpleNamespace(nodeid=node, outcome=outcome, failed=outcome == "failed")
+        report: Any = SimpleNamespace(
+            nodeid=node,
+            outcome=outcome,
+            failed=outcome == "failed",
+            user_properties=self.properties[node],
+        )
         self.plugin.pytest_runtest_logreport(report)
 
     def finish(self) -> int:
@@ -159,6 +167,38 @@ def test_a_run_of_some_tests_leaves_the_page_alone(page: Path, args: list[str]) 
         run.report("tests/test_x.py::test_b", "passed")
     assert run.finish() == 0
     assert not page.exists()
+
+
+def test_what_a_run_left_out_counts_as_passed_but_is_not_written(page: Path) -> None:
+    tests = {"tests/test_x.py::test_a": ["GI-01"], "tests/interop/test_y.py::test_b": ["GI-01"]}
+    whole = Run(page, write=True)
+    whole.collect(tests)
+    for node in tests:
+        whole.report(node, "passed")
+    whole.finish()
+    text = page.read_text()
+    for spoilt in (False, True):
+        run = Run(page)
+        run.collect(tests | ({"tests/test_x.py::test_new": ["GI-02"]} if spoilt else {}))
+        run.report("tests/test_x.py::test_a", "passed")
+        assert run.finish() == spoilt
+    assert page.read_text() == text
+
+
+def test_workers_tell_their_controller_what_they_collected(page: Path) -> None:
+    node = "tests/test_x.py::test_a"
+    worker, controller = Run(page, write=True), Run(page, write=True)
+    worker.session.config.workeroutput = {}
+    worker.collect({node: ["GI-01"]})
+    worker.finish()
+    assert not page.exists()
+    controller.properties = worker.properties
+    controller.properties[f"{node}@rest-test_x"] = controller.properties[node]
+    controller.report(f"{node}@rest-test_x", "passed")
+    output = worker.session.config.workeroutput
+    controller.plugin.pytest_testnodedown(SimpleNamespace(workeroutput=output))
+    assert controller.finish() == 0
+    assert "| passed, 1 |" in row(page, "GI-01")
 
 
 def test_the_order_of_tests_does_not_show(page: Path) -> None:

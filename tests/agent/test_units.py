@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.support.children import popen
 
 from fidokit.agent.units import NAMES, install_systemd_units, systemd_units, unit_folder
 from fidokit.agent_client import AgentClient
@@ -74,6 +75,7 @@ def stock(program: str) -> str:
     return found
 
 
+@pytest.mark.interop
 def test_systemd_takes_them(tmp_path: Path) -> None:
     program = tmp_path / "fidokit"
     program.write_text("#!/bin/sh\n")
@@ -93,12 +95,13 @@ def test_systemd_takes_them(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.interop
 def test_systemds_own_activation_starts_the_agent(tmp_path: Path) -> None:
     """systemd-socket-activate listens, and starts the agent when a client comes."""
     path = tmp_path / "s"
     command = [stock("systemd-socket-activate"), "-l", str(path), "-E", "HOME", "-E", "PYTHONPATH"]
     source = Path(__file__).parents[2] / "src"
-    with subprocess.Popen(
+    with popen(
         [*command, sys.executable, "-m", "fidokit", "agent", "serve", "--no-notify"],
         env={"HOME": str(tmp_path), "PATH": os.environ["PATH"], "PYTHONPATH": str(source)},
         stdout=subprocess.DEVNULL,

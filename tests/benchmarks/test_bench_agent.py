@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from benchmarks.place import place
 
 from benchmarks import bench_agent as bench
+
+pytestmark = pytest.mark.interop
 
 
 def test_every_result_is_there_and_measured() -> None:

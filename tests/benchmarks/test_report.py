@@ -39,6 +39,7 @@ def test_row_of_a_goal_met_and_of_one_missed() -> None:
     assert report.row(MEMORY) == "| peak | 32.0 MB | ceiling | 64.0 MB | 0.50x | <= 1.00x | yes |"
 
 
+@pytest.mark.interop
 def test_rewrite_replaces_the_results_alone() -> None:
     page = report.rewrite(PAGE, [GOOD, BAD], DAY)
     assert page.startswith("# Title\n\nText.\n\n")
@@ -48,11 +49,13 @@ def test_rewrite_replaces_the_results_alone() -> None:
     assert "measured on 2026-11-22" in page
 
 
+@pytest.mark.interop
 def test_rewrite_twice_is_rewrite_once() -> None:
     once = report.rewrite(PAGE, [GOOD], DAY)
     assert report.rewrite(once, [GOOD], DAY) == once
 
 
+@pytest.mark.interop
 def test_facts_do_not_name_the_machine() -> None:
     text = "\n".join(report.facts(DAY))
     assert f"{os.cpu_count()} cores" in text
@@ -66,6 +69,7 @@ def test_page_without_a_place_for_results_is_refused() -> None:
         report.rewrite("# Title\n", [GOOD], DAY)
 
 
+@pytest.mark.interop
 def test_our_own_page_has_the_place() -> None:
     page = (Path(__file__).parents[2] / "docs/benchmarks.md").read_text()
     assert report.row(GOOD) in report.rewrite(page, [GOOD], DAY)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.support.children import popen
 
 TOP = Path(__file__).parents[2]
 BASICS = """
@@ -75,24 +76,38 @@ class Machine:
         self, *command: str, top: Path | None = None, **variables: str
     ) -> subprocess.CompletedProcess[str]:
         """Run a script of the clone without a terminal, with the stand-ins alone on the path."""
-        environment = {
-            "PATH": str(self.programs),
-            "HOME": str(self.state),
-            "CALLS": str(self.state / "calls"),
-            "STATE": str(self.state),
-            **variables,
-        }
         top = top or self.clone
         return subprocess.run(
             [str(top / command[0]), *command[1:]],
             cwd=self.state,
-            env=environment,
+            env=self._environment(variables),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=60,
             check=False,
         )
+
+    def start(self, *command: str, **variables: str) -> subprocess.Popen[bytes]:
+        """Begin to run a script of the clone, in a process group of its own."""
+        return popen(
+            [str(self.clone / command[0]), *command[1:]],
+            cwd=self.state,
+            env=self._environment(variables),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def _environment(self, variables: dict[str, str]) -> dict[str, str]:
+        return {
+            "PATH": str(self.programs),
+            "HOME": str(self.state),
+            "CALLS": str(self.state / "calls"),
+            "STATE": str(self.state),
+            **variables,
+        }
 
     def calls(self) -> list[str]:
         """Return what the stand-ins were asked since the last time, in order."""

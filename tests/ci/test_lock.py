@@ -15,6 +15,7 @@ DIRECT = [
     *PROJECT["build-system"]["requires"],
     *PROJECT["project"]["dependencies"],
     *PROJECT["project"]["optional-dependencies"]["test"],
+    *PROJECT["project"]["optional-dependencies"]["pcsc"],
     *PROJECT["project"]["optional-dependencies"]["check"],
     *PROJECT["project"]["optional-dependencies"]["fuzz"],
 ]
@@ -39,6 +40,14 @@ def test_direct_requirement_is_pinned_inside_its_range(text: str) -> None:
 @pytest.mark.parametrize("text", DIRECT)
 def test_direct_requirement_has_a_lower_bound(text: str) -> None:
     assert any(part.operator == ">=" for part in Requirement(text).specifier)
+
+
+def test_the_newcomers_tests_need_nothing_that_is_compiled() -> None:
+    """pyscard has no wheels for Linux."""
+    extras = PROJECT["project"]["optional-dependencies"]
+    wanted = [Requirement(text) for text in (*PROJECT["project"]["dependencies"], *extras["test"])]
+    assert not any(requirement.extras for requirement in wanted)
+    assert extras["test-all"] == ["fidokit[pcsc,test]"]
 
 
 def test_the_project_itself_is_not_pinned() -> None:

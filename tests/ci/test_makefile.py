@@ -59,11 +59,11 @@ def test_every_target_is_declared_phony() -> None:
     ("target", "command"),
     [
         ("demo", ".ci/in-venv run fidokit demo"),
-        ("test", ".ci/in-venv test python -m pytest"),
-        ("test-all", ".ci/in-venv test python -m pytest"),
+        ("test", '.ci/in-venv test python -u -m pytest -q -n auto -m "not rest"'),
+        ("test-all", ".ci/in-venv test-all python -u -m pytest -q -n auto"),
         ("check", ".ci/check"),
-        ("kernel-test", ".ci/in-venv test python -m pytest -q tests/kernel"),
-        ("bench", ".ci/in-venv test python -m benchmarks"),
+        ("kernel-test", ".ci/in-venv test-all python -m pytest -q tests/kernel"),
+        ("bench", ".ci/in-venv test-all python -m benchmarks"),
         ("lock", ".ci/in-venv venv python .ci/lock.py"),
     ],
 )

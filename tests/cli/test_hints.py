@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,10 +43,12 @@ def strings(tree: ast.AST) -> Iterator[str]:
             yield node.value if isinstance(node.value, str) else ""
 
 
+@functools.cache
 def told() -> list[tuple[str, str]]:
     found = set()
     for path in SOURCE.rglob("*.py"):
-        for text in strings(ast.parse(path.read_text())):
+        source = path.read_text()
+        for text in strings(ast.parse(source)) if "fidokit " in source else ():
             for match in COMMAND.finditer(text):
                 words = re.sub(r"--token \S+ ", "", match[2])
                 first = words.split()[0]

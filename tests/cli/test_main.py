@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 import pytest
+from tests.support.children import popen
 from tests.support.sandbox import Sandbox
 
 from fidokit.cli import app, main
@@ -140,7 +141,7 @@ def test_usage_errors_end_with_2_and_point_to_help(
 
 
 def test_closed_pipe_is_quiet(sandbox: Sandbox) -> None:
-    with subprocess.Popen(
+    with popen(
         [sys.executable, "-m", "fidokit", "completion", "bash"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

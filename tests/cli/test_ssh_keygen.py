@@ -14,6 +14,7 @@ import pytest
 from tests.support.keygen import line
 from tests.support.sandbox import SRC
 from tests.support.signers import certificate, ed25519_key, ed25519_token
+from tests.support.suites import brings
 
 from fidokit.cli import ssh_keygen
 
@@ -80,6 +81,7 @@ def run(command: list[str], folder: Path, stdin: bytes, **env: str) -> Did:
 
 
 @pytest.fixture
+@brings("interop")
 def both(tmp_path: Path) -> Both:
     if shutil.which("ssh-keygen") is None:
         if os.environ.get("CI") == "true":

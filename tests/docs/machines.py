@@ -20,6 +20,7 @@ from pathlib import Path
 import pyotp
 from tests.docs.terminal import PATIENCE, Shell
 from tests.support.agent_host import stock
+from tests.support.children import popen
 
 MARK = "<!-- Its commands run on two machines: yours, and server.example. -->"
 """Stands in the pages that want them."""
@@ -137,7 +138,7 @@ def _enter(pid: int) -> list[str]:
 @contextmanager
 def _entered(enter: Sequence[str], script: str) -> Iterator[int]:
     """A process that holds a machine; its id. The machine goes when the process does."""
-    with subprocess.Popen(
+    with popen(
         [*enter, "sh", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as holder:
         try:

@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from fcntl import ioctl
 from pathlib import Path
 
+from tests.support.children import popen
+
 COLUMNS = 100
 LINES = 40
 PATIENCE = 60.0
@@ -96,7 +98,7 @@ class Shell:
         ours, theirs = pty.openpty()
         ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
         with os.fdopen(theirs, "r+b", buffering=0) as terminal:
-            process = subprocess.Popen(
+            process = popen(
                 [*self.prefix, "setsid", "--ctty", "--wait", "bash", "-c", SCRIPT, "bash", command],
                 cwd=self.home,
                 env=self.environment,

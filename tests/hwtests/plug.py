@@ -13,6 +13,8 @@ import sys
 import time
 from pathlib import Path
 
+from tests.support.children import popen
+
 PATIENCE_S = 30
 
 
@@ -22,7 +24,7 @@ def insert(pid: Path, arguments: list[str], env: dict[str, str] | None = None) -
     Args:
         env: of the server; this process's where there is none.
     """
-    process = subprocess.Popen(
+    process = popen(
         [sys.executable, "-m", "fidokit", "virtual", "serve", *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -18,6 +18,8 @@ from fidokit.tokens.access import open_token
 from fidokit.tokens.owner import set_pin
 from fidokit.virtual.token import VirtualToken
 
+pytestmark = pytest.mark.interop
+
 PIN = "314159265"
 WAITING = "hwtests/test_plug.py::test_taken_away_while_it_waits_for_a_touch"
 PULLED = ("test_it_works_after_power_was_away", "test_taken_away_while_it_is_open")

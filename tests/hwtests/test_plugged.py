@@ -14,6 +14,8 @@ from tests.hwtests.suite import Run, run_suite
 
 from fidokit.lab.named_tokens import create_virtual
 
+pytestmark = pytest.mark.long
+
 
 @dataclass
 class Hands:

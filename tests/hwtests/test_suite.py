@@ -18,6 +18,8 @@ from fidokit.types import KeyType
 from fidokit.virtual.faults import WrongSignature
 from fidokit.virtual.token import VirtualToken
 
+pytestmark = pytest.mark.long
+
 PROFILES = ("u2f", "ctap2.0", "ctap2.1", "ctap2.3")
 PIN = "314159265"
 

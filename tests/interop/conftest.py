@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.pcscd import Pcscd, started
+from tests.support.suites import brings
 
 
 def stock(program: str) -> str:
@@ -28,12 +29,14 @@ Run = Callable[..., str]
 
 
 @pytest.fixture(name="stock", scope="session")
+@brings("interop")
 def _stock() -> Callable[[str], str]:
     """`stock` itself, for tests that cannot import from a conftest."""
     return stock
 
 
 @pytest.fixture
+@brings("interop")
 def ssh_keygen(tmp_path: Path) -> Run:
     """Run ssh-keygen in `tmp_path` without a terminal; a failure fails the test unless wanted.
 
@@ -58,7 +61,8 @@ def ssh_keygen(tmp_path: Path) -> Run:
     return run
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
+@brings("interop")
 def pcscd() -> Iterator[Pcscd]:
     """A real one, with an empty reader."""
     with started() as found:

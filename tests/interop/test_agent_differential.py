@@ -20,6 +20,7 @@ import pytest
 from tests.agent.core.world import World, bind, login
 from tests.support import agent_keys
 from tests.support.agent_host import WAIT_S, stock
+from tests.support.children import popen
 from tests.support.signers import PlainKey, certificate, ed25519_key
 
 from fidokit.agent.core.agent import ClientState, Later
@@ -109,7 +110,7 @@ def told(payload: bytes) -> object:
 def ssh_agent(folder: Path) -> Iterator[Stock]:
     path = folder / "s"
     command = [stock("ssh-agent"), "-D", "-a", str(path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+    with popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdout
         process.stdout.readline()
         made = Stock(path)

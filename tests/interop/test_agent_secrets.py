@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.agent_host import PIN, WAIT_S, Host, make_host, serving, sk_key, virtual_token
+from tests.support.children import popen
 
 pytestmark = pytest.mark.interop
 
@@ -62,7 +63,7 @@ def holds(pid: int, needles: tuple[bytes, ...]) -> bool:
     return any(needle in chunk for chunk in memory(pid) for needle in needles)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may read the memory of the agent")
+@pytest.mark.root
 def test_the_pin_is_not_in_the_memory_of_the_agent(host: Host) -> None:
     assert holds(host.pid, (str(host.home).encode(),)), "the search itself must find things"
     assert not holds(host.pid, NEEDLES)
@@ -79,7 +80,7 @@ def test_the_child_that_has_it_shows_it_to_nobody(machine: Host) -> None:
     """While the token waits for a touch: in no environment or argument, in no core."""
     machine.answers(PIN)
     waits = ("virtual", "serve", "t", "--presence", "delay 600000")
-    holder = subprocess.Popen(
+    holder = popen(
         [sys.executable, "-m", "fidokit", *waits], env=machine.env, stdout=subprocess.PIPE
     )
     assert holder.stdout
@@ -88,7 +89,7 @@ def test_the_child_that_has_it_shows_it_to_nobody(machine: Host) -> None:
     try:
         with serving(machine, "--no-notify", "--touch-command", f"mkfifo {told}") as host:
             host.add("uv")
-            client = subprocess.Popen(
+            client = popen(
                 ["ssh-add", "-T", "uv.pub"],
                 cwd=host.home,
                 env=host.env | {"SSH_AUTH_SOCK": host.socket},
@@ -146,8 +147,8 @@ def test_no_core_is_written(host: Host, machine: Host) -> None:
     assert not list(machine.home.glob("core*"))
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="another user is needed, and root to become it")
-def test_no_process_of_the_same_user_may_look(tmp_path: Path) -> None:
+@pytest.mark.root
+def test_no_process_of_the_same_user_may_look(public_folder: Path) -> None:
     """Not dumpable means that its memory belongs to root, whoever runs it."""
     program = (
         "import os, sys; from fidokit.system.process_memory import harden; harden();"
@@ -155,16 +156,13 @@ def test_no_process_of_the_same_user_may_look(tmp_path: Path) -> None:
     )
     become = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
     source = Path(__file__).parents[2] / "src" / "fidokit" / "system" / "process_memory.py"
-    (tmp_path / "fidokit" / "system").mkdir(parents=True)
-    (tmp_path / "fidokit" / "system" / "process_memory.py").write_text(source.read_text())
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.is_relative_to("/tmp") and folder != Path("/tmp"):
-            folder.chmod(folder.stat().st_mode | 0o055)
-    with subprocess.Popen(
+    (public_folder / "fidokit" / "system").mkdir(parents=True)
+    (public_folder / "fidokit" / "system" / "process_memory.py").write_text(source.read_text())
+    with popen(
         [*become, "/usr/bin/python3", "-c", program],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env={"PYTHONPATH": str(tmp_path), "PATH": os.environ["PATH"]},
+        env={"PYTHONPATH": str(public_folder), "PATH": os.environ["PATH"]},
     ) as child:
         assert child.stdout
         assert child.stdin

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.agent_host import PIN, Host, lines, make_host, serving, sk_key, virtual_token
+from tests.support.children import popen
 
 pytestmark = pytest.mark.interop
 
@@ -302,7 +303,7 @@ def test_by_socket_activation(machine: Host) -> None:
             "os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()));"
             f"os.execv({sys.executable!r}, [{sys.executable!r}, '-m', 'fidokit', 'agent', 'serve'])"
         )
-        process = subprocess.Popen(
+        process = popen(
             [sys.executable, "-c", program],
             env=machine.env,
             cwd=machine.home,
@@ -327,7 +328,7 @@ def test_its_socket_is_private(host: Host) -> None:
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="another user is needed, and root to become it")
+@pytest.mark.root
 def test_another_user_is_turned_away(host: Host) -> None:
     path = Path(host.socket)
     path.chmod(0o777)
@@ -355,7 +356,7 @@ def test_read_only(machine: Host) -> None:
 
 def test_in_front_of_ssh_agent(machine: Host) -> None:
     path = machine.home / "stock.sock"
-    with subprocess.Popen(["ssh-agent", "-D", "-a", str(path)], stdout=subprocess.PIPE) as theirs:
+    with popen(["ssh-agent", "-D", "-a", str(path)], stdout=subprocess.PIPE) as theirs:
         assert theirs.stdout
         theirs.stdout.readline()
         try:

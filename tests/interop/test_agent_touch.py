@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from tests.support.agent_host import PIN, WAIT_S, Host, make_host, serving, sk_key, virtual_token
 from tests.support.agent_keys import executable
+from tests.support.children import popen
 
 pytestmark = pytest.mark.interop
 
@@ -41,7 +42,7 @@ def host(machine: Host) -> Iterator[Host]:
     machine.answers(PIN)
     (machine.home / "events").unlink(missing_ok=True)
     hook = executable(machine.home / "hook", HOOK.format(path=str(machine.home / "events")))
-    holder = subprocess.Popen(
+    holder = popen(
         ["python3", "-m", "fidokit", "virtual", "serve", "slow", "--presence", "delay 600000"],
         env=machine.env,
         stdout=subprocess.PIPE,
@@ -76,7 +77,7 @@ def until_event(host: Host, name: str, count: int = 1) -> list[dict[str, str]]:
 
 def waiting(host: Host, key: str) -> subprocess.Popen[bytes]:
     """ssh-add that asks for a signature by a key, and waits."""
-    return subprocess.Popen(
+    return popen(
         ["ssh-add", "-T", f"{key}.pub"],
         cwd=host.home,
         env=host.env | {"SSH_AUTH_SOCK": host.socket},

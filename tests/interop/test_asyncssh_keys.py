@@ -21,8 +21,6 @@ from fidokit.openssh.keys.public import (
 from fidokit.openssh.keys.rfc4716 import encode_rfc4716, parse_rfc4716
 from fidokit.types import KeyHandle, SkFlag
 
-pytestmark = pytest.mark.interop
-
 PASSPHRASE = "correct horse"
 EVERY_KEY = pytest.mark.parametrize("key", PUBLIC_KEYS, ids=key_id)
 EVERY_SK = pytest.mark.parametrize("public", SK_KEYS, ids=key_id)

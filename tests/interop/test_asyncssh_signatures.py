@@ -37,8 +37,6 @@ from fidokit.openssh.keys.public import PublicKey, PublicLine
 from fidokit.openssh.lines.authorized_keys import AuthorizedKey, parse_line
 from fidokit.openssh.signatures.signature import Signature, parse_signature, verify
 
-pytestmark = pytest.mark.interop
-
 MESSAGE = b"a message"
 
 

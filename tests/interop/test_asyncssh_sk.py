@@ -25,8 +25,6 @@ from fidokit.testing import FidoDevices, Stalled, TokenFactory, WatchedToken
 from fidokit.types import SkFlag
 from fidokit.virtual.core.profile import CTAP_2_0, CTAP_2_1, Profile
 
-pytestmark = pytest.mark.interop
-
 PIN_CODE = "123456"
 ED25519, ECDSA = "sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"
 KEY_TYPES = pytest.mark.parametrize("key_type", [ED25519, ECDSA])
@@ -319,6 +317,7 @@ async def login_to(command: Sequence[str], key: asyncssh.SSHKey) -> str:
         return str((await connection.run("echo hello", check=True)).stdout)
 
 
+@pytest.mark.interop
 @KEY_TYPES
 def test_login_to_stock_sshd(
     plug_in: PlugIn, stock: Callable[[str], str], tmp_path: Path, key_type: str

@@ -52,8 +52,6 @@ from fidokit.virtual.core.profile import (
 )
 from fidokit.virtual.token import VirtualToken
 
-pytestmark = pytest.mark.interop
-
 PIN_CODE = "2-many-pins"
 RP = PublicKeyCredentialRpEntity(id="example.org", name="Example")
 ORIGIN = "https://example.org"

@@ -28,8 +28,6 @@ from fidokit.virtual.core.profile import CTAP_2_1, CTAP_2_3, CTAP_2_3_ENTERPRISE
 from fidokit.virtual.presence import SAMPLES
 from fidokit.virtual.token import VirtualToken
 
-pytestmark = pytest.mark.interop
-
 PIN_CODE = "motörhead"
 CDH = hashlib.sha256(b"client data").digest()
 RP = {"id": "example.org", "name": "Example"}

@@ -15,8 +15,6 @@ from tests.support.hid_hub import Hub, Opening
 from fidokit.virtual.framing.ctaphid import BROADCAST, HidCommand, Message
 from fidokit.virtual.token import VirtualToken
 
-pytestmark = pytest.mark.interop
-
 PATIENCE_S = 20.0
 ERR = CtapError.ERR
 SELECTION = b"\x0b"

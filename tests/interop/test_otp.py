@@ -26,7 +26,7 @@ from fidokit.server.otp.format import Method, OtpFile, RateLimit, Rules, compose
 
 pytestmark = [
     pytest.mark.interop,
-    pytest.mark.skipif(os.geteuid() != 0, reason="only root has users and PAM services to give"),
+    pytest.mark.root,
 ]
 
 PAGE = (Path(__file__).parents[2] / "docs/otp.md").read_text().partition("## The server")[2]

@@ -30,6 +30,7 @@ from tests.support.agent_host import (
     stock_agent,
     virtual_token,
 )
+from tests.support.children import popen
 from tests.support.sanitized import preload, strict_library
 from tests.support.ssh_network import Network, network
 
@@ -168,9 +169,7 @@ def test_touch_refused(machine: Host, server: Network) -> None:
 def served(host: Host, *options: str) -> Iterator[None]:
     """`fidokit virtual serve`, for the `with` block."""
     command = [sys.executable, "-m", "fidokit", "virtual", "serve", *options]
-    with subprocess.Popen(
-        command, env=host.env, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL
-    ) as serving:
+    with popen(command, env=host.env, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) as serving:
         assert serving.stdout
         assert serving.stdout.readline(), "it says that it is there"
         try:

@@ -30,8 +30,6 @@ from tests.support import pyscard
 
 from fidokit.testing import FidoDevices, TokenFactory, WatchedToken, open_device
 
-pytestmark = pytest.mark.interop
-
 PIN_CODE = "correct horse"
 RESIDENT = ResidentKeyRequirement.REQUIRED
 VERIFIED = UserVerificationRequirement.REQUIRED

@@ -200,7 +200,7 @@ def test_a_key_that_may_not_come_from_here_is_not_proved(one: Machine) -> None:
     assert plan.proofs[0].keys[0].why == "its from= keeps this machine out"
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="sshd's PermitRootLogin is about root alone")
+@pytest.mark.root
 def test_root_who_may_not_log_in_proves_nothing(keys: Host, tmp_path: Path) -> None:
     with machine(tmp_path / "etc", keys, "PermitRootLogin no") as it:
         it.authorize(line(keys, "touch"))
@@ -437,7 +437,7 @@ def test_the_command_as_json(one: Machine) -> None:
 # --- as an ordinary user -------------------------------------------------------------------
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user runs all the tests above")
+@pytest.mark.root
 def test_as_an_ordinary_user(keys: Host) -> None:
     folder = Path(tempfile.mkdtemp(dir="/tmp"))
     public = line(keys, "touch")

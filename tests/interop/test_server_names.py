@@ -15,7 +15,7 @@ from tests.support.agent_host import Host, make_host
 
 pytestmark = [
     pytest.mark.interop,
-    pytest.mark.skipif(os.geteuid() != 0, reason="only root can have other users"),
+    pytest.mark.root,
 ]
 
 NAMES = ("a;touch owned", "$(touch owned)", "`touch owned`", "it's", '"|&<*')

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -49,7 +48,7 @@ def test_second_factor_wants_the_module(with_pam: Machine) -> None:
         with_pam.harden("second-factor", code_problem=lambda _: "")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="PermitRootLogin is about root alone")
+@pytest.mark.root
 def test_root_may_give_no_code_unless_the_configuration_says_so(with_pam: Machine) -> None:
     config = with_pam.server.config
     config.write_text(config.read_text().replace("PermitRootLogin yes", "#"))
@@ -57,7 +56,7 @@ def test_root_may_give_no_code_unless_the_configuration_says_so(with_pam: Machin
         with_pam.harden("second-factor", code_problem=lambda _: "")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root's sshd may ask PAM about others")
+@pytest.mark.root
 def test_second_factor_asks_for_both(with_pam: Machine) -> None:
     before = with_pam.files()
     plan = with_pam.harden("second-factor", code_problem=lambda _: "")

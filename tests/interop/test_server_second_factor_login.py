@@ -22,7 +22,7 @@ from fidokit.server.otp.format import Method, Rules, compose
 
 pytestmark = [
     pytest.mark.interop,
-    pytest.mark.skipif(os.geteuid() != 0, reason="only root has users and PAM services to give"),
+    pytest.mark.root,
 ]
 
 SERVICE = """\

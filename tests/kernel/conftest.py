@@ -8,21 +8,12 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from tests.kernel.image import Missing
 from tests.kernel.vm import Done, Machine, booted
 
 PIN = "314159"
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark them all, so that `-m "not kernel"` leaves them out."""
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.kernel)
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.kernel.image import USER, Image, image, require_programs, sources
+from tests.support.children import popen
 from tests.support.sshd import free_port
 
 BOOT_S = 180
@@ -128,7 +129,7 @@ def booted(folder: Path) -> Iterator[Machine]:
 def _start(folder: Path, found: Image, disk: Path) -> Machine:
     port = free_port()
     with (folder / "console").open("wb") as console:
-        process = subprocess.Popen(
+        process = popen(
             [
                 *("qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max"),
                 *("-m", "1024", "-smp", "2", "-nographic", "-no-reboot", "-nodefaults"),

@@ -11,6 +11,7 @@ from tests.models.page import ABILITIES, PAGE, _plain, able, page
 from fidokit.errors import Unsupported
 
 
+@pytest.mark.long
 def test_the_page_is_current() -> None:
     catalog = certified.require()
     text = PAGE.read_text()

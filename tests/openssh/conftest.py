@@ -9,9 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.support.suites import brings
 
 
 @pytest.fixture
+@brings("interop")
 def ssh_keygen_in(tmp_path: Path) -> Callable[..., None]:
     """Runs ssh-keygen in the test's folder; it must succeed."""
     program = shutil.which("ssh-keygen")

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 from tests.support.agent_host import SRC, WAIT_S, Host, make_host, virtual_token
+from tests.support.children import popen
 
 from fidokit.openssh.wire import Reader
 from fidokit.provider.abi import Operation, Request, SkError
@@ -33,7 +34,7 @@ def service(
     """It runs as the library starts it: one socket for both directions."""
     ours, its = socket.socketpair()
     ours.settimeout(WAIT_S)
-    process = subprocess.Popen(  # type: ignore[call-overload]  # a socket is a file here
+    process = popen(  # a socket is a file here
         [sys.executable, "-P", "-m", "fidokit.provider.main"],
         stdin=its,
         stdout=its,

@@ -14,6 +14,8 @@ from tests.support.sanitized import SOURCE, compiled, preload
 
 from fidokit.provider import abi
 
+pytestmark = pytest.mark.compiled
+
 ENROLLED = abi.EnrollReply(0x21, b"k" * 65, b"handle", b"sig", b"", b"\x58\x02ab")
 SIGNED = abi.SignReply(0x05, 0x01020304, b"r" * 32, b"s" * 31)
 LOADED = abi.LoadReply(

@@ -57,7 +57,7 @@ def test_a_link_is_judged_where_it_leads(mine: Account, tmp_path: Path) -> None:
     assert len(problems(mine)) == 1
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.root
 def test_strangers_files(mine: Account) -> None:
     os.chown(mine.home / ".ssh", 12345, 12345)
     (why,) = problems(mine)
@@ -65,9 +65,6 @@ def test_strangers_files(mine: Account) -> None:
 
 
 # --- opening -----------------------------------------------------------------------------
-
-
-ROOT = os.geteuid() == 0
 
 
 @pytest.fixture
@@ -132,19 +129,16 @@ def test_a_link_is_followed_and_has_one_identity(me: Account, tmp_path: Path) ->
     assert found.identity == real.identity
 
 
-@pytest.mark.skipif(not ROOT, reason="only root can give files away")
-def test_root_looks_with_the_users_rights(tmp_path: Path) -> None:
+@pytest.mark.root
+def test_root_looks_with_the_users_rights(public_folder: Path) -> None:
     """sshd opens the file as the user, so root's own power to read it proves nothing."""
     import pwd
 
     nobody = pwd.getpwnam("nobody")
-    user = Account("nobody", nobody.pw_uid, nobody.pw_gid, tmp_path)
-    path = tmp_path / "keys"
+    user = Account("nobody", nobody.pw_uid, nobody.pw_gid, public_folder)
+    path = public_folder / "keys"
     path.write_bytes(b"here")
     path.chmod(0o600)
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.stat().st_uid == 0 and folder != Path("/tmp") and folder != Path("/"):
-            folder.chmod(0o755)
     found = look(user, path)
     assert found is not None
     assert "cannot be opened with nobody's rights" in found.refusals[0]

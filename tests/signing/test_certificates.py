@@ -138,6 +138,7 @@ def test_by_a_token(desk: Desk, subject: Path, key_type: KeyType) -> None:
     assert done.facts.authority.endswith(ca.fingerprint)
 
 
+@pytest.mark.interop
 def test_a_private_file_is_certified_by_its_public_half(folder: Path) -> None:
     path = keygen(folder, "-t", "ed25519", "-N", "words", "-a", "1")
     done = certify(Authority(ed25519_key()), path, REQUEST)

@@ -11,6 +11,7 @@ from tests.support.desk import Desk
 from tests.support.keygen import line
 from tests.support.signers import certificate, ed25519_key
 from tests.support.small_agent import small_agent
+from tests.support.suites import brings
 
 from fidokit.errors import (
     CredentialNotFound,
@@ -47,6 +48,7 @@ def keygen(folder: Path, *args: str) -> Path:
 
 
 @pytest.fixture
+@brings("interop")
 def plain(folder: Path) -> Path:
     return keygen(folder, "-t", "ed25519", "-N", "")
 
@@ -72,6 +74,7 @@ def good(text: str, public: Path) -> signatures.Verified:
 
 @pytest.mark.parametrize("kind", [("ed25519",), ("ecdsa", "-b", "384"), ("rsa", "-b", "2048")])
 @pytest.mark.parametrize("suffix", ["", ".pub"])
+@pytest.mark.interop
 def test_an_ordinary_key(folder: Path, kind: tuple[str, ...], suffix: str) -> None:
     path = keygen(folder, "-N", "", "-t", *kind)
     with open_signer(Path(f"{path}{suffix}")) as signer:
@@ -107,6 +110,7 @@ def test_one_that_is_beside_does_not(plain: Path) -> None:
         assert not isinstance(signer.public, Certificate)
 
 
+@pytest.mark.interop
 def test_a_passphrase(folder: Path) -> None:
     path = keygen(folder, "-t", "ed25519", "-N", "words", "-a", "1")
     asked: list[Path] = []
@@ -200,6 +204,7 @@ def test_by_the_agent(socket_path: Path, folder: Path, held: Held) -> None:
     assert signatures.check(MESSAGE, text).key_line.encode() in named(folder, key).read_bytes()
 
 
+@pytest.mark.interop
 def test_a_private_file_is_found_in_the_agent_by_its_public_half(
     socket_path: Path, folder: Path
 ) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 from tests.support.agent_keys import executable
+from tests.support.children import popen
 
 SRC = Path(__file__).parents[2] / "src"
 WAIT_S = 60
@@ -128,7 +129,7 @@ def serving(host: Host, *options: str | Path, **env: str) -> Iterator[Host]:
     """`fidokit agent serve` in the foreground, for the `with` block."""
     command = [sys.executable, "-m", "fidokit", "agent", "serve", "--json", *map(str, options)]
     with host.log.open("wb") as log:
-        process = subprocess.Popen(
+        process = popen(
             command,
             cwd=host.home,
             env=host.env | env,
@@ -168,7 +169,7 @@ def stock_agent(host: Host, *options: str, **env: str) -> Iterator[Host]:
     path = host.home / "stock.sock"
     command = [stock("ssh-agent"), "-D", "-a", str(path), *options]
     with host.log.open("wb") as log:
-        agent = subprocess.Popen(
+        agent = popen(
             command, env=host.env | env, stdout=subprocess.PIPE, stderr=log, start_new_session=True
         )
     assert agent.stdout

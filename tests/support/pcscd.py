@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.support.children import place, popen
 
 from fidokit.virtual.token import VirtualToken
 from fidokit.virtual.transports.vpcd import VpcdCard
@@ -44,7 +45,7 @@ class Missing(Exception):
 
 def reserve() -> Path:
     """Choose where this run's pcscd will be. Its path must be short: it is a socket's."""
-    folder = Path(tempfile.mkdtemp(prefix="fidokit-pcscd-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="pcscd-", dir=place()))
     os.environ[PLACE] = str(folder / "pcscd.comm")
     return folder
 
@@ -119,7 +120,7 @@ def running() -> Iterator[Pcscd]:
     _configure(folder / "readers", port)
     log = folder / "log"
     with log.open("wb") as said:
-        process = subprocess.Popen(
+        process = popen(
             [*_own_run(), "sh", "-c", _START, "sh", str(folder), program],
             stdin=subprocess.DEVNULL,
             stdout=said,

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.agent_host import WAIT_S, Host, stock
+from tests.support.children import popen
 
 USER = getpass.getuser()
 CONFIG = """\
@@ -108,7 +109,7 @@ def _server(host: Host, name: str, more: str) -> subprocess.Popen[bytes]:
         port = _free_port()
         command = [stock("sshd"), "-D", "-e", "-f", f"{home}/{name}.conf", "-p", str(port)]
         with (home / f"{name}.log").open("wb") as log:
-            server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log, stdout=log)
+            server = popen(command, stdin=subprocess.DEVNULL, stderr=log, stdout=log)
         if _answers(port, server):
             with (home / "ssh_config").open("a") as config:
                 config.write(CLIENT.format(name=name, port=port))

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.children import popen
+
 STARTED_S = 20
 
 
@@ -80,7 +82,7 @@ def running(
         for path in (folder, *folder.rglob("*")):
             os.chown(path, user, -1)
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
+        process = popen(
             [*within, sshd, "-D", "-e", "-f", str(folder / "sshd_config")],
             stdin=subprocess.DEVNULL,
             stdout=log,

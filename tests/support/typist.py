@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import pty
 import select
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+
+from tests.support.children import popen
 
 LIMIT_S = 60
 
@@ -36,7 +37,7 @@ def converse(
         env: the whole environment; None for this one.
     """
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(
+    process = popen(
         ["setsid", "--ctty", "--wait", *command],
         stdin=theirs,
         stdout=theirs,

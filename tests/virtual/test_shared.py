@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO
 
 import pytest
+from tests.support.children import popen
 from tests.virtual.core.client import Platform
 from tests.virtual.store.kill_worker import LinkBench
 
@@ -185,7 +186,7 @@ def open_link_of_another_process(work: Path) -> TokenLink:
 @contextmanager
 def process(code: str) -> Iterator[subprocess.Popen[str]]:
     """Python that runs `code`; it ends with its standard input."""
-    with subprocess.Popen(
+    with popen(
         [sys.executable, "-c", code],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

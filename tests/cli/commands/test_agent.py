@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.commands.conftest import Bench
+from tests.support.children import popen
 from tests.support.sandbox import Sandbox
 
 from fidokit.cli.commands.agent import seconds_of
@@ -22,7 +23,7 @@ from fidokit.errors import ExitCode, UsageError
 def serving(bench: Bench, *options: str) -> Iterator[tuple[str, str]]:
     """An agent in the foreground; what it printed at first, and its socket."""
     command = [sys.executable, "-m", "fidokit", "agent", "serve", "--no-notify", *options]
-    with subprocess.Popen(
+    with popen(
         command,
         env=bench.sandbox.env | {"TMPDIR": str(bench.home)},
         cwd=bench.home,

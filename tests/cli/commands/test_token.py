@@ -8,6 +8,7 @@ import sys
 
 import pytest
 from tests.cli.commands.conftest import Bench
+from tests.support.children import popen
 from tests.support.sandbox import Sandbox
 
 from fidokit.cli.commands import token
@@ -159,7 +160,7 @@ def test_ignored_signals_stay_ignored(sandbox: Sandbox) -> None:
     assert sandbox.run("virtual", "create", "slow", "--presence", "delay:600000").code == 0
     command = 'trap "" HUP; exec "$0" -m fidokit --no-progress --token virtual:slow '
     command += "key generate -f k --no-passphrase 2>&1"
-    with subprocess.Popen(
+    with popen(
         ["/bin/sh", "-c", command, sys.executable],
         env=sandbox.env,
         cwd=sandbox.home,

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
+from tests.support.children import popen
 from tests.support.json_members import documents
 from tests.support.sandbox import Sandbox
 
@@ -22,7 +23,7 @@ from fidokit.virtual.transports import vpcd
 @contextmanager
 def served(sandbox: Sandbox, *args: str) -> Iterator[subprocess.Popen[str]]:
     """`virtual serve` in a process of its own, from its first line on."""
-    with subprocess.Popen(
+    with popen(
         [sys.executable, "-m", "fidokit", "virtual", "serve", *args],
         env=sandbox.env,
         cwd=sandbox.home,
@@ -73,7 +74,7 @@ def test_other_commands_reach_it_and_wrong_pins_add_up(sandbox: Sandbox) -> None
 
 
 def test_json_says_what_is_served(sandbox: Sandbox) -> None:
-    with subprocess.Popen(
+    with popen(
         [sys.executable, "-m", "fidokit", "virtual", "serve", "t", "--json"],
         env=sandbox.env,
         cwd=sandbox.home,

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.server.samples import OTHER, PLAIN, TOKEN, text
+from tests.support.children import popen
 
 from fidokit.errors import NoPermission, UsageError
 from fidokit.server import key_paths
@@ -21,7 +22,7 @@ from fidokit.server.authorize import key_file
 from fidokit.server.authorize.lines import Change, authorize
 
 NOBODY = 65534
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act for another user")
+as_root = pytest.mark.root
 
 
 def adding(*lines: object) -> Callable[[bytes], Change]:
@@ -115,12 +116,9 @@ def test_a_folder_or_file_of_another_user_is_refused(me: Account, path: Path) ->
 
 
 @as_root
-def test_root_writes_as_the_user(tmp_path: Path) -> None:
+def test_root_writes_as_the_user(public_folder: Path) -> None:
     """Where a link of the user's leads to what only root may write, nothing is written."""
-    tmp_path.chmod(0o755)
-    for folder in tmp_path.parents[:2]:
-        folder.chmod(0o755)
-    home = tmp_path / "home"
+    home = public_folder / "home"
     home.mkdir()
     os.chown(home, NOBODY, NOBODY)
     user = Account("nobody", NOBODY, NOBODY, home)
@@ -128,7 +126,7 @@ def test_root_writes_as_the_user(tmp_path: Path) -> None:
     key_file.edit(user, path, adding(PLAIN))
     assert (path.stat().st_uid, path.parent.stat().st_uid) == (NOBODY, NOBODY)
     assert os.geteuid() == 0
-    roots = tmp_path / "roots"
+    roots = public_folder / "roots"
     roots.mkdir()
     (roots / "file").write_bytes(b"")
     path.unlink()
@@ -183,7 +181,7 @@ while True:
 @pytest.mark.parametrize("round_", range(5))
 def test_killed_at_any_moment_the_file_is_whole(me: Account, path: Path, round_: int) -> None:
     key_file.edit(me, path, adding(PLAIN, OTHER))
-    process = subprocess.Popen([sys.executable, "-c", KILLED, str(me.home)], stdout=subprocess.PIPE)
+    process = popen([sys.executable, "-c", KILLED, str(me.home)], stdout=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.readline()
     for _ in range(1000 * (round_ + 1)):  # a while, and another one each time

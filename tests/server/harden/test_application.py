@@ -161,6 +161,7 @@ def killed(folder: Path, at: int, block: bytes) -> bool:
     return subprocess.run(command, input=block, check=False).returncode != 0
 
 
+@pytest.mark.long
 def test_a_kill_anywhere_leaves_whole_files_and_both_ways_out(files: Files) -> None:
     """Of several files, some may be old and some new; another run, or --undo, gets through."""
     pam = files.folder / "pam"

@@ -28,7 +28,7 @@ from fidokit.server.otp import google_authenticator as on_disk
 from fidokit.server.otp.format import OtpFile
 
 NOBODY = 65534
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act for another user")
+as_root = pytest.mark.root
 
 
 @pytest.fixture
@@ -185,10 +185,8 @@ def test_the_error_says_which_file(me: Account) -> None:
 
 
 @as_root
-def test_root_works_with_the_users_rights(tmp_path: Path) -> None:
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
-    home = tmp_path / "home"
+def test_root_works_with_the_users_rights(public_folder: Path) -> None:
+    home = public_folder / "home"
     home.mkdir()
     os.chown(home, NOBODY, NOBODY)
     user = Account("nobody", NOBODY, NOBODY, home)
@@ -200,7 +198,7 @@ def test_root_works_with_the_users_rights(tmp_path: Path) -> None:
     os.chown(path, 0, 0)
     assert "may not read" in on_disk.problem(user), "the module drops root's rights too"
     path.unlink()
-    roots = tmp_path / "roots"
+    roots = public_folder / "roots"
     roots.write_bytes(STOCK)
     roots.chmod(0o600)
     path.symlink_to(roots)
@@ -282,6 +280,7 @@ def killed(action: str, after: int, home: Path) -> bool:
         ("on_disk.edit(me, lambda found: new())", STOCK),
     ],
 )
+@pytest.mark.long
 def test_killed_at_any_point_the_file_is_the_old_or_the_new(
     me: Account, action: str, before: bytes | None
 ) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.rights import ordinary_user
 
 from fidokit.errors import FidokitError, MalformedFile, NoPermission, WouldOverwrite
 from fidokit.server.sshd import drop_in
@@ -157,7 +158,7 @@ def test_where_a_block_stands(text: bytes, lines: range) -> None:
     assert drop_in.block_lines(text) == lines
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.root
 def test_the_owner_stays(path: Path) -> None:
     path.write_bytes(b"x")
     os.chown(path, 1, 2)
@@ -165,16 +166,15 @@ def test_the_owner_stays(path: Path) -> None:
     assert (path.stat().st_uid, path.stat().st_gid) == (1, 2)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_where_this_user_may_not_write(path: Path) -> None:
+def test_where_this_user_may_not_write(public_folder: Path) -> None:
+    path = public_folder / "sshd_config"
     path.write_bytes(b"x")
     edit = drop_in.plan(path, BLOCK)
-    path.parent.chmod(0o500)
-    try:
+    with ordinary_user(public_folder):
+        public_folder.chmod(0o500)
         with pytest.raises(NoPermission):
             drop_in.write(edit)
-    finally:
-        path.parent.chmod(0o700)
+        public_folder.chmod(0o700)
     assert path.read_bytes() == b"x"
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
+from tests.support.children import popen
 from tests.virtual.conftest import IDENTITY, STATE, credential, make_sqlite
 from tests.virtual.store import kill_worker
 
@@ -27,6 +28,8 @@ from fidokit.virtual.store.schema import VERSION
 from fidokit.virtual.store.sealed import SealedStore
 from fidokit.virtual.store.sqlite import COUNTER_BATCH, SqliteStore
 from fidokit.virtual.token import VirtualToken
+
+pytestmark = pytest.mark.long
 
 KILLS = int(os.environ.get("FIDOKIT_KILLS", "160"))
 WORKER = Path(__file__).with_name("kill_worker.py")
@@ -44,7 +47,7 @@ def snapshot(store: Store) -> Any:
 
 @pytest.fixture
 def worker() -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(
+    process = popen(
         [sys.executable, WORKER],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

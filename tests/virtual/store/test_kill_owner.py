@@ -8,6 +8,7 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 from tests.virtual.core.client import Answer, AuthData, descriptor, encode, get_request
 from tests.virtual.core.client import make_request as making
 from tests.virtual.store.test_kill import KILLS, Worker, worker
@@ -18,6 +19,8 @@ from fidokit.virtual import registry
 from fidokit.virtual.shared import TokenLink
 from fidokit.virtual.token import VirtualToken
 from fidokit.virtual.transports.socket import connect
+
+pytestmark = pytest.mark.long
 
 __all__ = ["worker"]
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.support.children import popen
 from tests.virtual.conftest import IDENTITY, STATE, credential, make_sqlite
 
 from fidokit.errors import TokenBusy, TokenNotFound
@@ -38,7 +39,7 @@ OPEN = (
 
 
 def python(code: str, *arguments: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+    return popen(
         [sys.executable, "-c", OPEN + code, *map(str, arguments)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
