@@ -19,9 +19,6 @@ test: ## the tests that need nothing but Python; ARGS='tests/openssh -x' for som
 test-all: ## all tests: stock programs, a kernel, a compiler; installs Debian packages
 	@.ci/in-venv test-all python -u -m pytest -q -n auto --dist loadgroup $(ARGS)
 
-test-all: ## everything: stock programs, a real kernel, the pages, hwtests, kills and soak
-	@.ci/in-venv test python -m pytest -q $(ARGS)
-
 kernel-test: ## the tests on a real kernel alone, in a virtual machine
 	@.ci/in-venv test-all python -m pytest -q tests/kernel --durations=10 $(ARGS)
 
