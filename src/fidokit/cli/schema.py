@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from fidokit.server.authorize.authorization import Authorized
     from fidokit.server.check.audit import FileReport, ServerReport, UserReport
     from fidokit.server.check.key_lines import KeyLine, UnreadableLine
+    from fidokit.server.check.key_verdicts import CheckVerdict
     from fidokit.server.check.policy import CheckRule, Violation
     from fidokit.server.check.report import CheckTally
     from fidokit.server.harden.lock_out import KeyProof
@@ -389,22 +390,27 @@ def check_file(report: FileReport) -> Json:
 
 
 def check_key(key: KeyLine) -> Json:
-    """A line with a key, and what becomes of it."""
-    twin, verdict = key.duplicate, key.verdict
+    """What a line with a key says; `check_verdict` follows."""
+    twin = key.duplicate
     return {
-        **members(
-            key,
-            "line type bits fingerprint comment duplicate_of",
-            duplicate_of=twin and members(twin, "user path line"),
-        ),
-        **members(
-            verdict,
-            "hardware touch_required=touch verify_required=verify authority=is_authority strength"
-            " options refused=refusals violates",
-            options=[members(option, "name value") for option in verdict.options],
-            violates=_violates(verdict.violates),
-        ),
+        "line": key.line,
+        "type": key.type,
+        "bits": key.bits,
+        "fingerprint": key.fingerprint,
+        "comment": key.comment,
+        "duplicate_of": twin and members(twin, "user path line"),
     }
+
+
+def check_verdict(verdict: CheckVerdict) -> Json:
+    """What becomes of a key; many lines share it."""
+    return members(
+        verdict,
+        "hardware touch_required=touch verify_required=verify authority=is_authority strength"
+        " options refused=refusals violates",
+        options=[members(option, "name value") for option in verdict.options],
+        violates=_violates(verdict.violates),
+    )
 
 
 def check_unreadable(line: UnreadableLine) -> Json:

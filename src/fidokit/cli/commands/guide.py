@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -48,23 +47,26 @@ def doctor(ctx: click.Context, settings: Settings, *, udev: bool) -> None:
 @verb()
 @click.option(
     "--keep",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=click.Path(file_okay=False),
     metavar="FOLDER",
     help="Work in this empty or new folder, and leave the files there.",
 )
-def demo(settings: Settings, *, keep: Path | None) -> None:
+def demo(settings: Settings, *, keep: str | None) -> None:
     """Take a guided tour on a virtual token.
 
     Shows the life of two SSH keys, step by step: sets a PIN, creates keys, loses their files,
     recovers them from the token, and proves with a signature that they are the same. Needs no
     hardware and touches none of your files.
     """
+    from pathlib import Path
+
     from fidokit.guide.demo import tour
 
-    if keep is not None:
-        keep.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = None if keep is None else Path(keep)
+    if folder is not None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     steps: list[Step] = []
-    for step in tour(keep):
+    for step in tour(folder):
         steps.append(step)
         if not settings.json:
             _tell(len(steps), step)

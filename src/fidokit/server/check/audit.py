@@ -208,11 +208,11 @@ class Audit:
         yield from self._lines(read_lines(source.file.read, rules.refusing(source.refusals)))
 
     def _lines(self, lines: Iterable[KeyLine | UnreadableLine]) -> Iterator[CheckEvent]:
-        file = (len(self._files) - 1) << _LINE_BITS
+        seen, file = self._seen.setdefault, (len(self._files) - 1) << _LINE_BITS
         for line in lines:
             if isinstance(line, KeyLine):
                 mine = file + line.line
-                first = self._seen.setdefault(line.fingerprint, mine)
+                first = seen(line.fingerprint, mine)
                 if first != mine and (place := self._other(first, mine)):
                     yield line._replace(duplicate=place)
                     continue

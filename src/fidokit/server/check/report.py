@@ -125,18 +125,28 @@ class CheckTally:
     def watch(self, report: Iterator[CheckEvent]) -> Iterator[CheckEvent]:
         """Pass a report on, and count."""
         for event in report:
-            self._count(event)
+            if isinstance(event, KeyLine):
+                self._count_key(event)
+            else:
+                self._count(event)
             yield event
 
+    def _count_key(self, key: KeyLine) -> None:
+        verdict = key.verdict
+        self.keys += 1
+        if verdict.hardware:
+            self.on_tokens += 1
+        if verdict.strength is Strength.WEAK:
+            self.weak += 1
+        if verdict.refusals:
+            self.refused += 1
+        if key.duplicate:
+            self.duplicates += 1
+        if verdict.violates:
+            self._add(key.line, verdict.violates)
+
     def _count(self, event: CheckEvent) -> None:
-        if isinstance(event, KeyLine):
-            self.keys += 1
-            self.on_tokens += event.verdict.hardware is True
-            self.weak += event.verdict.strength is Strength.WEAK
-            self.refused += bool(event.verdict.refusals)
-            self.duplicates += event.duplicate is not None
-            self._add(event.line, event.verdict.violates)
-        elif isinstance(event, UnreadableLine):
+        if isinstance(event, UnreadableLine):
             self.unreadable += 1
             self._add(event.line, event.violates)
         elif isinstance(event, UserReport):

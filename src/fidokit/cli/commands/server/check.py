@@ -19,6 +19,7 @@ from fidokit.server.check.policy import CheckRule
 
 if TYPE_CHECKING:
     from fidokit.server.check.audit import CheckEvent
+    from fidokit.server.check.key_verdicts import CheckVerdict
 
 
 @verb()
@@ -87,7 +88,10 @@ def check(
 def _document(report: Iterable[CheckEvent]) -> Iterator[str]:
     """The JSON (docs/json.md) up to its end, a key a line, while the report comes."""
     from fidokit.server.check.audit import ServerReport
+    from fidokit.server.check.key_lines import KeyLine
 
+    known: CheckVerdict | None = None
+    shared: Json = {}  # what the verdict of the key before says
     opened, first = 0, True  # how many arrays are open below `users`, and whether theirs is empty
     for event in report:
         if isinstance(event, ServerReport):
@@ -95,6 +99,10 @@ def _document(report: Iterable[CheckEvent]) -> Iterator[str]:
             yield f'{{"schema": {SCHEMA},\n "server": {server},\n "users": ['
             continue
         depth, data, array = _placed(event)
+        if isinstance(event, KeyLine):
+            if event.verdict is not known:
+                known, shared = event.verdict, schema.check_verdict(event.verdict)
+            data = {**data, **shared}
         if opened > depth:
             yield "]}" * (opened - depth)
             first = False

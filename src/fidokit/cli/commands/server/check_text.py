@@ -65,13 +65,17 @@ class _Lines:
 
     def lines(self, report: Iterable[CheckEvent]) -> Iterator[str]:
         """Each finding in turn."""
-        for event in report:
-            if isinstance(event, KeyLine):
-                cells = (str(event.line), event.type, event.fingerprint, _says(event))
-                comment = escape(event.comment) or "-"
-                yield "\t".join(("key", self._user, self._path, *cells, comment))
-            else:
-                yield from self._other(event)
+        known, head, says = None, "", ""
+        for key in report:
+            if not isinstance(key, KeyLine):
+                known = None
+                yield from self._other(key)
+                continue
+            if key.verdict is not known or key.duplicate:  # else it says what the one before said
+                known = None if key.duplicate else key.verdict
+                head, says = f"key\t{self._user}\t{self._path}", _says(key)
+            comment = key.comment if key.comment.isprintable() else escape(key.comment)
+            yield f"{head}\t{key.line}\t{key.type}\t{key.fingerprint}\t{says}\t{comment or '-'}"
 
     def _other(self, event: CheckEvent) -> Iterator[str]:
         match event:
