@@ -146,7 +146,11 @@ def test_by_aaguid() -> None:
 def test_open_session_carries_names() -> None:
     with open_session(usb("a"), Person("1234"), spend_last_try=True) as session:
         assert session.name == "a (usb:a)"
-        assert (session.selector, session.durable, session.spend_last_try) == ("usb:a", True, True)
+        assert (session.selector, session.durable, session.connection.spend_last_try) == (
+            "usb:a",
+            True,
+            True,
+        )
 
 
 def test_names_of_devices_do_not_drive_a_terminal() -> None:

@@ -81,7 +81,7 @@ def run_blobs(session: Session) -> None:
 
 
 def run_reading(session: Session) -> None:
-    session.reading = Reading(Shelf(), wanted=True)
+    session.owner.reading = Reading(Shelf(), wanted=True)
     resident.list_credentials(session)
 
 

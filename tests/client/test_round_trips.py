@@ -99,7 +99,7 @@ OWNER: resident.ResidentCredential = resident.ResidentCredential(
 
 
 def remembering(session: Session, shelf: Shelf) -> None:
-    session.reading = Reading(shelf, wanted=True)
+    session.owner.reading = Reading(shelf, wanted=True)
     resident.list_credentials(session)
 
 

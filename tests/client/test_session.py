@@ -92,17 +92,17 @@ def test_reset_of_u2f() -> None:
 
 def test_one_token_serves_one_command(with_pin: Opened, person: Person) -> None:
     session = with_pin()
-    first = session.authorize(Permission.CREDENTIAL_MANAGEMENT, None, "a")
-    assert session.authorize(Permission.CREDENTIAL_MANAGEMENT, WORK, "b") is first
+    first = session.owner.authorize(Permission.CREDENTIAL_MANAGEMENT, None, "a")
+    assert session.owner.authorize(Permission.CREDENTIAL_MANAGEMENT, WORK, "b") is first
     assert len(person.asked) == 1
-    other = session.authorize(Permission.CONFIG, None, "c")
+    other = session.owner.authorize(Permission.CONFIG, None, "c")
     assert other is not first
     assert len(person.asked) == 2
 
 
 def test_a_token_for_one_rp_serves_no_other(with_pin: Opened) -> None:
     session = with_pin()
-    bound = session.authorize(Permission.CREDENTIAL_MANAGEMENT, WORK, "a")
+    bound = session.owner.authorize(Permission.CREDENTIAL_MANAGEMENT, WORK, "a")
     assert bound.covers(Permission.CREDENTIAL_MANAGEMENT, WORK)
     assert not bound.covers(Permission.CREDENTIAL_MANAGEMENT, None)
     assert not bound.covers(Permission.CREDENTIAL_MANAGEMENT, SSH)
@@ -110,7 +110,7 @@ def test_a_token_for_one_rp_serves_no_other(with_pin: Opened) -> None:
 
 
 def test_a_token_never_prints_its_secret(with_pin: Opened) -> None:
-    proof = with_pin().authorize(Permission.CREDENTIAL_MANAGEMENT, None, "a")
+    proof = with_pin().owner.authorize(Permission.CREDENTIAL_MANAGEMENT, None, "a")
     assert "secret" not in repr(proof)
     assert "b'" not in repr(proof)
 
@@ -125,7 +125,7 @@ def test_protocol_two_where_offered(protocols: tuple[int, ...]) -> None:
     with VirtualToken(profile=model, presence="auto") as token:
         pin.set_pin(session_on(token.link()), PinCode.parse(PIN))
         session = session_on(token.link(), Person(PIN))
-        proof = session.authorize(Permission.CREDENTIAL_MANAGEMENT, None, "a")
+        proof = session.owner.authorize(Permission.CREDENTIAL_MANAGEMENT, None, "a")
         assert proof.version == max(protocols)
 
 
@@ -179,7 +179,7 @@ def test_a_locked_sensor_falls_back_to_the_pin() -> None:
             token.uv_mismatch()
         token.touch()
         session = session_on(token.link(), person)
-        session.authorize(Permission.CREDENTIAL_MANAGEMENT, None, "listing")
+        session.owner.authorize(Permission.CREDENTIAL_MANAGEMENT, None, "listing")
         assert person.asked == [(8, False)]
 
 
@@ -189,7 +189,7 @@ def test_a_locked_sensor_without_a_pin() -> None:
             token.uv_mismatch()
         session = session_on(token.link(), Person(PIN))
         with pytest.raises(UvBlocked) as caught:
-            session.authorize(Permission.CREDENTIAL_MANAGEMENT, None, "listing")
+            session.owner.authorize(Permission.CREDENTIAL_MANAGEMENT, None, "listing")
         assert "pin set" in caught.value.hint
 
 
@@ -206,7 +206,7 @@ def test_a_sensor_of_ctap_2_0_proves_within_the_command() -> None:
     options = {**members[4], "pinUvAuthToken": False}  # type: ignore[dict-item]
     link = FakeLink(ok({**members, 4: options}), b"\x27")
     session = session_on(link)
-    assert session.authorize_use(Permission.MAKE_CREDENTIAL, SSH, "x") == BuiltInUv()
+    assert session.owner.authorize_use(Permission.MAKE_CREDENTIAL, SSH, "x") == BuiltInUv()
     with pytest.raises(TouchRefused):
         enroll(session, Enrollment(KeyType.ECDSA_SK, SSH, verify_required=True))
     sent = cbor.decode(link.requests[-1][1:])
@@ -217,11 +217,13 @@ def test_a_sensor_of_ctap_2_0_proves_within_the_command() -> None:
 
 def test_no_pin_at_all() -> None:
     with pytest.raises(PinNotSet):
-        session_on(FakeLink(info())).authorize(Permission.CREDENTIAL_MANAGEMENT, None, "listing")
+        session_on(FakeLink(info())).owner.authorize(
+            Permission.CREDENTIAL_MANAGEMENT, None, "listing"
+        )
 
 
 def test_permissions_that_the_pin_does_not_give() -> None:
     link = FakeLink(info(clientPin=True, noMcGaPermissionsWithClientPin=True))
     with pytest.raises(Unsupported, match="sensor"):
-        session_on(link).authorize(Permission.GET_ASSERTION, SSH, "signing")
+        session_on(link).owner.authorize(Permission.GET_ASSERTION, SSH, "signing")
     assert len(link.requests) == 1

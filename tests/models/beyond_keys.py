@@ -89,7 +89,7 @@ def _remember(token: VirtualToken) -> None:
         session = session_on(token.link(), person, PATIENT)
         if not session.info.has_persistent_reading:
             raise Unsupported("no right that lasts")
-        session.reading = Reading(shelf, wanted=isinstance(person, Person))
+        session.owner.reading = Reading(shelf, wanted=isinstance(person, Person))
         resident.list_credentials(session)
         token.power_cycle()
 

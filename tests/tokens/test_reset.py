@@ -190,9 +190,9 @@ def plan_with(desk: Desk, selector: str) -> ResetPlan:
 
 def test_the_words_for_a_token_without_a_name(desk: Desk) -> None:
     with desk.open() as session:
-        session.durable = False
+        session.connection.durable = False
         assert resetting.plan_reset(session).confirm == "Maker Token"
-        session.name = "\x1b\x07 (usb:/dev/hidraw3)"
+        session.connection.name = "\x1b\x07 (usb:/dev/hidraw3)"
         assert resetting.plan_reset(session).confirm == "reset"
 
 

@@ -376,7 +376,9 @@ def holds(session: Session, key_handle: KeyHandle, application: Application) -> 
     if session.info.is_u2f_only:
         from fidokit.client.credentials import u2f
 
-        return u2f.holds(session, hashlib.sha256(application.encode()).digest(), key_handle)
+        return u2f.holds(
+            session.connection, hashlib.sha256(application.encode()).digest(), key_handle
+        )
     request: dict[int, object] = {
         1: application,
         2: bytes(32),
@@ -384,7 +386,9 @@ def holds(session: Session, key_handle: KeyHandle, application: Application) -> 
         5: {"up": False},
     }
     try:
-        session.attempt(CtapCommand.GET_ASSERTION, request, "assertion", why="looking for the key")
+        session.connection.attempt(
+            CtapCommand.GET_ASSERTION, request, "assertion", why="looking for the key"
+        )
     except CtapRefusal:
         return False
     return True

@@ -4,91 +4,117 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import Final, Self
 
-from fidokit.client.connection import Connection
+from fidokit.client.connection import Connection, Label
 from fidokit.client.credentials import u2f
-from fidokit.client.owner import proofs
-from fidokit.client.owner.proofs import BuiltInUv, Permission, PinToken, Proof, Wish
+from fidokit.client.info import TokenInfo
+from fidokit.client.links.watchdog import Patience
+from fidokit.client.owner.owner import Owner
+from fidokit.client.ports import QUIET, Interaction, Link
 from fidokit.client.status import CtapRefusal, error_for
 from fidokit.errors import TokenRefused, Unsupported
 from fidokit.types import CtapCommand, CtapStatus
 
-if TYPE_CHECKING:
-    from fidokit.client.owner.persistent import Reading
 
+class Session:
+    """One token, open for one command; a context manager that lets go of it.
 
-class Session(Connection):
-    """An open token for one command: the connection to it, and what its owner proved.
+    What is stable of it: `name`, `selector`, `durable`, `info`, `round_trips`, `interaction`,
+    `wink` and `close`. The two attributes are plumbing.
 
     Args:
         link: the open link.
         label: how the token is called.
-        interaction: how its owner is reached.
+        interaction: how its user is reached.
         spend_last_try: whether the last PIN try may be spent.
         patience: time limits.
+
+    Attributes:
+        connection: requests to the token.
+        owner: what its owner proved.
     """
 
-    _token: PinToken | None = None
-    reading: Reading | None = None
-    """How credentials are read without PIN; None: not at all."""
+    def __init__(
+        self,
+        link: Link,
+        label: Label,
+        *,
+        interaction: Interaction = QUIET,
+        spend_last_try: bool = False,
+        patience: Patience | None = None,
+    ) -> None:
+        self.connection = Connection(
+            link,
+            label,
+            interaction=interaction,
+            spend_last_try=spend_last_try,
+            patience=patience,
+        )
+        self.owner = Owner(self.connection)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Let go of the token; a second call does nothing."""
-        self._token = None
-        super().close()
+        self.owner.forget()
+        self.connection.close()
+
+    @property
+    def name(self) -> str:
+        """What the token is called, for people, such as "YubiKey 5 (usb:123)"; hostile text."""
+        return self.connection.name
+
+    @property
+    def selector(self) -> str:
+        """What names the token on the command line."""
+        return self.connection.selector
+
+    @property
+    def durable(self) -> bool:
+        """Whether the selector still names this token after it was plugged elsewhere."""
+        return self.connection.durable
+
+    @property
+    def info(self) -> TokenInfo:
+        """What the token says about itself (CTAP 2.3 section 6.4); asked for once.
+
+        Raises:
+            TokenMisbehaved: its answer makes no sense.
+            TokenSilent: none comes.
+        """
+        return self.connection.info
+
+    @property
+    def round_trips(self) -> int:
+        """How many messages went to the token and came back."""
+        return self.connection.round_trips
+
+    @property
+    def interaction(self) -> Interaction:
+        """How the user is reached; may be replaced between two operations."""
+        return self.connection.interaction
+
+    @interaction.setter
+    def interaction(self, interaction: Interaction) -> None:
+        self.connection.interaction = interaction
 
     def forget_info(self) -> None:
         """Ask the token again at the next need: its PIN, policy or options just changed."""
-        self.forget_options()
-        self._token = None
+        self.connection.forget_options()
+        self.owner.forget()
 
-    # --- the owner -----------------------------------------------------------------------------
-
-    def authorize(self, permissions: Permission, rp_id: str | None, why: str) -> PinToken:
-        """A pinUvAuthToken for this command; asked for once, used as long as it covers.
+    def wink(self) -> None:
+        """Make the token blink.
 
         Raises:
-            PinError and others: see `proofs.obtain`.
+            Unsupported: it cannot.
         """
-        if self._token is None or not self._token.covers(permissions, rp_id):
-            self._token = proofs.obtain(self, Wish(permissions, rp_id, why))
-        return self._token
-
-    def authorize_reading(self, rp_id: str | None, why: str) -> PinToken:
-        """A pinUvAuthToken for listing credentials: without PIN where a right that lasts was kept.
-
-        Raises:
-            PinError and others: see `proofs.obtain`.
-        """
-        there = self._token
-        if there is not None and there.covers(Permission.CREDENTIAL_MANAGEMENT, rp_id):
-            return there
-        kept = self.reading.token(self, why) if self.reading else None
-        return kept or self.authorize(Permission.CREDENTIAL_MANAGEMENT, rp_id, why)
-
-    def reading_died(self, status: int, proof: PinToken) -> bool:
-        """Whether a refusal means that the right that lasts is dead, and another try makes sense.
-
-        Args:
-            status: the CTAP status of the refusal.
-            proof: what was shown.
-        """
-        refused = status == CtapStatus.PIN_AUTH_INVALID
-        return refused and self.reading is not None and self.reading.died(proof)
-
-    def authorize_use(self, permissions: Permission, rp_id: str, why: str) -> Proof:
-        """The proof for makeCredential or getAssertion; on CTAP 2.0 a sensor gives it itself."""
-        if self.info.uv_configured and not self.info.has_pin_token_permissions:
-            return BuiltInUv()
-        return self.authorize(permissions, rp_id, why)
-
-    def spent(self) -> None:
-        """Forget the pinUvAuthToken: a touch used up its permissions (CTAP 2.1 6.1.2 step 17)."""
-        if self.info.has_pin_token_permissions:
-            self._token = None
-
-    # --- the token itself ----------------------------------------------------------------------
+        self.connection.wink()
 
     def select(self, stop: threading.Event | None = None) -> None:
         """Return when the owner touched this token (authenticatorSelection, or what came before).
@@ -102,13 +128,15 @@ class Session(Connection):
         """
         why = "choosing the token"
         if self.info.is_u2f_only:
-            u2f.wait_for_touch(self, why, stop)
+            u2f.wait_for_touch(self.connection, why, stop)
             return
         try:
             if self.info.has_selection:
-                self.attempt(CtapCommand.SELECTION, None, "selection answer", why=why, stop=stop)
+                self.connection.attempt(
+                    CtapCommand.SELECTION, None, "selection answer", why=why, stop=stop
+                )
             else:
-                self.attempt(
+                self.connection.attempt(
                     CtapCommand.MAKE_CREDENTIAL, _DUMMY, "touch answer", why=why, stop=stop
                 )
         except CtapRefusal as refusal:
@@ -127,7 +155,7 @@ class Session(Connection):
         if self.info.is_u2f_only:
             raise Unsupported(f"{self.name} has no reset: it speaks U2F alone")
         try:
-            self.attempt(CtapCommand.RESET, None, "reset answer", why=why)
+            self.connection.attempt(CtapCommand.RESET, None, "reset answer", why=why)
         except CtapRefusal as refusal:
             if refusal.status == CtapStatus.NOT_ALLOWED:
                 raise TokenRefused(

@@ -170,14 +170,14 @@ def attach(session: Session, remember: bool | None) -> None:
             hint="leave out --remember; tokens that list the option perCredMgmtRO have it",
         )
     if remember is False:
-        session.reading = None
+        session.owner.reading = None
         return
     shelf = keeper()
     wanted = bool(remember) or configured_remember()
     if session.info.has_persistent_reading and (wanted or not shelf.is_empty()):
         from fidokit.client.owner.persistent import Reading
 
-        session.reading = Reading(shelf, wanted=wanted)
+        session.owner.reading = Reading(shelf, wanted=wanted)
 
 
 def identify(info: TokenInfo) -> str | None:
@@ -201,7 +201,11 @@ def forget_token(session: Session) -> bool:
 def remembered(session: Session) -> Callable[[], bool]:
     """What `forget_token` does, for later: after a reset nobody can tell which token it was."""
     shelf = keeper()
-    mine = [] if shelf.is_empty() else [kept for kept in shelf.kept() if kept.is_of(session)]
+    mine = (
+        []
+        if shelf.is_empty()
+        else [kept for kept in shelf.kept() if kept.is_of(session.connection)]
+    )
 
     def forget_them() -> bool:
         for kept in mine:

@@ -261,7 +261,7 @@ def test_impossible_totals(total: object) -> None:
         def authenticate(self, _message: bytes) -> bytes:
             return bytes(32)
 
-    session._token = Free()  # type: ignore[assignment]
+    session.owner._token = Free()  # type: ignore[assignment]
     with pytest.raises(TokenMisbehaved):
         list_credentials(session)
 

@@ -195,7 +195,7 @@ def test_a_handle_that_is_too_long_is_nobodys(key: Key) -> None:
     long = SkPrivate(private(key).public, SkFlag(1), KeyHandle(bytes(256)))
     with pytest.raises(CredentialNotFound):
         sign(session, long, b"message")
-    assert not u2f.holds(session, APPLICATION, bytes(256))
+    assert not u2f.holds(session.connection, APPLICATION, bytes(256))
     assert link.requests == []
 
 
@@ -223,7 +223,7 @@ def test_other_statuses() -> None:
 @pytest.mark.parametrize(("reply", "held"), [(TOUCH, True), (OK, True), (UNKNOWN, False)])
 def test_check_only(reply: bytes, held: bool) -> None:
     session, link, _ = on(reply)
-    assert u2f.holds(session, APPLICATION, HANDLE) is held
+    assert u2f.holds(session.connection, APPLICATION, HANDLE) is held
     assert link.requests[0][2] == 7
 
 
@@ -265,8 +265,8 @@ def test_the_life_of_a_key_on_a_virtual_u2f_token() -> None:
         made = enroll(session_on(token.link(), patience=PATIENT), enrollment())
         session = session_on(token.link(), patience=PATIENT)
         assert session.info.is_u2f_only
-        assert u2f.holds(session, APPLICATION, made.key_handle)
-        assert not u2f.holds(session, bytes(32), made.key_handle)
+        assert u2f.holds(session.connection, APPLICATION, made.key_handle)
+        assert not u2f.holds(session.connection, bytes(32), made.key_handle)
         private = SkPrivate(made.public, made.flags, made.key_handle)
         first, second = (sign(session, private, b"m") for _ in range(2))
         assert first.user_present

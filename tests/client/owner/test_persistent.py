@@ -59,7 +59,7 @@ def stocked(with_pin: Opened) -> Opened:
 
 
 def reading(session: Session, shelf: Shelf, *, wanted: bool = False) -> Session:
-    session.reading = Reading(shelf, wanted=wanted)
+    session.owner.reading = Reading(shelf, wanted=wanted)
     return session
 
 
@@ -152,7 +152,7 @@ def test_a_selector_that_lasts_for_now_renews_nothing(stocked: Opened, shelf: Sh
     applications(reading(stocked(), shelf, wanted=True))
     pin.change_pin(stocked(), PinCode.parse(PIN), PinCode.parse(PIN))
     session = reading(stocked(), shelf)
-    session.durable = False
+    session.connection.durable = False
     (old,) = shelf.tokens
     assert applications(session) == ["ssh:work"]
     assert shelf.tokens == [old]
@@ -177,8 +177,8 @@ def test_a_dead_one_is_noticed_by_its_refusal(
 
 def hiding(session: Session) -> Session:
     """The session of a token without encIdentifier."""
-    fetch = session._fetch_info
-    session._fetch_info = lambda: replace(fetch(), enc_identifier=None)  # type: ignore[method-assign]
+    fetch = session.connection._fetch_info
+    session.connection._fetch_info = lambda: replace(fetch(), enc_identifier=None)  # type: ignore[method-assign]
     return session
 
 
@@ -230,7 +230,7 @@ def test_another_token_s_right_is_not_tried(stocked: Opened, shelf: Shelf) -> No
         pin.set_pin(session_on(other.link(), person, PATIENT), PinCode.parse(PIN))
         spy = Spy(other.link())
         session = session_on(spy, person, PATIENT)
-        session.selector = "virtual:other"
+        session.connection.selector = "virtual:other"
         assert applications(reading(session, shelf)) == []
     assert len(person.asked) == 1
     assert len(spy.sent(0x0A)) == 1

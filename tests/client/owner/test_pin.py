@@ -108,7 +108,7 @@ def test_the_last_try_is_kept(token: VirtualToken, with_pin: Opened) -> None:
     with pytest.raises(PinLastTry):
         pin.change_pin(with_pin(), code("123456"), code("654321"))
     session = with_pin()
-    session.spend_last_try = True
+    session.connection.spend_last_try = True
     pin.verify_pin(session)
     assert pin.pin_status(with_pin()).retries == 8
 
@@ -116,7 +116,7 @@ def test_the_last_try_is_kept(token: VirtualToken, with_pin: Opened) -> None:
 def test_a_blocked_pin(token: VirtualToken, with_pin: Opened) -> None:
     for _ in range(8):
         session = with_pin(Person("wrong1"))
-        session.spend_last_try = True
+        session.connection.spend_last_try = True
         with pytest.raises((PinWrong, PinAuthBlocked, PinBlocked)):
             pin.verify_pin(session)
         token.power_cycle()

@@ -49,13 +49,13 @@ READY = info(clientPin=True)
     [({3: 8}, (8, False)), ({3: 5, 4: True}, (5, True)), ({3: 0, 4: False}, (0, False))],
 )
 def test_tries_are_read(answer: dict[object, object], found: tuple[int, bool]) -> None:
-    assert pin_retries(session_on(FakeLink(READY, ok(answer)))) == found
+    assert pin_retries(session_on(FakeLink(READY, ok(answer))).connection) == found
 
 
 @pytest.mark.parametrize("answer", [{}, {3: -1}, {3: True}, {3: "8"}, {3: 2**40}, {3: 8, 4: 1}])
 def test_tries_that_make_no_sense(answer: dict[object, object]) -> None:
     with pytest.raises(TokenMisbehaved):
-        pin_retries(session_on(FakeLink(READY, ok(answer))))
+        pin_retries(session_on(FakeLink(READY, ok(answer))).connection)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_no_try_is_spent_where_none_may_be(
     link = FakeLink(READY, ok(answer))
     person = Person(PIN)
     with pytest.raises(error):
-        obtain(session_on(link, person), LISTING)
+        obtain(session_on(link, person).connection, LISTING)
     assert person.asked == []
     assert len(link.requests) == 2
 
@@ -76,9 +76,9 @@ def test_no_try_is_spent_where_none_may_be(
 def test_the_last_try_tells_that_the_one_before_was_wrong() -> None:
     session = session_on(FakeLink(READY, ok({3: 1}), ok({3: 1})))
     with pytest.raises(PinLastTry, match="that PIN is wrong: one PIN try"):
-        guard_tries(session, after_wrong=True)
+        guard_tries(session.connection, after_wrong=True)
     with pytest.raises(PinLastTry, match=r"^one PIN try"):
-        guard_tries(session)
+        guard_tries(session.connection)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_the_last_try_tells_that_the_one_before_was_wrong() -> None:
 def test_key_agreement_with_no_key(key: object) -> None:
     link = FakeLink(READY, ok({3: 8}), ok({1: key}))
     with pytest.raises(TokenMisbehaved):
-        obtain(session_on(link), LISTING)
+        obtain(session_on(link).connection, LISTING)
     assert len(link.requests) == 3  # and no hash of the PIN went out
 
 
@@ -101,7 +101,7 @@ def test_key_agreement_with_no_key(key: object) -> None:
 def test_tokens_that_are_none(answer: dict[object, object]) -> None:
     link = FakeLink(READY, ok({3: 8}), ok({1: KEY}), ok(answer))
     with pytest.raises(TokenMisbehaved):
-        obtain(session_on(link), LISTING)
+        obtain(session_on(link).connection, LISTING)
 
 
 def test_a_pin_that_stays_wrong_ends_when_the_token_says_so() -> None:
@@ -109,7 +109,7 @@ def test_a_pin_that_stays_wrong_ends_when_the_token_says_so() -> None:
     tries[-1] = b"\x34"
     person = Person("wrong1", "wrong2", "wrong3", "wrong4")
     with pytest.raises(PinAuthBlocked) as caught:
-        obtain(session_on(FakeLink(READY, *tries), person), LISTING)
+        obtain(session_on(FakeLink(READY, *tries), person).connection, LISTING)
     assert [left for left, _ in person.asked] == [8, 7, 6]
     assert "unplug" in caught.value.hint
 
@@ -118,7 +118,7 @@ def test_one_wrong_pin_from_a_script() -> None:
     replies = (ok({3: 8}), ok({1: KEY}), b"\x31", ok({3: 7}))
     link = FakeLink(READY, *replies)
     with pytest.raises(PinWrong) as caught:
-        obtain(session_on(link, Person("wrong1")), LISTING)
+        obtain(session_on(link, Person("wrong1")).connection, LISTING)
     assert caught.value.retries == 7
     assert len(link.requests) == 5
 
@@ -126,9 +126,9 @@ def test_one_wrong_pin_from_a_script() -> None:
 def test_one_is_written_in_the_singular() -> None:
     replies = (ok({3: 2}), ok({1: KEY}), b"\x31", ok({3: 1}))
     session = session_on(FakeLink(READY, *replies), Person("wrong1"))
-    session.spend_last_try = True
+    session.connection.spend_last_try = True
     with pytest.raises(PinWrong, match="1 try is left"):
-        obtain(session, LISTING)
+        obtain(session.connection, LISTING)
 
 
 # --- in the request ----------------------------------------------------------------------------

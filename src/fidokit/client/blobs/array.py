@@ -118,7 +118,7 @@ def read_array(session: Session) -> BlobArray:
 def _fragment(session: Session, offset: int) -> bytes:
     size = _fragment_size(session)
     request = {1: size, 3: offset}
-    answer = session.request(
+    answer = session.connection.request(
         CtapCommand.LARGE_BLOBS, request, "large blobs", why="reading the large blobs"
     )
     return answer.octets(1, longest=size, shortest=0)
@@ -150,10 +150,10 @@ def _send(session: Session, fragment: bytes, offset: int, total: int) -> None:
         request[4] = total
     info = session.info
     if info.pin_set or info.uv_configured or info.always_uv:
-        proof = session.authorize(Permission.LARGE_BLOB_WRITE, None, why)
+        proof = session.owner.authorize(Permission.LARGE_BLOB_WRITE, None, why)
         message = _PROVED + offset.to_bytes(4, "little") + hashlib.sha256(fragment).digest()
         request |= {5: proof.authenticate(message), 6: proof.version}
-    session.request(CtapCommand.LARGE_BLOBS, request, "large blobs", why=why)
+    session.connection.request(CtapCommand.LARGE_BLOBS, request, "large blobs", why=why)
 
 
 def _fragment_size(session: Session) -> int:

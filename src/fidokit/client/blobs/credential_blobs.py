@@ -119,10 +119,12 @@ def _assertion(
     if not touch:
         request[5] = {"up": False}
     if owner.verify_required or (touch and _protected(session.info)):
-        proof = session.authorize_use(Permission.GET_ASSERTION, application, why)
+        proof = session.owner.authorize_use(Permission.GET_ASSERTION, application, why)
         prove(request, proof, _DIGEST, option=5, param=6)
     try:
-        answer = session.attempt(CtapCommand.GET_ASSERTION, request, "assertion", why=why)
+        answer = session.connection.attempt(
+            CtapCommand.GET_ASSERTION, request, "assertion", why=why
+        )
     except CtapRefusal as refusal:
         if refusal.status in {CtapStatus.NO_CREDENTIALS, CtapStatus.INVALID_CREDENTIAL}:
             raise CredentialNotFound(
@@ -131,7 +133,7 @@ def _assertion(
             ) from None
         raise error_for(refusal.status, why) from None
     if touch:
-        session.spent()
+        session.owner.spent()
     return answer
 
 

@@ -89,7 +89,7 @@ def authorize_change(session: Session) -> None:
     require(session)
     if not kept_with_credentials(session.info) and session.info.has_cred_mgmt:
         both = Permission.CREDENTIAL_MANAGEMENT | Permission.LARGE_BLOB_WRITE
-        session.authorize(both, None, _WRITING)
+        session.owner.authorize(both, None, _WRITING)
 
 
 def list_blobs(session: Session, credentials: Sequence[ResidentCredential]) -> BlobListing:

@@ -237,10 +237,12 @@ def _make_credential(
         _refuse_overwrite(session, enrollment, permissions)
     request = _request(session.info, enrollment, digest)
     if proof_wanted:
-        proof = session.authorize_use(permissions, enrollment.application, WHY)
+        proof = session.owner.authorize_use(permissions, enrollment.application, WHY)
         prove(request, proof, digest, option=7, param=8)
-    answer = session.request(CtapCommand.MAKE_CREDENTIAL, request, "new credential", why=WHY)
-    session.spent()
+    answer = session.connection.request(
+        CtapCommand.MAKE_CREDENTIAL, request, "new credential", why=WHY
+    )
+    session.owner.spent()
     statement = attestation.Statement.read(answer)
     data = parse_auth_data(statement.auth_data)
     public, handle = _check_made(enrollment, data, proof_wanted)
@@ -312,10 +314,12 @@ def _resident_user_ids(
 ) -> list[bytes]:
     digest = bytes(32)
     request: dict[int, object] = {1: application, 2: digest, 5: {"up": False}}
-    proof = session.authorize_use(permissions, application, WHY)
+    proof = session.owner.authorize_use(permissions, application, WHY)
     prove(request, proof, digest, option=5, param=6)
     try:
-        answer = session.attempt(CtapCommand.GET_ASSERTION, request, "assertion", why=why)
+        answer = session.connection.attempt(
+            CtapCommand.GET_ASSERTION, request, "assertion", why=why
+        )
     except CtapRefusal as refusal:
         if refusal.status == CtapStatus.NO_CREDENTIALS:
             return []
@@ -324,7 +328,7 @@ def _resident_user_ids(
     if count > MOST_CREDENTIALS:
         raise answer.wrong(5, f"is {count}, which is impossible")
     following = (
-        session.request(CtapCommand.GET_NEXT_ASSERTION, None, "assertion", why=why)
+        session.connection.request(CtapCommand.GET_NEXT_ASSERTION, None, "assertion", why=why)
         for _ in range(count - 1)
     )
     return [_user_id(answer), *map(_user_id, following)]
@@ -364,7 +368,7 @@ def _register(
     session: Session, enrollment: Enrollment, digest: bytes
 ) -> tuple[SkPublic, KeyHandle, Attestation]:
     application = hashlib.sha256(enrollment.application.encode()).digest()
-    made = u2f.register(session, digest, application, WHY)
+    made = u2f.register(session.connection, digest, application, WHY)
     statement = attestation.from_registration(made, application)
     public = sk_public(attestation.u2f_cose_key(made.point), enrollment.application)
     if public is None:

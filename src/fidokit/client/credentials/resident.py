@@ -223,17 +223,21 @@ class _Manager:
             return
         yield first
         for _ in range(total - 1):
-            yield self._session.request(self._command, {1: following}, "list of keys", why=why)
+            yield self._session.connection.request(
+                self._command, {1: following}, "list of keys", why=why
+            )
 
     def _proved(self, subcommand: int, params: Mapping[int, object] | None, why: str) -> Answer:
         if subcommand not in _READING:
-            proof = self._session.authorize(Permission.CREDENTIAL_MANAGEMENT, self._rp_id, why)
+            proof = self._session.owner.authorize(
+                Permission.CREDENTIAL_MANAGEMENT, self._rp_id, why
+            )
             return self._send(subcommand, params, proof, why)
-        proof = self._session.authorize_reading(self._rp_id, why)
+        proof = self._session.owner.authorize_reading(self._rp_id, why)
         try:
             return self._send(subcommand, params, proof, why)
         except CtapRefusal as refusal:
-            if not self._session.reading_died(refusal.status, proof):
+            if not self._session.owner.reading_died(refusal.status, proof):
                 raise
         return self._proved(subcommand, params, why)
 
@@ -245,7 +249,7 @@ class _Manager:
         if params is not None:
             request[2] = params
         request[4] = proof.authenticate(bytes([subcommand]) + body)
-        return self._session.attempt(self._command, request, "list of keys", why=why)
+        return self._session.connection.attempt(self._command, request, "list of keys", why=why)
 
 
 def _credential(answer: Answer, rp_id: Application, rp_id_hash: bytes) -> ResidentCredential:

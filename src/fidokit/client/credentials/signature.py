@@ -126,10 +126,10 @@ def _assert(
     if not wanted.touch:
         request[5] = {"up": False}
     if wanted.verified or (wanted.touch and session.info.always_uv):
-        proof = session.authorize_use(Permission.GET_ASSERTION, wanted.application, WHY)
+        proof = session.owner.authorize_use(Permission.GET_ASSERTION, wanted.application, WHY)
         prove(request, proof, digest, option=5, param=6)
     try:
-        answer = session.attempt(
+        answer = session.connection.attempt(
             CtapCommand.GET_ASSERTION, request, "assertion", why=WHY, stop=stop
         )
     except CtapRefusal as refusal:
@@ -137,7 +137,7 @@ def _assert(
             raise _not_held(session, wanted) from None
         raise error_for(refusal.status, WHY) from None
     if wanted.touch:
-        session.spent()
+        session.owner.spent()
     return _signature(answer, wanted)
 
 
@@ -176,6 +176,12 @@ def _authenticate(
     challenge = hashlib.sha256(message).digest()
     application = hashlib.sha256(wanted.application.encode()).digest()
     made = u2f.authenticate(
-        session, challenge, application, wanted.key_handle, WHY, touch=wanted.touch, stop=stop
+        session.connection,
+        challenge,
+        application,
+        wanted.key_handle,
+        WHY,
+        touch=wanted.touch,
+        stop=stop,
     )
     return from_assertion(wanted.key_type, made.presence, made.counter, made.signature)

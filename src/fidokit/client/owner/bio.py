@@ -199,7 +199,7 @@ def enroll_finger(
         undo.pop_all()
     if name:
         _name(session, template_id, name)
-    session.forget_options()  # the first finger turns `uv` on
+    session.connection.forget_options()  # the first finger turns `uv` on
     return Finger(template_id, name)
 
 
@@ -228,7 +228,7 @@ def delete_finger(session: Session, finger: Finger) -> None:
         Unsupported, PinError: as said.
     """
     _change(session, REMOVE, {1: finger.template_id}, "deleting the fingerprint")
-    session.forget_options()  # the last finger turns `uv` off
+    session.connection.forget_options()  # the last finger turns `uv` off
 
 
 def _change(session: Session, subcommand: int, params: Mapping[int, object], why: str) -> None:
@@ -285,7 +285,7 @@ class _Sensor:
     def open(self, subcommand: int, why: str) -> Answer:
         """A subcommand that needs no proof."""
         request = {1: FINGERPRINT, 2: subcommand}
-        return self._session.request(self._command, request, "sensor answer", why=why)
+        return self._session.connection.request(self._command, request, "sensor answer", why=why)
 
     def proved(self, subcommand: int, params: Mapping[int, object] | None, why: str) -> Answer:
         """A subcommand under PIN or sensor.
@@ -293,14 +293,14 @@ class _Sensor:
         Raises:
             CtapRefusal: the token refused.
         """
-        proof = self._session.authorize(Permission.BIO_ENROLLMENT, None, why)
+        proof = self._session.owner.authorize(Permission.BIO_ENROLLMENT, None, why)
         body = b"" if params is None else fido2_device.encode(params)
         request: dict[int, object] = {1: FINGERPRINT, 2: subcommand}
         if params is not None:
             request[3] = params
         message = bytes([FINGERPRINT, subcommand]) + body
         request |= {4: proof.version, 5: proof.authenticate(message)}
-        return self._session.attempt(self._command, request, "sensor answer", why=why)
+        return self._session.connection.attempt(self._command, request, "sensor answer", why=why)
 
 
 class _Enrollment:
@@ -315,7 +315,7 @@ class _Enrollment:
 
     def run(self) -> bytes:
         """Take samples until the token has enough; returns the template's id."""
-        self._session.authorize(Permission.BIO_ENROLLMENT, None, "enrolling a fingerprint")
+        self._session.owner.authorize(Permission.BIO_ENROLLMENT, None, "enrolling a fingerprint")
         self._begun = True
         first = self._capture(BEGIN, {3: SAMPLE_TIMEOUT})
         template_id = first.octets(4, longest=LONGEST_TEMPLATE_ID)

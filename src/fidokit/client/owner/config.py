@@ -41,11 +41,11 @@ def configure(
     if params is not None:
         request[2] = params
     if info.pin_set or info.uv_configured:
-        proof = session.authorize(Permission.CONFIG, None, why)
+        proof = session.owner.authorize(Permission.CONFIG, None, why)
         body = b"" if params is None else fido2_device.encode(params)
         message = b"\xff" * 32 + bytes([CtapCommand.CONFIG, subcommand]) + body
         request |= {3: proof.version, 4: proof.authenticate(message)}
-    session.request(CtapCommand.CONFIG, request, "configuration answer", why=why)
+    session.connection.request(CtapCommand.CONFIG, request, "configuration answer", why=why)
 
 
 def set_always_uv(session: Session, on: bool) -> bool:

@@ -50,7 +50,7 @@ def pin_status(session: Session) -> PinStatus:
         TokenMisbehaved, TokenSilent, TokenGone: the token does, is, or went.
     """
     info = session.info
-    retries, power_cycle = auth.pin_retries(session) if info.pin_set else (None, False)
+    retries, power_cycle = auth.pin_retries(session.connection) if info.pin_set else (None, False)
     return PinStatus(
         set=bool(info.pin_set),
         retries=retries,
@@ -68,7 +68,7 @@ def _uv_retries(session: Session) -> int | None:
         return None
     why = "counting the sensor's tries"
     try:
-        return auth.client_pin(session, PinCommand.GET_UV_RETRIES, {}, why).uint(5)
+        return auth.client_pin(session.connection, PinCommand.GET_UV_RETRIES, {}, why).uint(5)
     except CtapRefusal as refusal:
         raise error_for(refusal.status, why) from None
 
@@ -89,10 +89,12 @@ def set_pin(session: Session, new: PinCode) -> None:
     new.check_length(session.info.min_pin_length, session.info.max_pin_length)
     why = "setting the PIN"
     try:
-        secret = auth.shared_secret(session, why)
+        secret = auth.shared_secret(session.connection, why)
         encrypted = secret.encrypt(new.padded())
         proof = {4: secret.authenticate(encrypted), 5: encrypted}
-        auth.client_pin(session, PinCommand.SET_PIN, {3: secret.key_agreement, **proof}, why)
+        auth.client_pin(
+            session.connection, PinCommand.SET_PIN, {3: secret.key_agreement, **proof}, why
+        )
     except CtapRefusal as refusal:
         raise error_for(refusal.status, why) from None
     finally:
@@ -113,13 +115,13 @@ def change_pin(session: Session, old: PinCode, new: PinCode) -> None:
     if not session.info.pin_set:
         raise error_for(CtapStatus.PIN_NOT_SET, why)
     new.check_length(session.info.min_pin_length, session.info.max_pin_length)
-    retries = auth.guard_tries(session)
+    retries = auth.guard_tries(session.connection)
     try:
-        members = _change(auth.shared_secret(session, why), old, new)
-        auth.client_pin(session, PinCommand.CHANGE_PIN, members, why)
+        members = _change(auth.shared_secret(session.connection, why), old, new)
+        auth.client_pin(session.connection, PinCommand.CHANGE_PIN, members, why)
     except CtapRefusal as refusal:
         if refusal.status == CtapStatus.PIN_INVALID:
-            raise auth.wrong_pin(session, retries - 1) from None
+            raise auth.wrong_pin(session.connection, retries - 1) from None
         raise error_for(refusal.status, why) from None
     finally:
         session.forget_info()
@@ -143,7 +145,7 @@ def verify_pin(session: Session) -> None:
         PinWrong, PinLastTry, PinBlocked, PinAuthBlocked, PinRequired, PinNotSet: as said.
     """
     why = "verifying the PIN"
-    auth.check_pin(session, _harmless(session), why)
+    auth.check_pin(session.connection, _harmless(session), why)
 
 
 def _harmless(session: Session) -> Permission:
@@ -164,7 +166,7 @@ def force_pin_change(session: Session) -> None:
     """
     why = "forcing a change of the PIN"
     _minimum_supported(session, why)
-    auth.require_pin(session, why)
+    auth.require_pin(session.connection, why)
     configure(session, SET_MIN_PIN_LENGTH, {3: True}, why)
     session.forget_info()
 
