@@ -5,8 +5,19 @@ The number spaces are kept apart on purpose: COSE -7 and sk-api 0 are both ECDSA
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import IntEnum, IntFlag, StrEnum
-from typing import NewType
+from typing import TYPE_CHECKING, NewType, TypeAlias
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PassphraseSource: TypeAlias = "Callable[[Path], bytes]"
+"""Gives the passphrase of a file, by the file's path.
+
+It is called at most once an operation: for a file that is opened, only where the file has a
+passphrase; for one that is written, always, and then an empty answer leaves it without one.
+"""
 
 Application = NewType("Application", str)
 """An SSH key's application, which is CTAP's RP id: `ssh:` or `ssh:something`."""

@@ -62,7 +62,7 @@ def test_an_empty_line_in_a_file_protects_nothing(tmp_path: Path, text: str) -> 
 
 def test_no_passphrase_asks_nobody(typed: Script) -> None:
     prompts = typed()
-    assert new_passphrase(None, none=True)(KEY) is None
+    assert new_passphrase(None, none=True)(KEY) == b""
     assert prompts == []
 
 
@@ -94,14 +94,14 @@ def test_nobody_to_choose_one(typed: Script) -> None:
 
 def test_old_one_from_a_file_or_the_person(typed: Script, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("old\n")
-    assert old_passphrase(KEY, str(tmp_path / "secret"))() == b"old"
+    assert old_passphrase(str(tmp_path / "secret"))(KEY) == b"old"
     prompts = typed("older")
-    assert old_passphrase(KEY, None)() == b"older"
+    assert old_passphrase(None)(KEY) == b"older"
     assert prompts == ["Passphrase of /keys/id: "]
 
 
 def test_nobody_knows_the_old_one(typed: Script) -> None:
     typed(None)
     with pytest.raises(PassphraseRequired) as caught:
-        old_passphrase(KEY, None)()
+        old_passphrase(None)(KEY)
     assert "--passphrase-file" in caught.value.hint

@@ -286,8 +286,9 @@ def test_the_attestation_of_a_key_that_is_nowhere_is_in_nobodys_way(
 
 
 def test_somebody_takes_the_name_meanwhile(desk: Desk, folder: Path) -> None:
-    def passphrase(path: Path) -> None:
+    def passphrase(path: Path) -> bytes:
         path.write_bytes(b"somebody else's")
+        return b""
 
     with desk.open() as session, pytest.raises(OrphanedCredential, match="already exists"):
         generate(session, request(folder), passphrase=passphrase)
@@ -301,8 +302,9 @@ def test_of_two_that_race_for_a_name_one_wins_and_the_other_is_not_lost(
     both_checked = threading.Barrier(2)
     outcomes: list[Generated | OrphanedCredential] = []
 
-    def passphrase(path: Path) -> None:
+    def passphrase(path: Path) -> bytes:
         both_checked.wait(10)
+        return b""
 
     def run(name: str) -> None:
         with desk.open(f"usb:{name}") as session:

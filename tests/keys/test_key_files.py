@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ from fidokit.keys import key_files
 from fidokit.openssh.keys.container import parse_container
 from fidokit.openssh.keys.private import PrivateFile, SkPrivate, encode_private, parse_private
 from fidokit.openssh.keys.public import PublicLine, SkEd25519Public
-from fidokit.types import Application, KeyHandle, SkFlag
+from fidokit.types import Application, KeyHandle, PassphraseSource, SkFlag
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -48,14 +47,14 @@ def locked(tmp_path: Path) -> Path:
     return path
 
 
-def never() -> bytes:
+def never(_path: Path) -> bytes:
     pytest.fail("nothing is encrypted, so nobody is to be asked")
 
 
-def saying(word: bytes) -> Callable[[], bytes]:
+def saying(word: bytes) -> PassphraseSource:
     """Answers once."""
     words = [word]
-    return words.pop
+    return lambda _: words.pop()
 
 
 def test_describe_a_plain_file(plain: Path) -> None:
@@ -141,9 +140,9 @@ def test_a_link_is_not_replaced(plain: Path) -> None:
 
 
 def test_passphrase_set_changed_removed(plain: Path) -> None:
-    key_files.change_passphrase(plain, old=never, new=b"first", rounds=1)
+    key_files.change_passphrase(plain, old=never, new=lambda _: b"first", rounds=1)
     assert parse_private(plain.read_bytes(), lambda: b"first") == FILE
-    key_files.change_passphrase(plain, old=saying(b"first"), new=lambda: b"second", rounds=3)
+    key_files.change_passphrase(plain, old=saying(b"first"), new=lambda _: b"second", rounds=3)
     container = parse_container(plain.read_bytes(), 1 << 10)
     assert container.kdf is not None
     assert (container.kdf.rounds, container.cipher.name) == (3, "aes256-ctr")
@@ -156,7 +155,7 @@ def test_passphrase_set_changed_removed(plain: Path) -> None:
 def test_a_wrong_passphrase_changes_nothing(locked: Path) -> None:
     content = locked.read_bytes()
 
-    def asked() -> bytes:
+    def asked(_path: Path) -> bytes:
         pytest.fail("the new one is asked only when the old one is right")
 
     with pytest.raises(PassphraseWrong):
@@ -164,9 +163,9 @@ def test_a_wrong_passphrase_changes_nothing(locked: Path) -> None:
     with pytest.raises(PassphraseRequired):
         key_files.change_passphrase(locked, old=None, new=None)
     with pytest.raises(UsageError):
-        key_files.change_passphrase(locked, old=saying(b"old"), new=b"x", cipher="rot13")
+        key_files.change_passphrase(locked, old=saying(b"old"), new=lambda _: b"x", cipher="rot13")
     with pytest.raises(UsageError):
-        key_files.change_passphrase(locked, old=saying(b"old"), new=b"x", rounds=0)
+        key_files.change_passphrase(locked, old=saying(b"old"), new=lambda _: b"x", rounds=0)
     assert locked.read_bytes() == content
 
 

@@ -56,7 +56,9 @@ def test_it_draws_the_same_picture(program: str, made: Generated) -> None:
 def test_passphrases_change_hands(program: str, made: Generated) -> None:
     path = str(made.path)
     keygen(program, "-p", "-q", "-P", "first", "-N", "second", "-a", "2", "-f", path)
-    key_files.change_passphrase(made.path, old=lambda: b"second", new=b"third", rounds=2)
+    key_files.change_passphrase(
+        made.path, old=lambda _: b"second", new=lambda _: b"third", rounds=2
+    )
     assert keygen(program, "-y", "-P", "third", "-f", path).strip() == made.public_line
     keygen(program, "-p", "-q", "-P", "third", "-N", "", "-f", path)
     found = key_files.describe(made.path)
@@ -65,7 +67,7 @@ def test_passphrases_change_hands(program: str, made: Generated) -> None:
 
 
 def test_flags_that_we_set_do_not_disturb_it(program: str, made: Generated) -> None:
-    change = key_files.set_flags(made.path, touch=False, verify=True, passphrase=lambda: b"first")
+    change = key_files.set_flags(made.path, touch=False, verify=True, passphrase=lambda _: b"first")
     assert change.after == SkFlag.USER_VERIFICATION_REQUIRED
     printed = keygen(program, "-y", "-P", "first", "-f", str(made.path))
     assert printed.strip() == made.public_line
@@ -73,7 +75,7 @@ def test_flags_that_we_set_do_not_disturb_it(program: str, made: Generated) -> N
 
 def test_a_comment_that_it_changed_is_read(program: str, made: Generated) -> None:
     keygen(program, "-c", "-P", "first", "-C", "new comment", "-f", str(made.path))
-    assert key_files.describe(made.path, passphrase=lambda: b"first").comment == "new comment"
+    assert key_files.describe(made.path, passphrase=lambda _: b"first").comment == "new comment"
     assert key_files.describe(made.path).comment == "new comment", "from the public file"
 
 
@@ -83,7 +85,7 @@ def test_it_verifies_our_signature(desk: Desk, program: str, made: Generated, fo
     signers = folder / "allowed_signers"
     signers.write_text(f"me@example.org {made.public_line}\n")
     with desk.open() as session:
-        key = holder.open_key(made.path, passphrase=lambda: b"first")
+        key = holder.open_key(made.path, passphrase=lambda _: b"first")
         signature = signatures.sign_file(SessionSigner(session, key), document)
     verify = ["-Y", "verify", "-f", str(signers), "-I", "me@example.org", "-n", "file"]
     said = keygen(program, *verify, "-s", str(signature), stdin=document.read_bytes())

@@ -175,7 +175,7 @@ def test_a_passphrase_is_asked_once(desk: Desk, folder: Path) -> None:
     with pytest.raises(PassphraseRequired):
         holder.open_key(folder / "locked")
     words = [b"secret"]
-    key = holder.open_key(folder / "locked", passphrase=words.pop)
+    key = holder.open_key(folder / "locked", passphrase=lambda _: words.pop())
     with desk.open() as session:
         signatures.sign(SessionSigner(session, key), [MESSAGE])
 

@@ -192,7 +192,7 @@ def home(state_home: Path) -> Path:
     return state_home
 
 
-def words() -> bytes:
+def words(_path: Path) -> bytes:
     return b"words"
 
 
@@ -237,7 +237,7 @@ def test_a_sealed_export_of_a_plain_token_makes_a_sealed_one() -> None:
     with pytest.raises(PassphraseRequired):
         import_token(data, "there")
     with pytest.raises(PassphraseWrong):
-        import_token(data, "there", passphrase=lambda: b"wrong")
+        import_token(data, "there", passphrase=lambda _: b"wrong")
     assert len(registry.list_tokens()) == 1
     assert import_token(data, "there", passphrase=words).sealed
     with pytest.raises(PassphraseRequired):

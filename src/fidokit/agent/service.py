@@ -27,6 +27,7 @@ from fidokit.agent.token_places import Looks, Sight, seconds
 from fidokit.errors import MalformedFile
 from fidokit.files.keyfile import read_bounded
 from fidokit.keys.holder import read_key_file
+from fidokit.types import PassphraseSource
 from fidokit.unix_socket import peer_uid
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class AgentService:
         options: AgentOptions,
         person: Approver,
         say: Callable[[str], None],
-        passphrase: Callable[[Path], bytes] | None = None,
+        passphrase: PassphraseSource | None = None,
     ) -> None:
         self._options = options
         self._asking = threading.Lock()
@@ -232,7 +233,7 @@ def _policy(path: Path | None) -> Policy:
         raise MalformedFile(f"{path} is not TOML: {error}") from None
 
 
-def _entry(path: Path, passphrase: Callable[[Path], bytes] | None, lifetime: int | None) -> HeldKey:
+def _entry(path: Path, passphrase: PassphraseSource | None, lifetime: int | None) -> HeldKey:
     key, comment = read_key_file(path, passphrase)
     expires = None if lifetime is None else seconds() + lifetime
     return HeldKey(key, comment or str(path), expires)

@@ -15,6 +15,7 @@ from fidokit.cli.render import home_path
 from fidokit.cli.settings import Settings
 from fidokit.errors import PassphraseRequired, UsageError
 from fidokit.prompt import questions
+from fidokit.types import PassphraseSource
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -76,26 +77,22 @@ rounds_option = click.option(
 _HINT = "use --passphrase-file FILE, or run it in a terminal"
 
 
-def old_passphrase(path: Path, source: str | None) -> Callable[[], bytes]:
+def old_passphrase(source: str | None) -> PassphraseSource:
     """What the library calls when a key file turns out to be under a passphrase."""
-    return _asker(home_path(path), "under a passphrase", source)
+    return lambda path: _ask_for(home_path(path), "under a passphrase", source)
 
 
-def _asker(what: str, state: str, source: str | None) -> Callable[[], bytes]:
-    """A function that asks for the passphrase of something, or reads it from --passphrase-file."""
-
-    def ask_for_it() -> bytes:
-        if source is not None:
-            return questions.read_secret(source, "passphrase").encode()
-        text = questions.ask_secret(f"Passphrase of {what}: ")
-        if text is None:
-            raise PassphraseRequired(f"{what} is {state}, and nobody can be asked", hint=_HINT)
-        return text.encode()
-
-    return ask_for_it
+def _ask_for(what: str, state: str, source: str | None) -> bytes:
+    """Ask for the passphrase of something, or read it from --passphrase-file."""
+    if source is not None:
+        return questions.read_secret(source, "passphrase").encode()
+    text = questions.ask_secret(f"Passphrase of {what}: ")
+    if text is None:
+        raise PassphraseRequired(f"{what} is {state}, and nobody can be asked", hint=_HINT)
+    return text.encode()
 
 
-def new_passphrase(source: str | None, *, none: bool) -> Callable[[Path], bytes | None]:
+def new_passphrase(source: str | None, *, none: bool) -> PassphraseSource:
     """What the library calls before it writes a key file; asked once a command.
 
     Args:
@@ -104,17 +101,17 @@ def new_passphrase(source: str | None, *, none: bool) -> Callable[[Path], bytes 
     """
     if none and source is not None:
         raise click.UsageError("--passphrase-file and --no-passphrase exclude each other")
-    known: list[bytes | None] = []
+    known: list[bytes] = []
 
-    def ask_once(path: Path) -> bytes | None:
+    def ask_once(path: Path) -> bytes:
         if not known:
-            known.append(None if none else _read_or_ask(path, source))
+            known.append(b"" if none else _read_or_ask(path, source))
         return known[0]
 
     return ask_once
 
 
-def _read_or_ask(path: Path, source: str | None) -> bytes | None:
+def _read_or_ask(path: Path, source: str | None) -> bytes:
     if source is not None:
         words = questions.read_secret(source, "passphrase").encode()
         if not words:  # a variable that was never set must not write a key without protection
@@ -129,7 +126,7 @@ def _read_or_ask(path: Path, source: str | None) -> bytes | None:
             "no passphrase was chosen, and nobody can be asked",
             hint="use --passphrase-file FILE, or --no-passphrase",
         )
-    return text.encode() or None
+    return text.encode()
 
 
 # --- who signs -----------------------------------------------------------------------------
@@ -156,7 +153,7 @@ def open_signer(
         key,
         TerminalInteraction(settings),
         agent=True if agent else (None if public else False),
-        passphrase=lambda path: old_passphrase(path, passphrase_file)(),
+        passphrase=old_passphrase(passphrase_file),
         selector=settings.token,
         spend_last_try=settings.spend_last_try,
     )
@@ -183,14 +180,14 @@ def seal_options(purpose: str) -> Callable[[F], F]:
     return wrap
 
 
-def seal_passphrase(what: str, source: str | None) -> Callable[[], bytes]:
+def seal_passphrase(what: str, source: str | None) -> PassphraseSource:
     """What the library calls where something turns out to be sealed.
 
     Args:
         what: names it in the question.
         source: --passphrase-file.
     """
-    return _asker(what, "sealed", source)
+    return lambda _path: _ask_for(what, "sealed", source)
 
 
 def is_sealed(name: str) -> bool:
@@ -200,12 +197,12 @@ def is_sealed(name: str) -> bool:
     return any(found.name == name and found.sealed for found in list_virtual())
 
 
-def known_if_sealed(name: str, source: str | None) -> Callable[[], bytes] | None:
+def known_if_sealed(name: str, source: str | None) -> PassphraseSource | None:
     """The passphrase of a virtual token, asked for now; None where it is not sealed."""
     if not is_sealed(name):
         return None
-    words = seal_passphrase(f"virtual:{name}", source)()
-    return lambda: words
+    words = _ask_for(f"virtual:{name}", "sealed", source)
+    return lambda _path: words
 
 
 def new_seal(what: str, wanted: bool, source: str | None) -> bytes | None:

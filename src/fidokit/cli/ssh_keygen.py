@@ -178,7 +178,7 @@ def _person() -> Interaction:
 def _passphrase(path: Path) -> bytes:
     from fidokit.cli.passphrase import old_passphrase
 
-    return old_passphrase(path, None)()
+    return old_passphrase(None)(path)
 
 
 # --- verify --------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -22,6 +21,7 @@ from fidokit.files.keyfile import read_bounded
 from fidokit.keys.holder import open_key, read_named
 from fidokit.openssh.keys.public import SkPublic
 from fidokit.openssh.signatures.attestation import MAX_ATTESTATION, parse_attestation
+from fidokit.types import PassphraseSource
 
 if TYPE_CHECKING:
     from fidokit.client.credentials.attestation import Leaf
@@ -99,7 +99,7 @@ def show_attestation(path: Path) -> ShownAttestation:
 
 
 def verify_attestation(
-    path: Path, key: Path, challenge: Path, *, passphrase: Callable[[], bytes] | None = None
+    path: Path, key: Path, challenge: Path, *, passphrase: PassphraseSource | None = None
 ) -> VerifiedAttestation:
     """Check that a token made a key, for a challenge, and whose token it was.
 
@@ -145,7 +145,7 @@ def _read(path: Path) -> Attestation:
     return parse_attestation(read_bounded(path, MAX_ATTESTATION))
 
 
-def _key(path: Path, passphrase: Callable[[], bytes] | None) -> tuple[SkPublic, KeyHandle | None]:
+def _key(path: Path, passphrase: PassphraseSource | None) -> tuple[SkPublic, KeyHandle | None]:
     named = read_named(path)
     if not isinstance(named.key, SkPublic):
         raise UsageError(f"{path} holds no key on a token", hint="name an ed25519-sk or ecdsa-sk")

@@ -21,11 +21,9 @@ from fidokit.files.keyfile import default_path, public_path
 from fidokit.inventory import KeyRow
 from fidokit.keys.generation import GenerateRequest, check, user_at_host
 from fidokit.keys.holder import open_key
-from fidokit.types import SkFlag
+from fidokit.types import PassphraseSource, SkFlag
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from fidokit.client.session import Session
 
 
@@ -78,7 +76,7 @@ def check_ceremony(sessions: Sequence[Session], requests: Sequence[GenerateReque
 
 
 def backup_of(
-    path: Path, *, user: str = "", passphrase: Callable[[], bytes] | None = None
+    path: Path, *, user: str = "", passphrase: PassphraseSource | None = None
 ) -> GenerateRequest:
     """The request for one more backup of a key that is there already.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -17,7 +17,7 @@ from fidokit.files.keyfile import check_free
 from fidokit.inventory import resolve
 from fidokit.keys.holder import open_key
 from fidokit.keys.resident_keys import credential_of, list_keys
-from fidokit.types import CredentialId, SkFlag
+from fidokit.types import CredentialId, PassphraseSource, SkFlag
 
 if TYPE_CHECKING:
     from fidokit.client.blobs.credential_blobs import Owner
@@ -37,9 +37,6 @@ __all__ = [
     "list_blobs",
     "set_blob",
 ]
-
-PassphraseOf = Callable[[Path], bytes]
-"""Asked, with its path, where a private key file is under a passphrase."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +93,7 @@ def list_blobs(session: Session, *, any_rp: bool = False) -> BlobTable:
 
 
 def get_blob(
-    session: Session, key: str, *, any_rp: bool = False, passphrase: PassphraseOf | None = None
+    session: Session, key: str, *, any_rp: bool = False, passphrase: PassphraseSource | None = None
 ) -> bytes:
     """The blob of a key.
 
@@ -122,7 +119,7 @@ def download_blob(
     *,
     force: bool = False,
     any_rp: bool = False,
-    passphrase: PassphraseOf | None = None,
+    passphrase: PassphraseSource | None = None,
 ) -> int:
     """Write the blob of a key to a file that is the user's alone; returns its size in bytes.
 
@@ -145,7 +142,7 @@ def set_blob(
     blob: bytes,
     *,
     any_rp: bool = False,
-    passphrase: PassphraseOf | None = None,
+    passphrase: PassphraseSource | None = None,
 ) -> None:
     """Store a blob for a key, in the place of the one it had.
 
@@ -164,7 +161,7 @@ def delete_blobs(
     keys: Sequence[str],
     *,
     any_rp: bool = False,
-    passphrase: PassphraseOf | None = None,
+    passphrase: PassphraseSource | None = None,
 ) -> None:
     """Delete the blobs of these keys; the keys stay.
 
@@ -197,7 +194,7 @@ class _FileKey:
     large_blob_key: Final[None] = None
 
 
-def _owner(session: Session, key: str, any_rp: bool, passphrase: PassphraseOf | None) -> Owner:
+def _owner(session: Session, key: str, any_rp: bool, passphrase: PassphraseSource | None) -> Owner:
     if session.info.has_cred_mgmt is None:
         return _from_file(session, Path(key).expanduser(), passphrase)
 
@@ -207,12 +204,12 @@ def _owner(session: Session, key: str, any_rp: bool, passphrase: PassphraseOf | 
     return credential_of(resolve(key, rows))
 
 
-def _from_file(session: Session, path: Path, passphrase: PassphraseOf | None) -> Owner:
+def _from_file(session: Session, path: Path, passphrase: PassphraseSource | None) -> Owner:
     if not path.is_file():
         raise UsageError(
             f"{session.name} cannot list its keys, and {str(path)!r} is no private key file",
             hint="name the private key file",
         )
-    held = open_key(path, passphrase=(lambda: passphrase(path)) if passphrase else None).key
+    held = open_key(path, passphrase=passphrase).key
     verify = SkFlag.USER_VERIFICATION_REQUIRED in held.flags
     return _FileKey(CredentialId(held.key_handle), held.public.application, verify)

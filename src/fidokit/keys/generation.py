@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -22,14 +21,12 @@ from fidokit.openssh.keys import fingerprint
 from fidokit.openssh.keys.container import Bcrypt
 from fidokit.openssh.keys.private import PrivateFile, SkPrivate, encode_private
 from fidokit.openssh.keys.public import PublicLine, check_comment
-from fidokit.types import Application, CredentialId, KeyType, SkFlag
+from fidokit.types import Application, CredentialId, KeyType, PassphraseSource, SkFlag
 
 if TYPE_CHECKING:
     from fidokit.client.credentials.enrollment import Enrolled, Enrollment
     from fidokit.client.session import Session
 
-Passphrase = Callable[[Path], bytes | None]
-"""Asked once a file, with its path: the new passphrase, or None for none."""
 
 MAX_CHALLENGE: Final = 1 << 20
 """Bytes of a challenge file; only its SHA-256 reaches the token."""
@@ -123,7 +120,7 @@ class OrphanedCredential(FidokitError):
 
 
 def generate(
-    session: Session, request: GenerateRequest, *, passphrase: Passphrase | None = None
+    session: Session, request: GenerateRequest, *, passphrase: PassphraseSource | None = None
 ) -> Generated:
     """Make a key on the token and write its two files.
 

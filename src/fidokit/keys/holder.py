@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from fidokit.client.ports import QUIET, Backend, Interaction
 from fidokit.errors import PassphraseRequired
 from fidokit.files.keyfile import read_private
+from fidokit.keys.key_files import asker
 from fidokit.openssh.certificates.certificate import parse_key
 from fidokit.openssh.keys import container as private_container
 from fidokit.openssh.keys.plain_private import parse_any_private
@@ -17,6 +18,7 @@ from fidokit.openssh.keys.private import parse_private
 from fidokit.openssh.lines import key_text
 from fidokit.tokens.access import all_backends, open_token
 from fidokit.tokens.configuration import configured_selector
+from fidokit.types import PassphraseSource
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,14 +31,14 @@ if TYPE_CHECKING:
     from fidokit.types import Application, KeyHandle
 
 
-def open_key(path: Path, *, passphrase: Callable[[], bytes] | None = None) -> PrivateFile:
+def open_key(path: Path, *, passphrase: PassphraseSource | None = None) -> PrivateFile:
     """The private key in a file, for the functions below; asks for its passphrase at most once.
 
     Raises:
         MalformedKey (also for an ordinary key), PassphraseRequired, PassphraseWrong,
         NoPermission, UsageError (no regular file).
     """
-    return parse_private(read_private(path), passphrase)
+    return parse_private(read_private(path), asker(path, passphrase))
 
 
 @contextmanager
@@ -76,7 +78,7 @@ def token_holding(
         yield session
 
 
-def read_key_file(path: Path, passphrase: Callable[[Path], bytes] | None) -> tuple[AnyPrivate, str]:
+def read_key_file(path: Path, passphrase: PassphraseSource | None) -> tuple[AnyPrivate, str]:
     """The private key in a file, on a token or not, and its comment.
 
     Args:

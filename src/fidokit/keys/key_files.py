@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,15 +16,21 @@ from fidokit.inventory import public_line
 from fidokit.openssh.keys import fingerprint
 from fidokit.openssh.keys.container import DEFAULT_CIPHER, parse_container
 from fidokit.openssh.keys.private import encode_private, parse_private, peek_public
-from fidokit.types import SkFlag
+from fidokit.types import PassphraseSource, SkFlag
 
 if TYPE_CHECKING:
     from fidokit.openssh.keys.private import PrivateFile
 
-OldPassphrase = Callable[[], bytes]
-
 DEFAULT_ROUNDS: Final = 24
 """bcrypt rounds of a new passphrase, as OpenSSH 9.9 has it."""
+
+
+Asker = Callable[[], bytes]
+
+
+def asker(path: Path, source: PassphraseSource | None) -> Asker | None:
+    """What asks a source for the passphrase of one file; None where nobody can be asked."""
+    return None if source is None else partial(source, path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +55,7 @@ class KeyFile:
     warnings: tuple[str, ...] = ()
 
 
-def describe(path: Path, *, passphrase: OldPassphrase | None = None) -> KeyFile:
+def describe(path: Path, *, passphrase: PassphraseSource | None = None) -> KeyFile:
     """Describe a private key file; without `passphrase` only what is not encrypted.
 
     Raises:
@@ -56,7 +63,7 @@ def describe(path: Path, *, passphrase: OldPassphrase | None = None) -> KeyFile:
     """
     data = read_private(path)
     key = peek_public(data)
-    opened = _open_if_possible(data, passphrase)
+    opened = _open_if_possible(data, asker(path, passphrase))
     comment = opened.comment if opened else _public_comment(path)
     return KeyFile(
         path=path,
@@ -76,9 +83,9 @@ def is_encrypted(data: bytes) -> bool:
     return parse_container(data, max_rounds=(1 << 32) - 1).kdf is not None
 
 
-def _open_if_possible(data: bytes, passphrase: OldPassphrase | None) -> PrivateFile | None:
+def _open_if_possible(data: bytes, ask: Asker | None) -> PrivateFile | None:
     try:
-        return parse_private(data, passphrase)
+        return parse_private(data, ask)
     except PassphraseRequired:
         return None
 
@@ -122,7 +129,7 @@ def set_flags(
     *,
     touch: bool | None = None,
     verify: bool | None = None,
-    passphrase: OldPassphrase | None = None,
+    passphrase: PassphraseSource | None = None,
     rounds: int | None = None,
 ) -> FlagsChange:
     """Set or clear touch-required and verify-required in a private key file; None leaves it.
@@ -138,7 +145,7 @@ def set_flags(
         PassphraseRequired, PassphraseWrong, MalformedKey, NoPermission.
     """
     data = read_private(path)
-    known = _Remembered(passphrase)
+    known = _Remembered(asker(path, passphrase))
     file = parse_private(data, known.ask if passphrase else None)
     wanted = {SkFlag.USER_PRESENCE_REQUIRED: touch, SkFlag.USER_VERIFICATION_REQUIRED: verify}
     after = file.key.flags
@@ -155,7 +162,7 @@ def set_flags(
 class _Remembered:
     """Keeps the passphrase that opened a file, so that it can close it again."""
 
-    def __init__(self, ask: OldPassphrase | None) -> None:
+    def __init__(self, ask: Asker | None) -> None:
         self._ask = ask
         self.value: bytes | None = None
 
@@ -199,25 +206,25 @@ def _rewrite(
 def change_passphrase(
     path: Path,
     *,
-    old: OldPassphrase | None,
-    new: bytes | Callable[[], bytes | None] | None,
+    old: PassphraseSource | None = None,
+    new: PassphraseSource | None = None,
     rounds: int = DEFAULT_ROUNDS,
     cipher: str = "aes256-ctr",
 ) -> None:
     """Replace the file, in one step, by itself under another passphrase.
 
     Args:
-        old: called only where the file is encrypted.
-        new: None (or empty) removes the passphrase; a callable is asked once the old one is
-            known to be right.
+        old: asked only where the file is encrypted.
+        new: asked once the old one is known to be right; None, or an empty answer, removes the
+            passphrase.
         rounds: bcrypt rounds, 1 and up.
 
     Raises:
         PassphraseRequired, PassphraseWrong, MalformedKey, NoPermission, UsageError (cipher or
         rounds that cannot be).
     """
-    file = parse_private(read_private(path), old)
-    secret = new() if callable(new) else new
+    file = parse_private(read_private(path), asker(path, old))
+    secret = new(path) if new else None
     _rewrite(path, file, secret or None, _Protection(cipher, rounds), None)
 
 

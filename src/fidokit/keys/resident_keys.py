@@ -21,12 +21,11 @@ from fidokit.files.scan import find_keys
 from fidokit.inventory import KeyRow, join, public_line, resolve
 from fidokit.openssh.keys.private import PrivateFile, encode_private, parse_private
 from fidokit.tokens.remembered import attach
-from fidokit.types import SkFlag
+from fidokit.types import PassphraseSource, SkFlag
 
 if TYPE_CHECKING:
     from fidokit.client.credentials.resident import ResidentCredential
     from fidokit.client.session import Session
-    from fidokit.keys.generation import Passphrase
 
 __all__ = [
     "DownloadResult",
@@ -107,7 +106,7 @@ def download(
     selectors: Sequence[str] = (),
     any_rp: bool = False,
     template: str | None = None,
-    passphrase: Passphrase | None = None,
+    passphrase: PassphraseSource | None = None,
     rounds: int = 24,
 ) -> Iterator[DownloadResult]:
     """Write resident keys to files, one result a key as it is done; never overwrites.
@@ -163,7 +162,7 @@ def _name(row: KeyRow, template: str | None) -> str:
 
 
 def _download_one(
-    row: KeyRow, path: Path, passphrase: Passphrase | None, rounds: int
+    row: KeyRow, path: Path, passphrase: PassphraseSource | None, rounds: int
 ) -> DownloadResult:
     try:
         line = _write_one(row, path, passphrase, rounds)
@@ -174,7 +173,7 @@ def _download_one(
     return DownloadResult(row, path, line)
 
 
-def _write_one(row: KeyRow, path: Path, passphrase: Passphrase | None, rounds: int) -> str:
+def _write_one(row: KeyRow, path: Path, passphrase: PassphraseSource | None, rounds: int) -> str:
     held = credential_of(row)
     if held.public is None or held.private is None:
         raise Unsupported(

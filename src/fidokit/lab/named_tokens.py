@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +14,7 @@ from fidokit.client.ports import QUIET, Interaction
 from fidokit.errors import Malformed, WouldOverwrite
 from fidokit.files import atomic
 from fidokit.files.disk_errors import explained
+from fidokit.types import PassphraseSource
 from fidokit.virtual import places, registry
 from fidokit.virtual.gestures import PROMPT, Gestures, PromptPerson
 from fidokit.virtual.models.search import model_document
@@ -106,7 +107,7 @@ def serve_virtual(
     name: str,
     *,
     presence: str | Person | None = None,
-    passphrase: Callable[[], bytes] | None = None,
+    passphrase: PassphraseSource | None = None,
     interaction: Interaction = QUIET,
 ) -> Iterator[VirtualToken]:
     """Keep a virtual token plugged in for every process of this user, until the block ends.
@@ -148,7 +149,7 @@ def export_virtual(
     name: str,
     path: Path,
     *,
-    passphrase: Callable[[], bytes] | None = None,
+    passphrase: PassphraseSource | None = None,
     seal: bytes | None = None,
 ) -> None:
     """Write a virtual token into one file (mode 0600), for another machine.
@@ -173,7 +174,7 @@ def export_virtual(
 
 
 def import_virtual(
-    path: Path, name: str, *, passphrase: Callable[[], bytes] | None = None
+    path: Path, name: str, *, passphrase: PassphraseSource | None = None
 ) -> VirtualSummary:
     """Register the virtual token of an export; one that was sealed stays sealed.
 

@@ -19,6 +19,7 @@ from fidokit.openssh.certificates.certificate import Certificate
 from fidokit.openssh.keys.plain_private import PlainPrivate, SignFlag
 from fidokit.openssh.keys.private import PrivateFile
 from fidokit.openssh.signatures.signature import parse_signature
+from fidokit.types import PassphraseSource
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -117,7 +118,7 @@ def open_signer(
     interaction: Interaction = QUIET,
     *,
     agent: bool | None = None,
-    passphrase: Callable[[Path], bytes] | None = None,
+    passphrase: PassphraseSource | None = None,
     selector: str | None = None,
     spend_last_try: bool = False,
     backends: Sequence[Backend] | None = None,
@@ -192,7 +193,7 @@ def private_path(path: Path) -> Path:
 def _private_signer(
     path: Path,
     named: NamedKey,
-    passphrase: Callable[[Path], bytes] | None,
+    passphrase: PassphraseSource | None,
     open_token: Callable[[KeyHandle, Application], AbstractContextManager[Session]],
 ) -> Iterator[Signer]:
     private = private_path(path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
@@ -15,6 +15,7 @@ from fidokit.errors import (
     TokenNotFound,
     UsageError,
 )
+from fidokit.types import PassphraseSource
 from fidokit.virtual import places
 from fidokit.virtual.core import profile as profiles
 from fidokit.virtual.core.factory import new_state
@@ -30,7 +31,6 @@ DEFAULT_PROFILE: Final = "ctap2.3"
 DEFAULT_PRESENCE: Final = "auto"
 
 
-Passphrase = Callable[[], bytes]
 """Whoever knows what a token is sealed under; asked only where one is."""
 
 
@@ -120,7 +120,7 @@ def open_named(name: str) -> SqliteStore:
         raise places.unknown(name) from missing
 
 
-def unsealed(file: SqliteStore, passphrase: Passphrase | None) -> SqliteStore | SealedStore:
+def unsealed(file: SqliteStore, passphrase: PassphraseSource | None) -> SqliteStore | SealedStore:
     """The store in an open file, its seal unlocked if it has one; closed where that fails.
 
     Raises:
@@ -132,21 +132,18 @@ def unsealed(file: SqliteStore, passphrase: Passphrase | None) -> SqliteStore | 
         seal = file.seal
         if seal is None:
             return file
-        words = (passphrase or _nobody_for(file.path.stem))()
+        words = (passphrase or _nobody)(file.path)
         return SealedStore(file, seal.unlock(words, file.identity.serial))
     except BaseException:
         file.close()
         raise
 
 
-def _nobody_for(name: str) -> Passphrase:
-    def ask() -> bytes:
-        raise PassphraseRequired(
-            f"the virtual token {name!r} is sealed under a passphrase",
-            hint=f"keep it plugged in meanwhile: fidokit virtual serve {name}",
-        )
-
-    return ask
+def _nobody(path: Path) -> bytes:
+    raise PassphraseRequired(
+        f"the virtual token {path.stem!r} is sealed under a passphrase",
+        hint=f"keep it plugged in meanwhile: fidokit virtual serve {path.stem}",
+    )
 
 
 def _known(identity: TokenIdentity) -> Profile:
@@ -178,7 +175,7 @@ class Plugged(NamedTuple):
 
 
 def plug_in(
-    source: str | Path | None, making: Making, passphrase: Passphrase | None = None
+    source: str | Path | None, making: Making, passphrase: PassphraseSource | None = None
 ) -> Plugged:
     """Open the token behind a source, or make it where a path has none.
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from fidokit.errors import FidokitError, WouldOverwrite
+from fidokit.types import PassphraseSource
 from fidokit.virtual import places
 from fidokit.virtual.store import delete_token_file, look
 from fidokit.virtual.store.schema import TokenIdentity
@@ -15,7 +17,6 @@ from fidokit.virtual.store.schema import TokenIdentity
 # plug a token in, make one or take one elsewhere import them below.
 if TYPE_CHECKING:
     from fidokit.virtual.core.ports import Rng
-    from fidokit.virtual.power import Passphrase
     from fidokit.virtual.presence import Person
     from fidokit.virtual.token import VirtualToken
 
@@ -106,7 +107,7 @@ def open_token(
     name: str,
     *,
     presence: str | Person | None = None,
-    passphrase: Passphrase | None = None,
+    passphrase: PassphraseSource | None = None,
 ) -> VirtualToken:
     """Plug a token in.
 
@@ -140,7 +141,7 @@ def delete(name: str) -> None:
 
 
 def export_token(
-    name: str, *, passphrase: Passphrase | None = None, seal: bytes | None = None
+    name: str, *, passphrase: PassphraseSource | None = None, seal: bytes | None = None
 ) -> bytes:
     """A token as one file's bytes; the token stays, and is the same one as its copy.
 
@@ -167,7 +168,9 @@ def export_token(
     return export.encode(contents, words.known or seal)
 
 
-def import_token(data: bytes, name: str, *, passphrase: Passphrase | None = None) -> TokenEntry:
+def import_token(
+    data: bytes, name: str, *, passphrase: PassphraseSource | None = None
+) -> TokenEntry:
     """Register the token of an export; one that was sealed is sealed here under the same.
 
     Args:
@@ -187,7 +190,7 @@ def import_token(data: bytes, name: str, *, passphrase: Passphrase | None = None
     if name in places.names():
         raise _taken(name)
     words = _Remembered(passphrase)
-    contents = export.decode(data, words if passphrase else None)
+    contents = export.decode(data, partial(words, path) if passphrase else None)
     places.make_folder()
     try:
         SqliteStore.create_with(path, contents, words.known).close()
@@ -199,14 +202,14 @@ def import_token(data: bytes, name: str, *, passphrase: Passphrase | None = None
 class _Remembered:
     """Asks once, and keeps what was said."""
 
-    def __init__(self, passphrase: Passphrase | None) -> None:
+    def __init__(self, passphrase: PassphraseSource | None) -> None:
         self._ask = passphrase
         self.known: bytes | None = None
 
-    def __call__(self) -> bytes:
+    def __call__(self, path: Path) -> bytes:
         if self.known is None:
             assert self._ask is not None  # noqa: S101  given to nobody otherwise
-            self.known = self._ask()
+            self.known = self._ask(path)
         return self.known
 
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from fidokit.errors import TokenBusy
+from fidokit.types import PassphraseSource
 from fidokit.virtual import places
-from fidokit.virtual.power import Passphrase
 from fidokit.virtual.presence import Person
 from fidokit.virtual.token import VirtualToken
 from fidokit.virtual.transports.memory import TokenChannel
@@ -52,7 +52,7 @@ def open_link(
     name: str,
     *,
     presence: str | Person | None = None,
-    passphrase: Passphrase | None = None,
+    passphrase: PassphraseSource | None = None,
     pauses: Sequence[float] = PAUSES,
     sleep: Callable[[float], None] = time.sleep,
 ) -> TokenLink:

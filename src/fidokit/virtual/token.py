@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from fidokit.errors import FidokitError, TokenGone, UsageError
-from fidokit.types import CtapStatus
+from fidokit.types import CtapStatus, PassphraseSource
 from fidokit.virtual import places
 from fidokit.virtual.core.context import NFC, USB
 from fidokit.virtual.core.engine import Authenticator
@@ -22,7 +22,6 @@ from fidokit.virtual.core.profile import Profile
 from fidokit.virtual.power import (
     DEFAULT_PRESENCE,
     Making,
-    Passphrase,
     Plugged,
     PluggedStore,
     model_of,
@@ -104,7 +103,7 @@ class VirtualToken:
         clock: Clock | None = None,
         rng: Rng | None = None,
         uv_enrolled: bool = False,
-        passphrase: Passphrase | None = None,
+        passphrase: PassphraseSource | None = None,
     ) -> None:
         if store is not None and source is not None:
             raise UsageError("a virtual token has a source or a store, not both")

@@ -170,7 +170,7 @@ def test_a_change_from_outside_is_noticed(store: SealedStore, statement: str) ->
             assert caught.value.hint
 
 
-def words() -> bytes:
+def words(_path: Path) -> bytes:
     return PASSPHRASE
 
 
@@ -213,7 +213,7 @@ def test_a_passphrase_that_is_wrong_leaves_the_token_to_others(store: SealedStor
     store.close()
     for _ in range(2):
         with pytest.raises(PassphraseWrong):
-            VirtualToken(store.path, passphrase=lambda: b"wrong")
+            VirtualToken(store.path, passphrase=lambda _: b"wrong")
     with pytest.raises(PassphraseRequired, match="'token' is sealed") as caught:
         VirtualToken(store.path)
     assert "fidokit virtual serve token" in caught.value.hint
@@ -247,7 +247,7 @@ def test_an_empty_passphrase_seals_nothing(state_home: Path) -> None:
 def test_a_plain_token_asks_for_no_passphrase(state_home: Path) -> None:
     assert not registry.create("work").sealed
 
-    def nobody() -> bytes:
+    def nobody(_path: Path) -> bytes:
         pytest.fail("it is not sealed")
 
     registry.open_token("work", passphrase=nobody).close()

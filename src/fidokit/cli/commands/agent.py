@@ -93,7 +93,7 @@ def serve(
 
     options = _options(settings, key_files, given)
     with detaching(background) as detach:
-        service = AgentService(options, Confirmer(), log(background), _passphrase_of)
+        service = AgentService(options, Confirmer(), log(background), old_passphrase(None))
         try:
             harden()
             service.prepare()
@@ -132,10 +132,6 @@ def _words(command: str) -> list[str]:
             f"--touch-command {command!r} has a quote that is not closed",
             hint="it is cut into words as a shell does, and run without one",
         ) from None
-
-
-def _passphrase_of(path: Path) -> bytes:
-    return old_passphrase(path, None)()
 
 
 def announce(settings: Settings, service: AgentService, *, background: bool) -> None:

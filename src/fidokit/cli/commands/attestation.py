@@ -92,8 +92,7 @@ def verify(
     """
     from fidokit.keys.attestation import Origin, verify_attestation
 
-    ask = old_passphrase(key, passphrase_file)
-    found = verify_attestation(file, key, challenge, passphrase=ask)
+    found = verify_attestation(file, key, challenge, passphrase=old_passphrase(passphrase_file))
     data = {
         **schema.attestation(found.shown),
         "format": found.format,

@@ -18,8 +18,6 @@ from fidokit.prompt import questions
 from fidokit.prompt.text import note
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from fidokit.keys.blobs import BlobTable
 
 COLUMNS = (Column("Application", "bold"), Column("User"), Column("Size"), Column("On token"))
@@ -86,7 +84,7 @@ def get(
     """
     from fidokit.keys.blobs import download_blob, get_blob
 
-    secret = _secret(passphrase_file)
+    secret = old_passphrase(passphrase_file)
     with open_token(settings) as session:
         if output is not None:
             size = download_blob(
@@ -121,7 +119,9 @@ def set_blob(
 
     blob = source.read(LARGEST_BLOB + 1)
     with open_token(settings) as session:
-        blobs.set_blob(session, key, blob, any_rp=any_rp, passphrase=_secret(passphrase_file))
+        blobs.set_blob(
+            session, key, blob, any_rp=any_rp, passphrase=old_passphrase(passphrase_file)
+        )
         done = f"Stored {len(blob)} bytes for {key} on {session.name}."
         show(settings, {**schema.on_token(session), "size": len(blob)}, Lines([done]))
 
@@ -163,11 +163,6 @@ def delete(
         elif orphans:
             count = delete_orphaned_blobs(session)
         else:
-            delete_blobs(session, keys, any_rp=any_rp, passphrase=_secret(passphrase_file))
+            delete_blobs(session, keys, any_rp=any_rp, passphrase=old_passphrase(passphrase_file))
         done = "Deleted all." if count is None else f"Deleted {count} blob(s)."
         show(settings, {**schema.on_token(session), "deleted": count}, Lines([done]))
-
-
-def _secret(source: str | None) -> Callable[[Path], bytes]:
-    """Who knows the passphrase of a key file, should one be opened."""
-    return lambda path: old_passphrase(path, source)()

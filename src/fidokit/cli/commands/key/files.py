@@ -54,10 +54,10 @@ def passphrase(
     """
     from fidokit.keys.key_files import change_passphrase, describe
 
-    old = old_passphrase(file, passphrase_file)
-    known = old() if describe(file).encrypted else b""  # the old one first, as people expect
+    old = old_passphrase(passphrase_file)
+    known = old(file) if describe(file).encrypted else b""  # the old one first, as people expect
     new = new_passphrase(new_passphrase_file, none=no_passphrase)(file)
-    change_passphrase(file, old=lambda: known, new=new, rounds=rounds)
+    change_passphrase(file, old=lambda _: known, new=lambda _: new, rounds=rounds)
     said = (
         f"{home_path(file)} is now {'under the new passphrase' if new else 'without passphrase'}."
     )
@@ -85,7 +85,7 @@ def flags(
     """
     from fidokit.keys.key_files import describe, set_flags
 
-    secret = old_passphrase(file, passphrase_file)
+    secret = old_passphrase(passphrase_file)
     if touch is None and verify is None:
         found = describe(file, passphrase=secret)
         show(settings, {"file": schema.key_file(found)}, Facts(home_path(file), _facts(found)))

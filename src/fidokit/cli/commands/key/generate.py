@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from copy import copy
 from dataclasses import replace
@@ -33,6 +33,7 @@ from fidokit.types import KeyType
 if TYPE_CHECKING:
     from fidokit.client.session import Session
     from fidokit.keys.generation import Generated, GenerateRequest, OrphanedCredential
+    from fidokit.types import PassphraseSource
 
 FLAGS = ("resident", "verify-required", "no-touch-required")
 VALUES = ("application", "user", "device", "challenge", "write-attestation")
@@ -204,7 +205,7 @@ def generate(
 def _make_all(
     sessions: Sequence[Session],
     requests: Sequence[GenerateRequest],
-    secret: Callable[[Path], bytes | None],
+    secret: PassphraseSource,
     made: list[Generated],
 ) -> None:
     """Make the key, then its backups; what is made counts, whatever comes after."""
@@ -221,7 +222,7 @@ def _make_all(
 
 
 def _make_or_rescue(
-    session: Session, request: GenerateRequest, secret: Callable[[Path], bytes | None]
+    session: Session, request: GenerateRequest, secret: PassphraseSource
 ) -> Generated | None:
     """The key, or None where it is saved under another name than was asked for."""
     from fidokit.keys.generation import OrphanedCredential
@@ -261,8 +262,8 @@ def _backup_request(
     """For one more backup of the key in a file."""
     from fidokit.keys import backup
 
-    ask_for_it = old_passphrase(path, passphrase_file)
-    request = backup.backup_of(path, user=options.get("user", ""), passphrase=ask_for_it)
+    secret = old_passphrase(passphrase_file)
+    request = backup.backup_of(path, user=options.get("user", ""), passphrase=secret)
     return replace(
         request,
         challenge_file=_path(options.get("challenge")),
@@ -303,9 +304,7 @@ LOST_KEY = """{what}.
 A new one destroys it: its files become useless, and servers that know it will not know the new."""
 
 
-def _make(
-    session: Session, request: GenerateRequest, secret: Callable[[Path], bytes | None]
-) -> Generated:
+def _make(session: Session, request: GenerateRequest, secret: PassphraseSource) -> Generated:
     """Make the key; what is in the way is replaced only where the person says so.
 
     Raises:
