@@ -129,7 +129,7 @@ class Desk:
         Args:
             typed: what the person typed when asked, see `ResetPlan.confirm`.
         """
-        reset_module.reset(
+        reset_module.reset_token(
             self.plan_reset(), typed=typed, guide=self.person, interaction=self.person
         )
         self.person.pin = None

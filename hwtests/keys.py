@@ -8,10 +8,10 @@ from hwtests.desk import Desk
 
 from fidokit.client.session import Session
 from fidokit.inventory import KeyRow
-from fidokit.keys.generation import Generated, GenerateRequest, generate
-from fidokit.keys.holder import open_key
+from fidokit.keys.generation import GeneratedKey, GenerateRequest, generate_key
+from fidokit.keys.holder import open_key_file
 from fidokit.keys.resident_keys import delete_key, list_keys
-from fidokit.signing.signatures import Verified, sign, verify
+from fidokit.signing.signatures import VerifiedSignature, sign_message, verify_signature
 from fidokit.signing.signers import SessionSigner
 from fidokit.types import KeyType
 
@@ -26,16 +26,16 @@ def best_type(desk: Desk) -> KeyType:
     return KeyType.ED25519_SK if desk.info.supports(KeyType.ED25519_SK) else KeyType.ECDSA_SK
 
 
-def make(session: Session, path: Path, key_type: KeyType, **options: object) -> Generated:
+def make(session: Session, path: Path, key_type: KeyType, **options: object) -> GeneratedKey:
     """Make a key under this suite's application, without a passphrase."""
     request = GenerateRequest(key_type, path, APPLICATION, comment="hwtests", **options)  # type: ignore[arg-type]
-    return generate(session, request)
+    return generate_key(session, request)
 
 
-def use(session: Session, path: Path) -> Verified:
+def use(session: Session, path: Path) -> VerifiedSignature:
     """Sign with a key file, and verify what came back against its public half."""
-    signature = sign(SessionSigner(session, open_key(path)), [MESSAGE])
-    return verify(MESSAGE, signature, public_key=path.with_name(path.name + ".pub"))
+    signature = sign_message(SessionSigner(session, open_key_file(path)), [MESSAGE])
+    return verify_signature(MESSAGE, signature, public_key=path.with_name(path.name + ".pub"))
 
 
 def ours(session: Session) -> list[KeyRow]:

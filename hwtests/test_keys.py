@@ -10,9 +10,9 @@ from hwtests.desk import Desk
 
 from fidokit.client.session import Session
 from fidokit.errors import CredentialNotFound, FidokitError, Unsupported
-from fidokit.keys.holder import open_key
+from fidokit.keys.holder import open_key_file
 from fidokit.openssh.keys.private import PrivateFile, SkPrivate
-from fidokit.signing.signatures import sign
+from fidokit.signing.signatures import sign_message
 from fidokit.signing.signers import SessionSigner
 from fidokit.types import KeyHandle, KeyType
 from hwtests import keys
@@ -79,13 +79,13 @@ def test_verify_required(desk: Desk, token: Session, tmp_path: Path) -> None:
 
 def test_a_key_of_another_token_is_not_used(desk: Desk, token: Session, tmp_path: Path) -> None:
     _needs_pin_to_make(desk)
-    file = open_key(keys.make(token, tmp_path / "id", KeyType.ECDSA_SK).path)
+    file = open_key_file(keys.make(token, tmp_path / "id", KeyType.ECDSA_SK).path)
     handle = bytearray(file.key.key_handle)
     handle[len(handle) // 2] ^= 1
     strange = PrivateFile(SkPrivate(file.key.public, file.key.flags, KeyHandle(bytes(handle))), "")
     before = desk.person.touches
     with pytest.raises(CredentialNotFound):
-        sign(SessionSigner(token, strange), [keys.MESSAGE])
+        sign_message(SessionSigner(token, strange), [keys.MESSAGE])
     assert desk.person.touches == before
 
 

@@ -10,8 +10,8 @@ from hwtests.desk import Desk
 
 from fidokit.client.session import Session
 from fidokit.errors import CredentialInTheWay, CredentialNotFound
-from fidokit.keys.holder import open_key
-from fidokit.keys.resident_keys import delete_key, download, list_keys, rename_key
+from fidokit.keys.holder import open_key_file
+from fidokit.keys.resident_keys import delete_key, download_keys, list_keys, rename_key
 from fidokit.types import KeyType
 from hwtests import keys
 
@@ -42,12 +42,12 @@ def test_made_and_listed(desk: Desk, token: Session, tmp_path: Path) -> None:
 def test_recovered(desk: Desk, token: Session, tmp_path: Path, verify_required: bool) -> None:
     kind = keys.best_type(desk)
     made = keys.make(token, tmp_path / "id", kind, resident=True, verify_required=verify_required)
-    original = open_key(made.path).key
+    original = open_key_file(made.path).key
     made.path.unlink()
     with desk.open() as again:
-        (saved,) = download(again, tmp_path, selectors=[made.fingerprint])
+        (saved,) = download_keys(again, tmp_path, selectors=[made.fingerprint])
         assert saved.error is None
-        recovered = open_key(saved.path).key
+        recovered = open_key_file(saved.path).key
         # A token may list an id in another form than it gave; the key it stands for is the same.
         assert (recovered.public, recovered.flags) == (original.public, original.flags)
         signed = keys.use(again, saved.path)

@@ -62,7 +62,7 @@ def filled(desk: Desk, folder: Path) -> Desk:
                 resident=True,
                 verify_required=verify,
             )
-            generation.generate(session, request)
+            generation.generate_key(session, request)
     return desk
 
 

@@ -20,7 +20,7 @@ from fidokit.errors import (
     PassphraseRequired,
     WouldOverwrite,
 )
-from fidokit.keys.generation import GenerateRequest, generate
+from fidokit.keys.generation import GenerateRequest, generate_key
 from fidokit.keys.holder import read_key_file
 from fidokit.lab import named_tokens
 from fidokit.openssh import agent_messages
@@ -89,7 +89,7 @@ def test_it_signs_with_a_virtual_token_of_this_user(socket: Path, folder: Path) 
     named_tokens.create_virtual("t")
     with open_token("virtual:t", Person()) as session:
         request = GenerateRequest(KeyType.ECDSA_SK, path=folder / "k")
-        generate(session, request)
+        generate_key(session, request)
     key, _ = read_key_file(folder / "k", None)
     assert isinstance(key, SkPrivate)
     options = AgentOptions(path=socket, key_files=[folder / "k"], notify=False)

@@ -87,7 +87,7 @@ class Bench:
         path = self.folder / name
         with self.desk.open(f"usb:{token}") as session:
             request = GenerateRequest(KeyType.ED25519_SK, path=path, comment=name, **how)
-            generation.generate(session, request)
+            generation.generate_key(session, request)
         private, _ = read_key_file(path, None)
         assert isinstance(private, SkPrivate)
         return private
@@ -276,7 +276,7 @@ def slow(bench: Bench) -> tuple[Bench, SkPrivate, VirtualToken]:
     token.touch()
     with bench.desk.open("usb:SLOW") as session:
         request = GenerateRequest(KeyType.ED25519_SK, path=bench.folder / "slow")
-        generation.generate(session, request)
+        generation.generate_key(session, request)
     private, _ = read_key_file(bench.folder / "slow", None)
     assert isinstance(private, SkPrivate)
     return bench, private, token

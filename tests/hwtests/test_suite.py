@@ -9,7 +9,7 @@ import pytest
 from tests.hwtests.suite import Run, run_suite
 
 from fidokit.client.ports import QUIET, PinCode
-from fidokit.keys.generation import GenerateRequest, generate
+from fidokit.keys.generation import GenerateRequest, generate_key
 from fidokit.keys.resident_keys import list_keys
 from fidokit.lab.named_tokens import create_virtual, delete_virtual, serve_virtual
 from fidokit.tokens.access import open_token
@@ -119,7 +119,7 @@ def _own_key(profile: str, folder: Path) -> str | None:
         request = GenerateRequest(
             KeyType.ECDSA_SK, folder / "own", "ssh:fidokit-hwtests-of-mine", resident=True
         )
-        return generate(session, request).fingerprint
+        return generate_key(session, request).fingerprint
 
 
 def _keys() -> list[str]:

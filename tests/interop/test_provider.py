@@ -34,7 +34,7 @@ from tests.support.children import popen
 from tests.support.sanitized import preload, strict_library
 from tests.support.ssh_network import Network, network
 
-from fidokit.keys.holder import open_key
+from fidokit.keys.holder import open_key_file
 from fidokit.openssh.signatures.attestation import parse_attestation
 
 pytestmark = pytest.mark.interop
@@ -253,7 +253,7 @@ def test_attestation(machine: Host) -> None:
     key = x509.load_der_x509_certificate(attestation.leaf_der).public_key()
     assert isinstance(key, ec.EllipticCurvePublicKey)
     key.verify(attestation.signature, signed, ec.ECDSA(hashes.SHA256()))
-    made = open_key(machine.home / "attested").key
+    made = open_key_file(machine.home / "attested").key
     assert made.key_handle in attestation.auth_data
     given = ("--key", "attested", "--challenge", "challenge")
     assert "Good packed" in machine.fidokit("attestation", "verify", "proof", *given)

@@ -11,7 +11,12 @@ import pytest
 from tests.support.sshd import Sshd, running
 
 from fidokit.errors import FidokitError
-from fidokit.server.authorize.authorization import AuthorizeTarget, authorize, key_options, revoke
+from fidokit.server.authorize.authorization import (
+    AuthorizeTarget,
+    authorize_keys,
+    key_options,
+    revoke_keys,
+)
 from fidokit.server.authorize.lines import line_name
 
 pytestmark = pytest.mark.interop
@@ -65,12 +70,12 @@ def test_in_and_out_over_ssh(
         path=str(tmp_path / "authorized_keys"),
     )
     assert not logs_in(server, keys["new"], user)
-    done = authorize([str(keys["new"])], place)
+    done = authorize_keys([str(keys["new"])], place)
     assert [line.comment for line in done.change.added] == ["new"]
     assert done.warnings == ()
     assert logs_in(server, keys["new"], user)
     assert logs_in(server, keys["admin"], user)
-    revoke([str(keys["new"])], place)
+    revoke_keys([str(keys["new"])], place)
     assert not logs_in(server, keys["new"], user)
     assert logs_in(server, keys["admin"], user)
     assert (tmp_path / "authorized_keys").read_text().startswith("# ours\n")
@@ -82,11 +87,11 @@ def test_options_hold(server: Sshd, keys: dict[str, Path], user: str, tmp_path: 
         ssh=server.client("-i", str(keys["admin"])),
         path=str(tmp_path / "authorized_keys"),
     )
-    authorize([str(keys["new"])], place, options=key_options(["from=192.0.2.1"]))
+    authorize_keys([str(keys["new"])], place, options=key_options(["from=192.0.2.1"]))
     assert not logs_in(server, keys["new"], user)
-    authorize([str(keys["new"])], place, options=key_options(["from=127.0.0.1"]))
+    authorize_keys([str(keys["new"])], place, options=key_options(["from=127.0.0.1"]))
     assert logs_in(server, keys["new"], user)
-    authorize([str(keys["new"])], place, options=key_options(["expiry-time=20200101"]))
+    authorize_keys([str(keys["new"])], place, options=key_options(["expiry-time=20200101"]))
     assert not logs_in(server, keys["new"], user)
 
 
@@ -95,14 +100,14 @@ def test_a_login_that_is_refused_is_told(server: Sshd, keys: dict[str, Path], us
         destination=f"{user}@127.0.0.1", ssh=server.client("-i", str(keys["new"]))
     )
     with pytest.raises(FidokitError, match="ssh ended"):
-        authorize([str(keys["new"])], place)
+        authorize_keys([str(keys["new"])], place)
 
 
 def test_here(keys: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What this machine's sshd is told, ssh-keygen reads."""
     monkeypatch.setenv("HOME", str(tmp_path))
     place = AuthorizeTarget(path=".ssh/authorized_keys")
-    done = authorize([str(keys["new"])], place, options=key_options(["restrict"]))
+    done = authorize_keys([str(keys["new"])], place, options=key_options(["restrict"]))
     assert done.where == str(tmp_path / ".ssh/authorized_keys")
     shown = subprocess.check_output(["ssh-keygen", "-lf", done.where], text=True)
     assert line_name(done.change.added[0]).split()[0] in shown

@@ -14,8 +14,8 @@ from fidokit.keys.attestation import (
     show_attestation,
     verify_attestation,
 )
-from fidokit.keys.generation import GenerateRequest, generate
-from fidokit.keys.holder import open_key
+from fidokit.keys.generation import GenerateRequest, generate_key
+from fidokit.keys.holder import open_key_file
 from fidokit.metadata import catalog
 from fidokit.metadata.catalog import Catalog
 from fidokit.metadata.model import Model, StatusReport
@@ -43,7 +43,7 @@ def make(desk: Desk, folder: Path) -> Path:
         attestation_file=folder / "proof",
     )
     with desk.open() as session:
-        generate(session, request)
+        generate_key(session, request)
     return folder
 
 
@@ -71,7 +71,7 @@ def test_what_a_file_says(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = show_attestation(files / "proof")
     assert (shown.version, shown.application, shown.model) == (1, "ssh:", "Maker Key")
     assert (shown.user_present, shown.user_verified) == (True, False)
-    assert shown.key_handle == open_key(files / "key").key.key_handle
+    assert shown.key_handle == open_key_file(files / "key").key.key_handle
     assert shown.leaf is not None
     assert "fidokit virtual" in shown.leaf.subject
 

@@ -12,7 +12,7 @@ from fidokit.client.ports import PinCode
 from fidokit.errors import FileInTheWay, PinNotSet, Unsupported, UsageError
 from fidokit.inventory import KeyRow, join
 from fidokit.keys.backup import Backup, backup_of, backup_states, check_ceremony, with_backups
-from fidokit.keys.generation import GenerateRequest, generate, user_at_host
+from fidokit.keys.generation import GenerateRequest, generate_key, user_at_host
 from fidokit.keys.resident_keys import list_keys
 from fidokit.tokens import owner as pin
 from fidokit.types import CredentialId, KeyType
@@ -61,7 +61,7 @@ def test_the_whole_ceremony(two: Desk, folder: Path) -> None:
     requests = with_backups(replace(REQUEST, path=folder / "id", resident=True), 1)
     with two.open("usb:ONE") as one, two.open("usb:TWO") as other:
         check_ceremony([one, other], requests)
-        made = [generate(s, r) for s, r in zip([one, other], requests, strict=True)]
+        made = [generate_key(s, r) for s, r in zip([one, other], requests, strict=True)]
     assert made[0].fingerprint != made[1].fingerprint
     with two.open("usb:TWO") as session:
         (row,) = list_keys(session, only_token=True)
@@ -118,11 +118,11 @@ def test_a_backup_that_is_made_later(
         user="alice",
     )
     with two.open("usb:ONE") as session:
-        generate(session, first)
+        generate_key(session, first)
     later = backup_of(folder / "id", user="alice")
     assert later == replace(with_backups(first, 1)[1], allow_any_application=True)
     with two.open("usb:TWO") as session:
-        generate(session, later)
+        generate_key(session, later)
     assert backup_of(folder / "id").comment == "me (backup 2)"
 
 

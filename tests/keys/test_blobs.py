@@ -25,7 +25,7 @@ from fidokit.keys.blobs import (
     list_blobs,
     set_blob,
 )
-from fidokit.keys.generation import GenerateRequest, generate
+from fidokit.keys.generation import GenerateRequest, generate_key
 from fidokit.keys.resident_keys import delete_key, list_keys
 from fidokit.tokens.owner import set_pin
 from fidokit.types import KeyType
@@ -45,7 +45,7 @@ def key(desk: Desk, path: Path, application: str = "ssh:work", **wishes: object)
         **{"resident": True, "large_blob": True, "allow_any_application": True, **wishes},  # type: ignore[arg-type]
     )
     with desk.open() as session:
-        generate(session, request, passphrase=lambda _: b"secret")
+        generate_key(session, request, passphrase=lambda _: b"secret")
 
 
 @pytest.fixture

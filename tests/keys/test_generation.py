@@ -22,7 +22,7 @@ from fidokit.errors import (
 )
 from fidokit.files import keyfile
 from fidokit.keys import generation, holder
-from fidokit.keys.generation import Generated, GenerateRequest, OrphanedCredential, generate
+from fidokit.keys.generation import GeneratedKey, GenerateRequest, OrphanedCredential, generate_key
 from fidokit.openssh.keys.private import parse_private
 from fidokit.openssh.keys.public import parse_public_line
 from fidokit.openssh.signatures.attestation import parse_attestation
@@ -47,7 +47,7 @@ def mode(path: Path) -> int:
 @pytest.mark.parametrize("key_type", [ED, EC])
 def test_a_key_and_its_files(desk: Desk, folder: Path, key_type: KeyType) -> None:
     with desk.open() as session:
-        made = generate(session, request(folder, key_type=key_type))
+        made = generate_key(session, request(folder, key_type=key_type))
     line = parse_public_line((folder / "key.pub").read_text())
     private = parse_private((folder / "key").read_bytes(), None)
     assert (mode(folder / "key"), mode(folder / "key.pub")) == (0o600, 0o644)
@@ -63,7 +63,7 @@ def test_a_key_and_its_files(desk: Desk, folder: Path, key_type: KeyType) -> Non
 
 def test_the_default_is_ssh_keygens(desk: Desk, home: Path) -> None:
     with desk.open() as session:
-        made = generate(session, GenerateRequest(EC))
+        made = generate_key(session, GenerateRequest(EC))
     assert made.path == home / ".ssh/id_ecdsa_sk"
     assert mode(home / ".ssh") == 0o700
 
@@ -79,7 +79,7 @@ def test_every_flag(desk: Desk, folder: Path) -> None:
         user="alice",
     )
     with desk.open() as session:
-        made = generate(session, wanted)
+        made = generate_key(session, wanted)
     private = parse_private((folder / "key").read_bytes(), None)
     assert private.key.flags == SkFlag.USER_VERIFICATION_REQUIRED | SkFlag.RESIDENT_KEY
     assert (made.resident, made.verify_required, made.touch_required) == (True, True, False)
@@ -96,7 +96,7 @@ def test_under_a_passphrase(desk: Desk, folder: Path) -> None:
         return b"secret"
 
     with desk.open() as session:
-        generate(session, request(folder, rounds=1), passphrase=passphrase)
+        generate_key(session, request(folder, rounds=1), passphrase=passphrase)
     assert asked == [folder / "key"]
     parse_private((folder / "key").read_bytes(), lambda: b"secret")
 
@@ -107,7 +107,7 @@ def test_attestation_and_challenge(desk: Desk, folder: Path) -> None:
         folder, challenge_file=folder / "challenge", attestation_file=folder / "attestation"
     )
     with desk.open() as session:
-        made = generate(session, wanted)
+        made = generate_key(session, wanted)
     assert made.challenge == b"c" * 100
     assert made.attestation_path == folder / "attestation"
     assert parse_attestation((folder / "attestation").read_bytes()).version == 1
@@ -118,7 +118,7 @@ def test_an_empty_challenge_is_none(desk: Desk, folder: Path) -> None:
     (folder / "challenge").touch()
     asked = request(folder, path=folder / "key", challenge_file=folder / "challenge")
     with desk.open() as session, pytest.raises(UsageError, match="is empty") as caught:
-        generate(session, asked)
+        generate_key(session, asked)
     assert caught.value.hint
     assert not (folder / "key").exists()
     assert desk.person.touches == []
@@ -132,7 +132,7 @@ def test_what_is_in_the_way_is_found_before_the_token_is_asked(
     with desk.open() as session:
         before = session.round_trips
         with pytest.raises(WouldOverwrite, match=name):
-            generate(session, request(folder, attestation_file=folder / "attestation"))
+            generate_key(session, request(folder, attestation_file=folder / "attestation"))
         assert session.round_trips == before
     assert [path.name for path in folder.iterdir()] == [name]
     assert (folder / name).read_bytes() == b"old"
@@ -143,7 +143,7 @@ def test_force_replaces_files(desk: Desk, folder: Path) -> None:
         (folder / name).write_bytes(b"old")
     wanted = request(folder, force=True, attestation_file=folder / "attestation")
     with desk.open() as session:
-        generate(session, wanted)
+        generate_key(session, wanted)
     assert mode(folder / "key") == 0o600
     assert b"old" not in {path.read_bytes() for path in folder.iterdir()}
 
@@ -165,7 +165,7 @@ def test_nonsense_is_refused_before_the_token_is_asked(
     with desk.open() as session:
         before = session.round_trips
         with pytest.raises(FidokitError):
-            generate(session, request(folder, **changes))
+            generate_key(session, request(folder, **changes))
         assert session.round_trips == before
     assert not desk.person.touches
     assert list(folder.iterdir()) == []
@@ -173,7 +173,7 @@ def test_nonsense_is_refused_before_the_token_is_asked(
 
 def test_any_application_if_meant(desk: Desk, folder: Path) -> None:
     with desk.open() as session:
-        made = generate(
+        made = generate_key(
             session, request(folder, application="example.org", allow_any_application=True)
         )
     assert made.application == "example.org"
@@ -181,7 +181,7 @@ def test_any_application_if_meant(desk: Desk, folder: Path) -> None:
 
 def test_resident_without_a_pin(bare_desk: Desk, folder: Path) -> None:
     with bare_desk.open() as session, pytest.raises(PinNotSet):
-        generate(session, request(folder, resident=True), passphrase=_never)
+        generate_key(session, request(folder, resident=True), passphrase=_never)
     assert list(folder.iterdir()) == []
 
 
@@ -191,19 +191,19 @@ def _never(path: Path) -> bytes:
 
 def test_a_resident_key_in_the_way(desk: Desk, folder: Path) -> None:
     with desk.open() as session:
-        generate(session, request(folder, resident=True))
+        generate_key(session, request(folder, resident=True))
     with desk.open() as session, pytest.raises(WouldOverwrite, match="resident key"):
-        generate(session, request(folder, path=folder / "two", key_type=EC, resident=True))
+        generate_key(session, request(folder, path=folder / "two", key_type=EC, resident=True))
     assert not (folder / "two").exists()
     with desk.open() as session:
-        generate(session, request(folder, path=folder / "two", resident=True, replace=True))
+        generate_key(session, request(folder, path=folder / "two", resident=True, replace=True))
     assert (folder / "two").exists()
 
 
 def test_a_refused_touch_leaves_nothing(bare_desk: Desk, folder: Path) -> None:
     bare_desk.plug("ONE", VirtualToken(presence="deny"))
     with bare_desk.open() as session, pytest.raises(TouchRefused):
-        generate(session, request(folder))
+        generate_key(session, request(folder))
     assert list(folder.iterdir()) == []
 
 
@@ -221,7 +221,7 @@ def test_a_key_that_could_not_be_written_is_not_lost(
     with monkeypatch.context() as patch, desk.open() as session:
         fail_writing(patch, FidokitError("the disk is full"))
         with pytest.raises(OrphanedCredential, match="the disk is full") as caught:
-            generate(session, request(folder, resident=resident, user="bob"))
+            generate_key(session, request(folder, resident=resident, user="bob"))
     orphan = caught.value.orphan
     assert orphan.resident is resident
     assert ("still holds it" in caught.value.message) is resident
@@ -241,7 +241,7 @@ def test_ctrl_c_after_the_touch_names_the_orphan_too(
 ) -> None:
     fail_writing(monkeypatch, KeyboardInterrupt())
     with desk.open() as session, pytest.raises(OrphanedCredential, match="interrupted"):
-        generate(session, request(folder, resident=True))
+        generate_key(session, request(folder, resident=True))
 
 
 def test_an_orphan_can_be_removed_from_the_token(
@@ -251,7 +251,7 @@ def test_an_orphan_can_be_removed_from_the_token(
     orphans = []
     for resident in (True, False):
         with desk.open() as session, pytest.raises(OrphanedCredential) as caught:
-            generate(session, request(folder, resident=resident))
+            generate_key(session, request(folder, resident=resident))
         orphans.append(caught.value.orphan)
     with desk.open() as session:
         assert generation.delete_orphan(session, orphans[0])
@@ -268,7 +268,7 @@ def test_a_full_disk_after_the_touch(
     with monkeypatch.context() as patch, desk.open() as session:
         patch.setattr(os, "fsync", full)
         with pytest.raises(OrphanedCredential, match="no room on the disk"):
-            generate(session, request(folder, attestation_file=folder / "attestation"))
+            generate_key(session, request(folder, attestation_file=folder / "attestation"))
     assert list(folder.iterdir()) == []
 
 
@@ -280,7 +280,7 @@ def test_the_attestation_of_a_key_that_is_nowhere_is_in_nobodys_way(
     with monkeypatch.context() as patch, desk.open() as session:
         fail_writing(patch, FidokitError("no"))
         with pytest.raises(OrphanedCredential):
-            generate(session, wanted)
+            generate_key(session, wanted)
     # a resident key can still be downloaded, and its attestation cannot be had again
     assert [path.name for path in folder.iterdir()] == ["attestation"] * resident
 
@@ -291,7 +291,7 @@ def test_somebody_takes_the_name_meanwhile(desk: Desk, folder: Path) -> None:
         return b""
 
     with desk.open() as session, pytest.raises(OrphanedCredential, match="already exists"):
-        generate(session, request(folder), passphrase=passphrase)
+        generate_key(session, request(folder), passphrase=passphrase)
     assert (folder / "key").read_bytes() == b"somebody else's"
 
 
@@ -300,7 +300,7 @@ def test_of_two_that_race_for_a_name_one_wins_and_the_other_is_not_lost(
 ) -> None:
     desk.plug("TWO")
     both_checked = threading.Barrier(2)
-    outcomes: list[Generated | OrphanedCredential] = []
+    outcomes: list[GeneratedKey | OrphanedCredential] = []
 
     def passphrase(path: Path) -> bytes:
         both_checked.wait(10)
@@ -309,7 +309,7 @@ def test_of_two_that_race_for_a_name_one_wins_and_the_other_is_not_lost(
     def run(name: str) -> None:
         with desk.open(f"usb:{name}") as session:
             try:
-                outcomes.append(generate(session, request(folder), passphrase=passphrase))
+                outcomes.append(generate_key(session, request(folder), passphrase=passphrase))
             except OrphanedCredential as error:
                 outcomes.append(error)
 
@@ -318,7 +318,7 @@ def test_of_two_that_race_for_a_name_one_wins_and_the_other_is_not_lost(
         thread.start()
     for thread in threads:
         thread.join()
-    (winner,) = [found for found in outcomes if isinstance(found, Generated)]
+    (winner,) = [found for found in outcomes if isinstance(found, GeneratedKey)]
     (loser,) = [found for found in outcomes if isinstance(found, OrphanedCredential)]
     assert (folder / "key.pub").read_text().strip() == winner.public_line
     assert parse_private((folder / "key").read_bytes(), None).comment == winner.comment
@@ -330,14 +330,16 @@ def test_a_u2f_token_makes_what_it_can(folder: Path) -> None:
     old = Desk()
     old.plug("OLD", VirtualToken(profile="u2f"))
     with old.open() as session:
-        made = generate(session, request(folder, key_type=EC))
+        made = generate_key(session, request(folder, key_type=EC))
         assert made.key_type is EC
         for changes in ({}, {"key_type": EC, "resident": True}):
             with pytest.raises(Unsupported) as caught:
-                generate(session, request(folder, path=folder / "two", **changes))
+                generate_key(session, request(folder, path=folder / "two", **changes))
             assert caught.value.hint
-        signed = signatures.sign(SessionSigner(session, holder.open_key(made.path)), [b"message"])
-    assert signatures.verify(b"message", signed, public_key=made.public_path).touched
+        signed = signatures.sign_message(
+            SessionSigner(session, holder.open_key_file(made.path)), [b"message"]
+        )
+    assert signatures.verify_signature(b"message", signed, public_key=made.public_path).touched
     assert not (folder / "two").exists()
     old.close()
 
@@ -345,7 +347,7 @@ def test_a_u2f_token_makes_what_it_can(folder: Path) -> None:
 def test_a_wide_open_folder_is_worth_a_warning(desk: Desk, folder: Path) -> None:
     folder.chmod(0o777)
     with desk.open() as session:
-        made = generate(session, request(folder))
+        made = generate_key(session, request(folder))
     assert "others may replace" in made.warnings[0]
 
 
@@ -359,4 +361,4 @@ def test_the_host_may_have_no_user_name(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_errors_of_the_request_are_usage_errors(desk: Desk, folder: Path) -> None:
     with desk.open() as session, pytest.raises(UsageError, match="ssh:"):
-        generate(session, request(folder, application="web"))
+        generate_key(session, request(folder, application="web"))

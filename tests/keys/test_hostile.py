@@ -19,7 +19,7 @@ from fidokit.client.ports import Candidate, PinCode
 from fidokit.client.session import Session
 from fidokit.errors import FidokitError
 from fidokit.keys import holder, resident_keys
-from fidokit.keys.generation import GenerateRequest, OrphanedCredential, generate
+from fidokit.keys.generation import GenerateRequest, OrphanedCredential, generate_key
 from fidokit.openssh.keys.private import parse_private
 from fidokit.openssh.keys.public import parse_public_line
 from fidokit.signing import signatures
@@ -57,11 +57,11 @@ def make_resident(session: Session, folder: Path) -> object:
         attestation_file=folder / "new.attestation",
         replace=True,
     )
-    return generate(session, request)
+    return generate_key(session, request)
 
 
 def make_simple(session: Session, folder: Path) -> object:
-    return generate(session, GenerateRequest(KeyType.ECDSA_SK, folder / "new"))
+    return generate_key(session, GenerateRequest(KeyType.ECDSA_SK, folder / "new"))
 
 
 def list_them(session: Session, folder: Path) -> object:
@@ -69,11 +69,13 @@ def list_them(session: Session, folder: Path) -> object:
 
 
 def download(session: Session, folder: Path) -> object:
-    return list(resident_keys.download(session, folder))
+    return list(resident_keys.download_keys(session, folder))
 
 
 def sign(session: Session, folder: Path) -> object:
-    return signatures.sign(SessionSigner(session, holder.open_key(folder / "old")), [b"message"])
+    return signatures.sign_message(
+        SessionSigner(session, holder.open_key_file(folder / "old")), [b"message"]
+    )
 
 
 def rename(session: Session, folder: Path) -> object:
@@ -115,7 +117,7 @@ COMMANDS: list[Command] = [
 def used_desk(desk: Desk, folder: Path) -> Desk:
     """A token with a key that is also in a file."""
     with desk.open() as session:
-        generate(
+        generate_key(
             session,
             GenerateRequest(
                 KeyType.ED25519_SK,

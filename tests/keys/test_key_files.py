@@ -58,7 +58,7 @@ def saying(word: bytes) -> PassphraseSource:
 
 
 def test_describe_a_plain_file(plain: Path) -> None:
-    found = key_files.describe(plain, passphrase=never)
+    found = key_files.describe_key_file(plain, passphrase=never)
     assert (found.application, found.comment, found.flags) == (
         "ssh:test",
         "my comment",
@@ -69,18 +69,18 @@ def test_describe_a_plain_file(plain: Path) -> None:
 
 
 def test_describe_a_locked_file(locked: Path) -> None:
-    found = key_files.describe(locked)
+    found = key_files.describe_key_file(locked)
     assert (found.encrypted, found.flags, found.comment) == (True, None, "")
     locked.with_name("locked.pub").write_text(PublicLine(KEY, "from the line").encode())
-    assert key_files.describe(locked).comment == "from the line"
-    assert key_files.describe(locked, passphrase=saying(b"old")).comment == "my comment"
+    assert key_files.describe_key_file(locked).comment == "from the line"
+    assert key_files.describe_key_file(locked, passphrase=saying(b"old")).comment == "my comment"
     with pytest.raises(PassphraseWrong):
-        key_files.describe(locked, passphrase=saying(b"new"))
+        key_files.describe_key_file(locked, passphrase=saying(b"new"))
 
 
 def test_describe_warns_of_modes(plain: Path) -> None:
     plain.chmod(0o644)
-    assert "chmod 600" in key_files.describe(plain).warnings[0]
+    assert "chmod 600" in key_files.describe_key_file(plain).warnings[0]
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_describe_warns_of_modes(plain: Path) -> None:
 )
 def test_flags(plain: Path, touch: bool | None, verify: bool | None, after: SkFlag) -> None:
     before = plain.stat().st_ino
-    change = key_files.set_flags(plain, touch=touch, verify=verify, passphrase=never)
+    change = key_files.set_key_flags(plain, touch=touch, verify=verify, passphrase=never)
     assert (change.before, change.after) == (UP | RESIDENT, after)
     assert change.changed is (after != UP | RESIDENT)
     assert (plain.stat().st_ino == before) is not change.changed
@@ -108,13 +108,13 @@ def test_flags(plain: Path, touch: bool | None, verify: bool | None, after: SkFl
 def test_unknown_flag_bits_stay(plain: Path) -> None:
     odd = PrivateFile(SkPrivate(KEY, SkFlag(0xB1), KeyHandle(b"h"), b"reserved"), "")
     plain.write_bytes(encode_private(odd))
-    key_files.set_flags(plain, verify=True)
+    key_files.set_key_flags(plain, verify=True)
     key = parse_private(plain.read_bytes(), None).key
     assert (int(key.flags), key.reserved) == (0xB5, b"reserved")
 
 
 def test_flags_of_a_locked_file_keep_its_protection(locked: Path) -> None:
-    key_files.set_flags(locked, verify=True, passphrase=saying(b"old"))
+    key_files.set_key_flags(locked, verify=True, passphrase=saying(b"old"))
     container = parse_container(locked.read_bytes(), 1 << 10)
     assert container.cipher.name == "aes256-cbc"
     assert container.kdf is not None
@@ -125,9 +125,9 @@ def test_flags_of_a_locked_file_keep_its_protection(locked: Path) -> None:
 def test_flags_of_a_locked_file_need_its_passphrase(locked: Path) -> None:
     content = locked.read_bytes()
     with pytest.raises(PassphraseRequired):
-        key_files.set_flags(locked, verify=True)
+        key_files.set_key_flags(locked, verify=True)
     with pytest.raises(PassphraseWrong):
-        key_files.set_flags(locked, verify=True, passphrase=saying(b"wrong"))
+        key_files.set_key_flags(locked, verify=True, passphrase=saying(b"wrong"))
     assert locked.read_bytes() == content
 
 
@@ -135,7 +135,7 @@ def test_a_link_is_not_replaced(plain: Path) -> None:
     link = plain.with_name("link")
     link.symlink_to(plain)
     with pytest.raises(WouldOverwrite, match="symbolic link"):
-        key_files.set_flags(link, verify=True)
+        key_files.set_key_flags(link, verify=True)
     assert link.is_symlink()
 
 

@@ -10,7 +10,7 @@ from tests.support.desk import Desk
 
 from fidokit.client.session import Session
 from fidokit.keys import holder, resident_keys
-from fidokit.keys.generation import GenerateRequest, generate
+from fidokit.keys.generation import GenerateRequest, generate_key
 from fidokit.signing import signatures
 from fidokit.signing.signers import SessionSigner
 from fidokit.tokens import owner as pin
@@ -29,7 +29,7 @@ def generate_another(session: Session, folder: Path) -> object:
         resident=True,
         verify_required=True,
     )
-    return generate(session, request)
+    return generate_key(session, request)
 
 
 def replace(session: Session, folder: Path) -> object:
@@ -41,7 +41,7 @@ def replace(session: Session, folder: Path) -> object:
         force=True,
         replace=True,
     )
-    return generate(session, request)
+    return generate_key(session, request)
 
 
 def list_all(session: Session, folder: Path) -> object:
@@ -49,7 +49,7 @@ def list_all(session: Session, folder: Path) -> object:
 
 
 def download_all(session: Session, folder: Path) -> object:
-    return list(resident_keys.download(session, folder))
+    return list(resident_keys.download_keys(session, folder))
 
 
 def delete_one(session: Session, folder: Path) -> object:
@@ -64,7 +64,9 @@ def rename_one(session: Session, folder: Path) -> object:
 
 
 def sign_verified(session: Session, folder: Path) -> object:
-    return signatures.sign(SessionSigner(session, holder.open_key(folder / "key1")), [b"message"])
+    return signatures.sign_message(
+        SessionSigner(session, holder.open_key_file(folder / "key1")), [b"message"]
+    )
 
 
 def verify(session: Session, folder: Path) -> object:
@@ -86,7 +88,7 @@ def three_keys(desk: Desk, folder: Path) -> Desk:
             verify_required=True,
         )
         with desk.open() as session:
-            generate(session, request)
+            generate_key(session, request)
     desk.person.asked.clear()
     desk.person.touches.clear()
     return desk

@@ -20,7 +20,7 @@ from fidokit.errors import (
 )
 from fidokit.inventory import KeyRow
 from fidokit.keys import resident_keys
-from fidokit.keys.generation import Generated, GenerateRequest, generate
+from fidokit.keys.generation import GeneratedKey, GenerateRequest, generate_key
 from fidokit.keys.resident_keys import DownloadResult
 from fidokit.openssh.keys.private import parse_private
 from fidokit.openssh.keys.public import parse_public_line
@@ -37,13 +37,13 @@ UP, UV, RESIDENT = (
 BASE = GenerateRequest(KeyType.ED25519_SK, resident=True, comment="a comment")
 
 
-def make(desk: Desk, path: Path, **changes: object) -> Generated:
+def make(desk: Desk, path: Path, **changes: object) -> GeneratedKey:
     with desk.open() as session:
-        return generate(session, replace(BASE, path=path, **changes))  # type: ignore[arg-type]
+        return generate_key(session, replace(BASE, path=path, **changes))  # type: ignore[arg-type]
 
 
 @pytest.fixture
-def three(desk: Desk, folder: Path) -> list[Generated]:
+def three(desk: Desk, folder: Path) -> list[GeneratedKey]:
     """Two SSH keys and a website's credential."""
     return [
         make(desk, folder / "a", application="ssh:a", user="alice", touch_required=False),
@@ -64,7 +64,7 @@ def listed(desk: Desk, **options: object) -> list[KeyRow]:
         return resident_keys.list_keys(session, **options)  # type: ignore[arg-type]
 
 
-def test_a_list_of_what_is_on_the_token(desk: Desk, three: list[Generated]) -> None:
+def test_a_list_of_what_is_on_the_token(desk: Desk, three: list[GeneratedKey]) -> None:
     rows = listed(desk)
     assert [row.application for row in rows] == ["ssh:a", "ssh:b"]
     assert [row.fingerprint for row in rows] == [made.fingerprint for made in three[:2]]
@@ -75,7 +75,7 @@ def test_a_list_of_what_is_on_the_token(desk: Desk, three: list[Generated]) -> N
     assert all(row.on_token and row.files == () for row in rows)
 
 
-def test_websites_show_only_when_asked(desk: Desk, three: list[Generated]) -> None:
+def test_websites_show_only_when_asked(desk: Desk, three: list[GeneratedKey]) -> None:
     assert [row.application for row in listed(desk, any_rp=True)] == [
         "example.org",
         "ssh:a",
@@ -83,7 +83,7 @@ def test_websites_show_only_when_asked(desk: Desk, three: list[Generated]) -> No
     ]
 
 
-def test_files_join_by_public_key(desk: Desk, three: list[Generated], folder: Path) -> None:
+def test_files_join_by_public_key(desk: Desk, three: list[GeneratedKey], folder: Path) -> None:
     rows = {row.application: row for row in listed(desk, folders=[folder])}
     assert rows["ssh:a"].files == (folder / "a",)
     assert rows["ssh:a"].created is not None
@@ -93,7 +93,7 @@ def test_files_join_by_public_key(desk: Desk, three: list[Generated], folder: Pa
     assert only == {"ssh:a", "ssh:b"}
 
 
-def test_files_alone(desk: Desk, three: list[Generated], folder: Path) -> None:
+def test_files_alone(desk: Desk, three: list[GeneratedKey], folder: Path) -> None:
     rows = resident_keys.list_keys(None, folders=[folder])
     assert {row.application: row.touch_required for row in rows} == {
         "ssh:a": False,
@@ -112,7 +112,7 @@ def test_the_home_folder_is_searched(desk: Desk, home: Path) -> None:
 
 def downloaded(desk: Desk, folder: Path, **options: object) -> list[DownloadResult]:
     with desk.open() as session:
-        return list(resident_keys.download(session, folder, **options))  # type: ignore[arg-type]
+        return list(resident_keys.download_keys(session, folder, **options))  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def new(tmp_path: Path) -> Path:
     return path
 
 
-def test_download_restores_everything(desk: Desk, three: list[Generated], new: Path) -> None:
+def test_download_restores_everything(desk: Desk, three: list[GeneratedKey], new: Path) -> None:
     results = downloaded(desk, new)
     assert [result.path.name for result in results] == [
         "id_ed25519_sk_rk_a_alice",
@@ -142,7 +142,7 @@ def test_download_restores_everything(desk: Desk, three: list[Generated], new: P
         assert result.path.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_refusal_stops_nothing(desk: Desk, three: list[Generated], new: Path) -> None:
+def test_a_refusal_stops_nothing(desk: Desk, three: list[GeneratedKey], new: Path) -> None:
     taken = new / "id_ed25519_sk_rk_a_alice.pub"
     taken.write_text("mine")
     first, second = downloaded(desk, new)
@@ -154,14 +154,14 @@ def test_a_refusal_stops_nothing(desk: Desk, three: list[Generated], new: Path) 
     assert all(isinstance(result.error, WouldOverwrite) for result in again)
 
 
-def test_download_under_passphrases(desk: Desk, three: list[Generated], new: Path) -> None:
+def test_download_under_passphrases(desk: Desk, three: list[GeneratedKey], new: Path) -> None:
     results = downloaded(desk, new, passphrase=lambda path: path.name.encode(), rounds=1)
     for result in results:
         parse_private(result.path.read_bytes(), result.path.name.encode)
 
 
 def test_ctrl_c_at_the_passphrase_ends_the_download(
-    desk: Desk, three: list[Generated], new: Path
+    desk: Desk, three: list[GeneratedKey], new: Path
 ) -> None:
     def passphrase(path: Path) -> bytes:
         raise Interrupted("interrupted")
@@ -172,7 +172,7 @@ def test_ctrl_c_at_the_passphrase_ends_the_download(
 
 
 def test_a_passphrase_that_cannot_be_asked_is_a_refusal(
-    desk: Desk, three: list[Generated], new: Path
+    desk: Desk, three: list[GeneratedKey], new: Path
 ) -> None:
     def passphrase(path: Path) -> bytes | None:
         if "ecdsa" in path.name:
@@ -184,7 +184,7 @@ def test_a_passphrase_that_cannot_be_asked_is_a_refusal(
     assert second.error is None
 
 
-def test_download_of_chosen_keys(desk: Desk, three: list[Generated], new: Path) -> None:
+def test_download_of_chosen_keys(desk: Desk, three: list[GeneratedKey], new: Path) -> None:
     results = downloaded(desk, new, selectors=["b", three[1].fingerprint])
     assert [result.row.application for result in results] == ["ssh:b"]
     with pytest.raises(CredentialNotFound):
@@ -194,7 +194,7 @@ def test_download_of_chosen_keys(desk: Desk, three: list[Generated], new: Path) 
 
 
 def test_download_by_file_of_the_same_key(
-    desk: Desk, three: list[Generated], new: Path, home: Path
+    desk: Desk, three: list[GeneratedKey], new: Path, home: Path
 ) -> None:
     made = make(desk, home / ".ssh/id_mine", application="ssh:mine")
     (result,) = downloaded(desk, new, selectors=[str(made.path)])
@@ -202,7 +202,7 @@ def test_download_by_file_of_the_same_key(
 
 
 def test_a_file_outside_the_searched_folders_names_its_key(
-    desk: Desk, three: list[Generated], new: Path, home: Path
+    desk: Desk, three: list[GeneratedKey], new: Path, home: Path
 ) -> None:
     alone = new / "copy.pub"
     alone.write_bytes(three[1].public_path.read_bytes())
@@ -219,14 +219,14 @@ def test_a_file_outside_the_searched_folders_names_its_key(
             resident_keys.resolve(name, rows)
 
 
-def test_download_by_template(desk: Desk, three: list[Generated], new: Path) -> None:
+def test_download_by_template(desk: Desk, three: list[GeneratedKey], new: Path) -> None:
     names = [r.path.name for r in downloaded(desk, new, template="{type}-{application}-{user}")]
     assert names == ["ed25519_sk-a-alice", "ecdsa_sk-b-"]
     with pytest.raises(UsageError, match="nothing"):
         downloaded(desk, new, template="{nothing}")
 
 
-def test_one_name_for_all_is_made_unique(desk: Desk, three: list[Generated], new: Path) -> None:
+def test_one_name_for_all_is_made_unique(desk: Desk, three: list[GeneratedKey], new: Path) -> None:
     results = downloaded(desk, new, template="same")
     assert len({result.path for result in results}) == 2
     assert all(result.error is None for result in results)
@@ -251,7 +251,7 @@ def row_of(desk: Desk, selector: str, *, any_rp: bool = False) -> KeyRow:
     return resident_keys.resolve(selector, listed(desk, any_rp=any_rp))
 
 
-def test_delete(desk: Desk, three: list[Generated]) -> None:
+def test_delete(desk: Desk, three: list[GeneratedKey]) -> None:
     with desk.open() as session:
         row = resident_keys.resolve("alice", resident_keys.list_keys(session))
         resident_keys.delete_key(session, row)
@@ -262,7 +262,7 @@ def test_delete(desk: Desk, three: list[Generated]) -> None:
     assert len(desk.person.asked) == 5, "one PIN a command: three made, one deleted, one listed"
 
 
-def test_a_websites_credential_is_safe(desk: Desk, three: list[Generated]) -> None:
+def test_a_websites_credential_is_safe(desk: Desk, three: list[GeneratedKey]) -> None:
     row = row_of(desk, "example.org", any_rp=True)
     with desk.open() as session:
         with pytest.raises(UsageError):
@@ -273,13 +273,15 @@ def test_a_websites_credential_is_safe(desk: Desk, three: list[Generated]) -> No
     assert "example.org" not in [row.application for row in listed(desk, any_rp=True)]
 
 
-def test_a_file_alone_cannot_be_deleted(desk: Desk, three: list[Generated], folder: Path) -> None:
+def test_a_file_alone_cannot_be_deleted(
+    desk: Desk, three: list[GeneratedKey], folder: Path
+) -> None:
     rows = listed(desk, folders=[folder])
     with desk.open() as session, pytest.raises(CredentialNotFound, match="not on this token"):
         resident_keys.delete_key(session, resident_keys.resolve(str(folder / "w"), rows))
 
 
-def test_rename(desk: Desk, three: list[Generated], new: Path) -> None:
+def test_rename(desk: Desk, three: list[GeneratedKey], new: Path) -> None:
     with desk.open() as session:
         row = resident_keys.resolve("alice", resident_keys.list_keys(session))
         resident_keys.rename_key(session, row, comment="new comment")
@@ -295,7 +297,7 @@ def test_rename(desk: Desk, three: list[Generated], new: Path) -> None:
     assert parse_private(result.path.read_bytes(), None).comment == "new comment"
 
 
-def test_rename_to_nothing_new(desk: Desk, three: list[Generated]) -> None:
+def test_rename_to_nothing_new(desk: Desk, three: list[GeneratedKey]) -> None:
     row = row_of(desk, "alice")
     with desk.open() as session, pytest.raises(UsageError, match="nothing to change"):
         resident_keys.rename_key(session, row)
@@ -312,7 +314,7 @@ def test_a_token_without_credential_management_says_so(profile: str, folder: Pat
 
 
 def test_a_credential_of_a_type_that_openssh_does_not_know(
-    desk: Desk, three: list[Generated], new: Path, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, three: list[GeneratedKey], new: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     strange = ResidentCredential(
         CredentialId(b"\x01" * 16),

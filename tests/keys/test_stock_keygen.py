@@ -12,7 +12,7 @@ from tests.support.desk import Desk
 
 from fidokit.errors import SignatureInvalid
 from fidokit.keys import holder, key_files
-from fidokit.keys.generation import Generated, GenerateRequest, generate
+from fidokit.keys.generation import GeneratedKey, GenerateRequest, generate_key
 from fidokit.signing import signatures
 from fidokit.signing.signers import SessionSigner
 from fidokit.types import KeyType, SkFlag
@@ -36,24 +36,24 @@ def keygen(program: str, *argv: str, stdin: bytes = b"") -> str:
 
 
 @pytest.fixture(params=list(KeyType))
-def made(desk: Desk, folder: Path, request: pytest.FixtureRequest) -> Generated:
+def made(desk: Desk, folder: Path, request: pytest.FixtureRequest) -> GeneratedKey:
     wanted = GenerateRequest(request.param, folder / "key", comment="my key", rounds=2)
     with desk.open() as session:
-        return generate(session, wanted, passphrase=lambda path: b"first")
+        return generate_key(session, wanted, passphrase=lambda path: b"first")
 
 
-def test_it_reads_the_key_under_its_passphrase(program: str, made: Generated) -> None:
+def test_it_reads_the_key_under_its_passphrase(program: str, made: GeneratedKey) -> None:
     printed = keygen(program, "-y", "-P", "first", "-f", str(made.path))
     assert printed.strip() == made.public_line
 
 
-def test_it_draws_the_same_picture(program: str, made: Generated) -> None:
+def test_it_draws_the_same_picture(program: str, made: GeneratedKey) -> None:
     listed = keygen(program, "-lvf", str(made.public_path)).splitlines()
     assert listed[0].split()[1] == made.fingerprint
     assert "\n".join(listed[1:]) == made.randomart
 
 
-def test_passphrases_change_hands(program: str, made: Generated) -> None:
+def test_passphrases_change_hands(program: str, made: GeneratedKey) -> None:
     path = str(made.path)
     keygen(program, "-p", "-q", "-P", "first", "-N", "second", "-a", "2", "-f", path)
     key_files.change_passphrase(
@@ -61,31 +61,38 @@ def test_passphrases_change_hands(program: str, made: Generated) -> None:
     )
     assert keygen(program, "-y", "-P", "third", "-f", path).strip() == made.public_line
     keygen(program, "-p", "-q", "-P", "third", "-N", "", "-f", path)
-    found = key_files.describe(made.path)
+    found = key_files.describe_key_file(made.path)
     assert not found.encrypted
     assert found.comment == "my key"
 
 
-def test_flags_that_we_set_do_not_disturb_it(program: str, made: Generated) -> None:
-    change = key_files.set_flags(made.path, touch=False, verify=True, passphrase=lambda _: b"first")
+def test_flags_that_we_set_do_not_disturb_it(program: str, made: GeneratedKey) -> None:
+    change = key_files.set_key_flags(
+        made.path, touch=False, verify=True, passphrase=lambda _: b"first"
+    )
     assert change.after == SkFlag.USER_VERIFICATION_REQUIRED
     printed = keygen(program, "-y", "-P", "first", "-f", str(made.path))
     assert printed.strip() == made.public_line
 
 
-def test_a_comment_that_it_changed_is_read(program: str, made: Generated) -> None:
+def test_a_comment_that_it_changed_is_read(program: str, made: GeneratedKey) -> None:
     keygen(program, "-c", "-P", "first", "-C", "new comment", "-f", str(made.path))
-    assert key_files.describe(made.path, passphrase=lambda _: b"first").comment == "new comment"
-    assert key_files.describe(made.path).comment == "new comment", "from the public file"
+    assert (
+        key_files.describe_key_file(made.path, passphrase=lambda _: b"first").comment
+        == "new comment"
+    )
+    assert key_files.describe_key_file(made.path).comment == "new comment", "from the public file"
 
 
-def test_it_verifies_our_signature(desk: Desk, program: str, made: Generated, folder: Path) -> None:
+def test_it_verifies_our_signature(
+    desk: Desk, program: str, made: GeneratedKey, folder: Path
+) -> None:
     document = folder / "document"
     document.write_bytes(b"what is signed")
     signers = folder / "allowed_signers"
     signers.write_text(f"me@example.org {made.public_line}\n")
     with desk.open() as session:
-        key = holder.open_key(made.path, passphrase=lambda _: b"first")
+        key = holder.open_key_file(made.path, passphrase=lambda _: b"first")
         signature = signatures.sign_file(SessionSigner(session, key), document)
     verify = ["-Y", "verify", "-f", str(signers), "-I", "me@example.org", "-n", "file"]
     said = keygen(program, *verify, "-s", str(signature), stdin=document.read_bytes())
@@ -93,7 +100,8 @@ def test_it_verifies_our_signature(desk: Desk, program: str, made: Generated, fo
     found = keygen(program, "-Y", "find-principals", "-f", str(signers), "-s", str(signature))
     assert found.strip() == "me@example.org"
     assert (
-        signatures.verify(document, signature, allowed_signers=signers).principal == found.strip()
+        signatures.verify_signature(document, signature, allowed_signers=signers).principal
+        == found.strip()
     )
 
 
@@ -104,9 +112,9 @@ def test_we_verify_its_signature(program: str, folder: Path) -> None:
     keygen(program, "-q", "-t", "ed25519", "-N", "", "-C", "plain", "-f", str(key))
     keygen(program, "-q", "-Y", "sign", "-n", "file", "-f", str(key), str(document))
     signature = folder / "document.sig"
-    good = signatures.verify(document, signature, public_key=Path(f"{key}.pub"))
+    good = signatures.verify_signature(document, signature, public_key=Path(f"{key}.pub"))
     assert (good.touched, good.verified, good.counter) == (None, None, None)
     assert good.type_label == "ED25519"
-    assert signatures.verify(document, signature, public_key=key) == good
+    assert signatures.verify_signature(document, signature, public_key=key) == good
     with pytest.raises(SignatureInvalid):
-        signatures.verify(b"another", signature, public_key=key)
+        signatures.verify_signature(b"another", signature, public_key=key)

@@ -18,12 +18,12 @@ from fidokit.errors import (
     TokenMisbehaved,
     UsageError,
 )
-from fidokit.keys.generation import GenerateRequest, generate
+from fidokit.keys.generation import GenerateRequest, generate_key
 from fidokit.openssh.certificates.certificate import Certificate, CertKind, CertOption
 from fidokit.openssh.keys.public import PublicKey
 from fidokit.openssh.signatures.signature import Signature
 from fidokit.signing import certificates
-from fidokit.signing.certificates import CertificateRequest, certificate_request, certify
+from fidokit.signing.certificates import CertificateRequest, certificate_request, issue_certificate
 from fidokit.signing.signers import Signer, open_signer
 from fidokit.types import KeyType
 
@@ -109,7 +109,7 @@ def test_as_many_principals_as_openssh_reads() -> None:
 
 @pytest.mark.parametrize("key", plain_keys(), ids=lambda key: key.sign(b"").type_name)
 def test_what_is_written_is_what_was_asked(subject: Path, key: PlainKey) -> None:
-    done = certify(Authority(key), subject, REQUEST, serial=2**64 - 1)
+    done = issue_certificate(Authority(key), subject, REQUEST, serial=2**64 - 1)
     assert done.path == subject.with_name("user-cert.pub")
     assert done.path.stat().st_mode & 0o777 == 0o644
     assert done.path.read_bytes().endswith(b" a comment\n")
@@ -124,24 +124,24 @@ def test_what_is_written_is_what_was_asked(subject: Path, key: PlainKey) -> None
 
 def test_no_two_are_the_same(subject: Path) -> None:
     authority = Authority(ed25519_key())
-    first = certify(authority, subject, REQUEST)
-    second = certify(authority, subject, REQUEST, force=True)
+    first = issue_certificate(authority, subject, REQUEST)
+    second = issue_certificate(authority, subject, REQUEST, force=True)
     assert first.certificate.nonce != second.certificate.nonce
 
 
 @pytest.mark.parametrize("key_type", list(KeyType))
 def test_by_a_token(desk: Desk, subject: Path, key_type: KeyType) -> None:
     with desk.open() as session:
-        ca = generate(session, GenerateRequest(key_type, subject.with_name("ca")))
+        ca = generate_key(session, GenerateRequest(key_type, subject.with_name("ca")))
     with open_signer(ca.path, desk.person, backends=[desk]) as signer:
-        done = certify(signer, subject, REQUEST)
+        done = issue_certificate(signer, subject, REQUEST)
     assert done.facts.authority.endswith(ca.fingerprint)
 
 
 @pytest.mark.interop
 def test_a_private_file_is_certified_by_its_public_half(folder: Path) -> None:
     path = keygen(folder, "-t", "ed25519", "-N", "words", "-a", "1")
-    done = certify(Authority(ed25519_key()), path, REQUEST)
+    done = issue_certificate(Authority(ed25519_key()), path, REQUEST)
     assert done.path == folder / "key-cert.pub"
 
 
@@ -149,47 +149,47 @@ def test_nothing_is_overwritten(desk: Desk, subject: Path) -> None:
     there = subject.with_name("user-cert.pub")
     there.write_text("precious")
     with desk.open() as session:
-        ca = generate(session, GenerateRequest(KeyType.ED25519_SK, subject.with_name("ca")))
+        ca = generate_key(session, GenerateRequest(KeyType.ED25519_SK, subject.with_name("ca")))
     touches = len(desk.person.touches)
     with open_signer(ca.path, desk.person, backends=[desk]) as signer:
         with pytest.raises(FileInTheWay):
-            certify(signer, subject, REQUEST)
+            issue_certificate(signer, subject, REQUEST)
         assert (there.read_text(), len(desk.person.touches)) == ("precious", touches)
-        assert certify(signer, subject, REQUEST, force=True).path == there
+        assert issue_certificate(signer, subject, REQUEST, force=True).path == there
 
 
 def test_a_bad_signature_is_not_written(subject: Path) -> None:
     authority = Authority(ed25519_key())
     authority.honest = False
     with pytest.raises(TokenMisbehaved, match="the authority made a signature"):
-        certify(authority, subject, REQUEST)
+        issue_certificate(authority, subject, REQUEST)
     assert not subject.with_name("user-cert.pub").exists()
 
 
 def test_certificates_are_not_certified(subject: Path) -> None:
     subject.write_bytes(line(certificate(SUBJECT, ed25519_key()), "").lstrip())
     with pytest.raises(UsageError, match="is a certificate"):
-        certify(Authority(ed25519_key()), subject, REQUEST)
+        issue_certificate(Authority(ed25519_key()), subject, REQUEST)
 
 
 def test_nor_do_they_certify(subject: Path) -> None:
     key = ed25519_key()
     by: Signer = Authority(key, certificate(key.public, ed25519_key(3)))
     with pytest.raises(UsageError, match="named by a certificate"):
-        certify(by, subject, REQUEST)
+        issue_certificate(by, subject, REQUEST)
 
 
 @pytest.mark.parametrize("serial", [-1, 2**64])
 def test_serials_have_their_bounds(subject: Path, serial: int) -> None:
     with pytest.raises(UsageError, match="serial"):
-        certify(Authority(ed25519_key()), subject, REQUEST, serial=serial)
+        issue_certificate(Authority(ed25519_key()), subject, REQUEST, serial=serial)
 
 
 @pytest.mark.parametrize("data", [b"", b"junk", b"ssh-ed25519 AAAA x\n", b"\xff\x00"])
 def test_what_is_no_key(subject: Path, data: bytes) -> None:
     subject.write_bytes(data)
     with pytest.raises(MalformedKey):
-        certify(Authority(ed25519_key()), subject, REQUEST)
+        issue_certificate(Authority(ed25519_key()), subject, REQUEST)
     with pytest.raises(MalformedKey):
         certificates.show_certificate(subject)
 

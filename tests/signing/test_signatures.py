@@ -26,7 +26,7 @@ from fidokit.errors import (
 )
 from fidokit.files.keyfile import PIECE
 from fidokit.keys import holder
-from fidokit.keys.generation import Generated, GenerateRequest, generate
+from fidokit.keys.generation import GeneratedKey, GenerateRequest, generate_key
 from fidokit.openssh.certificates.krl import ExplicitKey, KeyId
 from fidokit.openssh.keys.private import PrivateFile
 from fidokit.openssh.signatures.signature import SkEd25519Signature
@@ -44,37 +44,39 @@ def _names(file: PrivateFile) -> tuple[KeyHandle, Application]:
 
 
 @pytest.fixture(params=list(KeyType))
-def made(desk: Desk, folder: Path, request: pytest.FixtureRequest) -> Generated:
+def made(desk: Desk, folder: Path, request: pytest.FixtureRequest) -> GeneratedKey:
     with desk.open() as session:
-        return generate(session, GenerateRequest(request.param, folder / "key"))
+        return generate_key(session, GenerateRequest(request.param, folder / "key"))
 
 
 @pytest.fixture
-def signature(desk: Desk, made: Generated) -> str:
+def signature(desk: Desk, made: GeneratedKey) -> str:
     with desk.open() as session:
-        return signatures.sign(SessionSigner(session, holder.open_key(made.path)), [MESSAGE])
+        return signatures.sign_message(
+            SessionSigner(session, holder.open_key_file(made.path)), [MESSAGE]
+        )
 
 
 @pytest.fixture
-def signers(folder: Path, made: Generated) -> Path:
+def signers(folder: Path, made: GeneratedKey) -> Path:
     path = folder / "allowed_signers"
     path.write_text(f'# comment\nalice@example.org namespaces="file" {made.public_line}\n')
     return path
 
 
-def test_sign_and_verify(made: Generated, signature: str) -> None:
+def test_sign_and_verify(made: GeneratedKey, signature: str) -> None:
     for key in (made.public_path, made.path):
-        good = signatures.verify(MESSAGE, signature, public_key=key)
+        good = signatures.verify_signature(MESSAGE, signature, public_key=key)
         assert (good.fingerprint, good.namespace) == (made.fingerprint, "file")
         assert (good.touched, good.verified, good.principal) == (True, False, "")
         assert good.counter is not None
 
 
-def test_files(desk: Desk, made: Generated, folder: Path) -> None:
+def test_files(desk: Desk, made: GeneratedKey, folder: Path) -> None:
     file = folder / "document"
     file.write_bytes(b"x" * (PIECE + 1))
     with desk.open() as session:
-        key = holder.open_key(made.path)
+        key = holder.open_key_file(made.path)
         target = signatures.sign_file(
             SessionSigner(session, key), file, hash_name="sha256", namespace="git"
         )
@@ -86,135 +88,145 @@ def test_files(desk: Desk, made: Generated, folder: Path) -> None:
         signatures.sign_file(
             SessionSigner(session, key), file, hash_name="sha256", namespace="git", force=True
         )
-    assert signatures.verify(file, target, public_key=made.public_path, namespace="git").touched
+    assert signatures.verify_signature(
+        file, target, public_key=made.public_path, namespace="git"
+    ).touched
     file.write_bytes(b"x")
     with pytest.raises(SignatureInvalid):
-        signatures.verify(file, target, public_key=made.public_path, namespace="git")
+        signatures.verify_signature(file, target, public_key=made.public_path, namespace="git")
 
 
-def test_a_changed_message(made: Generated, signature: str) -> None:
+def test_a_changed_message(made: GeneratedKey, signature: str) -> None:
     with pytest.raises(SignatureInvalid):
-        signatures.verify(MESSAGE + b"!", signature, public_key=made.public_path)
+        signatures.verify_signature(MESSAGE + b"!", signature, public_key=made.public_path)
 
 
-def test_another_namespace(made: Generated, signature: str) -> None:
+def test_another_namespace(made: GeneratedKey, signature: str) -> None:
     with pytest.raises(SignatureInvalid, match="namespace"):
-        signatures.verify(MESSAGE, signature, public_key=made.public_path, namespace="git")
+        signatures.verify_signature(
+            MESSAGE, signature, public_key=made.public_path, namespace="git"
+        )
 
 
 def test_another_key(desk: Desk, signature: str, folder: Path) -> None:
     with desk.open() as session:
-        other = generate(session, GenerateRequest(KeyType.ECDSA_SK, folder / "other"))
+        other = generate_key(session, GenerateRequest(KeyType.ECDSA_SK, folder / "other"))
     with pytest.raises(SignatureInvalid, match="by another key"):
-        signatures.verify(MESSAGE, signature, public_key=other.public_path)
+        signatures.verify_signature(MESSAGE, signature, public_key=other.public_path)
 
 
 def test_allowed_signers(signature: str, signers: Path) -> None:
-    found = signatures.verify(MESSAGE, signature, allowed_signers=signers)
+    found = signatures.verify_signature(MESSAGE, signature, allowed_signers=signers)
     assert found.principal == "alice@example.org"
-    known = signatures.verify(
+    known = signatures.verify_signature(
         MESSAGE, signature.encode(), allowed_signers=signers, principal="alice@example.org"
     )
     assert known == found
     with pytest.raises(SignatureInvalid, match="mallory"):
-        signatures.verify(MESSAGE, signature, allowed_signers=signers, principal="mallory")
+        signatures.verify_signature(
+            MESSAGE, signature, allowed_signers=signers, principal="mallory"
+        )
 
 
 def test_strangers(signature: str, signers: Path) -> None:
     signers.write_text("")
     with pytest.raises(SignatureInvalid, match="does not know its key"):
-        signatures.verify(MESSAGE, signature, allowed_signers=signers)
+        signatures.verify_signature(MESSAGE, signature, allowed_signers=signers)
 
 
-def test_validity_is_judged_at_a_time(made: Generated, signature: str, signers: Path) -> None:
+def test_validity_is_judged_at_a_time(made: GeneratedKey, signature: str, signers: Path) -> None:
     signers.write_text(f'alice valid-before="20250101Z" {made.public_line}\n')
     with pytest.raises(SignatureInvalid):
-        signatures.verify(MESSAGE, signature, allowed_signers=signers)
-    assert signatures.verify(MESSAGE, signature, allowed_signers=signers, at=1_700_000_000)
+        signatures.verify_signature(MESSAGE, signature, allowed_signers=signers)
+    assert signatures.verify_signature(
+        MESSAGE, signature, allowed_signers=signers, at=1_700_000_000
+    )
 
 
-def test_namespaces_of_allowed_signers(desk: Desk, made: Generated, signers: Path) -> None:
+def test_namespaces_of_allowed_signers(desk: Desk, made: GeneratedKey, signers: Path) -> None:
     with desk.open() as session:
-        other = signatures.sign(
-            SessionSigner(session, holder.open_key(made.path)), [MESSAGE], namespace="git"
+        other = signatures.sign_message(
+            SessionSigner(session, holder.open_key_file(made.path)), [MESSAGE], namespace="git"
         )
     with pytest.raises(SignatureInvalid, match="git"):
-        signatures.verify(MESSAGE, other, allowed_signers=signers, namespace="git")
+        signatures.verify_signature(MESSAGE, other, allowed_signers=signers, namespace="git")
 
 
-def test_exactly_one_way_to_verify(made: Generated, signature: str, signers: Path) -> None:
+def test_exactly_one_way_to_verify(made: GeneratedKey, signature: str, signers: Path) -> None:
     with pytest.raises(UsageError):
-        signatures.verify(MESSAGE, signature)
+        signatures.verify_signature(MESSAGE, signature)
     with pytest.raises(UsageError):
-        signatures.verify(MESSAGE, signature, public_key=made.public_path, allowed_signers=signers)
+        signatures.verify_signature(
+            MESSAGE, signature, public_key=made.public_path, allowed_signers=signers
+        )
 
 
 @pytest.mark.parametrize("text", ["", "junk", "-----BEGIN SSH SIGNATURE-----\nAAAA\n"])
-def test_rubbish_is_no_signature(made: Generated, text: str) -> None:
+def test_rubbish_is_no_signature(made: GeneratedKey, text: str) -> None:
     with pytest.raises(MalformedKey):
-        signatures.verify(MESSAGE, text, public_key=made.public_path)
+        signatures.verify_signature(MESSAGE, text, public_key=made.public_path)
 
 
-def test_an_empty_namespace_or_unknown_hash(desk: Desk, made: Generated) -> None:
-    key = holder.open_key(made.path)
+def test_an_empty_namespace_or_unknown_hash(desk: Desk, made: GeneratedKey) -> None:
+    key = holder.open_key_file(made.path)
     with desk.open() as session:
         with pytest.raises(UsageError):
-            signatures.sign(SessionSigner(session, key), [MESSAGE], namespace="")
+            signatures.sign_message(SessionSigner(session, key), [MESSAGE], namespace="")
         with pytest.raises(UsageError):
-            signatures.sign(SessionSigner(session, key), [MESSAGE], hash_name="md5")
+            signatures.sign_message(SessionSigner(session, key), [MESSAGE], hash_name="md5")
     assert desk.person.touches == ["making the key"]
 
 
 def test_a_passphrase_is_asked_once(desk: Desk, folder: Path) -> None:
     with desk.open() as session:
-        generate(
+        generate_key(
             session,
             GenerateRequest(KeyType.ED25519_SK, folder / "locked", rounds=1),
             passphrase=lambda path: b"secret",
         )
     with pytest.raises(PassphraseRequired):
-        holder.open_key(folder / "locked")
+        holder.open_key_file(folder / "locked")
     words = [b"secret"]
-    key = holder.open_key(folder / "locked", passphrase=lambda _: words.pop())
+    key = holder.open_key_file(folder / "locked", passphrase=lambda _: words.pop())
     with desk.open() as session:
-        signatures.sign(SessionSigner(session, key), [MESSAGE])
+        signatures.sign_message(SessionSigner(session, key), [MESSAGE])
 
 
 def test_a_token_that_signs_rubbish_is_found_out(
-    desk: Desk, made: Generated, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, made: GeneratedKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def rubbish(*args: object) -> SkEd25519Signature:
         return SkEd25519Signature(bytes(64), 1, 1)
 
     monkeypatch.setattr(token_sign, "sign", rubbish)
     with desk.open() as session, pytest.raises(TokenMisbehaved, match="does not verify"):
-        signatures.sign(SessionSigner(session, holder.open_key(made.path)), [MESSAGE])
+        signatures.sign_message(SessionSigner(session, holder.open_key_file(made.path)), [MESSAGE])
 
 
-def test_the_token_with_the_key_is_found_silently(desk: Desk, made: Generated) -> None:
+def test_the_token_with_the_key_is_found_silently(desk: Desk, made: GeneratedKey) -> None:
     desk.plug("AAA")
     desk.plug("ZZZ")
     touches = len(desk.person.touches)
-    key = holder.open_key(made.path)
+    key = holder.open_key_file(made.path)
     with holder.token_holding(*_names(key), desk.person, backends=[desk]) as session:
         assert session.selector == "usb:ONE"
         assert len(desk.person.touches) == touches
-        signatures.sign(SessionSigner(session, key), [MESSAGE])
+        signatures.sign_message(SessionSigner(session, key), [MESSAGE])
 
 
-def test_the_selector_wins(desk: Desk, made: Generated) -> None:
+def test_the_selector_wins(desk: Desk, made: GeneratedKey) -> None:
     desk.plug("AAA")
-    key = holder.open_key(made.path)
+    key = holder.open_key_file(made.path)
     with holder.token_holding(
         *_names(key), desk.person, selector="usb:AAA", backends=[desk]
     ) as session:
         assert session.selector == "usb:AAA"
         with pytest.raises(CredentialNotFound):
-            signatures.sign(SessionSigner(session, key), [MESSAGE])
+            signatures.sign_message(SessionSigner(session, key), [MESSAGE])
 
 
-def test_no_token_at_all(made: Generated) -> None:
-    key = holder.open_key(made.path)
+def test_no_token_at_all(made: GeneratedKey) -> None:
+    key = holder.open_key_file(made.path)
     with (
         pytest.raises(TokenNotFound),
         holder.token_holding(*_names(key), backends=[Desk()]),
@@ -255,9 +267,13 @@ def test_revoked_keys(folder: Path, revoked: Path, data: bytes) -> None:
     (folder / "key.pub").write_bytes(line(TOKEN.public, "").lstrip())
     revoked.write_bytes(data)
     with pytest.raises(SignatureInvalid, match="revoked"):
-        signatures.verify(SIGNED, SIGNATURE, public_key=folder / "key.pub", revoked_keys=revoked)
+        signatures.verify_signature(
+            SIGNED, SIGNATURE, public_key=folder / "key.pub", revoked_keys=revoked
+        )
     revoked.write_bytes(b"")
-    assert signatures.verify(SIGNED, SIGNATURE, public_key=folder / "key.pub", revoked_keys=revoked)
+    assert signatures.verify_signature(
+        SIGNED, SIGNATURE, public_key=folder / "key.pub", revoked_keys=revoked
+    )
 
 
 @pytest.mark.parametrize(
@@ -265,32 +281,40 @@ def test_revoked_keys(folder: Path, revoked: Path, data: bytes) -> None:
 )
 def test_revoked_certificates(allowed: Path, revoked: Path, data: bytes) -> None:
     revoked.write_bytes(data)
-    good = signatures.verify(SIGNED, BY_CERTIFICATE, allowed_signers=allowed, principal="alice")
+    good = signatures.verify_signature(
+        SIGNED, BY_CERTIFICATE, allowed_signers=allowed, principal="alice"
+    )
     assert (good.type_label, good.principal) == ("ED25519-SK-CERT", "alice")
     with pytest.raises(SignatureInvalid, match="revoked"):
-        signatures.verify(SIGNED, BY_CERTIFICATE, allowed_signers=allowed, revoked_keys=revoked)
+        signatures.verify_signature(
+            SIGNED, BY_CERTIFICATE, allowed_signers=allowed, revoked_keys=revoked
+        )
 
 
 def test_revoked_keys_that_cannot_be_read(allowed: Path, revoked: Path) -> None:
     with pytest.raises(FidokitError, match="does not exist"):
-        signatures.verify(SIGNED, SIGNATURE, allowed_signers=allowed, revoked_keys=revoked)
+        signatures.verify_signature(
+            SIGNED, SIGNATURE, allowed_signers=allowed, revoked_keys=revoked
+        )
     revoked.write_bytes(b"junk\n")
     with pytest.raises(MalformedFile):
-        signatures.verify(SIGNED, SIGNATURE, allowed_signers=allowed, revoked_keys=revoked)
+        signatures.verify_signature(
+            SIGNED, SIGNATURE, allowed_signers=allowed, revoked_keys=revoked
+        )
 
 
 def test_a_stream(folder: Path) -> None:
-    assert signatures.check(io.BytesIO(SIGNED), SIGNATURE).touched
+    assert signatures.check_signature(io.BytesIO(SIGNED), SIGNATURE).touched
     with pytest.raises(SignatureInvalid):
-        signatures.check(io.BytesIO(SIGNED + b"x"), SIGNATURE)
+        signatures.check_signature(io.BytesIO(SIGNED + b"x"), SIGNATURE)
     (folder / "message").write_bytes(SIGNED)
     (folder / "message.sig").write_bytes(SIGNATURE)
-    assert signatures.check(folder / "message", folder / "message.sig").key_line
+    assert signatures.check_signature(folder / "message", folder / "message.sig").key_line
 
 
 def test_check_looks_at_the_namespace() -> None:
     with pytest.raises(SignatureInvalid, match="namespace"):
-        signatures.check(SIGNED, SIGNATURE, namespace="git")
+        signatures.check_signature(SIGNED, SIGNATURE, namespace="git")
 
 
 def test_find_principals(allowed: Path) -> None:

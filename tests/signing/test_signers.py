@@ -22,7 +22,7 @@ from fidokit.errors import (
     UsageError,
 )
 from fidokit.keys import holder
-from fidokit.keys.generation import Generated, GenerateRequest, generate
+from fidokit.keys.generation import GeneratedKey, GenerateRequest, generate_key
 from fidokit.openssh.certificates.certificate import Certificate
 from fidokit.openssh.keys.plain_private import PlainPrivate, SignFlag
 from fidokit.signing import signatures
@@ -54,9 +54,9 @@ def plain(folder: Path) -> Path:
 
 
 @pytest.fixture
-def on_token(desk: Desk, folder: Path) -> Generated:
+def on_token(desk: Desk, folder: Path) -> GeneratedKey:
     with desk.open() as session:
-        return generate(session, GenerateRequest(KeyType.ED25519_SK, folder / "sk"))
+        return generate_key(session, GenerateRequest(KeyType.ED25519_SK, folder / "sk"))
 
 
 def write_certificate(path: Path, of: Path) -> Certificate:
@@ -65,8 +65,8 @@ def write_certificate(path: Path, of: Path) -> Certificate:
     return made
 
 
-def good(text: str, public: Path) -> signatures.Verified:
-    return signatures.verify(MESSAGE, text, public_key=public)
+def good(text: str, public: Path) -> signatures.VerifiedSignature:
+    return signatures.verify_signature(MESSAGE, text, public_key=public)
 
 
 # --- files ---------------------------------------------------------------------------------
@@ -79,28 +79,28 @@ def test_an_ordinary_key(folder: Path, kind: tuple[str, ...], suffix: str) -> No
     path = keygen(folder, "-N", "", "-t", *kind)
     with open_signer(Path(f"{path}{suffix}")) as signer:
         assert isinstance(signer, FileSigner)
-        text = signatures.sign(signer, [MESSAGE], hash_name="sha256")
+        text = signatures.sign_message(signer, [MESSAGE], hash_name="sha256")
     found = good(text, Path(f"{path}.pub"))
     assert (found.touched, found.counter) == (None, None)
 
 
-def test_a_key_on_a_token(desk: Desk, on_token: Generated) -> None:
+def test_a_key_on_a_token(desk: Desk, on_token: GeneratedKey) -> None:
     for path in (on_token.path, on_token.public_path):
         with open_signer(path, desk.person, backends=[desk]) as signer:
             assert isinstance(signer, SessionSigner)
-            text = signatures.sign(signer, [MESSAGE[:4], MESSAGE[4:]])
+            text = signatures.sign_message(signer, [MESSAGE[:4], MESSAGE[4:]])
         assert good(text, on_token.public_path).touched
 
 
 def test_a_certificate_that_is_named_stands_in_the_signature(
-    desk: Desk, on_token: Generated
+    desk: Desk, on_token: GeneratedKey
 ) -> None:
     path = on_token.path.with_name("sk-cert.pub")
     made = write_certificate(path, on_token.path)
     with open_signer(path, desk.person, backends=[desk]) as signer:
         assert signer.public == made
-        text = signatures.sign(signer, [MESSAGE])
-    assert signatures.check(MESSAGE, text).type_label == "ED25519-SK-CERT"
+        text = signatures.sign_message(signer, [MESSAGE])
+    assert signatures.check_signature(MESSAGE, text).type_label == "ED25519-SK-CERT"
 
 
 def test_one_that_is_beside_does_not(plain: Path) -> None:
@@ -120,7 +120,7 @@ def test_a_passphrase(folder: Path) -> None:
         return b"words"
 
     with open_signer(path.with_name("key.pub"), passphrase=ask) as signer:
-        assert good(signatures.sign(signer, [MESSAGE]), path.with_name("key.pub"))
+        assert good(signatures.sign_message(signer, [MESSAGE]), path.with_name("key.pub"))
     assert asked == [path]
     with pytest.raises(PassphraseRequired), open_signer(path):
         pass
@@ -199,9 +199,12 @@ def test_by_the_agent(socket_path: Path, folder: Path, held: Held) -> None:
     with small_agent(socket_path, [private(ed25519(7)), key]) as asked:
         with open_signer(named(folder, key)) as signer:
             assert isinstance(signer, AgentSigner)
-            text = signatures.sign(signer, [MESSAGE])
+            text = signatures.sign_message(signer, [MESSAGE])
         assert asked == [SignFlag.RSA_SHA2_512]
-    assert signatures.check(MESSAGE, text).key_line.encode() in named(folder, key).read_bytes()
+    assert (
+        signatures.check_signature(MESSAGE, text).key_line.encode()
+        in named(folder, key).read_bytes()
+    )
 
 
 @pytest.mark.interop
@@ -247,4 +250,4 @@ def test_an_agent_that_refuses(socket_path: Path, folder: Path) -> None:
         open_signer(named(folder, key)) as signer,
         pytest.raises(FidokitError, match="refused to sign"),
     ):
-        signatures.sign(signer, [MESSAGE])
+        signatures.sign_message(signer, [MESSAGE])

@@ -27,7 +27,7 @@ from fidokit.keys.resident_keys import list_keys
 from fidokit.tokens.access import list_tokens, token_info
 from fidokit.tokens.owner import change_pin, set_pin
 from fidokit.tokens.remembered import StateKeeper, _decode, forget_token, forget_tokens, keeper
-from fidokit.tokens.reset import plan_reset, reset
+from fidokit.tokens.reset import plan_reset, reset_token
 from fidokit.types import Transport
 from fidokit.virtual.token import VirtualToken
 
@@ -135,7 +135,9 @@ def test_a_reset_forgets(remembered: Desk, home: Path) -> None:
     path = the_file(home)
     with remembered.open() as session:
         plan = plan_reset(session)
-    reset(plan, typed=plan.confirm, guide=Guide(), backends=[remembered], sleep=lambda _: None)
+    reset_token(
+        plan, typed=plan.confirm, guide=Guide(), backends=[remembered], sleep=lambda _: None
+    )
     assert not path.exists()
 
 

@@ -14,7 +14,7 @@ from tests.support.desk import Desk
 from fidokit.client.info import TokenInfo
 from fidokit.client.session import Session
 from fidokit.errors import PinRequired, TokenNotFound, Unsupported, UsageError
-from fidokit.keys.generation import GenerateRequest, generate
+from fidokit.keys.generation import GenerateRequest, generate_key
 from fidokit.tokens import owner as pin
 from fidokit.tokens import reset as resetting
 from fidokit.tokens.reset import ResetPlan
@@ -69,7 +69,7 @@ def plan(desk: Desk, *, ask_pin: bool = False) -> ResetPlan:
 
 def reset(desk: Desk, wanted: ResetPlan, guide: Guide, typed: str = "ONE") -> Time:
     time = Time()
-    resetting.reset(
+    resetting.reset_token(
         wanted,
         typed=typed,
         guide=guide,
@@ -97,7 +97,7 @@ def test_what_dies_is_named(desk: Desk, folder: Path) -> None:
             allow_any_application=True,
         )
         with desk.open() as session:
-            generate(session, request)
+            generate_key(session, request)
     found = plan(desk, ask_pin=True)
     assert found.credentials == ("ssh:a me", "ssh:b me")
     assert (found.resident, found.others) == (3, 1)

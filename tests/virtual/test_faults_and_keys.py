@@ -30,7 +30,7 @@ from fidokit.errors import (
     TouchTimedOut,
 )
 from fidokit.keys import holder, resident_keys
-from fidokit.keys.generation import GenerateRequest, generate
+from fidokit.keys.generation import GenerateRequest, generate_key
 from fidokit.signing import signatures
 from fidokit.signing.signers import SessionSigner
 from fidokit.tokens import owner as pin
@@ -75,7 +75,7 @@ def resident(folder: Path, name: str = "new") -> GenerateRequest:
 def used(desk: Desk, folder: Path) -> Desk:
     """A token with a PIN, and a key that is also in a file."""
     with desk.open() as session:
-        generate(session, resident(folder, "old"))
+        generate_key(session, resident(folder, "old"))
     return desk
 
 
@@ -134,7 +134,7 @@ def test_making_a_key(used: Desk, folder: Path, fault: Fault, expected: Expected
     with opened(used, fault) as session:
         token.faults.add(fault, command=MAKE)
         with pytest.raises(expected) as caught:
-            generate(session, resident(folder))
+            generate_key(session, resident(folder))
     assert token.faults.struck == [fault]
     assert caught.value.message
     assert caught.value.hint
@@ -146,11 +146,11 @@ def test_making_a_key(used: Desk, folder: Path, fault: Fault, expected: Expected
 @pytest.mark.parametrize(("fault", "expected"), FAULTS.values(), ids=FAULTS.keys())
 def test_signing(used: Desk, folder: Path, fault: Fault, expected: Expected) -> None:
     token = used.tokens["ONE"]
-    private = holder.open_key(folder / "old")
+    private = holder.open_key_file(folder / "old")
     with opened(used, fault) as session:
         token.faults.add(fault, command=GET)
         with pytest.raises(FidokitError) as caught:
-            signatures.sign(SessionSigner(session, private), [b"message"])
+            signatures.sign_message(SessionSigner(session, private), [b"message"])
     if not isinstance(fault, faults.KeyStoreFull):
         assert isinstance(caught.value, expected)
     assert caught.value.message
@@ -190,7 +190,7 @@ def test_a_key_with_another_id_is_not_taken(used: Desk, folder: Path) -> None:
     with used.open() as session:
         token.faults.add(WrongCredentialId(), command=MAKE)
         with pytest.raises(MISBEHAVED):
-            generate(session, resident(folder))
+            generate_key(session, resident(folder))
     assert not (folder / "new").exists()
 
 
@@ -199,7 +199,9 @@ def test_an_assertion_of_another_key_is_not_taken(used: Desk, folder: Path) -> N
     with used.open() as session:
         token.faults.add(WrongCredentialId(), command=GET)
         with pytest.raises(TokenMisbehaved):
-            signatures.sign(SessionSigner(session, holder.open_key(folder / "old")), [b"message"])
+            signatures.sign_message(
+                SessionSigner(session, holder.open_key_file(folder / "old")), [b"message"]
+            )
     assert token.faults.struck == [WrongCredentialId()]
 
 
@@ -210,7 +212,9 @@ def test_who_waits_long_enough_is_served(used: Desk, folder: Path, fault: Fault)
         token.faults.add(fault, command=GET)
         release = threading.Thread(target=_clear_once_struck, args=[token])
         release.start()
-        signatures.sign(SessionSigner(session, holder.open_key(folder / "old")), [b"message"])
+        signatures.sign_message(
+            SessionSigner(session, holder.open_key_file(folder / "old")), [b"message"]
+        )
         release.join()
 
 
@@ -272,7 +276,7 @@ def test_registering_with_u2f(
     with opened(bare_desk, fault) as session:
         old_token.faults.add(fault, u2f=0x01)
         with pytest.raises(expected) as caught:
-            generate(session, GenerateRequest(KeyType.ECDSA_SK, folder / "new"))
+            generate_key(session, GenerateRequest(KeyType.ECDSA_SK, folder / "new"))
     assert old_token.faults.struck == [fault]
     assert caught.value.message
     assert list(folder.iterdir()) == []

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fidokit.keys.backup import Backup
     from fidokit.keys.blobs import BlobTable
     from fidokit.keys.fingerprints import ShownKey
-    from fidokit.keys.generation import Generated
+    from fidokit.keys.generation import GeneratedKey
     from fidokit.keys.key_files import FlagsChange, KeyFile
     from fidokit.keys.resident_keys import DownloadResult
     from fidokit.lab.named_tokens import VirtualSummary
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from fidokit.server.otp.enrollment import OtpState
     from fidokit.server.sshd.query import SshdSettings
     from fidokit.signing.certificates import IssuedCertificate, ShownCertificate
-    from fidokit.signing.signatures import Verified
+    from fidokit.signing.signatures import VerifiedSignature
     from fidokit.tokens.access import TokenDetails, TokenSummary
     from fidokit.tokens.owner import Configuration, Finger, PinStatus
     from fidokit.tokens.reset import ResetPlan
@@ -149,7 +149,7 @@ def key(row: KeyRow) -> Json:
     )
 
 
-def generated(made: Generated) -> Json:
+def generated(made: GeneratedKey) -> Json:
     """`key generate`."""
     return members(
         made,
@@ -203,7 +203,7 @@ def flag_names(flags: SkFlag) -> list[str]:
     return [name for flag, name in names.items() if flag in flags]
 
 
-def verified(good: Verified) -> Json:
+def verified(good: VerifiedSignature) -> Json:
     """`key verify`."""
     return members(good, "fingerprint type=type_label namespace principal touched verified counter")
 

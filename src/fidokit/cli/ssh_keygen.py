@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fidokit.client.ports import Interaction
-    from fidokit.signing.signatures import Verified
+    from fidokit.signing.signatures import VerifiedSignature
     from fidokit.signing.signers import Signer
 
 PROGRAM: Final = "fidokit-ssh-keygen"
@@ -138,12 +138,12 @@ def _sign_one(
     options: Options, signer: Signer, file: str, *, namespace: str, hash_name: str
 ) -> None:
     from fidokit.files.keyfile import pieces
-    from fidokit.signing.signatures import sign, sign_file
+    from fidokit.signing.signatures import sign_file, sign_message
 
     if file == "-":
         _progress(options, "Signing data on standard input")
         message = pieces(sys.stdin.buffer)
-        text = sign(signer, message, namespace=namespace, hash_name=hash_name)
+        text = sign_message(signer, message, namespace=namespace, hash_name=hash_name)
         sys.stdout.write(text)
         return
     _progress(options, f"Signing file {file}")
@@ -183,7 +183,7 @@ def _passphrase(path: Path) -> bytes:
 
 # --- verify --------------------------------------------------------------------------------
 
-Check = Callable[[str, str, dict[str, str]], "Verified"]
+Check = Callable[[str, str, dict[str, str]], "VerifiedSignature"]
 
 
 def _verify(options: Options) -> int:
@@ -195,11 +195,11 @@ def _verify(options: Options) -> int:
     }
     _, _, allowed, principal = options.need("verify", wanted)
 
-    def check(namespace: str, signature: str, taken: dict[str, str]) -> Verified:
-        from fidokit.signing.signatures import verify
+    def check(namespace: str, signature: str, taken: dict[str, str]) -> VerifiedSignature:
+        from fidokit.signing.signatures import verify_signature
 
         revoked = options.values.get("r")
-        return verify(
+        return verify_signature(
             sys.stdin.buffer,
             _path(signature),
             allowed_signers=_path(allowed),
@@ -215,11 +215,11 @@ def _verify(options: Options) -> int:
 def _check_novalidate(options: Options) -> int:
     options.need("check-novalidate", {"s": "signature file", "n": "namespace"})
 
-    def check(namespace: str, signature: str, taken: dict[str, str]) -> Verified:
+    def check(namespace: str, signature: str, taken: dict[str, str]) -> VerifiedSignature:
         from fidokit.signing import signatures
 
         _verify_time(taken)
-        return signatures.check(sys.stdin.buffer, _path(signature), namespace=namespace)
+        return signatures.check_signature(sys.stdin.buffer, _path(signature), namespace=namespace)
 
     return _judge(options, check, None)
 

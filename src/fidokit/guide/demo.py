@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Final
 from fidokit.client.ports import Candidate, PinCode, Quiet
 from fidokit.errors import FidokitError
 from fidokit.keys import holder
-from fidokit.keys.generation import GenerateRequest, generate
-from fidokit.keys.key_files import describe
-from fidokit.keys.resident_keys import download, list_keys
+from fidokit.keys.generation import GenerateRequest, generate_key
+from fidokit.keys.key_files import describe_key_file
+from fidokit.keys.resident_keys import download_keys, list_keys
 from fidokit.signing import signatures
 from fidokit.signing.signers import SessionSigner
 from fidokit.types import KeyType, Transport
 
 if TYPE_CHECKING:
     from fidokit.client.session import Session
-    from fidokit.keys.generation import Generated
+    from fidokit.keys.generation import GeneratedKey
     from fidokit.keys.resident_keys import DownloadResult
     from fidokit.virtual.token import VirtualToken
 
@@ -109,7 +109,7 @@ class _Tour:
     token: VirtualToken
     ssh_keygen: str | None
     owner: _Owner = field(default_factory=_Owner)
-    made: list[Generated] = field(default_factory=list)
+    made: list[GeneratedKey] = field(default_factory=list)
     recovered: list[DownloadResult] = field(default_factory=list)
     signatures: list[Path] = field(default_factory=list)
 
@@ -200,7 +200,7 @@ class _Tour:
             verify_required=True,
         )
         with self.session() as session:
-            made = generate(session, request)
+            made = generate_key(session, request)
         self.made.append(made)
         return Step(
             f"Create an {key_type} key for {application}",
@@ -253,7 +253,7 @@ class _Tour:
     def recover(self) -> Step:
         """Back from the token."""
         with self.session() as session:
-            self.recovered = list(download(session, self.new))
+            self.recovered = list(download_keys(session, self.new))
         for result in self.recovered:
             if result.error:
                 raise result.error
@@ -271,7 +271,7 @@ class _Tour:
         before = {made.fingerprint: made.public_line for made in self.made}
         after = {}
         for result in self.recovered:
-            found = describe(result.path)
+            found = describe_key_file(result.path)
             _same("the recovered key's flags", found.flags, 0x25)
             _same(
                 "the public file",
@@ -296,10 +296,10 @@ class _Tour:
             message.write_bytes(MESSAGE)
             with self.session() as session:
                 signature = signatures.sign_file(
-                    SessionSigner(session, holder.open_key(result.path)), message
+                    SessionSigner(session, holder.open_key_file(result.path)), message
                 )
             public = result.path.with_name(result.path.name + ".pub")
-            good = signatures.verify(message, signature, public_key=public)
+            good = signatures.verify_signature(message, signature, public_key=public)
             _same("who signed", good.fingerprint, result.row.fingerprint)
             _same(
                 "whether PIN and touch are in the signature",

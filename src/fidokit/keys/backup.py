@@ -20,7 +20,7 @@ from fidokit.files.filenames import (
 from fidokit.files.keyfile import default_path, public_path
 from fidokit.inventory import KeyRow
 from fidokit.keys.generation import GenerateRequest, check, user_at_host
-from fidokit.keys.holder import open_key
+from fidokit.keys.holder import open_key_file
 from fidokit.types import PassphraseSource, SkFlag
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def check_ceremony(sessions: Sequence[Session], requests: Sequence[GenerateReque
 
     Raises:
         UsageError: one token is meant twice.
-        And what `generate` raises before it asks a token for anything.
+        And what `generate_key` raises before it asks a token for anything.
     """
     names = [session.selector for session in sessions]
     for name in names:
@@ -86,9 +86,9 @@ def backup_of(
         passphrase: asks for the file's.
 
     Raises:
-        MalformedKey, PassphraseRequired, PassphraseWrong, NoPermission: as `open_key`.
+        MalformedKey, PassphraseRequired, PassphraseWrong, NoPermission: as `open_key_file`.
     """
-    first = open_key(path, passphrase=passphrase)
+    first = open_key_file(path, passphrase=passphrase)
     chosen, number = free_backup_path(path)
     flags = first.key.flags
     return GenerateRequest(

@@ -15,7 +15,7 @@ from fidokit.errors import UsageError
 from fidokit.files import atomic
 from fidokit.files.keyfile import check_free
 from fidokit.inventory import resolve
-from fidokit.keys.holder import open_key
+from fidokit.keys.holder import open_key_file
 from fidokit.keys.resident_keys import credential_of, list_keys
 from fidokit.types import CredentialId, PassphraseSource, SkFlag
 
@@ -210,6 +210,6 @@ def _from_file(session: Session, path: Path, passphrase: PassphraseSource | None
             f"{session.name} cannot list its keys, and {str(path)!r} is no private key file",
             hint="name the private key file",
         )
-    held = open_key(path, passphrase=passphrase).key
+    held = open_key_file(path, passphrase=passphrase).key
     verify = SkFlag.USER_VERIFICATION_REQUIRED in held.flags
     return _FileKey(CredentialId(held.key_handle), held.public.application, verify)

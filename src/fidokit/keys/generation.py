@@ -67,7 +67,7 @@ class GenerateRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Generated:
+class GeneratedKey:
     """A key that was made and written.
 
     Attributes:
@@ -119,9 +119,9 @@ class OrphanedCredential(FidokitError):
         self.orphan = orphan
 
 
-def generate(
+def generate_key(
     session: Session, request: GenerateRequest, *, passphrase: PassphraseSource | None = None
-) -> Generated:
+) -> GeneratedKey:
     """Make a key on the token and write its two files.
 
     Order: what needs no token is checked first (application, user, paths), then what the token
@@ -149,7 +149,7 @@ def generate(
 
 
 def check(session: Session, request: GenerateRequest) -> None:
-    """What `generate` would check before it asks anybody for anything. Raises as it."""
+    """What `generate_key` would check before it asks anybody for anything. Raises as it."""
     enrollment.check_token(session, _plan(request).enrollment)
 
 
@@ -275,10 +275,10 @@ def _orphaned(orphan: Orphan, path: Path, error: BaseException) -> OrphanedCrede
     )
 
 
-def _generated(plan: _Plan, made: Enrolled, orphan: Orphan) -> Generated:
+def _generated(plan: _Plan, made: Enrolled, orphan: Orphan) -> GeneratedKey:
     request, key = plan.request, made.public
     title = fingerprint.randomart_title(key.short_type, key.bits)
-    return Generated(
+    return GeneratedKey(
         path=plan.path,
         public_path=public_path(plan.path),
         public_line=orphan.public_line,

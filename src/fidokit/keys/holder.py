@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from fidokit.types import Application, KeyHandle
 
 
-def open_key(path: Path, *, passphrase: PassphraseSource | None = None) -> PrivateFile:
+def open_key_file(path: Path, *, passphrase: PassphraseSource | None = None) -> PrivateFile:
     """The private key in a file, for the functions below; asks for its passphrase at most once.
 
     Raises:
@@ -85,7 +85,7 @@ def read_key_file(path: Path, passphrase: PassphraseSource | None) -> tuple[AnyP
         passphrase: asks for the passphrase of a file, once, where it is under one.
 
     Raises:
-        MalformedKey, PassphraseRequired, PassphraseWrong, NoPermission: as `open_key`.
+        MalformedKey, PassphraseRequired, PassphraseWrong, NoPermission: as `open_key_file`.
     """
 
     def ask() -> bytes:

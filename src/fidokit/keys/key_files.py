@@ -55,7 +55,7 @@ class KeyFile:
     warnings: tuple[str, ...] = ()
 
 
-def describe(path: Path, *, passphrase: PassphraseSource | None = None) -> KeyFile:
+def describe_key_file(path: Path, *, passphrase: PassphraseSource | None = None) -> KeyFile:
     """Describe a private key file; without `passphrase` only what is not encrypted.
 
     Raises:
@@ -124,7 +124,7 @@ class FlagsChange:
         return self.before != self.after
 
 
-def set_flags(
+def set_key_flags(
     path: Path,
     *,
     touch: bool | None = None,
@@ -234,8 +234,8 @@ def public_lines(paths: Iterable[Path]) -> Iterator[str]:
     The comment of a private file under a passphrase is its public file's, where there is one.
 
     Raises:
-        MalformedKey, NoPermission, and what `describe` raises.
+        MalformedKey, NoPermission, and what `describe_key_file` raises.
     """
     for path in paths:
         line, is_private = read_key(path)
-        yield describe(path).public_line if is_private else line.encode()
+        yield describe_key_file(path).public_line if is_private else line.encode()

@@ -31,7 +31,7 @@ __all__ = [
     "DownloadResult",
     "KeyRow",
     "delete_key",
-    "download",
+    "download_keys",
     "list_keys",
     "rename_key",
     "resolve",
@@ -99,7 +99,7 @@ class DownloadResult:
     error: FidokitError | None = None
 
 
-def download(
+def download_keys(
     session: Session,
     folder: Path | None = None,
     *,

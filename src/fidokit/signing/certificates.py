@@ -125,7 +125,7 @@ def _principals(listed: str | None) -> tuple[str, ...]:
 # --- issuing -------------------------------------------------------------------------------
 
 
-def certify(
+def issue_certificate(
     signer: Signer,
     public: Path,
     request: CertificateRequest,

@@ -37,7 +37,7 @@ Message = bytes | Path | BinaryIO
 
 
 @dataclass(frozen=True, slots=True)
-class Verified:
+class VerifiedSignature:
     """A good signature: by which key, for which principals, and what the person did.
 
     Attributes:
@@ -58,7 +58,7 @@ class Verified:
     key_line: str = ""
 
 
-def verify(
+def verify_signature(
     message: Message,
     signature: str | bytes | Path,
     *,
@@ -68,7 +68,7 @@ def verify(
     namespace: str = "file",
     revoked_keys: Path | None = None,
     at: int | None = None,
-) -> Verified:
+) -> VerifiedSignature:
     """Verify an SSHSIG signature against one public key, or an allowed_signers file.
 
     Args:
@@ -95,7 +95,9 @@ def verify(
     return _verified(made, signer)
 
 
-def check(message: Message, signature: str | bytes | Path, *, namespace: str = "file") -> Verified:
+def check_signature(
+    message: Message, signature: str | bytes | Path, *, namespace: str = "file"
+) -> VerifiedSignature:
     """Verify that a signature is one over the message; says nothing of who may sign.
 
     As `ssh-keygen -Y check-novalidate`. Arguments and errors as for `verify`.
@@ -194,13 +196,13 @@ def _check_signer(made: SshSig, path: Path, principal: str | None, at: int) -> s
     return principal
 
 
-def _verified(made: SshSig, principal: str) -> Verified:
+def _verified(made: SshSig, principal: str) -> VerifiedSignature:
     import base64
 
     key = made.signing_key
     suffix = "-CERT" if isinstance(made.public, Certificate) else ""
     said = None if isinstance(made.signature, PlainSignature) else made.signature
-    return Verified(
+    return VerifiedSignature(
         fingerprint=fingerprint.sha256(key.blob()),
         type_label=key.short_type + suffix,
         namespace=made.namespace,
@@ -215,7 +217,7 @@ def _verified(made: SshSig, principal: str) -> Verified:
 # --- signing ---------------------------------------------------------------------------------
 
 
-def sign(
+def sign_message(
     signer: Signer,
     message: Iterable[bytes],
     *,
@@ -253,7 +255,7 @@ def sign_file(
     """
     target = file.with_name(file.name + ".sig")
     check_free(target, force=force)
-    text = sign(signer, pieces(file), namespace=namespace, hash_name=hash_name)
+    text = sign_message(signer, pieces(file), namespace=namespace, hash_name=hash_name)
     write = atomic.replace if force else atomic.write_new
     write(target, text.encode(), atomic.PUBLIC_MODE)
     return target

@@ -133,7 +133,7 @@ def open_signer(
         selector: the token, for a key on one; found by the key where it is None.
 
     Raises:
-        FidokitError: the agent was wanted and does not hold the key; what `open_key`,
+        FidokitError: the agent was wanted and does not hold the key; what `open_key_file`,
         `token_holding` and the agent raise.
     """
     open_token = partial(

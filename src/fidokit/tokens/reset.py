@@ -122,7 +122,7 @@ def _confirmation(session: Session) -> str:
     return "".join(c for c in product if c.isprintable()).strip() or _ANY
 
 
-def reset(
+def reset_token(
     plan: ResetPlan,
     *,
     typed: str,

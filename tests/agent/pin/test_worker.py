@@ -199,7 +199,7 @@ def key(desk: Desk, folder: Path, monkeypatch: pytest.MonkeyPatch) -> SkPrivate:
         request = GenerateRequest(
             KeyType.ED25519_SK, path=path, comment="me", resident=True, verify_required=True
         )
-        generation.generate(session, request)
+        generation.generate_key(session, request)
     real = access.open_token
     monkeypatch.setattr(
         worker, "open_token", lambda selector, person: real(selector, person, backends=[desk])

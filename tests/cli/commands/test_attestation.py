@@ -10,7 +10,7 @@ import pytest
 from tests.cli.commands.conftest import Bench
 
 from fidokit.keys.attestation import Origin, ShownAttestation, VerifiedAttestation
-from fidokit.keys.holder import open_key
+from fidokit.keys.holder import open_key_file
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_shown(bench: Bench, files: Path) -> None:
         assert words in done.out
     shown = json.loads(bench.run("attestation", "show", "proof", "--json").out)["attestation"]
     assert (shown["version"], shown["application"], shown["model"]) == (1, "ssh:", None)
-    assert shown["key_handle"] == open_key(files / "key").key.key_handle.hex()
+    assert shown["key_handle"] == open_key_file(files / "key").key.key_handle.hex()
     assert shown["certificate"]["not_after"] == "2054-01-01"
 
 

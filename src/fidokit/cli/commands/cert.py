@@ -64,14 +64,14 @@ def sign(
     Each of KEYS is certified into KEY-cert.pub, as `ssh-keygen -s` does. The authority's key is on
     a token, in a file or in the agent.
     """
-    from fidokit.signing.certificates import certificate_request, certify
+    from fidokit.signing.certificates import certificate_request, issue_certificate
 
     numbers = _numbers(serial, len(keys))
     request = certificate_request(said.pop("key_id"), **said)
     _warn(request)
     with open_signer(settings, authority, agent=agent, passphrase_file=passphrase_file) as signer:
         issued = [
-            certify(signer, key, request, serial=number, force=force)
+            issue_certificate(signer, key, request, serial=number, force=force)
             for key, number in zip(keys, numbers, strict=True)
         ]
     data = {"certificates": [schema.certificate(one) for one in issued]}

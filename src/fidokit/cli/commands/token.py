@@ -155,7 +155,9 @@ def reset(settings: Settings, *, listed: bool, confirm: str | None) -> None:
         plan = plan_reset(session, ask_pin=listed)
     note("\n".join(_what_dies(plan)))
     typed = confirm if confirm is not None else _ask(plan)
-    reset_module.reset(plan, typed=typed, guide=Guide(), interaction=TerminalInteraction(settings))
+    reset_module.reset_token(
+        plan, typed=typed, guide=Guide(), interaction=TerminalInteraction(settings)
+    )
     done = [f"{plan.name} is as new. Give it a PIN: fidokit --token {plan.selector} pin set"]
     show(settings, {"reset": schema.reset_plan(plan)}, Lines(done))
 

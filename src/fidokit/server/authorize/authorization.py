@@ -82,7 +82,7 @@ def key_options(given: Sequence[str]) -> list[Option]:
     return options
 
 
-def authorize(
+def authorize_keys(
     sources: Sequence[str],
     place: AuthorizeTarget = AuthorizeTarget(),
     *,
@@ -123,7 +123,7 @@ def authorize(
     return Authorized(done.where, done.change, remote, warnings)
 
 
-def revoke(
+def revoke_keys(
     keys: Sequence[str],
     place: AuthorizeTarget = AuthorizeTarget(),
     *,

@@ -7,7 +7,7 @@ import json
 import pytest
 from tests.cli.commands.conftest import Bench
 
-from fidokit.keys.holder import open_key
+from fidokit.keys.holder import open_key_file
 
 OTHER_PIN = "2718-drawer"
 
@@ -38,7 +38,7 @@ def test_two_keys_in_one_ceremony(two: Bench) -> None:
     for words in ("The key is made.", "Its backup is made.", "id_backup.pub"):
         assert words in said
     assert "fidokit server authorize id.pub --host user@host" in said.replace(f"{two.home}/", "")
-    keys = [open_key(two.home / name) for name in ("id", "id_backup")]
+    keys = [open_key_file(two.home / name) for name in ("id", "id_backup")]
     assert [key.comment for key in keys] == ["me", "me (backup)"]
     assert keys[0].key.flags == keys[1].key.flags
     assert keys[0].key.public != keys[1].key.public
@@ -82,7 +82,7 @@ def test_the_backup_is_made_later(two: Bench) -> None:
     later = ("key", "generate", "--backup-of", "id", "--no-passphrase", "--pin-file", "other-pin")
     done = two.run("--token", "virtual:drawer", *later)
     assert done.code == 0, done.err
-    assert open_key(two.home / "id_backup").comment == "me (backup)"
+    assert open_key_file(two.home / "id_backup").comment == "me (backup)"
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_ecdsa_where_only_one_has_ed25519(two: Bench) -> None:
     two.run("virtual", "create", "old", "--profile", "u2f")
     generate(two, "--also", "virtual:old")
     for name in ("id", "id_backup"):
-        assert str(open_key(two.home / name).key.public.key_type) == "ecdsa-sk"
+        assert str(open_key_file(two.home / name).key.public.key_type) == "ecdsa-sk"
 
 
 def test_a_file_in_the_way_of_the_backup(two: Bench) -> None:
@@ -124,7 +124,7 @@ def test_a_file_in_the_way_of_the_backup(two: Bench) -> None:
     generate(two, *ALSO, code=9)
     assert not (two.home / "id").exists()
     generate(two, *ALSO, "--force")
-    assert open_key(two.home / "id_backup").comment == "me (backup)"
+    assert open_key_file(two.home / "id_backup").comment == "me (backup)"
 
 
 def test_both_are_authorized_unless_told_otherwise(two: Bench) -> None:

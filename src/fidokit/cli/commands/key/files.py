@@ -52,10 +52,12 @@ def passphrase(
 
     FILE is the private key, as for `ssh-keygen -p`. Needs no token.
     """
-    from fidokit.keys.key_files import change_passphrase, describe
+    from fidokit.keys.key_files import change_passphrase, describe_key_file
 
     old = old_passphrase(passphrase_file)
-    known = old(file) if describe(file).encrypted else b""  # the old one first, as people expect
+    known = (
+        old(file) if describe_key_file(file).encrypted else b""
+    )  # the old one first, as people expect
     new = new_passphrase(new_passphrase_file, none=no_passphrase)(file)
     change_passphrase(file, old=lambda _: known, new=lambda _: new, rounds=rounds)
     said = (
@@ -83,14 +85,14 @@ def flags(
     still refuse what they do not allow. A key without touch also needs `no-touch-required` before
     it in authorized_keys.
     """
-    from fidokit.keys.key_files import describe, set_flags
+    from fidokit.keys.key_files import describe_key_file, set_key_flags
 
     secret = old_passphrase(passphrase_file)
     if touch is None and verify is None:
-        found = describe(file, passphrase=secret)
+        found = describe_key_file(file, passphrase=secret)
         show(settings, {"file": schema.key_file(found)}, Facts(home_path(file), _facts(found)))
         return
-    change = set_flags(file, touch=touch, verify=verify, passphrase=secret)
+    change = set_key_flags(file, touch=touch, verify=verify, passphrase=secret)
     names = ", ".join(schema.flag_names(change.after)) or "none"
     said = f"{'Changed' if change.changed else 'As it was'}: {home_path(file)} has {names}."
     show(settings, {"file": schema.flags_change(change)}, Lines([said]))

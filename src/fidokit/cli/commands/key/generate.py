@@ -32,7 +32,7 @@ from fidokit.types import KeyType
 
 if TYPE_CHECKING:
     from fidokit.client.session import Session
-    from fidokit.keys.generation import Generated, GenerateRequest, OrphanedCredential
+    from fidokit.keys.generation import GeneratedKey, GenerateRequest, OrphanedCredential
     from fidokit.types import PassphraseSource
 
 FLAGS = ("resident", "verify-required", "no-touch-required")
@@ -185,7 +185,7 @@ def generate(
     settings.token = options.pop("device", settings.token)
     secret = new_passphrase(passphrase_file, none=no_passphrase)
     others |= {"force": force, "replace": force}
-    made: list[Generated] = []
+    made: list[GeneratedKey] = []
     with opened(settings, also, also_pin_file) as sessions:
         if backup_of is None:
             request = _request(sessions, key_type, path, options, others)
@@ -206,7 +206,7 @@ def _make_all(
     sessions: Sequence[Session],
     requests: Sequence[GenerateRequest],
     secret: PassphraseSource,
-    made: list[Generated],
+    made: list[GeneratedKey],
 ) -> None:
     """Make the key, then its backups; what is made counts, whatever comes after."""
     for session, request in zip(sessions, requests, strict=True):
@@ -223,7 +223,7 @@ def _make_all(
 
 def _make_or_rescue(
     session: Session, request: GenerateRequest, secret: PassphraseSource
-) -> Generated | None:
+) -> GeneratedKey | None:
     """The key, or None where it is saved under another name than was asked for."""
     from fidokit.keys.generation import OrphanedCredential
 
@@ -304,7 +304,7 @@ LOST_KEY = """{what}.
 A new one destroys it: its files become useless, and servers that know it will not know the new."""
 
 
-def _make(session: Session, request: GenerateRequest, secret: PassphraseSource) -> Generated:
+def _make(session: Session, request: GenerateRequest, secret: PassphraseSource) -> GeneratedKey:
     """Make the key; what is in the way is replaced only where the person says so.
 
     Raises:
@@ -314,7 +314,7 @@ def _make(session: Session, request: GenerateRequest, secret: PassphraseSource) 
 
     while True:
         try:
-            return generation.generate(session, request, passphrase=secret)
+            return generation.generate_key(session, request, passphrase=secret)
         except FileInTheWay as error:
             _may_replace(error, LOST_FILES, "Overwrite?")
             request = replace(request, force=True)
@@ -410,14 +410,14 @@ def no_backup_yet(error: FidokitError, session: Session, first: Path, user: str)
 # --- what is shown -----------------------------------------------------------------------
 
 
-def show_made(settings: Settings, made: Sequence[Generated]) -> None:
+def show_made(settings: Settings, made: Sequence[GeneratedKey]) -> None:
     """Tell of a key and its backups, in that order."""
     data = {"key": schema.generated(made[0])}
     backups = [schema.generated(backup) for backup in made[1:]]
     show(settings, {**data, "backups": backups}, Lines(_said(made)))
 
 
-def _said(made: Sequence[Generated]) -> list[str]:
+def _said(made: Sequence[GeneratedKey]) -> list[str]:
     first, *backups = made
     public = home_path(first.public_path)
     parts = ["The key is made.", *_parts(first)]
@@ -432,7 +432,7 @@ def _said(made: Sequence[Generated]) -> list[str]:
     return [*parts, *warnings]
 
 
-def _parts(made: Generated) -> list[str]:
+def _parts(made: GeneratedKey) -> list[str]:
     art = ["", *made.randomart.splitlines()] if is_fancy(sys.stdout) else []
     attested = (
         [f"  attestation  {home_path(made.attestation_path)}"] if made.attestation_path else []

@@ -148,7 +148,7 @@ def download(
 
     with open_token(settings) as session:
         results = list(
-            resident_keys.download(
+            resident_keys.download_keys(
                 session,
                 folder,
                 selectors=keys,

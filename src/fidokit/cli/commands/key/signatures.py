@@ -53,7 +53,7 @@ def sign(
     that holds the key is found by itself. Ordinary keys sign, too.
     """
     from fidokit.files.keyfile import pieces
-    from fidokit.signing.signatures import sign, sign_file
+    from fidokit.signing.signatures import sign_file, sign_message
 
     if STDIN in files and len(files) > 1:
         raise click.UsageError("sign either files or standard input")
@@ -61,7 +61,7 @@ def sign(
     with open_signer(settings, key, agent=agent, passphrase_file=passphrase_file) as signer:
         if files in ((), (STDIN,)):
             message = pieces(sys.stdin.buffer)
-            text = sign(signer, message, namespace=namespace, hash_name=hash_name)
+            text = sign_message(signer, message, namespace=namespace, hash_name=hash_name)
             show(settings, {"signature": text}, Lines(text.splitlines()))
             return
         written = [

@@ -73,10 +73,10 @@ def authorize(
 
     place = AuthorizeTarget(user, destination, tuple(shlex.split(ssh)), path)
     if revoke:
-        done = authorization.revoke(keys, place, dry_run=dry_run)
+        done = authorization.revoke_keys(keys, place, dry_run=dry_run)
     else:
         options = key_options([*_named(named), *extra])
-        done = authorization.authorize(
+        done = authorization.authorize_keys(
             keys,
             place,
             options=options,
