@@ -34,7 +34,7 @@ def make(session: Session, path: Path, key_type: KeyType, **options: object) -> 
 
 def use(session: Session, path: Path) -> VerifiedSignature:
     """Sign with a key file, and verify what came back against its public half."""
-    signature = sign_message(SessionSigner(session, open_key_file(path)), [MESSAGE])
+    signature = sign_message(SessionSigner(session, open_key_file(path)), MESSAGE)
     return verify_signature(MESSAGE, signature, public_key=path.with_name(path.name + ".pub"))
 
 

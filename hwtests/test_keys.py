@@ -85,7 +85,7 @@ def test_a_key_of_another_token_is_not_used(desk: Desk, token: Session, tmp_path
     strange = PrivateFile(SkPrivate(file.key.public, file.key.flags, KeyHandle(bytes(handle))), "")
     before = desk.person.touches
     with pytest.raises(CredentialNotFound):
-        sign_message(SessionSigner(token, strange), [keys.MESSAGE])
+        sign_message(SessionSigner(token, strange), keys.MESSAGE)
     assert desk.person.touches == before
 
 

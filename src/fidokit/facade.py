@@ -6,32 +6,35 @@ Importing a package must cost nothing: every import of one of its modules import
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 
 class Facade:
-    """The `__getattr__` of a package: finds its public names, and only those (PEP 562).
+    """The public names of one package (PEP 562); iterating gives them, sorted.
 
     Args:
         package: the package's name.
-        homes: the module of each group of names, by its full name.
+        homes: the names, by the full name of the module that each is defined in.
     """
 
     def __init__(self, package: str, homes: Mapping[str, Sequence[str]]) -> None:
         self._package = package
-        self.homes = {name: module for module, names in homes.items() for name in names}
+        self._homes = {name: module for module, names in homes.items() for name in names}
 
-    def __call__(self, name: str) -> object:
-        """Return a public name's value.
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
+    def names(self) -> list[str]:
+        """Return the names, sorted: the package's `__dir__`."""
+        return sorted(self._homes)
+
+    def fetch(self, name: str) -> object:
+        """Return the value of a public name: the package's `__getattr__`.
 
         Raises:
             AttributeError: the package has no such name.
         """
-        module = self.homes.get(name)
+        module = self._homes.get(name)
         if module is None:
             raise AttributeError(f"module {self._package!r} has no attribute {name!r}")
         return getattr(importlib.import_module(module), name)
-
-    def names(self) -> list[str]:
-        """Return the public names, sorted: the package's `__all__`."""
-        return sorted(self.homes)

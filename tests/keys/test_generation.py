@@ -337,7 +337,7 @@ def test_a_u2f_token_makes_what_it_can(folder: Path) -> None:
                 generate_key(session, request(folder, path=folder / "two", **changes))
             assert caught.value.hint
         signed = signatures.sign_message(
-            SessionSigner(session, holder.open_key_file(made.path)), [b"message"]
+            SessionSigner(session, holder.open_key_file(made.path)), b"message"
         )
     assert signatures.verify_signature(b"message", signed, public_key=made.public_path).touched
     assert not (folder / "two").exists()

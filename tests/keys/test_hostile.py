@@ -74,7 +74,7 @@ def download(session: Session, folder: Path) -> object:
 
 def sign(session: Session, folder: Path) -> object:
     return signatures.sign_message(
-        SessionSigner(session, holder.open_key_file(folder / "old")), [b"message"]
+        SessionSigner(session, holder.open_key_file(folder / "old")), b"message"
     )
 
 

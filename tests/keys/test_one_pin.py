@@ -65,7 +65,7 @@ def rename_one(session: Session, folder: Path) -> object:
 
 def sign_verified(session: Session, folder: Path) -> object:
     return signatures.sign_message(
-        SessionSigner(session, holder.open_key_file(folder / "key1")), [b"message"]
+        SessionSigner(session, holder.open_key_file(folder / "key1")), b"message"
     )
 
 

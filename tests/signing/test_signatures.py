@@ -53,7 +53,7 @@ def made(desk: Desk, folder: Path, request: pytest.FixtureRequest) -> GeneratedK
 def signature(desk: Desk, made: GeneratedKey) -> str:
     with desk.open() as session:
         return signatures.sign_message(
-            SessionSigner(session, holder.open_key_file(made.path)), [MESSAGE]
+            SessionSigner(session, holder.open_key_file(made.path)), MESSAGE
         )
 
 
@@ -146,7 +146,7 @@ def test_validity_is_judged_at_a_time(made: GeneratedKey, signature: str, signer
 def test_namespaces_of_allowed_signers(desk: Desk, made: GeneratedKey, signers: Path) -> None:
     with desk.open() as session:
         other = signatures.sign_message(
-            SessionSigner(session, holder.open_key_file(made.path)), [MESSAGE], namespace="git"
+            SessionSigner(session, holder.open_key_file(made.path)), MESSAGE, namespace="git"
         )
     with pytest.raises(SignatureInvalid, match="git"):
         signatures.verify_signature(MESSAGE, other, allowed_signers=signers, namespace="git")
@@ -171,9 +171,9 @@ def test_an_empty_namespace_or_unknown_hash(desk: Desk, made: GeneratedKey) -> N
     key = holder.open_key_file(made.path)
     with desk.open() as session:
         with pytest.raises(UsageError):
-            signatures.sign_message(SessionSigner(session, key), [MESSAGE], namespace="")
+            signatures.sign_message(SessionSigner(session, key), MESSAGE, namespace="")
         with pytest.raises(UsageError):
-            signatures.sign_message(SessionSigner(session, key), [MESSAGE], hash_name="md5")
+            signatures.sign_message(SessionSigner(session, key), MESSAGE, hash_name="md5")
     assert desk.person.touches == ["making the key"]
 
 
@@ -189,7 +189,7 @@ def test_a_passphrase_is_asked_once(desk: Desk, folder: Path) -> None:
     words = [b"secret"]
     key = holder.open_key_file(folder / "locked", passphrase=lambda _: words.pop())
     with desk.open() as session:
-        signatures.sign_message(SessionSigner(session, key), [MESSAGE])
+        signatures.sign_message(SessionSigner(session, key), MESSAGE)
 
 
 def test_a_token_that_signs_rubbish_is_found_out(
@@ -200,7 +200,7 @@ def test_a_token_that_signs_rubbish_is_found_out(
 
     monkeypatch.setattr(token_sign, "sign", rubbish)
     with desk.open() as session, pytest.raises(TokenMisbehaved, match="does not verify"):
-        signatures.sign_message(SessionSigner(session, holder.open_key_file(made.path)), [MESSAGE])
+        signatures.sign_message(SessionSigner(session, holder.open_key_file(made.path)), MESSAGE)
 
 
 def test_the_token_with_the_key_is_found_silently(desk: Desk, made: GeneratedKey) -> None:
@@ -211,7 +211,7 @@ def test_the_token_with_the_key_is_found_silently(desk: Desk, made: GeneratedKey
     with holder.token_holding(*_names(key), desk.person, backends=[desk]) as session:
         assert session.selector == "usb:ONE"
         assert len(desk.person.touches) == touches
-        signatures.sign_message(SessionSigner(session, key), [MESSAGE])
+        signatures.sign_message(SessionSigner(session, key), MESSAGE)
 
 
 def test_the_selector_wins(desk: Desk, made: GeneratedKey) -> None:
@@ -222,7 +222,7 @@ def test_the_selector_wins(desk: Desk, made: GeneratedKey) -> None:
     ) as session:
         assert session.selector == "usb:AAA"
         with pytest.raises(CredentialNotFound):
-            signatures.sign_message(SessionSigner(session, key), [MESSAGE])
+            signatures.sign_message(SessionSigner(session, key), MESSAGE)
 
 
 def test_no_token_at_all(made: GeneratedKey) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from pathlib import Path
 
@@ -79,7 +80,7 @@ def test_an_ordinary_key(folder: Path, kind: tuple[str, ...], suffix: str) -> No
     path = keygen(folder, "-N", "", "-t", *kind)
     with open_signer(Path(f"{path}{suffix}")) as signer:
         assert isinstance(signer, FileSigner)
-        text = signatures.sign_message(signer, [MESSAGE], hash_name="sha256")
+        text = signatures.sign_message(signer, MESSAGE, hash_name="sha256")
     found = good(text, Path(f"{path}.pub"))
     assert (found.touched, found.counter) == (None, None)
 
@@ -88,7 +89,7 @@ def test_a_key_on_a_token(desk: Desk, on_token: GeneratedKey) -> None:
     for path in (on_token.path, on_token.public_path):
         with open_signer(path, desk.person, backends=[desk]) as signer:
             assert isinstance(signer, SessionSigner)
-            text = signatures.sign_message(signer, [MESSAGE[:4], MESSAGE[4:]])
+            text = signatures.sign_message(signer, io.BytesIO(MESSAGE))
         assert good(text, on_token.public_path).touched
 
 
@@ -99,7 +100,7 @@ def test_a_certificate_that_is_named_stands_in_the_signature(
     made = write_certificate(path, on_token.path)
     with open_signer(path, desk.person, backends=[desk]) as signer:
         assert signer.public == made
-        text = signatures.sign_message(signer, [MESSAGE])
+        text = signatures.sign_message(signer, MESSAGE)
     assert signatures.check_signature(MESSAGE, text).type_label == "ED25519-SK-CERT"
 
 
@@ -120,7 +121,7 @@ def test_a_passphrase(folder: Path) -> None:
         return b"words"
 
     with open_signer(path.with_name("key.pub"), passphrase=ask) as signer:
-        assert good(signatures.sign_message(signer, [MESSAGE]), path.with_name("key.pub"))
+        assert good(signatures.sign_message(signer, MESSAGE), path.with_name("key.pub"))
     assert asked == [path]
     with pytest.raises(PassphraseRequired), open_signer(path):
         pass
@@ -199,7 +200,7 @@ def test_by_the_agent(socket_path: Path, folder: Path, held: Held) -> None:
     with small_agent(socket_path, [private(ed25519(7)), key]) as asked:
         with open_signer(named(folder, key)) as signer:
             assert isinstance(signer, AgentSigner)
-            text = signatures.sign_message(signer, [MESSAGE])
+            text = signatures.sign_message(signer, MESSAGE)
         assert asked == [SignFlag.RSA_SHA2_512]
     assert (
         signatures.check_signature(MESSAGE, text).key_line.encode()
@@ -250,4 +251,4 @@ def test_an_agent_that_refuses(socket_path: Path, folder: Path) -> None:
         open_signer(named(folder, key)) as signer,
         pytest.raises(FidokitError, match="refused to sign"),
     ):
-        signatures.sign_message(signer, [MESSAGE])
+        signatures.sign_message(signer, MESSAGE)

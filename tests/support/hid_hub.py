@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from queue import Empty, SimpleQueue
 
-from fidokit.virtual.transports.hid import HidPort, HidToken
+from fidokit.virtual.transports.reports import HidPort, HidToken
 
 PATIENCE_S = 20.0
 

@@ -8,7 +8,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from fidokit.virtual.framing.ctaphid import BROADCAST, Assembler, HidCommand, Message
-from fidokit.virtual.transports.hid import HidPort, HidToken
+from fidokit.virtual.transports.reports import HidPort, HidToken
 
 PATIENCE_S = 20.0
 

@@ -150,7 +150,7 @@ def test_signing(used: Desk, folder: Path, fault: Fault, expected: Expected) -> 
     with opened(used, fault) as session:
         token.faults.add(fault, command=GET)
         with pytest.raises(FidokitError) as caught:
-            signatures.sign_message(SessionSigner(session, private), [b"message"])
+            signatures.sign_message(SessionSigner(session, private), b"message")
     if not isinstance(fault, faults.KeyStoreFull):
         assert isinstance(caught.value, expected)
     assert caught.value.message
@@ -200,7 +200,7 @@ def test_an_assertion_of_another_key_is_not_taken(used: Desk, folder: Path) -> N
         token.faults.add(WrongCredentialId(), command=GET)
         with pytest.raises(TokenMisbehaved):
             signatures.sign_message(
-                SessionSigner(session, holder.open_key_file(folder / "old")), [b"message"]
+                SessionSigner(session, holder.open_key_file(folder / "old")), b"message"
             )
     assert token.faults.struck == [WrongCredentialId()]
 
@@ -213,7 +213,7 @@ def test_who_waits_long_enough_is_served(used: Desk, folder: Path, fault: Fault)
         release = threading.Thread(target=_clear_once_struck, args=[token])
         release.start()
         signatures.sign_message(
-            SessionSigner(session, holder.open_key_file(folder / "old")), [b"message"]
+            SessionSigner(session, holder.open_key_file(folder / "old")), b"message"
         )
         release.join()
 

@@ -27,6 +27,7 @@ from fidokit.agent.token_places import Looks, Sight, seconds
 from fidokit.errors import MalformedFile
 from fidokit.files.keyfile import read_bounded
 from fidokit.keys.holder import read_key_file
+from fidokit.system import process_memory
 from fidokit.types import PassphraseSource
 from fidokit.unix_socket import peer_uid
 
@@ -115,6 +116,14 @@ class AgentService:
     def path(self) -> Path:
         """Where clients find it: SSH_AUTH_SOCK."""
         return self._listening.path
+
+    @staticmethod
+    def harden() -> None:
+        """Let nobody look into this process: no core dumps, and no tracing by this user.
+
+        For a process that is an agent and nothing else; before `prepare`.
+        """
+        process_memory.harden()
 
     def prepare(self) -> None:
         """List the keys on the tokens that are plugged in, asking for PINs; before `run`."""

@@ -10,10 +10,8 @@ import click
 
 from fidokit import __version__
 from fidokit.cli.options import common_options, format_sections
+from fidokit.cli.settings import PROGRAM
 from fidokit.errors import ExitCode
-
-PROGRAM = "fidokit"
-COMPLETION_VARIABLE = "_FIDOKIT_COMPLETE"
 
 
 class Section(NamedTuple):

@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     from rich.status import Status
 
     from fidokit.cli.settings import Settings
-    from fidokit.client.ports import Candidate, PinCode
-    from fidokit.client.session import Session
     from fidokit.prompt.questions import TouchPrompt
+    from fidokit.tokens import Candidate, PinCode, Session
 
 
 @contextmanager
@@ -59,7 +58,7 @@ class TerminalInteraction:
         self, token: str, retries: int | None, why: str, previous_was_wrong: bool
     ) -> PinCode:
         """The PIN of a token, from --pin-file or --pin-fd, else from the person."""
-        from fidokit.client.ports import PinCode
+        from fidokit.tokens import PinCode
 
         source = self.settings.pin_fd
         given = source if source is not None else self.settings.pin_file
@@ -70,7 +69,7 @@ class TerminalInteraction:
         while True:
             text = questions.ask_secret(f"PIN of {token}, for {why}{_tries(retries)}: ")
             if text is None:
-                from fidokit.client.ports import QUIET
+                from fidokit.tokens import QUIET
 
                 return QUIET.ask_pin(token, retries, why, previous_was_wrong)
             try:
@@ -81,7 +80,7 @@ class TerminalInteraction:
     def _read_pin(
         self, source: str | int, retries: int | None, previous_was_wrong: bool
     ) -> PinCode:
-        from fidokit.client.ports import PinCode
+        from fidokit.tokens import PinCode
 
         if previous_was_wrong:  # the file says the same again, and would burn the tries
             raise PinWrong("the PIN is wrong", retries=retries, hint=_tries_hint(retries))
@@ -95,7 +94,7 @@ class TerminalInteraction:
             min_length: code points.
             max_length: code points.
         """
-        from fidokit.client.ports import PinCode
+        from fidokit.tokens import PinCode
 
         if self.settings.new_pin_file is not None:
             pin = PinCode.parse(questions.read_secret(self.settings.new_pin_file, "new PIN"))
@@ -154,7 +153,7 @@ class TerminalInteraction:
     def choose_token(self, candidates: Sequence[Candidate]) -> Candidate | None:
         """Let the person choose from a numbered list; None: by touching the token."""
         if not questions.has_terminal():
-            from fidokit.client.ports import QUIET
+            from fidokit.tokens import QUIET
 
             return QUIET.choose_token(candidates)
         note("There is more than one token:")

@@ -99,7 +99,8 @@ def guarded(work: Callable[[], int], args: Sequence[str]) -> int:
 
 
 def _dispatch(args: Sequence[str]) -> int:
-    from fidokit.cli.app import PROGRAM, root
+    from fidokit.cli.app import root
+    from fidokit.cli.settings import PROGRAM
 
     for stream in (sys.stdout, sys.stderr):
         # A locale that cannot print a name must not turn it into a crash.

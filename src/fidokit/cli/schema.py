@@ -13,10 +13,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fidokit.agent.addition import Added
-    from fidokit.client.session import Session
     from fidokit.guide.demo import Step
     from fidokit.guide.doctor import Finding
-    from fidokit.inventory import KeyRow
+    from fidokit.keys import KeyRow
     from fidokit.keys.attestation import ShownAttestation
     from fidokit.keys.backup import Backup
     from fidokit.keys.blobs import BlobTable
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from fidokit.keys.generation import GeneratedKey
     from fidokit.keys.key_files import FlagsChange, KeyFile
     from fidokit.keys.resident_keys import DownloadResult
+    from fidokit.lab import ModelSummary
     from fidokit.lab.named_tokens import VirtualSummary
     from fidokit.server.authorize.authorization import Authorized
     from fidokit.server.check.audit import FileReport, ServerReport, UserReport
@@ -38,11 +38,11 @@ if TYPE_CHECKING:
     from fidokit.server.sshd.query import SshdSettings
     from fidokit.signing.certificates import IssuedCertificate, ShownCertificate
     from fidokit.signing.signatures import VerifiedSignature
+    from fidokit.tokens import Session
     from fidokit.tokens.access import TokenDetails, TokenSummary
     from fidokit.tokens.owner import Configuration, Finger, PinStatus
     from fidokit.tokens.reset import ResetPlan
     from fidokit.types import SkFlag
-    from fidokit.virtual.models.search import ModelSummary
 
 
 def members(value: object, names: str, **given: object) -> dict[str, object]:

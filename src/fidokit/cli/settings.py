@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+PROGRAM = "fidokit"
+COMPLETION_VARIABLE = "_FIDOKIT_COMPLETE"
+
 
 @dataclass(slots=True)
 class Settings:
@@ -40,7 +43,7 @@ def this_program() -> Path | None:
     from pathlib import Path
 
     called = Path(sys.argv[0])
-    return called.absolute() if called.name == "fidokit" and called.is_file() else None
+    return called.absolute() if called.name == PROGRAM and called.is_file() else None
 
 
 def with_sudo(*words: str) -> str:

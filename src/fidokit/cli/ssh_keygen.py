@@ -16,9 +16,9 @@ from fidokit.errors import FidokitError, Malformed
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from fidokit.client.ports import Interaction
     from fidokit.signing.signatures import VerifiedSignature
     from fidokit.signing.signers import Signer
+    from fidokit.tokens import Interaction
 
 PROGRAM: Final = "fidokit-ssh-keygen"
 
@@ -137,12 +137,11 @@ def _sign(options: Options) -> int:
 def _sign_one(
     options: Options, signer: Signer, file: str, *, namespace: str, hash_name: str
 ) -> None:
-    from fidokit.files.keyfile import pieces
     from fidokit.signing.signatures import sign_file, sign_message
 
     if file == "-":
         _progress(options, "Signing data on standard input")
-        message = pieces(sys.stdin.buffer)
+        message = sys.stdin.buffer
         text = sign_message(signer, message, namespace=namespace, hash_name=hash_name)
         sys.stdout.write(text)
         return

@@ -24,7 +24,7 @@ from fidokit.openssh.signatures.attestation import MAX_ATTESTATION, parse_attest
 from fidokit.types import PassphraseSource
 
 if TYPE_CHECKING:
-    from fidokit.client.credentials.attestation import Leaf
+    from fidokit.client.credentials.attestation import Leaf as Leaf  # noqa: PLC0414  its users may not reach lower
     from fidokit.metadata.catalog import Catalog
     from fidokit.metadata.model import Model
     from fidokit.openssh.signatures.attestation import Attestation

@@ -20,7 +20,7 @@ from fidokit.keys.resident_keys import credential_of, list_keys
 from fidokit.types import CredentialId, PassphraseSource, SkFlag
 
 if TYPE_CHECKING:
-    from fidokit.client.blobs.credential_blobs import Owner
+    from fidokit.client.blobs.credential_blobs import BlobOwner
     from fidokit.client.session import Session
     from fidokit.inventory import KeyRow
     from fidokit.types import Application
@@ -194,7 +194,9 @@ class _FileKey:
     large_blob_key: Final[None] = None
 
 
-def _owner(session: Session, key: str, any_rp: bool, passphrase: PassphraseSource | None) -> Owner:
+def _owner(
+    session: Session, key: str, any_rp: bool, passphrase: PassphraseSource | None
+) -> BlobOwner:
     if session.info.has_cred_mgmt is None:
         return _from_file(session, Path(key).expanduser(), passphrase)
 
@@ -204,7 +206,7 @@ def _owner(session: Session, key: str, any_rp: bool, passphrase: PassphraseSourc
     return credential_of(resolve(key, rows))
 
 
-def _from_file(session: Session, path: Path, passphrase: PassphraseSource | None) -> Owner:
+def _from_file(session: Session, path: Path, passphrase: PassphraseSource | None) -> BlobOwner:
     if not path.is_file():
         raise UsageError(
             f"{session.name} cannot list its keys, and {str(path)!r} is no private key file",

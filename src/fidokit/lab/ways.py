@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fidokit.errors import FidokitError
+from fidokit.virtual.framing.usb_descriptors import UsbIdentity
 
 if TYPE_CHECKING:
-    from fidokit.virtual.framing.usb_descriptors import UsbIdentity
     from fidokit.virtual.token import VirtualToken
 
 

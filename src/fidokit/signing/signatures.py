@@ -152,9 +152,13 @@ def _read(signature: str | bytes | Path) -> SshSig:
     return sshsig.parse_armor(signature.encode() if isinstance(signature, str) else signature)
 
 
+def _parts(message: Message) -> Iterable[bytes]:
+    return [message] if isinstance(message, bytes) else pieces(message)
+
+
 def _checked(message: Message, signature: str | bytes | Path, namespace: str) -> SshSig:
     made = _read(signature)
-    parts = [message] if isinstance(message, bytes) else pieces(message)
+    parts = _parts(message)
     sshsig.verify_digest(made, sshsig.digest(made.hash_alg, parts), namespace)
     return made
 
@@ -219,7 +223,7 @@ def _verified(made: SshSig, principal: str) -> VerifiedSignature:
 
 def sign_message(
     signer: Signer,
-    message: Iterable[bytes],
+    message: Message,
     *,
     namespace: str = "file",
     hash_name: str = "sha512",
@@ -228,7 +232,7 @@ def sign_message(
 
     Args:
         signer: from `open_signer`.
-        message: in pieces, such as `pieces` of a file.
+        message: bytes, a file's path, or an open binary stream, which is read to its end.
         namespace: what the signature is for, not empty.
         hash_name: "sha512" or "sha256".
 
@@ -236,7 +240,7 @@ def sign_message(
         UsageError: an empty namespace, or another hash; and what the signer raises.
         TokenMisbehaved: what it made does not verify.
     """
-    return _sign_digest(signer, sshsig.digest(hash_name, message), namespace, hash_name)
+    return _sign_digest(signer, sshsig.digest(hash_name, _parts(message)), namespace, hash_name)
 
 
 def sign_file(
@@ -255,7 +259,7 @@ def sign_file(
     """
     target = file.with_name(file.name + ".sig")
     check_free(target, force=force)
-    text = sign_message(signer, pieces(file), namespace=namespace, hash_name=hash_name)
+    text = sign_message(signer, file, namespace=namespace, hash_name=hash_name)
     write = atomic.replace if force else atomic.write_new
     write(target, text.encode(), atomic.PUBLIC_MODE)
     return target

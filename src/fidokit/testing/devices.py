@@ -20,7 +20,7 @@ from fidokit.virtual.framing.ctaphid import REPORT_SIZE
 from fidokit.virtual.framing.usb_descriptors import PRODUCT_ID, VENDOR_ID
 from fidokit.virtual.token import VirtualToken
 from fidokit.virtual.transports.card import ANSWER_TO_RESET, CardSession
-from fidokit.virtual.transports.hid import HidConnection
+from fidokit.virtual.transports.reports import HidConnection
 
 PRODUCT: Final = "fidokit virtual token"
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fidokit.client.owner.pin import PinStatus
     from fidokit.client.session import Session
     from fidokit.virtual.store.schema import TokenIdentity
+    from fidokit.virtual.token import VirtualToken
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ def _recognized(seen: TokenSummary, info: TokenInfo) -> TokenSummary:
 
 @contextmanager
 def open_token(
-    selector: str | None = None,
+    selector: str | VirtualToken | None = None,
     interaction: Interaction = QUIET,
     *,
     spend_last_try: bool = False,
@@ -122,8 +123,9 @@ def open_token(
     """Open one token for the `with` block; close it at the end, canceling on Ctrl-C.
 
     Args:
-        selector: `usb:SERIAL`, `virtual:NAME`, `id:...`; None reads FIDOKIT_TOKEN, then the
-            configuration file, then takes the only token there is or lets `interaction` choose.
+        selector: `usb:SERIAL`, `virtual:NAME`, `id:...`, or a virtual token itself; None reads
+            FIDOKIT_TOKEN, then the configuration file, then takes the only token there is or lets
+            `interaction` choose.
         interaction: how a person is asked for PIN, touch and choice.
         spend_last_try: allow the last PIN try to be spent.
 
@@ -134,10 +136,14 @@ def open_token(
     from fidokit.tokens.configuration import configured_selector
     from fidokit.tokens.remembered import identify
 
-    chosen = selector or configured_selector()
     opener = discovery.Opener(interaction, spend_last_try, identify=identify)
-    where = backends_for(chosen, interaction) if backends is None else backends
-    with opener(discovery.find(chosen, where, opener)) as session:
+    if selector is None or isinstance(selector, str):
+        chosen = selector or configured_selector()
+        where = backends_for(chosen, interaction) if backends is None else backends
+        candidate = discovery.find(chosen, where, opener)
+    else:
+        candidate = _virtual_candidate(selector.name, selector.identity, selector.link)
+    with opener(candidate) as session:
         yield session
 
 
@@ -284,6 +290,13 @@ class SocketBackend(NamedTuple):
 
 def _candidate(name: str, identity: TokenIdentity | None, asked: Gestures | None) -> Candidate:
     prompts = identity is not None and identity.presence == PROMPT
+    opened = partial(_open_prompting, name, asked) if prompts else partial(_open, name)
+    return _virtual_candidate(name, identity, opened)
+
+
+def _virtual_candidate(
+    name: str, identity: TokenIdentity | None, opened: Callable[[], Link]
+) -> Candidate:
     return Candidate(
         transport=Transport.VIRTUAL,
         path=name,
@@ -291,7 +304,7 @@ def _candidate(name: str, identity: TokenIdentity | None, asked: Gestures | None
         serial=identity.serial if identity else None,
         selector=f"virtual:{name}",
         durable=True,
-        open=partial(_open_prompting, name, asked) if prompts else partial(_open, name),
+        open=opened,
     )
 
 

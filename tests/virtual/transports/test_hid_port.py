@@ -16,8 +16,8 @@ from fidokit.types import CtapStatus
 from fidokit.virtual.faults import PowerCycle, Stall, StallInSilence, Unplug
 from fidokit.virtual.framing.ctaphid import BROADCAST, HidCommand, Message
 from fidokit.virtual.token import VirtualToken
-from fidokit.virtual.transports.hid import MOST_LINKS, HidPort
 from fidokit.virtual.transports.memory import MemoryLink
+from fidokit.virtual.transports.reports import MOST_LINKS, HidPort
 
 GET_INFO, GET_NEXT, SELECTION = b"\x04", b"\x08", b"\x0b"
 

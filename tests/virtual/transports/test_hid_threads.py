@@ -9,7 +9,7 @@ from queue import SimpleQueue
 
 import pytest
 
-from fidokit.virtual.transports.hid import JobThread, ThreadAlarm, now_ms
+from fidokit.virtual.transports.reports import JobThread, ThreadAlarm, now_ms
 
 LONG_S = 20
 

@@ -89,13 +89,12 @@ def serve(
     pinentry.
     """
     from fidokit.agent.service import AgentService
-    from fidokit.system.process_memory import harden
 
     options = _options(settings, key_files, given)
     with detaching(background) as detach:
         service = AgentService(options, Confirmer(), log(background), old_passphrase(None))
         try:
-            harden()
+            service.harden()
             service.prepare()
             _end_by_signal(service, background=background)
             announce(settings, service, background=background)
@@ -194,8 +193,8 @@ def add(ctx: click.Context, /, settings: Settings, **given: Any) -> None:
     Takes all SSH keys of the token, or those named by KEYS. As `ssh-add -K`, into whatever agent
     SSH_AUTH_SOCK names; no file is written. KEYS are fingerprints, applications, users or comments.
     """
+    from fidokit.agent import AgentClient
     from fidokit.agent.addition import AddOptions, add_to_agent
-    from fidokit.agent_client import AgentClient
 
     options = AddOptions(selectors=given.pop("keys"), **given)
     with AgentClient.of_environment() as agent, open_token(settings) as session:

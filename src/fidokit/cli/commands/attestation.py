@@ -16,8 +16,7 @@ from fidokit.cli.settings import Settings
 from fidokit.errors import ExitCode
 
 if TYPE_CHECKING:
-    from fidokit.client.credentials.attestation import Leaf
-    from fidokit.keys.attestation import ShownAttestation, VerifiedAttestation
+    from fidokit.keys.attestation import Leaf, ShownAttestation, VerifiedAttestation
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 

@@ -9,7 +9,7 @@ import click
 from fidokit.cli import schema
 from fidokit.cli.options import verb
 from fidokit.cli.render import Check, Checks, Lines, show, styled, write_json, write_lines
-from fidokit.cli.settings import Settings
+from fidokit.cli.settings import COMPLETION_VARIABLE, PROGRAM, Settings
 from fidokit.errors import ExitCode
 from fidokit.prompt.text import escape
 
@@ -104,10 +104,9 @@ def completion(settings: Settings, *, shell: str) -> None:
     """
     from click.shell_completion import ShellComplete, get_completion_class
 
-    from fidokit.cli.app import COMPLETION_VARIABLE, PROGRAM, root
-
     completer = get_completion_class(shell)
     assert completer is not None  # noqa: S101  click has these three
     # ShellComplete's own source(): that of bash runs bash to look at its version.
+    root = click.get_current_context().find_root().command
     script = ShellComplete.source(completer(root, {}, PROGRAM, COMPLETION_VARIABLE))
     show(settings, {"shell": shell, "script": script}, Lines(script.splitlines()))

@@ -17,7 +17,7 @@ from fidokit.prompt import questions
 from fidokit.prompt.text import escape, note
 
 if TYPE_CHECKING:
-    from fidokit.client.info import TokenInfo
+    from fidokit.tokens import TokenInfo
     from fidokit.tokens.access import TokenDetails, TokenSummary
     from fidokit.tokens.reset import ResetPlan
 

@@ -148,7 +148,7 @@ def models(settings: Settings, *, search: str) -> None:
     They come from the FIDO Alliance's metadata: pip install 'fidokit[mds]'. With --json, each
     says what it has and a virtual token in its place has not.
     """
-    from fidokit.virtual.models.search import list_models
+    from fidokit.lab import list_models
 
     found = list_models(search)
     columns = [Column("Model", "bold"), Column("AAGUID"), Column("Versions"), Column("Status")]

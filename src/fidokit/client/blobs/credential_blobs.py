@@ -29,7 +29,7 @@ _DIGEST: Final = bytes(32)
 """Signed by the token and thrown away: it is not the hash of anything."""
 
 
-class Owner(Protocol):
+class BlobOwner(Protocol):
     """The credential that a blob belongs to."""
 
     @property
@@ -54,7 +54,7 @@ def kept_with_credentials(info: TokenInfo) -> bool:
     return _LARGE_BLOB in info.extensions and not info.has_large_blobs
 
 
-def fetch_key(session: Session, owner: Owner, why: str) -> bytes | None:
+def fetch_key(session: Session, owner: BlobOwner, why: str) -> bytes | None:
     """The key of a credential to the large-blob array, for which its owner has to touch the token.
 
     Returns None where the credential was made without one.
@@ -67,7 +67,7 @@ def fetch_key(session: Session, owner: Owner, why: str) -> bytes | None:
     return answer.exactly(7, KEY_SIZE) if 7 in answer else None
 
 
-def read(session: Session, owner: Owner, why: str) -> bytes | None:
+def read(session: Session, owner: BlobOwner, why: str) -> bytes | None:
     """The blob kept with a credential, None where there is none; no touch is needed.
 
     Raises:
@@ -84,7 +84,7 @@ def read(session: Session, owner: Owner, why: str) -> bytes | None:
     return unpack(packed, output.uint("originalSize")) if packed else None
 
 
-def write(session: Session, owner: Owner, blob: bytes | None, why: str) -> None:
+def write(session: Session, owner: BlobOwner, blob: bytes | None, why: str) -> None:
     """Keep a blob with a credential, in the place of the one it had; None empties it.
 
     Raises:
@@ -107,7 +107,7 @@ def _output(answer: Answer) -> Answer | None:
 
 
 def _assertion(
-    session: Session, owner: Owner, extensions: Mapping[str, object], *, touch: bool, why: str
+    session: Session, owner: BlobOwner, extensions: Mapping[str, object], *, touch: bool, why: str
 ) -> Answer:
     application = owner.application
     request: dict[int, object] = {

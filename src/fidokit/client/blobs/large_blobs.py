@@ -23,7 +23,7 @@ from fidokit.client.blobs.array import (
     serialize,
     write_array,
 )
-from fidokit.client.blobs.credential_blobs import Owner, kept_with_credentials
+from fidokit.client.blobs.credential_blobs import BlobOwner, kept_with_credentials
 from fidokit.client.owner.proofs import Permission
 from fidokit.errors import NotStored, Unsupported
 
@@ -128,7 +128,7 @@ def _owned(item: bytes, credentials: Sequence[ResidentCredential]) -> StoredBlob
     return None
 
 
-def get(session: Session, owner: Owner) -> bytes:
+def get(session: Session, owner: BlobOwner) -> bytes:
     """The blob of a key.
 
     Raises:
@@ -146,13 +146,13 @@ def get(session: Session, owner: Owner) -> bytes:
     return blob
 
 
-def _from_array(session: Session, owner: Owner) -> bytes | None:
+def _from_array(session: Session, owner: BlobOwner) -> bytes | None:
     key = large_blob_key(session, owner)
     opened = (entry.open(key) for entry in _entries(read_array(session)))
     return next((blob for blob in opened if blob is not None), None)
 
 
-def put(session: Session, owner: Owner, blob: bytes, random: Random = os.urandom) -> None:
+def put(session: Session, owner: BlobOwner, blob: bytes, random: Random = os.urandom) -> None:
     """Store a blob for a key, in the place of the one it had.
 
     Args:
@@ -174,7 +174,7 @@ def put(session: Session, owner: Owner, blob: bytes, random: Random = os.urandom
     write_array(session, [*items, entry])
 
 
-def delete(session: Session, owners: Sequence[Owner]) -> None:
+def delete(session: Session, owners: Sequence[BlobOwner]) -> None:
     """Remove the blobs of these keys, from an array in one write.
 
     Raises:
@@ -226,7 +226,7 @@ def delete_all(session: Session) -> None:
     write_array(session, ())
 
 
-def large_blob_key(session: Session, owner: Owner) -> bytes:
+def large_blob_key(session: Session, owner: BlobOwner) -> bytes:
     """The key under which a credential's blob is sealed, 32 bytes.
 
     A token that cannot list its credentials is asked for it in an assertion, with a touch.
@@ -259,7 +259,7 @@ def _fits(item: bytes, key: bytes) -> bool:
     return entry is not None and entry.fits(key)
 
 
-def _none(session: Session, owner: Owner) -> NotStored:
+def _none(session: Session, owner: BlobOwner) -> NotStored:
     return NotStored(
         f"{session.name} holds no blob for the key of {owner.application!r}",
         hint="`fidokit blob list` shows which keys have one",

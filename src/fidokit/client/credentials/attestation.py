@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from fidokit.client.credentials.u2f import Registration
     from fidokit.openssh.keys.public import SkPublic
-    from fidokit.openssh.signatures.attestation import Attestation
-    from fidokit.types import KeyHandle
 
 
 LONGEST_AUTH_DATA: Final = 4096

@@ -16,7 +16,7 @@ from fidokit.errors import FidokitError, Malformed, NoPermission, TokenGone, Uns
 from fidokit.virtual.framing import uhid
 from fidokit.virtual.framing.ctaphid import REPORT_SIZE
 from fidokit.virtual.framing.usb_descriptors import REPORT_DESCRIPTOR, USUAL_IDENTITY, UsbIdentity
-from fidokit.virtual.transports.hid import HidPort, HidToken
+from fidokit.virtual.transports.reports import HidPort, HidToken
 
 NODE: Final = Path("/dev/uhid")
 SYSFS: Final = Path("/sys/class/hidraw")

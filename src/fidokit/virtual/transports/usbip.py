@@ -13,8 +13,8 @@ from fidokit.errors import FidokitError, Malformed, NoPermission, TokenBusy, Usa
 from fidokit.virtual.framing.usb_descriptors import PRODUCT_ID, VENDOR_ID, UsbIdentity
 from fidokit.virtual.framing.usb_device import UsbDevice
 from fidokit.virtual.framing.usbip import OpStatus, SessionOutcome, UsbIpSession
-from fidokit.virtual.transports.hid import HidPort, HidToken
 from fidokit.virtual.transports.memory import accept_all
+from fidokit.virtual.transports.reports import HidPort, HidToken
 
 PORT: Final = 3240
 """Where USB/IP servers listen unless told otherwise."""

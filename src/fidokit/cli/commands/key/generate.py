@@ -31,8 +31,8 @@ from fidokit.prompt.text import is_fancy, note
 from fidokit.types import KeyType
 
 if TYPE_CHECKING:
-    from fidokit.client.session import Session
     from fidokit.keys.generation import GeneratedKey, GenerateRequest, OrphanedCredential
+    from fidokit.tokens import Session
     from fidokit.types import PassphraseSource
 
 FLAGS = ("resident", "verify-required", "no-touch-required")

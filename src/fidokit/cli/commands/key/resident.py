@@ -18,7 +18,7 @@ from fidokit.prompt import questions
 from fidokit.prompt.text import escape, note
 
 if TYPE_CHECKING:
-    from fidokit.inventory import KeyRow
+    from fidokit.keys import KeyRow
     from fidokit.keys.backup import Backup
     from fidokit.keys.resident_keys import DownloadResult
 

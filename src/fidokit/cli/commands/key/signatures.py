@@ -52,7 +52,6 @@ def sign(
     Signs each of FILES into FILE.sig, or standard input (also `-`) to standard output. The token
     that holds the key is found by itself. Ordinary keys sign, too.
     """
-    from fidokit.files.keyfile import pieces
     from fidokit.signing.signatures import sign_file, sign_message
 
     if STDIN in files and len(files) > 1:
@@ -60,7 +59,7 @@ def sign(
     hash_name = _hash_of(options, hash_name)
     with open_signer(settings, key, agent=agent, passphrase_file=passphrase_file) as signer:
         if files in ((), (STDIN,)):
-            message = pieces(sys.stdin.buffer)
+            message = sys.stdin.buffer
             text = sign_message(signer, message, namespace=namespace, hash_name=hash_name)
             show(settings, {"signature": text}, Lines(text.splitlines()))
             return

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
-from fidokit.cli import man
+from fidokit.cli import manual
 from fidokit.cli.app import GROUPS, TOP, load, root
 from fidokit.errors import ExitCode
 
@@ -18,13 +18,13 @@ COMMITTED = Path(__file__).parents[2] / "docs" / "fidokit.1"
 
 
 def test_committed_page_is_current() -> None:
-    assert COMMITTED.read_text() == man.page(), (
-        "run: PYTHONPATH=src python -m fidokit.cli.man > docs/fidokit.1"
+    assert COMMITTED.read_text() == manual.page(), (
+        "run: PYTHONPATH=src python -m fidokit.cli.manual > docs/fidokit.1"
     )
 
 
 def test_every_verb_and_its_own_options_are_in_it() -> None:
-    page = man.page().replace("\\-", "-")
+    page = manual.page().replace("\\-", "-")
     for group, section in GROUPS.items():
         for name, target in section.verbs.items():
             assert f".SS fidokit {group} {name}" in page
@@ -36,19 +36,19 @@ def test_every_verb_and_its_own_options_are_in_it() -> None:
 
 
 def test_every_exit_status_is_explained() -> None:
-    assert set(man.EXIT_STATUS) == set(ExitCode)
+    assert set(manual.EXIT_STATUS) == set(ExitCode)
 
 
 def test_common_options_are_described_once() -> None:
-    assert man.page().count("Print JSON, for scripts.") == 1
+    assert manual.page().count("Print JSON, for scripts.") == 1
 
 
 def test_hidden_refusals_stay_hidden() -> None:
-    assert ".B \\-N" not in man.page()
+    assert ".B \\-N" not in manual.page()
 
 
 def test_lines_that_roff_would_take_for_requests_are_guarded() -> None:
-    assert man._escape(".hidden\n'quoted\nplain-\\") == "\\&.hidden\n\\&'quoted\nplain\\-\\e"
+    assert manual._escape(".hidden\n'quoted\nplain-\\") == "\\&.hidden\n\\&'quoted\nplain\\-\\e"
 
 
 @pytest.mark.interop

@@ -14,8 +14,8 @@ from fidokit.errors import FidokitError, TokenGone, TouchTimedOut
 from fidokit.types import CtapStatus
 from fidokit.virtual.framing.ctaphid import BROADCAST, Assembler, HidCommand, Message
 from fidokit.virtual.token import VirtualToken
-from fidokit.virtual.transports.hid import HidConnection
 from fidokit.virtual.transports.memory import MemoryLink
+from fidokit.virtual.transports.reports import HidConnection
 
 NONCE = bytes(range(8))
 SELECTION = b"\x0b"

@@ -1,4 +1,4 @@
-"""The man page, from the same help text: `python -m fidokit.cli.man > docs/fidokit.1`."""
+"""The man page, from the same help text: `python -m fidokit.cli.manual > docs/fidokit.1`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import click
 
 from fidokit import __version__
-from fidokit.cli.app import HELP, PROGRAM, root
+from fidokit.cli.app import HELP, root
 from fidokit.cli.options import COMMON
+from fidokit.cli.settings import PROGRAM
 from fidokit.errors import ExitCode
 
 EXIT_STATUS = {
