@@ -17,7 +17,6 @@ from fidokit.files.disk_errors import explained
 from fidokit.types import PassphraseSource
 from fidokit.virtual import places, registry
 from fidokit.virtual.gestures import PROMPT, Gestures, PromptPerson
-from fidokit.virtual.models.search import model_document
 from fidokit.virtual.store import export
 from fidokit.virtual.world import SystemClock
 
@@ -83,6 +82,8 @@ def create_virtual(
         UsageError (a bad name, profile, model or policy), WouldOverwrite (it exists),
         StateUnusable, Unsupported (the metadata is not installed).
     """
+    from fidokit.virtual.models.search import model_document  # it loads the authenticator's keys
+
     document = None if model is None else model_document(model)
     made = registry.create(
         name, profile=profile, model=document, presence=presence, passphrase=passphrase

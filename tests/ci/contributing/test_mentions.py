@@ -20,8 +20,6 @@ PAGES = [
 ]
 DEFINITIONS = [*sorted((TOP / ".github/workflows").glob("*.yml")), TOP / ".pre-commit-config.yaml"]
 ALL = [*PAGES, *DEFINITIONS]
-ARRIVED = not (SOURCE / "api").exists()
-"""Whether the source has the layout that CONTRIBUTING.md describes: `api/` goes last."""
 
 
 def name(path: object) -> str:
@@ -95,8 +93,6 @@ def generated(path: str) -> bool:
 def test_path_exists(page: Path, path: str) -> None:
     if mentions.where(path, page) or generated(path):
         return
-    if not ARRIVED and path.startswith(("src/fidokit/", "client/", "server/")):
-        pytest.skip("the layout that the page describes is still on its way")
     pytest.fail(f"{name(page)} names {path}, which does not exist")
 
 
@@ -106,7 +102,6 @@ def table() -> list[set[str]]:
     return [set(re.findall(r"`(\w+)`", row)) for row in rows]
 
 
-@pytest.mark.skipif(not ARRIVED, reason="the layout is still on its way")
 def test_rows_are_those_that_import_linter_holds() -> None:
     project = tomllib.loads((TOP / "pyproject.toml").read_text())
     contracts = project["tool"]["importlinter"]["contracts"]
@@ -118,7 +113,6 @@ def test_rows_are_those_that_import_linter_holds() -> None:
     assert table() == held
 
 
-@pytest.mark.skipif(not ARRIVED, reason="the layout is still on its way")
 def test_every_package_has_a_row() -> None:
     modules = {
         p.stem for p in SOURCE.iterdir() if p.suffix == ".py" or (p / "__init__.py").exists()

@@ -12,6 +12,7 @@ from tests.support.spy import Spy, members
 from fidokit.client.credentials.enrollment import Enrollment, enroll
 from fidokit.client.owner import bio, pin
 from fidokit.client.owner.bio import Feedback, Finger, Sample
+from fidokit.client.owner.owner import Owner
 from fidokit.client.ports import PinCode
 from fidokit.client.session import Session
 from fidokit.errors import (
@@ -231,7 +232,7 @@ def proven(monkeypatch: pytest.MonkeyPatch) -> None:
         def authenticate(self, _message: bytes) -> bytes:
             return bytes(32)
 
-    monkeypatch.setattr(Session, "authorize", lambda *_: Proof())
+    monkeypatch.setattr(Owner, "authorize", lambda *_: Proof())
 
 
 @pytest.mark.usefixtures("proven")

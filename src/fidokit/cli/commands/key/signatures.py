@@ -128,14 +128,14 @@ def verify(
     Verifies the signature of FILE, or of standard input (also `-`), against -k or -f. Needs no
     token. Exit status 1 where the signature is not good.
     """
-    from fidokit.signing import verification
+    from fidokit.signing import signatures
 
     if (public_key is None) == (allowed_signers is None):
         raise click.UsageError("say who must have signed: either -k PUB or -f ALLOWED_SIGNERS")
     file = None if file == STDIN else file
     if signature is None and file is None:
         raise click.UsageError("say where the signature is: -s SIG")
-    good = verification.verify(
+    good = signatures.verify_signature(
         file or sys.stdin.buffer,
         signature or Path(f"{file}.sig"),
         public_key=public_key,
