@@ -15,18 +15,21 @@ class Facade:
     Args:
         package: the package's name.
         homes: the names, by the full name of the module that each is defined in.
+
+    Attributes:
+        homes: the module of each name.
     """
 
     def __init__(self, package: str, homes: Mapping[str, Sequence[str]]) -> None:
         self._package = package
-        self._homes = {name: module for module, names in homes.items() for name in names}
+        self.homes = {name: module for module, names in homes.items() for name in names}
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
 
     def names(self) -> list[str]:
         """Return the names, sorted: the package's `__dir__`."""
-        return sorted(self._homes)
+        return sorted(self.homes)
 
     def fetch(self, name: str) -> object:
         """Return the value of a public name: the package's `__getattr__`.
@@ -34,7 +37,7 @@ class Facade:
         Raises:
             AttributeError: the package has no such name.
         """
-        module = self._homes.get(name)
+        module = self.homes.get(name)
         if module is None:
             raise AttributeError(f"module {self._package!r} has no attribute {name!r}")
         return getattr(importlib.import_module(module), name)

@@ -13,8 +13,6 @@ import sys
 import time
 from pathlib import Path
 
-from tests.support.children import popen
-
 PATIENCE_S = 30
 
 
@@ -24,7 +22,7 @@ def insert(pid: Path, arguments: list[str], env: dict[str, str] | None = None) -
     Args:
         env: of the server; this process's where there is none.
     """
-    process = popen(
+    process = subprocess.Popen(  # it outlives this program; `unplug` ends it, or the run's guardian
         [sys.executable, "-m", "fidokit", "virtual", "serve", *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

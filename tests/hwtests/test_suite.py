@@ -18,7 +18,7 @@ from fidokit.types import KeyType
 from fidokit.virtual.faults import WrongSignature
 from fidokit.virtual.token import VirtualToken
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.interop]
 
 PROFILES = ("u2f", "ctap2.0", "ctap2.1", "ctap2.3")
 PIN = "314159265"

@@ -8,7 +8,6 @@ from fidokit.facade import Facade
 
 if TYPE_CHECKING:
     from fidokit.inventory import KeyRow as KeyRow
-    from fidokit.keys.attestation import VerifiedAttestation as VerifiedAttestation
     from fidokit.keys.attestation import verify_attestation as verify_attestation
     from fidokit.keys.generation import GeneratedKey as GeneratedKey
     from fidokit.keys.generation import GenerateRequest as GenerateRequest
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from fidokit.keys.key_files import KeyFile as KeyFile
     from fidokit.keys.key_files import change_passphrase as change_passphrase
     from fidokit.keys.key_files import describe_key_file as describe_key_file
-    from fidokit.keys.resident_keys import DownloadResult as DownloadResult
     from fidokit.keys.resident_keys import delete_key as delete_key
     from fidokit.keys.resident_keys import download_keys as download_keys
     from fidokit.keys.resident_keys import list_keys as list_keys
@@ -29,17 +27,11 @@ _PUBLIC = Facade(
     __name__,
     {
         "fidokit.inventory": ("KeyRow",),
-        "fidokit.keys.attestation": ("VerifiedAttestation", "verify_attestation"),
+        "fidokit.keys.attestation": ("verify_attestation",),
         "fidokit.keys.generation": ("GenerateRequest", "GeneratedKey", "generate_key"),
         "fidokit.keys.holder": ("open_key_file",),
         "fidokit.keys.key_files": ("KeyFile", "change_passphrase", "describe_key_file"),
-        "fidokit.keys.resident_keys": (
-            "DownloadResult",
-            "delete_key",
-            "download_keys",
-            "list_keys",
-            "rename_key",
-        ),
+        "fidokit.keys.resident_keys": ("delete_key", "download_keys", "list_keys", "rename_key"),
         "fidokit.types": ("KeyType", "PassphraseSource"),
     },
 )

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from fidokit.server.harden.application import apply_hardening as apply_hardening
     from fidokit.server.harden.application import plan_hardening as plan_hardening
     from fidokit.server.harden.plan import HardeningRequest as HardeningRequest
-    from fidokit.server.harden.plan import HardeningTarget as HardeningTarget
 
 _PUBLIC = Facade(
     __name__,
@@ -27,7 +26,7 @@ _PUBLIC = Facade(
         ),
         "fidokit.server.check.report": ("CheckRequest", "check_server"),
         "fidokit.server.harden.application": ("apply_hardening", "plan_hardening"),
-        "fidokit.server.harden.plan": ("HardeningRequest", "HardeningTarget"),
+        "fidokit.server.harden.plan": ("HardeningRequest",),
     },
 )
 __all__ = list(_PUBLIC)

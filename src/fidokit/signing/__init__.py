@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from fidokit.facade import Facade
 
 if TYPE_CHECKING:
-    from fidokit.signing.certificates import CertificateRequest as CertificateRequest
     from fidokit.signing.certificates import certificate_request as certificate_request
     from fidokit.signing.certificates import issue_certificate as issue_certificate
     from fidokit.signing.signatures import VerifiedSignature as VerifiedSignature
@@ -20,11 +19,7 @@ if TYPE_CHECKING:
 _PUBLIC = Facade(
     __name__,
     {
-        "fidokit.signing.certificates": (
-            "CertificateRequest",
-            "certificate_request",
-            "issue_certificate",
-        ),
+        "fidokit.signing.certificates": ("certificate_request", "issue_certificate"),
         "fidokit.signing.signatures": (
             "VerifiedSignature",
             "sign_file",
