@@ -14,7 +14,6 @@ from types import ModuleType
 import pytest
 
 TOP = Path(__file__).parents[1]
-PAGE = (TOP / "docs/api.md").read_text()
 PACKAGES = ("tokens", "keys", "signing", "agent", "server", "virtual", "lab", "testing")
 HEAVY = ("cryptography", "fido2", "rich", "sqlite3", "asyncio", "bcrypt", "smartcard", "pytest")
 MOST = 70
@@ -82,14 +81,17 @@ def test_importing_the_packages_loads_nothing_else() -> None:
     assert not loaded.intersection(HEAVY)
 
 
-def blocks() -> list[str]:
-    return re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+def blocks(page: str = "api.md") -> list[str]:
+    """The Python on a page, each block on its lines of the page."""
+    text = (TOP / "docs" / page).read_text()
+    found = re.finditer(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return ["\n" * text[: match.start(1)].count("\n") + match[1] for match in found]
 
 
-def test_the_page_runs(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("page", ["api.md", "virtual-token.md", "transports/usbip.md"])
+def test_the_page_runs(page: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All blocks, one after the other, in an empty home."""
     monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
-    space: dict[str, object] = {"__name__": "page"}
-    for block in blocks():
-        line = PAGE[: PAGE.index(block)].count("\n")
-        exec(compile("\n" * line + block, "docs/api.md", "exec"), space)
+    space: dict[str, object] = {"__name__": "page", "input": print}
+    for block in blocks(page):
+        exec(compile(block, f"docs/{page}", "exec"), space)

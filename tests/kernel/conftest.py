@@ -70,7 +70,7 @@ def plugged_in(
     Args:
         flags: further ones for `virtual serve`.
         way: how it is plugged in.
-        create: its profile, its presence, as `fidokit.api.create_virtual` takes them.
+        create: its profile, its presence, as `fidokit.lab.create_virtual` takes them.
     """
     name = f"t{next(_numbers)}"
     said = machine.run(

@@ -9,7 +9,7 @@ import pytest
 from tests.pytest_plugin.conftest import TOP, Run
 
 HEAVY = ("cryptography", "fido2", "sqlite3", "cbor2", "rich", "click", "asyncio")
-OURS = ("fidokit.virtual", "fidokit.client", "fidokit.testing", "fidokit.openssh", "fidokit.api")
+OURS = ("fidokit.virtual", "fidokit.client", "fidokit.testing", "fidokit.openssh", "fidokit.keys")
 
 WHAT_IS_LOADED = f"""
 import sys

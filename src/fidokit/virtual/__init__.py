@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from fidokit.facade import Facade
 
 if TYPE_CHECKING:
+    from fidokit.virtual.core.profile import Behavior as Behavior
     from fidokit.virtual.core.profile import Profile as Profile
     from fidokit.virtual.token import VirtualToken as VirtualToken
     from fidokit.virtual.world import ManualClock as ManualClock
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 _PUBLIC = Facade(
     __name__,
     {
-        "fidokit.virtual.core.profile": ("Profile",),
+        "fidokit.virtual.core.profile": ("Behavior", "Profile"),
         "fidokit.virtual.token": ("VirtualToken",),
         "fidokit.virtual.world": ("ManualClock", "SeededRng"),
     },
