@@ -7,6 +7,7 @@ rows of packages and the names are judged by structure.py.
 from __future__ import annotations
 
 import ast
+import re
 import statistics
 import sys
 from collections.abc import Callable, Iterator
@@ -47,6 +48,15 @@ def public(node: ast.Module | ast.ClassDef) -> Iterator[Documented]:
             yield child
             if isinstance(child, ast.ClassDef):
                 yield from public(child)
+
+
+LEANING = re.compile(r"(the same|likewise|as above|see above|ditto)[.,:;]", re.IGNORECASE)
+
+
+def leans(docstring: str, node: ast.AST) -> bool:
+    """Tell whether a docstring makes sense only beside another one, or hardly says a thing."""
+    short = len(docstring.split()) <= 3 and not isinstance(node, ast.Module)
+    return short or LEANING.match(docstring) is not None
 
 
 def broad(handler: ast.ExceptHandler) -> bool:
@@ -129,6 +139,13 @@ def text_signals(library: list[Source], top: Path) -> Iterator[Signal]:
     yield Signal(
         "public docstrings", f"{told:.1f} %", ">= 98 %", told >= 98, hard=True, where=silent
     )
+
+    leaning = tuple(
+        f"{place(s, node)} {getattr(node, 'name', '')}: {said.splitlines()[0]}"
+        for s, node in documented
+        if (said := ast.get_docstring(node) or "") and leans(said, node)
+    )
+    yield none("public docstrings that do not stand alone", leaning)
 
     wide = tuple(
         place(s, node)

@@ -11,7 +11,7 @@ from tests.ci.loading import load
 signals = load("signals")
 
 LONG = '"""M."""\n' + "#\n" * 60
-CLEAN = '"""One."""\n\n\ndef one() -> int:\n    """Return one."""\n    return 1\n'
+CLEAN = '"""One."""\n\n\ndef one() -> int:\n    """Return one and nothing else."""\n    return 1\n'
 
 
 def tree(folder: Path, **files: str) -> Path:
@@ -35,7 +35,9 @@ def broken(folder: Path) -> list[str]:
 
 def function(lines: int) -> str:
     """Return a documented function of so many lines, docstring left out."""
-    return '"""M."""\n\n\ndef f() -> None:\n    """D."""\n' + "    print()\n" * (lines - 1)
+    return '"""M."""\n\n\ndef f() -> None:\n    """Print so many lines."""\n' + "    print()\n" * (
+        lines - 1
+    )
 
 
 def test_clean_tree_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -76,12 +78,28 @@ def test_missing_return_annotation(tmp_path: Path) -> None:
     "text",
     [
         "def one() -> int:\n    return 1\n",
-        '"""M."""\n\n\nclass One:\n    """C."""\n\n    def f(self) -> int:\n        return 1\n',
+        '"""M."""\n\n\nclass One:\n    """One method in it."""\n\n    def f(self) -> int:\n        return 1\n',
         '"""M."""\n\n\nclass One:\n    x = 1\n',
     ],
 )
 def test_missing_docstring(tmp_path: Path, text: str) -> None:
     assert "public docstrings" in broken(tree(tmp_path, errors=text))
+
+
+@pytest.mark.parametrize(
+    ("docstring", "stands"),
+    [
+        ("Return one.", False),
+        ("The same for a key file.", True),
+        ("The same.", False),
+        ("Likewise, with a PIN.", False),
+        ("Return the number of keys.", True),
+    ],
+)
+def test_docstrings_stand_alone(tmp_path: Path, docstring: str, *, stands: bool) -> None:
+    text = f'"""M."""\n\n\ndef f() -> int:\n    """{docstring}"""\n    return 1\n'
+    expected = [] if stands else ["public docstrings that do not stand alone"]
+    assert broken(tree(tmp_path, errors=text)) == expected
 
 
 def test_private_names_need_no_docstring(tmp_path: Path) -> None:
@@ -190,7 +208,7 @@ def test_rows(tmp_path: Path, files: dict[str, str], expected: list[str]) -> Non
 
 
 def test_a_class_name_stands_once(tmp_path: Path) -> None:
-    text = '"""M."""\n\n\nclass {}:\n    """A class."""\n'
+    text = '"""M."""\n\n\nclass {}:\n    """A class and nothing else."""\n'
     assert broken(tree(tmp_path, types=text.format("One"), errors=text.format("_One"))) == []
     assert broken(tree(tmp_path, types=text.format("One"), errors=text.format("One"))) == [
         "public class names used twice"

@@ -86,7 +86,7 @@ def token(summary: TokenSummary) -> Json:
 
 
 def details(found: TokenDetails) -> Json:
-    """`token info`."""
+    """The JSON of `token info` (docs/json.md)."""
     return members(
         found,
         "name selector durable identifier info pin",
@@ -150,7 +150,7 @@ def key(row: KeyRow) -> Json:
 
 
 def generated(made: GeneratedKey) -> Json:
-    """`key generate`."""
+    """The JSON of `key generate` (docs/json.md)."""
     return members(
         made,
         "path public_path attestation_path public_key=public_line fingerprint type=key_type"
@@ -204,7 +204,7 @@ def flag_names(flags: SkFlag) -> list[str]:
 
 
 def verified(good: VerifiedSignature) -> Json:
-    """`key verify`."""
+    """The JSON of `key verify` (docs/json.md)."""
     return members(good, "fingerprint type=type_label namespace principal touched verified counter")
 
 
@@ -278,7 +278,7 @@ def step(done: Step) -> Json:
 
 
 def authorized(done: Authorized, dry_run: bool) -> Json:
-    """`server authorize`."""
+    """The JSON of `server authorize` (docs/json.md)."""
     from fidokit.server.authorize.lines import line_name
 
     change = done.change
@@ -305,7 +305,7 @@ def otp(state: OtpState) -> Json:
 
 
 def otp_code(verdict: CodeVerdict, state: OtpState) -> Json:
-    """`otp verify`."""
+    """The JSON of `otp verify` (docs/json.md)."""
     steps = state.method == "totp" and verdict.position is not None
     counts = state.method == "hotp" and verdict.position is not None
     return members(
@@ -317,7 +317,7 @@ def otp_code(verdict: CodeVerdict, state: OtpState) -> Json:
 
 
 def hardening(plan: HardeningPlan, *, done: bool, reloaded: bool) -> Json:
-    """`server harden`."""
+    """The JSON of `server harden` (docs/json.md)."""
     return members(
         plan,
         "level done reloaded files directives users warnings",

@@ -84,7 +84,7 @@ class Options:
 
     @property
     def quiet(self) -> bool:
-        """-q."""
+        """Whether -q was given: nothing is said of progress."""
         return "q" in self.flags
 
     def need(self, operation: str, wanted: Mapping[str, str]) -> list[str]:

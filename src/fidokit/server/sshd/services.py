@@ -60,11 +60,11 @@ class Systemd:
     run: Systemctl
 
     def reload(self) -> None:
-        """`systemctl reload`."""
+        """Run `systemctl reload` for the unit."""
         self._do("reload")
 
     def restart(self) -> None:
-        """`systemctl restart`."""
+        """Run `systemctl restart` for the unit."""
         self._do("restart")
 
     def generation(self) -> object:
