@@ -78,7 +78,8 @@ def test_missing_return_annotation(tmp_path: Path) -> None:
     "text",
     [
         "def one() -> int:\n    return 1\n",
-        '"""M."""\n\n\nclass One:\n    """One method in it."""\n\n    def f(self) -> int:\n        return 1\n',
+        CLEAN
+        + '\n\nclass One:\n    """A class of one."""\n\n    def f(self) -> int:\n        pass\n',
         '"""M."""\n\n\nclass One:\n    x = 1\n',
     ],
 )

@@ -213,6 +213,12 @@ def _server(folder: Path, reader: Path) -> str:
     (folder / "bin").mkdir()
     (folder / "bin" / "systemctl").write_text(SYSTEMCTL)
     (folder / "bin" / "systemctl").chmod(0o755)
+    # ssh carries both streams apart, and which comes first is chance: a page wants one order
+    ours = folder / "bin" / "fidokit"
+    program = Path(sys.executable).with_name("fidokit")
+    text = f"#!/bin/sh\nPYTHONUNBUFFERED=1 exec '{program}' \"$@\" 2>&1\n"
+    ours.write_text(text)
+    ours.chmod(0o755)
     names = ("/etc/passwd", "/etc/group", "/etc/shadow", "/etc/environment", "/etc/pam.d")
     mounts = [root.mounts(*names, "/etc/ssh"), "mount -t tmpfs -o mode=755 run /run"]
     mounts.append("mkdir -p /run/sshd /run/systemd/system")
