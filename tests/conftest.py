@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 from contextlib import suppress
 
@@ -38,3 +39,9 @@ def pytest_configure(config: pytest.Config) -> None:
     # No test meets this machine's own readers; and where libpcsclite looks is settled only once.
     pcscd.reserve()
     config.add_cleanup(pcscd.free)
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector the thousands of tests, which live to the end."""
+    gc.collect()
+    gc.freeze()
