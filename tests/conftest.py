@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 from contextlib import suppress
 
@@ -23,6 +24,7 @@ with suppress(ModuleNotFoundError):  # Unix has terminals; elsewhere the tests o
 
 # A machine that is busy with something else is no failure: time is measured in benchmarks/.
 settings.register_profile("fidokit", deadline=None)
+settings.register_profile("quick", settings.get_profile("fidokit"), max_examples=60)
 settings.load_profile("fidokit")
 
 
@@ -32,9 +34,20 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Have our own plug-in also where the tests run from a tree that is not installed."""
+    """Have our own plug-in also where the tests run from a tree that is not installed.
+
+    `make test` tries fewer random examples than `make test-all`, in every test that has no number.
+    """
+    if config.option.markexpr == "not rest":
+        settings.load_profile("quick")
     if not config.pluginmanager.has_plugin("fidokit"):
         config.pluginmanager.import_plugin("fidokit.pytest_plugin")
     # No test meets this machine's own readers; and where libpcsclite looks is settled only once.
     pcscd.reserve()
     config.add_cleanup(pcscd.free)
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector the thousands of tests, which live to the end."""
+    gc.collect()
+    gc.freeze()

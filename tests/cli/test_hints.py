@@ -28,15 +28,16 @@ LATER = {"otp"}
 
 def strings(tree: ast.AST) -> Iterator[str]:
     """Every text of a module that people may see; inserted values stand as X."""
+    nodes = list(ast.walk(tree))
     docs = {
         id(node.body[0].value)
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.Module | ast.ClassDef)
         and node.body
         and isinstance(node.body[0], ast.Expr)
     }
-    inside = {id(part) for n in ast.walk(tree) if isinstance(n, ast.JoinedStr) for part in n.values}
-    for node in ast.walk(tree):
+    inside = {id(part) for n in nodes if isinstance(n, ast.JoinedStr) for part in n.values}
+    for node in nodes:
         if isinstance(node, ast.JoinedStr):
             yield "".join(str(p.value) if isinstance(p, ast.Constant) else "X" for p in node.values)
         elif isinstance(node, ast.Constant) and id(node) not in docs | inside:

@@ -10,6 +10,12 @@ import pytest
 
 TOP = Path(__file__).parents[2]
 Run = Callable[..., pytest.RunResult]
+QUICK = [
+    word
+    for name in ("cacheprovider", "hypothesispytest", "xdist", "xdist.looponfail", "benchmark")
+    for word in ("-p", f"no:{name}")
+]
+"""Without the plug-ins of others that are installed for our own tests: they take long to start."""
 
 
 @pytest.fixture
@@ -26,7 +32,7 @@ def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
 
     def run(module: str, *arguments: str) -> pytest.RunResult:
         pytester.makepyfile(test_project=module)
-        return pytester.runpytest_subprocess("-p", "no:cacheprovider", *arguments, timeout=120)
+        return pytester.runpytest_subprocess(*QUICK, *arguments, timeout=120)
 
     return run
 

@@ -9,12 +9,15 @@ import signal
 import subprocess
 import sys
 import termios
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from tests.support.json_members import held_to_the_page, require_documented
+from tests.support.warm import Warm
 
 Answer = tuple[str, str | signal.Signals]
 SRC = Path(__file__).parents[2] / "src"
@@ -35,18 +38,28 @@ class Done:
 
 @dataclass(frozen=True)
 class Sandbox:
-    """A home folder of its own, and the environment that points there."""
+    """A home folder of its own, and the environment that points there.
+
+    Args:
+        warm: whose forks its processes are; each has its interpreter start anew without.
+    """
 
     home: Path
     env: dict[str, str]
+    warm: Warm | None = None
 
     def run(self, *args: str, stdin: bytes = b"", **env: str) -> Done:
         """Run fidokit without a controlling terminal."""
+        full = self.env | env
+        if self.warm and self.warm.suits(full):
+            code, out, err = _run_warm(self.warm, args, stdin, full, self.home)
+            require_documented(args, out)
+            return Done(code, out, err)
         done = subprocess.run(
             [sys.executable, "-m", "fidokit", *args],
             input=stdin,
             capture_output=True,
-            env=self.env | env,
+            env=full,
             cwd=self.home,
             timeout=LIMIT,
             start_new_session=True,
@@ -62,11 +75,13 @@ class Sandbox:
 
         The terminal carries both streams: all of it is in `out`.
         """
+        full = self.env | {"TERM": "xterm-256color"} | env
+        if self.warm and self.warm.suits(full):
+            return _talk_warm(self.warm, args, list(answers), full, self.home)
         child, terminal = pty.fork()
         if child == 0:
             signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may ignore it
             os.chdir(self.home)
-            full = self.env | {"TERM": "xterm-256color"} | env
             os.execve(sys.executable, [sys.executable, "-m", "fidokit", *args], full)
         termios.tcsetwinsize(terminal, (40, 100))
         seen = _converse(terminal, list(answers), child)
@@ -74,6 +89,50 @@ class Sandbox:
         _, status = os.waitpid(child, 0)
         os.close(terminal)
         return Done(os.waitstatus_to_exitcode(status), seen.decode(errors="replace"), "", echoes)
+
+
+def _run_warm(
+    warm: Warm, args: Sequence[str], stdin: bytes, env: dict[str, str], home: Path
+) -> tuple[int, str, str]:
+    pipes = [os.pipe() for _ in range(3)]
+    (theirs, to_write), *read = pipes
+    try:
+        child = warm.start(args, env, home, [theirs, *(end for _, end in read)])
+    finally:
+        for number in (theirs, *(end for _, end in read)):
+            os.close(number)
+    with ThreadPoolExecutor(3) as pool:
+        written = pool.submit(_write, to_write, stdin)
+        out, err = [pool.submit(_read, end) for end, _ in read]
+        code = child.wait(LIMIT)
+        written.result()
+        return code, out.result().decode(), err.result().decode()
+
+
+def _write(number: int, data: bytes) -> None:
+    with suppress(BrokenPipeError), open(number, "wb") as pipe:
+        pipe.write(data)
+
+
+def _read(number: int) -> bytes:
+    with open(number, "rb") as pipe:
+        return pipe.read()
+
+
+def _talk_warm(
+    warm: Warm, args: Sequence[str], answers: list[Answer], env: dict[str, str], home: Path
+) -> Done:
+    terminal, theirs = pty.openpty()
+    try:
+        termios.tcsetwinsize(terminal, (40, 100))
+        child = warm.start(args, env, home, [theirs] * 3, terminal=True)
+    finally:
+        os.close(theirs)
+    seen = _converse(terminal, answers, child.pid)
+    echoes = bool(termios.tcgetattr(terminal)[3] & termios.ECHO)
+    code = child.wait(LIMIT)
+    os.close(terminal)
+    return Done(code, seen.decode(errors="replace"), "", echoes)
 
 
 def _converse(terminal: int, answers: list[Answer], child: int) -> bytes:
@@ -97,11 +156,9 @@ def _converse(terminal: int, answers: list[Answer], child: int) -> bytes:
     return seen
 
 
-@pytest.fixture
-def sandbox(tmp_path: Path) -> Sandbox:
-    home = tmp_path / "home"
-    home.mkdir()
-    env = {
+def environment(home: Path) -> dict[str, str]:
+    """Variables that make this folder a person's home, and this tree the command."""
+    return {
         "HOME": str(home),
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(SRC),
@@ -110,7 +167,23 @@ def sandbox(tmp_path: Path) -> Sandbox:
         "XDG_CONFIG_HOME": str(home / "config"),
         "PYTHONWARNINGS": "error",
     }
-    return Sandbox(home, env)
+
+
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm | None]:
+    if not hasattr(os, "pidfd_open"):  # Linux has it
+        yield None
+        return
+    started = Warm(environment(tmp_path_factory.mktemp("warm")))
+    yield started
+    started.close()
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path, warm: Warm | None) -> Sandbox:
+    home = tmp_path / "home"
+    home.mkdir()
+    return Sandbox(home, environment(home), warm)
 
 
 @pytest.fixture

@@ -127,7 +127,7 @@ PARSERS: list[tuple[Callable[[bytes], None], Sequence[bytes]]] = [
     (authorized, AUTHORIZED),
     (signers, SIGNERS),
 ]
-DEFAULT_COUNT = 30_000
+DEFAULT_COUNT = 15_000
 
 
 def test_the_ordinary_run_is_long_enough() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from fido2.attestation import PackedAttestation
 from fido2.cose import CoseKey
 from fido2.webauthn import AuthenticatorData
+from tests.fuzz.rsa import known_rsa_keys
 from tests.support.blocking import BlockingAuthenticator
 from tests.virtual.core.client import (
     GA,
@@ -42,6 +44,13 @@ EVERYTHING: dict[int, Any] = {6: {"credProtect": 1, "hmac-secret": True}}
 OFFERED = [
     (model, alg) for model in PROFILES.values() if model.has_ctap2 for alg in model.algorithms
 ]
+
+
+@pytest.fixture(autouse=True)
+def _no_search_for_primes() -> Iterator[None]:
+    """How RSA keys are found is for test_algorithms.py."""
+    with known_rsa_keys():
+        yield
 
 
 @pytest.fixture(params=CTAP_2_3.algorithms, ids=lambda alg: alg.name)
