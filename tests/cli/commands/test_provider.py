@@ -17,6 +17,7 @@ from fidokit.provider.library import InstalledProvider, provider_path
 Run = Callable[..., int]
 
 
+@pytest.mark.compiled
 def test_the_path_is_all_that_is_printed(sandbox: Sandbox) -> None:
     """So that $(fidokit provider path) is what -w, -S and SSH_SK_PROVIDER want."""
     done = sandbox.run("provider", "path")
@@ -25,6 +26,7 @@ def test_the_path_is_all_that_is_printed(sandbox: Sandbox) -> None:
     assert Path(done.out.strip()).read_bytes().startswith(b"\x7fELF")
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("version", [10, 9])
 def test_each_version_as_json(sandbox: Sandbox, version: int) -> None:
     done = sandbox.run("provider", "path", "--sk-api", str(version), "--json")
@@ -34,6 +36,7 @@ def test_each_version_as_json(sandbox: Sandbox, version: int) -> None:
     }
 
 
+@pytest.mark.compiled
 def test_installed(sandbox: Sandbox, tmp_path: Path) -> None:
     into = tmp_path / "lib folder"
     done = sandbox.run("provider", "install", "--into", str(into), "--sk-api", "10")
