@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from benchmarks.place import place
 from tests.support.pcscd import started
 
 from benchmarks import bench_pcsc as bench
 
 
+@pytest.mark.interop
 def test_both_results_are_there_and_measured() -> None:
     with started():
         pass  # skipped here where it cannot run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from fido2.ctap import CtapError
@@ -13,12 +13,14 @@ from fido2.ctap2.blob import LargeBlobs
 from fido2.ctap2.credman import CredentialManagement
 from fido2.ctap2.pin import ClientPin
 from fido2.hid import CAPABILITY, CTAPHID
-from fido2.pcsc import CtapPcscDevice
-from tests.support.pcscd import READER, Pcscd
+from tests.support.pcscd import READER, Pcscd, list_pcsc_devices
 
 from fidokit.testing.devices import open_device
 from fidokit.virtual.token import VirtualToken
 from fidokit.virtual.transports.card import ANSWER_TO_RESET
+
+if TYPE_CHECKING:
+    from fido2.pcsc import CtapPcscDevice
 
 pytestmark = pytest.mark.interop
 
@@ -44,7 +46,7 @@ def device(laid: VirtualToken, request: pytest.FixtureRequest) -> Iterator[CtapP
     """A token as new, opened, with APDUs of one length or the other."""
     laid.power_cycle()
     assert laid.link().cbor(b"\x07", lambda _: None, lambda: False) == b"\0"
-    (device,) = CtapPcscDevice.list_devices()
+    (device,) = list_pcsc_devices()
     device.use_ext_apdu = request.param
     yield device
     device.close(release=True)

@@ -6,15 +6,18 @@ import hashlib
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import pytest
 from fido2.ctap1 import ApduError, Ctap1
 from fido2.ctap2 import Ctap2
 from fido2.hid import CAPABILITY, CTAPHID
-from fido2.pcsc import CtapPcscDevice
-from tests.support.pcscd import Pcscd
+from tests.support.pcscd import Pcscd, list_pcsc_devices
 
 from fidokit.virtual.token import VirtualToken
+
+if TYPE_CHECKING:
+    from fido2.pcsc import CtapPcscDevice
 
 pytestmark = pytest.mark.interop
 
@@ -40,7 +43,7 @@ def patient() -> Iterator[VirtualToken]:
 def opened(pcscd: Pcscd, token: VirtualToken) -> Iterator[CtapPcscDevice]:
     """The only FIDO token that python-fido2 finds."""
     with pcscd.card(token):
-        (device,) = CtapPcscDevice.list_devices()
+        (device,) = list_pcsc_devices()
         try:
             yield device
         finally:
@@ -48,7 +51,7 @@ def opened(pcscd: Pcscd, token: VirtualToken) -> Iterator[CtapPcscDevice]:
 
 
 def test_an_empty_reader_has_no_token(pcscd: Pcscd) -> None:
-    assert list(CtapPcscDevice.list_devices()) == []
+    assert list(list_pcsc_devices()) == []
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -80,7 +83,7 @@ def test_each_tap_is_one_touch(pcscd: Pcscd, patient: VirtualToken) -> None:
     app = bytes(32)
     with pcscd.card(patient):
         for _ in range(2):
-            (device,) = CtapPcscDevice.list_devices()
+            (device,) = list_pcsc_devices()
             ctap = Ctap1(device)
             ctap.register(CHALLENGE, app).verify(app, CHALLENGE)
             with pytest.raises(ApduError) as refused:
@@ -139,7 +142,7 @@ def test_taken_away_and_laid_on_again(pcscd: Pcscd, token: VirtualToken) -> None
 
 def test_taken_away_in_use(pcscd: Pcscd, token: VirtualToken) -> None:
     with pcscd.card(token):
-        (device,) = CtapPcscDevice.list_devices()
+        (device,) = list_pcsc_devices()
     with pytest.raises(Exception, match=r"transmit|removed"):
         device.call(CTAPHID.CBOR, GET_INFO)
     device.close(release=True)

@@ -13,16 +13,20 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.support.children import place, popen
 
 from fidokit.virtual.token import VirtualToken
 from fidokit.virtual.transports.vpcd import VpcdCard
+
+if TYPE_CHECKING:
+    from fido2.pcsc import CtapPcscDevice
 
 PLACE = "PCSCLITE_CSOCK_NAME"
 READER = "Virtual PCD 00 00"
@@ -208,3 +212,10 @@ def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int, log: Pat
             return
         time.sleep(0.02)
     raise AssertionError(f"pcscd did not start: {log.read_text(errors='replace')}")
+
+
+def list_pcsc_devices() -> Iterable[CtapPcscDevice]:
+    """What python-fido2 finds on readers; pyscard, which it wants, comes with `make test-all`."""
+    from fido2.pcsc import CtapPcscDevice
+
+    return CtapPcscDevice.list_devices()
