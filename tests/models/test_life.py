@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from tests.models import certified
 from tests.models.life import expected, expected_by_sensor, has_sensor, live, live_by_sensor
 
 from fidokit.metadata.model import Model
+
+pytestmark = pytest.mark.long
 
 
 def test_the_models_are_there() -> None:

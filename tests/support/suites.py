@@ -27,7 +27,7 @@ NEEDS = {
     "kernel": "runs in a virtual machine, on a kernel that has uhid",
     "compiled": "has a C compiler make what it tests",
     "root": "does what only root can do; left out where somebody else runs the tests",
-    "long": "takes its time by nature: kills at random instants, soaks, a whole other suite",
+    "long": "takes its time by nature: kills at random instants, soaks, fuzzing, other suites",
 }
 Function = TypeVar("Function", bound=Callable[..., object])
 FOLDERS = {"kernel": "kernel"}
@@ -81,6 +81,8 @@ class Suites:
         for item in items:
             for name in brought(item) | {FOLDERS.get(item.path.parent.name, "")} - {""}:
                 item.add_marker(name)
+            if "fuzz" in item.nodeid:  # what `make fuzz` runs
+                item.add_marker("long")
             if needs := marks(item):
                 item.add_marker("rest")
                 # one worker has one machine, one sshd, one agent for all that share it

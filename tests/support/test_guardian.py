@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from tests.support.children import RUN
 
+pytestmark = pytest.mark.long  # each is a run of its own
+
 TOP = Path(__file__).parents[2]
 WAIT_S = 60
 
