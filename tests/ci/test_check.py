@@ -85,10 +85,9 @@ def test_every_script_is_linted(tree: Machine) -> None:
 
 
 def linter(name: str) -> str:
-    """Return a linter of `make check`, which the environment of the tests alone may lack."""
+    """Return a linter of `make check`, which comes with all tests, too."""
     found = shutil.which(name, path=str(Path(sys.executable).parent))
-    if not found:
-        pytest.skip(f"{name} comes with `make check`")
+    assert found, f"{name} is missing beside {sys.executable}"
     return found
 
 
@@ -102,6 +101,7 @@ jobs:
 """
 
 
+@pytest.mark.interop
 @pytest.mark.parametrize(
     ("good", "bad", "said"),
     [
@@ -128,6 +128,7 @@ def test_actionlint_finds_mistakes(tmp_path: Path, good: str, bad: str, said: st
     assert said in done.stdout
 
 
+@pytest.mark.interop
 def test_the_workflows_lint_clean() -> None:
     workflows = sorted(str(path) for path in (TOP / ".github/workflows").glob("*.yml"))
     command = [linter("actionlint"), "-no-color", "-shellcheck", linter("shellcheck"), *workflows]

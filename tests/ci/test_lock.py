@@ -47,7 +47,7 @@ def test_the_newcomers_tests_need_nothing_that_is_compiled() -> None:
     extras = PROJECT["project"]["optional-dependencies"]
     wanted = [Requirement(text) for text in (*PROJECT["project"]["dependencies"], *extras["test"])]
     assert not any(requirement.extras for requirement in wanted)
-    assert extras["test-all"] == ["fidokit[pcsc,test]"]
+    assert "fidokit[pcsc,test]" in extras["test-all"]
 
 
 def test_the_project_itself_is_not_pinned() -> None:
