@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import stat
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from fidokit.lab.ways import Ways, plug, reachable
 from fidokit.tokens.access import open_token
 from fidokit.tokens.owner import set_pin, verify_pin
 from fidokit.virtual.token import VirtualToken
+from fidokit.virtual.transports import uhid
 from fidokit.virtual.transports.vpcd import VpcdCard
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -103,8 +105,11 @@ def test_a_dead_socket_is_replaced_and_nothing_else(token: VirtualToken, tmp_pat
     assert path.read_text() == "a letter"
 
 
-@pytest.mark.skipif(Path("/dev/uhid").exists(), reason="this machine has uhid")
-def test_one_way_that_fails_closes_the_others(token: VirtualToken, tmp_path: Path) -> None:
+def test_one_way_that_fails_closes_the_others(
+    token: VirtualToken, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing = partial(uhid.open_node, tmp_path / "uhid")  # whether or not this machine has one
+    monkeypatch.setattr(uhid, "open_node", missing)
     ways = Ways(uhid=True, socket=tmp_path / "s", usbip=("127.0.0.1", 0))
     with pytest.raises(Unsupported, match="uhid"), reachable(token, ways, fail):
         pass
