@@ -21,6 +21,8 @@ Documented = Function | ast.ClassDef | ast.Module
 
 BOUNDARIES = (
     "src/fidokit/cli/main.py",  # the command: a defect becomes a sentence that asks for a report
+    "src/fidokit/client/links/watchdog.py",  # a worker thread: who waits for it raises the same
+    "src/fidokit/provider/service.py",  # the provider: a defect becomes OpenSSH's error number
 )
 """The files that may meet every exception: where a process begins, or serves many."""
 

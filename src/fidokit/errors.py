@@ -113,6 +113,10 @@ class TokenRefused(FidokitError):
         self.status = status
 
 
+class NotTaken(FidokitError):
+    """The token accepted a setting and, read back, has not changed it."""
+
+
 class CredentialNotFound(FidokitError):
     """The token does not hold the credential that was named."""
 

@@ -13,6 +13,7 @@ import pytest
 
 from fidokit.cli import schema
 from fidokit.client.info import TokenInfo
+from fidokit.client.tolerance import Departed
 from fidokit.errors import WouldOverwrite
 from fidokit.guide.demo import Step
 from fidokit.guide.doctor import Finding, Status
@@ -129,7 +130,10 @@ def test_token_that_cannot_be_opened() -> None:
 
 
 def test_details() -> None:
-    found = TokenDetails(name="Key", selector="usb:1", durable=True, info=INFO, pin=PIN)
+    departed = (Departed("cbor-order", "sends them so"),)
+    found = TokenDetails(
+        name="Key", selector="usb:1", durable=True, info=INFO, pin=PIN, departures=departed
+    )
     assert schema.details(found) == {
         "name": "Key",
         "selector": "usb:1",
@@ -149,6 +153,7 @@ def test_details() -> None:
             "u2f_only": False,
         },
         "pin": PIN_JSON,
+        "departures": [{"name": "cbor-order", "sentence": "sends them so"}],
     }
 
 

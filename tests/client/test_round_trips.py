@@ -32,10 +32,10 @@ TABLE: dict[str, tuple[int, Operation]] = {
         4,
         lambda s: pin.change_pin(s, PinCode.parse(PIN), PinCode.parse(PIN)),
     ),
-    "force change": (5, pin.force_pin_change),  # + PIN, setMinPINLength
-    "min length": (5, lambda s: pin.set_min_pin_length(s, 6)),
+    "force change": (6, pin.force_pin_change),  # + PIN, setMinPINLength, getInfo read back
+    "min length": (6, lambda s: pin.set_min_pin_length(s, 6)),
     "always-uv, no change": (1, lambda s: config.set_always_uv(s, False)),
-    "always-uv, change": (5, lambda s: config.set_always_uv(s, True)),
+    "always-uv, change": (6, lambda s: config.set_always_uv(s, True)),
     "select": (2, Session.select),
     "enroll": (2, lambda s: enroll(s, Enrollment(KeyType.ECDSA_SK, HOME))),
     "enroll, verify-required": (  # + PIN, makeCredential
@@ -68,7 +68,7 @@ TABLE: dict[str, tuple[int, Operation]] = {
     "list, remembering": (8, lambda s: remembering(s, Shelf())),  # + PIN, getInfo, 1 RP, 2 keys
     "list, remembered": (4, lambda s: remembering(s, SHELF)),  # + 1 RP, 2 keys
     "settings": (1, config.configuration),
-    "long touch": (5, config.enable_long_touch_reset),
+    "long touch": (6, config.enable_long_touch_reset),
     "sensor": (2, bio.sensor),
     "fingers": (5, bio.list_fingers),
     "finger": (9, bio.enroll_finger),  # + PIN, 5 samples
@@ -134,7 +134,7 @@ def test_signing(with_pin: Opened, verify: bool, expected: int) -> None:
 def test_setting_the_first_pin(opened: Opened) -> None:
     session = opened()
     pin.set_pin(session, PinCode.parse(PIN))
-    assert session.round_trips == 3  # getInfo, getKeyAgreement, setPIN
+    assert session.round_trips == 4  # getInfo, getKeyAgreement, setPIN, getInfo read back
 
 
 def test_a_wrong_pin_costs_three_more(with_pin: Opened) -> None:

@@ -9,7 +9,7 @@ from tests.support.fake_link import FakeLink, Person, info, ok, session_on
 from fidokit.client.credentials.enrollment import Enrollment, enroll
 from fidokit.client.info import U2F_ONLY
 from fidokit.client.owner import pin
-from fidokit.client.owner.proofs import BuiltInUv, Permission
+from fidokit.client.owner.proofs import Permission
 from fidokit.client.ports import CBOR, WINK, PinCode
 from fidokit.errors import (
     PinNotSet,
@@ -206,7 +206,6 @@ def test_a_sensor_of_ctap_2_0_proves_within_the_command() -> None:
     options = {**members[4], "pinUvAuthToken": False}  # type: ignore[dict-item]
     link = FakeLink(ok({**members, 4: options}), b"\x27")
     session = session_on(link)
-    assert session.owner.authorize_use(Permission.MAKE_CREDENTIAL, SSH, "x") == BuiltInUv()
     with pytest.raises(TouchRefused):
         enroll(session, Enrollment(KeyType.ECDSA_SK, SSH, verify_required=True))
     sent = cbor.decode(link.requests[-1][1:])

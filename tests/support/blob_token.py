@@ -10,6 +10,7 @@ from tests.support.fake_link import GET_INFO, ok
 from fidokit import cbor
 from fidokit.client.ports import CBOR
 
+GET_ASSERTION = 0x02
 EMPTY = bytes.fromhex("8076be8b528d0075f7aae98d6fa57a6d3c")
 
 
@@ -47,6 +48,8 @@ class BlobToken:
     ) -> bytes:
         if request == b"\x04":
             return self.info()
+        if request[0] == GET_ASSERTION:  # of a key without a largeBlobKey
+            return ok({2: bytes(37), 3: b"signature"})
         assert request[0] == 0x0C
         members = cbor.decode(request[1:])
         assert isinstance(members, dict)

@@ -127,7 +127,7 @@ def session_on(
     """A session on `link`; time stands still where no other patience is given."""
     return Session(
         link,  # type: ignore[arg-type]
-        Label("test token", "virtual:test", True),
+        Label("test token", "virtual:test", True, Transport.VIRTUAL),
         interaction=person or Person("1234"),
         patience=patience or SteeredClock().patience(),
     )

@@ -159,8 +159,57 @@ def test_another_token_comes_back(desk: Desk) -> None:
         reset(desk, plan(desk), guide)
     guide = Guide(desk, when_inserting=lambda desk: desk.plugged.add("ONE"))
     with pytest.raises(TokenNotFound, match="another token"):
-        reset(desk, replace(plan_of(desk), aaguid=Aaguid(b"\x01" * 16)), guide)
+        reset(desk, with_trait(plan_of(desk), aaguid=Aaguid(b"\x01" * 16)), guide)
     assert desk.tokens["OTHER"].plugged_in
+
+
+def with_trait(plan: ResetPlan, **changes: object) -> ResetPlan:
+    return replace(plan, trait=plan.trait._replace(**changes))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"pin_tries": 3},
+        {"firmware": 7},
+        {"remaining": 1},
+        {"options": frozenset({("clientPin", False)})},
+        {"versions": ("FIDO_2_0",)},
+        {"transport": Transport.PCSC},
+    ],
+)
+def test_a_token_of_the_same_model_that_differs_in_anything(
+    desk: Desk, change: dict[str, object]
+) -> None:
+    guide = Guide(desk)
+    with pytest.raises(TokenNotFound, match="another token"):
+        reset(desk, with_trait(plan(desk), **change), guide)
+    assert pin_is_set(desk)
+
+
+def test_two_newcomers_are_one_too_many(desk: Desk) -> None:
+    found = replace(plan_of(desk), durable=False)
+
+    def come_back(desk: Desk) -> None:
+        desk.tokens["ONE"].power_cycle()
+        desk.plugged.add("ONE")
+        desk.plug("OTHER")
+
+    with pytest.raises(TokenNotFound, match="2 tokens were inserted"):
+        reset(desk, found, Guide(desk, when_inserting=come_back))
+    desk.plugged = {"ONE"}
+    assert pin_is_set(desk)
+
+
+@pytest.mark.parametrize("kind", [Transport.VIRTUAL, Transport.SOCKET])
+def test_what_nobody_can_unplug_is_known_by_its_transport(desk: Desk, kind: Transport) -> None:
+    with desk.open() as session:
+        session.connection.transport = kind
+        session.connection.selector = "usb:x"
+        assert not resetting.plan_reset(session).must_replug
+        session.connection.transport = Transport.USB
+        session.connection.selector = "virtual:x"
+        assert resetting.plan_reset(session).must_replug
 
 
 def plan_of(desk: Desk) -> ResetPlan:
@@ -210,7 +259,10 @@ def test_a_virtual_token_needs_no_hands(desk: Desk) -> None:
 def on_a_reader(*ways: str) -> Session:
     """A token there that says over what it is reset (CTAP 2.3); over anything where it does not."""
     info = TokenInfo(versions=("FIDO_2_3",), transports_for_reset=ways)
-    made = SimpleNamespace(info=info, selector="pcsc:Reader 0", name="Reader 0", durable=False)
+    connection = SimpleNamespace(transport=Transport.PCSC, info=info)
+    made = SimpleNamespace(
+        info=info, selector="here", name="Reader 0", durable=False, connection=connection
+    )
     return cast("Session", made)
 
 

@@ -134,6 +134,16 @@ class TerminalInteraction:
             self._status.stop()
             self._status = None
 
+    def busy(self, token: str, why: str) -> bool:
+        """Say that another program uses the token, and wait where a user looks on."""
+        if not questions.has_terminal():
+            return False
+        note(f"{escape(token)} is busy: {escape(why)}. Waiting for it; Ctrl-C ends that.")
+        return True
+
+    def busy_over(self) -> None:
+        """Nothing is shown that would have to be cleared."""
+
     def ask_gesture(self, token: str, *, verify: bool) -> None:
         """Ask for a touch of a virtual token (virtual.gestures.Gestures)."""
         from fidokit.prompt.questions import TouchPrompt

@@ -89,7 +89,7 @@ def details(found: TokenDetails) -> Json:
     """The JSON of `token info` (docs/json.md)."""
     return members(
         found,
-        "name selector durable identifier info pin",
+        "name selector durable identifier info pin departures",
         info=members(
             found.info,
             "versions extensions aaguid options pin_protocols algorithms transports"
@@ -97,6 +97,7 @@ def details(found: TokenDetails) -> Json:
             aaguid=found.info.aaguid.hex(),
         ),
         pin=pin(found.pin),
+        departures=[members(departed, "name sentence") for departed in found.departures],
     )
 
 

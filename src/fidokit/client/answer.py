@@ -46,6 +46,11 @@ class Answer:
     def __contains__(self, key: Key) -> bool:
         return key in self._members
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has no members at all: some tokens say so that a list is empty."""
+        return not self._members
+
     def wrong(self, key: Key, why: str) -> TokenMisbehaved:
         """The error for a member that cannot be what it is."""
         name = f"0x{key:02x}" if isinstance(key, int) and key >= 0 else repr(key)

@@ -8,13 +8,21 @@ from contextlib import contextmanager
 from typing import NamedTuple, Self
 
 from fidokit.client.answer import Answer
+from fidokit.client.contention import until_free
 from fidokit.client.info import U2F_ONLY, TokenInfo, decode_info
 from fidokit.client.links.channel import Channel
 from fidokit.client.links.watchdog import TOUCH_NEEDED, Patience
-from fidokit.client.ports import CBOR, QUIET, WINK, Interaction, Link
+from fidokit.client.ports import CBOR, NMSG, QUIET, WINK, Interaction, Link
 from fidokit.client.status import CtapRefusal, error_for
-from fidokit.errors import Unsupported
-from fidokit.types import CtapCommand
+from fidokit.client.tolerance import ALGORITHMS_UNTOLD, GET_INFO_REFUSED, TOUCH_NOTICE, Notes
+from fidokit.errors import FidokitError, Unsupported
+from fidokit.types import CtapCommand, Transport
+
+_GET_VERSION = bytes([0, 3, 0, 0, 0, 0, 0])
+"""U2F's one command that every U2F token answers (U2F Raw Message Formats section 6)."""
+_U2F_V2 = (b"U2F_V2", 0x9000)
+_OPTIONS = 5
+"""The member of getAssertion that holds its options."""
 
 
 class Label(NamedTuple):
@@ -24,11 +32,13 @@ class Label(NamedTuple):
         name: for a person, such as "YubiKey 5 (usb:123)".
         selector: what names it on the command line.
         durable: whether that still names it after it was plugged elsewhere.
+        transport: how it is reached; None where nobody knows.
     """
 
     name: str = "the token"
     selector: str = ""
     durable: bool = False
+    transport: Transport | None = None
 
 
 class Connection:
@@ -54,6 +64,7 @@ class Connection:
         self.name = label.name
         self.selector = label.selector
         self.durable = label.durable
+        self.transport = label.transport
         self.interaction = interaction
         self.spend_last_try = spend_last_try
         self._channel = Channel(link, patience or Patience())
@@ -73,6 +84,11 @@ class Connection:
     def round_trips(self) -> int:
         """How many messages went to the token and came back."""
         return self._channel.round_trips
+
+    @property
+    def notes(self) -> Notes:
+        """How the token was seen to depart from CTAP's text, see `tolerance`."""
+        return self._channel.notes
 
     @property
     def patience(self) -> Patience:
@@ -98,12 +114,28 @@ class Connection:
     def _fetch_info(self) -> TokenInfo:
         if not self._channel.capabilities & CBOR:
             return U2F_ONLY
-        answer = self.request(
-            CtapCommand.GET_INFO, None, "getInfo answer", why="asking the token what it is"
-        )
-        info = decode_info(answer)
+        why = "asking the token what it is"
+        try:
+            answer = self.attempt(CtapCommand.GET_INFO, None, "getInfo answer", why=why)
+        except CtapRefusal as refusal:
+            if self._is_u2f():
+                self.notes.note(GET_INFO_REFUSED)
+                return U2F_ONLY
+            raise error_for(refusal.status, why) from None
+        info = decode_info(answer, self.notes)
+        if not info.algorithms:
+            self.notes.note(ALGORITHMS_UNTOLD)
         self._channel.max_request = max(info.max_msg_size, self._channel.max_request)
         return info
+
+    def _is_u2f(self) -> bool:
+        """Whether the token answers as a U2F token does."""
+        if self._channel.capabilities & NMSG:
+            return False
+        try:
+            return self.u2f(_GET_VERSION) == _U2F_V2
+        except FidokitError:
+            return False
 
     # --- requests ----------------------------------------------------------------------------
 
@@ -129,8 +161,13 @@ class Connection:
             CtapRefusal: the token answered with a status other than OK.
             FidokitError: as `Channel.cbor`.
         """
-        with self._announcing(why) as told:
-            return self._channel.cbor(command, params, what, told=told.hear, stop=stop)
+        silent = command == CtapCommand.GET_ASSERTION and _wants_no_touch(params)
+
+        def send() -> Answer:
+            with self._announcing(why, silent=silent) as told:
+                return self._channel.cbor(command, params, what, told=told.hear, stop=stop)
+
+        return until_free(send, self.name, self.interaction, self.patience)
 
     def request(
         self,
@@ -161,8 +198,8 @@ class Connection:
         return self._channel.msg(apdu)
 
     @contextmanager
-    def _announcing(self, why: str) -> Iterator[_Announcer]:
-        announcer = _Announcer(self, why)
+    def _announcing(self, why: str, *, silent: bool = False) -> Iterator[_Announcer]:
+        announcer = _Announcer(self, why, silent=silent)
         try:
             yield announcer
         finally:
@@ -189,17 +226,31 @@ class Connection:
         self._channel.wink()
 
 
-class _Announcer:
-    """Tells the owner once that the token waits, and once that it is over."""
+def _wants_no_touch(params: Mapping[int, object] | None) -> bool:
+    options = (params or {}).get(_OPTIONS)
+    return isinstance(options, Mapping) and options.get("up") is False
 
-    def __init__(self, connection: Connection, why: str) -> None:
+
+class _Announcer:
+    """Tells the owner once that the token waits, and once that it is over.
+
+    Args:
+        silent: the request wants no touch, whatever the token says while it works.
+    """
+
+    def __init__(self, connection: Connection, why: str, *, silent: bool) -> None:
         self._connection = connection
         self._why = why
+        self._silent = silent
         self._wanted = False
 
     def hear(self, status: int) -> None:
         """Take note of a keep-alive status: 1 processing, 2 a touch is needed."""
-        if status == TOUCH_NEEDED and not self._wanted:
+        if status != TOUCH_NEEDED or self._wanted:
+            return
+        if self._silent:
+            self._connection.notes.note(TOUCH_NOTICE)
+        else:
             self._wanted = True
             self._connection.interaction.touch_wanted(self._connection.name, self._why)
 

@@ -12,6 +12,7 @@ from queue import Empty, SimpleQueue
 from typing import Final, Self
 
 from fidokit.client.connection import Label
+from fidokit.client.contention import until_free
 from fidokit.client.info import TokenInfo
 from fidokit.client.links.watchdog import Patience
 from fidokit.client.ports import QUIET, Backend, Candidate, Interaction
@@ -110,8 +111,8 @@ class Opener:
             NoPermission, TokenBusy, TokenGone, TokenMisbehaved, TokenSilent: it cannot be opened.
         """
         return Session(
-            candidate.open(),
-            Label(_called(candidate), candidate.selector, candidate.durable),
+            until_free(candidate.open, _called(candidate), self.interaction, self.patience),
+            Label(_called(candidate), candidate.selector, candidate.durable, candidate.transport),
             interaction=self.interaction,
             spend_last_try=self.spend_last_try,
             patience=self.patience,

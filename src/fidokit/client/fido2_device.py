@@ -28,17 +28,12 @@ if TYPE_CHECKING:
     from fido2.pcsc import CtapPcscDevice
     from smartcard.CardConnection import CardConnection
 
-_LENIENT: Final = (
-    ValueError,
-    IndexError,
-    TypeError,
-    KeyError,
-    AttributeError,
-    OverflowError,
-    RecursionError,
-    struct.error,
-)
-"""What python-fido2 raises for answers that make no sense."""
+_LENIENT: Final = (ValueError, IndexError, OverflowError, RecursionError, struct.error)
+"""What python-fido2 raises for answers that make no sense. TypeError, KeyError and AttributeError
+are not among them: where more than bytes of a token goes into a call, these are defects of a
+program, and no token is to be blamed for them."""
+_OF_DATA: Final = (*_LENIENT, TypeError, KeyError, AttributeError)
+"""What python-fido2 raises where nothing but a token's own value goes into a call."""
 
 GET_INFO: Final = b"\x04"
 _BROADCAST: Final = b"\xff\xff\xff\xff"
@@ -57,7 +52,7 @@ def encode(value: Mapping[int, object] | Mapping[object, object]) -> bytes:
 
 
 def decode(data: bytes) -> object:
-    """The value of `data`, which `fidokit.cbor.check` has found canonical.
+    """The value of `data`, which `fidokit.cbor` has found canonical.
 
     Raises:
         TokenMisbehaved: python-fido2 cannot read it nevertheless.
@@ -66,22 +61,11 @@ def decode(data: bytes) -> object:
         return cast("object", fido_cbor.decode(data))
 
 
-def decode_prefix(data: bytes) -> tuple[object, bytes]:
-    """The first value of `data`, unchecked, and the bytes behind it.
-
-    Raises:
-        TokenMisbehaved: none begins there.
-    """
-    with _misbehavior():
-        value, rest = fido_cbor.decode_from(data)
-        return value, bytes(rest)
-
-
 @contextmanager
 def _misbehavior() -> Iterator[None]:
     try:
         yield
-    except _LENIENT as error:
+    except _OF_DATA as error:
         raise _misbehaved(f"{type(error).__name__}: {error}") from error
 
 
@@ -316,7 +300,7 @@ def hid_sizes(report_descriptor: bytes) -> tuple[int, int] | None:
 
     try:
         sizes = parse_report_descriptor(report_descriptor)
-    except _LENIENT:
+    except _OF_DATA:
         return None
     return sizes if all(8 <= size <= 1024 for size in sizes) else None
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from fidokit.client.answer import Answer
+from fidokit.client.tolerance import ALGORITHM_TYPE, Notes
 from fidokit.types import Aaguid, KeyType
 
 NO_AAGUID = Aaguid(bytes(16))
@@ -119,22 +120,29 @@ class TokenInfo:
             "FIDO_2_1_PRE",
         }.issuperset(version for version in self.versions if version.startswith("FIDO_2_"))
 
-    def supports(self, key_type: KeyType) -> bool:
-        """Whether the token may make keys of this type.
+    def supports(self, key_type: KeyType) -> bool | None:
+        """Whether the token makes keys of this type; None where it does not tell.
 
-        A token of CTAP 2.0 lists no algorithms, and some of them make Ed25519: it has to be asked.
+        Many tokens of CTAP 2.0 list no algorithms, and some of them make Ed25519: only the attempt
+        shows it. ecdsa-sk is the one type that all make.
         """
         if self.is_u2f_only:
             return key_type is KeyType.ECDSA_SK
-        return not self.algorithms or int(key_type.cose_alg) in self.algorithms
+        if not self.algorithms:
+            return True if key_type is KeyType.ECDSA_SK else None
+        return int(key_type.cose_alg) in self.algorithms
 
 
 U2F_ONLY = TokenInfo(versions=("U2F_V2",))
 """What a token without CTAP2 amounts to."""
 
 
-def decode_info(answer: Answer) -> TokenInfo:
+def decode_info(answer: Answer, notes: Notes | None = None) -> TokenInfo:
     """The token's getInfo answer as a value.
+
+    Args:
+        answer: the map.
+        notes: hears what is missing of it and harmless.
 
     Raises:
         TokenMisbehaved: a member has the wrong type or an impossible size.
@@ -149,7 +157,7 @@ def decode_info(answer: Answer) -> TokenInfo:
         max_credential_count_in_list=answer.optional_uint(0x07),
         max_credential_id_length=answer.optional_uint(0x08),
         transports=answer.texts(0x09),
-        algorithms=_algorithms(answer),
+        algorithms=_algorithms(answer, notes or Notes()),
         max_large_blob_array=answer.optional_uint(0x0B),
         force_pin_change=answer.flag(0x0C),
         min_pin_length=min(63, max(4, answer.uint(0x0D, default=4))),
@@ -167,7 +175,12 @@ def decode_info(answer: Answer) -> TokenInfo:
     )
 
 
-def _algorithms(answer: Answer) -> tuple[int, ...]:
+def _algorithms(answer: Answer, notes: Notes) -> tuple[int, ...]:
+    entries = answer.maps(0x0A)
+    if any("type" not in entry for entry in entries):
+        notes.note(ALGORITHM_TYPE)
     return tuple(
-        entry.integer("alg") for entry in answer.maps(0x0A) if entry.text("type") == "public-key"
+        entry.integer("alg")
+        for entry in entries
+        if entry.optional_text("type") in (None, "public-key")
     )

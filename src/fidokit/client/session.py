@@ -20,8 +20,8 @@ from fidokit.types import CtapCommand, CtapStatus
 class Session:
     """One token, open for one command; a context manager that lets go of it.
 
-    What is stable of it: `name`, `selector`, `durable`, `info`, `round_trips`, `interaction`,
-    `wink` and `close`. The two attributes are plumbing.
+    What is stable of it: `name`, `selector`, `durable`, `info`, `departures`, `round_trips`,
+    `interaction`, `wink` and `close`. The two attributes are plumbing.
 
     Args:
         link: the open link.
@@ -88,6 +88,11 @@ class Session:
             TokenSilent: none comes.
         """
         return self.connection.info
+
+    @property
+    def departures(self) -> tuple[str, ...]:
+        """How the token was seen to depart from CTAP's text so far, see docs/tolerance.md."""
+        return self.connection.notes.names
 
     @property
     def round_trips(self) -> int:

@@ -56,6 +56,10 @@ def _judge(token: TokenSummary) -> list[Finding]:
         Finding("token", Status.OK, f"{name} answers and speaks {versions}"),
         *_judge_pin(name, token.info),
         *_judge_abilities(name, token.info),
+        *(
+            Finding("token-departure", Status.OK, f"{name} {one.sentence} ({one.name})", "")
+            for one in token.departures
+        ),
     ]
 
 
@@ -85,7 +89,7 @@ def _judge_pin(name: str, info: TokenInfo) -> list[Finding]:
 
 def _judge_abilities(name: str, info: TokenInfo) -> list[Finding]:
     lacking = {
-        "ed25519-sk keys": info.supports(KeyType.ED25519_SK),
+        "ed25519-sk keys": info.supports(KeyType.ED25519_SK) is not False,
         "resident keys": info.has_resident,
         "verify-required keys (credProtect)": "credProtect" in info.extensions,
         "listing and deleting resident keys": info.has_cred_mgmt is not None,

@@ -6,7 +6,7 @@ Sources: HID 1.11 section 6.2.2 (report descriptors), CTAP 2.3 section 11.2.8.1 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from fidokit.system.probes import Finding, Status
 
 FIDO_USAGE_PAGE: Final = 0xF1D0
 
+_PCSC_CLIENT: Final = b"/libpcsclite.so"
 _MAX_DESCRIPTOR: Final = 4096  # the kernel's own limit, HID_MAX_DESCRIPTOR_SIZE
 _LONG_ITEM: Final = 0xFE
 _USAGE_PAGE: Final = 0x04  # global item, tag 0; the two low bits are the size
@@ -76,14 +77,43 @@ def _name(entry: Path) -> str:
     return found.group(1) if found else "a FIDO token"
 
 
-def holders(host: Host, node: str) -> list[str]:
-    """Who has a node open, as "firefox (pid 123)"; other users' programs only root sees."""
+def holders(host: Host, node: str, *, but: int = 0) -> list[str]:
+    """Who has a node open, as "firefox (pid 123)"; other users' programs only root sees.
+
+    Args:
+        host: the machine.
+        node: the device node.
+        but: the number of a process that does not count: whoever asks.
+    """
+    return _programs(host, but, lambda process: _has_open(process, node))
+
+
+def card_programs(host: Host, *, but: int = 0) -> list[str]:
+    """Who uses the PC/SC service, as "scdaemon (pid 123)"; other users' programs only root sees.
+
+    Which of several readers a program uses, nothing shows.
+
+    Args:
+        host: the machine.
+        but: the number of a process that does not count: whoever asks.
+    """
+    return _programs(host, but, _uses_cards)
+
+
+def _programs(host: Host, but: int, fits: Callable[[Path], bool]) -> list[str]:
     found = []
     for process in host.path("/proc").glob("[0-9]*"):
-        if _has_open(process, node):
+        if process.name != str(but) and fits(process):
             name = _read(process / "comm").decode("utf-8", "replace").strip()
             found.append(f"{name or 'a program'} (pid {process.name})")
     return sorted(found)
+
+
+def _uses_cards(process: Path) -> bool:
+    """Whether the library of PC/SC's clients is loaded; pcscd itself has the real one."""
+    with suppress(OSError), (process / "maps").open("rb") as maps:
+        return any(_PCSC_CLIENT in line for line in maps)
+    return False
 
 
 def _has_open(process: Path, node: str) -> bool:

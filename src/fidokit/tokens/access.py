@@ -22,6 +22,7 @@ from fidokit.virtual.gestures import PROMPT, Gestures, PromptPerson
 if TYPE_CHECKING:
     from fidokit.client.owner.pin import PinStatus
     from fidokit.client.session import Session
+    from fidokit.client.tolerance import Departed
     from fidokit.virtual.store.schema import TokenIdentity
     from fidokit.virtual.token import VirtualToken
 
@@ -34,6 +35,7 @@ class TokenSummary:
     tomorrow. `info` is None when the token was not or could not be opened; then `problem` is one
     sentence and `hint` the remedy (both empty when it was merely not asked).
     `identifier` is the durable `id:` selector of a token that is remembered, else None.
+    `departures` are the ways in which it departs from CTAP's text, see docs/tolerance.md.
     All text except `selector` comes from the token: escape it before a terminal.
     """
 
@@ -47,13 +49,15 @@ class TokenSummary:
     problem: str = ""
     hint: str = ""
     identifier: str | None = None
+    departures: tuple[Departed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class TokenDetails:
     """An open token: its name and selector, getInfo, and the state of its PIN.
 
-    `identifier` is its durable `id:` selector where it is remembered, else None.
+    `identifier` is its durable `id:` selector where it is remembered, else None. `departures` are
+    the ways in which it departs from CTAP's text, as docs/tolerance.md names them.
     """
 
     name: str
@@ -62,6 +66,7 @@ class TokenDetails:
     info: TokenInfo
     pin: PinStatus
     identifier: str | None = None
+    departures: tuple[Departed, ...] = ()
 
 
 def list_tokens(
@@ -96,7 +101,8 @@ def _summary(candidate: Candidate, *, with_info: bool) -> TokenSummary:
 
     try:
         with discovery.open_session(candidate) as session:
-            return _recognized(seen, session.info)
+            found = _recognized(seen, session.info)
+            return replace(found, departures=session.connection.notes.found)
     except Interrupted:
         raise
     except FidokitError as error:
@@ -159,6 +165,7 @@ def token_info(session: Session) -> TokenDetails:
         session.info,
         pin_status(session),
         identify(session.info),
+        session.connection.notes.found,
     )
 
 
@@ -187,7 +194,7 @@ def _hid(_interaction: Interaction) -> Backend:
 def _pcsc(_interaction: Interaction) -> Backend:
     from fidokit.client.links.backends import PcscBackend
 
-    return PcscBackend()
+    return PcscBackend(who_holds=_card_users)
 
 
 def backends_for(selector: str | None, interaction: Interaction = QUIET) -> Sequence[Backend]:
@@ -208,7 +215,14 @@ def _holder(node: str) -> str | None:
     from fidokit.system.hid import holders
     from fidokit.system.host import Host
 
-    return ", ".join(holders(Host(), node)) or None
+    return ", ".join(holders(Host(), node, but=os.getpid())) or None
+
+
+def _card_users(_reader: str) -> str | None:
+    from fidokit.system.hid import card_programs
+    from fidokit.system.host import Host
+
+    return ", ".join(card_programs(Host(), but=os.getpid())) or None
 
 
 class VirtualBackend(NamedTuple):

@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
 
 from fidokit.client.credentials import resident
 from fidokit.client.discovery import open_session
+from fidokit.client.owner.pin import pin_status
 from fidokit.client.ports import QUIET, Backend, Candidate, Interaction
 from fidokit.errors import TokenNotFound, Unsupported, UsageError
 from fidokit.tokens.access import backends_for
 from fidokit.tokens.remembered import remembered
-from fidokit.types import Aaguid
+from fidokit.types import Aaguid, Transport
 
 if TYPE_CHECKING:
     from fidokit.client.session import Session
@@ -27,6 +28,8 @@ PATIENCE: Final = 60.0
 """Seconds that a person gets to unplug the token, and again to insert it."""
 
 _ANY: Final = "reset"
+_VIRTUAL: Final = frozenset({Transport.VIRTUAL, Transport.SOCKET})
+"""Transports of tokens that power up when they are opened: nobody can unplug them."""
 _CARD_WAYS: Final = frozenset({"nfc", "smart-card"})
 
 
@@ -42,7 +45,7 @@ class ResetPlan:
         credentials: "application user" of each SSH credential; None where `resident` is.
         others: how many more of them belong to websites; None where `resident` is.
         must_replug: whether the token wants to be unplugged and inserted first (hardware).
-        aaguid: the model, so that another token inserted instead is noticed.
+        trait: what tells the token from another one that is inserted instead.
     """
 
     name: str
@@ -53,7 +56,36 @@ class ResetPlan:
     others: int | None
     must_replug: bool
     durable: bool
+    trait: Trait
+
+
+class Trait(NamedTuple):
+    """What tells a token from another, without PIN and touch, before and after a replug.
+
+    Two tokens of one model, fresh from the shop, may have the same; those that differ in anything
+    are told apart.
+    """
+
+    transport: Transport | None
+    versions: tuple[str, ...]
     aaguid: Aaguid
+    firmware: int | None
+    options: frozenset[tuple[str, bool]]
+    remaining: int | None
+    pin_tries: int | None
+
+
+def _trait(session: Session) -> Trait:
+    info = session.info
+    return Trait(
+        session.connection.transport,
+        info.versions,
+        info.aaguid,
+        info.firmware_version,
+        frozenset(info.options.items()),
+        info.remaining_resident,
+        pin_status(session).retries,
+    )
 
 
 class ResetGuide(Protocol):
@@ -89,16 +121,17 @@ def plan_reset(session: Session, *, ask_pin: bool = False) -> ResetPlan:
         resident=None if listed is None else len(listed),
         credentials=own,
         others=None if listed is None or own is None else len(listed) - len(own),
-        must_replug=not session.selector.startswith("virtual:"),
+        must_replug=session.connection.transport not in _VIRTUAL,
         durable=session.durable,
-        aaguid=session.info.aaguid,
+        trait=_trait(session),
     )
 
 
 def _require_way(session: Session) -> None:
     """CTAP 2.3 tokens say over which transports they are reset; most leave contactless ones out."""
     ways = session.info.transports_for_reset
-    if ways and session.selector.startswith("pcsc:") and not _CARD_WAYS & set(ways):
+    on_reader = session.connection.transport is Transport.PCSC
+    if ways and on_reader and not _CARD_WAYS & set(ways):
         raise Unsupported(
             f"{session.name} is not reset on a card reader, but over {', '.join(ways)} alone",
             hint="connect it that way, and repeat",
@@ -154,7 +187,7 @@ def reset_token(
     watch = _Watch(plan, where, sleep, clock)
     candidate = watch.replugged(guide) if plan.must_replug else watch.present()
     with open_session(candidate, interaction) as session:
-        if session.info.aaguid != plan.aaguid:
+        if _trait(session) != plan.trait:
             raise TokenNotFound(
                 f"another token than {plan.name} was inserted, so nothing was reset",
                 hint="start again with the right one",
@@ -212,4 +245,11 @@ class _Watch:
         """Ours by its durable selector; else what was not there when ours was out."""
         if self.plan.durable:
             return self._same()
-        return next((seen for seen in self._seen() if seen.selector not in others), None)
+        new = [seen for seen in self._seen() if seen.selector not in others]
+        if len(new) > 1:
+            raise TokenNotFound(
+                f"{len(new)} tokens were inserted, and which one is {self.plan.name} cannot be "
+                "known, so nothing was reset",
+                hint="start again, and insert that one alone",
+            )
+        return new[0] if new else None

@@ -48,7 +48,15 @@ def test_info(bench: Bench) -> None:
     assert "virtual:t" in out
     assert "ed25519-sk, ecdsa-sk" in out
     document = bench.json("token", "info")
-    assert set(document) == {"name", "selector", "durable", "identifier", "info", "pin"}
+    assert set(document) == {
+        "name",
+        "selector",
+        "durable",
+        "identifier",
+        "info",
+        "pin",
+        "departures",
+    }
     assert document["info"]["options"]["clientPin"] is True
     assert "FIDO_2_1" in document["info"]["versions"]
 

@@ -115,7 +115,6 @@ def info_without(member: int) -> bytes:
         (info(clientPin=None), RESIDENT, Unsupported, "enroll a finger"),
         (info(clientPin=None, uv=False), VERIFIED, Unsupported, "enroll a finger"),
         (info(), VERIFIED, PinNotSet, "pin set"),
-        (info(alwaysUv=True), Enrollment(KeyType.ECDSA_SK, SSH), PinNotSet, "pin set"),
     ],
 )
 def test_refusals_cost_one_message_and_carry_a_hint(

@@ -116,7 +116,7 @@ def test_another_type_than_asked_for(token: VirtualToken) -> None:
         return answer
 
     try_with(token, keep, key_type=KeyType.ED25519_SK)
-    with pytest.raises(TokenMisbehaved, match="no ecdsa-sk"):
+    with pytest.raises(TokenMisbehaved, match="not ecdsa-sk"):
         try_with(token, lambda _true: unsigned(other[0], data_of(other[0])))
 
 

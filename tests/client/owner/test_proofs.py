@@ -60,7 +60,7 @@ def test_tries_that_make_no_sense(answer: dict[object, object]) -> None:
 
 @pytest.mark.parametrize(
     ("answer", "error"),
-    [({3: 0}, PinBlocked), ({3: 1}, PinLastTry), ({3: 5, 4: True}, PinAuthBlocked)],
+    [({3: 0}, PinBlocked), ({3: 1}, PinLastTry)],
 )
 def test_no_try_is_spent_where_none_may_be(
     answer: dict[object, object], error: type[FidokitError]

@@ -15,6 +15,7 @@ from fidokit.cli.settings import Settings
 from fidokit.errors import UsageError
 from fidokit.prompt import questions
 from fidokit.prompt.text import escape, note
+from fidokit.types import KeyType
 
 if TYPE_CHECKING:
     from fidokit.tokens import TokenInfo
@@ -86,25 +87,28 @@ def _firmware(version: int | None) -> str:
 
 
 def _facts(found: TokenDetails) -> list[tuple[str, str]]:
-    from fidokit.types import KeyType
-
     info = found.info
     room = info.remaining_resident
-    types = [str(kind) for kind in reversed(KeyType) if info.supports(kind)]
+    types = [_type_word(kind, info.supports(kind)) for kind in reversed(KeyType)]
     return [
         ("selector", found.selector + ("" if found.durable else " (for now)")),
         *([("remembered as", found.identifier)] if found.identifier else []),
         ("speaks", ", ".join(info.versions)),
         ("model (AAGUID)", info.aaguid.hex()),
         ("firmware", _firmware(info.firmware_version)),
-        ("key types", ", ".join(types)),
+        ("key types", ", ".join(filter(None, types))),
         ("resident keys", "yes" if info.has_resident else "no"),
         ("room for", "not told" if room is None else f"{room} more resident keys"),
         *pin_facts(found.pin),
         ("always-uv", "on" if info.always_uv else "off"),
         ("extensions", ", ".join(info.extensions) or "-"),
         ("options", ", ".join(k if v else f"no {k}" for k, v in info.options.items()) or "-"),
+        *((f"departs: {one.name}", one.sentence) for one in found.departures),
     ]
+
+
+def _type_word(kind: KeyType, makes: bool | None) -> str:
+    return {True: str(kind), False: "", None: f"{kind} (not told: only the attempt shows)"}[makes]
 
 
 @verb()

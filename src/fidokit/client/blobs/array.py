@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from fidokit.client import fido2_device
 from fidokit.client.answer import MISBEHAVIOR_HINT, Answer
 from fidokit.client.links.channel import FIRST_REQUEST, LONGEST_ANSWER, checked
-from fidokit.client.owner.proofs import Permission
+from fidokit.client.owner.proofs import Permission, PinToken, Wish
+from fidokit.client.status import CtapRefusal, error_for
+from fidokit.client.tolerance import Notes
 from fidokit.errors import (
     Malformed,
     MalformedCbor,
@@ -148,12 +150,20 @@ def _send(session: Session, fragment: bytes, offset: int, total: int) -> None:
     request: dict[int, object] = {2: fragment, 3: offset}
     if offset == 0:
         request[4] = total
+    message = _PROVED + offset.to_bytes(4, "little") + hashlib.sha256(fragment).digest()
+
+    def send(proof: PinToken | None) -> None:
+        shown = {5: proof.authenticate(message), 6: proof.version} if proof else {}
+        session.connection.attempt(CtapCommand.LARGE_BLOBS, request | shown, "large blobs", why=why)
+
     info = session.info
-    if info.pin_set or info.uv_configured or info.always_uv:
-        proof = session.owner.authorize(Permission.LARGE_BLOB_WRITE, None, why)
-        message = _PROVED + offset.to_bytes(4, "little") + hashlib.sha256(fragment).digest()
-        request |= {5: proof.authenticate(message), 6: proof.version}
-    session.connection.request(CtapCommand.LARGE_BLOBS, request, "large blobs", why=why)
+    try:
+        if info.pin_set or info.uv_configured or info.always_uv:
+            session.owner.proved(Wish(Permission.LARGE_BLOB_WRITE, None, why), send)
+        else:
+            send(None)
+    except CtapRefusal as refusal:
+        raise error_for(refusal.status, why) from None
 
 
 def _fragment_size(session: Session) -> int:
@@ -215,8 +225,11 @@ class BlobEntry:
 
 def read_entry(raw: bytes) -> BlobEntry | None:
     """The entry that `raw` encodes; None for anything else, which is left alone."""
+    untidy = Notes()
     try:
-        answer = Answer.of(checked(raw, "large blob"), "large blob")
+        answer = Answer.of(checked(raw, "large blob", untidy), "large blob")
+        if untidy.names:  # what we rewrote might not be what its program wrote
+            return None
         sealed = answer.octets(1, longest=_LONGEST_SEALED, shortest=TAG)
         return BlobEntry(sealed, answer.exactly(2, NONCE), answer.uint(3))
     except TokenMisbehaved:

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, Protocol
 
 from fidokit.client.blobs.array import pack, unpack
-from fidokit.client.owner.proofs import Permission, prove
+from fidokit.client.owner.owner import Use
+from fidokit.client.owner.proofs import Permission, Wish
 from fidokit.client.status import CtapRefusal, error_for
 from fidokit.errors import CredentialNotFound, StoreFull
 from fidokit.types import Application, CredentialId, CtapCommand, CtapStatus
@@ -118,13 +119,11 @@ def _assertion(
     }
     if not touch:
         request[5] = {"up": False}
-    if owner.verify_required or (touch and _protected(session.info)):
-        proof = session.owner.authorize_use(Permission.GET_ASSERTION, application, why)
-        prove(request, proof, _DIGEST, option=5, param=6)
+    at_once = owner.verify_required or (touch and _protected(session.info))
+    wish = Wish(Permission.GET_ASSERTION, application, why)
+    use = Use(CtapCommand.GET_ASSERTION, request, _DIGEST, wish)
     try:
-        answer = session.connection.attempt(
-            CtapCommand.GET_ASSERTION, request, "assertion", why=why
-        )
+        answer, _ = session.owner.perform(use, at_once=at_once)
     except CtapRefusal as refusal:
         if refusal.status in {CtapStatus.NO_CREDENTIALS, CtapStatus.INVALID_CREDENTIAL}:
             raise CredentialNotFound(

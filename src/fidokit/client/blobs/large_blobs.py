@@ -25,6 +25,7 @@ from fidokit.client.blobs.array import (
 )
 from fidokit.client.blobs.credential_blobs import BlobOwner, kept_with_credentials
 from fidokit.client.owner.proofs import Permission
+from fidokit.client.tolerance import BLOB_KEY_UNLISTED
 from fidokit.errors import NotStored, Unsupported
 
 if TYPE_CHECKING:
@@ -229,16 +230,16 @@ def delete_all(session: Session) -> None:
 def large_blob_key(session: Session, owner: BlobOwner) -> bytes:
     """The key under which a credential's blob is sealed, 32 bytes.
 
-    A token that cannot list its credentials is asked for it in an assertion, with a touch.
+    Where a list of the token's credentials does not have it, it is asked for with a touch.
 
     Raises:
         Unsupported: the token keeps no large blobs, or the credential was made without a key.
         CredentialNotFound: the token does not hold the credential.
     """
     capacity(session)
-    key = owner.large_blob_key
-    if key is None and session.info.has_cred_mgmt is None:
-        key = credential_blobs.fetch_key(session, owner, _READING)
+    key = owner.large_blob_key or credential_blobs.fetch_key(session, owner, _READING)
+    if key is not None and owner.large_blob_key is None and session.info.has_cred_mgmt:
+        session.connection.notes.note(BLOB_KEY_UNLISTED)
     if key is None:
         raise Unsupported(
             f"the key for {owner.application!r} can have no blob",

@@ -94,11 +94,12 @@ def from_registration(made: Registration, application: bytes) -> Statement:
 
 def verify_statement(
     statement: Statement, public: SkPublic, key_handle: KeyHandle, client_data_hash: bytes
-) -> None:
+) -> tuple[str, ...]:
     """Check the statement's signature where its format and its key are known here.
 
     This proves that the answer is whole and belongs to this request, not who made the token.
-    Formats, algorithms and certificates that are not known here pass.
+    Formats, algorithms and certificates that are not known here pass, and are returned: what could
+    not be proved, in sentences for the user.
 
     Raises:
         TokenMisbehaved: the signature is there, could be checked, and does not verify.
@@ -108,16 +109,23 @@ def verify_statement(
     elif statement.format == "fido-u2f":
         rp_id_hash = statement.auth_data[:32]
         signed = b"\0" + rp_id_hash + client_data_hash + key_handle + public.point
+    elif statement.format == "none":
+        return ("the token gave no attestation: nothing proves that it made the key",)
     else:
-        return
+        return (
+            f"the attestation is of the format {statement.format!r}, which cannot be checked here",
+        )
     if not statement.signature:
         raise rubbish(f"its {statement.format} attestation holds no signature")
     if statement.leaf:
         true = _by_certificate(statement.leaf, statement.signature, signed)
     else:
         true = _by_key(public, statement.signature, signed)
-    if not true:
+    if true is False:
         raise rubbish("the signature of its attestation does not verify")
+    if true is None:
+        return ("the attestation's certificate cannot be checked here",)
+    return ()
 
 
 def _by_key(public: SkPublic, signature: bytes, signed: bytes) -> bool:
@@ -130,22 +138,24 @@ def _by_key(public: SkPublic, signature: bytes, signed: bytes) -> bool:
     return primitives.ecdsa("nistp256", public.point, (parts.r, parts.s), signed)
 
 
-def _by_certificate(leaf: bytes, signature: bytes, signed: bytes) -> bool:
-    """Whether the certificate's key signed; true where its kind cannot be checked here."""
+def _by_certificate(leaf: bytes, signature: bytes, signed: bytes) -> bool | None:
+    """Whether the certificate's key signed; None where that cannot be checked here."""
     from cryptography import x509
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519
     from cryptography.hazmat.primitives.hashes import SHA256
 
     try:
-        key = x509.load_der_x509_certificate(leaf).public_key()
+        key = _loaded(leaf).public_key()
     except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
-        return True  # some early tokens carry certificates that strict parsers refuse
+        return None  # some early tokens carry certificates that strict parsers refuse
     try:
         if isinstance(key, ec.EllipticCurvePublicKey) and key.key_size == 256:
             key.verify(signature, signed, ec.ECDSA(SHA256()))
         elif isinstance(key, ed25519.Ed25519PublicKey):
             key.verify(signature, signed)
+        else:
+            return None
     except InvalidSignature:
         return False
     return True
@@ -241,11 +251,20 @@ def _require_about(data: AuthData, public: SkPublic, handle: KeyHandle | None) -
 # --- certificates ------------------------------------------------------------------------------
 
 
-def _certificate(der: bytes) -> Certificate:
+def _loaded(der: bytes) -> Certificate:
+    """A certificate, silently: self-made tokens have serial numbers that a library warns of."""
+    import warnings
+
     from cryptography import x509
 
-    try:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         return x509.load_der_x509_certificate(der)
+
+
+def _certificate(der: bytes) -> Certificate:
+    try:
+        return _loaded(der)
     except ValueError:
         raise MalformedKey("the attestation's certificate cannot be read") from None
 
@@ -301,7 +320,6 @@ def leads_to(der: bytes, roots: Iterable[bytes]) -> bool:
 
     Certificates in between are not stored, so that a longer chain cannot be followed.
     """
-    from cryptography import x509
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
     leaf = _certificate(der)
@@ -309,7 +327,7 @@ def leads_to(der: bytes, roots: Iterable[bytes]) -> bool:
         if root == der:
             return True
         try:
-            leaf.verify_directly_issued_by(x509.load_der_x509_certificate(root))
+            leaf.verify_directly_issued_by(_loaded(root))
         except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
             continue
         return True

@@ -6,21 +6,25 @@ import hashlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fidokit.client.answer import MISBEHAVIOR_HINT
 from fidokit.client.blobs.credential_blobs import KEY_SIZE, kept_with_credentials
 from fidokit.client.credentials import attestation, u2f
 from fidokit.client.credentials.auth_data import Flag, parse_auth_data, sk_public
 from fidokit.client.credentials.resident import LONGEST, STOCK, cut, encode_display
-from fidokit.client.owner.proofs import Permission, prove
+from fidokit.client.owner.owner import Use
+from fidokit.client.owner.proofs import Permission, Wish
 from fidokit.client.status import CtapRefusal, error_for
 from fidokit.errors import (
     CredentialInTheWay,
     FidokitError,
+    Interrupted,
     PinNotSet,
     StoreFull,
     TokenMisbehaved,
+    TokenSilent,
+    TouchTimedOut,
     Unsupported,
     UsageError,
 )
@@ -69,6 +73,10 @@ class Enrollment:
         comment: rides in the displayName of a resident key.
         allow_any_application: allow applications that OpenSSH refuses to use.
         large_blob: let the resident key have a large blob beside it.
+        or_types: further key types that will do, in order of preference, for a token that does not
+            tell which it makes.
+        enterprise: ask for an enterprise attestation: 1 as the maker decided, 2 as whoever manages
+            this machine wants it (CTAP 2.3 section 7.1); None for the ordinary one.
     """
 
     key_type: KeyType
@@ -84,6 +92,13 @@ class Enrollment:
     comment: str = ""
     allow_any_application: bool = False
     large_blob: bool = False
+    or_types: tuple[KeyType, ...] = ()
+    enterprise: int | None = None
+
+    @property
+    def types(self) -> tuple[KeyType, ...]:
+        """The key types that will do, the preferred one first."""
+        return (self.key_type, *self.or_types)
 
     @property
     def flags(self) -> SkFlag:
@@ -108,15 +123,19 @@ class Enrollment:
         return self.user.encode("utf-8").ljust(USER_ID_SIZE, b"\0")
 
 
-@dataclass(frozen=True, slots=True)
-class Enrolled:
-    """The new key: what its two files and the attestation file are made of."""
+class Enrolled(NamedTuple):
+    """The new key: what its two files and the attestation file are made of.
+
+    Args:
+        unproved: what the attestation does not prove, in sentences for the user.
+    """
 
     public: SkPublic
     key_handle: KeyHandle
     flags: SkFlag
     attestation: Attestation
     challenge: bytes
+    unproved: tuple[str, ...] = ()
 
 
 def enroll(session: Session, enrollment: Enrollment, random: Random = os.urandom) -> Enrolled:
@@ -137,10 +156,10 @@ def enroll(session: Session, enrollment: Enrollment, random: Random = os.urandom
     challenge = random(32) if enrollment.challenge is None else enrollment.challenge
     digest = hashlib.sha256(challenge).digest()
     if session.info.is_u2f_only:
-        public, handle, attestation = _register(session, enrollment, digest)
+        made = _register(session, enrollment, digest)
     else:
-        public, handle, attestation = _make_credential(session, enrollment, digest)
-    return Enrolled(public, handle, enrollment.flags, attestation, challenge)
+        made = _make_credential(session, enrollment, digest)
+    return made._replace(challenge=challenge)
 
 
 def check_request(enrollment: Enrollment) -> None:
@@ -175,7 +194,7 @@ def check_token(session: Session, enrollment: Enrollment) -> None:
         Unsupported, StoreFull, PinNotSet: this token cannot; the hint says what to do.
     """
     info = session.info
-    if not info.supports(enrollment.key_type):
+    if all(info.supports(kind) is False for kind in enrollment.types):
         raise Unsupported(
             f"{session.name} cannot make {enrollment.key_type} keys",
             hint="use -t ecdsa-sk, which every token can make",
@@ -189,6 +208,8 @@ def check_token(session: Session, enrollment: Enrollment) -> None:
             f"{session.name} cannot protect credentials (no credProtect)",
             hint="make the key without -O resident and -O verify-required",
         )
+    if enrollment.enterprise is not None and not info.options.get("ep", False):
+        raise _no_enterprise(session)
     if enrollment.large_blob and _blob_extension(info) is None:
         raise Unsupported(
             f"{session.name} keeps no large blobs", hint="make the key without --large-blob"
@@ -200,6 +221,18 @@ def check_token(session: Session, enrollment: Enrollment) -> None:
             f"{session.name} has no room for another resident key",
             hint="delete one with `fidokit key delete`, or make the key without -O resident",
         )
+
+
+def _no_enterprise(session: Session) -> Unsupported:
+    if "ep" in session.info.options:
+        return Unsupported(
+            f"enterprise attestation is off on {session.name}",
+            hint="turn it on with `fidokit config enterprise-attestation on`",
+        )
+    return Unsupported(
+        f"{session.name} has no enterprise attestation",
+        hint="make the key without -O enterprise-attestation",
+    )
 
 
 def _nothing_to_prove_with(session: Session) -> FidokitError:
@@ -218,7 +251,7 @@ def _needs_proof(session: Session, enrollment: Enrollment) -> bool:
     info = session.info
     if info.is_u2f_only:
         return False
-    if enrollment.resident or enrollment.verify_required or info.always_uv:
+    if enrollment.resident or enrollment.verify_required:
         return True
     return bool(info.pin_set or info.uv_configured) and not info.make_credential_needs_no_pin
 
@@ -226,9 +259,7 @@ def _needs_proof(session: Session, enrollment: Enrollment) -> bool:
 # --- CTAP2 ---------------------------------------------------------------------------------
 
 
-def _make_credential(
-    session: Session, enrollment: Enrollment, digest: bytes
-) -> tuple[SkPublic, KeyHandle, Attestation]:
+def _make_credential(session: Session, enrollment: Enrollment, digest: bytes) -> Enrolled:
     proof_wanted = _needs_proof(session, enrollment)
     looking = enrollment.resident and not enrollment.replace
     permissions = Permission.MAKE_CREDENTIAL
@@ -236,20 +267,36 @@ def _make_credential(
         permissions |= Permission.GET_ASSERTION
         _refuse_overwrite(session, enrollment, permissions)
     request = _request(session.info, enrollment, digest)
-    if proof_wanted:
-        proof = session.owner.authorize_use(permissions, enrollment.application, WHY)
-        prove(request, proof, digest, option=7, param=8)
-    answer = session.connection.request(
-        CtapCommand.MAKE_CREDENTIAL, request, "new credential", why=WHY
-    )
+    wish = Wish(permissions, enrollment.application, WHY)
+    use = Use(CtapCommand.MAKE_CREDENTIAL, request, digest, wish)
+    try:
+        answer, proved = session.owner.perform(use, at_once=proof_wanted)
+    except CtapRefusal as refusal:
+        raise error_for(refusal.status, WHY) from None
+    except (Interrupted, TokenSilent, TouchTimedOut) as error:
+        raise _perhaps_made(error, enrollment) from None
     session.owner.spent()
     statement = attestation.Statement.read(answer)
     data = parse_auth_data(statement.auth_data)
-    public, handle = _check_made(enrollment, data, proof_wanted)
+    public, handle = _check_made(enrollment, data, proved)
     if enrollment.large_blob and not _can_have_blob(session.info, answer):
         raise _not_as_asked("the key can have no large blob")
-    attestation.verify_statement(statement, public, handle, digest)
-    return public, handle, statement.as_openssh()
+    unproved = attestation.verify_statement(statement, public, handle, digest)
+    if enrollment.enterprise is not None and not answer.flag(4):
+        unproved += ("the token gave an ordinary attestation, not an enterprise one",)
+    return Enrolled(public, handle, enrollment.flags, statement.as_openssh(), b"", unproved)
+
+
+def _perhaps_made(error: FidokitError, enrollment: Enrollment) -> FidokitError:
+    """The error, naming the key that a touch in the last moment may have made."""
+    if enrollment.resident:
+        user = f", user {enrollment.user!r}" if enrollment.user else ""
+        late = (
+            f"if the token was touched at the last moment, it may hold a key for "
+            f"{enrollment.application!r}{user}: see `fidokit key list`"
+        )
+        error.hint = f"{error.hint}; {late}" if error.hint else late
+    return error
 
 
 def _request(info: TokenInfo, enrollment: Enrollment, digest: bytes) -> dict[int, object]:
@@ -262,12 +309,14 @@ def _request(info: TokenInfo, enrollment: Enrollment, digest: bytes) -> dict[int
         1: digest,
         2: {"id": enrollment.application, "name": enrollment.application},
         3: {"id": enrollment.user_id, "name": name, "displayName": cut(display, LONGEST) or STOCK},
-        4: [{"alg": int(enrollment.key_type.cose_alg), "type": "public-key"}],
+        4: [{"alg": int(kind.cose_alg), "type": "public-key"} for kind in enrollment.types],
     }
     if extensions := _extensions(info, enrollment):
         request[6] = extensions
     if enrollment.resident:
         request[7] = {"rk": True}
+    if enrollment.enterprise is not None:
+        request[0x0A] = enrollment.enterprise
     return request
 
 
@@ -314,12 +363,9 @@ def _resident_user_ids(
 ) -> list[bytes]:
     digest = bytes(32)
     request: dict[int, object] = {1: application, 2: digest, 5: {"up": False}}
-    proof = session.owner.authorize_use(permissions, application, WHY)
-    prove(request, proof, digest, option=5, param=6)
+    use = Use(CtapCommand.GET_ASSERTION, request, digest, Wish(permissions, application, why))
     try:
-        answer = session.connection.attempt(
-            CtapCommand.GET_ASSERTION, request, "assertion", why=why
-        )
+        answer, _ = session.owner.perform(use, at_once=True)
     except CtapRefusal as refusal:
         if refusal.status == CtapStatus.NO_CREDENTIALS:
             return []
@@ -352,8 +398,8 @@ def _check_made(enrollment: Enrollment, data: AuthData, proved: bool) -> tuple[S
     if protection != enrollment.cred_protect:
         raise _not_as_asked(f"it set protection {protection}, not {enrollment.cred_protect}")
     public = sk_public(data.cose_key, enrollment.application)
-    if public is None or public.key_type is not enrollment.key_type:
-        raise _not_as_asked(f"it made a key that is no {enrollment.key_type}")
+    if public is None or public.key_type not in enrollment.types:
+        raise _not_as_asked(f"it made a key that is not {' or '.join(enrollment.types)}")
     return public, KeyHandle(data.credential_id)
 
 
@@ -364,9 +410,7 @@ def _not_as_asked(why: str) -> TokenMisbehaved:
 # --- CTAP1 ---------------------------------------------------------------------------------
 
 
-def _register(
-    session: Session, enrollment: Enrollment, digest: bytes
-) -> tuple[SkPublic, KeyHandle, Attestation]:
+def _register(session: Session, enrollment: Enrollment, digest: bytes) -> Enrolled:
     application = hashlib.sha256(enrollment.application.encode()).digest()
     made = u2f.register(session.connection, digest, application, WHY)
     statement = attestation.from_registration(made, application)
@@ -374,5 +418,5 @@ def _register(
     if public is None:
         raise _not_as_asked("it made no P-256 key")
     handle = KeyHandle(made.key_handle)
-    attestation.verify_statement(statement, public, handle, digest)
-    return public, handle, statement.as_openssh()
+    unproved = attestation.verify_statement(statement, public, handle, digest)
+    return Enrolled(public, handle, enrollment.flags, statement.as_openssh(), b"", unproved)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from fidokit.client import fido2_device
 from fidokit.client.credentials.auth_data import LONGEST_CREDENTIAL_ID, sk_public
-from fidokit.client.owner.proofs import Permission, PinToken
+from fidokit.client.owner.proofs import Permission, PinToken, Wish
 from fidokit.client.status import CtapRefusal, error_for
+from fidokit.client.tolerance import EMPTY_LIST
 from fidokit.errors import Unsupported, UsageError
 from fidokit.openssh.keys.public import SkPublic
 from fidokit.types import (
@@ -36,8 +37,6 @@ COMMANDS: Final[Mapping[str, int]] = {
 }
 METADATA, RPS_BEGIN, RPS_NEXT, KEYS_BEGIN, KEYS_NEXT, DELETE, UPDATE = range(1, 8)
 """Subcommands of authenticatorCredentialManagement (CTAP 2.1 section 6.8)."""
-_READING: Final = {METADATA, RPS_BEGIN, KEYS_BEGIN}
-"""Those that need a proof and only read."""
 MOST: Final = 1024
 """RPs or credentials; no token on the market stores as many."""
 _SSH: Final = "ssh:"
@@ -191,55 +190,59 @@ class _Manager:
 
     def call(self, subcommand: int, params: Mapping[int, object] | None, why: str) -> Answer:
         """One subcommand that needs proof; refusals as our errors."""
+
+        def send(proof: PinToken) -> Answer:
+            return self._send(subcommand, params, proof, why)
+
+        owner = self._session.owner
+        prove = owner.read if subcommand == METADATA else owner.proved
         try:
-            return self._proved(subcommand, params, why)
+            return prove(self._wish(why), send)
         except CtapRefusal as refusal:
             raise error_for(refusal.status, why) from None
 
-    def rps(self) -> Iterator[tuple[Application, bytes]]:
+    def rps(self) -> list[tuple[Application, bytes]]:
         """RP id and its hash of every RP with a credential."""
-        for answer in self._walk(RPS_BEGIN, RPS_NEXT, None, count=5):
-            yield Application(answer.member(3).text("id")), answer.exactly(4, 32)
+        return [
+            (Application(answer.member(3).text("id")), answer.exactly(4, 32))
+            for answer in self._listed(RPS_BEGIN, RPS_NEXT, None, count=5)
+        ]
 
-    def keys(self, rp_id: Application, rp_id_hash: bytes) -> Iterator[ResidentCredential]:
+    def keys(self, rp_id: Application, rp_id_hash: bytes) -> list[ResidentCredential]:
         """The credentials of one RP."""
-        for answer in self._walk(KEYS_BEGIN, KEYS_NEXT, {1: rp_id_hash}, count=9):
-            yield _credential(answer, rp_id, rp_id_hash)
+        found = self._listed(KEYS_BEGIN, KEYS_NEXT, {1: rp_id_hash}, count=9)
+        return [_credential(answer, rp_id, rp_id_hash) for answer in found]
 
-    def _walk(
+    def _wish(self, why: str) -> Wish:
+        return Wish(Permission.CREDENTIAL_MANAGEMENT, self._rp_id, why)
+
+    def _listed(
         self, begin: int, following: int, params: Mapping[int, object] | None, *, count: int
-    ) -> Iterator[Answer]:
+    ) -> list[Answer]:
+        """An enumeration, whole; one whose proof dies in between begins anew."""
         why = "listing the keys"
+
+        def walk(proof: PinToken) -> list[Answer]:
+            first = self._send(begin, params, proof, why)
+            total = first.uint(count, default=0 if first.is_empty else 1)
+            if total > MOST:
+                raise first.wrong(count, f"is {total}, which is impossible")
+            if total == 0:  # some tokens say so instead of refusing
+                self._session.connection.notes.note(EMPTY_LIST)
+                return []
+            attempt = self._session.connection.attempt
+            rest = [
+                attempt(self._command, {1: following}, "list of keys", why=why)
+                for _ in range(total - 1)
+            ]
+            return [first, *rest]
+
         try:
-            first = self._proved(begin, params, why)
+            return self._session.owner.read(self._wish(why), walk)
         except CtapRefusal as refusal:
             if refusal.status == CtapStatus.NO_CREDENTIALS:
-                return
+                return []
             raise error_for(refusal.status, why) from None
-        total = first.uint(count, default=1)
-        if total > MOST:
-            raise first.wrong(count, f"is {total}, which is impossible")
-        if total == 0:  # some tokens say so instead of refusing
-            return
-        yield first
-        for _ in range(total - 1):
-            yield self._session.connection.request(
-                self._command, {1: following}, "list of keys", why=why
-            )
-
-    def _proved(self, subcommand: int, params: Mapping[int, object] | None, why: str) -> Answer:
-        if subcommand not in _READING:
-            proof = self._session.owner.authorize(
-                Permission.CREDENTIAL_MANAGEMENT, self._rp_id, why
-            )
-            return self._send(subcommand, params, proof, why)
-        proof = self._session.owner.authorize_reading(self._rp_id, why)
-        try:
-            return self._send(subcommand, params, proof, why)
-        except CtapRefusal as refusal:
-            if not self._session.owner.reading_died(refusal.status, proof):
-                raise
-        return self._proved(subcommand, params, why)
 
     def _send(
         self, subcommand: int, params: Mapping[int, object] | None, proof: PinToken, why: str

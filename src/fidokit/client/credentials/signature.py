@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 from fidokit.client.answer import MISBEHAVIOR_HINT
 from fidokit.client.credentials import u2f
 from fidokit.client.credentials.auth_data import Flag, parse_auth_data
-from fidokit.client.owner.proofs import Permission, prove
+from fidokit.client.owner.owner import Use
+from fidokit.client.owner.proofs import Permission, Wish
 from fidokit.client.status import CtapRefusal, error_for
 from fidokit.errors import (
     CredentialNotFound,
@@ -125,13 +126,10 @@ def _assert(
     }
     if not wanted.touch:
         request[5] = {"up": False}
-    if wanted.verified or (wanted.touch and session.info.always_uv):
-        proof = session.owner.authorize_use(Permission.GET_ASSERTION, wanted.application, WHY)
-        prove(request, proof, digest, option=5, param=6)
+    wish = Wish(Permission.GET_ASSERTION, wanted.application, WHY)
+    use = Use(CtapCommand.GET_ASSERTION, request, digest, wish, stop)
     try:
-        answer = session.connection.attempt(
-            CtapCommand.GET_ASSERTION, request, "assertion", why=WHY, stop=stop
-        )
+        answer, _ = session.owner.perform(use, at_once=wanted.verified)
     except CtapRefusal as refusal:
         if refusal.status in {CtapStatus.NO_CREDENTIALS, CtapStatus.INVALID_CREDENTIAL}:
             raise _not_held(session, wanted) from None

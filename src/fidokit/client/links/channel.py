@@ -1,4 +1,4 @@
-"""CTAP requests and answers over a link: counted, guarded, and every answer checked as canonical.
+"""CTAP requests and answers over a link: counted, guarded, and every answer checked.
 
 What a link returns is untrusted: an answer leaves this module as an `Answer` or not at all.
 """
@@ -17,14 +17,16 @@ from fidokit.client.answer import MISBEHAVIOR_HINT, Answer, rubbish
 from fidokit.client.links.watchdog import Patience, Pulse, guarded
 from fidokit.client.ports import Link
 from fidokit.client.status import CtapRefusal
+from fidokit.client.tolerance import Notes
 from fidokit.errors import FidokitError, MalformedCbor, TokenMisbehaved, TokenSilent, Unsupported
-from fidokit.types import CtapStatus
+from fidokit.types import CtapCommand, CtapStatus
 
 if TYPE_CHECKING:
     from logging import Logger
 
 LONGEST_ANSWER: Final = 7609
 """Bytes; CTAPHID can carry no more (CTAP 2.3 section 11.2.4), and nothing we ask for needs more."""
+OK: Final = bytes([CtapStatus.OK])
 BUSY: Final = bytes([CtapStatus.CHANNEL_BUSY])
 FIRST_REQUEST: Final = 1024
 """Bytes of a request that every token takes, before getInfo said how many it takes."""
@@ -51,6 +53,7 @@ class Channel:
         self.capabilities = link.capabilities
         self.max_request = FIRST_REQUEST
         self.round_trips = 0
+        self.notes = Notes()
         self._trace = _trace_logger()
         self._lost: TokenMisbehaved | TokenSilent | None = None
 
@@ -74,8 +77,9 @@ class Channel:
 
         Raises:
             CtapRefusal: the token answered with a status other than OK.
+            TokenBusy: another program uses the token.
             Unsupported: the request is larger than the token can take.
-            TokenMisbehaved: the answer is not a canonical map.
+            TokenMisbehaved: the answer is not a map, or malformed beyond what `tolerance` allows.
             TokenSilent, TokenGone, TouchTimedOut, Interrupted: see `watchdog.guarded`.
         """
         request = bytes([command]) + (b"" if params is None else fido2_device.encode(params))
@@ -91,6 +95,8 @@ class Channel:
                 break
             self.patience.sleep(wait)
             reply = self._exchange(request, told, stop)
+        if reply[:1] == BUSY:
+            raise fido2_device.busy(None)
         if self._trace:
             from fidokit.client.links import trace
 
@@ -131,12 +137,13 @@ class Channel:
         operation: Callable[[Pulse], _T],
         told: Told = _unheard,
         stop: threading.Event | None = None,
+        keep: Callable[[_T], bool] = lambda _result: False,
     ) -> _T:
         if self._lost is not None:
             raise type(self._lost)(self._lost.message, hint=MISBEHAVIOR_HINT)
         self.round_trips += 1
         try:
-            return guarded(operation, self.patience, told, stop)
+            return guarded(operation, self.patience, told, stop, keep)
         except (TokenMisbehaved, TokenSilent) as error:
             # its thread may still sit in the link: a second call would mix the two answers
             self._lost = error
@@ -144,7 +151,11 @@ class Channel:
 
     def _exchange(self, request: bytes, told: Told, stop: threading.Event | None) -> bytes:
         return self._guarded(
-            lambda pulse: self._link.cbor(request, pulse.keepalive, pulse.canceled), told, stop
+            lambda pulse: self._link.cbor(request, pulse.keepalive, pulse.canceled),
+            told,
+            stop,
+            # who lets go of a credential that was made loses it, and nobody else knows of it
+            lambda reply: request[0] == CtapCommand.MAKE_CREDENTIAL and reply[:1] == OK,
         )
 
     def _answer(self, reply: bytes, what: str) -> Answer:
@@ -154,7 +165,7 @@ class Channel:
             raise CtapRefusal(reply[0])
         if len(reply) == 1:
             return Answer({}, what)
-        return Answer.of(checked(reply[1:], what), what)
+        return Answer.of(checked(reply[1:], what, self.notes), what)
 
 
 def _trace_logger() -> Logger | None:
@@ -175,25 +186,45 @@ def _readable(reply: bytes) -> tuple[int | None, object]:
     return (reply[0] if reply else None), value
 
 
-def checked(data: bytes, what: str) -> object:
-    """The value of canonical CBOR that a token sent.
+def checked(data: bytes, what: str, notes: Notes | None = None) -> object:
+    """The value of CBOR that a token sent.
+
+    Args:
+        data: one value, and nothing behind it.
+        what: its name for error messages.
+        notes: hears where the form is not canonical, see `tolerance`.
 
     Raises:
-        TokenMisbehaved: it is not canonical, or not CBOR.
+        TokenMisbehaved: it cannot be read, or holds more than one value or one key twice.
     """
-    try:
-        cbor.check(data)
-    except MalformedCbor as error:
-        raise rubbish(f"its {what} is not canonical CBOR ({error.message})") from None
-    return fido2_device.decode(data)
+    value, rest = checked_prefix(data, what, notes)
+    if rest:
+        raise _unreadable(what, f"CBOR: {len(rest)} bytes follow the value")
+    return value
 
 
-def checked_prefix(data: bytes, what: str) -> tuple[object, bytes]:
+def checked_prefix(data: bytes, what: str, notes: Notes | None = None) -> tuple[object, bytes]:
     """The value at the front of `data`, and the bytes behind it.
 
     Raises:
-        TokenMisbehaved: no canonical value begins there.
+        TokenMisbehaved: no value that can be read begins there.
     """
-    value, rest = fido2_device.decode_prefix(data)
-    checked(data[: len(data) - len(rest)], what)
-    return value, rest
+    try:
+        _, end = cbor.decode_prefix(data)
+        return fido2_device.decode(data[:end]), data[end:]
+    except MalformedCbor:
+        return _untidy_prefix(data, what, notes or Notes())
+
+
+def _untidy_prefix(data: bytes, what: str, notes: Notes) -> tuple[object, bytes]:
+    from fidokit.client.links.lenient_cbor import read_prefix
+
+    try:
+        value, end = read_prefix(data, notes)
+        return fido2_device.decode(cbor.encode(value)), data[end:]
+    except MalformedCbor as error:
+        raise _unreadable(what, error.message) from None
+
+
+def _unreadable(what: str, why: str) -> TokenMisbehaved:
+    return rubbish(f"its {what} is not valid CBOR for CTAP ({why})")

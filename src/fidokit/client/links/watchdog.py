@@ -17,7 +17,6 @@ from fidokit.errors import (
     FidokitError,
     Interrupted,
     TokenGone,
-    TokenMisbehaved,
     TokenSilent,
     TouchTimedOut,
 )
@@ -72,8 +71,10 @@ class _Failed(NamedTuple):
     error: FidokitError | OSError
 
 
-class _Crashed:
-    """The worker ended by an error that no link may raise; its traceback went to stderr."""
+class _Crashed(NamedTuple):
+    """The worker ended by an error that no link may raise: a defect of our own."""
+
+    error: Exception
 
 
 class _Said(NamedTuple):
@@ -108,17 +109,20 @@ def guarded(
     patience: Patience,
     told: Callable[[int], None] = lambda _status: None,
     stop: threading.Event | None = None,
+    keep: Callable[[_T], bool] = lambda _result: False,
 ) -> _T:
     """The result of `operation`, which talks to a token, within the limits of `patience`.
 
     Args:
-        operation: the blocking call; raises FidokitError or OSError, nothing else.
+        operation: the blocking call; raises FidokitError or OSError. Anything else is a defect of
+            our own, and is raised here as it is: the token is not to blame.
         told: hears each change of the keep-alive status, in the caller's thread.
         stop: set by somebody else to cancel the call on the token.
+        keep: whether a result that comes after the order to stop is taken nevertheless: a touch in
+            the moment of giving up may have made something.
 
     Raises:
         TokenSilent: the token says nothing, or is still busy after `patience.total`.
-        TokenMisbehaved: `operation` raised something else, which is our own defect.
         TouchTimedOut: nobody touched it within `patience.total`.
         TokenGone: the transport broke.
         Interrupted: Ctrl-C; the token was told.
@@ -128,29 +132,34 @@ def guarded(
     try:
         threading.Thread(target=_work, args=(operation, pulse), daemon=True).start()
         outcome = _outcome(pulse, patience, start, told)
+        if outcome is None:
+            outcome = _gave_up(pulse, patience, keep)
     except KeyboardInterrupt:
         pulse.stop.set()
-        _last_words(pulse, patience)
-        raise Interrupted("interrupted; the token was told to stop waiting") from None
+        outcome = _late(_last_words(pulse, patience), keep)
+        if outcome is None:
+            raise Interrupted("interrupted; the token was told to stop waiting") from None
     return cast("_T", _value(outcome))  # what the operation returned
 
 
 def _work(operation: Callable[[Pulse], _T], pulse: Pulse) -> None:
-    outcome: object = _Crashed()
+    outcome: object
     try:
         outcome = _Done(operation(pulse))
     except (FidokitError, OSError) as error:
         outcome = _Failed(error)
-    finally:
-        pulse.box.put(outcome)
+    except Exception as error:  # noqa: BLE001  a thread's boundary: raised again by who waits
+        outcome = _Crashed(error)
+    pulse.box.put(outcome)
 
 
 def _outcome(pulse: Pulse, patience: Patience, start: float, told: Callable[[int], None]) -> object:
+    """How the call ended; None where it did not end in time."""
     while True:
         now = patience.clock()  # first: a sign of life may come in between
         deadline = min(pulse.last + patience.silence, start + patience.total)
         if now >= deadline:
-            return _Failed(_gave_up(pulse, patience))
+            return None
         try:
             event = patience.take(pulse.box, deadline)
         except Empty:
@@ -160,29 +169,44 @@ def _outcome(pulse: Pulse, patience: Patience, start: float, told: Callable[[int
         told(event.status)
 
 
-def _gave_up(pulse: Pulse, patience: Patience) -> FidokitError:
+def _gave_up(pulse: Pulse, patience: Patience, keep: Callable[[_T], bool]) -> object:
     pulse.stop.set()
-    answered = _last_words(pulse, patience)
-    if answered and pulse.status == TOUCH_NEEDED:
-        return TouchTimedOut(
-            "nobody touched the token in time", hint="repeat, and touch the token when it blinks"
+    answer = _last_words(pulse, patience)
+    late = _late(answer, keep)
+    if late is not None:
+        return late
+    if answer is not None and pulse.status == TOUCH_NEEDED:
+        return _Failed(
+            TouchTimedOut(
+                "nobody touched the token in time",
+                hint="repeat, and touch the token when it blinks",
+            )
         )
-    return TokenSilent(
-        "the token does not answer", hint="unplug the token, plug it in again and repeat"
+    return _Failed(
+        TokenSilent(
+            "the token does not answer", hint="unplug the token, plug it in again and repeat"
+        )
     )
 
 
-def _last_words(pulse: Pulse, patience: Patience) -> bool:
-    """Whether the token answered to the cancel within `patience.grace`."""
+def _late(answer: object, keep: Callable[[_T], bool]) -> object:
+    """An answer to the order to stop that is worth keeping, else None."""
+    if isinstance(answer, _Done) and keep(cast("_T", answer.value)):
+        return answer
+    return answer if isinstance(answer, _Crashed) else None
+
+
+def _last_words(pulse: Pulse, patience: Patience) -> object:
+    """How the call ended within `patience.grace` after the order to stop; None: it did not."""
     deadline = patience.clock() + patience.grace
     while patience.clock() < deadline:
         try:
             event = patience.take(pulse.box, deadline)
         except Empty:
-            return False
+            return None
         if not isinstance(event, _Said):
-            return True
-    return False
+            return event
+    return None
 
 
 def _value(outcome: object) -> object:
@@ -190,7 +214,9 @@ def _value(outcome: object) -> object:
         return outcome.value
     if isinstance(outcome, _Failed):
         raise _told_plainly(outcome.error)
-    raise TokenMisbehaved("the connection to the token failed in an unforeseen way")
+    if isinstance(outcome, _Crashed):
+        raise outcome.error
+    raise AssertionError(f"no outcome of a call: {outcome!r}")
 
 
 def _told_plainly(error: FidokitError | OSError) -> FidokitError:

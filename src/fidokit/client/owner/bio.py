@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from fidokit.client import fido2_device
-from fidokit.client.owner.proofs import Permission
+from fidokit.client.owner.proofs import Permission, PinToken, Wish
 from fidokit.client.status import CtapRefusal, error_for
 from fidokit.errors import FidokitError, NotStored, TouchTimedOut, Unsupported, UsageError
 from fidokit.types import CtapCommand, CtapStatus
@@ -293,14 +293,19 @@ class _Sensor:
         Raises:
             CtapRefusal: the token refused.
         """
-        proof = self._session.owner.authorize(Permission.BIO_ENROLLMENT, None, why)
         body = b"" if params is None else fido2_device.encode(params)
         request: dict[int, object] = {1: FINGERPRINT, 2: subcommand}
         if params is not None:
             request[3] = params
         message = bytes([FINGERPRINT, subcommand]) + body
-        request |= {4: proof.version, 5: proof.authenticate(message)}
-        return self._session.connection.attempt(self._command, request, "sensor answer", why=why)
+
+        def send(proof: PinToken) -> Answer:
+            shown = {4: proof.version, 5: proof.authenticate(message)}
+            return self._session.connection.attempt(
+                self._command, request | shown, "sensor answer", why=why
+            )
+
+        return self._session.owner.proved(Wish(Permission.BIO_ENROLLMENT, None, why), send)
 
 
 class _Enrollment:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from fidokit.client import fido2_device
-from fidokit.client.owner.proofs import Permission
-from fidokit.errors import Unsupported
+from fidokit.client.owner.proofs import Permission, PinToken, Wish
+from fidokit.client.status import CtapRefusal, error_for
+from fidokit.errors import NotTaken, Unsupported
 from fidokit.types import CtapCommand
 
 if TYPE_CHECKING:
@@ -40,12 +41,42 @@ def configure(
     request: dict[int, object] = {1: subcommand}
     if params is not None:
         request[2] = params
-    if info.pin_set or info.uv_configured:
-        proof = session.owner.authorize(Permission.CONFIG, None, why)
-        body = b"" if params is None else fido2_device.encode(params)
-        message = b"\xff" * 32 + bytes([CtapCommand.CONFIG, subcommand]) + body
-        request |= {3: proof.version, 4: proof.authenticate(message)}
-    session.connection.request(CtapCommand.CONFIG, request, "configuration answer", why=why)
+    body = b"" if params is None else fido2_device.encode(params)
+    message = b"\xff" * 32 + bytes([CtapCommand.CONFIG, subcommand]) + body
+
+    def send(proof: PinToken | None) -> None:
+        shown = {3: proof.version, 4: proof.authenticate(message)} if proof else {}
+        session.connection.attempt(
+            CtapCommand.CONFIG, request | shown, "configuration answer", why=why
+        )
+
+    try:
+        if info.pin_set or info.uv_configured:
+            session.owner.proved(Wish(Permission.CONFIG, None, why), send)
+        else:
+            send(None)
+    except CtapRefusal as refusal:
+        raise error_for(refusal.status, why) from None
+    session.forget_info()  # what the token says now decides whether it took the setting
+
+
+def require_taken(session: Session, taken: bool, setting: str) -> None:
+    """Check that a setting, read back, is what the token was asked for.
+
+    Args:
+        session: the open token.
+        taken: whether it is.
+        setting: which one, such as "always-uv on".
+
+    Raises:
+        NotTaken: the token accepted the change and did not make it.
+    """
+    if not taken:
+        raise NotTaken(
+            f"{session.name} accepted {setting} and did not apply it",
+            hint="unplug it, plug it in again and look with `fidokit config show`; "
+            "its firmware may not support the setting",
+        )
 
 
 def set_always_uv(session: Session, on: bool) -> bool:
@@ -56,6 +87,7 @@ def set_always_uv(session: Session, on: bool) -> bool:
     Raises:
         Unsupported: the token has no such switch, or does not let it be turned off.
         PinError: the PIN is wrong or cannot be asked for.
+        NotTaken: the token said yes and did not change it.
     """
     now = session.info.options.get("alwaysUv")
     if now is None:
@@ -65,7 +97,8 @@ def set_always_uv(session: Session, on: bool) -> bool:
     if now == on:
         return False
     configure(session, TOGGLE_ALWAYS_UV, None, "switching alwaysUv")
-    session.forget_info()
+    taken = session.info.options.get("alwaysUv") == on
+    require_taken(session, taken, f"always-uv {'on' if on else 'off'}")
     return True
 
 
@@ -127,7 +160,7 @@ def enable_enterprise_attestation(session: Session) -> bool:
         Unsupported: the token has no enterprise attestation.
         PinError: the PIN is wrong or cannot be asked for.
     """
-    return _enable(session, ENABLE_ENTERPRISE_ATTESTATION, session.info.options.get("ep"))
+    return _enable(session, ENABLE_ENTERPRISE_ATTESTATION, lambda: session.info.options.get("ep"))
 
 
 def enable_long_touch_reset(session: Session) -> bool:
@@ -139,7 +172,7 @@ def enable_long_touch_reset(session: Session) -> bool:
         Unsupported: the token has no such switch.
         PinError: the PIN is wrong or cannot be asked for.
     """
-    return _enable(session, ENABLE_LONG_TOUCH_FOR_RESET, session.info.long_touch_for_reset)
+    return _enable(session, ENABLE_LONG_TOUCH_FOR_RESET, lambda: session.info.long_touch_for_reset)
 
 
 _ENABLED: Final[Mapping[int, tuple[str, str]]] = {
@@ -148,12 +181,13 @@ _ENABLED: Final[Mapping[int, tuple[str, str]]] = {
 }
 
 
-def _enable(session: Session, subcommand: int, now: bool | None) -> bool:
+def _enable(session: Session, subcommand: int, state: Callable[[], bool | None]) -> bool:
     name, where = _ENABLED[subcommand]
+    now = state()
     if now is None:
         raise Unsupported(f"{session.name} has no {name}", hint=where)
     if now:
         return False
     configure(session, subcommand, None, f"enabling {name}")
-    session.forget_info()
+    require_taken(session, bool(state()), name)
     return True

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fidokit.client.owner import proofs as auth
-from fidokit.client.owner.config import SET_MIN_PIN_LENGTH, configure
+from fidokit.client.owner.config import SET_MIN_PIN_LENGTH, configure, require_taken
 from fidokit.client.owner.proofs import Permission, PinCommand
 from fidokit.client.ports import PinCode
 from fidokit.client.status import CtapRefusal, error_for
@@ -99,6 +99,7 @@ def set_pin(session: Session, new: PinCode) -> None:
         raise error_for(refusal.status, why) from None
     finally:
         session.forget_info()
+    require_taken(session, bool(session.info.pin_set), "the new PIN")
 
 
 def change_pin(session: Session, old: PinCode, new: PinCode) -> None:
@@ -115,13 +116,13 @@ def change_pin(session: Session, old: PinCode, new: PinCode) -> None:
     if not session.info.pin_set:
         raise error_for(CtapStatus.PIN_NOT_SET, why)
     new.check_length(session.info.min_pin_length, session.info.max_pin_length)
-    retries = auth.guard_tries(session.connection)
+    tries = auth.guard_tries(session.connection)
     try:
         members = _change(auth.shared_secret(session.connection, why), old, new)
         auth.client_pin(session.connection, PinCommand.CHANGE_PIN, members, why)
     except CtapRefusal as refusal:
         if refusal.status == CtapStatus.PIN_INVALID:
-            raise auth.wrong_pin(session.connection, retries - 1) from None
+            raise auth.wrong_pin(session.connection, tries.left - 1) from None
         raise error_for(refusal.status, why) from None
     finally:
         session.forget_info()
@@ -168,7 +169,7 @@ def force_pin_change(session: Session) -> None:
     _minimum_supported(session, why)
     auth.require_pin(session.connection, why)
     configure(session, SET_MIN_PIN_LENGTH, {3: True}, why)
-    session.forget_info()
+    require_taken(session, session.info.force_pin_change, "a forced change of the PIN")
 
 
 def set_min_pin_length(
@@ -203,7 +204,10 @@ def set_min_pin_length(
     }
     params = {key: value for key, value in members.items() if value is not None}
     configure(session, SET_MIN_PIN_LENGTH, params, why)
-    session.forget_info()
+    now = session.info
+    require_taken(session, now.min_pin_length >= length, f"a minimum of {length} characters")
+    require_taken(session, now.force_pin_change or not force_change, "a forced change of the PIN")
+    require_taken(session, bool(now.pin_complexity) or not complexity, "a rule for weak PINs")
 
 
 def _check_policy(session: Session, length: int, rp_ids: Sequence[str], complexity: bool) -> None:

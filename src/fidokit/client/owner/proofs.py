@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, assert_never
 
 from fidokit.client import fido2_device
 from fidokit.client.status import CtapRefusal, error_for
+from fidokit.client.tolerance import PIN_LOCK_KEPT
 from fidokit.errors import (
     PinLastTry,
     PinNotSet,
@@ -138,21 +139,32 @@ def pin_retries(connection: Connection) -> tuple[int, bool]:
     return answer.uint(3), answer.flag(4)
 
 
-def guard_tries(connection: Connection, *, after_wrong: bool = False) -> int:
+class Tries(NamedTuple):
+    """PIN tries left, and whether the token asks to be unplugged before the next one."""
+
+    left: int
+    locked: bool
+
+
+def guard_tries(connection: Connection, *, after_wrong: bool = False) -> Tries:
     """How many tries are left, if one may be spent now.
 
+    A token that asks to be unplugged may have been: some go on asking afterwards. Whether that is
+    so, only the next PIN shows, and one that means it refuses that PIN without counting it
+    (CTAP 2.3 section 6.5.5.7.1). Within one command nobody can have unplugged it.
+
     Args:
-        after_wrong: whether the try before this one was wrong, to be told so.
+        after_wrong: whether this command's try before was wrong, to be told so.
 
     Raises:
         PinBlocked: none is left.
         PinAuthBlocked: the token wants to be unplugged first.
         PinLastTry: one is left and the caller did not allow it to be spent.
     """
-    retries, needs_power_cycle = pin_retries(connection)
+    retries, locked = pin_retries(connection)
     if retries == 0:
         raise error_for(CtapStatus.PIN_BLOCKED, "checking the PIN")
-    if needs_power_cycle:
+    if locked and after_wrong:
         raise error_for(CtapStatus.PIN_AUTH_BLOCKED, "checking the PIN")
     if retries == 1 and not connection.spend_last_try:
         raise PinLastTry(
@@ -161,7 +173,7 @@ def guard_tries(connection: Connection, *, after_wrong: bool = False) -> int:
             hint="if you are sure of the PIN, repeat with --spend-last-try; "
             "a wrong one blocks the token for good",
         )
-    return retries
+    return Tries(retries, locked)
 
 
 def shared_secret(connection: Connection, why: str) -> fido2_device.Secret:
@@ -258,16 +270,22 @@ def _by_pin(connection: Connection, wish: Wish) -> PinToken:
     command = pin_command(connection, wish.permissions, wish.why)
     wrong: PinCode | None = None
     while True:
-        retries = guard_tries(connection, after_wrong=wrong is not None)
-        pin = connection.interaction.ask_pin(connection.name, retries, wish.why, wrong is not None)
+        tries = guard_tries(connection, after_wrong=wrong is not None)
+        pin = connection.interaction.ask_pin(
+            connection.name, tries.left, wish.why, wrong is not None
+        )
         if pin == wrong:  # a script that knows one PIN must not spend a second try on it
-            raise wrong_pin(connection, retries)
+            raise wrong_pin(connection, tries.left)
         try:
-            return _exchange(connection, command, pin, wish)
+            token = _exchange(connection, command, pin, wish)
         except CtapRefusal as refusal:
             if refusal.status != CtapStatus.PIN_INVALID:
                 raise error_for(refusal.status, wish.why) from None
             wrong = pin
+        else:
+            if tries.locked:
+                connection.notes.note(PIN_LOCK_KEPT)
+            return token
 
 
 def pin_command(connection: Connection, permissions: Permission, why: str) -> PinCommand:
