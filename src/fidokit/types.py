@@ -6,18 +6,24 @@ The number spaces are kept apart on purpose: COSE -7 and sk-api 0 are both ECDSA
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import IntEnum, IntFlag, StrEnum
-from typing import TYPE_CHECKING, NewType, TypeAlias
+from enum import Enum, IntEnum, IntFlag
+from pathlib import Path
+from typing import NewType
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-PassphraseSource: TypeAlias = "Callable[[Path], bytes]"
+PassphraseSource = Callable[[Path], bytes]
 """Gives the passphrase of a file, by the file's path.
 
 It is called at most once an operation: for a file that is opened, only where the file has a
 passphrase; for one that is written, always, and then an empty answer leaves it without one.
 """
+
+
+class Word(str, Enum):  # noqa: UP042  what travels to other hosts runs on Python 3.9
+    """A member is its text, and prints as it: `enum.StrEnum`, which Python has from 3.11 on."""
+
+    def __str__(self) -> str:
+        return str(self.value)
+
 
 Application = NewType("Application", str)
 """An SSH key's application, which is CTAP's RP id: `ssh:` or `ssh:something`."""
@@ -80,7 +86,7 @@ class SkApiAlg(IntEnum):
     ED25519 = 1
 
 
-class KeyType(StrEnum):
+class KeyType(Word):
     """The two key types that live on a token, by ssh-keygen's names."""
 
     ECDSA_SK = "ecdsa-sk"
@@ -112,7 +118,7 @@ class CredProtect(IntEnum):
     UV_REQUIRED = 3
 
 
-class Transport(StrEnum):
+class Transport(Word):
     """How a token is reached; also the first part of its selector."""
 
     USB = "usb"

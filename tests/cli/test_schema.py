@@ -85,6 +85,7 @@ PIN = PinStatus(
 PIN_JSON = {
     "supported": True,
     "set": True,
+    "blocked": False,
     "retries": 8,
     "uv_retries": None,
     "min_length": 4,

@@ -8,7 +8,7 @@ import pytest
 from tests.support.desk import Desk
 from tests.system.machine import FIDO_DESCRIPTOR, Machine
 
-from fidokit.errors import NoPermission
+from fidokit.errors import NoPermission, PinAuthBlocked, PinBlocked, PinRequired
 from fidokit.guide import doctor
 from fidokit.guide.doctor import Finding, Status
 from fidokit.tokens import owner as pin
@@ -71,8 +71,36 @@ def test_a_pin_that_must_be_changed(machine: Machine, desk: Desk) -> None:
     with desk.open() as session:
         pin.force_pin_change(session)
     found = diagnose(machine, desk)
-    assert "changed" in found["pin"].sentence
+    assert "wants a new PIN" in found["pin"].sentence
     assert "pin change" in found["pin"].hint
+
+
+def wrong(desk: Desk, times: int, *, unplug: bool) -> None:
+    for _ in range(times):
+        desk.person.pin = "wrong1"
+        with desk.open() as session:
+            session.connection.spend_last_try = True
+            with pytest.raises((PinRequired, PinAuthBlocked, PinBlocked)):
+                pin.verify_pin(session)
+        if unplug:
+            desk.tokens["ONE"].power_cycle()
+
+
+def test_a_blocked_pin(machine: Machine, desk: Desk) -> None:
+    wrong(desk, 8, unplug=True)
+    found = diagnose(machine, desk)
+    assert found["pin"].status is Status.FAIL
+    assert "blocked" in found["pin"].sentence
+    assert found["pin"].hint == "`fidokit --token usb:ONE token reset`"
+
+
+def test_three_wrong_pins_in_a_row(machine: Machine, desk: Desk) -> None:
+    wrong(desk, 2, unplug=False)
+    assert "6 tries are left" in diagnose(machine, desk)["pin"].sentence
+    wrong(desk, 1, unplug=False)
+    found = diagnose(machine, desk)
+    assert found["pin"].status is Status.WARN
+    assert "unplug" in found["pin"].hint
 
 
 def test_a_token_of_long_ago(machine: Machine) -> None:

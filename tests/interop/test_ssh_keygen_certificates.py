@@ -216,6 +216,7 @@ def test_the_same_certificate_byte_for_byte(keygen: Keygen) -> None:
             for name in ("X11-forwarding", "agent-forwarding", "port-forwarding", "pty", "user-rc")
         ),
         signature_key=theirs.signature_key,
+        reserved=b"",
     )
     ours = body.signed(PlainSignature("ssh-ed25519", private.sign(encode_tbs(body))))
     assert ours.blob() == blob

@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.support.debian import Missing, cache, debootstrap, run
 
 TOP = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -40,12 +40,6 @@ REQUIREMENTS = ("fido2", "cryptography", "click", "rich", "bcrypt", "pytest")
 
 SIZE_MB = 1400
 SOURCES_MB = 200
-LIMIT_S = 420
-"""For each program that builds."""
-
-
-class Missing(Exception):
-    """What this machine lacks to build or boot one, as a sentence."""
 
 
 @dataclass(frozen=True)
@@ -81,18 +75,11 @@ def image() -> Image:
     Raises:
         Missing: this user cannot build one.
     """
-    place = _cache() / _key()
+    place = cache("kernel") / _key()
     made = Image(place / "vmlinuz", place / "initrd.img", place / "disk.img")
     if not made.disk.exists():
         _build(place)
     return made
-
-
-def _cache() -> Path:
-    if given := os.environ.get("FIDOKIT_CACHE"):
-        return Path(given) / "kernel"
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "fidokit" / "kernel"
 
 
 def _key() -> str:
@@ -100,42 +87,11 @@ def _key() -> str:
     return hashlib.sha256(words.encode() + (HERE / "guest/init").read_bytes()).hexdigest()[:16]
 
 
-def _run(command: Sequence[str | Path], **options: object) -> str:
-    env = {**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin", "LC_ALL": "C.UTF-8"}
-    done = subprocess.run(  # type: ignore[call-overload]
-        [str(word) for word in command],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=LIMIT_S,
-        check=False,
-        env=env,
-        **options,
-    )
-    assert done.returncode == 0, f"{' '.join(map(str, command))}\n{done.stdout[-4000:]}"
-    return str(done.stdout)
-
-
 def _build(place: Path) -> None:
-    if os.geteuid() != 0:
-        raise Missing("building the virtual machine's disk needs root (debootstrap)")
-    mirror = _run(["apt-get", "indextargets", "--format", "$(REPO_URI)"]).split("\n", 1)[0]
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.parent) as scratch:
         root = Path(scratch) / "root"
-        include = f"--include={','.join(PACKAGES)}"
-        # What it mounts dies with a namespace of its own, also where it is cut off.
-        alone = [
-            "unshare",
-            "--mount",
-            "--pid",
-            "--fork",
-            "--kill-child",
-            "--propagation",
-            "private",
-        ]
-        _run([*alone, "debootstrap", "--variant=minbase", include, SUITE, root, mirror])
+        debootstrap(SUITE, root, PACKAGES)
         _furnish(root)
         new = Path(scratch) / "new"
         new.mkdir()
@@ -148,7 +104,7 @@ def _build(place: Path) -> None:
 
 def make_disk(disk: Path, folder: Path, megabytes: int) -> None:
     """A file system with a folder's content, without mounting anything."""
-    _run(["mke2fs", "-q", "-t", "ext4", "-d", folder, disk, f"{megabytes}M"])
+    run(["mke2fs", "-q", "-t", "ext4", "-d", folder, disk, f"{megabytes}M"])
 
 
 def _furnish(root: Path) -> None:
@@ -158,8 +114,8 @@ def _furnish(root: Path) -> None:
     shutil.rmtree(root / "usr/share/locale", ignore_errors=True)
     shutil.copy(HERE / "guest/init", root / "sbin/fidokit-init")
     (root / "sbin/fidokit-init").chmod(0o755)
-    _run(["chroot", root, "useradd", "--create-home", "--shell", "/bin/bash", USER])
-    _run(["chroot", root, "passwd", "-u", "-d", USER])
+    run(["chroot", root, "useradd", "--create-home", "--shell", "/bin/bash", USER])
+    run(["chroot", root, "passwd", "-u", "-d", USER])
     (root / "etc/hostname").write_text("fidokit\n")
 
 
@@ -190,13 +146,13 @@ def _compile(tree: Path) -> None:
     """
     for python in (sys.executable, "/usr/bin/python3", "python3.11"):
         try:
-            version = _run([python, "-c", "import sys; print(sys.version_info[:2])"])
+            version = run([python, "-c", "import sys; print(sys.version_info[:2])"])
         except (AssertionError, OSError):
             continue
         if version.strip() == "(3, 11)":
             mode = ("--invalidation-mode", "unchecked-hash")
             ours = [tree / name for name in ("src", "hwtests", "guest")]  # pip did the others
-            _run([python, "-m", "compileall", "-q", *mode, *ours])
+            run([python, "-m", "compileall", "-q", *mode, *ours])
             return
 
 
@@ -207,7 +163,7 @@ def _site() -> Path:
     """Python packages for the guest's Python, which need not be this one; kept as the image is."""
     constraints = (TOP / "constraints.txt").read_bytes()
     digest = hashlib.sha256(constraints + " ".join(REQUIREMENTS).encode()).hexdigest()[:16]
-    place = _cache() / f"site-{digest}"
+    place = cache("kernel") / f"site-{digest}"
     if place.exists():
         return place
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -225,7 +181,7 @@ def _site() -> Path:
         wheels = ["--only-binary=:all:", "--python-version", "3.11", "--implementation", "cp"]
         platforms = ["--platform", "manylinux2014_x86_64", "--platform", "manylinux_2_28_x86_64"]
         chosen: list[str | Path] = ["--constraint", TOP / "constraints.txt", *REQUIREMENTS]
-        _run([*pip, *wheels, *platforms, *chosen])
+        run([*pip, *wheels, *platforms, *chosen])
         if not place.exists():
             target.rename(place)
     return place

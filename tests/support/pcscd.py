@@ -39,7 +39,9 @@ _START = """
 mount -t tmpfs none /run &&
 mkdir /run/pcscd &&
 mount --bind "$1" /run/pcscd &&
-exec setpriv --pdeathsig TERM "$2" --foreground --config "$1/readers"
+config=$1/readers
+shift
+exec setpriv --pdeathsig TERM "$@" --foreground --config "$config"
 """
 
 
@@ -125,7 +127,7 @@ def running() -> Iterator[Pcscd]:
     log = folder / "log"
     with log.open("wb") as said:
         process = popen(
-            [*_own_run(), "sh", "-c", _START, "sh", str(folder), program],
+            [*_own_run(), "sh", "-c", _START, "sh", str(folder), program, *_unasked(program)],
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=said,
@@ -188,6 +190,13 @@ def _own_run() -> list[str]:
             f"pcscd needs a /run of its own, which this system refuses: {done.stderr.strip()}"
         )
     return command
+
+
+def _unasked(program: str) -> list[str]:
+    """What lets everybody in where pcscd would ask polkit, which does not run here."""
+    usage = subprocess.run([program, "--help"], capture_output=True, text=True, check=False)
+    option = "--disable-polkit"
+    return [option] if option in usage.stdout + usage.stderr else []
 
 
 def _configure(folder: Path, port: int) -> None:

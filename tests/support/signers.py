@@ -202,6 +202,7 @@ def certificate(
         critical_options=critical_options,
         extensions=extensions,
         signature_key=authority.public,
+        reserved=b"",
     )
     return body.signed(authority.sign(encode_tbs(body)))
 

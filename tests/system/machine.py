@@ -22,6 +22,7 @@ class Machine:
         self.programs: dict[tuple[str, ...], str] = {}
         self.modules: set[str] = set()
         self.agents: Mapping[str, bytes | OSError] = {}
+        self.listeners: dict[str, str] = {}
         self.forbidden: set[Path] = set()
         self.platform = "linux"
         self.requests: list[bytes] = []
@@ -57,6 +58,7 @@ class Machine:
             environ=self.environ,
             run=lambda argv: self.programs.get(tuple(argv)),
             exchange=self.exchange,
+            listener=lambda path: self.listeners.get(path, ""),
             access=lambda path: path not in self.forbidden,
             has_module=lambda name: name in self.modules,
             platform=self.platform,

@@ -46,14 +46,26 @@ def test_a_good_token(machine: Machine) -> None:
     assert "Maker Token 5" in findings(machine)["hid"].sentence
 
 
-def test_no_permission_names_the_rule_and_its_place(machine: Machine) -> None:
+@pytest.mark.parametrize(
+    ("rules", "remedy"),
+    [
+        (None, "`sudo fidokit udev install`"),
+        (udev.rules_text(), "`sudo fidokit udev install --group fido --force`"),
+        (udev.rules_text("fido", with_group=True), "`sudo gpasswd -a $USER fido`"),
+    ],
+)
+def test_no_permission_names_what_is_missing(
+    machine: Machine, rules: str | None, remedy: str
+) -> None:
     machine.forbidden.add(machine.hidraw("hidraw3", FIDO_DESCRIPTOR))
+    if rules is not None:
+        path = machine.root / udev.RULES_PATH.lstrip("/")
+        path.parent.mkdir(parents=True)
+        path.write_text(rules)
     found = findings(machine)["hid-permission"]
     assert found.status is Status.FAIL
     assert "/dev/hidraw3" in found.sentence
-    assert udev.RULES_PATH in found.hint
-    assert udev.rule_line() in found.hint
-    assert udev.RELOAD in found.hint
+    assert remedy in found.hint
 
 
 def test_a_node_that_is_not_in_the_container(machine: Machine) -> None:

@@ -1,7 +1,9 @@
-"""What a probe says of an agent, of PC/SC and of folders with secrets."""
+"""What a probe says of PC/SC, and of folders and files with secrets."""
 
 from __future__ import annotations
 
+import os
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,47 +12,6 @@ from tests.system.machine import Machine
 
 from fidokit.system import probes
 from fidokit.system.probes import Finding, Status
-
-
-def agent(machine: Machine, answer: bytes | OSError) -> Finding:
-    machine.environ["SSH_AUTH_SOCK"] = "/run/agent"
-    machine.agents = {"/run/agent": answer}
-    (found,) = probes.probe_agent(machine.host())
-    return found
-
-
-def test_an_agent_that_answers(machine: Machine) -> None:
-    assert agent(machine, b"\x0c\0\0\0\x02...").sentence.endswith("holds 2 keys")
-    assert agent(machine, b"\x0c\0\0\0\x01...").sentence.endswith("holds 1 key")
-    assert agent(machine, b"\x0c\0\0\0\0").status is Status.OK
-    assert set(machine.requests) == {b"\x0b"}
-
-
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [
-        (FileNotFoundError(), "does not exist"),
-        (PermissionError(), "may not talk"),
-        (ConnectionRefusedError(), "has ended"),
-        (TimeoutError(), "does not answer"),
-        (ConnectionAbortedError(), "does not answer"),
-        (b"", "no SSH agent"),
-        (b"\x05", "no SSH agent"),
-        (b"\x0c\0\0", "no SSH agent"),
-        (b"HTTP/1.1", "no SSH agent"),
-    ],
-)
-def test_what_goes_wrong_is_named(machine: Machine, answer: bytes | OSError, words: str) -> None:
-    found = agent(machine, answer)
-    assert found.status is Status.FAIL
-    assert words in found.sentence
-    assert found.hint
-
-
-def test_no_agent(machine: Machine) -> None:
-    (found,) = probes.probe_agent(machine.host())
-    assert found.status is Status.WARN
-    assert "SSH_AUTH_SOCK" in found.sentence
 
 
 def pcsc(machine: Machine) -> Finding:
@@ -145,3 +106,47 @@ def test_where_state_lives(machine: Machine) -> None:
     assert machine.host().state_folder == home / ".local/state/fidokit"
     machine.environ["XDG_STATE_HOME"] = "/var/s"
     assert machine.host().state_folder == Path("/var/s/fidokit")
+
+
+PRIVATE = b"-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA"
+
+
+def put(folder: Path, name: str, content: bytes, mode: int) -> Path:
+    path = folder / name
+    path.write_bytes(content)
+    path.chmod(mode)
+    return path
+
+
+def keys(machine: Machine) -> list[Finding]:
+    return [f for f in probes.probe_folders(machine.host()) if f.check == "private-key-mode"]
+
+
+def test_private_keys_that_others_may_read_are_named_with_what_mends_them(machine: Machine) -> None:
+    folder = ssh_folder(machine, 0o700)
+    bad = [put(folder, f"id {mode:o}", PRIVATE, mode) for mode in (0o601, 0o620, 0o640, 0o644)]
+    bad.append(put(folder, "id_old", b"-----BEGIN RSA PRIVATE KEY-----\n", 0o604))
+    for name, content, mode in (
+        ("id_good", PRIVATE, 0o600),
+        ("id_read", PRIVATE, 0o400),
+        ("id.pub", b"ssh-ed25519 AAAA", 0o644),
+        ("config", b"# -----BEGIN OPENSSH PRIVATE KEY-----", 0o644),
+        ("empty", b"", 0o644),
+    ):
+        put(folder, name, content, mode)
+    os.mkfifo(folder / "pipe", 0o644)
+    (folder / "loop").symlink_to("loop")
+    (folder / "folder").mkdir()
+    (found,) = keys(machine)
+    assert found.status is Status.FAIL
+    assert all(str(path) in found.sentence for path in bad)
+    assert found.sentence.count(str(folder)) == len(bad)
+    subprocess.run(["sh", "-c", found.hint.strip("`")], check=True)
+    assert keys(machine) == []
+
+
+def test_keys_of_others_are_not_refused_by_ssh(machine: Machine) -> None:
+    put(ssh_folder(machine, 0o700), "id", PRIVATE, 0o644)
+    host = machine.host()
+    found = probes.probe_folders(replace(host, user_id=host.user_id + 1))
+    assert "private-key-mode" not in {finding.check for finding in found}

@@ -27,12 +27,19 @@ def test_the_folder_udev_holds_the_packages_own_file() -> None:
 
 def test_the_rule_matches_tokens_alone() -> None:
     opening = [line for line in rules() if "TAG+=" in line or "MODE=" in line]
-    assert len(opening) == 2
-    for rule in opening:
-        assert rule.startswith(('ENV{ID_FIDO_TOKEN}=="1"', 'ENV{ID_SECURITY_TOKEN}=="1"'))
-        assert 'TAG+="uaccess"' in rule
-        assert 'MODE="0660"' in rule
-    assert udev.rule_line() in opening
+    assert opening == [
+        f'ENV{{ID_{kind}_TOKEN}}=="1", TAG+="uaccess", MODE="0660"' for kind in ("FIDO", "SECURITY")
+    ]
+
+
+def test_a_group_has_lines_of_its_own_that_are_comments_until_it_is_wanted() -> None:
+    """systemd from 258 on ignores whole lines with a group that it does not take."""
+    lines = [f'ENV{{ID_{kind}_TOKEN}}=="1", GROUP="plugdev"' for kind in ("FIDO", "SECURITY")]
+    assert not [line for line in rules() if "GROUP" in line]
+    active = udev.rules_text(with_group=True).splitlines()
+    assert [line for line in active if "GROUP" in line and line[0] != "#"] == lines
+    off, on = udev.rules_text("fido"), udev.rules_text("fido", with_group=True)
+    assert (udev.active_group(off), udev.active_group(on)) == (None, "fido")
 
 
 def test_making_devices_is_opened_to_nobody_unless_an_administrator_says_so() -> None:
@@ -73,14 +80,31 @@ def test_what_is_no_group(group: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lines", "expected"),
-    [("root:x:0:\nplugdev:x:46:\n", True), ("plugdevs:x:1:\n", False), ("", False), (None, False)],
+    ("lines", "version", "expected"),
+    [
+        ("root:x:0:\nplugdev:x:46:\n", "262", "used"),
+        ("plugdev:x:999:\n", "262", "used"),
+        ("plugdev:x:1000:a,b\n", "262 (262-1)", "ignored"),
+        ("plugdev:x:1000:\n", "258", "ignored"),
+        ("plugdev:x:1000:\n", "257.9", "used-for-now"),
+        ("plugdev:x:1000:\n", "252 (252.38-1~deb12u1)", "used-for-now"),
+        ("plugdev:x:1000:\n", "no number", "ignored"),
+        ("plugdev:x:1000:\n", None, "ignored"),
+        ("plugdevs:x:1:\n", "262", "missing"),
+        ("plugdev\nplugdev:x\nplugdev:x:one:\n", "262", "missing"),
+        ("", "262", "missing"),
+        (None, "262", "missing"),
+    ],
 )
-def test_whether_a_group_exists(tmp_path: Path, lines: str | None, expected: bool) -> None:
+def test_what_udev_makes_of_a_group(
+    tmp_path: Path, lines: str | None, version: str | None, expected: str
+) -> None:
     if lines is not None:
         (tmp_path / "etc").mkdir()
         (tmp_path / "etc/group").write_text(lines)
-    assert udev.group_exists("plugdev", Host(root=tmp_path)) is expected
+    state = udev.group_state("plugdev", Host(root=tmp_path, run=lambda _argv: version))
+    assert state == expected
+    assert state.counts is (expected in ("used", "used-for-now"))
 
 
 class Udevadm:

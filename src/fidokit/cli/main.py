@@ -146,6 +146,9 @@ def _report(error: FidokitError, args: Sequence[str], *, cause: Exception | None
 
     lines = [render.labeled("fidokit: ", error.message.replace("\n", "\\n"))]
     if error.hint:
+        from fidokit.cli.installation import Installation
+
+        error.hint = Installation().advice(error.hint)
         lines.append(render.labeled("hint: ", error.hint))
     try:
         print("\n".join(lines), file=sys.stderr)

@@ -110,7 +110,8 @@ def pin(status: PinStatus) -> Json:
     """`pin status`; lengths in code points."""
     return members(
         status,
-        "supported set retries uv_retries min_length max_length change_required needs_power_cycle",
+        "supported set blocked retries uv_retries min_length max_length change_required "
+        "needs_power_cycle",
     )
 
 

@@ -50,6 +50,6 @@ def with_sudo(*words: str) -> str:
     """A command of ours for an administrator; sudo does not search a virtual environment."""
     import shlex
 
-    program = this_program()
-    called = [str(program)] if program else [sys.executable, "-m", "fidokit"]
-    return shlex.join(["sudo", *called, *words])
+    from fidokit.cli.installation import Installation
+
+    return shlex.join([*Installation().called(by_root=True), *words])

@@ -380,7 +380,7 @@ def require_pcsc() -> None:
         import smartcard  # noqa: F401  # only whether it can be
     except ImportError:
         raise Unsupported(
-            "PC/SC support is not installed", hint="`pip install fidokit[pcsc]` adds it"
+            "PC/SC support is not installed", hint="install it: pip install 'fidokit[pcsc]'"
         ) from None
 
 

@@ -121,7 +121,7 @@ def make_unique(names: Sequence[str], tags: Sequence[str]) -> list[str]:
     count = Counter(name.casefold() for name in names)
     return [
         f"{name}_{tag}" if count[name.casefold()] > 1 else name
-        for name, tag in zip(names, tags, strict=True)
+        for name, tag in zip(names, tags)  # noqa: B905  Python 3.9 has no strict
     ]
 
 

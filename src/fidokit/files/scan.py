@@ -10,7 +10,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -32,7 +32,7 @@ _LISTS: Final = frozenset({"authorized_keys", "authorized_keys2", "known_hosts",
 """A list of one key has the form of a public key file, but deleting or using it as one is wrong."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FoundKey:
     """A key file.
 
@@ -78,7 +78,7 @@ def _look(path: Path) -> Iterator[FoundKey]:
         line, is_private = read_key(path)
     except (OSError, FidokitError):
         return
-    modified = datetime.fromtimestamp(status.st_mtime, UTC)
+    modified = datetime.fromtimestamp(status.st_mtime, timezone.utc)  # noqa: UP017  Python 3.9
     yield FoundKey(path, line, is_private, modified)
 
 

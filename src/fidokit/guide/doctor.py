@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from fidokit.system import hid, openssh_programs
+from fidokit.system import hid, openssh_programs, ssh_agent
 from fidokit.system.host import Host
-from fidokit.system.probes import Finding, Status, probe_agent, probe_folders, probe_pcsc
+from fidokit.system.probes import Finding, Status, probe_folders, probe_pcsc
 from fidokit.tokens.access import TokenSummary, list_tokens
 from fidokit.types import KeyType
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Finding", "Status", "diagnose"]
 
-_PROBES = (hid.probe, probe_pcsc, openssh_programs.probe, probe_agent, probe_folders)
+_PROBES = (hid.probe, probe_pcsc, openssh_programs.probe, ssh_agent.probe, probe_folders)
 """In the order in which a cause should be looked for."""
 
 
@@ -32,7 +33,7 @@ def diagnose(
     """
     host = host or Host()
     findings = [finding for probe in _PROBES for finding in probe(host)]
-    tokens = list_tokens(backends=backends)
+    tokens = list_tokens(with_pin=True, backends=backends)
     if not tokens:
         findings.append(_no_token())
     return findings + [finding for token in tokens for finding in _judge(token)]
@@ -54,7 +55,7 @@ def _judge(token: TokenSummary) -> list[Finding]:
     versions = ", ".join(token.info.versions)
     return [
         Finding("token", Status.OK, f"{name} answers and speaks {versions}"),
-        *_judge_pin(name, token.info),
+        *_judge_pin(name, token),
         *_judge_abilities(name, token.info),
         *(
             Finding("token-departure", Status.OK, f"{name} {one.sentence} ({one.name})", "")
@@ -63,28 +64,39 @@ def _judge(token: TokenSummary) -> list[Finding]:
     ]
 
 
-def _judge_pin(name: str, info: TokenInfo) -> list[Finding]:
-    if info.pin_set is None:
+def _judge_pin(name: str, token: TokenSummary) -> list[Finding]:
+    pin = token.pin
+    if pin is None or not pin.supported:
         return []
-    if info.force_pin_change:
+    for is_so, status, sentence, command in (
+        (pin.blocked, Status.FAIL, "has a blocked PIN; a reset destroys every key", "token reset"),
+        (pin.change_required, Status.WARN, "wants a new PIN before anything else", "pin change"),
+        (
+            not pin.set,
+            Status.WARN,
+            "has no PIN, which resident and verify-required keys need",
+            "pin set",
+        ),
+    ):
+        if is_so:
+            hint = f"`fidokit --token {shlex.quote(token.selector)} {command}`"
+            return [Finding("pin", status, f"{name} {sentence}", hint)]
+    if pin.needs_power_cycle:
         return [
             Finding(
                 "pin",
                 Status.WARN,
-                f"{name} wants its PIN changed before anything else",
-                "`fidokit pin change`",
+                f"{name} heard three wrong PINs in a row and takes none now",
+                "unplug it and plug it in again",
             )
         ]
-    if not info.pin_set:
-        return [
-            Finding(
-                "pin",
-                Status.WARN,
-                f"{name} has no PIN, which resident and verify-required keys need",
-                "`fidokit pin set`",
-            )
-        ]
-    return [Finding("pin", Status.OK, f"{name} has a PIN")]
+    return [Finding("pin", Status.OK, f"{name} has a PIN; {_tries(pin.retries)}")]
+
+
+def _tries(retries: int | None) -> str:
+    if retries is None:
+        return "it does not report the tries left"
+    return "1 try is left" if retries == 1 else f"{retries} tries are left"
 
 
 def _judge_abilities(name: str, info: TokenInfo) -> list[Finding]:

@@ -19,7 +19,7 @@ from fidokit.client.credentials.auth_data import Flag
 from fidokit.errors import SignatureInvalid, Unsupported, UsageError
 from fidokit.files.keyfile import read_bounded
 from fidokit.keys.holder import open_key_file, read_named
-from fidokit.openssh.keys.public import SkPublic
+from fidokit.openssh.keys.public import SkEcdsaPublic, SkEd25519Public, SkPublic
 from fidokit.openssh.signatures.attestation import MAX_ATTESTATION, parse_attestation
 from fidokit.types import PassphraseSource
 
@@ -147,7 +147,7 @@ def _read(path: Path) -> Attestation:
 
 def _key(path: Path, passphrase: PassphraseSource | None) -> tuple[SkPublic, KeyHandle | None]:
     named = read_named(path)
-    if not isinstance(named.key, SkPublic):
+    if not isinstance(named.key, (SkEd25519Public, SkEcdsaPublic)):
         raise UsageError(f"{path} holds no key on a token", hint="name an ed25519-sk or ecdsa-sk")
     handle = open_key_file(path, passphrase=passphrase).key.key_handle if named.is_private else None
     return named.key, handle

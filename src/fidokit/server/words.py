@@ -1,12 +1,7 @@
-"""Enums whose members are words, for Python 3.9 as well: what travels to other hosts runs there."""
+"""Enums whose members are words."""
 
 from __future__ import annotations
 
-from enum import Enum
+from fidokit.types import Word
 
-
-class Word(str, Enum):  # noqa: UP042  see above
-    """A member is its text, and prints as it: `enum.StrEnum`, which Python has from 3.11 on."""
-
-    def __str__(self) -> str:
-        return str(self.value)
+__all__ = ["Word"]

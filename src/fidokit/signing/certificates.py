@@ -193,6 +193,7 @@ def _body(
         critical_options=request.critical_options,
         extensions=request.extensions,
         signature_key=signer.public,
+        reserved=b"",
     )
 
 

@@ -152,6 +152,23 @@ def probe(host: Host) -> list[Finding]:
     return [finding for node in nodes for finding in _probe_node(host, node)]
 
 
+def _remedy(host: Host) -> str:
+    """What opens a node to this user, by whether our rules are there."""
+    rules = _read(host.path(udev.RULES_PATH)).decode("utf-8", "replace")
+    if not rules:
+        return "run `sudo fidokit udev install`; `fidokit udev print` shows what that writes"
+    if group := udev.active_group(rules):
+        return (
+            f"the rules give it to who sits at the machine, and to the group {group}: "
+            f"`sudo gpasswd -a $USER {group}`, then log in again"
+        )
+    return (
+        "the rules give it to who sits at the machine; for others run "
+        "`sudo groupadd --system fido`, `sudo gpasswd -a $USER fido`, "
+        "`sudo fidokit udev install --group fido --force`, then log in again"
+    )
+
+
 def _probe_node(host: Host, node: HidNode) -> Iterator[Finding]:
     path = host.path(node.node)
     if not path.exists():
@@ -166,8 +183,7 @@ def _probe_node(host: Host, node: HidNode) -> Iterator[Finding]:
             "hid-permission",
             Status.FAIL,
             f"this user may not open {node.node} ({node.name})",
-            f"run `sudo fidokit udev install`; or put the rule `{udev.rule_line()}` into "
-            f"{udev.RULES_PATH} (`fidokit udev print` has the whole file), then: {udev.RELOAD}",
+            _remedy(host),
         )
     else:
         yield Finding("hid", Status.OK, f"{node.name} is at {node.node} and may be opened")

@@ -58,6 +58,24 @@ def exchange_with_agent(path: str, request: bytes) -> bytes:
     return answer
 
 
+def listener_of(path: str) -> str:
+    """The name of the process that listens at a Unix socket; empty where it cannot be known."""
+    import socket
+    import struct
+
+    if not hasattr(socket, "SO_PEERCRED"):
+        return ""
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(TIMEOUT)
+            connection.connect(path)
+            size = struct.calcsize("3i")
+            found = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+            return Path(f"/proc/{struct.unpack('3i', found)[0]}/comm").read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
 def may_read_and_write(path: Path) -> bool:
     """Whether this user may open `path` for both; access lists count."""
     return os.access(path, os.R_OK | os.W_OK)
@@ -92,7 +110,7 @@ def home_folder(environ: Mapping[str, str]) -> Path:
     return Path(environ.get("HOME") or Path.home())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Host:
     """Files under `root`, the environment, programs, sockets.
 
@@ -101,6 +119,7 @@ class Host:
         environ: the environment variables.
         run: runs a program; its output and errors as one text, None where it is not installed.
         exchange: sends bytes to a Unix socket and returns the answer; raises OSError.
+        listener: names the process that listens at a Unix socket.
         access: may this user read and write this path?
         has_module: can this Python module be imported?
         platform: sys.platform.
@@ -111,6 +130,7 @@ class Host:
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     run: Callable[[Sequence[str]], str | None] = run_program
     exchange: Callable[[str, bytes], bytes] = exchange_with_agent
+    listener: Callable[[str], str] = listener_of
     access: Callable[[Path], bool] = may_read_and_write
     has_module: Callable[[str], bool] = module_exists
     platform: str = sys.platform

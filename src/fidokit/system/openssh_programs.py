@@ -13,7 +13,7 @@ from fidokit.system.probes import Finding, Status
 Version = tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Feature:
     """Something OpenSSH learned in a version. Source: its release notes."""
 

@@ -1,20 +1,23 @@
-"""What is found on this machine: the SSH agent, PC/SC, folders with secrets; as findings."""
+"""What is found on this machine: PC/SC, folders and files with secrets; as findings."""
 
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
 from fidokit.system.host import Host
+from fidokit.types import Word
 
 
-class Status(StrEnum):
+class Status(Word):
     """How a check stands."""
 
     OK = "ok"
@@ -22,7 +25,7 @@ class Status(StrEnum):
     FAIL = "fail"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Finding:
     """One check's outcome.
 
@@ -36,45 +39,6 @@ class Finding:
     status: Status
     sentence: str
     hint: str = ""
-
-
-# --- the SSH agent (PROTOCOL.agent: request 11, answer 12) -------------------------------------
-
-REQUEST_IDENTITIES: Final = b"\x0b"
-IDENTITIES_ANSWER: Final = 0x0C
-
-_START = 'start one with `eval "$(ssh-agent)"`, or log in to a desktop session that has one'
-
-
-def probe_agent(host: Host) -> list[Finding]:
-    """Whether SSH_AUTH_SOCK leads to an agent that answers, and how many keys it has."""
-    path = host.environ.get("SSH_AUTH_SOCK", "")
-    if not path:
-        return [Finding("agent", Status.WARN, "no SSH agent: SSH_AUTH_SOCK is not set", _START)]
-    try:
-        answer = host.exchange(path, REQUEST_IDENTITIES)
-    except OSError as error:
-        return [_bad(_sentence(error).format(path=path))]
-    if len(answer) < 5 or answer[0] != IDENTITIES_ANSWER:
-        return [_bad(f"what listens at {path} is no SSH agent, or it is locked")]
-    count = int.from_bytes(answer[1:5], "big")
-    keys = "1 key" if count == 1 else f"{count} keys"
-    return [Finding("agent", Status.OK, f"the SSH agent answers and holds {keys}")]
-
-
-_SENTENCES: Final[Mapping[type[OSError], str]] = {
-    FileNotFoundError: "SSH_AUTH_SOCK names {path}, which does not exist",
-    PermissionError: "this user may not talk to the SSH agent at {path}",
-    ConnectionRefusedError: "the SSH agent behind {path} has ended",
-}
-
-
-def _sentence(error: OSError) -> str:
-    return _SENTENCES.get(type(error), "the SSH agent at {path} does not answer")
-
-
-def _bad(sentence: str) -> Finding:
-    return Finding("agent", Status.FAIL, sentence, _START)
 
 
 # --- contactless and smart-card tokens: pcscd and pyscard -------------------------------------
@@ -94,7 +58,7 @@ def probe_pcsc(host: Host) -> list[Finding]:
                 "pcsc",
                 Status.WARN,
                 f"pyscard is not installed; {_NEEDED}",
-                "install fidokit with its extra: `pipx install 'fidokit[pcsc]'`",
+                "install it: `pip install 'fidokit[pcsc]'`",
             )
         ]
     if not host.platform.startswith("linux"):
@@ -139,9 +103,50 @@ def daemon_runs(host: Host) -> bool:
 
 
 def probe_folders(host: Host) -> list[Finding]:
-    """The modes and owners of `~/.ssh` and of the state folder, where they exist."""
-    folders = ("ssh-folder", host.home / ".ssh"), ("state-folder", host.state_folder)
-    return [finding for check, folder in folders for finding in _judge(host, check, folder)]
+    """The modes and owners of `~/.ssh`, its private keys and the state folder, where they exist."""
+    ssh = host.home / ".ssh"
+    folders = ("ssh-folder", ssh), ("state-folder", host.state_folder)
+    found = [finding for check, folder in folders for finding in _judge(host, check, folder)]
+    return [*found, *_judge_keys(host, ssh)]
+
+
+_PRIVATE_KEY: Final = re.compile(rb"\A-----BEGIN [A-Z ]*PRIVATE KEY-----")
+_FIRST_LINE: Final = 64
+_MOST_FILES: Final = 1000
+"""How many files of `~/.ssh` are looked at; sockets of ControlPath are among them."""
+
+
+def _judge_keys(host: Host, folder: Path) -> Iterator[Finding]:
+    """ssh refuses private keys of its user that others may read (OpenSSH, sshkey_perm_ok)."""
+    open_to_others = sorted(path for path in _files(folder) if _is_open_key(host, path))
+    if open_to_others:
+        names = ", ".join(str(path) for path in open_to_others)
+        yield Finding(
+            "private-key-mode",
+            Status.FAIL,
+            f"ssh does not use private keys that others may read: {names}",
+            f"`chmod 600 {shlex.join(str(path) for path in open_to_others)}`",
+        )
+
+
+def _files(folder: Path) -> list[Path]:
+    try:
+        return list(islice(folder.iterdir(), _MOST_FILES))
+    except OSError:
+        return []
+
+
+def _is_open_key(host: Host, path: Path) -> bool:
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != host.user_id:
+            return False
+        if not stat.S_IMODE(status.st_mode) & 0o077:
+            return False
+        with path.open("rb") as file:
+            return _PRIVATE_KEY.match(file.read(_FIRST_LINE)) is not None
+    except OSError:
+        return False
 
 
 def _judge(host: Host, check: str, folder: Path) -> Iterator[Finding]:

@@ -95,7 +95,7 @@ class FidoDevices:
         """
         if not _has_pyscard():
             raise Unsupported(
-                "PC/SC support is not installed", hint="`pip install fidokit[pcsc]` adds it"
+                "PC/SC support is not installed", hint="install it: pip install 'fidokit[pcsc]'"
             )
         self.take_away(token)
         self._nfc.append(token)

@@ -33,7 +33,8 @@ class TokenSummary:
 
     `selector` is what `--token` takes; `durable` says whether it will mean the same token
     tomorrow. `info` is None when the token was not or could not be opened; then `problem` is one
-    sentence and `hint` the remedy (both empty when it was merely not asked).
+    sentence and `hint` the remedy (both empty when it was merely not asked). `pin` is the state of
+    its PIN where that was wanted.
     `identifier` is the durable `id:` selector of a token that is remembered, else None.
     `departures` are the ways in which it departs from CTAP's text, see docs/tolerance.md.
     All text except `selector` comes from the token: escape it before a terminal.
@@ -46,6 +47,7 @@ class TokenSummary:
     product: str
     serial: str | None
     info: TokenInfo | None = None
+    pin: PinStatus | None = None
     problem: str = ""
     hint: str = ""
     identifier: str | None = None
@@ -70,7 +72,7 @@ class TokenDetails:
 
 
 def list_tokens(
-    *, with_info: bool = True, backends: Sequence[Backend] | None = None
+    *, with_info: bool = True, with_pin: bool = False, backends: Sequence[Backend] | None = None
 ) -> list[TokenSummary]:
     """Every token at hand over HID, PC/SC and among the virtual ones.
 
@@ -78,15 +80,17 @@ def list_tokens(
 
     Args:
         with_info: open each token for its getInfo; without, nothing is opened.
+        with_pin: ask each for the state of its PIN, too.
         backends: where to look; all of this machine's when None.
     """
     from fidokit.client import discovery
 
     where = all_backends() if backends is None else backends
-    return [_summary(candidate, with_info=with_info) for candidate in discovery.seen(where)]
+    found = discovery.seen(where)
+    return [_summary(one, with_info=with_info, with_pin=with_pin) for one in found]
 
 
-def _summary(candidate: Candidate, *, with_info: bool) -> TokenSummary:
+def _summary(candidate: Candidate, *, with_info: bool, with_pin: bool) -> TokenSummary:
     seen = TokenSummary(
         selector=candidate.selector,
         durable=candidate.durable,
@@ -98,11 +102,13 @@ def _summary(candidate: Candidate, *, with_info: bool) -> TokenSummary:
     if not with_info:
         return seen
     from fidokit.client import discovery
+    from fidokit.client.owner.pin import pin_status
 
     try:
         with discovery.open_session(candidate) as session:
+            pin = pin_status(session) if with_pin else None
             found = _recognized(seen, session.info)
-            return replace(found, departures=session.connection.notes.found)
+            return replace(found, pin=pin, departures=session.connection.notes.found)
     except Interrupted:
         raise
     except FidokitError as error:

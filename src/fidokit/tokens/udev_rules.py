@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from fidokit.errors import FileInTheWay, Malformed, NoPermission
+from fidokit.errors import FileInTheWay, Malformed, NoPermission, UsageError
 from fidokit.files import atomic
 from fidokit.files.disk_errors import explained
 from fidokit.files.keyfile import read_bounded
@@ -15,7 +15,8 @@ from fidokit.system.udev import (
     GROUP,
     RELOAD,
     RULES_PATH,
-    group_exists,
+    GroupState,
+    group_state,
     reload_rules,
     rules_text,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "GROUP",
     "RELOAD",
     "RULES_PATH",
+    "GroupState",
     "Installed",
     "install_udev_rules",
     "rules_text",
@@ -41,37 +43,57 @@ class Installed:
         path: the rules file.
         changed: whether it was written; False where it was there already.
         problem: why udev does not use it yet; None where it does.
-        group_exists: whether the machine has the group.
+        group: what udev makes of the group; only a group that it uses is named in the rules.
     """
 
     path: Path
     changed: bool
     problem: str | None
-    group_exists: bool
+    group: GroupState
 
 
 def install_udev_rules(
-    group: str = GROUP, *, force: bool = False, host: Host | None = None
+    group: str | None = None, *, force: bool = False, host: Host | None = None
 ) -> Installed:
     """Write the rules whole, and have udev use them.
 
     Args:
-        group: as `rules_text`.
+        group: whose members may use tokens, or None for plugdev where that exists.
         force: replace a file that differs.
         host: the machine; this one when None.
 
     Raises:
-        UsageError: no group can have this name.
+        UsageError: no group can have this name, or udev would ignore the named one.
         FileInTheWay: a file is there already and differs, or is no file.
         NoPermission, FidokitError: this user may not, or the disk refused; nothing was changed.
     """
     host = host or Host()
+    name = group or GROUP
+    with_group = rules_text(name, with_group=True)
+    state = group_state(name, host)
+    if group is not None and not state.counts:
+        raise _unusable(name, state)
+    without = rules_text(name)
+    new, other = (with_group, without) if state.counts else (without, with_group)
     path = host.path(RULES_PATH)
-    changed = _write(path, rules_text(group).encode(), force=force)
-    return Installed(path, changed, reload_rules(host), group_exists(group, host))
+    changed = _write(path, new.encode(), other.encode(), force=force)
+    return Installed(path, changed, reload_rules(host), state)
 
 
-def _write(path: Path, text: bytes, *, force: bool) -> bool:
+def _unusable(group: str, state: GroupState) -> UsageError:
+    if state is GroupState.MISSING:
+        return UsageError(
+            f"there is no group {group} in /etc/group, and udev looks nowhere else",
+            hint=f"make it: sudo groupadd --system {group}",
+        )
+    return UsageError(
+        f"{group} is a group for users, and the installed udev ignores rules that name one",
+        hint="make a system group (sudo groupadd --system fido) and name it: --group fido",
+    )
+
+
+def _write(path: Path, text: bytes, other: bytes, *, force: bool) -> bool:
+    """Write the file, also over what we wrote before the group came or went."""
     try:
         with explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,7 +101,7 @@ def _write(path: Path, text: bytes, *, force: bool) -> bool:
         there = _content(path)
         if there == text:
             return False
-        if there is not None and not force:
+        if there not in (None, other) and not force:
             raise FileInTheWay(
                 f"{path} is there already, and differs",
                 hint="compare it with `fidokit udev print`; replace it with --force",

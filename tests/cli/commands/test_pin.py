@@ -17,6 +17,7 @@ def test_status_as_json(bench: Bench) -> None:
     assert document["pin"] == {
         "supported": True,
         "set": True,
+        "blocked": False,
         "retries": 8,
         "uv_retries": None,
         "min_length": 4,
@@ -118,3 +119,14 @@ def test_always_uv(bench: Bench) -> None:
     assert bench.json("config", "always-uv")["always_uv"] is False
     assert bench.json(*bench.with_pin("config", "always-uv", "on"))["always_uv"] is True
     assert "is on" in bench.ok("config", "always-uv")
+
+
+def test_a_blocked_pin_is_called_so(bench: Bench) -> None:
+    wrong = bench.home / "wrong"
+    wrong.write_text("nobody's PIN")
+    for _ in range(8):
+        bench.run("pin", "verify", "--pin-file", str(wrong), "--spend-last-try")
+    assert bench.json("pin", "status")["pin"]["blocked"] is True
+    said = bench.ok("pin", "status")
+    assert "blocked" in said
+    assert "fidokit token reset" in said

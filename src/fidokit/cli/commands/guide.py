@@ -28,6 +28,9 @@ def doctor(ctx: click.Context, settings: Settings, *, udev: bool) -> None:
     Checks this machine, cause by cause, and says how to mend what is wrong. Exit status 1 where a
     problem was found.
     """
+    from dataclasses import replace
+
+    from fidokit.cli.installation import Installation
     from fidokit.guide.doctor import diagnose
     from fidokit.tokens.udev_rules import RULES_PATH, rules_text
 
@@ -36,7 +39,8 @@ def doctor(ctx: click.Context, settings: Settings, *, udev: bool) -> None:
         udev_data = {"udev": {"path": RULES_PATH, "rules": rules}}
         show(settings, udev_data, Lines(rules.splitlines()))
         return
-    findings = diagnose()
+    advice = Installation().advice
+    findings = [replace(finding, hint=advice(finding.hint)) for finding in diagnose()]
     data = [schema.finding(f) for f in findings]
     checks = [Check(*MARKS[str(f.status)], f.sentence, f.hint) for f in findings]
     show(settings, {"findings": data}, Checks(checks))

@@ -67,7 +67,7 @@ def pin_facts(found: PinStatus) -> list[tuple[str, str]]:
     """The state of a PIN as labels and values."""
     if not found.supported:
         return [("PIN", "this token has none")]
-    pairs = [("PIN", "set" if found.set else "not set")]
+    pairs = [("PIN", "blocked" if found.blocked else "set" if found.set else "not set")]
     if found.retries is not None:
         pairs.append(("tries left", str(found.retries)))
     if found.uv_retries is not None:
@@ -79,6 +79,11 @@ def pin_facts(found: PinStatus) -> list[tuple[str, str]]:
 
 
 def _next_step(found: PinStatus) -> str:
+    if found.blocked:
+        return (
+            "No try is left, and only a reset gives the token a new PIN. It destroys every key:\n"
+            "fidokit token reset"
+        )
     if found.needs_power_cycle:
         return "Three wrong PINs in a row: unplug the token and plug it in again."
     if found.supported and not found.set:

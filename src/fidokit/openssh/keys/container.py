@@ -36,7 +36,7 @@ _MAX_SALT: Final = 1024
 # --- key derivation ------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Bcrypt:
     """string salt, uint32 rounds: the KDF options of "bcrypt". Source: PROTOCOL.key section 2."""
 
@@ -125,7 +125,7 @@ def passphrase_wrong() -> PassphraseWrong:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _NoCipher:
     """ "none": the text as it is, padded to 8 bytes."""
 
@@ -141,7 +141,7 @@ class _NoCipher:
         return sealed
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Aes:
     """AES in counter (RFC 4344) or CBC mode (RFC 4253); key, then an IV of one block."""
 
@@ -175,7 +175,7 @@ class _Aes:
         return decryptor.update(sealed) + decryptor.finalize()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _AesGcm:
     """AES-GCM (RFC 5647) without associated data; key, then a nonce of 12 bytes."""
 
@@ -207,7 +207,7 @@ class _AesGcm:
             raise passphrase_wrong() from None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _ChaCha20Poly1305:
     """chacha20-poly1305@openssh.com, packet number 0: OpenSSH's own wiring of both primitives.
 
@@ -405,14 +405,13 @@ def _cipher(name: str) -> Cipher:
 
 
 def _kdf(cipher: Cipher, name: str, options: bytes, max_rounds: int) -> Bcrypt | None:
-    match name, cipher.name == NO_CIPHER:
-        case "none", True:
-            if options:
-                raise MalformedKey('private key: KDF "none" comes with options')
-            return None
-        case "bcrypt", False:
-            return Bcrypt.parse(options, max_rounds)
-        case _:
-            raise MalformedKey(
-                f"private key: KDF {name[:64]!r} does not go with cipher {cipher.name!r}"
-            )
+    encrypted = cipher.name != NO_CIPHER
+    if name == "bcrypt" and encrypted:
+        return Bcrypt.parse(options, max_rounds)
+    if name != "none" or encrypted:
+        raise MalformedKey(
+            f"private key: KDF {name[:64]!r} does not go with cipher {cipher.name!r}"
+        )
+    if options:
+        raise MalformedKey('private key: KDF "none" comes with options')
+    return None

@@ -44,7 +44,7 @@ def bubblebabble(blob: bytes) -> str:
     digest = _sha1(blob)
     seed = 1
     groups = []
-    for high, low in zip(digest[::2], digest[1::2], strict=True):
+    for high, low in zip(digest[::2], digest[1::2]):  # noqa: B905  Python 3.9 has no strict
         groups.append(
             _VOWELS[((high >> 6) + seed) % 6]
             + _CONSONANTS[high >> 2 & 15]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple, Union
 
 from fidokit.openssh import wire
 from fidokit.types import Application, KeyType
@@ -115,7 +115,7 @@ def on_ed25519_curve(point: bytes) -> bool:
     return pow(product, (_P25519 - 1) // 2, _P25519) == 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SkEd25519Public:
     """string type, string point (32 bytes), string application. Source: PROTOCOL.u2f."""
 
@@ -132,7 +132,7 @@ class SkEd25519Public:
         return wire.text(self.type_name) + wire.string(self.point) + wire.text(self.application)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SkEcdsaPublic:
     """string type, string "nistp256", string Q (0x04 x y, 65 bytes), string application.
 
@@ -158,7 +158,7 @@ class SkEcdsaPublic:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ed25519Public:
     """string "ssh-ed25519", string point (32 bytes). Source: RFC 8709 section 4."""
 
@@ -173,7 +173,7 @@ class Ed25519Public:
         return wire.text(self.type_name) + wire.string(self.point)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class EcdsaPublic:
     """string "ecdsa-sha2-" + curve, string curve, string Q. Source: RFC 5656 section 3.1.
 
@@ -200,7 +200,7 @@ class EcdsaPublic:
         return wire.text(self.type_name) + wire.text(self.curve) + wire.string(self.point)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RsaPublic:
     """string "ssh-rsa", mpint e, mpint n (1024 to 16384 bits). Source: RFC 4253 section 6.6."""
 
@@ -220,5 +220,6 @@ class RsaPublic:
         return wire.text(self.type_name) + wire.mpint(self.e) + wire.mpint(self.n)
 
 
-SkPublic = SkEd25519Public | SkEcdsaPublic
-PublicKey = SkEd25519Public | SkEcdsaPublic | Ed25519Public | EcdsaPublic | RsaPublic
+# Python 3.9 evaluates them
+SkPublic = Union[SkEd25519Public, SkEcdsaPublic]  # noqa: UP007
+PublicKey = Union[SkPublic, Ed25519Public, EcdsaPublic, RsaPublic]  # noqa: UP007

@@ -138,7 +138,7 @@ def _expect_of_certificate(public: SkPublic, reader: Reader) -> None:
 
 
 def _on_a_token(public: PublicKey) -> SkPublic:
-    if isinstance(public, SkEd25519Public | SkEcdsaPublic):
+    if isinstance(public, (SkEd25519Public, SkEcdsaPublic)):
         return public
     raise MalformedKey(
         f"this is an ordinary key ({public.type_name}), not one on a token",

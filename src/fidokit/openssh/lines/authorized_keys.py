@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, Union
 
 from fidokit.errors import Malformed, MalformedKey
 from fidokit.openssh.certificates.certificate import Certificate
@@ -24,7 +24,7 @@ from fidokit.openssh.lines.options import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AuthorizedKey:
     """`[options ]type base64[ comment]`: a line that lets someone in."""
 
@@ -48,7 +48,7 @@ class AuthorizedKey:
         return self.has("cert-authority")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BadLine:
     """A line that sshd passes over, and why.
 
@@ -60,7 +60,7 @@ class BadLine:
     raw: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OtherLine:
     """A blank line or a comment."""
 
@@ -68,7 +68,7 @@ class OtherLine:
     raw: bytes
 
 
-Line = AuthorizedKey | BadLine | OtherLine
+Line = Union[AuthorizedKey, BadLine, OtherLine]  # noqa: UP007  Python 3.9 evaluates it
 
 
 def parse_line(raw: bytes, line_number: int = 1) -> Line:

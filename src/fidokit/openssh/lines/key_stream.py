@@ -12,7 +12,7 @@ from binascii import Error as BinasciiError
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Union
 
 from fidokit.errors import MalformedKey
 from fidokit.openssh import wire
@@ -31,6 +31,7 @@ from fidokit.openssh.keys.public import (
     is_ascii_string,
     parse_public,
 )
+from fidokit.openssh.lines.options import LIST
 
 MAX_LINE: Final = 1 << 17
 """Longest line that is looked at, bytes; the longest honest key and its options fit well."""
@@ -121,7 +122,8 @@ def list_fingerprints(
             yield found
 
 
-Usual = type[SkPublic] | type[Ed25519Public]
+# Python 3.9 evaluates it
+Usual = Union[type[SkPublic], type[Ed25519Public]]  # noqa: UP007
 """The types of keys that a line can be told to hold without taking all of it apart."""
 
 
@@ -165,13 +167,10 @@ def _is_application(base64: bytes) -> bool:
 # --- the full parser -----------------------------------------------------------------------
 
 # Left to re's own cache: a .pub file needs neither, and compiling both is a 40th of its time.
-_OPTIONS: Final = rb"""(?xs) (
-        (?: [^\ \t"\\]++ | \\(?:"|(?!")) | "(?: [^"\\]++ | \\(?:"|(?!")) )*" )+
-    ) [\ \t]++ (.*+)"""
-"""Options or host names: no blank outside of quotes, a backslash saves a quote (sshd(8)). No
-possessive groups: see `options`."""
+_OPTIONS: Final = rb"(?s)(?=[^ \t])(" + LIST + rb")[ \t]+(.*)"
+"""Options or host names, and what follows."""
 
-_KEY: Final = rb"(?s)([^ \t]++)[ \t]++([^ \t]++)[ \t]*+(.*+)"
+_KEY: Final = rb"(?s)([^ \t]+)[ \t]+([^ \t]+)[ \t]*(.*)"
 
 
 def _unusual(

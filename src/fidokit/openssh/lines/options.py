@@ -41,7 +41,8 @@ def parse_time(text: str) -> int:
         raise _bad(text)
     year, *parts = (int(part or 0) for part in found.groups()[:6])
     if year < 1969 or not all(
-        low <= part <= high for part, (low, high) in zip(parts, _LIMITS, strict=True)
+        low <= part <= high
+        for part, (low, high) in zip(parts, _LIMITS)  # noqa: B905  Python 3.9 has no strict
     ):
         raise _bad(text)
     month, day, hour, minute, second = parts
@@ -73,7 +74,7 @@ def _bad(text: str) -> MalformedFile:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Option:
     """One option: its name in lower case, and its value without quotes; None for a flag."""
 
@@ -103,11 +104,13 @@ def encode_options(options: Iterable[Option]) -> str:
     return ",".join(option.encode() for option in options)
 
 
-_INSIDE: Final = rb'(?:[^"\\]++|\\"|\\(?!"))*'
-_LIST: Final = re.compile(rb'(?:[^ \t"\\]++|\\"|\\(?!")|"' + _INSIDE + rb'")*')
-"""All up to the first blank outside quotes; stops early at a quote that is never closed. The
-alternatives exclude each other, which keeps a long hostile line from being tried in many ways;
-possessive groups would too, but Python 3.11.2 (Debian 12) matches them wrongly."""
+_ESCAPE: Final = rb'\\(?:"|(?!"))'
+_INSIDE: Final = rb'[^"\\]*(?:' + _ESCAPE + rb'[^"\\]*)*'
+LIST: Final = rb'[^ \t"\\]*(?:(?:' + _ESCAPE + rb'|"' + _INSIDE + rb'")[^ \t"\\]*)*'
+"""All up to the first blank outside quotes, where a backslash saves a quote (sshd(8)); stops early
+at a quote that is never closed. No two parts can match the same bytes, which keeps a long hostile
+line from being tried in many ways; possessive quantifiers would too, but Python 3.9 has none."""
+_LIST: Final = re.compile(LIST)
 
 
 def split_list(text: bytes) -> tuple[bytes, bytes]:

@@ -13,7 +13,7 @@ import hashlib
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Final, assert_never
+from typing import ClassVar, Final, Union
 
 from fidokit.errors import MalformedKey, SignatureInvalid, TokenMisbehaved, Unsupported
 from fidokit.openssh import wire
@@ -59,7 +59,7 @@ class _TokenFlags:
         return bool(self.flags & USER_VERIFIED)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SkEd25519Signature(_TokenFlags):
     """string type, string signature (64 bytes), byte flags, uint32 counter.
 
@@ -92,7 +92,7 @@ def _ecdsa_blob(signature: SkEcdsaSignature | WebauthnSkEcdsaSignature) -> bytes
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SkEcdsaSignature(_TokenFlags):
     """string type, string (mpint r, mpint s), byte flags, uint32 counter.
 
@@ -111,7 +111,7 @@ class SkEcdsaSignature(_TokenFlags):
         return _ecdsa_blob(self)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class WebauthnSkEcdsaSignature(_TokenFlags):
     """The fields of `SkEcdsaSignature`, then string origin, string clientData, string extensions.
 
@@ -139,7 +139,7 @@ class WebauthnSkEcdsaSignature(_TokenFlags):
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PlainSignature:
     """string type, string data: a signature by an ordinary ssh key.
 
@@ -155,8 +155,9 @@ class PlainSignature:
         return wire.text(self.type_name) + wire.string(self.data)
 
 
-SkSignature = SkEd25519Signature | SkEcdsaSignature | WebauthnSkEcdsaSignature
-Signature = SkSignature | PlainSignature
+# Python 3.9 evaluates them
+SkSignature = Union[SkEd25519Signature, SkEcdsaSignature, WebauthnSkEcdsaSignature]  # noqa: UP007
+Signature = Union[SkSignature, PlainSignature]  # noqa: UP007
 
 
 # --- parsing -------------------------------------------------------------------------------
@@ -374,23 +375,22 @@ def _require(signature: SkSignature, *, require_touch: bool, require_verificatio
 
 
 def _verify_sk(key: SkEd25519Public | SkEcdsaPublic, signature: SkSignature, data: bytes) -> bool:
-    match key, signature:
-        case SkEd25519Public(), SkEd25519Signature():
-            signed = sk_signed_bytes(key.application, signature.flags, signature.counter, data)
-            return primitives.ed25519(key.point, signature.signature, signed)
-        case SkEcdsaPublic(), SkEcdsaSignature():
-            signed = sk_signed_bytes(key.application, signature.flags, signature.counter, data)
-        case SkEcdsaPublic(), WebauthnSkEcdsaSignature():
-            _check_client_data(signature, data)
-            signed = sk_signed_bytes(
-                key.application,
-                signature.flags,
-                signature.counter,
-                signature.client_data,
-                extensions=signature.extensions,
-            )
-        case _:
-            raise _mismatch(key, signature)
+    if isinstance(key, SkEd25519Public) and isinstance(signature, SkEd25519Signature):
+        signed = sk_signed_bytes(key.application, signature.flags, signature.counter, data)
+        return primitives.ed25519(key.point, signature.signature, signed)
+    if not isinstance(key, SkEcdsaPublic) or isinstance(signature, SkEd25519Signature):
+        raise _mismatch(key, signature)
+    if isinstance(signature, WebauthnSkEcdsaSignature):
+        _check_client_data(signature, data)
+        signed = sk_signed_bytes(
+            key.application,
+            signature.flags,
+            signature.counter,
+            signature.client_data,
+            extensions=signature.extensions,
+        )
+    else:
+        signed = sk_signed_bytes(key.application, signature.flags, signature.counter, data)
     return primitives.ecdsa("nistp256", key.point, (signature.r, signature.s), signed)
 
 
@@ -402,15 +402,11 @@ def _verify_plain(
     )
     if not fits:
         raise _mismatch(key, signature)
-    match key:
-        case Ed25519Public():
-            return primitives.ed25519(key.point, signature.data, data)
-        case EcdsaPublic():
-            return primitives.ecdsa(key.curve, key.point, split_ecdsa(signature.data), data)
-        case RsaPublic():
-            return primitives.rsa(key.e, key.n, signature.type_name, signature.data, data)
-        case _:
-            assert_never(key)
+    if isinstance(key, Ed25519Public):
+        return primitives.ed25519(key.point, signature.data, data)
+    if isinstance(key, EcdsaPublic):
+        return primitives.ecdsa(key.curve, key.point, split_ecdsa(signature.data), data)
+    return primitives.rsa(key.e, key.n, signature.type_name, signature.data, data)
 
 
 def _mismatch(key: PublicKey, signature: Signature) -> SignatureInvalid:
@@ -444,7 +440,7 @@ def verify(
         SignatureInvalid: it is not, or a requirement is not met.
         MalformedKey: the public key is none that can verify anything (a point off the curve).
     """
-    if isinstance(public, SkEd25519Public | SkEcdsaPublic):
+    if isinstance(public, (SkEd25519Public, SkEcdsaPublic)):
         if isinstance(signature, PlainSignature):
             raise _mismatch(public, signature)
         valid = _verify_sk(public, signature, message)

@@ -1,0 +1,202 @@
+"""What travels to other hosts keeps to Python 3.9: `server`, and all that it imports.
+
+These are rules over the source; tests/matrix/test_python39.py has a real Python 3.9 import it.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+SRC = Path(__file__).parents[2] / "src"
+NEWER = {
+    "ExceptionGroup",
+    "LiteralString",
+    "Never",
+    "NotRequired",
+    "ParamSpec",
+    "Required",
+    "Self",
+    "StrEnum",
+    "TaskGroup",
+    "TypeAlias",
+    "TypeGuard",
+    "TypeVarTuple",
+    "UTC",
+    "Unpack",
+    "aclosing",
+    "add_note",
+    "aiter",
+    "anext",
+    "assert_never",
+    "assert_type",
+    "batched",
+    "bit_count",
+    "call",
+    "chdir",
+    "entry_points",
+    "file_digest",
+    "hardlink_to",
+    "override",
+    "pairwise",
+    "reveal_type",
+    "root_dir",
+    "stdlib_module_names",
+    "timeout_at",
+    "tomllib",
+}
+"""Names of the standard library that came after 3.9, as attributes or imports."""
+KEYWORDS = {"dataclass": {"slots", "kw_only"}, "zip": {"strict"}, "field": {"kw_only"}}
+BUILTIN = {"bool", "bytes", "dict", "float", "int", "list", "set", "str", "tuple", "type"}
+POSSESSIVE = re.compile(r"(?<!\\)[*+?}]\+|\(\?>")
+
+
+@cache
+def modules() -> dict[str, Path]:
+    found = {}
+    for path in (SRC / "fidokit").rglob("*.py"):
+        parts = path.relative_to(SRC).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+@cache
+def travels() -> tuple[str, ...]:
+    """`server` and everything below that it imports, in functions, too."""
+    todo = [name for name in modules() if name.split(".")[1:2] == ["server"]]
+    seen = set(todo)
+    while todo:
+        for name in imported(todo.pop()):
+            parts = name.split(".")
+            for end in range(1, len(parts) + 1):
+                one = ".".join(parts[:end])
+                if one in modules() and one not in seen:
+                    seen.add(one)
+                    todo.append(one)
+    return tuple(sorted(seen))
+
+
+def imported(name: str) -> Iterator[str]:
+    for node in evaluated(ast.parse(modules()[name].read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def evaluated(node: ast.AST) -> Iterator[ast.AST]:
+    """All below a node that Python runs: no annotations, nothing for the type checker alone."""
+    yield node
+    for field, value in ast.iter_fields(node):
+        if field in {"annotation", "returns"}:
+            continue
+        for child in value if isinstance(value, list) else [value]:
+            if isinstance(child, ast.AST) and not is_for_types(child):
+                yield from evaluated(child)
+
+
+def is_for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
+
+
+def too_new(source: str) -> list[str]:
+    """What Python 3.9 would stumble over, with its line."""
+    found = []
+    for node in evaluated(ast.parse(source, feature_version=(3, 9))):
+        line = getattr(node, "lineno", 0)
+        if isinstance(node, ast.Match):
+            found.append(f"{line}: match")
+        elif isinstance(node, ast.Attribute) and node.attr in NEWER:
+            found.append(f"{line}: .{node.attr}")
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names = {alias.name for alias in node.names} | {getattr(node, "module", "")}
+            found += [f"{line}: import {name}" for name in sorted(names & NEWER)]
+        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+            if is_type(node.left) and is_type(node.right):
+                found.append(f"{line}: {ast.unparse(node)}")
+        elif isinstance(node, ast.Call):
+            newer = KEYWORDS.get(getattr(node.func, "id", ""), set())
+            found += [f"{line}: {word.arg}=" for word in node.keywords if word.arg in newer]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str | bytes):
+            text = node.value if isinstance(node.value, str) else node.value.decode("latin-1")
+            if POSSESSIVE.search(text) and "\n" not in text:
+                found.append(f"{line}: {text!r}")
+    return found
+
+
+def is_type(node: ast.AST) -> bool:
+    """Whether an operand of `|` looks like a type and not like flags."""
+    if isinstance(node, ast.Subscript):
+        return is_type(node.value)
+    if isinstance(node, ast.BinOp):
+        return is_type(node.left) and is_type(node.right)
+    if isinstance(node, ast.Constant):
+        return node.value is None
+    name = node.id if isinstance(node, ast.Name) else ""
+    builtin = name in {
+        "bool",
+        "bytes",
+        "dict",
+        "float",
+        "int",
+        "list",
+        "set",
+        "str",
+        "tuple",
+        "type",
+    }
+    return builtin or (name[:1].isupper() and not name.isupper())
+
+
+def test_it_is_more_than_server_and_less_than_all() -> None:
+    found = travels()
+    assert {"fidokit.server.check", "fidokit.openssh.wire", "fidokit.types"} <= set(found)
+    rooms = {name.split(".")[1] for name in found if "." in name}
+    assert rooms <= {"server", "errors", "types", "facade", "openssh", "files", "system"}
+
+
+@pytest.mark.parametrize("name", travels())
+def test_nothing_is_newer(name: str) -> None:
+    assert too_new(modules()[name].read_text()) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "match x:\n    case 1: pass",
+        "@dataclass(frozen=True, slots=True)\nclass A: pass",
+        "from enum import StrEnum",
+        "import tomllib",
+        "zip(a, b, strict=True)",
+        "Line = Good | Bad",
+        "isinstance(x, Good | Bad)",
+        "Usual = type[Good] | None",
+        "re.compile(r'[a-z]++')",
+        "re.compile(rb'(?>a)')",
+        "n.bit_count()",
+    ],
+)
+def test_each_rule_can_fail(source: str) -> None:
+    try:
+        assert too_new(source)
+    except SyntaxError:
+        assert source.startswith("match")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def f(x: int | None) -> A | B: ...",
+        "if TYPE_CHECKING:\n    from typing import Self",
+        "x = a | b",
+        "x = os.O_RDONLY | O_CLOEXEC",
+        "x = FLAG | OTHER",
+    ],
+)
+def test_and_lets_pass_what_3_9_has(source: str) -> None:
+    assert too_new(source) == []

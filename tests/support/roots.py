@@ -1,0 +1,230 @@
+"""The userlands of other Debian releases, in which tests meet the stock programs of each.
+
+Built once and kept in FIDOKIT_CACHE or `~/.cache/fidokit/roots`, each under its name and a hash of
+all that goes into it. Nothing writes there afterwards: whoever enters one gets a layer in memory
+over it, which goes with the mount namespace that it is in.
+
+`python -m tests.support.roots [SUITE...]` builds what is missing: all, unless some are named.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from tests.support.children import popen
+from tests.support.debian import PRIVATE, Missing, cache, debootstrap, run
+
+TOP = Path(__file__).parents[2]
+RELEASES = {"bullseye": "11", "bookworm": "12", "trixie": "13", "sid": "sid"}
+"""Debian's names and numbers; the newest is the last."""
+TOO_OLD = ("bullseye",)
+"""Their Python cannot run fidokit: it runs on the host, against the programs of the release."""
+MOVING = ("sid",)
+"""Built anew each week, because what is new in them is what we want to meet."""
+ELSEWHERE = {"debootstrap", "e2fsprogs", "qemu-system-x86"}
+"""Packages of .ci/debian-packages that the kernel stage needs on the host alone."""
+MORE = ("ca-certificates", "git", "iproute2", "make", "procps", "udev")
+OF_PYTHON = ("python3-dev", "python3-venv")
+ONLY_IN = {"sid": ("openssh-tests",)}
+"""The packages that tests find in one release: OpenSSH's own programs for its tests."""
+OLD_PACKAGES = (
+    "libpam-google-authenticator",
+    "netbase",
+    "openssh-client",
+    "openssh-server",
+    "python3",
+)
+WEEK_S = 7 * 24 * 3600
+
+_ENTER = """
+set -e
+lower=$1 scratch=$2
+shift 2
+mount -t tmpfs -o mode=755 none "$scratch"
+mkdir "$scratch/upper" "$scratch/work" "$scratch/root"
+layers=lowerdir=$lower,upperdir=$scratch/upper,workdir=$scratch/work
+mount -t overlay -o "$layers" overlay "$scratch/root"
+cd "$scratch/root"
+mount -t proc proc proc
+mount --rbind /sys sys
+mkdir -p dev/pts dev/shm run/sshd
+mount -t devpts -o newinstance,ptmxmode=0666 devpts dev/pts
+mount -t tmpfs -o mode=1777 none dev/shm
+while [ "$1" != -- ]; do
+    if [ -d "$1" ]; then mkdir -p ".$2"; else mkdir -p ".${2%/*}"; : >>".$2"; fi
+    mount --rbind "$1" ".$2"
+    shift 2
+done
+shift
+pivot_root . mnt
+cd "$1"
+shift
+umount -l /mnt
+exec "$@"
+"""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A userland that is entered again and again, with what was changed in it.
+
+    Args:
+        root: which it is.
+        process: keeps it, while it lives.
+    """
+
+    root: Root
+    process: subprocess.Popen[bytes]
+
+    def within(self, command: Sequence[str | Path], folder: str | Path = "/") -> list[str]:
+        """The command line that runs a program there, in the process that is started."""
+        pid = self.process.pid
+        enter = ["nsenter", f"--mount=/proc/{pid}/ns/mnt", f"--wd=/proc/{pid}/root{folder}"]
+        return [*enter, *map(str, command)]
+
+
+@dataclass(frozen=True)
+class Root:
+    """One that is built.
+
+    Args:
+        suite: Debian's name of it.
+        folder: the userland.
+        scratch: an empty folder, over which what is changed lies.
+    """
+
+    suite: str
+    folder: Path
+    scratch: Path = field(repr=False)
+
+    def within(
+        self,
+        command: Sequence[str | Path],
+        *,
+        show: Mapping[str, str] | None = None,
+        folder: str = "/",
+    ) -> list[str]:
+        """The command line that runs a program there as root, with mounts of its own.
+
+        Args:
+            command: the program and its words, as they are there.
+            show: folders and files of this machine, and where they are there.
+            folder: the working directory there.
+        """
+        binds = [word for pair in (show or {}).items() for word in pair]
+        enter = [*PRIVATE, "sh", "-c", _ENTER, "sh", str(self.folder), str(self.scratch)]
+        return [*enter, *binds, "--", folder, *map(str, command)]
+
+    @contextmanager
+    def machine(self, show: Mapping[str, str] | None = None) -> Iterator[Machine]:
+        """Keep what is changed there until the block ends.
+
+        Args:
+            show: as `within`.
+        """
+        waits = ["sh", "-c", "echo && exec sleep infinity"]
+        with popen(
+            self.within(waits, show=show), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+        ) as process:
+            try:
+                assert process.stdout is not None
+                assert process.stdout.readline() == b"\n", f"{self.suite} cannot be entered"
+                yield Machine(self, process)
+            finally:
+                process.kill()
+
+
+def root(suite: str) -> Root:
+    """A userland, from the cache or built now.
+
+    Raises:
+        Missing: it cannot be built here.
+    """
+    base = cache("roots")
+    place = base / f"{suite}-{_key(suite)}"
+    base.mkdir(parents=True, exist_ok=True)
+    scratch = base / "scratch"
+    scratch.mkdir(exist_ok=True)
+    with (base / f"{suite}.lock").open("w") as lock:  # two runs may want it at once
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not place.exists():
+            _build(suite, place)
+    return Root(suite, place / "root", scratch)
+
+
+def required(suite: str) -> Root:
+    """As `root`, for a test: where it cannot be built, CI fails; elsewhere the test is skipped."""
+    try:
+        return root(suite)
+    except Missing as error:
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(error))
+        pytest.skip(str(error))
+
+
+def packages(suite: str) -> list[str]:
+    """What is in it beside the base system."""
+    if suite in TOO_OLD:
+        return sorted({*OLD_PACKAGES, "python3", "udev"})
+    lines = (TOP / ".ci/debian-packages").read_text().splitlines()
+    listed = {line.split("#")[0].strip() for line in lines} - ELSEWHERE - {""}
+    return sorted({*listed, *MORE, *OF_PYTHON, *ONLY_IN.get(suite, ())})
+
+
+def _key(suite: str) -> str:
+    words = [suite, *packages(suite)]
+    if suite in MOVING:
+        words.append(time.strftime("%G week %V", time.gmtime()))
+    return hashlib.sha256(" ".join(words).encode()).hexdigest()[:12]
+
+
+def _build(suite: str, place: Path) -> None:
+    if shutil.which("debootstrap", path=os.environ["PATH"] + ":/usr/sbin") is None:
+        raise Missing(f"Debian {suite} is built by debootstrap, which is not installed")
+    with tempfile.TemporaryDirectory(dir=place.parent, prefix=f"new-{suite}-") as new:
+        made = Path(new) / "root"
+        try:
+            debootstrap(suite, made, packages(suite))
+        except AssertionError as error:
+            raise Missing(f"debootstrap cannot build Debian {suite}: {error}") from error
+        for waste in ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/locale"):
+            shutil.rmtree(made / waste, ignore_errors=True)
+        Path(new).chmod(0o755)
+        (Path(new) / "kept").mkdir()
+        Path(new).rename(place)
+        Path(new).mkdir()  # what TemporaryDirectory takes away
+    for old in place.parent.glob(f"{suite}-*"):
+        if old != place and old.stat().st_mtime < time.time() - 2 * WEEK_S:
+            run(["rm", "-rf", "--one-file-system", old])
+
+
+def main(suites: Sequence[str]) -> int:
+    """Build what is missing; one line for each that takes a while, or cannot be built."""
+    failed = 0
+    for suite in suites or RELEASES:
+        began = time.monotonic()
+        try:
+            root(suite)
+        except Missing as error:
+            print(f"setup: {error}", file=sys.stderr)
+            failed = 1
+        else:
+            if (took := time.monotonic() - began) > 1:
+                print(f"setup: built Debian {suite} in {took:.0f} s", file=sys.stderr)
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
