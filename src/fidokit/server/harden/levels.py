@@ -93,22 +93,49 @@ class Directive:
         return f"{self.keyword} {self.value}"
 
     def holds(self, settings: SshdSettings) -> bool:
-        """Whether `sshd -T` says the same; it prints some words in an order of its own."""
-        said = settings.first(self.keyword.lower())
-        return sorted(said.lower().split()) == sorted(self.value.lower().split())
+        """Whether `sshd -T` says the same, or something stricter."""
+        return self.is_met_by(settings.first(self.keyword.lower()))
+
+    def is_met_by(self, said: str) -> bool:
+        """Whether a value of the keyword demands all that this one does.
+
+        Args:
+            said: of `sshd -T`, which prints some words in an order of its own; or of a line.
+        """
+        wanted, found = _words(self.value), _words(said)
+        if self.keyword == _OPTIONS:
+            return wanted <= found
+        if self.keyword in _ALGORITHMS:
+            return bool(found) and found <= wanted
+        if self.keyword == _METHODS:
+            return said != _ANY and all(_demands(one, self.value) for one in said.split())
+        return found == wanted
 
 
+def _words(value: str) -> frozenset[str]:
+    return frozenset(value.lower().replace(",", " ").split())
+
+
+PAM_GUARD: Final = "pam_exec.so"
+PAM_MODULE: Final = "pam_google_authenticator.so"
 PAM_LINES: Final = (
-    "auth requisite pam_google_authenticator.so",
-    "# The key came first and the code is right: no password beside them.",
+    "# These lines count once a key was accepted (SSH_AUTH_INFO_0), and not before.",
+    f"auth [success=ok default=2] {PAM_GUARD} quiet /bin/sh -c"
+    ' [case "$SSH_AUTH_INFO_0" in publickey*) exit 0;; esac; exit 1]',
+    f"auth requisite {PAM_MODULE}",
     "auth sufficient pam_permit.so",
 )
-"""For the top of sshd's PAM service (pam.conf(5)): a wrong code ends the login at once, where
-`required` would still ask for a password; a right one ends the stack, and none is asked for."""
-
-PAM_MODULE: Final = "pam_google_authenticator.so"
+"""For the top of sshd's PAM service (pam.conf(5)). Without a key before them they do nothing, so
+that a code alone opens no login, whichever of the files of PAM and of sshd changes first: sshd asks
+PAM after a key only where AuthenticationMethods demands both. Then a wrong code ends the login at
+once, where `required` would still ask for a password; a right one ends the stack. sshd has told PAM
+what was accepted since OpenSSH 7.6."""
 
 _OPTIONS: Final = "PubkeyAuthOptions"
+_ALGORITHMS: Final = ("PubkeyAcceptedAlgorithms", "PubkeyAcceptedKeyTypes")
+_METHODS: Final = "AuthenticationMethods"
+_TOUCH: Final = "touch-required"
+_VERIFY: Final = "verify-required"
 _ANY: Final = "any"
 _KEYS: Final = "publickey"
 _HARDWARE: Final = ("sk-", "webauthn-sk-")
@@ -159,13 +186,18 @@ _Pairs = list[tuple[str, str]]
 
 
 def _touch(base: SshdSettings) -> _Pairs:
-    _require_tokens(base)
-    return [(_OPTIONS, "touch-required")]
+    return _options(base, _TOUCH)
 
 
 def _verify(base: SshdSettings) -> _Pairs:
+    return _options(base, _TOUCH, _VERIFY)
+
+
+def _options(base: SshdSettings, *demanded: str) -> _Pairs:
+    """PubkeyAuthOptions with these words, and all that are there: `none` stands for no word."""
     _require_tokens(base)
-    return [(_OPTIONS, "touch-required verify-required")]
+    there = [word for word in base.first(_OPTIONS.lower()).split() if word.lower() != "none"]
+    return [(_OPTIONS, " ".join(dict.fromkeys([*demanded, *there])))]
 
 
 def _hardware_only(base: SshdSettings) -> _Pairs:
@@ -208,23 +240,31 @@ _LEVELS: Final[Mapping[Level, Callable[[SshdSettings], _Pairs]]] = MappingProxyT
 
 def _methods(base: SshdSettings, wanted: str) -> _Pairs:
     """AuthenticationMethods, unless whoever wrote the configuration has thought of them."""
-    there = base.first("authenticationmethods", _ANY)
+    there = base.first(_METHODS.lower(), _ANY)
     if there == _ANY:
-        return [("AuthenticationMethods", wanted)]
-    asked = set(wanted.split(","))
-    if any(not asked <= {name.partition(":")[0] for name in m.split(",")} for m in there.split()):
+        return [(_METHODS, wanted)]
+    if not all(_demands(one, wanted) for one in there.split()):
         raise FidokitError(
-            f"sshd's configuration says AuthenticationMethods {there}, which lets people in "
-            f"without {wanted.replace(',', ' and ')}",
+            f"sshd's configuration says {_METHODS} {there}, which lets people in "
+            f"without {wanted.replace(',', ' and then ')}",
             hint="take that line out, or write down there what you want",
         )
     if wanted == _KEYS and any(name in there for name in ("password", "keyboard-interactive")):
         raise FidokitError(
-            f"sshd's configuration says AuthenticationMethods {there}, which asks for a password "
+            f"sshd's configuration says {_METHODS} {there}, which asks for a password "
             "or a code",
             hint="hardware-only ends both: take that line out first",
         )
     return []
+
+
+def _demands(methods: str, wanted: str) -> bool:
+    """Whether one list of methods has all that are wanted, in their order.
+
+    PAM is told of the key only where the key comes first: see `PAM_LINES`.
+    """
+    left = iter(name.partition(":")[0] for name in methods.split(","))
+    return all(name in left for name in wanted.split(","))
 
 
 def _name(keyword: str, base: SshdSettings) -> str:

@@ -354,11 +354,12 @@ class Planner:
 
     def _match_warnings(self, users: Sequence[KeyHolder]) -> Iterator[str]:
         """Match blocks that overrule a level, for the users and for everybody else."""
-        keywords = {directive.keyword.lower() for directive in self.wanted}
+        wanted = {directive.keyword.lower(): directive for directive in self.wanted}
         for line in self.files.lines():
-            if line.match and line.keyword in keywords:
-                said = f"{line.keyword} {' '.join(line.values)}"
-                yield f"{line.place}: Match {line.match} overrules the level with {said}"
+            said = " ".join(line.values)
+            if line.match and line.keyword in wanted and not wanted[line.keyword].is_met_by(said):
+                overruling = f"overrules the level with {line.keyword} {said}"
+                yield f"{line.place}: Match {line.match} {overruling}"
         for user in users:
             name = user.account.name
             for directive in unmet(self.wanted, self._settings(name)):
