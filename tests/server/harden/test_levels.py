@@ -35,6 +35,55 @@ def test_touch_and_verify() -> None:
     assert lines(Level.VERIFY) == ["PubkeyAuthOptions touch-required verify-required"]
 
 
+@pytest.mark.parametrize(
+    ("there", "touch"),
+    [
+        ("none", "touch-required"),
+        ("verify-required", "touch-required verify-required"),
+        ("touch-required", "touch-required"),
+        ("max-pk-ok:20", "touch-required max-pk-ok:20"),
+        ("verify-required max-pk-ok:20", "touch-required verify-required max-pk-ok:20"),
+    ],
+)
+def test_words_that_are_there_stay(there: str, touch: str) -> None:
+    base = settings(pubkeyauthoptions=there)
+    assert lines(Level.TOUCH, base) == [f"PubkeyAuthOptions {touch}"]
+    verify = lines(Level.VERIFY, base)[0].split()[1:]
+    assert set(verify) == {*touch.split(), "verify-required"}
+
+
+@pytest.mark.parametrize(
+    ("keyword", "wanted", "said", "met"),
+    [
+        ("PubkeyAuthOptions", "touch-required", "verify-required touch-required", True),
+        ("PubkeyAuthOptions", "touch-required", "verify-required", False),
+        ("PubkeyAuthOptions", "touch-required", "none", False),
+        ("PubkeyAcceptedAlgorithms", "sk-a,sk-b", "sk-b", True),
+        ("PubkeyAcceptedAlgorithms", "sk-a,sk-b", "sk-*", True),
+        ("PubkeyAcceptedAlgorithms", "sk-a,sk-b", "webauthn-sk-*,sk-b", True),
+        ("PubkeyAcceptedAlgorithms", "sk-a,sk-b", "+rsa", False),
+        ("PubkeyAcceptedAlgorithms", "sk-a,sk-b", "sk-a,rsa", False),
+        ("PubkeyAcceptedAlgorithms", "sk-a,sk-b", "*", False),
+        ("PubkeyAcceptedAlgorithms", "sk-a,sk-b", "", False),
+        ("PasswordAuthentication", "no", "NO", True),
+        ("PasswordAuthentication", "no", "yes", False),
+        ("AuthenticationMethods", "publickey", "publickey,publickey", True),
+        ("AuthenticationMethods", "publickey", "publickey none", False),
+        ("AuthenticationMethods", "publickey", "any", False),
+        ("AuthenticationMethods", "publickey,keyboard-interactive", "publickey", False),
+    ],
+)
+def test_what_says_the_same_or_more(keyword: str, wanted: str, said: str, *, met: bool) -> None:
+    assert Directive(keyword, wanted).is_met_by(said) is met
+
+
+def test_a_code_before_the_key_is_not_the_second_factor() -> None:
+    with pytest.raises(FidokitError, match="without publickey and then keyboard-interactive"):
+        directives(
+            Level.SECOND_FACTOR, settings(authenticationmethods="keyboard-interactive,publickey")
+        )
+
+
 def test_hardware_only() -> None:
     assert lines(Level.HARDWARE_ONLY) == [
         "PubkeyAuthentication yes",
@@ -76,7 +125,7 @@ def test_methods_that_the_level_ends_are_told(other: str) -> None:
 def test_second_factor_keeps_methods_that_ask_for_both() -> None:
     base = settings(authenticationmethods="publickey,keyboard-interactive:pam,hostbased")
     assert not any("AuthenticationMethods" in line for line in lines(Level.SECOND_FACTOR, base))
-    with pytest.raises(FidokitError, match="without publickey and keyboard-interactive"):
+    with pytest.raises(FidokitError, match="without publickey and then keyboard-interactive"):
         directives(Level.SECOND_FACTOR, settings(authenticationmethods="publickey,publickey"))
 
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fidokit.errors import FidokitError
-from fidokit.server.authorize.key_file import locked
 from fidokit.server.harden import plan as planning
 from fidokit.server.harden import proof
 from fidokit.server.harden.levels import Directive, unmet
+from fidokit.server.harden.lock import only_one
 from fidokit.server.harden.plan import HardeningPlan, HardeningRequest, HardeningTarget, Planner
 from fidokit.server.sshd import drop_in, services
-from fidokit.server.sshd.drop_in import Edit
+from fidokit.server.sshd.drop_in import Edit, PreparedEdit
 from fidokit.server.sshd.query import SshdProgram, find_sshd
 from fidokit.server.sshd.services import PATIENCE_S, Address, Services
 
@@ -82,7 +82,8 @@ def apply_hardening(
     with proof.bench() as bench:
         sshd = SshdProgram(find_sshd(target.sshd), bench.host_key)
         running = find_running(sshd, target.config, services, pid_file) if reload else None
-        Applying(sshd, target.config, plan.edits, plan.directives).run(running)
+        early = [edit for edit in plan.edits if edit not in plan.late]
+        Applying(sshd, target.config, early, plan.directives, plan.late).run(running)
 
 
 def _resolved(target: HardeningTarget | None) -> HardeningTarget:
@@ -160,6 +161,8 @@ class Applying:
     """The edits of a plan, and how far they have come.
 
     Attributes:
+        edits: what is to be in place before sshd is reloaded.
+        late: what is to change once no sshd relies on it any more.
         directives: what must hold afterwards.
     """
 
@@ -167,7 +170,8 @@ class Applying:
     config: Path
     edits: Sequence[Edit]
     directives: Sequence[Directive]
-    _done: list[Edit] = field(default_factory=list, init=False)
+    late: Sequence[Edit] = ()
+    _done: list[PreparedEdit] = field(default_factory=list, init=False)
 
     def run(self, running: Running | None) -> None:
         """Carry them out.
@@ -176,15 +180,21 @@ class Applying:
             FidokitError: a file was changed meanwhile, sshd refuses the files, or no new process
                 answers; then everything is as it was before.
         """
-        with locked(self.config.parent), self._taken_back():
-            for edit in self.edits:
-                drop_in.check_current(edit)
-            for edit in self.edits:
-                drop_in.write(edit)
-                self._done.append(edit)
+        early, late = ([x for x in some if not x.is_empty] for some in (self.edits, self.late))
+        with only_one(), drop_in.prepared([*early, *late]) as ready, self._taken_back():
+            for prepared in ready:
+                drop_in.check_current(prepared.edit)
+            for prepared in ready[: len(early)]:
+                self._carry_out(prepared)
             self._check()
             if running:
                 self._reload(running)
+            for prepared in ready[len(early) :]:
+                self._carry_out(prepared)
+
+    def _carry_out(self, prepared: PreparedEdit) -> None:
+        self._done.append(prepared)  # first: whatever comes in between, it is taken back
+        prepared.carry_out()
 
     def _check(self) -> None:
         """Ask sshd about the files where they are now: the trial's stood elsewhere."""
@@ -214,7 +224,7 @@ class Applying:
             raise
 
     def _take_back(self) -> None:
-        for edit in reversed(self._done):
+        for prepared in reversed(self._done):
             with suppress(FidokitError):  # the first error says more, and the others must go on
-                drop_in.write(edit.reverse)
+                prepared.take_back()
         self._done.clear()

@@ -106,9 +106,11 @@ class Directive:
         if self.keyword == _OPTIONS:
             return wanted <= found
         if self.keyword in _ALGORITHMS:
-            return bool(found) and found <= wanted
+            patterns = {name for name in found if name.startswith(_HARDWARE) and "*" in name}
+            return bool(found) and found - patterns <= wanted
         if self.keyword == _METHODS:
-            return said != _ANY and all(_demands(one, self.value) for one in said.split())
+            lists = said.split()
+            return bool(lists) and all(_demands(one, self.value) for one in lists)
         return found == wanted
 
 

@@ -102,6 +102,12 @@ class HardeningPlan:
         """Whether everything is as wanted already."""
         return not self.edits
 
+    @property
+    def late(self) -> tuple[Edit, ...]:
+        """Edits that must wait until sshd asks for no code any more: PAM's lines go last."""
+        pam = Path(os.path.realpath(self.target.pam_file))
+        return tuple(x for x in self.edits if x.path == pam and not drop_in.title(x.after or b""))
+
 
 def undo(target: HardeningTarget) -> HardeningPlan:
     """The plan that takes every hardening back.

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -145,24 +145,105 @@ def check_current(edit: Edit) -> None:
         )
 
 
+@dataclass(frozen=True)
+class PreparedEdit:
+    """An edit whose every byte is on the disk already: what is left are names.
+
+    Attributes:
+        new, old: temporary files with what the file is to be, and with what it was; None for none.
+    """
+
+    edit: Edit
+    new: Path | None
+    old: Path | None
+
+    def carry_out(self) -> None:
+        """Put the new file in the place of the old one, in one step.
+
+        Raises:
+            NoPermission, FidokitError: the disk refused; then the file is as it was.
+        """
+        with explained(self.edit.path):
+            _rename(self.new, self.edit.path)
+
+    def take_back(self) -> None:
+        """Put the old file there again, which takes no space on the disk."""
+        with explained(self.edit.path):
+            _rename(self.old, self.edit.path)
+
+
+@contextmanager
+def prepared(edits: Iterable[Edit]) -> Iterator[list[PreparedEdit]]:
+    """Write down all that edits need, before the first of them is carried out.
+
+    Raises:
+        NoPermission, FidokitError: the disk refused; then no file has changed.
+    """
+    with ExitStack() as stack:
+        ready = []
+        for edit in edits:
+            with explained(edit.path):
+                edit.path.parent.mkdir(exist_ok=True)
+            old = _staged(stack, edit.path, edit.before)
+            new = _staged(stack, edit.path, edit.after)
+            if edit.before is not None and not _has_block(edit.before, edit.path):
+                stack.enter_context(_kept(edit))
+            ready.append(PreparedEdit(edit, new, old))
+        yield ready
+        for edit in (done.edit for done in ready):
+            if not _has_block(edit.after, edit.path) and _content(edit.path) == edit.after:
+                _drop_original(edit)
+
+
 def write(edit: Edit) -> None:
-    """Carry out an edit, each file in one step: a crash leaves the old one or the new one.
+    """Carry out one edit: a crash leaves the old file or the new one.
 
     Raises:
         NoPermission, FidokitError: the disk refused; then the file is as it was.
     """
-    if edit.is_empty:
-        return
-    with explained(edit.path):
-        edit.path.parent.mkdir(exist_ok=True)
-        if edit.after is None:
-            edit.path.unlink()
-            atomic.sync_folder(edit.path.parent)
-            return
-    _keep_original(edit)
-    _replace(edit.path, edit.after)
-    if without_block(edit.after, edit.path) == edit.after:
-        _drop_original(edit)
+    if not edit.is_empty:
+        with prepared([edit]) as ready:
+            ready[0].carry_out()
+
+
+def _staged(stack: ExitStack, path: Path, text: bytes | None) -> Path | None:
+    """A temporary file for a text, with the mode and the owner of the file that is there."""
+    if text is None:
+        return None
+    atomic.refuse_special(path)
+    with explained(path):
+        found = path.stat() if path.exists() else None
+        mode = stat.S_IMODE(found.st_mode) if found else _NEW_MODE
+        temporary = stack.enter_context(atomic.staged(path, text, mode))
+        if found and (found.st_uid, found.st_gid) != (os.geteuid(), os.getegid()):
+            os.chown(temporary, found.st_uid, found.st_gid)
+            temporary.chmod(mode)  # chown takes special bits away
+        return temporary
+
+
+def _rename(temporary: Path | None, path: Path) -> None:
+    if temporary is None:
+        path.unlink()
+    else:
+        temporary.rename(path)
+    atomic.sync_folder(path.parent)
+
+
+@contextmanager
+def _kept(edit: Edit) -> Iterator[None]:
+    """Put what is without a block aside, for people who want to see or restore it by hand."""
+    there = os.path.lexists(edit.original)
+    atomic.replace(edit.original, edit.before or b"", _KEPT_MODE)
+    try:
+        yield
+    finally:
+        if not there and _content(edit.path) == edit.before:  # nothing came of it
+            with suppress(OSError):
+                edit.original.unlink()
+
+
+def _has_block(text: bytes | None, path: Path) -> bool:
+    return text is not None and without_block(text, path) != text
 
 
 def _content(path: Path) -> bytes | None:
@@ -175,28 +256,8 @@ def _content(path: Path) -> bytes | None:
     return read_bounded(path, MAX_FILE)
 
 
-def _keep_original(edit: Edit) -> None:
-    """Put what is without a block aside, for people who want to see or restore it by hand."""
-    if edit.before is not None and without_block(edit.before, edit.path) == edit.before:
-        atomic.replace(edit.original, edit.before, _KEPT_MODE)
-
-
 def _drop_original(edit: Edit) -> None:
     """Once the file is as it was, the copy says nothing more; where it is not, the copy stays."""
     if _content(edit.original) == edit.after:
         with suppress(OSError):
             edit.original.unlink()
-
-
-def _replace(path: Path, text: bytes) -> None:
-    """Replace a file in one step; it keeps its mode and its owner."""
-    atomic.refuse_special(path)
-    with explained(path):
-        found = path.stat() if path.exists() else None
-        mode = stat.S_IMODE(found.st_mode) if found else _NEW_MODE
-        with atomic.staged(path, text, mode) as temporary:
-            if found and (found.st_uid, found.st_gid) != (os.geteuid(), os.getegid()):
-                os.chown(temporary, found.st_uid, found.st_gid)
-                temporary.chmod(mode)  # chown takes special bits away
-            temporary.rename(path)
-            atomic.sync_folder(path.parent)
