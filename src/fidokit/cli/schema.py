@@ -301,18 +301,22 @@ def otp(state: OtpState) -> Json:
     limit = state.rate_limit
     return members(
         state,
-        "user path method window rate_limit reuse emergency_codes problem",
+        "user path method window rate_limit reuse emergency_codes problem blocked_seconds "
+        "skew_seconds",
         rate_limit=limit and members(limit, "attempts seconds"),
     )
 
 
 def otp_code(verdict: CodeVerdict, state: OtpState) -> Json:
     """The JSON of `otp verify` (docs/json.md)."""
+    from fidokit.server.otp.enrollment import lets_in
+
     steps = state.method == "totp" and verdict.position is not None
     counts = state.method == "hotp" and verdict.position is not None
     return members(
         verdict,
-        "judgment accepted=is_accepted ahead_seconds ahead_codes",
+        "judgment accepted ahead_seconds ahead_codes",
+        accepted=lets_in(verdict, state),
         ahead_seconds=verdict.distance * state.step_seconds if steps else None,
         ahead_codes=verdict.distance if counts else None,
     )

@@ -60,11 +60,14 @@ def all_accounts() -> list[Account]:
 
 
 @contextmanager
-def acting_as(user: Account) -> Iterator[None]:
+def acting_as(user: Account, *, alone: bool = False) -> Iterator[None]:
     """Do the block with this user's rights alone.
 
     What root does in a home folder goes through names that its owner can change meanwhile: as
     that owner it can do no more harm than they could themselves.
+
+    Args:
+        alone: without the user's further groups, as PAM modules do it.
 
     Raises:
         NoPermission: this process runs as somebody else and is not root.
@@ -79,7 +82,10 @@ def acting_as(user: Account) -> Iterator[None]:
             hint="repeat it with sudo",
         )
     groups = os.getgroups()
-    os.initgroups(user.name, user.gid)
+    if alone:
+        os.setgroups([])
+    else:
+        os.initgroups(user.name, user.gid)
     os.setegid(user.gid)
     os.seteuid(user.uid)
     try:

@@ -233,3 +233,50 @@ def _read_or_refused(data: bytes) -> None:
     assert counted.with_counter(5) == counted
     for code in codes[:2]:
         assert code not in found.without_code(code).emergency_codes
+
+
+# --- how often, and how late -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("times", "seconds"),
+    [
+        ("", 0),
+        ("100", 0),
+        ("100 99", 0),
+        ("100 100 100", 31),
+        ("98 99 100", 29),
+        ("70 99 100", 1),
+        ("69 99 100", 0),
+        ("69 90 95 99", 21),
+        ("101 99 100", 0),
+        ("50 60 80 90 95 100", 21),
+    ],
+)
+def test_how_long_the_rate_limit_refuses(times: str, seconds: int) -> None:
+    """As the module counts: attempts of the last 30 seconds, none of the future."""
+    file = parse(f'ABCDEFGH\n" RATE_LIMIT 3 30 {times}\n" TOTP_AUTH\n'.encode())
+    assert file.blocked_for(100.9) == seconds
+    assert file.blocked_for(100.9 + seconds) == 0
+
+
+def test_no_limit_refuses_nothing() -> None:
+    assert parse(b'ABCDEFGH\n" TOTP_AUTH\n').blocked_for(0) == 0
+
+
+def test_what_was_learned_of_the_clock_goes() -> None:
+    text = b'ABCDEFGH\n" TIME_SKEW 3\n" OTHER\n" RESETTING_TIME_SKEW 1+2\n" TOTP_AUTH\n12345678\n'
+    assert parse(text).without_skew().encode() == b'ABCDEFGH\n" OTHER\n" TOTP_AUTH\n12345678\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "notes"),
+    [
+        (b'ABCDEFGH\n" TOTP_AUTH\n', False),
+        (b'ABCDEFGH\n" TOTP_AUTH\n" DISALLOW_REUSE\n', True),
+        (b'ABCDEFGH\n" TOTP_AUTH\n" RATE_LIMIT 3 30\n', True),
+        (b'ABCDEFGH\n" HOTP_COUNTER 1\n', True),
+    ],
+)
+def test_which_files_each_login_writes(text: bytes, notes: bool) -> None:
+    assert parse(text).notes_logins is notes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
 import os
 import signal
@@ -25,7 +26,8 @@ from fidokit.errors import (
 )
 from fidokit.server.accounts import Account
 from fidokit.server.otp import google_authenticator as on_disk
-from fidokit.server.otp.format import OtpFile
+from fidokit.server.otp.format import OtpFile, Rules
+from fidokit.server.otp.pam import SecretPlace
 
 NOBODY = 65534
 as_root = pytest.mark.root
@@ -213,6 +215,89 @@ def test_a_readable_file_of_another_owner_is_refused(me: Account) -> None:
     path = give(me, mode=0o600)
     os.chown(path, NOBODY, NOBODY)
     assert "does not belong to me" in on_disk.problem(me)
+
+
+# --- whether a login can be noted down -----------------------------------------------------
+
+
+@pytest.fixture
+def ann(public_folder: Path) -> Account:
+    """A user with a home and a secret."""
+    user = Account("nobody", NOBODY, NOBODY, public_folder / "home")
+    user.home.mkdir()
+    os.chown(user.home, NOBODY, NOBODY)
+    on_disk.create(user, new())
+    return user
+
+
+@as_root
+@pytest.mark.parametrize(
+    ("owner", "mode", "said"),
+    [
+        (NOBODY, 0o700, ""),
+        (0, 0o755, "Permission denied"),
+        (0, 0o775, "Permission denied"),
+        (NOBODY, 0o500, "Permission denied"),
+        (0, 0o777, ""),
+        (0, 0o1777, ""),
+    ],
+)
+def test_homes_that_cannot_be_written(ann: Account, owner: int, mode: int, said: str) -> None:
+    os.chown(ann.home, owner, 0)
+    ann.home.chmod(mode)
+    before = sorted(ann.home.iterdir())
+    problem = on_disk.problem(ann)
+    assert said in problem
+    assert bool(said) is bool(problem)
+    assert sorted(ann.home.iterdir()) == before
+
+
+@as_root
+def test_a_login_that_writes_nothing_needs_no_home_of_ones_own(ann: Account) -> None:
+    on_disk.create(ann, new(rules=Rules(3, None, reuse=True)), force=True)
+    os.chown(ann.home, 0, 0)
+    ann.home.chmod(0o755)
+    assert on_disk.problem(ann) == ""
+    assert "cannot be written to" in on_disk.unwritable(ann)
+    assert on_disk.unwritable(ann, SecretPlace(must_write=False)) == ""
+
+
+@as_root
+def test_secrets_that_root_keeps(ann: Account, public_folder: Path) -> None:
+    place = SecretPlace.of_root(f"{public_folder}/otp/${{USER}}")
+    path = on_disk.create(ann, new(), place=place)
+    assert path == public_folder / "otp/nobody"
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert path.stat().st_uid == 0
+    assert on_disk.problem(ann, place) == ""
+    assert on_disk.edit(ann, lambda found: found.without_code(CODES[0]), place) == on_disk.load(
+        ann, place
+    )
+    os.chown(path, NOBODY, NOBODY)
+    assert "does not belong to root" in on_disk.problem(ann, place)
+
+
+def test_somebody_who_holds_the_file_is_named(me: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = give(me)
+    monkeypatch.setattr("fidokit.server.locks.PATIENCE_S", 0.0)
+    held = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(FidokitError, match=rf"is locked by process {os.getpid()}"):
+            on_disk.edit(me, lambda found: found.with_counter(3))
+    finally:
+        os.close(held)
+    on_disk.edit(me, lambda found: found.with_counter(3))
+
+
+def test_who_holds_the_home_holds_nobody_up(me: Account) -> None:
+    held = os.open(me.home, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        on_disk.create(me, new())
+        on_disk.edit(me, lambda found: found.with_counter(3))
+    finally:
+        os.close(held)
 
 
 # --- at once, and killed -------------------------------------------------------------------

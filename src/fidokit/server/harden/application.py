@@ -11,8 +11,8 @@ from fidokit.errors import FidokitError
 from fidokit.server.harden import plan as planning
 from fidokit.server.harden import proof
 from fidokit.server.harden.levels import Directive, unmet
-from fidokit.server.harden.lock import only_one
 from fidokit.server.harden.plan import HardeningPlan, HardeningRequest, HardeningTarget, Planner
+from fidokit.server.locks import only_one
 from fidokit.server.sshd import drop_in, services
 from fidokit.server.sshd.drop_in import Edit, PreparedEdit
 from fidokit.server.sshd.query import SshdProgram, find_sshd

@@ -120,10 +120,10 @@ def _words(value: str) -> frozenset[str]:
 
 PAM_GUARD: Final = "pam_exec.so"
 PAM_MODULE: Final = "pam_google_authenticator.so"
+_AFTER_A_KEY: Final = 'case "$SSH_AUTH_INFO_0" in publickey*) exit 0;; esac; exit 1'
 PAM_LINES: Final = (
     "# These lines count once a key was accepted (SSH_AUTH_INFO_0), and not before.",
-    f"auth [success=ok default=2] {PAM_GUARD} quiet /bin/sh -c"
-    ' [case "$SSH_AUTH_INFO_0" in publickey*) exit 0;; esac; exit 1]',
+    f"auth [success=ok default=2] {PAM_GUARD} quiet /bin/sh -c [{_AFTER_A_KEY}]",
     f"auth requisite {PAM_MODULE}",
     "auth sufficient pam_permit.so",
 )
@@ -253,8 +253,7 @@ def _methods(base: SshdSettings, wanted: str) -> _Pairs:
         )
     if wanted == _KEYS and any(name in there for name in ("password", "keyboard-interactive")):
         raise FidokitError(
-            f"sshd's configuration says {_METHODS} {there}, which asks for a password "
-            "or a code",
+            f"sshd's configuration says {_METHODS} {there}, which asks for a password or a code",
             hint="hardware-only ends both: take that line out first",
         )
     return []

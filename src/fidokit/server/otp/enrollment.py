@@ -20,6 +20,7 @@ from fidokit.server.otp import google_authenticator as on_disk
 from fidokit.server.otp.codes import (
     CodeAt,
     CodeVerdict,
+    Judgment,
     RandomBytes,
     after_use,
     emergency_codes,
@@ -28,6 +29,7 @@ from fidokit.server.otp.codes import (
     resynchronized,
 )
 from fidokit.server.otp.format import Method, OtpFile, RateLimit, Rules, compose
+from fidokit.server.otp.pam import HOME, SecretPlace
 
 SECRET_BYTES: Final = 20
 """What RFC 4226 recommends, and as long as HMAC-SHA-1 makes use of."""
@@ -57,6 +59,7 @@ class OtpRequest:
         label: what it shows below; None for user@machine.
         emergency_codes: how many.
         force: replace what is there.
+        place: where the PAM module looks.
     """
 
     user: str | None = None
@@ -68,6 +71,7 @@ class OtpRequest:
     label: str | None = None
     emergency_codes: int = 5
     force: bool = False
+    place: SecretPlace = HOME
 
 
 @dataclass(frozen=True)
@@ -79,17 +83,19 @@ class OtpPlan:
         content: the file; secrets.
         uri: otpauth://, what the QR code says; a secret.
         force: replace what is there.
+        place: where the PAM module looks.
     """
 
     account: Account
     content: OtpFile = field(repr=False)
     uri: str = field(repr=False)
     force: bool
+    place: SecretPlace = HOME
 
     @property
     def path(self) -> Path:
         """The file that will be written."""
-        return on_disk.path_of(self.account)
+        return self.place.path(self.account)
 
 
 @dataclass(frozen=True)
@@ -106,6 +112,8 @@ class OtpState:
         reuse: whether a TOTP code may be used twice.
         emergency_codes: how many are left.
         problem: why the PAM module would refuse every code; empty where it would not.
+        blocked_seconds: for how long it refuses every code, since the rate limit is used up; or 0.
+        skew_seconds: by how much the phone's clock is ahead of this one, as the module has learned.
     """
 
     user: str
@@ -118,6 +126,13 @@ class OtpState:
     reuse: bool
     emergency_codes: int
     problem: str
+    blocked_seconds: int = 0
+    skew_seconds: int = 0
+
+
+def lets_in(verdict: CodeVerdict, state: OtpState) -> bool:
+    """Whether PAM would let this code in now: it is right, and nothing else is wrong."""
+    return verdict.is_accepted and not state.problem and not state.blocked_seconds
 
 
 def plan_otp(
@@ -137,11 +152,12 @@ def plan_otp(
     _extra("pyotp")
     user = account(request.user)
     if not request.force:
-        on_disk.check_free(user)
+        on_disk.check_free(user, request.place)
     method = Method.HOTP if request.hotp else Method.TOTP
     codes = emergency_codes(request.emergency_codes, random)
     content = compose(random(SECRET_BYTES), method, _rules(request), codes)
-    return OtpPlan(user, content, _uri(request, content, user, hostname), request.force)
+    uri = _uri(request, content, user, hostname)
+    return OtpPlan(user, content, uri, request.force, request.place)
 
 
 def confirm_otp(
@@ -172,31 +188,43 @@ def save_otp(plan: OtpPlan) -> OtpState:
         FileInTheWay: there is one by now; WouldOverwrite: a link or the like has its name.
         NoPermission, FidokitError: the disk refused.
     """
-    on_disk.create(plan.account, plan.content, force=plan.force)
-    return _state(plan.account, plan.content)
+    on_disk.create(plan.account, plan.content, force=plan.force, place=plan.place)
+    return _state(plan.account, plan.content, plan.place)
 
 
-def otp_state(user: str | None = None) -> OtpState:
+def otp_state(user: str | None = None, place: SecretPlace = HOME) -> OtpState:
     """What a user has.
+
+    Args:
+        user: None is whoever runs this.
+        place: where the PAM module looks; see `pam.place_of`.
 
     Raises:
         NotEnrolled: nothing; MalformedFile: what the PAM module would not take.
         NoPermission: of another user, and not root.
     """
     found = account(user)
-    return _state(found, on_disk.load(found))
+    return _state(found, on_disk.load(found, place), place)
 
 
 def verify_otp(
-    code: str, user: str | None = None, *, burn: bool = False, now: float | None = None
+    code: str,
+    user: str | None = None,
+    *,
+    burn: bool = False,
+    now: float | None = None,
+    place: SecretPlace = HOME,
 ) -> tuple[CodeVerdict, OtpState]:
     """What the PAM module would make of a code, and what the user has after that.
+
+    Whether it would let the user in, `lets_in` says of both.
 
     Args:
         code: as a person types it.
         user: None is whoever runs this.
         burn: use the code up, as a login would.
         now: seconds since 1970; None for this machine's clock.
+        place: where the PAM module looks.
 
     Raises:
         NotEnrolled: the user has none. MalformedFile: what the PAM module would not take.
@@ -206,25 +234,51 @@ def verify_otp(
     _extra("pyotp")
     code, found = read_code(code), account(user)
     at = time.time() if now is None else now
-    content = on_disk.load(found)
+    content = on_disk.load(found, place)
     verdict = judge(content, code, at, _code_at(content))
-    if not burn:
-        return verdict, _state(found, content)
+    state = _judged(_state(found, content, place, at), verdict, found, place)
+    if not burn or not lets_in(verdict, state):
+        return verdict, state
 
     def use(fresh: OtpFile) -> OtpFile:
         nonlocal verdict  # of the file that is changed: somebody may have used the code meanwhile
         verdict = judge(fresh, code, at, _code_at(fresh))
         return after_use(fresh, code, verdict)
 
-    return verdict, _state(found, on_disk.edit(found, use))
+    return verdict, _state(found, on_disk.edit(found, use, place), place, at)
 
 
-def resync_otp(codes: Sequence[str], user: str | None = None) -> OtpState:
+def _judged(state: OtpState, verdict: CodeVerdict, user: Account, place: SecretPlace) -> OtpState:
+    """With what stands against an emergency code alone, which the module strikes out."""
+    if verdict.judgment is not Judgment.EMERGENCY or state.problem:
+        return state
+    return replace(state, problem=on_disk.unwritable(user, place))
+
+
+def forget_skew(user: str | None = None, place: SecretPlace = HOME) -> OtpState:
+    """Take back what the PAM module has learned of the phone's clock (TIME_SKEW).
+
+    Args:
+        user: None is whoever runs this.
+        place: where the PAM module looks.
+
+    Raises:
+        NotEnrolled: the user has none. MalformedFile: what the PAM module would not take.
+        NoPermission: of another user, and not root.
+    """
+    found = account(user)
+    return _state(found, on_disk.edit(found, OtpFile.without_skew, place), place)
+
+
+def resync_otp(
+    codes: Sequence[str], user: str | None = None, place: SecretPlace = HOME
+) -> OtpState:
     """Put a HOTP counter behind codes that the app showed one after the other.
 
     Args:
         codes: two or three.
         user: None is whoever runs this.
+        place: where the PAM module looks.
 
     Raises:
         FidokitError: the codes do not follow each other ahead of the counter.
@@ -233,12 +287,16 @@ def resync_otp(codes: Sequence[str], user: str | None = None) -> OtpState:
     """
     _extra("pyotp")
     read, found = [read_code(code) for code in codes], account(user)
-    after = on_disk.edit(found, lambda file: resynchronized(file, read, _code_at(file)))
-    return _state(found, after)
+    after = on_disk.edit(found, lambda file: resynchronized(file, read, _code_at(file)), place)
+    return _state(found, after, place)
 
 
 def new_emergency_codes(
-    count: int, user: str | None = None, *, random: RandomBytes = os.urandom
+    count: int,
+    user: str | None = None,
+    *,
+    random: RandomBytes = os.urandom,
+    place: SecretPlace = HOME,
 ) -> tuple[tuple[str, ...], OtpState]:
     """Give a user new emergency codes; the old ones no longer work.
 
@@ -246,14 +304,15 @@ def new_emergency_codes(
         count: how many; none takes them away.
         user: None is whoever runs this.
         random: random bytes; a test's own.
+        place: where the PAM module looks.
 
     Raises:
         NotEnrolled: the user has none. MalformedFile: what the PAM module would not take.
         NoPermission: of another user, and not root.
     """
     codes, found = emergency_codes(count, random), account(user)
-    after = on_disk.edit(found, lambda content: content.with_codes(codes))
-    return codes, _state(found, after)
+    after = on_disk.edit(found, lambda content: content.with_codes(codes), place)
+    return codes, _state(found, after, place)
 
 
 def check_otp_files(*paths: Path, force: bool = False) -> None:
@@ -300,10 +359,12 @@ def _write(path: Path, data: bytes, *, force: bool) -> None:
     write(path, data)
 
 
-def _state(user: Account, content: OtpFile) -> OtpState:
+def _state(
+    user: Account, content: OtpFile, place: SecretPlace, now: float | None = None
+) -> OtpState:
     return OtpState(
         user.name,
-        on_disk.path_of(user),
+        place.path(user),
         content.method,
         content.counter,
         content.window,
@@ -311,7 +372,9 @@ def _state(user: Account, content: OtpFile) -> OtpState:
         content.step_seconds,
         content.used_steps is None,
         len(content.emergency_codes),
-        on_disk.problem(user),
+        on_disk.problem(user, place),
+        content.blocked_for(time.time() if now is None else now),
+        content.skew * content.step_seconds,
     )
 
 

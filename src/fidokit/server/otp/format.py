@@ -87,6 +87,7 @@ class OtpFile:
         used_steps: TOTP steps whose codes were used (DISALLOW_REUSE); None where reuse is allowed.
         skew: by how many steps the phone's clock is ahead, as the module learned it (TIME_SKEW).
         counter: of the next HOTP code; below 1 where the file is not for HOTP.
+        attempts: when the last logins were tried, in seconds since 1970 (RATE_LIMIT).
     """
 
     _lines: tuple[bytes, ...] = field(repr=False)
@@ -97,6 +98,24 @@ class OtpFile:
     used_steps: tuple[int, ...] | None
     skew: int
     counter: int
+    attempts: tuple[int, ...] = ()
+
+    @property
+    def notes_logins(self) -> bool:
+        """Whether the module writes the file at each login, and not for emergency codes alone."""
+        return self.rate_limit is not None or self.used_steps is not None or self.counter > 0
+
+    def blocked_for(self, now: float) -> int:
+        """For how many seconds the module refuses every code, since the rate limit is used up.
+
+        Args:
+            now: seconds since 1970.
+        """
+        if self.rate_limit is None:
+            return 0
+        most, seconds = self.rate_limit.attempts, self.rate_limit.seconds
+        recent = [at for at in sorted(self.attempts) if int(now) - seconds <= at <= int(now)]
+        return recent[-most] + seconds + 1 - int(now) if len(recent) >= most else 0
 
     @property
     def method(self) -> Method | None:
@@ -132,6 +151,15 @@ class OtpFile:
         if text not in lines:
             lines[:1] = [_ended(lines[0]), text]
         return parse(b"".join(lines))
+
+    def without_option(self, name: str) -> OtpFile:
+        """The file without an option."""
+        kept = [x for x in self._lines if (_option(x) or (None,))[0] != name.encode("ascii")]
+        return parse(b"".join(kept))
+
+    def without_skew(self) -> OtpFile:
+        """The file as if the module had learned nothing of the phone's clock."""
+        return self.without_option("TIME_SKEW").without_option("RESETTING_TIME_SKEW")
 
     def with_used_step(self, step: int) -> OtpFile:
         """The file after a TOTP code was used; steps that are out of reach are forgotten."""
@@ -207,6 +235,7 @@ def parse(data: bytes) -> OtpFile:
         options.used_steps(),
         options.lenient("TIME_SKEW", _MOST_STEPS),
         options.lenient("HOTP_COUNTER", _MOST_COUNTS),
+        options.attempts(),
     )
 
 
@@ -243,7 +272,7 @@ class _Options:
         return int(found[0])
 
     def rate_limit(self) -> RateLimit | None:
-        """RATE_LIMIT; the times of the last logins, which follow it, are checked alone."""
+        """RATE_LIMIT; the times of the last logins, which follow it, are `attempts`."""
         if "RATE_LIMIT" not in self._found:
             return None
         line, value = self._found["RATE_LIMIT"]
@@ -255,6 +284,11 @@ class _Options:
         return RateLimit(
             _bounded([attempts], MOST_ATTEMPTS, what), _bounded([seconds], LONGEST_INTERVAL, what)
         )
+
+    def attempts(self) -> tuple[int, ...]:
+        """The times of the last logins, which follow the two numbers of RATE_LIMIT."""
+        _, value = self._found.get("RATE_LIMIT", (0, b""))
+        return tuple(int(time) for time in value.split()[2:] if len(time) < 20)
 
     def used_steps(self) -> tuple[int, ...] | None:
         """The steps of DISALLOW_REUSE; None where reuse is allowed."""

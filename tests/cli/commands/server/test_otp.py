@@ -129,6 +129,8 @@ def test_json_has_no_secrets(sandbox: Sandbox) -> None:
         "reuse": False,
         "emergency_codes": 5,
         "problem": "",
+        "blocked_seconds": 0,
+        "skew_seconds": 0,
         "qr_file": "code.svg",
         "codes_file": "codes",
     }
@@ -247,7 +249,66 @@ def test_json_of_verify(sandbox: Sandbox) -> None:
 def test_a_file_that_pam_refuses_is_told(sandbox: Sandbox) -> None:
     enroll(sandbox)
     secret_file(sandbox).chmod(0o444)
-    assert "the PAM module refuses every code" in verify(sandbox, totp(sandbox)).err
+    done = verify(sandbox, codes(sandbox)[0])
+    assert done.code == 1
+    assert "It lets nobody in: the code is right, but others than" in done.out
+    assert "Right codes let nobody in either" in verify(sandbox, "00000000").out
+    advice = re.search(r"chmod 0400 (\S+?)\.\n", done.out)
+    assert advice
+    Path(advice[1]).chmod(0o400)
+    assert verify(sandbox, codes(sandbox)[0]).code == 0
+
+
+def test_a_rate_limit_that_is_used_up(sandbox: Sandbox) -> None:
+    enroll(sandbox, "--rate-limit", "2/3600")
+    now = int(time.time())
+    text = secret_file(sandbox).read_text().replace("LIMIT 2 3600", f"LIMIT 2 3600 {now} {now}")
+    secret_file(sandbox).chmod(0o600)
+    secret_file(sandbox).write_text(text)
+    done = verify(sandbox, codes(sandbox)[0], "--burn")
+    assert done.code == 1
+    assert re.search(
+        r"too many logins were tried, and PAM refuses every code for another 3", done.out
+    )
+    assert secret_file(sandbox).read_text() == text
+    found = json.loads(verify(sandbox, codes(sandbox)[0], "--json").out)
+    assert found["code"]["judgment"] == "emergency"
+    assert found["code"]["accepted"] is False
+    assert found["otp"]["blocked_seconds"] > 3500
+
+
+def test_a_difference_that_was_learned_is_explained_and_cleared(sandbox: Sandbox) -> None:
+    enroll(sandbox)
+    secret_file(sandbox).chmod(0o600)
+    with secret_file(sandbox).open("a") as file:
+        file.write('" TIME_SKEW -300\n" RESETTING_TIME_SKEW 1-2\n')
+    done = verify(sandbox, totp(sandbox))
+    assert done.code == 1
+    assert "PAM has learned that the phone is 9000 s behind (TIME_SKEW)" in done.out
+    command = re.search(r"fidokit (otp verify --user \S+ --clear-skew)\n", done.out)
+    assert command
+    cleared = sandbox.run(*command[1].split())
+    assert (cleared.code, cleared.err) == (0, "")
+    assert "SKEW" not in secret_file(sandbox).read_text()
+    assert verify(sandbox, codes(sandbox)[0]).code == 0
+    assert "had learned no difference" in sandbox.run("otp", "verify", "--clear-skew").out
+
+
+def test_a_secret_of_roots(sandbox: Sandbox) -> None:
+    """PAM's line says where the secrets are, and all verbs look there."""
+    service = sandbox.home / "service"
+    (sandbox.home / "kept").mkdir()
+    service.write_text(
+        f"auth required pam_google_authenticator.so secret={sandbox.home}/kept/${{USER}}\n"
+    )
+    where = ("--pam-file", str(service))
+    enroll(sandbox, *where)
+    (path,) = (sandbox.home / "kept").iterdir()
+    code = path.read_text().splitlines()[-1]
+    assert not secret_file(sandbox).exists()
+    assert verify(sandbox, code, *where).code == 0
+    assert "5 emergency" in sandbox.run("otp", "recover", "--left", *where).out
+    assert sandbox.run("otp", "verify", "--secret-file", "/var/lib/otp").code == 2
 
 
 def test_a_counter_that_ran_ahead(sandbox: Sandbox) -> None:

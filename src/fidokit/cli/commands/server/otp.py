@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import os
 import re
+import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from fidokit.server.otp.codes import CodeVerdict
     from fidokit.server.otp.enrollment import OtpPlan, OtpState
+    from fidokit.server.otp.pam import SecretPlace
 
 TRIES = 3
 NOTHING_WRITTEN = "nothing was set up: the app's codes are not this secret's"
@@ -36,6 +38,31 @@ QR_MARGIN = 2
 _BLACK, _WHITE = 16, 231  # of the 256 colors those two that no theme changes
 _INVERSE = str.maketrans(" \u2588\u2580\u2584", "\u2588 \u2584\u2580")
 _SGR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def _place_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Where the secrets are: as PAM's line says, or as its line is going to say."""
+    pam = click.option(
+        "--pam-file",
+        metavar="FILE",
+        default="/etc/pam.d/sshd",
+        show_default=True,
+        type=click.Path(path_type=Path),
+        help="The PAM service whose line says where secrets are.",
+    )
+    own = click.option(
+        "--secret-file",
+        metavar="PATTERN",
+        help="Where root keeps secrets, such as '/var/lib/otp/${USER}'.  [default: as PAM says]",
+    )
+    return own(pam(command))
+
+
+def _place(secret_file: str | None, pam_file: Path) -> SecretPlace:
+    from fidokit.server.otp.pam import SecretPlace, place_of
+
+    return SecretPlace.of_root(secret_file) if secret_file else place_of(pam_file)
+
 
 _user_option = click.option(
     "--user", metavar="NAME", help="Whose codes, on this machine.  [default: yours]"
@@ -87,6 +114,7 @@ _codes_file_option = click.option(
 @_codes_file_option
 @click.option("--no-confirm", is_flag=True, help="Do not ask for a code of the app.")
 @click.option("--force", is_flag=True, help="Replace a secret, and files, that are there.")
+@_place_options
 def enroll(
     settings: Settings,
     *,
@@ -103,6 +131,8 @@ def enroll(
     codes_file: str | None,
     no_confirm: bool,
     force: bool,
+    secret_file: str | None,
+    pam_file: Path,
 ) -> None:
     """Set up one-time codes for a user who has no token.
 
@@ -123,6 +153,7 @@ def enroll(
         label,
         emergency_codes,
         force,
+        _place(secret_file, pam_file),
     )
     plan = plan_otp(request)
     if not settings.json:
@@ -148,32 +179,61 @@ def enroll(
 @click.option(
     "--resync", is_flag=True, help="Find the counter of --hotp by two or three codes in a row."
 )
+@click.option(
+    "--clear-skew", is_flag=True, help="Forget what PAM has learned of the phone's clock."
+)
+@_place_options
 def verify(
-    settings: Settings, *, user: str | None, code_file: str | None, burn: bool, resync: bool
+    settings: Settings,
+    *,
+    user: str | None,
+    code_file: str | None,
+    burn: bool,
+    resync: bool,
+    clear_skew: bool,
+    secret_file: str | None,
+    pam_file: Path,
 ) -> None:
-    """Tell whether a code is right, and why not.
+    """Tell whether a code would let a user in, and why not.
 
     Nothing is used up, unless --burn is given. With --resync, codes that the app shows one after
     the other, on one line of --code-file, say where its counter stands.
     """
-    from fidokit.server.otp.enrollment import otp_state, resync_otp, verify_otp
+    from fidokit.server.otp.enrollment import forget_skew, lets_in, otp_state, verify_otp
 
-    otp_state(user)  # nobody types a code for what is not there
+    place = _place(secret_file, pam_file)
+    state = otp_state(user, place)  # nobody types a code for what is not there
+    if clear_skew:
+        cleared = forget_skew(user, place)
+        show(settings, {"otp": schema.otp(cleared)}, Lines([_forgotten(state.skew_seconds)]))
     if resync:
-        state = resync_otp(_codes_in_a_row(code_file), user)
-        show(
-            settings,
-            {"otp": schema.otp(state)},
-            Lines([f"The counter stands at {state.counter} now."]),
-        )
+        _resync(settings, user, code_file, place)
+    if resync or clear_skew:
         return
-    verdict, state = verify_otp(_code(code_file), user, burn=burn)
-    if state.problem:
-        note(f"warning: the PAM module refuses every code: {state.problem}")
+    verdict, state = verify_otp(_code(code_file), user, burn=burn, place=place)
     data = {"otp": schema.otp(state), "code": schema.otp_code(verdict, state)}
     show(settings, data, Lines(list(_told(verdict, state))))
-    if not verdict.is_accepted:
+    if not lets_in(verdict, state):
         raise click.exceptions.Exit(1)
+
+
+def _resync(
+    settings: Settings, user: str | None, code_file: str | None, place: SecretPlace
+) -> None:
+    from fidokit.server.otp.enrollment import resync_otp
+
+    state = resync_otp(_codes_in_a_row(code_file), user, place)
+    show(
+        settings,
+        {"otp": schema.otp(state)},
+        Lines([f"The counter stands at {state.counter} now."]),
+    )
+
+
+def _forgotten(seconds: int) -> str:
+    if not seconds:
+        return "The PAM module had learned no difference between the clocks."
+    return "The PAM module takes the codes of this machine's clock again."
 
 
 @verb()
@@ -191,6 +251,7 @@ def verify(
 @click.option("--use", is_flag=True, help="Use one up instead, as a login would.")
 @_code_file_option
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
+@_place_options
 def recover(
     settings: Settings,
     *,
@@ -201,6 +262,8 @@ def recover(
     use: bool,
     code_file: str | None,
     force: bool,
+    secret_file: str | None,
+    pam_file: Path,
 ) -> None:
     """Give a user new emergency codes, or use one up.
 
@@ -209,13 +272,14 @@ def recover(
     """
     from fidokit.server.otp.enrollment import new_emergency_codes, otp_state
 
+    place = _place(secret_file, pam_file)
     if left:
-        state = otp_state(user)
+        state = otp_state(user, place)
     elif use:
-        state = _use_up(user, code_file)
+        state = _use_up(user, code_file, place)
     else:
         _check_places(settings, "", codes_file, emergency_codes, force=force)
-        codes, state = new_emergency_codes(emergency_codes, user)
+        codes, state = new_emergency_codes(emergency_codes, user, place=place)
         _give_codes(codes, codes_file, settings, force=force)
     count = state.emergency_codes
     data = {"otp": {**schema.otp(state), "codes_file": codes_file}}
@@ -299,17 +363,19 @@ def _confirmed(plan: OtpPlan) -> OtpPlan:
     raise FidokitError(NOTHING_WRITTEN, hint="try again; --no-confirm leaves the question out")
 
 
-def _use_up(user: str | None, code_file: str | None) -> OtpState:
+def _use_up(user: str | None, code_file: str | None, place: SecretPlace) -> OtpState:
     from fidokit.server.otp.codes import EMERGENCY_DIGITS
-    from fidokit.server.otp.enrollment import otp_state, verify_otp
+    from fidokit.server.otp.enrollment import lets_in, otp_state, verify_otp
 
-    otp_state(user)
+    otp_state(user, place)
     code = questions.read_secret(code_file, "code") if code_file else _typed("Emergency code: ")
     if len("".join(code.split())) != EMERGENCY_DIGITS:
         raise UsageError(f"an emergency code has {EMERGENCY_DIGITS} digits")
-    verdict, state = verify_otp(code, user, burn=True)
+    verdict, state = verify_otp(code, user, burn=True, place=place)
     if not verdict.is_accepted:
         raise FidokitError("that is none of the emergency codes that are left")
+    if not lets_in(verdict, state):
+        raise FidokitError("\n".join(_told(verdict, state)), hint="the code was not used up")
     return state
 
 
@@ -386,14 +452,35 @@ def _told_state(state: OtpState) -> Iterator[str]:
 
 
 def _told(verdict: CodeVerdict, state: OtpState) -> Iterator[str]:
-    if verdict.judgment == "emergency":
+    if not verdict.is_accepted:
+        yield from _why(verdict, state.method, state.step_seconds)
+        if state.problem:
+            yield f"Right codes let nobody in either: {state.problem}."
+    elif state.problem:
+        yield f"It lets nobody in: the code is right, but {state.problem}."
+    elif state.blocked_seconds:
+        yield (
+            "Not now: the code is right, but too many logins were tried, and PAM refuses every "
+            f"code for another {state.blocked_seconds} s."
+        )
+    elif verdict.judgment == "emergency":
         yield f"Right: an emergency code. {state.emergency_codes} left."
-    elif verdict.judgment == "right":
+    else:
         yield "Right."
         if state.method == "totp" and abs(verdict.distance) > 1:
             yield _clocks(verdict.distance * state.step_seconds)
-    else:
-        yield from _why(verdict, state.method, state.step_seconds)
+    if state.skew_seconds and state.method == "totp":
+        yield _learned(state)
+
+
+def _learned(state: OtpState) -> str:
+    """The most common reason why a phone that shows the right time is refused."""
+    where = "behind" if state.skew_seconds < 0 else "ahead"
+    return (
+        f"PAM has learned that the phone is {abs(state.skew_seconds)} s {where} (TIME_SKEW), and "
+        "expects it to stay so. Once both clocks are right: "
+        f"fidokit otp verify --user {shlex.quote(state.user)} --clear-skew"
+    )
 
 
 def _why(verdict: CodeVerdict, method: str | None, step: int) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""One of us at a time who changes sshd: a lock that no other user can take, and that ends."""
+"""One of us at a time: locks that no other user can take, with an end to the waiting."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fidokit.files.disk_errors import explained
 from fidokit.server.accounts import account
 
 PATIENCE_S: Final = 30.0
-"""Seconds for another fidokit to end: proofs hold no lock, only files that change do."""
+"""Seconds for another fidokit to end: nothing is proved under a lock."""
 
 _ROOTS: Final = Path("/run/fidokit")
 _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
@@ -43,11 +43,11 @@ def own_folder() -> Path:
 
 
 @contextmanager
-def only_one(patience: float = PATIENCE_S) -> Iterator[None]:
+def only_one(patience: float | None = None) -> Iterator[None]:
     """Be the only one of us who changes sshd's files; the lock dies with its process.
 
     Args:
-        patience: seconds to wait for another one.
+        patience: seconds to wait for another one; `PATIENCE_S` if None.
 
     Raises:
         FidokitError: another one has not ended; says which process.
@@ -56,20 +56,30 @@ def only_one(patience: float = PATIENCE_S) -> Iterator[None]:
     with explained(path):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        _take(descriptor, time.monotonic() + patience)
+        taken(descriptor, path, patience)
         yield
     finally:
         os.close(descriptor)
 
 
-def _take(descriptor: int, until: float) -> None:
+def taken(descriptor: int, path: Path, patience: float | None = None) -> None:
+    """Lock an open file, which only those who may open it can do; closing it gives it back.
+
+    Args:
+        path: for the message.
+        patience: seconds to wait for another one; `PATIENCE_S` if None.
+
+    Raises:
+        FidokitError: another one has not ended; says which process.
+    """
+    until = time.monotonic() + (PATIENCE_S if patience is None else patience)
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > until:
                 raise FidokitError(
-                    f"another process is changing sshd's files: {_holder(descriptor)}",
+                    f"{path} is locked by {_holder(descriptor)}",
                     hint="wait for it, or end it, and run the command again",
                 ) from None
             time.sleep(_STEP_S)
@@ -84,7 +94,7 @@ def _holder(descriptor: int) -> str:
         for words in map(str.split, _LOCKS.read_text().splitlines()):
             if len(words) > 5 and words[1] == "FLOCK" and words[5].endswith(inode):
                 return f"process {words[4]}{_command(words[4])}"
-    return "which one cannot be seen from here"
+    return "a process that cannot be seen from here"
 
 
 def _command(pid: str) -> str:
