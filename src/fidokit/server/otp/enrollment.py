@@ -255,6 +255,29 @@ def _judged(state: OtpState, verdict: CodeVerdict, user: Account, place: SecretP
     return replace(state, problem=on_disk.unwritable(user, place))
 
 
+def next_code(content: OtpFile, now: float) -> str | None:
+    """A code that the PAM module would take now, for a trial; None where none can be computed.
+
+    Args:
+        content: a user's file; a secret, and so is the code.
+        now: seconds since 1970.
+    """
+    emergency = next(iter(content.emergency_codes), None)
+    try:
+        code_at = _code_at(content)
+    except Unsupported:
+        return emergency
+    if content.method is Method.HOTP:
+        return code_at(content.counter)
+    if content.method is None:
+        return emergency
+    middle = int(now) // content.step_seconds + content.skew
+    reach = range(-((content.window - 1) // 2), content.window // 2 + 1)
+    steps = [middle + away for away in sorted(reach, key=lambda away: (abs(away), -away))]
+    free = [step for step in steps if step not in (content.used_steps or ())]
+    return code_at(free[0]) if free else emergency
+
+
 def forget_skew(user: str | None = None, place: SecretPlace = HOME) -> OtpState:
     """Take back what the PAM module has learned of the phone's clock (TIME_SKEW).
 

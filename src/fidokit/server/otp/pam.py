@@ -132,8 +132,7 @@ def read_service(path: Path) -> list[PamLine]:
 
 
 def _lines(path: Path, depth: int, only: str = "") -> Iterator[PamLine]:
-    text = read_bounded(path, _MAX_FILE).decode("utf-8", "surrogateescape").replace("\\\n", " ")
-    for raw in text.splitlines():
+    for raw in _text_of(path).splitlines():
         words = [found[0] for found in _WORD.finditer(raw.partition("#")[0])]
         if len(words) < 2:
             continue
@@ -148,6 +147,12 @@ def _lines(path: Path, depth: int, only: str = "") -> Iterator[PamLine]:
             yield from _included(path, rest[0], depth, kind)
         else:
             yield PamLine(path, kind, control, tuple(map(_bare, rest)), raw)
+
+
+def _text_of(path: Path) -> str:
+    """A file's text; a line that ends in a backslash goes on in the next one."""
+    text = read_bounded(path, _MAX_FILE).decode("utf-8", "surrogateescape")
+    return text.replace("\\\n", " ")
 
 
 def _included(path: Path, name: str, depth: int, only: str) -> Iterator[PamLine]:
@@ -191,3 +196,41 @@ def parse_options(options: Sequence[str]) -> SecretPlace:
         "no_strict_owner" not in values,
         "allow_readonly" not in values,
     )
+
+
+# --- a stack to try things on ----------------------------------------------------------------
+
+_ASKS: Final = ("auth", "account")
+_OWN_OPTIONS: Final = re.compile(r"\s+secret=\S+")
+
+
+def service_text(text: bytes, path: Path, place: SecretPlace) -> bytes:
+    """A PAM service for trials: it judges as another one, and opens no session.
+
+    Args:
+        text: the service.
+        path: where it stands, or is to stand: what it includes lies beside it.
+        place: where the module is to look; whose rights it has then stays.
+    """
+    lines = _judging(text.decode("utf-8", "surrogateescape"), path, _MAX_DEPTH)
+    kept = [_elsewhere(line, place) for line in lines]
+    whole = "".join(f"{line}\n" for line in [*kept, "session required pam_permit.so"])
+    return whole.encode("utf-8", "surrogateescape")
+
+
+def _judging(text: str, path: Path, depth: int) -> Iterator[str]:
+    """The lines that say who gets in; what is included by kind stays as it is."""
+    for raw in text.replace("\\\n", " ").splitlines():
+        words = raw.split()
+        if len(words) > 1 and words[0] == "@include" and depth:
+            other = path.parent / words[1]
+            yield from _judging(_text_of(other), other, depth - 1)
+        elif words and words[0].lstrip("-").lower() in _ASKS:
+            yield raw
+
+
+def _elsewhere(line: str, place: SecretPlace) -> str:
+    if MODULE not in line:
+        return line
+    bare = _OWN_OPTIONS.sub("", line)
+    return bare.replace(MODULE, f"{MODULE} secret={place.pattern}", 1)

@@ -212,7 +212,7 @@ def verify(
         return
     verdict, state = verify_otp(_code(code_file), user, burn=burn, place=place)
     data = {"otp": schema.otp(state), "code": schema.otp_code(verdict, state)}
-    show(settings, data, Lines(list(_told(verdict, state))))
+    show(settings, data, Lines([*_told(verdict, state), *_learned(state, user)]))
     if not lets_in(verdict, state):
         raise click.exceptions.Exit(1)
 
@@ -469,18 +469,19 @@ def _told(verdict: CodeVerdict, state: OtpState) -> Iterator[str]:
         yield "Right."
         if state.method == "totp" and abs(verdict.distance) > 1:
             yield _clocks(verdict.distance * state.step_seconds)
-    if state.skew_seconds and state.method == "totp":
-        yield _learned(state)
 
 
-def _learned(state: OtpState) -> str:
+def _learned(state: OtpState, user: str | None) -> Iterator[str]:
     """The most common reason why a phone that shows the right time is refused."""
+    if not state.skew_seconds or state.method != "totp":
+        return
     where = "behind" if state.skew_seconds < 0 else "ahead"
-    return (
+    yield (
         f"PAM has learned that the phone is {abs(state.skew_seconds)} s {where} (TIME_SKEW), and "
-        "expects it to stay so. Once both clocks are right: "
-        f"fidokit otp verify --user {shlex.quote(state.user)} --clear-skew"
+        "expects it to stay so. Once both clocks are right, have it forget that:"
     )
+    whose = f"--user {shlex.quote(user)} " if user else ""
+    yield f"  fidokit otp verify {whose}--clear-skew"
 
 
 def _why(verdict: CodeVerdict, method: str | None, step: int) -> Iterator[str]:
