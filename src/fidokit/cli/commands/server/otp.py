@@ -5,9 +5,8 @@ from __future__ import annotations
 import io
 import os
 import re
-import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +14,9 @@ from typing import TYPE_CHECKING
 import click
 
 from fidokit.cli import schema
+from fidokit.cli.commands.server.otp_text import learned, told, told_state, why
 from fidokit.cli.options import verb
-from fidokit.cli.render import Lines, home_path, show
+from fidokit.cli.render import Lines, show
 from fidokit.cli.settings import Settings
 from fidokit.errors import FidokitError, UsageError
 from fidokit.prompt import questions
@@ -25,7 +25,6 @@ from fidokit.prompt.text import escape, is_fancy, note
 if TYPE_CHECKING:
     from segno import QRCode
 
-    from fidokit.server.otp.codes import CodeVerdict
     from fidokit.server.otp.enrollment import OtpPlan, OtpState
     from fidokit.server.otp.pam import SecretPlace
 
@@ -169,7 +168,7 @@ def enroll(
         print(f"The QR code is in {escape(qr_file)}: delete it when it was scanned.")
     _give_codes(plan.content.emergency_codes, codes_file, settings, force=force)
     files = {"qr_file": qr_file, "codes_file": codes_file}
-    show(settings, {"otp": {**schema.otp(state), **files}}, Lines(list(_told_state(state))))
+    show(settings, {"otp": {**schema.otp(state), **files}}, Lines(list(told_state(state))))
 
 
 @verb()
@@ -212,7 +211,7 @@ def verify(
         return
     verdict, state = verify_otp(_code(code_file), user, burn=burn, place=place)
     data = {"otp": schema.otp(state), "code": schema.otp_code(verdict, state)}
-    show(settings, data, Lines([*_told(verdict, state), *_learned(state, user)]))
+    show(settings, data, Lines([*told(verdict, state), *learned(state, user)]))
     if not lets_in(verdict, state):
         raise click.exceptions.Exit(1)
 
@@ -359,7 +358,7 @@ def _confirmed(plan: OtpPlan) -> OtpPlan:
             continue
         if verdict.is_accepted:
             return after
-        note("\n".join(_why(verdict, after.content.method, after.content.step_seconds)))
+        note("\n".join(why(verdict, after.content.method, after.content.step_seconds)))
     raise FidokitError(NOTHING_WRITTEN, hint="try again; --no-confirm leaves the question out")
 
 
@@ -375,7 +374,7 @@ def _use_up(user: str | None, code_file: str | None, place: SecretPlace) -> OtpS
     if not verdict.is_accepted:
         raise FidokitError("that is none of the emergency codes that are left")
     if not lets_in(verdict, state):
-        raise FidokitError("\n".join(_told(verdict, state)), hint="the code was not used up")
+        raise FidokitError("\n".join(told(verdict, state)), hint="the code was not used up")
     return state
 
 
@@ -442,69 +441,3 @@ def _give_codes(
     elif codes and not settings.json:
         print("Emergency codes, shown this once; write them down:")
         print("\n".join(f"  {code}" for code in codes))
-
-
-def _told_state(state: OtpState) -> Iterator[str]:
-    yield f"Wrote {home_path(state.path)}: {str(state.method).upper()} codes are set up."
-    yield "`fidokit server harden second-factor` has sshd ask for them, where it does not yet."
-    if state.problem:
-        yield f"The PAM module will refuse them all: {state.problem}"
-
-
-def _told(verdict: CodeVerdict, state: OtpState) -> Iterator[str]:
-    if not verdict.is_accepted:
-        yield from _why(verdict, state.method, state.step_seconds)
-        if state.problem:
-            yield f"Right codes let nobody in either: {state.problem}."
-    elif state.problem:
-        yield f"It lets nobody in: the code is right, but {state.problem}."
-    elif state.blocked_seconds:
-        yield (
-            "Not now: the code is right, but too many logins were tried, and PAM refuses every "
-            f"code for another {state.blocked_seconds} s."
-        )
-    elif verdict.judgment == "emergency":
-        yield f"Right: an emergency code. {state.emergency_codes} left."
-    else:
-        yield "Right."
-        if state.method == "totp" and abs(verdict.distance) > 1:
-            yield _clocks(verdict.distance * state.step_seconds)
-
-
-def _learned(state: OtpState, user: str | None) -> Iterator[str]:
-    """The most common reason why a phone that shows the right time is refused."""
-    if not state.skew_seconds or state.method != "totp":
-        return
-    where = "behind" if state.skew_seconds < 0 else "ahead"
-    yield (
-        f"PAM has learned that the phone is {abs(state.skew_seconds)} s {where} (TIME_SKEW), and "
-        "expects it to stay so. Once both clocks are right, have it forget that:"
-    )
-    whose = f"--user {shlex.quote(user)} " if user else ""
-    yield f"  fidokit otp verify {whose}--clear-skew"
-
-
-def _why(verdict: CodeVerdict, method: str | None, step: int) -> Iterator[str]:
-    """Why a code lets nobody in."""
-    if verdict.judgment == "used":
-        yield f"Used already: wait for the next code, up to {step} s."
-    elif verdict.judgment == "elsewhere" and method == "hotp":
-        yield f"Not now: the app is {verdict.distance} codes ahead of the counter here."
-        yield "`fidokit otp verify --resync` finds it by two or three codes in a row."
-    elif verdict.judgment == "elsewhere":
-        yield "Not now: it is this secret's code of another time."
-        yield _clocks(verdict.distance * step)
-    else:
-        yield "Wrong: mistyped, of another account, or of an older secret."
-
-
-def _clocks(seconds: int) -> str:
-    behind = "behind" if seconds < 0 else "ahead of"
-    hours, rest = divmod(abs(seconds) + 90, 1800)
-    if hours and rest <= 180:
-        amount = f"{hours / 2:g} h"
-        remedy = "Its time zone or daylight saving looks wrong: let it set both by itself."
-    else:
-        amount = f"{abs(seconds)} s"
-        remedy = "Let the phone set its clock by itself, and look at this one with `timedatectl`."
-    return f"The phone's clock is about {amount} {behind} this machine's. {remedy}"
