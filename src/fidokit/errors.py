@@ -151,6 +151,26 @@ class MalformedFile(Malformed):
     """A text file (authorized_keys, allowed_signers, configuration) with a line of no meaning."""
 
 
+class SshdNotAsked(FidokitError):
+    """An sshd did not tell its settings, so they are not known; never taken for its defaults."""
+
+
+class SshdMissing(SshdNotAsked):
+    """There is no sshd to be asked, or it cannot be run."""
+
+    exit_code = ExitCode.UNSUPPORTED
+
+
+class SshdConfigRefused(SshdNotAsked):
+    """An sshd does not take its configuration, and would not start."""
+
+    exit_code = ExitCode.MALFORMED
+
+
+class SshdHidesSettings(SshdNotAsked):
+    """An sshd tells its settings to root alone."""
+
+
 class SignatureInvalid(FidokitError):
     """A signature does not verify; exit code 1, as `ssh-keygen -Y verify` has it."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fidokit.server.sshd.query import SshdSettings, parse_settings
+from fidokit.server.sshd.settings import SshdSettings, parse_settings
 
 ALGORITHMS = (
     "ssh-ed25519-cert-v01@openssh.com,sk-ssh-ed25519-cert-v01@openssh.com,ssh-ed25519,"

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from fidokit.server.harden.plan import HardeningPlan
     from fidokit.server.otp.codes import CodeVerdict
     from fidokit.server.otp.enrollment import OtpState
-    from fidokit.server.sshd.query import SshdSettings
+    from fidokit.server.sshd.settings import SshdSettings
     from fidokit.signing.certificates import IssuedCertificate, ShownCertificate
     from fidokit.signing.signatures import VerifiedSignature
     from fidokit.tokens import Session

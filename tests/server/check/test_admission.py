@@ -13,7 +13,8 @@ from tests.server.settings import settings
 from fidokit.server.accounts import Account, Password, ShadowEntry, account
 from fidokit.server.check import admission
 from fidokit.server.check.admission import LoginUser, WaysIn, people
-from fidokit.server.sshd.query import LoginOrigin, SshdSettings, parse_settings
+from fidokit.server.sshd.query import LoginOrigin
+from fidokit.server.sshd.settings import SshdSettings, parse_settings
 
 ALICE = LoginUser("alice", 1000, "/bin/sh", ("alice", "staff"), ShadowEntry(Password.SET))
 HERE = LoginOrigin.parse("addr=10.0.0.7,host=desk.example")

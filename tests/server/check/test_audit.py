@@ -18,7 +18,8 @@ from fidokit.server.check.audit import Audit, CheckEvent, FileReport, ServerRepo
 from fidokit.server.check.key_lines import KeyLine, KeyPosition, UnreadableLine
 from fidokit.server.check.policy import CheckRule, Violation
 from fidokit.server.check.report import CheckTally
-from fidokit.server.sshd.query import LoginOrigin, SshdSettings
+from fidokit.server.sshd.query import LoginOrigin
+from fidokit.server.sshd.settings import SshdSettings
 
 
 @dataclass
@@ -30,7 +31,7 @@ class FakeSshd:
     asked: list[str | None] = field(default_factory=list)
     origin: LoginOrigin = field(default_factory=LoginOrigin)
 
-    def settings(self, user: str | None = None) -> SshdSettings:
+    def settings(self, user: str | None = None, _: LoginOrigin | None = None) -> SshdSettings:
         self.asked.append(user)
         found = self.of.get(user or "", self.general)
         if isinstance(found, FidokitError):
@@ -67,7 +68,7 @@ def run(
     password: Password = Password.NONE,
     criteria: frozenset[str] = frozenset(),
 ) -> tuple[list[CheckEvent], CheckTally]:
-    audit = Audit(sshd, person(password), criteria, frozenset(rules), now=1.0)
+    audit = Audit(sshd, sshd.origin, person(password), criteria, frozenset(rules), now=1.0)
     tally = CheckTally(frozenset(rules))
     # A user of our own, so that nobody's rights have to be taken on.
     return list(tally.watch(audit.run(homes.values()))), tally

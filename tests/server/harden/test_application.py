@@ -14,15 +14,16 @@ from fidokit.errors import FidokitError
 from fidokit.server.harden.application import Applying, Running, find_running
 from fidokit.server.harden.levels import Directive
 from fidokit.server.sshd import drop_in
-from fidokit.server.sshd.query import SshdProgram
+from fidokit.server.sshd.query import Sshd
 
 BLOCK = drop_in.block("touch", ["A 1"])
 SSHD = """
 import pathlib, sys
-config = pathlib.Path(sys.argv[3])
+config = pathlib.Path(sys.argv[sys.argv.index("-f") + 1])
 text = "".join(p.read_text() for p in sorted(config.parent.glob("*.conf")))
 if "refuse" in text:
     sys.exit("line 1: refused")
+print("pubkeyauthentication yes")
 print("listenaddress 127.0.0.1:1")
 print("a", 2 if "overrule" in text else 1)
 """
@@ -36,7 +37,7 @@ class Files:
         self.config = folder / "sshd_config"
         self.config.write_bytes(b"x\n")
         self.other = folder / "z.conf"
-        self.sshd = SshdProgram(str(executable(folder / "sshd", SSHD)))
+        self.sshd = Sshd(str(executable(folder / "sshd", SSHD)))
 
     def apply(self, running: Running | None = None) -> None:
         edits = [drop_in.plan(self.folder / "0.conf", BLOCK), drop_in.plan(self.config, BLOCK)]
@@ -63,7 +64,7 @@ def test_all_goes_well(files: Files) -> None:
 
 
 @pytest.mark.parametrize(
-    ("trouble", "message"), [("refuse", "sshd refuses"), ("overrule", "A 1 does not hold")]
+    ("trouble", "message"), [("refuse", "sshd does not take"), ("overrule", "A 1 does not hold")]
 )
 def test_sshd_judges_otherwise_than_the_trial(files: Files, trouble: str, message: str) -> None:
     files.other.write_text(trouble)
@@ -141,7 +142,7 @@ from pathlib import Path
 from fidokit.server.sshd import drop_in
 from fidokit.server.harden.application import Applying
 from fidokit.server.harden.levels import Directive
-from fidokit.server.sshd.query import SshdProgram
+from fidokit.server.sshd.query import Sshd
 
 folder, left, block = Path(sys.argv[1]), int(sys.argv[2]), sys.stdin.buffer.read() or None
 CALLS = {"os.rename", "open", "os.chmod", "os.remove", "subprocess.Popen"}
@@ -154,7 +155,7 @@ def hook(event, _):
             os.kill(os.getpid(), signal.SIGKILL)
 
 edits = [drop_in.plan(folder / name, block) for name in ("0.conf", "pam", "sshd_config")]
-applying = Applying(SshdProgram(str(folder / "sshd")), folder / "sshd_config", edits, [])
+applying = Applying(Sshd(str(folder / "sshd")), folder / "sshd_config", edits, [])
 sys.addaudithook(hook)
 applying.run(None)
 """

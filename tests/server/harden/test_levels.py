@@ -6,7 +6,7 @@ import pytest
 
 from fidokit.errors import FidokitError, Unsupported, UsageError
 from fidokit.server.harden.levels import Directive, Level, Levels, all_directives, directives, unmet
-from fidokit.server.sshd.query import SshdSettings, parse_settings
+from fidokit.server.sshd.settings import SshdSettings, parse_settings
 
 HARDWARE = (
     "sk-ssh-ed25519@openssh.com,sk-ssh-ed25519-cert-v01@openssh.com,"

@@ -20,7 +20,7 @@ from fidokit.server.accounts import Account
 from fidokit.server.authorize.lines import lines_of
 from fidokit.server.harden import lock_out
 from fidokit.server.harden.lock_out import KeyHolder, Proof, UserProof, everybody, key_holder
-from fidokit.server.sshd.query import parse_settings
+from fidokit.server.sshd.settings import parse_settings
 
 HOME = Path("/home/u")
 

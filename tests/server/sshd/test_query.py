@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,44 +10,65 @@ from tests.support.agent_keys import executable
 
 from fidokit.errors import (
     FidokitError,
-    MalformedFile,
-    NoPermission,
-    Unsupported,
+    SshdConfigRefused,
+    SshdHidesSettings,
+    SshdMissing,
+    SshdNotAsked,
     UsageError,
 )
-from fidokit.server.sshd.query import LoginOrigin, Sshd, SshdProgram, find_sshd
+from fidokit.server.sshd.query import (
+    LoginOrigin,
+    Ran,
+    Sshd,
+    find_sshd,
+    option_value,
+    parse_debug,
+    run_sshd,
+    sshd_here,
+    without_option,
+)
+from fidokit.server.sshd.settings import SshdSettings
 
-GOOD = "pubkeyauthentication yes\nusepam no\n"
+GOOD = Ran(0, "pubkeyauthentication yes\nusepam no\n", "")
+STRANGER = "host=192.0.2.1,addr=192.0.2.1,laddr=192.0.2.2,lport=22"
 
 
-def says(*answers: str | None) -> tuple[Callable[[Sequence[str]], str | None], list[list[str]]]:
+def says(*answers: Ran) -> tuple[Callable[[Sequence[str]], Ran], list[list[str]]]:
     asked: list[list[str]] = []
 
-    def run(argv: Sequence[str]) -> str | None:
+    def run(argv: Sequence[str]) -> Ran:
         asked.append(list(argv))
         return answers[len(asked) - 1]
 
     return run, asked
 
 
-def test_the_first_program_that_is_there_is_asked() -> None:
-    run, asked = says(None, GOOD)
-    settings = Sshd(run).settings("alice")
-    assert settings.is_on("pubkeyauthentication")
-    assert [argv[0] for argv in asked] == ["/usr/sbin/sshd", "/usr/local/sbin/sshd"]
-    assert asked[1][1:] == [
-        "-T",
-        "-C",
-        "user=alice,host=192.0.2.1,addr=192.0.2.1,laddr=192.0.2.2,lport=22",
+def complaint(text: str) -> Ran:
+    return Ran(255, "", text)
+
+
+def test_a_user_is_named_in_the_question() -> None:
+    run, asked = says(GOOD)
+    assert Sshd("/sshd", run=run).settings("alice").is_on("PubkeyAuthentication")
+    assert asked == [["/sshd", "-T", "-C", f"user=alice,{STRANGER}"]]
+
+
+def test_its_arguments_are_passed_on() -> None:
+    run, asked = says(GOOD)
+    sshd = Sshd("/sshd", ("-f", "/x", "-o", "UsePAM no"), run=run).with_config("/y")
+    assert sshd.named_config == "/y"
+    sshd.settings(origin=LoginOrigin.parse("addr=10.0.0.1"))
+    assert asked[0][1:] == [
+        *("-T", "-f", "/y", "-o", "UsePAM no"),
+        *("-C", "host=10.0.0.1,addr=10.0.0.1,laddr=192.0.2.2,lport=22"),
     ]
 
 
-def test_a_named_program_and_configuration() -> None:
-    run, asked = says(GOOD)
-    Sshd(run, "/opt/sshd", "/tmp/conf", LoginOrigin.parse("addr=10.0.0.1")).settings()
-    (argv,) = asked
-    assert argv[:4] == ["/opt/sshd", "-T", "-f", "/tmp/conf"]
-    assert argv[-1] == "host=10.0.0.1,addr=10.0.0.1,laddr=192.0.2.2,lport=22"
+def test_options_of_a_command_line() -> None:
+    words = ("-f", "/a", "-p", "1", "-f", "/b")
+    assert option_value(words, "-f") == "/b"
+    assert option_value(words, "-o") is None
+    assert without_option(words, "-f") == ("-p", "1")
 
 
 def test_origins() -> None:
@@ -63,109 +83,129 @@ def test_what_is_no_origin(given: str) -> None:
         LoginOrigin.parse(given)
 
 
-@pytest.mark.parametrize("name", ["a,addr=10.0.0.1", "a\nb"])
+@pytest.mark.parametrize("name", ["a,addr=10.0.0.1", "a\nb", "a\0b"])
 def test_a_name_that_would_forge_another_condition_is_never_asked_about(name: str) -> None:
     run, asked = says(GOOD)
     with pytest.raises(UsageError, match="cannot be asked"):
-        Sshd(run).settings(name)
+        Sshd("/sshd", run=run).settings(name)
     assert asked == []
 
 
-def test_no_sshd() -> None:
-    with pytest.raises(Unsupported, match="no sshd was found"):
-        Sshd(lambda _: None).settings()
-    with pytest.raises(Unsupported, match="/opt/sshd does not exist"):
-        Sshd(lambda _: None, "/opt/sshd").settings()
+def test_no_sshd(tmp_path: Path) -> None:
+    with pytest.raises(SshdMissing, match="cannot be run"):
+        Sshd(str(tmp_path / "none")).settings()
+    with pytest.raises(SshdMissing, match="cannot be run"):
+        Sshd(str(tmp_path)).check()
 
 
 def test_a_bad_configuration_is_told_in_sshds_words() -> None:
-    run, _ = says("/etc/ssh/sshd_config: line 3: Bad configuration option: Foo\n")
-    with pytest.raises(MalformedFile, match="line 3: Bad configuration option: Foo"):
-        Sshd(run).settings()
+    run, _ = says(complaint("debug1: x\n/etc/x: line 3: Bad configuration option: Foo\n"))
+    with pytest.raises(SshdConfigRefused, match=r"take /x: /etc/x: line 3: Bad config.*: Foo$"):
+        Sshd("/sshd", ("-f", "/x"), run=run).settings()
 
 
 @pytest.mark.parametrize(
     ("printed", "kind", "hint"),
     [
-        ("Missing privilege separation directory: /run/sshd\n", FidokitError, "mkdir"),
-        ("sshd: no hostkeys available -- exiting.\n", NoPermission, "sudo"),
+        ("Missing privilege separation directory: /run/sshd\n", SshdNotAsked, "mkdir"),
+        ("sshd: no hostkeys available -- exiting.\n", SshdHidesSettings, "sudo"),
     ],
 )
 def test_what_the_machine_lacks(printed: str, kind: type[FidokitError], hint: str) -> None:
-    run, asked = says(printed, "unknown option -- G\nusage: sshd\n")
+    run, asked = says(complaint(printed), complaint("unknown option -- G\nusage: sshd\n"))
     with pytest.raises(kind) as caught:
-        Sshd(run).settings()
+        Sshd("/sshd", run=run).settings()
     assert type(caught.value) is kind
     assert hint in caught.value.hint
     assert [argv[1] for argv in asked] == ["-T", "-G"]
-    newer, _ = says(printed, GOOD)
-    assert Sshd(newer).settings().is_on("pubkeyauthentication")
+    newer, _ = says(complaint(printed), GOOD)
+    assert Sshd("/sshd", run=newer).settings().is_on("pubkeyauthentication")
 
 
 def test_an_ordinary_user_asks_with_a_host_key_of_their_own() -> None:
-    run, asked = says("sshd: no hostkeys available -- exiting.\n", "unknown option -- G\n", GOOD)
-    settings = Sshd(run, spare_key=lambda: "/tmp/mine").settings()
+    refused = complaint("sshd: no hostkeys available -- exiting.\n")
+    run, asked = says(refused, complaint("unknown option -- G\n"), GOOD)
+    settings = Sshd("/sshd", spare_key=lambda: "/tmp/mine", run=run).settings()
     assert settings.is_on("pubkeyauthentication")
     assert asked[2][-2:] == ["-h", "/tmp/mine"]
+    run, asked = says(refused, Ran(0, "", ""))
+    Sshd("/sshd", spare_key=lambda: "/tmp/mine", run=run).check()
+    assert asked[1][-2:] == ["-h", "/tmp/mine"]
 
 
-def test_silence() -> None:
-    run, _ = says("")
-    with pytest.raises(FidokitError, match="no answer"):
-        Sshd(run).settings()
+def test_silence_is_no_answer() -> None:
+    run, _ = says(Ran(0, "", ""))
+    with pytest.raises(SshdNotAsked, match="no answer"):
+        Sshd("/sshd", run=run).settings()
 
 
-# --- a program that is about to serve ----------------------------------------------------
+def test_a_word_of_a_warning_is_no_setting(tmp_path: Path) -> None:
+    code = "import sys\nprint('pubkeyauthentication yes')\nprint('UsePAM no', file=sys.stderr)"
+    assert "usepam" not in Sshd(str(executable(tmp_path / "sshd", code))).settings().values
 
 
-CONFIG = Path("/etc/x")
-
-
-def sshd(tmp_path: Path, code: str, host_key: Path | None = None) -> SshdProgram:
-    return SshdProgram(str(executable(tmp_path / "sshd", f"import sys\n{code}")), host_key)
-
-
-def test_effective_settings(tmp_path: Path) -> None:
-    program = sshd(
-        tmp_path, "print('port 22'); print('x', *sys.argv[1:]); print('y 1', file=sys.stderr)"
-    )
-    settings = program.effective(CONFIG)
-    assert settings.first("port") == "22"
-    assert settings.first("x") == "-T -f /etc/x"
-    assert "y" not in settings.values
-    asked = program.effective(CONFIG, "me").first("x")
-    assert asked.startswith("-T -f /etc/x -C user=me,host=localhost,addr=127.0.0.1,")
-
-
-def test_another_host_key_for_who_may_not_read_the_machine_s(tmp_path: Path) -> None:
-    program = sshd(tmp_path, "print('x', *sys.argv[1:])", Path("/key"))
-    expected = "-T -f /etc/x" if os.geteuid() == 0 else "-T -f /etc/x -h /key"
-    assert program.effective(CONFIG).first("x") == expected
-
-
-@pytest.mark.parametrize(
-    ("said", "hint"),
-    [
-        ("x: line 3: Bad configuration option: Z", "sshd -t"),
-        ("Missing privilege separation directory: /run/sshd", "mkdir"),
-        ("sshd: no hostkeys available -- exiting.", "sudo"),
-    ],
-)
-def test_a_configuration_that_is_refused(tmp_path: Path, said: str, hint: str) -> None:
-    with pytest.raises(MalformedFile) as refused:
-        sshd(tmp_path, f"sys.exit({said!r})").check(CONFIG)
-    assert str(refused.value) == f"sshd refuses /etc/x: {said}"
-    assert hint in refused.value.hint
-
-
-def test_a_program_that_cannot_be_run(tmp_path: Path) -> None:
-    with pytest.raises(FidokitError, match="cannot be run"):
-        SshdProgram(str(tmp_path)).check(CONFIG)
+def test_a_program_that_does_not_end_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fidokit.server.sshd.query.TIMEOUT_S", 0.05)
+    assert run_sshd(["sleep", "60"]).status is None
 
 
 def test_where_sshd_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = executable(tmp_path / "other-sshd", "")
     monkeypatch.setenv("PATH", str(tmp_path))
     assert find_sshd("other-sshd") == str(made)
-    with pytest.raises(FidokitError, match="nothing-such is not installed"):
+    assert sshd_here("other-sshd", "/x").arguments == ("-f", "/x")
+    with pytest.raises(SshdMissing, match="nothing-such is not installed"):
         find_sshd("nothing-such")
+
+
+def test_many_questions_are_answered_in_order(tmp_path: Path) -> None:
+    code = """import sys
+user = sys.argv[-1].partition(",")[0].removeprefix("user=")
+if user.endswith("3"):
+    sys.exit("line 1: refused")
+print("pubkeyauthentication yes"); print("banner", user)"""
+    sshd = Sshd(str(executable(tmp_path / "sshd", code)))
+    users = [f"u{number}" for number in range(12)]
+    asked = ((user, LoginOrigin()) for user in [*users, "a,b"])
+    answers = {question[0]: answer for question, answer in sshd.each(asked, workers=3)}
+    assert list(answers) == [*users, "a,b"]
+    for user, answer in answers.items():
+        if isinstance(answer, SshdSettings):
+            assert answer.first("banner") == user
+        else:
+            assert user in {"u3", "a,b"}
+
+
+# --- which line decides ----------------------------------------------------------------------
+
+DEBUG = """\
+debug2: load_server_config: filename /etc/ssh/sshd_config
+debug3: /etc/ssh/sshd_config:2 setting PasswordAuthentication no
+debug2: load_server_config: filename /etc/ssh/sshd_config.d/a b.conf
+debug3: /etc/ssh/sshd_config.d/a b.conf:1 setting PermitRootLogin no
+debug3: /etc/ssh/sshd_config:4 setting PermitRootLogin yes
+debug2: parse_server_config_depth: config reprocess config len 176
+debug3: checking match for 'User root' user root host x addr 1.2.3.4 laddr 1.1.1.1 lport 22
+debug3: reprocess config:7 setting passwordauthentication yes
+debug3: reprocess config:9 setting PasswordAuthentication no
+"""
+
+
+def test_the_first_line_decides_and_a_match_block_overrules_it() -> None:
+    reading = parse_debug(DEBUG)
+    assert str(reading.places["passwordauthentication"]) == "/etc/ssh/sshd_config:7"
+    assert str(reading.places["permitrootlogin"]) == "/etc/ssh/sshd_config.d/a b.conf:1"
+    assert reading.files == ("/etc/ssh/sshd_config", "/etc/ssh/sshd_config.d/a b.conf")
+    assert reading.matches == ("User root",)
+
+
+def test_whatever_it_prints_is_read() -> None:
+    assert parse_debug("").files == ()
+    assert parse_debug("debug3: reprocess config:7 setting A b").places["a"].line == 7
+
+
+def test_root_s_question_needs_no_other_key() -> None:
+    run, asked = says(GOOD)
+    Sshd("/sshd", spare_key=lambda: pytest.fail("asked for"), run=run).settings()
+    assert "-h" not in asked[0]
+    assert Path(find_sshd("sh")).is_absolute()

@@ -12,8 +12,8 @@ import pytest
 
 from fidokit.errors import FidokitError
 from fidokit.server.sshd import services
-from fidokit.server.sshd.query import parse_settings
 from fidokit.server.sshd.services import Signaled, Systemd
+from fidokit.server.sshd.settings import parse_settings
 
 PATIENCE = 30.0
 

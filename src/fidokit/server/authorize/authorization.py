@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from fidokit.errors import FidokitError, UsageError
+from fidokit.errors import FidokitError, SshdNotAsked, UsageError
 from fidokit.files.filenames import backups_beside
 from fidokit.files.keyfile import public_path, read_bounded
 from fidokit.files.scan import read_key
@@ -20,7 +20,8 @@ from fidokit.server.authorize import sources as of
 from fidokit.server.authorize.lines import Change
 from fidokit.server.authorize.sources import Fetch, Fetched
 from fidokit.server.key_paths import DEFAULT, path_of, strict_modes_problems
-from fidokit.server.sshd.query import SshdSettings, read_settings
+from fidokit.server.sshd.query import LOOPBACK, sshd_here
+from fidokit.server.sshd.settings import SshdSettings
 from fidokit.system.host import Host
 from fidokit.system.openssh_programs import parse_version
 
@@ -217,7 +218,7 @@ def _edit_there(
 def _edit_here(place: AuthorizeTarget, change: Callable[[bytes], Change], dry_run: bool) -> _Done:
     user = account(place.user)
     host = Host()
-    settings = read_settings(host.run, user.name) or SshdSettings()
+    settings = _settings(user.name)
     if place.path is None and not settings.key_files:
         raise FidokitError(
             "sshd's configuration here has no AuthorizedKeysFile: no file lets anybody in",
@@ -229,6 +230,13 @@ def _edit_here(place: AuthorizeTarget, change: Callable[[bytes], Change], dry_ru
     openssh = host.run(["ssh", "-V"]) or ""
     algorithms = settings.listed("pubkeyacceptedalgorithms")
     return _Done(str(path), made, openssh, algorithms, tuple(warnings))
+
+
+def _settings(user: str) -> SshdSettings:
+    try:
+        return sshd_here().settings(user, LOOPBACK)
+    except SshdNotAsked:
+        return SshdSettings()
 
 
 def _type_warnings(keys: Sequence[PublicLine], done: _Done) -> list[str]:

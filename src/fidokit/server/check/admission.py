@@ -18,7 +18,8 @@ from typing import Final
 from fidokit.openssh.lines.patterns import match_pattern
 from fidokit.server.accounts import Account, Password, ShadowEntry, read_shadow, shadow_entry
 from fidokit.server.check import login_methods
-from fidokit.server.sshd.query import LOOPBACK, LoginOrigin, SshdSettings
+from fidokit.server.sshd.query import LOOPBACK, LoginOrigin
+from fidokit.server.sshd.settings import SshdSettings
 
 _SUPERUSER: Final = 0
 _ANY_X: Final = 0o111

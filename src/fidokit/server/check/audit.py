@@ -23,7 +23,8 @@ from fidokit.server.check.login_methods import PasswordWay
 from fidokit.server.check.policy import CheckRule, Violation
 from fidokit.server.key_paths import KeySource, opened_keys, path_of
 from fidokit.server.sshd.config import OF_PLACES, OF_USERS
-from fidokit.server.sshd.query import LoginOrigin, SshdSettings
+from fidokit.server.sshd.query import LoginOrigin
+from fidokit.server.sshd.settings import SshdSettings
 
 _NONE: Final = ("", "none")
 _SUPERUSER: Final = 0
@@ -93,11 +94,7 @@ CheckEvent = Union[  # noqa: UP007  Python 3.9 evaluates it
 class Asks(Protocol):
     """sshd, as far as this module needs it; see `sshd.query.Sshd`."""
 
-    @property
-    def origin(self) -> LoginOrigin:
-        """Where logins come from."""
-
-    def settings(self, user: str | None = None) -> SshdSettings:
+    def settings(self, user: str | None = None, origin: LoginOrigin = ...) -> SshdSettings:
         """The effective settings, for a user where one is named."""
 
 
@@ -107,6 +104,7 @@ class Audit:
 
     Attributes:
         sshd: see `Asks`.
+        origin: where logins come from.
         person: what sshd looks at in an account.
         criteria: what the configuration's Match blocks look at (`sshd.config.criteria`).
         rules: the policies to hold everything to.
@@ -114,6 +112,7 @@ class Audit:
     """
 
     sshd: Asks
+    origin: LoginOrigin
     person: Callable[[Account], LoginUser]
     criteria: frozenset[str] = frozenset()
     rules: frozenset[CheckRule] = frozenset()
@@ -137,7 +136,7 @@ class Audit:
     def _asker(self) -> Callable[[str | None], SshdSettings]:
         """Asks sshd about a user, or once for all where no Match block looks at users."""
         by_user = bool(self.criteria & OF_USERS)
-        once = cache(self.sshd.settings)
+        once = cache(lambda user: self.sshd.settings(user, self.origin))
         return lambda user: once(user if by_user else None)
 
     def _notes(self, settings: SshdSettings) -> Iterator[str]:
@@ -145,7 +144,7 @@ class Audit:
         if places:
             yield (
                 f"Match blocks look at {', '.join(places)}: this holds for logins from"
-                f" {self.sshd.origin.addr}"
+                f" {self.origin.addr}"
             )
         yield from _all_notes(settings)
 
@@ -172,7 +171,7 @@ class Audit:
 
     def _judge(self, account: Account, settings: SshdSettings) -> tuple[UserReport, KeyRules]:
         person = self.person(account)
-        turned_away = (*admission.refusals(person, settings, self.sshd.origin, self.now),)
+        turned_away = (*admission.refusals(person, settings, self.origin, self.now),)
         is_root = person.uid == _SUPERUSER
         rules = rules_for(
             settings, is_root=is_root, refusals=turned_away, rules=self.rules, now=self.now

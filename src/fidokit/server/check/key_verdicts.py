@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from fidokit.server.check import login_methods
 from fidokit.server.check.policy import CheckRule, Claim
-from fidokit.server.sshd.query import SshdSettings
+from fidokit.server.sshd.settings import SshdSettings
 from fidokit.server.words import Word
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from fidokit.server.accounts import Password
-from fidokit.server.sshd.query import SshdSettings
+from fidokit.server.sshd.settings import SshdSettings
 
 PASSWORD: Final = "password"  # noqa: S105  a method's name
 ASKED: Final = "keyboard-interactive"

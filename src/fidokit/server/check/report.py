@@ -17,7 +17,7 @@ from fidokit.server.check.key_lines import KeyLine, UnreadableLine
 from fidokit.server.check.key_verdicts import Strength
 from fidokit.server.check.policy import CheckRule, Violation
 from fidokit.server.sshd import config
-from fidokit.server.sshd.query import LoginOrigin, Sshd
+from fidokit.server.sshd.query import LoginOrigin, Sshd, find_sshd
 from fidokit.system.host import run_program
 
 DECISIVE_SETTINGS: Final = (
@@ -83,10 +83,12 @@ def check_server(request: CheckRequest = CheckRequest()) -> Iterator[CheckEvent]
             made = run_program(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", spare])
             return None if made is None else spare
 
+        named = ("-f", request.config) if request.config else ()
         origin = LoginOrigin.parse(request.connection) if request.connection else LoginOrigin()
         chosen = [accounts.account(name) for name in dict.fromkeys(request.users)]
         audit = Audit(
-            Sshd(run_program, request.sshd, request.config, origin, spare_key),
+            Sshd(find_sshd(request.sshd), named, spare_key),
+            origin,
             people(),
             config.criteria(request.config or str(config.DEFAULT)),
             request.rules,

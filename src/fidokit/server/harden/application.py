@@ -9,13 +9,12 @@ from pathlib import Path
 
 from fidokit.errors import FidokitError
 from fidokit.server.harden import plan as planning
-from fidokit.server.harden import proof
 from fidokit.server.harden.levels import Directive, unmet
 from fidokit.server.harden.plan import HardeningPlan, HardeningRequest, HardeningTarget, Planner
 from fidokit.server.locks import only_one
-from fidokit.server.sshd import drop_in, services
+from fidokit.server.sshd import drop_in, services, trial
 from fidokit.server.sshd.drop_in import Edit, PreparedEdit
-from fidokit.server.sshd.query import SshdProgram, find_sshd
+from fidokit.server.sshd.query import Sshd, find_sshd
 from fidokit.server.sshd.services import PATIENCE_S, Address, Services
 
 
@@ -41,9 +40,9 @@ def plan_hardening(
         NoPermission, FidokitError: a file cannot be read, or a throw-away sshd does not run.
     """
     path = find_sshd(_resolved(target).sshd)
-    with proof.bench() as bench:
-        sshd = SshdProgram(path, bench.host_key)
-        environment = proof.environment(environ)
+    with trial.bench() as bench:
+        sshd = Sshd(path, (), lambda: str(bench.host_key))
+        environment = trial.environment(environ)
         return Planner(request, _resolved(target), sshd, bench, environment).plan()
 
 
@@ -79,8 +78,8 @@ def apply_hardening(
     if plan.obstacle is not None:
         raise plan.obstacle
     target = plan.target
-    with proof.bench() as bench:
-        sshd = SshdProgram(find_sshd(target.sshd), bench.host_key)
+    with trial.bench() as bench:
+        sshd = Sshd(find_sshd(target.sshd), (), lambda: str(bench.host_key))
         running = find_running(sshd, target.config, services, pid_file) if reload else None
         early = [edit for edit in plan.edits if edit not in plan.late]
         Applying(sshd, target.config, early, plan.directives, plan.late).run(running)
@@ -134,7 +133,7 @@ class Running:
 
 
 def find_running(
-    sshd: SshdProgram, config: Path, manager: Services | None, pid_file: Path | None
+    sshd: Sshd, config: Path, manager: Services | None, pid_file: Path | None
 ) -> Running:
     """The sshd that runs with a configuration.
 
@@ -145,8 +144,8 @@ def find_running(
     Raises:
         FidokitError: none answers.
     """
-    settings = sshd.effective(config)
-    found = manager or services.find_services(settings, [sshd.path, "-f", str(config)], pid_file)
+    settings = sshd.with_config(config).settings()
+    found = manager or services.find_services(settings, [sshd.program, "-f", str(config)], pid_file)
     places = services.answering(services.addresses(settings))
     if not places:
         raise FidokitError(
@@ -166,7 +165,7 @@ class Applying:
         directives: what must hold afterwards.
     """
 
-    sshd: SshdProgram
+    sshd: Sshd
     config: Path
     edits: Sequence[Edit]
     directives: Sequence[Directive]
@@ -198,8 +197,9 @@ class Applying:
 
     def _check(self) -> None:
         """Ask sshd about the files where they are now: the trial's stood elsewhere."""
-        self.sshd.check(self.config)
-        overruled = unmet(self.directives, self.sshd.effective(self.config))
+        sshd = self.sshd.with_config(self.config)
+        sshd.check()
+        overruled = unmet(self.directives, sshd.settings())
         if overruled:
             raise FidokitError(
                 f"{overruled[0]} does not hold once it is in place; everything is as it was before",

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fidokit.files.keyfile import read_bounded
-from fidokit.server.harden.proof import Bench
 from fidokit.server.sshd import config as sshd_config
 from fidokit.server.sshd import drop_in
 from fidokit.server.sshd.config import Include
 from fidokit.server.sshd.drop_in import Edit
+from fidokit.server.sshd.trial import Bench
 
 
 @dataclass(frozen=True)

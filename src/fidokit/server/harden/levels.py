@@ -13,7 +13,7 @@ from fidokit.server.words import Word
 if TYPE_CHECKING:
     from typing import Self
 
-    from fidokit.server.sshd.query import SshdSettings
+    from fidokit.server.sshd.settings import SshdSettings
 
 
 class Level(Word):
@@ -179,7 +179,7 @@ def unmet(wanted: Sequence[Directive], settings: SshdSettings) -> list[Directive
     """The directives that something else has overruled.
 
     Args:
-        settings: the effective ones, see `SshdProgram.effective`.
+        settings: the effective ones, see `Sshd.settings`.
     """
     return [directive for directive in wanted if not directive.holds(settings)]
 

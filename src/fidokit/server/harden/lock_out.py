@@ -14,7 +14,7 @@ from fidokit.openssh.keys.public import PublicLine, SkEcdsaPublic, SkEd25519Publ
 from fidokit.openssh.lines.authorized_keys import AuthorizedKey, parse_file
 from fidokit.server.accounts import Account, account
 from fidokit.server.key_paths import opened_keys, path_of
-from fidokit.server.sshd.query import SshdSettings
+from fidokit.server.sshd.settings import SshdSettings
 from fidokit.server.words import Word
 
 _NO_SHELLS: Final = frozenset({"nologin", "false", "sync", ""})
@@ -147,7 +147,7 @@ class UserProof:
 
 
 class TrialServer(Protocol):
-    """A throw-away sshd; see `proof.Trial`."""
+    """A throw-away sshd; see `trial.Trial`."""
 
     def accepts(self, key: PublicLine, user: str) -> bool:
         """Whether a signature by a key would be taken."""

@@ -26,11 +26,12 @@ from fidokit.server.harden.levels import (
     unmet,
 )
 from fidokit.server.harden.lock_out import KeyHolder, UserProof, everybody, key_holder
-from fidokit.server.harden.proof import Bench, Trial
 from fidokit.server.otp import google_authenticator
 from fidokit.server.sshd import drop_in
 from fidokit.server.sshd.drop_in import Edit
-from fidokit.server.sshd.query import SshdProgram, SshdSettings
+from fidokit.server.sshd.query import LOOPBACK, Sshd
+from fidokit.server.sshd.settings import SshdSettings
+from fidokit.server.sshd.trial import Bench, Trial
 
 _AUTHORIZE: Final = "let one in first: fidokit server authorize KEY --user NAME"
 _MODULES: Final = ("/lib*/security", "/lib/*/security", "/usr/lib*/security", "/usr/lib/*/security")
@@ -131,7 +132,7 @@ class Planner:
 
     request: HardeningRequest
     target: HardeningTarget
-    sshd: SshdProgram
+    sshd: Sshd
     bench: Bench
     environ: Mapping[str, str]
     ways: WaysIn = field(default_factory=WaysIn)
@@ -144,11 +145,11 @@ class Planner:
 
     def __post_init__(self) -> None:
         self.level = Levels.parse(self.request.level)
-        self.sshd.check(self.target.config)
-        self.sshd.effective(self.target.config)
+        self.sshd.with_config(self.target.config).check()
+        self._settings_of(self.target.config)
         self.files = HardenedFiles.find(self.target.config, self.target.pam_file)
         bare = self.files.stage(self.bench, "bare", None)
-        self.wanted = all_directives(self.level, self.sshd.effective(bare))
+        self.wanted = all_directives(self.level, self._settings_of(bare))
         self.old = self._staged_as_it_is()
         self.new = self.files.stage(self.bench, "new", self._block())
 
@@ -158,9 +159,9 @@ class Planner:
         Raises:
             MalformedFile, UsageError, NoPermission, FidokitError: see `application.plan_hardening`.
         """
-        self.sshd.check(self.new)
+        self.sshd.with_config(self.new).check()
         edits = tuple(self.files.edits(self._block(), self._pam_block()))
-        settings = self.sshd.effective(self.new)
+        settings = self._settings_of(self.new)
         overruled = unmet(self.wanted, settings)
         users = self._users(settings)
         obstacle = self._overruled(overruled) or self._second_factor_obstacle(users)
@@ -229,19 +230,22 @@ class Planner:
     def _loses_password(self, user: Account) -> bool:
         if not self.ways.may_have_password(user):
             return False
-        old, new = self.sshd.effective(self.old, user.name), self._settings(user.name)
+        old, new = self._settings_of(self.old, user.name), self._settings(user.name)
         now, then = (self.ways.password_is_enough(user, settings) for settings in (old, new))
         return now and not then
 
     def _settings(self, user: str) -> SshdSettings:
         """The new ones, for a user."""
         if user not in self._known:
-            self._known[user] = self.sshd.effective(self.new, user)
+            self._known[user] = self._settings_of(self.new, user)
         return self._known[user]
+
+    def _settings_of(self, config: Path, user: str | None = None) -> SshdSettings:
+        return self.sshd.with_config(config).settings(user, LOOPBACK)
 
     def _prove(self, users: Sequence[KeyHolder]) -> Iterator[UserProof]:
         before, after = (
-            Trial(self.bench, self.sshd.path, config, self.environ)
+            Trial(self.bench, self.sshd.program, config, self.environ)
             for config in (self.old, self.new)
         )
         identities = self._identities(users)

@@ -1,95 +1,89 @@
-"""What sshd's configuration comes to: its effective settings, and asking sshd for them."""
+"""Asking an installed sshd what its configuration comes to: the one way of doing so.
+
+`sshd -T -C user=...,addr=...` prints the settings that hold for a login. An answer that does not
+come is `SshdNotAsked`, never a default.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, Optional
+from typing import Final, NamedTuple, Union
 
-from fidokit.errors import FidokitError, MalformedFile, NoPermission, Unsupported, UsageError
-
-Run = Callable[[Sequence[str]], Optional[str]]  # noqa: UP045  Python 3.9 evaluates it
-"""Runs a program: what it printed, None where it is not installed."""
+from fidokit.errors import (
+    FidokitError,
+    SshdConfigRefused,
+    SshdHidesSettings,
+    SshdMissing,
+    SshdNotAsked,
+    UsageError,
+)
+from fidokit.server.sshd.settings import ConfigPlace, Reading, SshdSettings, parse_settings
 
 PROGRAMS: Final = ("/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/bin/sshd", "sshd")
 """sshd is run by its whole path: it starts itself again for each connection."""
 
-_NONE: Final = "none"
+TIMEOUT_S: Final = 30.0
 
 
-@dataclass(frozen=True)
-class SshdSettings:
-    """The effective settings, by lower-case keyword; repeated ones in order.
+class Ran(NamedTuple):
+    """How a program ended, and what it printed; `status` is None if it could not be run."""
 
-    Source: `sshd -T`, one `keyword value` a line.
+    status: int | None
+    out: str
+    err: str
+
+
+Run = Callable[[Sequence[str]], Ran]
+
+
+def run_sshd(argv: Sequence[str]) -> Ran:
+    """Run a program that ends at once; its output and its errors apart."""
+    try:
+        done = subprocess.run(  # noqa: S603  the program that the user or PATH names
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+    except (OSError, ValueError) as error:
+        return Ran(None, "", str(error))
+    except subprocess.TimeoutExpired:
+        return Ran(None, "", f"no answer in {TIMEOUT_S:.0f} seconds")
+    return Ran(done.returncode, _text(done.stdout), _text(done.stderr))
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
+
+
+def find_sshd(named: str | None = None) -> str:
+    """sshd's whole path: it starts itself again for each connection and asks for no less.
+
+    Raises:
+        SshdMissing: it is not installed.
     """
-
-    values: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
-
-    def first(self, keyword: str, default: str = "") -> str:
-        """The value of a keyword that is there once."""
-        return self.values.get(keyword, (default,))[0]
-
-    def is_on(self, keyword: str) -> bool:
-        """Whether a switch says yes."""
-        return self.first(keyword).lower() == "yes"
-
-    def listed(self, keyword: str) -> tuple[str, ...]:
-        """A value that is a list with commas."""
-        text = self.first(keyword)
-        return tuple(text.split(",")) if text else ()
-
-    @property
-    def key_files(self) -> tuple[str, ...]:
-        """AuthorizedKeysFile's patterns; empty where no file lets anybody in."""
-        text = self.first("authorizedkeysfile", ".ssh/authorized_keys .ssh/authorized_keys2")
-        return tuple(name for name in text.split() if name.lower() != _NONE)  # each, as in sshd
+    for name in [named] if named else PROGRAMS:
+        found = shutil.which(name)
+        if found:
+            return os.path.abspath(found)  # noqa: PTH100  its name may matter: links stay
+    raise SshdMissing(
+        f"{named or 'sshd'} is not installed here",
+        hint="install openssh-server, or name the program with --sshd",
+    )
 
 
-def parse_settings(text: str) -> SshdSettings:
-    """The settings in what `sshd -T` printed; other lines (warnings) are passed over."""
-    values: dict[str, list[str]] = {}
-    for keyword, value in _pairs(text):
-        values.setdefault(keyword, []).append(value)
-    return SshdSettings(MappingProxyType({name: tuple(said) for name, said in values.items()}))
-
-
-def _pairs(text: str) -> Iterator[tuple[str, str]]:
-    for line in text.splitlines():
-        keyword, _, value = line.strip().partition(" ")
-        if keyword.isalnum() and keyword.islower():
-            yield keyword, value.strip()
-
-
-def read_settings(
-    run: Run, user: str | None = None, config: str | None = None
-) -> SshdSettings | None:
-    """Ask sshd itself; None where it is not installed, or this user may not ask it.
-
-    Args:
-        run: runs sshd.
-        user: whose `Match User` blocks count, for a login from this machine.
-        config: another configuration file than the system's.
-    """
-    conditions = ["-C", f"user={user},host=localhost,addr=127.0.0.1"] if user else []
-    chosen = ["-f", config] if config else []
-    for program in PROGRAMS:
-        printed = run([program, "-T", *chosen, *conditions])
-        if printed is not None:
-            settings = parse_settings(printed)
-            return settings if "pubkeyauthentication" in settings.values else None
-    return None
-
+# --- where a login comes from ----------------------------------------------------------------
 
 _ORIGIN_KEYS: Final = ("host", "addr", "laddr", "lport", "rdomain")
-_ALWAYS_PRINTED: Final = "pubkeyauthentication"
-_MAX_WORDS: Final = 400
-"""Characters of sshd's own words in a sentence of ours."""
 
 
 @dataclass(frozen=True)
@@ -136,187 +130,245 @@ class LoginOrigin:
         Raises:
             UsageError: a user's name that cannot stand there.
         """
-        if user is not None and ("," in user or "\n" in user):
+        if user is not None and any(sign in user for sign in ",\n\0"):
             raise UsageError(f"sshd -T cannot be asked about a user called {user!r}")
         named = {"user": user or "", **{key: getattr(self, key) for key in _ORIGIN_KEYS}}
         return ",".join(f"{key}={value}" for key, value in named.items() if value)
 
 
-@dataclass(frozen=True)
-class Sshd:
-    """A server program and its configuration, which can be asked.
+LOOPBACK: Final = LoginOrigin("127.0.0.1", "127.0.0.1", "127.0.0.1", "22")
+"""Where logins to a throw-away server come from."""
 
-    Attributes:
-        run: runs it.
-        program: its path; found where None.
-        config: its configuration file; its own where None.
-        origin: see `LoginOrigin`.
-        spare_key: makes a host key, for users who may not read the machine's own.
-    """
 
-    run: Run
-    program: str | None = None
-    config: str | None = None
-    origin: LoginOrigin = LoginOrigin()
-    spare_key: Callable[[], str | None] = lambda: None
+# --- asking ----------------------------------------------------------------------------------
 
-    def settings(self, user: str | None = None) -> SshdSettings:
-        """The effective settings, for a user where one is named.
-
-        Raises:
-            Unsupported: there is no sshd.
-            MalformedFile: sshd does not take the configuration; says what sshd says.
-            NoPermission: sshd does not tell this user.
-            FidokitError: it lacks a folder, or does not answer.
-            UsageError: no such user's name can be asked about.
-        """
-        spec = self.origin.spec(user)
-        for program in (self.program,) if self.program else PROGRAMS:
-            printed = self.run(self._command(program, "-T", spec))
-            if printed is not None:
-                return self._parsed(program, printed, spec)
-        raise Unsupported(
-            f"{self.program} does not exist" if self.program else "no sshd was found here",
-            hint="install OpenSSH's server, or name the program with --sshd",
-        )
-
-    def _parsed(self, program: str, printed: str, spec: str) -> SshdSettings:
-        settings = parse_settings(printed)
-        others = self._other_ways(program, printed, spec)
-        while _ALWAYS_PRINTED not in settings.values:
-            command = next(others, None)
-            if command is None:
-                raise _failure(printed)
-            settings = parse_settings(self.run(command) or "")
-        return settings
-
-    def _other_ways(self, program: str, printed: str, spec: str) -> Iterator[list[str]]:
-        """How else to ask, where nothing but the machine is in the way of an answer."""
-        if any(words in printed for words in _ABOUT_THE_MACHINE):
-            # From OpenSSH 9.3 on, -G reads the configuration and wants nothing else.
-            yield self._command(program, "-G", spec)
-        if _NO_HOST_KEY in printed and (key := self.spare_key()):
-            yield [*self._command(program, "-T", spec), "-h", key]
-
-    def _command(self, program: str, what: str, spec: str) -> list[str]:
-        chosen = ["-f", self.config] if self.config else []
-        return [program, what, *chosen, "-C", spec]
-
+_ALWAYS_PRINTED: Final = "pubkeyauthentication"
+_MAX_WORDS: Final = 400
+"""Characters of sshd's own words in a sentence of ours."""
 
 _NO_FOLDER: Final = "Missing privilege separation directory"
 _NO_HOST_KEY: Final = "no hostkeys available"
-_ABOUT_THE_MACHINE: Final[Mapping[str, FidokitError]] = {
-    _NO_FOLDER: FidokitError(
+_ABOUT_THE_MACHINE: Final[Mapping[str, SshdNotAsked]] = {
+    _NO_FOLDER: SshdNotAsked(
         "sshd says nothing before its folder /run/sshd is there",
         hint="starting the service makes it; or: sudo mkdir -m 0755 /run/sshd",
     ),
-    _NO_HOST_KEY: NoPermission(
+    _NO_HOST_KEY: SshdHidesSettings(
         "sshd tells its settings only to who may read its host keys",
         hint="repeat it with sudo; where there are no host keys: sudo ssh-keygen -A",
     ),
 }
 
+Question = tuple[str | None, LoginOrigin]
+Answer = Union[SshdSettings, FidokitError]  # noqa: UP007  Python 3.9 evaluates it
 
-def _failure(printed: str) -> FidokitError:
+
+@dataclass(frozen=True)
+class Sshd:
+    """A server program, how it is started, and what it says when it is asked.
+
+    Attributes:
+        program: its whole path; see `find_sshd`.
+        arguments: those it is started with that decide its settings (`-f FILE`, `-o NAME=VALUE`,
+            `-p PORT`, `-h KEY`, ...); `instances.decisive` picks them from a command line. Without
+            `-f` the program takes its own default, wherever that was compiled to lie.
+        spare_key: makes a host key, for users who may not read the machine's own.
+        run: runs the program; a test's own.
+    """
+
+    program: str
+    arguments: tuple[str, ...] = ()
+    spare_key: Callable[[], str | None] = lambda: None
+    run: Run = run_sshd
+
+    def with_config(self, config: Path | str) -> Sshd:
+        """This sshd with another main configuration file, and its other arguments."""
+        kept = without_option(self.arguments, "-f")
+        return replace(self, arguments=("-f", str(config), *kept))
+
+    @property
+    def named_config(self) -> str | None:
+        """The configuration file that its arguments name; None for its own default."""
+        return option_value(self.arguments, "-f")
+
+    def check(self) -> None:
+        """`sshd -t`: whether it would start.
+
+        Raises:
+            SshdNotAsked: it would not, or cannot be asked; says why.
+        """
+        ran = self._try(["-t", *self.arguments])
+        if ran.status != 0 and _NO_HOST_KEY in ran.err and (key := self.spare_key()):
+            ran = self._try(["-t", *self.arguments, "-h", key])
+        if ran.status != 0:
+            raise _failure(ran, self.named_config)
+
+    def settings(
+        self, user: str | None = None, origin: LoginOrigin = LoginOrigin()
+    ) -> SshdSettings:
+        """The effective settings for a login.
+
+        Args:
+            user: whose login; None for what holds outside of all Match blocks about users.
+            origin: where it comes from.
+
+        Raises:
+            SshdNotAsked: sshd gave no settings (`SshdMissing`, `SshdConfigRefused`,
+                `SshdHidesSettings` say why); never taken for defaults.
+            UsageError: sshd cannot be asked about such a name.
+        """
+        return parse_settings(self._asked(origin.spec(user)).out)
+
+    def explained(
+        self, user: str | None = None, origin: LoginOrigin = LoginOrigin()
+    ) -> SshdSettings:
+        """The same settings, with the files that sshd read and the lines that decide.
+
+        Raises:
+            As `settings`.
+        """
+        ran = self._asked(origin.spec(user), "-ddd")
+        return replace(parse_settings(ran.out), reading=parse_debug(ran.err))
+
+    def each(
+        self, questions: Iterable[Question], workers: int | None = None
+    ) -> Iterator[tuple[Question, Answer]]:
+        """Ask many questions, several at a time; answers come in the order of the questions.
+
+        An answer that is an error (`SshdNotAsked`, `UsageError`) is handed over, not raised.
+
+        Args:
+            questions: user and origin, as `settings` takes them; read as they are needed.
+            workers: how many processes at once; as the machine has processors if None.
+        """
+        workers = workers or min(16, (os.cpu_count() or 1) + 2)
+        yield from in_order(questions, self._answer, workers)
+
+    def _answer(self, question: Question) -> Answer:
+        try:
+            return self.settings(*question)
+        except FidokitError as error:
+            return error
+
+    def _asked(self, spec: str, *more: str) -> Ran:
+        command = ["-T", *more, *self.arguments, "-C", spec]
+        ran = self._try(command)
+        others = self._other_ways(ran, [*more, *self.arguments, "-C", spec])
+        while not _is_answer(ran):
+            other = next(others, None)
+            if other is None:
+                raise _failure(ran, self.named_config)
+            tried = self._try(other)
+            ran = tried if _is_answer(tried) else ran
+        return ran
+
+    def _other_ways(self, ran: Ran, rest: list[str]) -> Iterator[list[str]]:
+        """How else to ask, where nothing but the machine is in the way of an answer."""
+        if any(words in ran.err for words in _ABOUT_THE_MACHINE):
+            # From OpenSSH 9.3 on, -G reads the configuration and wants nothing else.
+            yield ["-G", *rest]
+        if _NO_HOST_KEY in ran.err and (key := self.spare_key()):
+            yield ["-T", *rest, "-h", key]
+
+    def _try(self, arguments: Sequence[str]) -> Ran:
+        ran = self.run([self.program, *arguments])
+        if ran.status is None:
+            raise SshdMissing(
+                f"{self.program} cannot be run: {ran.err or 'it does not exist'}",
+                hint="install OpenSSH's server, or name the program with --sshd",
+            )
+        return ran
+
+
+def sshd_here(
+    named: str | None = None,
+    config: Path | str | None = None,
+    spare_key: Callable[[], str | None] = lambda: None,
+) -> Sshd:
+    """The sshd that is installed, with its default arguments.
+
+    Args:
+        named: the program; looked for where None.
+        config: its configuration file; the program's own where None.
+        spare_key: see `Sshd`.
+
+    Raises:
+        SshdMissing: there is none.
+    """
+    arguments = ("-f", str(config)) if config else ()
+    return Sshd(find_sshd(named), arguments, spare_key)
+
+
+def _is_answer(ran: Ran) -> bool:
+    return _ALWAYS_PRINTED in ran.out.lower()
+
+
+def _failure(ran: Ran, config: str | None) -> SshdNotAsked:
     for words, error in _ABOUT_THE_MACHINE.items():
-        if words in printed:
+        if words in ran.err:
             return type(error)(error.message, hint=error.hint)
-    said = "; ".join(line.strip() for line in printed.splitlines() if line.strip())
+    lines = [line.strip() for line in (ran.err + ran.out).splitlines()]
+    said = "; ".join(line for line in lines if line and not line.startswith("debug"))
     if not said:
-        return FidokitError("sshd gave no answer", hint="try it yourself: sudo sshd -T")
-    return MalformedFile(
-        f"sshd does not take its configuration: {said[:_MAX_WORDS]}",
+        return SshdNotAsked("sshd gave no answer", hint="try it yourself: sudo sshd -T")
+    return SshdConfigRefused(
+        f"sshd does not take {config or 'its configuration'}: {said[-_MAX_WORDS:]}",
         hint="mend it first; `sudo sshd -t` says whether it is",
     )
 
 
-# --- a program that is about to serve ----------------------------------------------------
+def option_value(arguments: Sequence[str], option: str) -> str | None:
+    """The last value of an option in arguments that are option and value in turn."""
+    pairs = zip(arguments, arguments[1:])  # noqa: B905, RUF007  Python 3.9
+    found = [value for name, value in pairs if name == option]
+    return found[-1] if found else None
 
 
-TIMEOUT_S: Final = 30.0
-LOOPBACK: Final = LoginOrigin("localhost", "127.0.0.1", "127.0.0.1", "22")
-"""Where logins to a throw-away server come from."""
+def without_option(arguments: Sequence[str], option: str) -> tuple[str, ...]:
+    """Arguments without an option and its values."""
+    at = [index for index, name in enumerate(arguments) if name == option]
+    gone = {*at, *(index + 1 for index in at)}
+    return tuple(word for index, word in enumerate(arguments) if index not in gone)
 
 
-def find_sshd(named: str | None = None) -> str:
-    """sshd's whole path: it starts itself again for each connection and asks for no less.
+# --- what it says about its lines ------------------------------------------------------------
 
-    Raises:
-        FidokitError: it is not installed.
+_SETTING: Final = re.compile(r"^debug3: (?:\w+: )?(.+):(\d+) setting (\S+)", re.MULTILINE)
+_FILE: Final = re.compile(r"^debug2: load_server_config: filename (.+?)\r?$", re.MULTILINE)
+_MATCH: Final = re.compile(r"^debug3: (?:\w+: )?checking match for '(.*)' user ", re.MULTILINE)
+_AGAIN: Final = "reprocess config"
+"""What sshd calls its main file when it reads it a second time, for the Match blocks that hold."""
+
+
+def parse_debug(text: str) -> Reading:
+    """What `sshd -ddd` says: the line that decides each keyword, the files, the Match lines.
+
+    sshd logs active lines alone. What a Match block sets is read later, and decides.
     """
-    for name in [named] if named else PROGRAMS:
-        found = shutil.which(name)
-        if found:
-            return os.path.abspath(found)  # noqa: PTH100  its name may matter: links stay
-    raise FidokitError(
-        f"{named or 'sshd'} is not installed here",
-        hint="install openssh-server, or name the program with --sshd",
-    )
+    files = tuple(dict.fromkeys(_FILE.findall(text)))
+    first, _, second = text.partition(f"config {_AGAIN} len ")
+    places: dict[str, ConfigPlace] = {}
+    for path, line, keyword in [*_SETTING.findall(second), *_SETTING.findall(first)]:
+        read = files[0] if path == _AGAIN and files else path
+        places.setdefault(keyword.lower(), ConfigPlace(read, int(line)))
+    matches = tuple(dict.fromkeys(_MATCH.findall(second)))
+    return Reading(MappingProxyType(places), files, matches)
 
 
-@dataclass(frozen=True)
-class SshdProgram:
-    """An sshd.
-
-    Attributes:
-        path: of the program.
-        host_key: a key of ours for it, where this user may not read the machine's own.
-    """
-
-    path: str
-    host_key: Path | None = None
-
-    def check(self, config: Path) -> None:
-        """`sshd -t`.
-
-        Raises:
-            MalformedFile: sshd would not start with this configuration; says why.
-        """
-        self._run(["-t", *self._of(config)], config)
-
-    def effective(self, config: Path, user: str | None = None) -> SshdSettings:
-        """`sshd -T`: what a configuration comes to, for a login of a user from this machine.
-
-        Args:
-            user: whose Match blocks count; None for the settings outside of any.
-
-        Raises:
-            MalformedFile: as `check`.
-            UsageError: a user's name that sshd cannot be asked about.
-        """
-        where = ["-C", LOOPBACK.spec(user)] if user is not None else []
-        return parse_settings(self._run(["-T", *self._of(config), *where], config))
-
-    def _of(self, config: Path) -> list[str]:
-        key = ["-h", str(self.host_key)] if self.host_key and os.geteuid() != 0 else []
-        return ["-f", str(config), *key]
-
-    def _run(self, arguments: Sequence[str], config: Path) -> str:
+def in_order(
+    questions: Iterable[Question], answer: Callable[[Question], Answer], workers: int
+) -> Iterator[tuple[Question, Answer]]:
+    """Run a function over many, a few at a time, results in order and not all at once in memory."""
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: list[tuple[Question, Future[Answer]]] = []
         try:
-            done = subprocess.run(  # noqa: S603  the program that the person or PATH names
-                [self.path, *arguments],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=TIMEOUT_S,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise FidokitError(f"{self.path} cannot be run: {error}") from None
-        if done.returncode != 0:
-            raise MalformedFile(
-                f"sshd refuses {config}: {_reason(done.stderr)}", hint=_hint(done.stderr)
-            )
-        return done.stdout.decode("utf-8", "replace")
-
-
-def _reason(said: bytes) -> str:
-    lines = [line.strip() for line in said.decode("utf-8", "replace").splitlines() if line.strip()]
-    return "; ".join(lines[-3:]) or "it says nothing"
-
-
-def _hint(said: bytes) -> str:
-    if b"privilege separation directory" in said:
-        return "sshd wants that folder: sudo mkdir -m 755 /run/sshd"
-    if b"no hostkeys available" in said:
-        return "only root reads the host keys: repeat it with sudo"
-    return "mend it, and check with: sshd -t"
+            for question in questions:
+                waiting.append((question, pool.submit(answer, question)))
+                if len(waiting) > 2 * workers:
+                    asked, future = waiting.pop(0)
+                    yield asked, future.result()
+            for asked, future in waiting:
+                yield asked, future.result()
+        finally:
+            for _, future in waiting:
+                future.cancel()

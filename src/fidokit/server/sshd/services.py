@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from fidokit.errors import FidokitError, NoPermission
-from fidokit.server.sshd.query import SshdSettings
+from fidokit.server.sshd.settings import SshdSettings
 
 PATIENCE_S: Final = 15.0
 """Seconds in which a new process has to answer; sshd needs a tenth."""

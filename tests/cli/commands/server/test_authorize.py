@@ -113,7 +113,7 @@ def test_where_sshd_reads_no_file_none_is_written(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     none = settings(authorizedkeysfile="none")
-    monkeypatch.setattr(authorization, "read_settings", lambda *_args: none)
+    monkeypatch.setattr(authorization, "_settings", lambda _: none)
     assert in_process("server", "authorize", "plain.pub") == 1
     said = capsys.readouterr().err
     assert "no file lets anybody in" in said
