@@ -25,7 +25,7 @@ from fidokit.errors import (
     SshdNotAsked,
     UsageError,
 )
-from fidokit.server.sshd.settings import ConfigPlace, Reading, SshdSettings, parse_settings
+from fidokit.server.sshd.settings import ConfigPlace, ConfigReading, SshdSettings, parse_settings
 
 PROGRAMS: Final = ("/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/bin/sshd", "sshd")
 """sshd is run by its whole path: it starts itself again for each connection."""
@@ -340,7 +340,7 @@ _AGAIN: Final = "reprocess config"
 """What sshd calls its main file when it reads it a second time, for the Match blocks that hold."""
 
 
-def parse_debug(text: str) -> Reading:
+def parse_debug(text: str) -> ConfigReading:
     """What `sshd -ddd` says: the line that decides each keyword, the files, the Match lines.
 
     sshd logs active lines alone. What a Match block sets is read later, and decides.
@@ -352,7 +352,7 @@ def parse_debug(text: str) -> Reading:
         read = files[0] if path == _AGAIN and files else path
         places.setdefault(keyword.lower(), ConfigPlace(read, int(line)))
     matches = tuple(dict.fromkeys(_MATCH.findall(second)))
-    return Reading(MappingProxyType(places), files, matches)
+    return ConfigReading(MappingProxyType(places), files, matches)
 
 
 def in_order(

@@ -28,7 +28,7 @@ class ConfigPlace(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Reading:
+class ConfigReading:
     """How sshd came to its settings.
 
     Attributes:
@@ -54,7 +54,7 @@ class SshdSettings:
     """
 
     values: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
-    reading: Reading | None = None
+    reading: ConfigReading | None = None
 
     def place(self, keyword: str) -> ConfigPlace | None:
         """Where the line stands that decides a keyword; None for a default, or if not known."""
