@@ -38,6 +38,7 @@ soak: ## FIDOKIT_KILLS rounds of kill -9 against a token's store, FIDOKIT_SOAK r
 docs: ## rewrite the transcripts and the tables of models and conformance in docs/ from real runs
 	@.ci/in-venv test-all python -m tests.docs.rewrite $(ARGS)
 	@.ci/in-venv test-all python -m tests.models.page
+	@.ci/in-venv test-all python -m tests.virtual.quirks.page
 	@.ci/in-venv test-all python -m pytest -q -m check --conformance=write
 
 lock: ## newest versions that pyproject.toml allows, into constraints.txt

@@ -255,6 +255,7 @@ def test_virtual_and_model() -> None:
         "profile": "",
         "model": "Key",
         "withheld": ["uvm"],
+        "quirks": [],
         "sealed": False,
         "problem": "",
     }

@@ -139,6 +139,7 @@ GROUPS: Mapping[str, Section] = {
             "create": "virtual:create",
             "list": "virtual:list_virtual",
             "models": "virtual:models",
+            "quirks": "virtual:quirks",
             "serve": "virtual:serve",
             "export": "virtual:export",
             "import": "virtual:import_virtual",

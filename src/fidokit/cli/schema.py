@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fidokit.keys.key_files import FlagsChange, KeyFile
     from fidokit.keys.resident_keys import DownloadResult
     from fidokit.lab import ModelSummary
-    from fidokit.lab.named_tokens import VirtualSummary
+    from fidokit.lab.named_tokens import PresetSummary, QuirkSummary, VirtualSummary
     from fidokit.server.authorize.authorization import Authorized
     from fidokit.server.check.audit import FileReport, ServerReport, UserReport
     from fidokit.server.check.key_lines import KeyLine, UnreadableLine
@@ -244,7 +244,7 @@ def reset_plan(plan: ResetPlan) -> Json:
 
 def virtual(summary: VirtualSummary) -> Json:
     """One line of `virtual list`."""
-    return members(summary, "name selector path profile model withheld sealed problem")
+    return members(summary, "name selector path profile model withheld quirks sealed problem")
 
 
 def model(summary: ModelSummary) -> Json:
@@ -252,6 +252,16 @@ def model(summary: ModelSummary) -> Json:
     return members(
         summary, "aaguid description versions transports certification untrusted withheld"
     )
+
+
+def quirk(summary: QuirkSummary) -> Json:
+    """One line of `virtual quirks`."""
+    return members(summary, "name effect firmwares text")
+
+
+def preset(summary: PresetSummary) -> Json:
+    """One preset of `virtual quirks`."""
+    return members(summary, "name firmware quirks")
 
 
 def agent(socket: Path, pid: int) -> Json:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +22,7 @@ from fidokit.virtual.world import SystemClock
 
 if TYPE_CHECKING:
     from fidokit.virtual.presence import Person
+    from fidokit.virtual.quirks.choice import PresetSummary, QuirkSummary
     from fidokit.virtual.registry import TokenEntry
     from fidokit.virtual.store.schema import TokenIdentity
     from fidokit.virtual.token import VirtualToken
@@ -39,6 +40,7 @@ class VirtualSummary:
         presence: how a touch is answered: "auto", "deny", ...
         created: UTC.
         sealed: whether its secrets are under a passphrase.
+        quirks: names of the quirks and presets that it was made with.
     """
 
     name: str
@@ -52,6 +54,7 @@ class VirtualSummary:
     model: str = ""
     withheld: tuple[str, ...] = ()
     sealed: bool = False
+    quirks: tuple[str, ...] = ()
 
     @property
     def selector(self) -> str:
@@ -66,6 +69,7 @@ def create_virtual(
     model: str | None = None,
     presence: str = "auto",
     passphrase: bytes | None = None,
+    quirks: Sequence[str] = (),
 ) -> VirtualSummary:
     """Create a virtual token.
 
@@ -77,16 +81,23 @@ def create_virtual(
         presence: the policy for touches: "auto", "deny", "delay:MS", "prompt" (the
             `Gestures` of an Interaction are asked) or "script".
         passphrase: to seal its secrets under; None leaves them in plain in its file.
+        quirks: departures of real firmware that it shall have, by the names that `list_quirks`
+            and `list_presets` give.
 
     Raises:
-        UsageError (a bad name, profile, model or policy), WouldOverwrite (it exists),
+        UsageError (a bad name, profile, model, policy or quirk), WouldOverwrite (it exists),
         StateUnusable, Unsupported (the metadata is not installed).
     """
     from fidokit.virtual.models.search import model_document  # it loads the authenticator's keys
 
     document = None if model is None else model_document(model)
     made = registry.create(
-        name, profile=profile, model=document, presence=presence, passphrase=passphrase
+        name,
+        profile=profile,
+        model=document,
+        presence=presence,
+        passphrase=passphrase,
+        quirks=quirks,
     )
     return _summary(made)
 
@@ -101,6 +112,20 @@ def list_virtual() -> list[VirtualSummary]:
 
 
 delete_virtual = registry.delete
+
+
+def list_quirks() -> list[QuirkSummary]:
+    """The departures of real firmware that a virtual token can have, by name."""
+    from fidokit.virtual.quirks import choice
+
+    return choice.list_quirks()
+
+
+def list_presets() -> list[PresetSummary]:
+    """The firmwares whose quirks can be had by one name, by that name."""
+    from fidokit.virtual.quirks import choice
+
+    return choice.list_presets()
 
 
 @contextmanager
@@ -215,6 +240,7 @@ def _summary(entry: TokenEntry) -> VirtualSummary:
         model=description,
         withheld=withheld,
         sealed=entry.sealed,
+        quirks=tuple(identity.quirks.split()),
     )
 
 

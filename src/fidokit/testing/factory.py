@@ -48,6 +48,7 @@ class TokenFactory:
         clock: Clock | None = None,
         rng: Rng | None = None,
         patience_s: float | None = None,
+        quirks: Iterable[str] = (),
     ) -> WatchedToken:
         """Make a token and plug it in.
 
@@ -65,6 +66,7 @@ class TokenFactory:
             clock: monotonic milliseconds, such as `fidokit.virtual.world.ManualClock`.
             rng: such as `fidokit.virtual.world.SeededRng`, for tokens that repeat themselves.
             patience_s: for this token alone.
+            quirks: departures of real firmware, by name (`fidokit virtual quirks` lists them).
 
         Raises:
             UsageError: values that make no sense together, or a model that is not known or not
@@ -80,6 +82,7 @@ class TokenFactory:
             rng=rng,
             uv_enrolled=uv,
             patience_s=self._patience_s if patience_s is None else patience_s,
+            quirks=quirks,
         )
         self.made.append(token)
         wanted = list(credentials)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -68,7 +68,7 @@ class WatchedToken(VirtualToken):
     test may swallow the error; the fixtures fail a test that leaves one there.
 
     Args:
-        source, profile, model, presence, clock, rng, uv_enrolled: as `VirtualToken`.
+        source, profile, model, presence, clock, rng, uv_enrolled, quirks: as `VirtualToken`.
         patience_s: seconds.
     """
 
@@ -83,6 +83,7 @@ class WatchedToken(VirtualToken):
         rng: Rng | None = None,
         uv_enrolled: bool = False,
         patience_s: float = PATIENCE_S,
+        quirks: Iterable[str] = (),
     ) -> None:
         super().__init__(
             source,
@@ -92,6 +93,7 @@ class WatchedToken(VirtualToken):
             clock=clock,
             rng=rng,
             uv_enrolled=uv_enrolled,
+            quirks=quirks,
         )
         self.patience_s = patience_s
         self.stalls: list[Stalled] = []

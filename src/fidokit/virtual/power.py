@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from fidokit.errors import (
     Malformed,
@@ -19,7 +19,7 @@ from fidokit.types import PassphraseSource
 from fidokit.virtual import places
 from fidokit.virtual.core import profile as profiles
 from fidokit.virtual.core.factory import new_state
-from fidokit.virtual.core.ports import Rng, Store
+from fidokit.virtual.core.ports import DurableState, Rng, Store
 from fidokit.virtual.core.profile import Profile
 from fidokit.virtual.presence import parse_policy
 from fidokit.virtual.store import MemoryStore, SqliteStore
@@ -27,11 +27,11 @@ from fidokit.virtual.store.file import Contents
 from fidokit.virtual.store.schema import TokenIdentity
 from fidokit.virtual.store.sealed import SealedStore
 
+if TYPE_CHECKING:
+    from fidokit.virtual.quirks.choice import QuirkSet
+
 DEFAULT_PROFILE: Final = "ctap2.3"
 DEFAULT_PRESENCE: Final = "auto"
-
-
-"""Whoever knows what a token is sealed under; asked only where one is."""
 
 
 class PluggedStore(Store, Protocol):
@@ -51,6 +51,7 @@ class Making(NamedTuple):
         uv_enrolled: whether built-in verification is configured.
         rng: for its keys and its serial.
         document: of the certified model that it stands in for, or empty.
+        quirks: names of quirks and presets.
     """
 
     model: Profile
@@ -58,6 +59,7 @@ class Making(NamedTuple):
     uv_enrolled: bool
     rng: Rng
     document: str = ""
+    quirks: tuple[str, ...] = ()
 
     def identity(self) -> TokenIdentity:
         """A fresh identity.
@@ -67,11 +69,21 @@ class Making(NamedTuple):
         """
         serial = f"FK{self.rng.bytes(5).hex().upper()}"
         policy = str(parse_policy(self.presence))
-        return TokenIdentity(serial, self.model.name, policy, int(time.time()), self.document)
+        names = " ".join(dict.fromkeys(self.quirks))
+        return TokenIdentity(
+            serial, self.model.name, policy, int(time.time()), self.document, names
+        )
+
+    def state(self) -> DurableState:
+        """What it remembers when it is made."""
+        quirks = quirks_of(self.quirks)
+        profile = quirked(self.model, self.quirks)
+        made = new_state(profile, self.rng, uv_enrolled=self.uv_enrolled)
+        return quirks.made(made) if quirks else made
 
     def in_memory(self) -> MemoryStore:
         """A store without a file."""
-        return MemoryStore(new_state(self.model, self.rng, uv_enrolled=self.uv_enrolled))
+        return MemoryStore(self.state())
 
     def in_file(self, path: Path, passphrase: bytes | None = None) -> SqliteStore:
         """A store in a new file; one that is sealed under `passphrase` is to be closed again.
@@ -80,8 +92,26 @@ class Making(NamedTuple):
             UsageError: the passphrase is empty.
             WouldOverwrite, TokenBusy, StateUnusable: as `SqliteStore.create`.
         """
-        state = new_state(self.model, self.rng, uv_enrolled=self.uv_enrolled)
-        return SqliteStore.create_with(path, Contents(self.identity(), state), passphrase)
+        return SqliteStore.create_with(path, Contents(self.identity(), self.state()), passphrase)
+
+
+def quirks_of(names: Sequence[str]) -> QuirkSet | None:
+    """The quirks of these names; None where there are none, which loads none.
+
+    Raises:
+        UsageError: there is none of a name, or two exclude each other.
+    """
+    if not names:
+        return None
+    from fidokit.virtual.quirks.choice import chosen
+
+    return chosen(names)
+
+
+def quirked(profile: Profile, names: Sequence[str]) -> Profile:
+    """The profile of a model that has the quirks of these names; raises as `quirks_of`."""
+    quirks = quirks_of(names)
+    return quirks.on(profile) if quirks else profile
 
 
 def model_of(
@@ -154,6 +184,7 @@ def _known(identity: TokenIdentity) -> Profile:
     """
     try:
         parse_policy(identity.presence)
+        quirks_of(identity.quirks.split())
         if identity.model:
             from fidokit.virtual.models import profiles as models
 

@@ -138,6 +138,7 @@ class _Touch:
 
     outcome: Outcome
     held: bool
+    made_ms: int
 
 
 class PolicyPerson:
@@ -150,9 +151,10 @@ class PolicyPerson:
         clock: the token's.
     """
 
-    def __init__(self, policy: Policy, clock: Clock) -> None:
+    def __init__(self, policy: Policy, clock: Clock, touch_lasts_ms: int | None = None) -> None:
         self._policy = policy
         self._clock = clock
+        self._touch_lasts_ms = touch_lasts_ms
         self._changed = threading.Condition()
         self._touches: deque[_Touch] = deque()
         self._samples: deque[Outcome] = deque()
@@ -166,7 +168,8 @@ class PolicyPerson:
             outcome: which of the two.
             held: for the five seconds that a LONG_TOUCH takes; shorter ones are lost on it.
         """
-        self._queue(self._touches, _Touch(outcome, held or outcome is Outcome.REFUSED))
+        held = held or outcome is Outcome.REFUSED
+        self._queue(self._touches, _Touch(outcome, held, self._clock.now_ms()))
 
     def verify(self, outcome: Outcome) -> None:
         """Queue UV_MATCHED or UV_MISMATCHED as the answer to the next verification."""
@@ -228,9 +231,16 @@ class PolicyPerson:
             return self._samples.popleft() if self._samples else None
         while self._touches:
             touch = self._touches.popleft()
+            if self._is_over(touch):
+                continue
             if touch.held or kind is not PresenceKind.LONG_TOUCH:
                 return touch.outcome
         return None
+
+    def _is_over(self, touch: _Touch) -> bool:
+        if self._touch_lasts_ms is None:
+            return False
+        return self._clock.now_ms() - touch.made_ms > self._touch_lasts_ms
 
     def _by_policy(self, kind: PresenceKind) -> Outcome | None:
         match self._policy:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -48,6 +48,7 @@ def create(
     uv_enrolled: bool = False,
     rng: Rng | None = None,
     passphrase: bytes | None = None,
+    quirks: Sequence[str] = (),
 ) -> TokenEntry:
     """Make a token; it is not plugged in.
 
@@ -59,20 +60,22 @@ def create(
         uv_enrolled: whether built-in verification is configured.
         rng: randomness for its keys and serial.
         passphrase: to seal its secrets under, 1 to 1024 bytes; None leaves them in plain.
+        quirks: names of quirks and presets, see `quirks.choice`.
 
     Raises:
         WouldOverwrite: there is one of this name, which stays as it is.
-        UsageError: a name, profile or policy that makes no sense.
+        UsageError: a name, profile, policy or quirk that makes no sense.
         Malformed: the model's document is none.
         StateUnusable: it cannot be written.
     """
-    from fidokit.virtual.power import DEFAULT_PRESENCE, Making, model_of
+    from fidokit.virtual.power import DEFAULT_PRESENCE, Making, model_of, quirks_of
     from fidokit.virtual.world import SystemRng
 
     path = places.path_of(name)
     policy = DEFAULT_PRESENCE if presence is None else presence
     made_as, document = model_of(profile, model)
-    making = Making(made_as, policy, uv_enrolled, rng or SystemRng(), document)
+    making = Making(made_as, policy, uv_enrolled, rng or SystemRng(), document, tuple(quirks))
+    quirks_of(making.quirks)
     places.make_folder()
     try:
         store = making.in_file(path, passphrase)

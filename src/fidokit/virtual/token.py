@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
-from fidokit.errors import FidokitError, TokenGone, UsageError
+from fidokit import cbor
+from fidokit.errors import FidokitError, MalformedCbor, TokenGone, UsageError
 from fidokit.types import CtapStatus, PassphraseSource
 from fidokit.virtual import places
 from fidokit.virtual.core.context import NFC, USB
 from fidokit.virtual.core.engine import Authenticator
 from fidokit.virtual.core.ports import Clock, NeedsPresence, Outcome, PresenceKind, Rng
-from fidokit.virtual.core.profile import Profile
+from fidokit.virtual.core.profile import HidManners, Profile
 from fidokit.virtual.power import (
     DEFAULT_PRESENCE,
     Making,
@@ -26,8 +27,11 @@ from fidokit.virtual.power import (
     PluggedStore,
     model_of,
     plug_in,
+    quirked,
+    quirks_of,
 )
 from fidokit.virtual.presence import (
+    UP_NEEDED,
     Canceled,
     OnKeepalive,
     Person,
@@ -48,6 +52,9 @@ _CBOR: Final = 0x04
 _NO_MSG: Final = 0x08
 
 _UNPLUGGED: Final = 0
+
+_GET_ASSERTION: Final = b"\x02"
+_OPTIONS: Final = 0x05
 
 _STATUS_WORD: Final = 2
 _NOT_YET: Final = b"\x69\x85"
@@ -80,14 +87,17 @@ class VirtualToken:
             bytes in every run; RSA keys and ML-DSA signatures alone differ.
         uv_enrolled: whether a token that is made now has built-in verification configured.
         passphrase: gives the one that the token is sealed under; asked only where it is.
+        quirks: departures of real firmware that a token that is made now shall have, by their names
+            and those of presets, as `fidokit virtual quirks` lists them; an existing one keeps its
+            own.
 
     Raises:
         TokenNotFound: no token has this name.
         TokenBusy: it is plugged in already.
         StateUnusable, NoPermission: its file cannot be used.
         PassphraseRequired, PassphraseWrong: it is sealed.
-        UsageError: a name, profile or policy that makes no sense, or a model that none or several
-            have; then the hint lists their AAGUIDs.
+        UsageError: a name, profile, policy or quirk that makes no sense, quirks that exclude each
+            other, or a model that none or several have; then the hint lists their AAGUIDs.
         Unsupported: the FIDO metadata (extra `mds`) is not installed.
         Malformed: the model's document is none.
     """
@@ -104,6 +114,7 @@ class VirtualToken:
         rng: Rng | None = None,
         uv_enrolled: bool = False,
         passphrase: PassphraseSource | None = None,
+        quirks: Iterable[str] = (),
     ) -> None:
         if store is not None and source is not None:
             raise UsageError("a virtual token has a source or a store, not both")
@@ -112,18 +123,26 @@ class VirtualToken:
         parse_policy(policy or DEFAULT_PRESENCE)  # judged before anything is opened or made
         given = _document(model) if isinstance(model, str) else model
         made_as, document = model_of(profile, given)
-        making = Making(made_as, policy or DEFAULT_PRESENCE, uv_enrolled, rng, document)
+        making = Making(
+            made_as, policy or DEFAULT_PRESENCE, uv_enrolled, rng, document, tuple(quirks)
+        )
+        quirks_of(making.quirks)
         plugged = (
             plug_in(source, making, passphrase)
             if store is None
             else Plugged(store, making.identity(), making.model)
         )
         self.identity = plugged.identity
-        self.profile = profile if isinstance(profile, Profile) else plugged.model
+        model_now = profile if isinstance(profile, Profile) else plugged.model
+        self.quirks = tuple(self.identity.quirks.split())
+        self.profile = quirked(model_now, self.quirks)
         self.name = source if isinstance(source, str) else source.stem if source else "memory"
         self.winks = 0
         self._store = plugged.store
-        self._gestures = PolicyPerson(parse_policy(policy or self.identity.presence), clock)
+        behavior = self.profile.behavior
+        self._gestures = PolicyPerson(
+            parse_policy(policy or self.identity.presence), clock, behavior.touch_lasts_ms
+        )
         self._person: Person = person or self._gestures
         self._turn = threading.Lock()
         self._channels = itertools.count(1)
@@ -132,13 +151,21 @@ class VirtualToken:
         self._taps = Taps(clock)
         self._power = 1
         try:
-            self._authenticator = Authenticator(self.profile, self._store, clock, rng)
+            self._authenticator = self._made_up(clock, rng)
         except BaseException:
             self._store.close()
             raise
         self._faults: Faults | None = None
         self.unshared: FidokitError | None = None
         self.listener = self._listen(source) if isinstance(source, str) else None
+
+    def _made_up(self, clock: Clock, rng: Rng) -> Authenticator:
+        quirks = quirks_of(self.quirks)
+        if quirks is None:
+            return Authenticator(self.profile, self._store, clock, rng)
+        from fidokit.virtual.quirks.authenticator import UntidyAuthenticator
+
+        return UntidyAuthenticator(self.profile, self._store, clock, rng, quirks.quirks)
 
     @property
     def faults(self) -> Faults:
@@ -164,7 +191,13 @@ class VirtualToken:
     def capabilities(self) -> int:
         """CTAPHID's bits: WINK 01, CBOR 04, NMSG 08."""
         cbor = _CBOR if self.profile.has_ctap2 else 0
-        return _WINK | cbor | (0 if self.profile.has_u2f else _NO_MSG)
+        wink = _WINK if self.profile.behavior.has_wink else 0
+        return wink | cbor | (0 if self.profile.has_u2f else _NO_MSG)
+
+    @property
+    def manners(self) -> HidManners:
+        """Where tokens disagree in CTAPHID."""
+        return self.profile.behavior.hid
 
     @property
     def plugged_in(self) -> bool:
@@ -191,6 +224,8 @@ class VirtualToken:
             TokenGone: it was unplugged.
         """
         self._require_power()
+        if self.profile.behavior.channel_is_power_up and not self._authenticator.waiting:
+            self.power_cycle()
         channel = next(self._channels)
         if transport != USB:
             self._transports[channel] = transport
@@ -281,6 +316,9 @@ class VirtualToken:
         """One CTAP2 command to its end; see `MemoryLink.cbor`."""
         self._require_power()
 
+        if self.profile.behavior.notices_silent_requests and is_silent(request):
+            on_keepalive(UP_NEEDED)
+
         def act() -> bytes:
             transport = self._transports.get(channel, USB)
             begin = partial(self._authenticator.begin, request, channel, transport)
@@ -366,6 +404,18 @@ class VirtualToken:
 
 def _gone() -> TokenGone:
     return TokenGone("the virtual token was unplugged", hint="plug it in and repeat the command")
+
+
+def is_silent(request: bytes) -> bool:
+    """Whether a request asks for an assertion without a touch."""
+    if request[:1] != _GET_ASSERTION:
+        return False
+    try:
+        members = cbor.decode(request[1:])
+    except MalformedCbor:
+        return False
+    options = members.get(_OPTIONS) if isinstance(members, dict) else None
+    return isinstance(options, dict) and options.get("up") is False
 
 
 def _document(model: str) -> Mapping[str, object]:

@@ -128,6 +128,31 @@ def test_ways_that_cannot_be(sandbox: Sandbox, arguments: tuple[str, ...], said:
     assert "Traceback" not in done.err
 
 
+# --- quirks --------------------------------------------------------------------------------------
+
+
+def test_quirks_are_listed_kept_and_shown(sandbox: Sandbox) -> None:
+    listed = json.loads(sandbox.run("virtual", "quirks", "--json").out)
+    names = [quirk["name"] for quirk in listed["quirks"]]
+    assert "unsorted-options" in names
+    assert {"canokey", "solo1"} < {preset["name"] for preset in listed["presets"]}
+    made = sandbox.run("virtual", "create", "odd", "--quirk", "solo1", "--quirk", "no-wink")
+    assert "Its quirks: solo1, no-wink" in made.out
+    shown = sandbox.run("virtual", "list")
+    assert "ctap2.3 solo1 no-wink" in shown.out
+    assert sandbox.run("--token", "virtual:odd", "token", "info").code == 0
+
+
+def test_quirks_that_exclude_each_other_are_named(sandbox: Sandbox) -> None:
+    refused = sandbox.run("virtual", "create", "odd", "--quirk", "solo1", "--quirk", "canokey")
+    assert refused.code == 2
+    assert "'rp-ids-cut-at-32' and 'rp-ids-cut-at-48' exclude each other" in refused.err
+    assert "odd" not in sandbox.run("virtual", "list").out
+    unknown = sandbox.run("virtual", "create", "odd", "--quirk", "no-winks")
+    assert unknown.code == 2
+    assert "fidokit virtual quirks" in unknown.err
+
+
 # --- sealing and moving ---------------------------------------------------------------------
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from fidokit.errors import FidokitError, TokenGone, TouchTimedOut
 from fidokit.types import CtapStatus
+from fidokit.virtual.core.profile import TEXTBOOK_MANNERS
 from fidokit.virtual.framing.ctaphid import BROADCAST, Assembler, HidCommand, Message
 from fidokit.virtual.token import VirtualToken
 from fidokit.virtual.transports.memory import MemoryLink
@@ -148,6 +149,7 @@ class _Lacking:
 
     plugged_in = True
     silent = False
+    manners = TEXTBOOK_MANNERS
 
     def __init__(self, token: VirtualToken, capabilities: int) -> None:
         self.link = token.link
@@ -299,6 +301,7 @@ class _Failing:
     capabilities = 0x05
     plugged_in = True
     silent = False
+    manners = TEXTBOOK_MANNERS
 
     def __init__(self, failure: FidokitError) -> None:
         self._failure = failure

@@ -1,4 +1,4 @@
-"""`fidokit virtual`: create, list, models, serve, export, import, delete."""
+"""`fidokit virtual`: create, list, models, quirks, serve, export, import, delete."""
 
 from __future__ import annotations
 
@@ -95,6 +95,14 @@ class Address(click.ParamType[tuple[str, int]]):
     metavar="AAGUID|NAME",
     help="Stand in for a certified model; `fidokit virtual models` lists them.",
 )
+@click.option(
+    "--quirk",
+    "quirks",
+    metavar="NAME",
+    multiple=True,
+    help="Depart from the text as real firmware does; `fidokit virtual quirks` lists them. "
+    "Repeatable.",
+)
 @seal_options("Encrypt its keys in its file under a passphrase.")
 def create(
     settings: Settings,
@@ -103,6 +111,7 @@ def create(
     presence: str,
     profile: str | None,
     model: str | None,
+    quirks: tuple[str, ...],
     seal: bool,
     passphrase_file: str | None,
 ) -> None:
@@ -115,7 +124,12 @@ def create(
 
     passphrase = new_seal(f"virtual:{name}", seal, passphrase_file)
     made = create_virtual(
-        name, profile=profile, model=model, presence=presence, passphrase=passphrase
+        name,
+        profile=profile,
+        model=model,
+        presence=presence,
+        passphrase=passphrase,
+        quirks=quirks,
     )
     use = f"fidokit --token {made.selector} pin set"
     if made.sealed:
@@ -125,6 +139,8 @@ def create(
         lines.insert(1, f"It stands in for: {made.model}")
     if made.withheld:
         lines.insert(2, f"What it lacks of that model: {', '.join(made.withheld)}")
+    if made.quirks:
+        lines.insert(1, f"Its quirks: {', '.join(made.quirks)}")
     show(settings, {"virtual": schema.virtual(made)}, Lines(lines))
 
 
@@ -135,7 +151,10 @@ def list_virtual(settings: Settings) -> None:
 
     found = named_tokens.list_virtual()
     columns = [Column("Selector", "bold"), Column("Profile"), Column("File"), Column("Problem")]
-    rows = [(v.selector, v.model or v.profile, str(v.path), v.problem) for v in found]
+    rows = [
+        (v.selector, " ".join([v.model or v.profile, *v.quirks]), str(v.path), v.problem)
+        for v in found
+    ]
     data = {"virtual": [schema.virtual(v) for v in found]}
     show(settings, data, Listing(columns, rows, EMPTY))
 
@@ -161,6 +180,25 @@ def models(settings: Settings, *, search: str) -> None:
     notes = [f"{len(rows)} models of {found.source}", *found.problems]
     footer = "\n".join(map(escape, notes))
     show(settings, data, Listing(columns, rows, NO_MODELS, footer))
+
+
+@verb()
+def quirks(settings: Settings) -> None:
+    """List the departures of real firmware that a virtual token can have.
+
+    The names of firmwares are presets: each stands for all of its quirks.
+    """
+    from fidokit.lab import named_tokens
+
+    found, presets = named_tokens.list_quirks(), named_tokens.list_presets()
+    columns = [Column("Quirk", "bold"), Column("What it does"), Column("Seen in")]
+    rows = [(q.name, q.effect, " ".join(q.firmwares)) for q in found]
+    rows += [(p.name, f"all quirks of {p.firmware}", "") for p in presets]
+    data = {
+        "quirks": [schema.quirk(q) for q in found],
+        "presets": [schema.preset(p) for p in presets],
+    }
+    show(settings, data, Listing(columns, rows, ""))
 
 
 @verb()

@@ -138,9 +138,14 @@ class TokenContext:
         )
 
     @property
+    def always_uv(self) -> bool:
+        """Whether alwaysUv is on, and this model means it."""
+        return self.state.always_uv and self.profile.behavior.always_uv_enforced
+
+    @property
     def make_cred_uv_not_required(self) -> bool:
         """The option makeCredUvNotRqd, which alwaysUv overrides (CFG-05)."""
-        return self.option("makeCredUvNotRqd") and not self.state.always_uv
+        return self.option("makeCredUvNotRqd") and not self.always_uv
 
     @cached_property
     def attestation_key(self) -> PrivateKey:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from enum import Enum, auto
 from types import MappingProxyType
 
 from fidokit.errors import UsageError
@@ -25,6 +26,38 @@ _NO_SELECTION = frozenset({"FIDO_2_0", "FIDO_2_1_PRE"})
 _INFO_2_0 = frozenset(range(0x01, 0x07))
 _INFO_2_1 = frozenset(range(0x01, 0x15)) - {0x13}
 _INFO_2_3 = frozenset(range(0x01, 0x20))
+
+
+class InitWhenBusy(Enum):
+    """What CTAPHID_INIT of another channel gets while the token works (HID-14)."""
+
+    REFUSED = auto()
+    """ERROR CHANNEL_BUSY, on the channel that it came on."""
+    ANSWERED = auto()
+    UNHEARD = auto()
+    """Nothing at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class HidManners:
+    """Where tokens disagree in CTAPHID; defaults are those of the text.
+
+    Args:
+        init_when_busy: what another channel's INIT gets.
+        errors_carry_statuses: a CTAP2 status other than OK comes in an ERROR message.
+        busy_before_unknown: while another channel is busy or holds the lock, a channel that was
+            never given out is told CHANNEL_BUSY rather than INVALID_CHANNEL (HID-17).
+        init_on_unknown: INIT on a channel that was never given out is answered there, and the
+            channel is valid from then on (HID-17).
+    """
+
+    init_when_busy: InitWhenBusy = InitWhenBusy.REFUSED
+    errors_carry_statuses: bool = False
+    busy_before_unknown: bool = False
+    init_on_unknown: bool = False
+
+
+TEXTBOOK_MANNERS = HidManners()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +86,17 @@ class Behavior:
         upload_is_kept: other commands may come between the fragments of a large blob array (LB-09).
         tap_is_touch: being laid on a reader counts as one touch; without it U2F is refused there
             until the token is touched, and CTAP2 waits (NFC-15).
+        touch_before_no_credentials: NO_CREDENTIALS waits for a touch (GA-11).
+        always_uv_enforced: alwaysUv is no mere display.
+        uv_flag_under_always_uv: assertions under alwaysUv have the flag UV whoever was verified.
+        settings_ignored: subcommands of authenticatorConfig that are answered OK and do nothing.
+        digits_only: a new PIN is of digits alone (PIN-14).
+        touch_lasts_ms: how long a touch counts that nobody waited for; None for good.
+        notices_silent_requests: keep-alives ask for a touch that getAssertion with up false does
+            not take.
+        channel_is_power_up: opening a channel has the effect of unplugging the token.
+        has_wink: whether CTAPHID_WINK is served (HID-22).
+        hid: see `HidManners`.
     """
 
     touch_timeout: CtapStatus = CtapStatus.OPERATION_DENIED
@@ -71,6 +115,16 @@ class Behavior:
     wrong_reset_transport: CtapStatus = CtapStatus.NOT_ALLOWED
     upload_is_kept: bool = False
     tap_is_touch: bool = True
+    touch_before_no_credentials: bool = False
+    always_uv_enforced: bool = True
+    uv_flag_under_always_uv: bool = False
+    settings_ignored: frozenset[int] = frozenset()
+    digits_only: bool = False
+    touch_lasts_ms: int | None = None
+    notices_silent_requests: bool = False
+    channel_is_power_up: bool = False
+    has_wink: bool = True
+    hid: HidManners = TEXTBOOK_MANNERS
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from fidokit.types import CtapStatus
+from fidokit.virtual.core.profile import TEXTBOOK_MANNERS, HidManners, InitWhenBusy
 from fidokit.virtual.framing.ctaphid import (
     BROADCAST,
     FIRST_BIT,
@@ -40,6 +41,7 @@ CAP_NO_MSG: Final = 0x08
 _SHORTEST_APDU: Final = 4
 _DEVICE_VERSION: Final = bytes((1, 0, 0))
 _LAST_CHANNEL: Final = BROADCAST - 1
+_MOST_CLAIMED: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +92,19 @@ class HidDevice:
     Args:
         capabilities: WINK 01, CBOR 04, NMSG 08.
         last_channel: the number below the first channel to be given out.
+        manners: where tokens disagree.
     """
 
-    def __init__(self, capabilities: int, *, last_channel: int = 0) -> None:
+    def __init__(
+        self, capabilities: int, *, last_channel: int = 0, manners: HidManners = TEXTBOOK_MANNERS
+    ) -> None:
         self._capabilities = capabilities
+        self._manners = manners
         self._assembler = Assembler()
         self._heard_ms = 0
         self._newest = last_channel
         self._highest = last_channel
+        self._claimed: dict[int, None] = {}
         self._tickets = 0
         self._running: _Running | None = None
         self._locked_by: int | None = None
@@ -160,10 +167,15 @@ class HidDevice:
         running = self._close(ticket)
         if running is None:
             return []
-        # Busy with another transport's command: hosts try again only where the framing says so.
-        if running.command == HidCommand.CBOR and reply == bytes([CtapStatus.CHANNEL_BUSY]):
-            return [error(running.channel, CtapStatus.CHANNEL_BUSY)]
+        if running.command == HidCommand.CBOR and self._is_error(reply):
+            return [Message(running.channel, HidCommand.ERROR, reply)]
         return [Message(running.channel, running.command, reply[:LONGEST])]
+
+    def _is_error(self, reply: bytes) -> bool:
+        """Busy with another transport's command: hosts try again only where the framing says so."""
+        if reply == bytes([CtapStatus.CHANNEL_BUSY]):
+            return True
+        return self._manners.errors_carry_statuses and len(reply) == 1 and reply != b"\0"
 
     def fail(self, ticket: int, status: CtapStatus | None) -> list[Action]:
         """End a command without an answer: with an ERROR message, or with silence (None)."""
@@ -182,7 +194,10 @@ class HidDevice:
     def _take(self, report: bytes, now_ms: int) -> None:
         if report[4] & FIRST_BIT:
             channel, command = int.from_bytes(report[:4]), report[4] & ~FIRST_BIT
-            self._require_known(channel, command)
+            if self._takes_init_now(channel, command, now_ms):
+                self._init_in_between(report)
+                return
+            self._require_known(channel, command, now_ms)
             if command == HidCommand.CANCEL and self._assembler.channel != channel:
                 self._cancel(channel)  # whatever its length says: it has no payload, no answer
                 return
@@ -193,12 +208,37 @@ class HidDevice:
         if message is not None:
             self._serve(message, now_ms)
 
-    def _require_known(self, channel: int, command: int) -> None:
-        known = 0 < channel <= self._highest or (
-            channel == BROADCAST and command == HidCommand.INIT
-        )
-        if not known:
+    def _is_known(self, channel: int) -> bool:
+        return 0 < channel <= self._highest or channel in self._claimed
+
+    def _require_known(self, channel: int, command: int, now_ms: int) -> None:
+        known = self._is_known(channel) or (channel == BROADCAST and command == HidCommand.INIT)
+        if known:
+            return
+        if self._manners.busy_before_unknown and channel and self._is_taken(channel, now_ms):
+            raise FramingRejection(channel, CtapStatus.CHANNEL_BUSY)
+        if not (self._manners.init_on_unknown and channel and command == HidCommand.INIT):
             raise FramingRejection(channel, CtapStatus.INVALID_CHANNEL)
+
+    def _is_taken(self, channel: int, now_ms: int) -> bool:
+        """Whether another channel is being served, is half received, or holds the lock."""
+        running, half = self._running, self._assembler.channel
+        locked = self._locked_by not in {None, channel} and now_ms < self._locked_until_ms
+        working = running is not None and running.channel != channel
+        return locked or working or half not in {None, channel}
+
+    def _takes_init_now(self, channel: int, command: int, now_ms: int) -> bool:
+        """Whether this is an INIT that the model does not refuse while another channel is busy."""
+        if command != HidCommand.INIT:
+            return False
+        odd = self._manners.init_when_busy is not InitWhenBusy.REFUSED
+        return odd and self._is_taken(channel, now_ms)
+
+    def _init_in_between(self, report: bytes) -> None:
+        if self._manners.init_when_busy is InitWhenBusy.UNHEARD:
+            return
+        channel, length = int.from_bytes(report[:4]), int.from_bytes(report[5:7])
+        self._init(Message(channel, HidCommand.INIT, report[7 : 7 + length]), 0)
 
     def _require_turn(self, channel: int, command: int, now_ms: int) -> None:
         running = self._running
@@ -230,11 +270,19 @@ class HidDevice:
         if channel == BROADCAST:
             channel = self._newest = 1 if self._newest >= _LAST_CHANNEL else self._newest + 1
             self._highest = max(self._highest, channel)
-        elif self._running is not None:
+        elif not self._is_known(channel):
+            self._claim(channel)
+        elif self._running is not None and self._running.channel == channel:
             self._abort()
         about = bytes([PROTOCOL_VERSION, *_DEVICE_VERSION, self._capabilities])
         body = message.payload + channel.to_bytes(4) + about
         self._actions.append(Message(message.channel, HidCommand.INIT, body))
+
+    def _claim(self, channel: int) -> None:
+        """Take a number that the host invented; the oldest of too many is forgotten."""
+        self._claimed[channel] = None
+        if len(self._claimed) > _MOST_CLAIMED:
+            del self._claimed[next(iter(self._claimed))]
 
     def _ping(self, message: Message, _now_ms: int) -> None:
         self._actions.append(message)

@@ -32,6 +32,7 @@ class TokenIdentity:
         created: seconds since 1970, UTC.
         model: the document of the certified model that it stands in for, as
             `models.Impersonation.text`; empty where the profile is one of our own.
+        quirks: names of quirks and presets, separated by spaces.
     """
 
     serial: str
@@ -39,6 +40,7 @@ class TokenIdentity:
     presence: str
     created: int
     model: str = ""
+    quirks: str = ""
 
 
 APPLICATION_ID: Final = 0x66_64_6B_74
@@ -150,7 +152,19 @@ CREATE TABLE seal (
 INSERT INTO seal (one) VALUES (1);
 """
 
-MIGRATIONS: Final[Sequence[str]] = (_FIRST, _EXTENSIONS, _OWNER, _COUNTERS, _MODEL, _SEALING)
+_QUIRKS: Final = """
+ALTER TABLE identity ADD COLUMN quirks TEXT NOT NULL DEFAULT '';
+"""
+
+MIGRATIONS: Final[Sequence[str]] = (
+    _FIRST,
+    _EXTENSIONS,
+    _OWNER,
+    _COUNTERS,
+    _MODEL,
+    _SEALING,
+    _QUIRKS,
+)
 """Step n makes a file of version n one of version n + 1; version 0 is an empty file."""
 
 VERSION: Final = len(MIGRATIONS)
@@ -210,7 +224,7 @@ def _blob_from_bytes(stored: bytes | None) -> LargeBlob | None:
 
 
 IDENTITY: Final[Mapping[str, ColumnCodec]] = dict.fromkeys(
-    ("serial", "profile", "presence", "created", "model"), _PLAIN
+    ("serial", "profile", "presence", "created", "model", "quirks"), _PLAIN
 )
 
 STATE: Final[Mapping[str, ColumnCodec]] = {

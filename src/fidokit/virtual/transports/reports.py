@@ -20,6 +20,7 @@ from typing import Final, Protocol, TypeAlias, assert_never
 
 from fidokit.errors import FidokitError, TokenGone
 from fidokit.types import CtapStatus
+from fidokit.virtual.core.profile import HidManners
 from fidokit.virtual.framing.ctaphid import REPORT_SIZE, HidCommand, Message
 from fidokit.virtual.framing.ctaphid_device import Action, Cancel, HidDevice, RunCommand
 from fidokit.virtual.transports.memory import TokenChannel
@@ -151,6 +152,11 @@ class HidToken(Protocol):
         ...
 
     @property
+    def manners(self) -> HidManners:
+        """Where tokens disagree in CTAPHID."""
+        ...
+
+    @property
     def plugged_in(self) -> bool:
         """Whether it has power."""
         ...
@@ -200,7 +206,7 @@ class HidPort:
         self._send = send
         self._told_of_failures = failed
         self._told_of_end = ended
-        self._device = HidDevice(token.capabilities)
+        self._device = HidDevice(token.capabilities, manners=token.manners)
         self._alarm = alarm(self._tick)
         self._worker = JobThread()
         self._turn = threading.Lock()

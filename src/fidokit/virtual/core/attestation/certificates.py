@@ -72,7 +72,7 @@ def _name(device: bytes | None) -> Name:
     from cryptography.x509.oid import NameOID
 
     names = [
-        x509.NameAttribute(NameOID.COUNTRY_NAME, "XX"),
+        x509.NameAttribute(NameOID.COUNTRY_NAME, "CH"),
         x509.NameAttribute(NameOID.ORGANIZATION_NAME, "fidokit"),
         x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, "Authenticator Attestation"),
         x509.NameAttribute(NameOID.COMMON_NAME, "fidokit virtual authenticator"),

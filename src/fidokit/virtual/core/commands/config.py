@@ -73,12 +73,14 @@ def run(token: TokenContext, params: Params) -> Reply:
         raise CtapRejection(CtapStatus.INVALID_SUBCOMMAND)
     if _needs_authorization(token, number):
         _authorize(token, params)
+    if number in token.profile.behavior.settings_ignored:
+        return None
     return subcommand.run(token, _inner(params, subcommand.form))
 
 
 def _needs_authorization(token: TokenContext, number: int) -> bool:
     # While nothing can verify the user, alwaysUv could otherwise never be switched off again.
-    return token.protected or (token.state.always_uv and number != _TOGGLE_ALWAYS_UV)
+    return token.protected or (token.always_uv and number != _TOGGLE_ALWAYS_UV)
 
 
 def _authorize(token: TokenContext, params: Params) -> None:

@@ -98,9 +98,13 @@ def run(token: TokenContext, params: Params) -> Steps[Reply]:
     rp_id_hash = hash_of_rp(params["rpId"])
     allowed = params.get("allowList")
     found = _locate(token, rp_id_hash, allowed, verified=evidence.verified)
-    if up:
+    behavior = token.profile.behavior
+    if up and (found or behavior.touch_before_no_credentials):
         yield from consent.collect_presence(token, evidence)
-    flags = (statements.UP if up else 0) | (statements.UV if evidence.verified else 0)
+    if not found:
+        raise CtapRejection(CtapStatus.NO_CREDENTIALS)
+    verified = evidence.verified or (behavior.uv_flag_under_always_uv and token.state.always_uv)
+    flags = (statements.UP if up else 0) | (statements.UV if verified else 0)
     cdh = params["clientDataHash"]
     prepared = extensions.UNASKED
     if inputs:
@@ -127,7 +131,7 @@ def _wants_presence(token: TokenContext, options: Mapping[str, bool]) -> bool:
 def _wish(token: TokenContext, params: Params, *, up: bool) -> VerificationChoice:
     built_in = consent.wants_built_in(token, params)
     by_param = consent.has_param(token, params)
-    if up and token.state.always_uv and not (built_in or by_param):
+    if up and token.always_uv and not (built_in or by_param):
         built_in = consent.apply_always_uv(token)
     return VerificationChoice(by_param, built_in) if by_param or built_in else NO_VERIFICATION
 
@@ -139,14 +143,9 @@ def _locate(
     *,
     verified: bool,
 ) -> Sequence[Credential]:
-    found = (
-        _listed(token, rp_id_hash, allowed, verified=verified)
-        if allowed
-        else _discovered(token, rp_id_hash, verified=verified)
-    )
-    if not found:
-        raise CtapRejection(CtapStatus.NO_CREDENTIALS)
-    return found
+    if allowed:
+        return _listed(token, rp_id_hash, allowed, verified=verified)
+    return _discovered(token, rp_id_hash, verified=verified)
 
 
 def _listed(

@@ -96,7 +96,7 @@ def _continued(token: TokenContext, params: Params) -> Upload:
 
 
 def _authorize(token: TokenContext, params: Params) -> None:
-    if not (token.protected or token.state.always_uv):
+    if not (token.protected or token.always_uv):
         return
     offset = params["offset"].to_bytes(4, "little")
     message = _MESSAGE_HEAD + offset + hashlib.sha256(params["set"]).digest()

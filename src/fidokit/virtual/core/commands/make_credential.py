@@ -130,7 +130,7 @@ def _wish(token: TokenContext, params: Params, plan: _Plan) -> VerificationChoic
     built_in = consent.wants_built_in(token, params)
     by_param = consent.has_param(token, params)
     if not (built_in or by_param):
-        if token.state.always_uv:
+        if token.always_uv:
             built_in = consent.apply_always_uv(token)
         elif token.protected and (plan.resident or not token.make_cred_uv_not_required):
             usable = token.pin_set and token.pin_usable

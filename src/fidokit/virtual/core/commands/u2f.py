@@ -155,13 +155,13 @@ def _usable(token: TokenContext, application: bytes, handle: bytes) -> Credentia
 
 def _check_verification_possible(token: TokenContext) -> None:
     """U2F knows no PIN, so under alwaysUv it takes a sensor (CTAP 2.3 section 7.2.4)."""
-    if token.state.always_uv and not (token.uv_configured and token.state.uv_retries):
+    if token.always_uv and not (token.uv_configured and token.state.uv_retries):
         raise _Refusal(Sw(token.profile.behavior.u2f_under_always_uv))
 
 
 def _gesture(token: TokenContext) -> Steps[None]:
     """A touch, or under alwaysUv one that the sensor recognizes; what is missing is 6985."""
-    if token.state.always_uv:
+    if token.always_uv:
         there = yield from presence.verify_now(token)
     else:
         outcome = yield NeedsPresence(PresenceKind.TOUCH_NOW, token.clock.now_ms())

@@ -69,7 +69,8 @@ def judge_new_pin(profile: Profile, state: DurableState, padded: bytes | None) -
     except UnicodeDecodeError:
         raise CtapRejection(CtapStatus.PIN_POLICY_VIOLATION) from None
     fits = state.min_pin_length <= len(text) <= profile.max_pin_length
-    if not fits or (state.pin_complexity and too_simple(text)):
+    odd = profile.behavior.digits_only and not (text.isascii() and text.isdecimal())
+    if not fits or odd or (state.pin_complexity and too_simple(text)):
         raise CtapRejection(CtapStatus.PIN_POLICY_VIOLATION)
     return pin_hash(pin), len(text)
 
