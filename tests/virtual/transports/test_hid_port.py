@@ -13,8 +13,8 @@ from tests.support.mutate import fuzz_count, mutants
 
 from fidokit.errors import FidokitError, StateUnusable
 from fidokit.types import CtapStatus
-from fidokit.virtual.faults import PowerCycle, Stall, StallInSilence, Unplug
 from fidokit.virtual.core.profile import TEXTBOOK_MANNERS
+from fidokit.virtual.faults import PowerCycle, Stall, StallInSilence, Unplug
 from fidokit.virtual.framing.ctaphid import BROADCAST, HidCommand, Message
 from fidokit.virtual.token import VirtualToken
 from fidokit.virtual.transports.memory import MemoryLink
