@@ -22,7 +22,8 @@ from fidokit.virtual.world import SystemClock
 
 if TYPE_CHECKING:
     from fidokit.virtual.presence import Person
-    from fidokit.virtual.quirks.choice import PresetSummary, QuirkSummary
+    from fidokit.virtual.quirks.choice import PresetSummary as PresetSummary  # noqa: PLC0414
+    from fidokit.virtual.quirks.choice import QuirkSummary as QuirkSummary  # noqa: PLC0414
     from fidokit.virtual.registry import TokenEntry
     from fidokit.virtual.store.schema import TokenIdentity
     from fidokit.virtual.token import VirtualToken

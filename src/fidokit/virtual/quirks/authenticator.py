@@ -37,7 +37,7 @@ class UntidyAuthenticator(Authenticator):
     def begin(
         self, request: bytes, channel: int = 0, transport: str = USB
     ) -> bytes | NeedsPresence:
-        """See `Authenticator.begin`."""
+        """Start a CTAP2 command, whose request and answer the quirks see."""
         if self.waiting:
             return super().begin(request, channel, transport)
         self._asked = asked = Asked(self.token, request, self._memory)
@@ -48,7 +48,7 @@ class UntidyAuthenticator(Authenticator):
         return self._changed(super().begin(request, channel, transport))
 
     def begin_msg(self, apdu: bytes, channel: int = 0) -> bytes | NeedsPresence:
-        """See `Authenticator.begin_msg`."""
+        """Start a U2F raw message, unless a quirk refuses it."""
         if not self.waiting:
             self._asked = Asked(self.token, b"", self._memory)
             if any(refused(self.token) for refused in self._u2f_refused):
@@ -56,11 +56,11 @@ class UntidyAuthenticator(Authenticator):
         return super().begin_msg(apdu, channel)
 
     def resume(self, outcome: Outcome) -> bytes | NeedsPresence:
-        """See `Authenticator.resume`."""
+        """Go on with the command that waits; the quirks see its answer."""
         return self._changed(super().resume(outcome))
 
     def power_cycle(self) -> None:
-        """See `Authenticator.power_cycle`."""
+        """Power goes and returns, and quirks forget what they kept until then."""
         self._memory.clear()
         super().power_cycle()
 
