@@ -12,8 +12,8 @@ _HEAD = """# Quirks
 
 A virtual token with a quirk departs from CTAP's text, or decides what the text leaves open, as real
 firmware was seen to: `fidokit virtual create NAME --quirk QUIRK`, or in Python
-`VirtualToken(quirks=[...])`. [Virtual tokens](virtual-token.md) has examples. This page is made from
-the catalog by `make docs`.
+`VirtualToken(quirks=[...])`. [Virtual tokens](virtual-token.md) has examples. This page is made
+from the catalog by `make docs`.
 
 The firmwares were compiled for Linux and tried in November 2026, over HID and PC/SC; what is known
 from public trackers alone is marked in the second table. A quirk without a firmware was reported
