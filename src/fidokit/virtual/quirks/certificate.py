@@ -1,4 +1,4 @@
-"""An attestation certificate with the serial number 0, which X.509 forbids and some makers wrote."""
+"""An attestation certificate with the serial number 0, which X.509 forbids."""
 
 from __future__ import annotations
 
