@@ -5,7 +5,7 @@ FIDOKIT_FUZZ ?= 100000
 FIDOKIT_KILLS ?= 500
 FIDOKIT_SOAK ?= 100000
 
-.PHONY: help demo test test-all kernel-test check bench fuzz soak lock docs clean
+.PHONY: help demo test test-all kernel-test matrix check bench fuzz soak lock docs clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\): .*##/\1\t/p' Makefile | expand -t 13
@@ -21,6 +21,9 @@ test-all: ## all tests: stock programs, a kernel, a compiler; installs Debian pa
 
 kernel-test: ## the tests on a real kernel alone, in a virtual machine
 	@.ci/in-venv test-all python -m pytest -q tests/kernel --durations=10 $(ARGS)
+
+matrix: ## tests/interop on Debian 11, 13 and sid; ARGS=--chosen for a tenth; needs root
+	@.ci/in-venv matrix python -u -m tests.matrix all $(ARGS)
 
 check: ## ruff, mypy, import-linter, signals, CI definitions; ARGS=mypy for one
 	@.ci/check $(ARGS)

@@ -26,8 +26,9 @@ case $1$2 in
     -c*base_prefix*) echo /usr ;;
     -c*Python.h*) [ -e "$STATE/headers" ] ;;
     -mvenv)
-        rm -rf "$4" && mkdir -p "$4/bin"
-        cp "$0" "$4/bin/python"
+        for folder in "$@"; do :; done
+        rm -rf "$folder" && mkdir -p "$folder/bin"
+        cp "$0" "$folder/bin/python"
         ;;
     -mpip) [ -z "${PIP_BREAKS:-}" ] || { echo "no such wheel"; exit 1; } ;;
 esac
@@ -36,12 +37,26 @@ APT_GET = """#!/bin/sh
 printf 'apt-get %s\\n' "$*" >>"$CALLS"
 case "$*" in
     *update*) touch "$STATE/lists" ;;
+    *download*)
+        [ -e "$STATE/lists" ] || { echo "Unable to locate package"; exit 100; }
+        touch python3-pip-whl_23_all.deb
+        ;;
     *install*)
         [ -e "$STATE/lists" ] || { echo "Unable to locate package"; exit 100; }
-        touch "$STATE/ensurepip" "$STATE/packages"
+        case "$*" in *"${UNKNOWN:-no such}"*) echo "Unable to locate package"; exit 100 ;; esac
+        touch "$STATE/packages"
         case "$*" in *python3*-dev*) touch "$STATE/headers" ;; esac
         ;;
 esac
+"""
+APT_CACHE = """#!/bin/sh
+case "$2" in
+    "${UNKNOWN:-no such}") echo "  Candidate: (none)" ;;
+    *) echo "  Candidate: 1.0-1" ;;
+esac
+"""
+DPKG_DEB = """#!/bin/sh
+mkdir -p "$3/usr/share/python-wheels" && touch "$3/usr/share/python-wheels/pip-23.whl"
 """
 DPKG_QUERY = """#!/bin/sh
 [ -e "$STATE/packages" ] && echo installed
@@ -58,6 +73,8 @@ cat "$STATE/uid"
 FAKES = {
     "python3": PYTHON,
     "apt-get": APT_GET,
+    "apt-cache": APT_CACHE,
+    "dpkg-deb": DPKG_DEB,
     "dpkg-query": DPKG_QUERY,
     "sudo": SUDO,
     "id": ID,

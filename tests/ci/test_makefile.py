@@ -17,6 +17,7 @@ TARGETS = [
     "test-all",
     "check",
     "kernel-test",
+    "matrix",
     "bench",
     "fuzz",
     "soak",

@@ -39,12 +39,12 @@ def test_each_level_installs_its_extra(machine: Machine, level: str, extra: str)
 
 def test_each_long_step_is_told_before_it_is_taken(machine: Machine) -> None:
     machine.user(0)
-    machine.have("lists")
+    machine.have("lists", "packages")
     done = machine.run(".ci/setup", "test-all")
     said = done.stderr.splitlines()
     assert (done.returncode, done.stdout) == (0, "")
-    assert said[0] == "setup: installing Debian packages: python3.11-venv"
-    assert said[1] == "setup: making the virtual environment .venv"
+    assert said[0] == "setup: making the virtual environment .venv"
+    assert said[1] == "setup: fetching pip from Debian's packages"
     assert said[2] == "setup: installing Debian packages: python3.11-dev"
     assert said[3:] == ["setup: installing Python packages"]
 
@@ -120,17 +120,50 @@ def test_another_interpreter_serves_where_python3_is_too_old(machine: Machine) -
     assert "python -m venv --clear .venv" in machine.calls()
 
 
-def test_root_gets_python3_venv_installed(machine: Machine) -> None:
-    machine.user(0)
+@pytest.mark.parametrize("user", [0, 1000])
+def test_pip_comes_from_debians_packages_for_any_user(machine: Machine, user: int) -> None:
+    """A minimal Debian has no ensurepip; nothing is installed on the machine."""
+    machine.user(user)
     assert machine.run(".ci/setup", "run").returncode == 0
-    asked = [call for call in machine.calls() if call.startswith("apt-get")]
-    assert [call.split()[-1] for call in asked] == ["python3.11-venv", "update", "python3.11-venv"]
+    calls = machine.calls()
+    asked = [call for call in calls if call.startswith("apt-get")]
+    assert [call.split()[-1] for call in asked] == ["update", "python3-pip-whl"]
+    assert all("Dir::State=" in call and "Dir::Cache=" in call for call in asked)
+    assert not any("install" in call for call in asked)
+    assert not any(call.startswith("sudo") for call in calls)
+    assert "python -m venv --clear --without-pip .venv" in calls
+    assert any("-m pip install --quiet --no-index" in call for call in calls)
+
+
+@pytest.mark.parametrize("missing", ["apt-get", "dpkg-deb"])
+def test_pip_that_cannot_be_fetched_is_one_message(machine: Machine, missing: str) -> None:
+    (machine.programs / missing).unlink()
+    done = machine.run(".ci/setup", "run")
+    assert done.returncode == 1
+    assert 'as root, "apt-get install python3.11-venv"' in done.stderr.splitlines()[-1]
+
+
+def test_a_package_that_the_release_does_not_have_is_named_and_left_out(machine: Machine) -> None:
+    machine.have("ensurepip", "headers")
+    machine.user(0)
+    done = machine.run(".ci/setup", "test-all", UNKNOWN="usbip")
+    assert done.returncode == 0, done.stderr
+    assert "setup: this release has no package usbip: LEFT OUT" in done.stderr
+    installs = [
+        call for call in machine.calls() if call.startswith("apt-get") and "install" in call
+    ]
+    assert ["usbip" in call.split() for call in installs] == [True, False]
+    assert (machine.clone / ".venv/.left-out").read_text() == "usbip\n"
+    machine.program("dpkg-query", '#!/bin/sh\n[ "$4" = usbip ] || echo installed\n')
+    again = machine.run(".ci/setup", "test-all", UNKNOWN="usbip")
+    assert (again.returncode, again.stderr) == (0, "")
+    assert not any("install" in call for call in machine.calls())
 
 
 def test_lists_are_fetched_only_when_the_first_attempt_fails(machine: Machine) -> None:
     machine.user(0)
-    machine.have("lists")
-    assert machine.run(".ci/setup", "run").returncode == 0
+    machine.have("lists", "ensurepip")
+    assert machine.run(".ci/setup", "test-all").returncode == 0
     assert not any("update" in call for call in machine.calls())
 
 
@@ -222,7 +255,7 @@ def test_a_newcomer_needs_no_debian_packages(machine: Machine, level: str) -> No
 def test_unknown_level_is_refused(machine: Machine, level: str) -> None:
     done = machine.run(".ci/setup", level)
     assert done.returncode == 1
-    assert "venv, run, check, test, test-all or fuzz" in done.stderr
+    assert "venv, run, check, test, test-all, fuzz or matrix" in done.stderr
 
 
 def test_command_runs_in_the_environment_from_the_top(machine: Machine) -> None:
@@ -241,7 +274,9 @@ def test_command_runs_in_the_environment_from_the_top(machine: Machine) -> None:
 
 
 def test_command_does_not_run_when_the_set_up_fails(machine: Machine) -> None:
-    done = machine.run(".ci/in-venv", "test", "touch", str(machine.state / "ran"))
+    machine.have("ensurepip")
+    command = (".ci/in-venv", "test", "touch", str(machine.state / "ran"))
+    done = machine.run(*command, FIDOKIT_PYTHON="nowhere")
     assert done.returncode == 1
     assert not (machine.state / "ran").exists()
 

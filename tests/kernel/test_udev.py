@@ -38,6 +38,16 @@ def test_an_ordinary_user_is_refused_and_then_admitted(machine: Machine) -> None
         assert "FIDO_2_3" in machine.run(by_link, user=USER).ok()
         stock = f"cd {token.path} && ssh-keygen -q -t ecdsa-sk -N '' -f mine && ls mine"
         assert "mine" in machine.run(stock, user=USER).ok()
+    machine.run("groupmod -n elsewhere plugdev").ok()
+    try:
+        said = machine.run("fidokit udev install").ok()  # no --force: the file is ours
+        assert RULE in said
+        with plugged_in(machine) as token:
+            properties = machine.run(f"udevadm info --query=property --name={token.node}").ok()
+            assert ":uaccess:" in properties
+            assert machine.run(f"stat -c '%G %a' {token.node}").ok() == "root 660\n"
+    finally:
+        machine.run("groupmod -n plugdev elsewhere && fidokit udev install").ok()
     assert machine.run("ls /dev/fidokit/by-id 2>/dev/null | wc -l").ok() == "0\n"
 
 

@@ -1,6 +1,8 @@
 """Runs tests against the programs of another Debian release.
 
-`python -m tests.matrix SUITE [ARGUMENT...]`; the arguments are pytest's.
+`python -m tests.matrix SUITE [ARGUMENT...]`, or `all` for one after the other. `--chosen` stands
+for the tests that the file `chosen` names; all other arguments are pytest's. Without any, all of
+tests/interop runs.
 
 Where the release's Python can run fidokit, the whole run is inside its userland, with a virtual
 environment made there. Where it is too old, fidokit and the tests run here, and ssh, sshd and the
@@ -19,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.support.debian import Missing
-from tests.support.roots import RELEASES, TOO_OLD, TOP, Machine, Root, root
+from tests.support.roots import RELEASES, TOO_OLD, TOP, Machine, Root, elsewhere, root
 
 INSIDE = "/fidokit"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -38,6 +40,30 @@ OF_THE_SYSTEM = {"bin", "dev", "etc", "lib", "proc", "run", "sys", "usr", "var"}
 _PATH = re.compile(r"(?:^|[\s=]|file://)(/[^\s:]+)", re.MULTILINE)
 SUITE = "FIDOKIT_MATRIX"
 """Names the release to the tests."""
+
+
+WHOLE = ("-q", "-n", "auto", "--dist", "loadgroup", "-m", "interop")
+CHOSEN = Path(__file__).parent / "chosen"
+
+
+def chosen() -> list[str]:
+    """The tests that the file names."""
+    lines = (line.partition("#")[0].strip() for line in CHOSEN.read_text().splitlines())
+    return [line for line in lines if line]
+
+
+def words(arguments: Sequence[str]) -> list[str]:
+    """What pytest is called with."""
+    if not arguments:
+        return [*WHOLE, "tests/interop"]
+    if "--chosen" in arguments:
+        return [*WHOLE, *(word for word in arguments if word != "--chosen"), *chosen()]
+    return list(arguments)
+
+
+def all_but_this(arguments: Sequence[str]) -> int:
+    """Every release but this machine's own, on which `make test-all` runs."""
+    return max([main(suite, arguments) for suite in elsewhere()])
 
 
 def main(suite: str, arguments: Sequence[str]) -> int:
@@ -134,6 +160,7 @@ def _write_programs(machine: Machine, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2 or sys.argv[1] not in RELEASES:
-        sys.exit(f"usage: python -m tests.matrix {'|'.join(RELEASES)} [PYTEST-ARGUMENT...]")
-    sys.exit(main(sys.argv[1], sys.argv[2:]))
+    if len(sys.argv) < 2 or sys.argv[1] not in {*RELEASES, "all"}:
+        sys.exit(f"usage: python -m tests.matrix {'|'.join(RELEASES)}|all [ARGUMENT...]")
+    given = words(sys.argv[2:])
+    sys.exit(all_but_this(given) if sys.argv[1] == "all" else main(sys.argv[1], given))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.children import popen
+from tests.support.openssh_version import openssh
 
 STARTED_S = 20
 
@@ -77,7 +78,7 @@ def running(
     """
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
-    _write_files(folder, port, settings, tail)
+    _write_files(folder, port, settings, tail, sshd)
     if user is not None:
         for path in (folder, *folder.rglob("*")):
             os.chown(path, user, -1)
@@ -99,7 +100,7 @@ def running(
 
 
 def _write_files(
-    folder: Path, port: int, settings: Sequence[str], tail: Sequence[str] = ()
+    folder: Path, port: int, settings: Sequence[str], tail: Sequence[str], sshd: str
 ) -> None:
     host_key = folder / "host_key"
     keygen = shutil.which("ssh-keygen") or "ssh-keygen"
@@ -111,6 +112,8 @@ def _write_files(
         Path("/run/sshd").mkdir(exist_ok=True)  # sshd's own demand
     lines = [
         *settings,
+        # tests fail to log in on purpose, and all of them come from one address
+        *(["PerSourcePenalties no"] if openssh(sshd) >= (9, 8) else []),
         f"ListenAddress 127.0.0.1:{port}",
         f"HostKey {host_key}",
         f"PidFile {folder / 'pid'}",

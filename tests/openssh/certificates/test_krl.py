@@ -158,7 +158,7 @@ REFUSED = {
     "another version": krl.MAGIC + wire.u32(2) + HEAD[12:],
     "a NUL in the comment": HEAD[:-4] + wire.string(b"a\0b"),
     "an unknown section": HEAD + section(9, b""),
-    "a signature": HEAD + section(krl.SIGNATURE, TOKEN.blob()) + wire.string(b""),
+    "half a signature": HEAD + section(krl.SIGNATURE, TOKEN.blob()),
     "a short sha1": HEAD + section(krl.SHA1, wire.string(bytes(19))),
     "a long sha256": HEAD + section(krl.SHA256, wire.string(bytes(33))),
     "a critical extension": HEAD + section(krl.EXTENSION, CRITICAL),
@@ -184,6 +184,7 @@ REFUSED = {
 
 TAKEN = {
     "no sections": HEAD,
+    "a signature": HEAD + section(krl.SIGNATURE, TOKEN.blob()) + wire.string(b""),
     "an extension": HEAD + section(krl.EXTENSION, EXTENSION),
     "an extension of certificates": of_authority(section(0x39, EXTENSION)),
     "empty sections": HEAD + section(krl.EXPLICIT_KEY, b"") + section(krl.SHA1, b""),

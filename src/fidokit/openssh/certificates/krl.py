@@ -199,7 +199,8 @@ def parse_krl(data: bytes) -> Krl:
 
     Raises:
         MalformedKey: not a list of version 1; a section that is cut off, unknown, or holds what
-            it cannot; a critical extension; a signature, which OpenSSH refuses from 9.4 on.
+            it cannot; a critical extension. Signatures are not looked at, as in OpenSSH from 9.4
+            on: a list is trusted by where it comes from.
     """
     if len(data) > MAX_KRL:
         raise MalformedKey(f"{_WHAT}: {len(data)} bytes are more than {MAX_KRL}")
@@ -229,10 +230,8 @@ def _entries(sections: bytes) -> Iterator[Entry]:
     while reader.remaining:
         kind, body = reader.u8(), Reader(reader.string(), f"{_WHAT}, section")
         if kind == SIGNATURE:
-            raise MalformedKey(
-                f"{_WHAT}: it is signed in a way that OpenSSH has given up",
-                hint="sign it as a file instead, with ssh-keygen -Y sign",
-            )
+            reader.string()
+            continue
         read = _SECTIONS.get(kind)
         if read is None:
             raise MalformedKey(f"{_WHAT}: sections of type {kind} are not known")
