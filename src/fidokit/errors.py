@@ -117,6 +117,10 @@ class NotTaken(FidokitError):
     """The token accepted a setting and, read back, has not changed it."""
 
 
+class NotTried(FidokitError):
+    """One of several things was not tried, after an error of another one that concerns all."""
+
+
 class CredentialNotFound(FidokitError):
     """The token does not hold the credential that was named."""
 

@@ -21,7 +21,7 @@ from fidokit.openssh.keys.public import (
     SkEd25519Public,
     SkPublic,
 )
-from fidokit.types import CredentialId, KeyType, SkFlag
+from fidokit.types import CoseAlg, CredentialId, KeyType, SkFlag
 
 if TYPE_CHECKING:
     from fidokit.client.credentials.resident import ResidentCredential
@@ -42,6 +42,8 @@ class KeyRow:
         created: the oldest file's modification time, UTC: tokens do not tell.
         files: private key files, and public ones whose private half is nowhere to be seen.
         credential_id: None where it is not on the token.
+        other_type: what kind of key it is where SSH has no such type, such as "ES384".
+        application_cut: whether the token returned the application shortened.
     """
 
     fingerprint: str
@@ -59,6 +61,8 @@ class KeyRow:
     user_name: str = ""
     public: SkPublic | None = field(default=None, repr=False)
     credential: ResidentCredential | None = field(default=None, repr=False, compare=False)
+    other_type: str = ""
+    application_cut: bool = False
 
 
 # --- joining the keys on a token with the key files on disk, by public key -------------------
@@ -111,7 +115,17 @@ def _on_token(held: ResidentCredential, files: Sequence[FoundKey]) -> KeyRow:
         user_name=held.user_name,
         public=public,
         credential=held,
+        other_type="" if public else algorithm_name(held.algorithm),
+        application_cut=held.is_cut,
     )
+
+
+def algorithm_name(number: int | None) -> str:
+    """A COSE algorithm as people call it, such as "ES384"; its number where it has no name here."""
+    if number is None:
+        return "an unknown type"
+    known = number in CoseAlg._value2member_map_
+    return CoseAlg(number).name if known else f"COSE algorithm {number}"
 
 
 def _on_disk(key: SkPublic, files: Sequence[FoundKey], read_flags: ReadFlags) -> KeyRow:
@@ -217,8 +231,17 @@ def resolve(
 def label(row: KeyRow) -> str:
     """A key in a few words for messages: application, user, fingerprint's beginning."""
     user = f"/{row.user}" if row.user else ""
-    what = f"{row.key_type}, {row.fingerprint[:19]}" if row.key_type else "a website's credential"
-    return f"{row.application}{user} ({what})"
+    return f"{row.application}{user} ({_what(row)})"
+
+
+def _what(row: KeyRow) -> str:
+    if row.key_type:
+        return f"{row.key_type}, {row.fingerprint[:19]}"
+    if not row.application.startswith("ssh:"):
+        return "a website's credential"
+    identifier = (row.credential_id or b"").hex()[:16]
+    why = "application cut by the token" if row.application_cut else row.other_type
+    return f"{why}, credential {identifier}"
 
 
 def _ambiguous(selector: str, found: Sequence[KeyRow]) -> UsageError:

@@ -57,6 +57,8 @@ ROW_JSON = {
     "files": ["/home/alice/.ssh/id"],
     "credential_id": "c0ffee",
     "public_key": "sk-ssh-ed25519@openssh.com AAAA laptop",
+    "other_type": "",
+    "application_cut": False,
 }
 
 INFO = TokenInfo(

@@ -19,7 +19,7 @@ from fidokit.keys.holder import open_key_file
 from fidokit.metadata import catalog
 from fidokit.metadata.catalog import Catalog
 from fidokit.metadata.model import Model, StatusReport
-from fidokit.openssh.signatures.attestation import parse_attestation
+from fidokit.openssh.signatures.attestation import Attestation, parse_attestation, wrap_bytes
 from fidokit.tokens.owner import set_pin
 from fidokit.types import Aaguid, KeyType
 from fidokit.virtual.models.search import list_models
@@ -135,6 +135,90 @@ def test_u2f_models_are_known_by_their_certificate(
     found = checked(folder)
     assert (found.format, found.origin) == ("fido-u2f", Origin.MODEL)
     assert (found.shown.model, found.shown.aaguid) == ("Old Key", None)
+
+
+FORGED = Aaguid(bytes.fromhex("2fc0579f811347eab116bb5a8db9202a"))
+
+
+def forge(folder: Path, *, flags: int, counter: int, aaguid: bytes) -> None:
+    """Change what a fido-u2f statement does not sign."""
+    found = parse_attestation((folder / "proof").read_bytes())
+    raw = found.auth_data
+    assert raw is not None
+    changed = raw[:32] + bytes([flags]) + counter.to_bytes(4, "big") + aaguid + raw[53:]
+    (folder / "proof").write_bytes(
+        Attestation(found.leaf_der, found.signature, wrap_bytes(changed)).blob()
+    )
+
+
+@pytest.mark.parametrize("flags", [0x41, 0x45, 0x44])
+@pytest.mark.parametrize("aaguid", [bytes(16), FORGED])
+def test_what_u2f_does_not_sign_is_not_believed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, flags: int, aaguid: bytes
+) -> None:
+    desk = Desk()
+    with VirtualToken(profile="u2f") as token:
+        desk.plug("ONE", token)
+        make(desk, folder)
+    forge(folder, flags=flags, counter=77, aaguid=aaguid)
+    reports = (StatusReport("FIDO_CERTIFIED_L2", "2026-01-01"),)
+    root = leaf_of(folder)
+    know(
+        monkeypatch,
+        Model(FORGED, "Dear Key", "fido2", attestation_roots=(root,), status_reports=reports),
+    )
+    found = checked(folder)
+    assert found.format == "fido-u2f"
+    assert found.user_verified is None
+    assert (found.shown.user_present, found.shown.user_verified) == (None, None)
+    assert (found.shown.aaguid, found.shown.model) == (None, None)
+    assert (found.origin, found.certification) == (Origin.UNKNOWN, None)
+
+
+def test_the_issuer_names_the_model_of_u2f(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk()
+    with VirtualToken(profile="u2f") as token:
+        desk.plug("ONE", token)
+        make(desk, folder)
+    read = attestation.read_leaf
+    monkeypatch.setattr(
+        "fidokit.keys.attestation.read_leaf",
+        lambda der: replace(read(der), issuer_identifier="aa" * 20),
+    )
+    root = leaf_of(folder)
+    model = Model(None, "Old Key", "u2f", attestation_roots=(root,), key_identifiers=("aa" * 20,))
+    know(monkeypatch, model)
+    assert (checked(folder).origin, checked(folder).shown.model) == (Origin.MODEL, "Old Key")
+
+
+def test_a_key_that_attests_itself_names_no_model(
+    files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever makes a key can sign any AAGUID with it."""
+    found = parse_attestation((files / "proof").read_bytes())
+    know(monkeypatch, model_of(files))
+    monkeypatch.setattr("fidokit.keys.attestation.verify_stored", lambda *_args: "packed")
+    bare = Attestation(b"", found.signature, found.auth_data_cbor)
+    (files / "proof").write_bytes(bare.blob())
+    self_made = checked(files)
+    assert (self_made.origin, self_made.shown.model) == (Origin.SELF, None)
+    assert self_made.certification is None
+
+
+def test_a_model_that_is_only_named_is_not_certified(
+    files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    know(monkeypatch, model_of(files, b"another root"))
+    found = checked(files)
+    assert (found.origin, found.certification) == (Origin.CLAIMED, None)
+
+
+def test_an_attestation_without_signature_proves_nothing(files: Path) -> None:
+    """What a token of format none leaves."""
+    found = parse_attestation((files / "proof").read_bytes())
+    (files / "proof").write_bytes(Attestation(b"", b"", found.auth_data_cbor).blob())
+    with pytest.raises(SignatureInvalid, match="holds no signature"):
+        checked(files)
 
 
 def test_a_certificate_of_another_model(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:

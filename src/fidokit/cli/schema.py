@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fidokit.keys.fingerprints import ShownKey
     from fidokit.keys.generation import GeneratedKey
     from fidokit.keys.key_files import FlagsChange, KeyFile
-    from fidokit.keys.resident_keys import DownloadResult
+    from fidokit.keys.resident_keys import DeleteResult, DownloadResult, RpFailure
     from fidokit.lab import ModelSummary
     from fidokit.lab.named_tokens import PresetSummary, QuirkSummary, VirtualSummary
     from fidokit.server.authorize.authorization import Authorized
@@ -146,9 +146,21 @@ def key(row: KeyRow) -> Json:
     return members(
         row,
         "fingerprint type=key_type application user user_name comment verify_required"
-        " touch_required on_token created files credential_id public_key=public_line",
+        " touch_required on_token created files credential_id public_key=public_line"
+        " other_type application_cut",
         created=row.created.isoformat() if row.created else None,
     )
+
+
+def unlisted(one: RpFailure) -> Json:
+    """An application whose keys the token did not list."""
+    return members(one, "application error", error=error_data(one.error))
+
+
+def undeleted(result: DeleteResult) -> Json:
+    """A key that was not deleted, and why."""
+    error = error_data(result.error) if result.error else None
+    return {**members(result.row, "fingerprint application user credential_id"), "error": error}
 
 
 def generated(made: GeneratedKey) -> Json:

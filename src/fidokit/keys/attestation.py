@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -55,7 +55,8 @@ class ShownAttestation:
         aaguid: with dashes; None for U2F and where nothing is stored.
         model: the model's description, where the metadata has it.
         key_handle: the credential id; None where nothing is stored.
-        user_present, user_verified: what the token said when it made the key.
+        user_present, user_verified: what the token said when it made the key; None where nothing
+            is stored or, once verified, where the signature does not cover it.
         leaf: its certificate; None for a key that attests itself.
     """
 
@@ -76,8 +77,9 @@ class VerifiedAttestation:
     Attributes:
         format: packed or fido-u2f.
         origin: see `Origin`.
-        certification: of the model, such as FIDO_CERTIFIED_L1; None where no model is named.
+        certification: of the model, such as FIDO_CERTIFIED_L1; None where its roots do not vouch.
         untrusted: whether that model was reported as broken or revoked.
+        user_verified: by PIN or finger when the key was made; None where that is not signed.
     """
 
     shown: ShownAttestation
@@ -85,7 +87,7 @@ class VerifiedAttestation:
     origin: Origin
     certification: str | None
     untrusted: bool
-    user_verified: bool
+    user_verified: bool | None
 
 
 def show_attestation(path: Path) -> ShownAttestation:
@@ -119,24 +121,28 @@ def verify_attestation(
     public, handle = _key(key, passphrase)
     said = read_bounded(challenge, _LONGEST_CHALLENGE)
     name = verify_stored(attestation, public, handle, said)
-    data = read_auth_data(attestation)
     metadata = _metadata()
-    shown = _shown(attestation, metadata)
-    named = aaguid_of(data)
+    shown = _shown(attestation, metadata, signed=name != U2F)
+    named = aaguid_of(read_auth_data(attestation)) if name != U2F else None
     leaf_of = shown.leaf.aaguid if shown.leaf else None
-    if named and leaf_of not in {None, named}:  # by U2F a token names no model in what it signs
+    if named and leaf_of not in {None, named}:
         raise SignatureInvalid("the attestation's certificate is for another model of token")
     model = _model(metadata, named, shown.leaf)
+    origin = _origin(attestation, model.attestation_roots if model else None)
+    if origin is Origin.SELF:  # whoever makes a key can sign any model's number with it
+        shown = replace(shown, model=None)
     return VerifiedAttestation(
         shown=shown,
         format=name,
-        origin=_origin(attestation, model.attestation_roots if model else None),
-        certification=model.certification if model else None,
-        untrusted=bool(model and model.untrusted),
-        user_verified=bool(shown.user_verified),
+        origin=origin,
+        certification=model.certification if model and origin is Origin.MODEL else None,
+        untrusted=bool(model and model.untrusted and origin is not Origin.SELF),
+        user_verified=shown.user_verified,
     )
 
 
+U2F: Final = "fido-u2f"
+"""The format that signs neither flags, counter nor AAGUID (WebAuthn section 8.6)."""
 _LONGEST_CHALLENGE: Final = 1 << 20
 """Bytes; only their SHA-256 was signed."""
 
@@ -170,17 +176,28 @@ def _model(metadata: Catalog | None, named: Aaguid | None, leaf: Leaf | None) ->
     if named is not None or leaf is None:
         return metadata.by_aaguid(named) if named else None
     by_key = metadata.by_key_identifier(leaf.key_identifier)
+    if by_key is None and leaf.issuer_identifier:
+        by_key = metadata.by_key_identifier(leaf.issuer_identifier)
     return by_key or (metadata.by_aaguid(leaf.aaguid) if leaf.aaguid else None)
 
 
-def _shown(attestation: Attestation, metadata: Catalog | None) -> ShownAttestation:
+def _shown(
+    attestation: Attestation, metadata: Catalog | None, *, signed: bool = True
+) -> ShownAttestation:
+    """What the file says.
+
+    Args:
+        attestation: the file's content.
+        metadata: where models are looked up.
+        signed: whether the signature covers flags and AAGUID; what it does not is left out.
+    """
     from uuid import UUID
 
     leaf = read_leaf(attestation.leaf_der) if attestation.leaf_der else None
     if attestation.auth_data is None:
         return ShownAttestation(0, None, None, None, None, None, None, leaf)
     data = read_auth_data(attestation)
-    named = aaguid_of(data)
+    named = aaguid_of(data) if signed else None
     model = _model(metadata, named, leaf)
     return ShownAttestation(
         version=1,
@@ -188,8 +205,8 @@ def _shown(attestation: Attestation, metadata: Catalog | None) -> ShownAttestati
         aaguid=str(UUID(bytes=named)) if named else None,
         model=model.description if model else None,
         key_handle=data.credential_id,
-        user_present=bool(data.flags & Flag.USER_PRESENT),
-        user_verified=bool(data.flags & Flag.USER_VERIFIED),
+        user_present=bool(data.flags & Flag.USER_PRESENT) if signed else None,
+        user_verified=bool(data.flags & Flag.USER_VERIFIED) if signed else None,
         leaf=leaf,
     )
 

@@ -40,6 +40,8 @@ def with_backups(request: GenerateRequest, count: int) -> list[GenerateRequest]:
     if count > MOST_BACKUPS:
         raise UsageError(f"{count} backups are too many", hint=f"make {MOST_BACKUPS} at most")
     path = request.path or default_path(request.key_type)
+    if request.or_types:  # the files of a key and its backups are named alike, so before the touch
+        request = replace(request, path=path)
     comment = user_at_host() if request.comment is None else request.comment
     backups = [
         replace(

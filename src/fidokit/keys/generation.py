@@ -47,6 +47,10 @@ class GenerateRequest:
         replace: replace a resident credential with the same application and user.
         rounds: bcrypt rounds of the passphrase.
         large_blob: let the resident key have a blob beside it, see `keys.blobs.set_blob`.
+        or_types: further key types that will do, for a token that does not tell which it makes;
+            without a `path` the file is named by the type that it made.
+        enterprise: ask for an enterprise attestation: 1 as its maker decided, 2 as whoever manages
+            this machine wants it; None for the ordinary one.
     """
 
     key_type: KeyType
@@ -64,6 +68,8 @@ class GenerateRequest:
     replace: bool = False
     rounds: int = 24
     large_blob: bool = False
+    or_types: tuple[KeyType, ...] = ()
+    enterprise: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +145,7 @@ def generate_key(
     enrollment.check_token(session, plan.enrollment)
     secret = passphrase(plan.path) if passphrase else None
     made = enrollment.enroll(session, plan.enrollment)
+    plan = _as_made(plan, made)
     orphan = _orphan(plan, made, b"")
     try:
         orphan = replace(orphan, private=_encode(plan, made, secret))
@@ -146,6 +153,11 @@ def generate_key(
     except (FidokitError, KeyboardInterrupt) as error:
         raise _orphaned(orphan, plan.path, error) from error
     return _generated(plan, made, orphan)
+
+
+def warning_before(request: GenerateRequest) -> str | None:
+    """What is worth knowing before the touch, in a sentence for the user; None: nothing."""
+    return enrollment.long_application(request.application) if request.resident else None
 
 
 def check(session: Session, request: GenerateRequest) -> None:
@@ -179,6 +191,8 @@ def _plan(request: GenerateRequest) -> _Plan:
         replace=request.replace,
         allow_any_application=request.allow_any_application,
         large_blob=request.large_blob,
+        or_types=request.or_types,
+        enterprise=request.enterprise,
     )
     enrollment.check_request(wanted)
     check_comment(comment, forbidden="\r\n\0")
@@ -199,11 +213,20 @@ def _challenge(request: GenerateRequest) -> bytes | None:
 
 
 def _free_path(request: GenerateRequest) -> Path:
-    path = request.path or keyfile.default_path(request.key_type)
-    keyfile.ensure_ssh_folder(path)
+    kinds = (request.key_type, *request.or_types)
+    paths = [request.path] if request.path else [keyfile.default_path(kind) for kind in kinds]
+    keyfile.ensure_ssh_folder(paths[0])
     others = [request.attestation_file] if request.attestation_file else []
-    keyfile.check_free(path, keyfile.public_path(path), *others, force=request.force)
-    return path
+    pairs = [file for path in paths for file in (path, keyfile.public_path(path))]
+    keyfile.check_free(*pairs, *others, force=request.force)
+    return paths[0]
+
+
+def _as_made(plan: _Plan, made: Enrolled) -> _Plan:
+    """The plan for the type of key that the token chose among those offered."""
+    kind = made.public.key_type
+    path = plan.request.path or keyfile.default_path(kind)
+    return replace(plan, request=replace(plan.request, key_type=kind), path=path)
 
 
 def user_at_host() -> str:
@@ -293,8 +316,14 @@ def _generated(plan: _Plan, made: Enrolled, orphan: Orphan) -> GeneratedKey:
         touch_required=SkFlag.USER_PRESENCE_REQUIRED in made.flags,
         attestation_path=request.attestation_file,
         challenge=made.challenge,
-        warnings=mode_warnings(plan.path),
+        warnings=(*mode_warnings(plan.path), *_unproved(request, made)),
     )
+
+
+def _unproved(request: GenerateRequest, made: Enrolled) -> tuple[str, ...]:
+    """What the attestation does not prove, where somebody asked for one."""
+    asked = request.attestation_file is not None or request.enterprise is not None
+    return made.unproved if asked else ()
 
 
 def save_orphan(orphan: Orphan, path: Path) -> Path:

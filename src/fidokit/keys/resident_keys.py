@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,25 +12,30 @@ from fidokit.errors import (
     FidokitError,
     FileInTheWay,
     Interrupted,
+    NotTried,
     Unsupported,
     UsageError,
 )
 from fidokit.files import filenames
 from fidokit.files.keyfile import check_pair_free, read_private, ssh_folder, write_pair
-from fidokit.files.scan import find_keys
+from fidokit.files.scan import FoundKey, find_keys
 from fidokit.inventory import KeyRow, join, public_line, resolve
 from fidokit.openssh.keys.private import PrivateFile, encode_private, parse_private
+from fidokit.openssh.keys.public import SkPublic
 from fidokit.tokens.remembered import attach
-from fidokit.types import PassphraseSource, SkFlag
+from fidokit.types import Application, PassphraseSource, SkFlag
 
 if TYPE_CHECKING:
     from fidokit.client.credentials.resident import ResidentCredential
+    from fidokit.client.credentials.resident import RpFailure as RpFailure  # noqa: PLC0414  its users may not reach lower
     from fidokit.client.session import Session
 
 __all__ = [
+    "DeleteResult",
     "DownloadResult",
     "KeyRow",
     "delete_key",
+    "delete_keys",
     "download_keys",
     "list_keys",
     "rename_key",
@@ -46,6 +51,8 @@ def list_keys(
     only_token: bool = False,
     search_home: bool = True,
     remember: bool | None = None,
+    application: str | None = None,
+    failed: list[RpFailure] | None = None,
 ) -> list[KeyRow]:
     """Keys on the token joined with key files, by public key; sorted by application, user.
 
@@ -58,22 +65,36 @@ def list_keys(
         remember: keep the right to list this token's keys, so that the next time needs no PIN
             (True), use none that is kept (False), or do as was agreed before (None). See
             `fidokit.tokens.remembered` for what that means.
+        application: only this one; it is found by its hash, where the token cut its name.
+        failed: takes the applications that the token did not list; None raises the first error.
 
     Raises:
         Unsupported (a token without credential management, or without such a right), PinError
         and others of the token.
     """
-    held = _held(session, any_rp, remember) if session else []
     searched = [ssh_folder(), *folders] if search_home else folders
-    rows = join(held, find_keys(searched), _read_flags)
+    files = list(find_keys(searched))
+    held: list[ResidentCredential] = []
+    if session:
+        from fidokit.client.credentials import resident
+
+        attach(session, remember)
+        held = resident.list_credentials(
+            session,
+            application=None if application is None else Application(application),
+            any_rp=any_rp,
+            known=_applications(files),
+            failed=failed,
+        )
+    rows = join(held, files, _read_flags)
+    if application is not None:
+        rows = [row for row in rows if row.application == application]
     return [row for row in rows if row.on_token] if only_token else rows
 
 
-def _held(session: Session, any_rp: bool, remember: bool | None) -> list[ResidentCredential]:
-    from fidokit.client.credentials import resident
-
-    attach(session, remember)
-    return resident.list_credentials(session, any_rp=any_rp)
+def _applications(files: Iterable[FoundKey]) -> set[str]:
+    """What the keys in files are bound to: a token that cuts names is asked by their hashes."""
+    return {file.line.key.application for file in files if isinstance(file.line.key, SkPublic)}
 
 
 def _read_flags(path: Path) -> tuple[SkFlag, str] | None:
@@ -108,6 +129,7 @@ def download_keys(
     template: str | None = None,
     passphrase: PassphraseSource | None = None,
     rounds: int = 24,
+    application: str | None = None,
 ) -> Iterator[DownloadResult]:
     """Write resident keys to files, one result a key as it is done; never overwrites.
 
@@ -120,6 +142,7 @@ def download_keys(
         selectors: which keys (see `resolve`); all when empty.
         template: file name with the fields of `fidokit.files.filenames.TEMPLATE_FIELDS`; None names
             files as `ssh-keygen -K` does. Always sanitized, and made unique within one call.
+        application: as `list_keys` takes it.
 
     Raises:
         UsageError: an ambiguous selector or a bad template; CredentialNotFound: an unknown one.
@@ -127,7 +150,7 @@ def download_keys(
     """
     if template is not None:
         filenames.check_template(template)
-    rows = list_keys(session, any_rp=any_rp, only_token=True, search_home=bool(selectors))
+    rows = list_keys(session, any_rp=any_rp, only_token=True, application=application)
     if selectors:
         chosen = [resolve(selector, rows) for selector in selectors]
         rows = list({row.credential_id: row for row in chosen}.values())
@@ -176,10 +199,7 @@ def _download_one(
 def _write_one(row: KeyRow, path: Path, passphrase: PassphraseSource | None, rounds: int) -> str:
     held = credential_of(row)
     if held.public is None or held.private is None:
-        raise Unsupported(
-            f"the credential of {row.application!r} is of a type that OpenSSH does not know",
-            hint="it belongs to a website; leave it there",
-        )
+        raise not_for_ssh(row)
     try:
         check_pair_free(path)
     except FileInTheWay as error:  # nothing is ever replaced here
@@ -194,6 +214,26 @@ def _write_one(row: KeyRow, path: Path, passphrase: PassphraseSource | None, rou
     )
     write_pair(path, data, line)
     return line
+
+
+def not_for_ssh(row: KeyRow) -> Unsupported:
+    """Why a credential of the token cannot be an SSH key file."""
+    if row.application_cut:
+        return Unsupported(
+            f"the token cut the application of this key to {row.application!r}",
+            hint="give it whole: fidokit key download --application ssh:NAME; the .pub file of "
+            "the key, or who made it, has it",
+        )
+    if not row.application.startswith("ssh:"):
+        return Unsupported(
+            f"the credential of {row.application!r} is {row.other_type}, which OpenSSH does not "
+            "know",
+            hint="it belongs to a website; leave it there",
+        )
+    return Unsupported(
+        f"the key for {row.application!r} is of type {row.other_type}, which SSH does not have",
+        hint="make one that SSH has with `fidokit key generate`",
+    )
 
 
 def printable(text: str) -> str:
@@ -222,6 +262,47 @@ def credential_of(row: KeyRow) -> ResidentCredential:
     return row.credential
 
 
+@dataclass(frozen=True, slots=True)
+class DeleteResult:
+    """What became of one key that was to be deleted: gone, or still there (`error` says why).
+
+    Attributes:
+        row: the key.
+        error: None where it was deleted.
+    """
+
+    row: KeyRow
+    error: FidokitError | None = None
+
+
+def delete_keys(
+    session: Session, rows: Iterable[KeyRow], *, any_rp: bool = False
+) -> Iterator[DeleteResult]:
+    """Remove resident keys from the token, one result a key as it is done; local files stay.
+
+    Iterate to the end: keys are deleted as the iterator advances. A key that cannot be deleted
+    does not stop the others; after an error that concerns them too, they are not tried.
+    """
+    from fidokit.client.credentials.resident import HOPELESS
+
+    hopeless: FidokitError | None = None
+    for row in rows:
+        if hopeless is not None:
+            error: FidokitError | None = NotTried("not tried after the error before")
+        else:
+            error = _deletion_error(session, row, any_rp)
+            hopeless = error if isinstance(error, HOPELESS) else None
+        yield DeleteResult(row, error)
+
+
+def _deletion_error(session: Session, row: KeyRow, any_rp: bool) -> FidokitError | None:
+    try:
+        delete_key(session, row, any_rp=any_rp)
+    except FidokitError as error:
+        return error
+    return None
+
+
 def delete_key(session: Session, row: KeyRow, *, any_rp: bool = False) -> None:
     """Remove a resident key from the token; local files stay.
 
@@ -241,10 +322,11 @@ def rename_key(
     comment: str | None = None,
     user_name: str | None = None,
     any_rp: bool = False,
-) -> None:
+) -> str:
     """Change the comment, or the displayed user name, that the token stores with a resident key.
 
     The key, its application and its user id stay, so files and `ssh-keygen -K` are not affected.
+    Returns the comment as the token kept it: some shorten or drop it.
 
     Raises:
         UsageError: nothing to change, or a website's credential without `any_rp`.
@@ -265,4 +347,5 @@ def rename_key(
     if comment is not None:
         touch = SkFlag.USER_PRESENCE_REQUIRED in held.flags
         display = encode_display(comment, touch)
-    resident.rename(session, held, held.user_name if user_name is None else user_name, display)
+    name = held.user_name if user_name is None else user_name
+    return resident.rename(session, held, name, display).comment

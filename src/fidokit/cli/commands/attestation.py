@@ -107,9 +107,12 @@ def verify(
 def _verdict(found: VerifiedAttestation) -> list[str]:
     verified = ", with PIN or finger" if found.user_verified else ""
     lines = [f"Good {found.format} attestation: a token made this key{verified}."]
+    if found.user_verified is None:
+        lines.append("This format does not sign whether the PIN or a finger was asked for.")
     lines.append(_ORIGIN[found.origin].format(**_names(found)))
     if found.untrusted:
-        lines.append(f"Beware: this model is reported as {found.certification}.")
+        reported = found.certification or "broken or revoked"
+        lines.append(f"Beware: this model is reported as {reported}.")
     return lines
 
 

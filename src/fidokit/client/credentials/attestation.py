@@ -197,7 +197,10 @@ def _about_the_file(error: TokenMisbehaved) -> str:
 
 
 def aaguid_of(data: AuthData) -> Aaguid | None:
-    """The model that the authenticator data names; None for U2F's zeros."""
+    """The model that the authenticator data names; None for U2F's zeros.
+
+    A fido-u2f statement does not sign it (WebAuthn section 8.6): believe it of packed alone.
+    """
     named = Aaguid(data.raw[37:53])
     return named if data.flags & Flag.ATTESTED and any(named) else None
 
@@ -220,14 +223,23 @@ def verify_stored(
     data = read_auth_data(attestation)
     _require_about(data, public, handle)
     digest = hashlib.sha256(challenge).digest()
+    if not attestation.signature:
+        raise SignatureInvalid(
+            "the attestation holds no signature: the token gave none, and nothing is proved",
+            hint="make the key again on a token that attests its keys",
+        )
     if attestation.leaf_der:
         _require_checkable(attestation.leaf_der)
     for name in FORMATS[: None if attestation.leaf_der else 1]:  # U2F always has a certificate
         statement = Statement(name, data.raw, None, attestation.signature, attestation.leaf_der)
         try:
-            verify_statement(statement, public, KeyHandle(data.credential_id or b""), digest)
+            unproved = verify_statement(
+                statement, public, KeyHandle(data.credential_id or b""), digest
+            )
         except TokenMisbehaved:
             continue
+        if unproved:
+            raise Unsupported(unproved[0])
         return name
     raise SignatureInvalid(
         "the attestation's signature is not over this challenge and this key",
@@ -298,6 +310,7 @@ def read_leaf(der: bytes) -> Leaf:
             not_after=found.not_valid_after_utc.date().isoformat(),
             aaguid=_model_extension(found),
             key_identifier=identifier.digest.hex(),
+            issuer_identifier=_issuer_identifier(found),
         )
     except ValueError:
         raise MalformedKey("the attestation's certificate cannot be read") from None
@@ -313,6 +326,17 @@ def _model_extension(found: Certificate) -> Aaguid | None:
         return None
     raw = value.public_bytes() if isinstance(value, x509.UnrecognizedExtension) else b""
     return Aaguid(raw[2:]) if raw[:2] == b"\x04\x10" and len(raw) == 18 else None
+
+
+def _issuer_identifier(found: Certificate) -> str | None:
+    """The key identifier of the issuer, in hexadecimal, where the certificate has it."""
+    from cryptography import x509
+
+    try:
+        value = found.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
+    except x509.ExtensionNotFound:
+        return None
+    return value.key_identifier.hex() if value.key_identifier else None
 
 
 def leads_to(der: bytes, roots: Iterable[bytes]) -> bool:
@@ -341,6 +365,7 @@ class Leaf:
     Args:
         aaguid: the model that it is good for, None where it does not say.
         key_identifier: SHA-1 of its public key, by which U2F models are known.
+        issuer_identifier: the key identifier of its issuer, None where it does not say.
     """
 
     subject: str
@@ -350,3 +375,4 @@ class Leaf:
     not_after: str
     aaguid: Aaguid | None
     key_identifier: str
+    issuer_identifier: str | None = None

@@ -187,6 +187,22 @@ def check_request(enrollment: Enrollment) -> None:
         )
 
 
+LONGEST_RP_ID: Final = 32
+"""Bytes of an RP id that every token returns whole in its lists (CTAP 2.3 section 6.8.7)."""
+
+
+def long_application(application: str) -> str | None:
+    """Why a resident key for this application is hard to recover, for the user; None: it is not."""
+    size = len(application.encode("utf-8", "replace"))
+    if size <= LONGEST_RP_ID:
+        return None
+    return (
+        f"the application {application!r} has {size} bytes, of which a token may keep "
+        f"{LONGEST_RP_ID}: `ssh-keygen -K` cannot recover such a key then, and "
+        "`fidokit key download` needs --application with the whole name"
+    )
+
+
 def check_token(session: Session, enrollment: Enrollment) -> None:
     """What getInfo tells; costs no further round trip.
 

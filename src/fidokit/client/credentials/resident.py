@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fidokit.client import fido2_device
 from fidokit.client.credentials.auth_data import LONGEST_CREDENTIAL_ID, sk_public
+from fidokit.client.owner.config import require_taken
 from fidokit.client.owner.proofs import Permission, PinToken, Wish
 from fidokit.client.status import CtapRefusal, error_for
-from fidokit.client.tolerance import EMPTY_LIST
-from fidokit.errors import Unsupported, UsageError
+from fidokit.client.tolerance import EMPTY_LIST, NAMES_CUT, RP_ID_CUT
+from fidokit.errors import (
+    FidokitError,
+    Interrupted,
+    PinAuthBlocked,
+    PinBlocked,
+    PinError,
+    TokenGone,
+    TokenSilent,
+    Unsupported,
+    UsageError,
+    UvBlocked,
+)
 from fidokit.openssh.keys.public import SkPublic
 from fidokit.types import (
     Application,
@@ -40,6 +52,16 @@ METADATA, RPS_BEGIN, RPS_NEXT, KEYS_BEGIN, KEYS_NEXT, DELETE, UPDATE = range(1, 
 MOST: Final = 1024
 """RPs or credentials; no token on the market stores as many."""
 _SSH: Final = "ssh:"
+HOPELESS: Final = (
+    Interrupted,
+    TokenGone,
+    TokenSilent,
+    PinError,
+    PinBlocked,
+    PinAuthBlocked,
+    UvBlocked,
+)
+"""Errors of one key after which the others cannot be done either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +71,8 @@ class ResidentCredential:
     Args:
         credential_id: 1 to 1023 bytes; OpenSSH's key handle.
         application: the RP id, which a token may have shortened (then `public` is None).
+        rp_id_hash: SHA-256 of the RP id as it was when the credential was made.
+        algorithm: COSE number of the key, None where it is not known.
         user_id: as stored, zeros included.
         user_name, display_name: as stored, empty where the token gave none.
         public: None for key types that OpenSSH does not know.
@@ -64,6 +88,18 @@ class ResidentCredential:
     public: SkPublic | None
     cred_protect: CredProtect
     large_blob_key: bytes | None = field(default=None, repr=False)
+    rp_id_hash: bytes = b""
+    algorithm: int | None = None
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the token returned the application shortened, so that no file can name it."""
+        return self.rp_id_hash not in (b"", _hash(self.application))
+
+    @property
+    def whole_rp_id(self) -> str | None:
+        """The RP id where it is whole, for the proof of the owner; None where it was cut."""
+        return None if self.is_cut else self.application
 
     @property
     def verify_required(self) -> bool:
@@ -104,10 +140,29 @@ class ResidentCredential:
             return trimmed.hex()
 
 
+class RpFailure(NamedTuple):
+    """One application whose credentials could not be listed, and why."""
+
+    application: str
+    error: FidokitError
+
+
 def list_credentials(
-    session: Session, *, application: Application | None = None, any_rp: bool = False
+    session: Session,
+    *,
+    application: Application | None = None,
+    any_rp: bool = False,
+    known: Iterable[str] = (),
+    failed: list[RpFailure] | None = None,
 ) -> list[ResidentCredential]:
     """The credentials of one application, of all SSH applications, or of every RP.
+
+    Args:
+        session: the open token.
+        application: the one application; it is found by its hash, however the token cut it.
+        any_rp: also applications that are not SSH's.
+        known: applications that may be there; one that the token cut is told by its hash.
+        failed: takes the applications that cannot be listed, and the others are; None raises.
 
     Raises:
         Unsupported: the token has no credential management.
@@ -120,12 +175,27 @@ def list_credentials(
         command = _Manager(session, application)
         return list(command.keys(application, _hash(application)))
     command = _Manager(session, None)
-    return [
-        key
-        for rp_id, rp_id_hash in list(command.rps())
-        if any_rp or rp_id.startswith(_SSH)
-        for key in command.keys(rp_id, rp_id_hash)
-    ]
+    whole = {_hash(name): Application(name) for name in known}
+    found: list[ResidentCredential] = []
+    for given, rp_id_hash in command.rps():
+        rp_id = whole.get(rp_id_hash, given)
+        if rp_id_hash != _hash(given):
+            session.connection.notes.note(RP_ID_CUT)
+        if any_rp or rp_id.startswith(_SSH):
+            found += _of_one(command, rp_id, rp_id_hash, failed)
+    return found
+
+
+def _of_one(
+    command: _Manager, rp_id: Application, rp_id_hash: bytes, failed: list[RpFailure] | None
+) -> list[ResidentCredential]:
+    try:
+        return command.keys(rp_id, rp_id_hash)
+    except FidokitError as error:
+        if failed is None or isinstance(error, HOPELESS):
+            raise
+        failed.append(RpFailure(rp_id, error))
+        return []
 
 
 def delete(session: Session, credential: ResidentCredential, *, any_rp: bool = False) -> None:
@@ -137,14 +207,16 @@ def delete(session: Session, credential: ResidentCredential, *, any_rp: bool = F
         PinError, Unsupported: as `list_credentials`.
     """
     _require_ssh(credential.application, any_rp)
-    command = _Manager(session, credential.application)
+    command = _Manager(session, credential.whole_rp_id)
     command.call(DELETE, {2: _descriptor(credential)}, "deleting the key")
 
 
 def rename(
     session: Session, credential: ResidentCredential, user_name: str, display_name: str
-) -> None:
+) -> ResidentCredential:
     """Change the names stored with a credential; its user id stays.
+
+    Returns the credential as the token shows it afterwards: some shorten the names.
 
     Args:
         user_name, display_name: at most 64 bytes of UTF-8 each, longer ones are cut; an empty
@@ -153,6 +225,7 @@ def rename(
     Raises:
         Unsupported: the token cannot change stored names (CTAP 2.1 preview).
         CredentialNotFound: it is not there any more.
+        NotTaken: the token accepted the names and kept the old ones.
     """
     if session.info.has_cred_mgmt != "credMgmt":
         raise Unsupported(
@@ -160,8 +233,24 @@ def rename(
         )
     names = {"name": cut(user_name, LONGEST), "displayName": cut(display_name, LONGEST)}
     user = {"id": bytes(credential.user_id), **{k: v for k, v in names.items() if v}}
-    command = _Manager(session, credential.application)
+    command = _Manager(session, credential.whole_rp_id)
     command.call(UPDATE, {2: _descriptor(credential), 3: user}, "renaming the key")
+    return _read_back(session, command, credential, (names["name"], names["displayName"]))
+
+
+def _read_back(
+    session: Session, command: _Manager, before: ResidentCredential, wanted: tuple[str, str]
+) -> ResidentCredential:
+    of = before.rp_id_hash or _hash(before.application)
+    listed = command.keys(before.application, of)
+    now = next((key for key in listed if key.credential_id == before.credential_id), None)
+    if now is None:
+        raise error_for(CtapStatus.NO_CREDENTIALS, "renaming the key")
+    stored, old = (now.user_name, now.display_name), (before.user_name, before.display_name)
+    require_taken(session, stored == wanted or stored != old, "the new name")
+    if stored != wanted:
+        session.connection.notes.note(NAMES_CUT)
+    return now
 
 
 def remaining(session: Session) -> tuple[int, int]:
@@ -270,6 +359,8 @@ def _credential(answer: Answer, rp_id: Application, rp_id_hash: bytes) -> Reside
         user_name=user.optional_text("name") or "",
         display_name=user.optional_text("displayName") or "",
         public=sk_public(answer.member(8), rp_id) if usable else None,
+        algorithm=answer.member(8).optional_int(3),
+        rp_id_hash=rp_id_hash,
         cred_protect=CredProtect(protection),
         large_blob_key=answer.exactly(0x0B, 32) if 0x0B in answer else None,
     )

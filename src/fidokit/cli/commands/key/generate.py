@@ -27,7 +27,7 @@ from fidokit.errors import (
     WouldOverwrite,
 )
 from fidokit.prompt import questions
-from fidokit.prompt.text import is_fancy, note
+from fidokit.prompt.text import escape, is_fancy, note
 from fidokit.types import KeyType
 
 if TYPE_CHECKING:
@@ -35,12 +35,16 @@ if TYPE_CHECKING:
     from fidokit.tokens import Session
     from fidokit.types import PassphraseSource
 
-FLAGS = ("resident", "verify-required", "no-touch-required")
+FLAGS = ("resident", "verify-required", "no-touch-required", "enterprise-attestation")
 VALUES = ("application", "user", "device", "challenge", "write-attestation")
 OPTIONS_HELP = (
     "One of: resident, verify-required, no-touch-required, application=ssh:NAME, user=NAME, "
-    "device=SELECTOR, challenge=FILE, write-attestation=FILE. May be given several times."
+    "device=SELECTOR, challenge=FILE, write-attestation=FILE, enterprise-attestation. May be given "
+    "several times."
 )
+
+MANAGED = 2
+"""enterpriseAttestation in CTAP: as whoever manages this machine wants it (2.3 section 7.1.2)."""
 
 NOT_HERE = {
     "-N": "a passphrase on the command line can be read by every user of the machine; "
@@ -181,6 +185,7 @@ def generate(
     FILE_backup and with "(backup)" behind its comment. `server authorize` takes both along.
     """
     from fidokit.keys.backup import with_backups
+    from fidokit.keys.generation import warning_before
 
     settings.token = options.pop("device", settings.token)
     secret = new_passphrase(passphrase_file, none=no_passphrase)
@@ -193,6 +198,8 @@ def generate(
             _refuse_beside_backup_of(key_type, path, options, others)
             request = _backup_request(backup_of, passphrase_file, options, others)
         requests = with_backups(request, len(also))
+        if warning := warning_before(request):
+            note(f"Warning: {escape(warning)}.")
         if also:
             requests = _checked(sessions, requests)
         try:
@@ -283,10 +290,12 @@ def _request(
 ) -> GenerateRequest:
     from fidokit.keys.generation import GenerateRequest
 
-    kind = _key_type(sessions, key_type)
+    kind, *others_too = _key_types(sessions, key_type)
     return GenerateRequest(
         key_type=kind,
+        or_types=tuple(others_too),
         path=path or _ask_path(kind),
+        enterprise=MANAGED if "enterprise-attestation" in options else None,
         application=options.get("application", "ssh:"),
         user=options.get("user", ""),
         resident="resident" in options,
@@ -331,11 +340,14 @@ def _may_replace(error: WouldOverwrite, lost: str, question: str) -> None:
         raise error
 
 
-def _key_type(sessions: Sequence[Session], name: str | None) -> KeyType:
+def _key_types(sessions: Sequence[Session], name: str | None) -> list[KeyType]:
+    """The key types that will do, the preferred one first: both where a token does not tell."""
     if name is not None:
-        return KeyType(name)
-    better = all(session.info.supports(KeyType.ED25519_SK) for session in sessions)
-    return KeyType.ED25519_SK if better else KeyType.ECDSA_SK
+        return [KeyType(name)]
+    told = [session.info.supports(KeyType.ED25519_SK) for session in sessions]
+    if False in told:
+        return [KeyType.ECDSA_SK]
+    return [KeyType.ED25519_SK] if all(told) else [KeyType.ED25519_SK, KeyType.ECDSA_SK]
 
 
 def _path(text: str | None) -> Path | None:

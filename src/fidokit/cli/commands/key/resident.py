@@ -13,14 +13,22 @@ from fidokit.cli.options import verb
 from fidokit.cli.passphrase import new_passphrase, new_passphrase_options
 from fidokit.cli.render import Check, Checks, Column, Lines, Listing, home_path, show
 from fidokit.cli.settings import Settings
-from fidokit.errors import ExitCode
+from fidokit.errors import ExitCode, FidokitError
 from fidokit.prompt import questions
 from fidokit.prompt.text import escape, note
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fidokit.keys import KeyRow
     from fidokit.keys.backup import Backup
-    from fidokit.keys.resident_keys import DownloadResult
+    from fidokit.keys.resident_keys import DeleteResult, DownloadResult, RpFailure
+
+application_option = click.option(
+    "--application",
+    metavar="ssh:NAME",
+    help="Only this application, also where the token cut its name.",
+)
 
 COLUMNS = (
     Column("Application", "bold"),
@@ -44,18 +52,22 @@ NO_FILES = "No key files found. Create one: fidokit key generate"
 @click.option("--only-token", is_flag=True, help="Leave out files whose key is not on the token.")
 @click.option("--no-token", is_flag=True, help="List files alone; no token and no PIN is needed.")
 @click.option("--any-rp", is_flag=True, help="Also logins to websites.")
+@application_option
 @click.option(
     "--remember/--no-remember",
     default=None,
     help="Keep the right to list this token, so that the next time needs no PIN; or do not use it.",
 )
+@click.pass_context
 def list_keys(
+    ctx: click.Context,
     settings: Settings,
     *,
     folders: tuple[Path, ...],
     only_token: bool,
     no_token: bool,
     any_rp: bool,
+    application: str | None,
     remember: bool | None,
 ) -> None:
     """List keys on the token and their files.
@@ -71,12 +83,19 @@ def list_keys(
     from fidokit.keys import resident_keys
     from fidokit.keys.backup import backup_states
 
+    failed: list[RpFailure] = []
     if no_token:
-        rows = resident_keys.list_keys(None, folders=folders)
+        rows = resident_keys.list_keys(None, folders=folders, application=application)
     else:
         with open_token(settings) as session:
             rows = resident_keys.list_keys(
-                session, folders=folders, any_rp=any_rp, only_token=only_token, remember=remember
+                session,
+                folders=folders,
+                any_rp=any_rp,
+                only_token=only_token,
+                remember=remember,
+                application=application,
+                failed=failed,
             )
     states = backup_states(rows)
     cells = [_cells(row, state) for row, state in zip(rows, states, strict=True)]
@@ -84,7 +103,11 @@ def list_keys(
     keys = [
         {**schema.key(row), **schema.backup(state)} for row, state in zip(rows, states, strict=True)
     ]
-    show(settings, {"keys": keys}, listing)
+    show(settings, {"keys": keys, "failed": [schema.unlisted(one) for one in failed]}, listing)
+    for one in failed:
+        note(f"The keys of {escape(one.application)} are not listed: {escape(one.error.message)}.")
+    if failed:
+        ctx.exit(failed[0].error.exit_code)
 
 
 def _cells(row: KeyRow, backup: Backup) -> tuple[str | None, ...]:
@@ -93,7 +116,7 @@ def _cells(row: KeyRow, backup: Backup) -> tuple[str | None, ...]:
     return (
         row.application,
         row.user,
-        str(row.key_type) if row.key_type else "other",
+        _type_word(row),
         row.fingerprint,
         row.comment,
         yes_no(row.verify_required),
@@ -102,6 +125,12 @@ def _cells(row: KeyRow, backup: Backup) -> tuple[str | None, ...]:
         created,
         files or "only on the token",
     )
+
+
+def _type_word(row: KeyRow) -> str:
+    if row.key_type:
+        return str(row.key_type)
+    return "application cut" if row.application_cut else f"{row.other_type}, not SSH"
 
 
 NOTHING_TO_RECOVER = """No resident SSH keys on this token, so there is nothing to recover.
@@ -123,6 +152,7 @@ A key made with -O resident can be: fidokit key generate -O resident"""
     help="File names, with {type} {application} {user} {fingerprint} {id}.",
 )
 @click.option("--any-rp", is_flag=True, help="Also keys whose application is not ssh:.")
+@application_option
 @new_passphrase_options
 @click.pass_context
 def download(
@@ -133,6 +163,7 @@ def download(
     folder: Path | None,
     template: str | None,
     any_rp: bool,
+    application: str | None,
     passphrase_file: str | None,
     no_passphrase: bool,
     rounds: int,
@@ -146,25 +177,38 @@ def download(
     """
     from fidokit.keys import resident_keys
 
+    results: list[DownloadResult] = []
     with open_token(settings) as session:
-        results = list(
-            resident_keys.download_keys(
-                session,
-                folder,
-                selectors=keys,
-                any_rp=any_rp,
-                template=template,
-                passphrase=new_passphrase(passphrase_file, none=no_passphrase),
-                rounds=rounds,
+        try:
+            results.extend(
+                resident_keys.download_keys(
+                    session,
+                    folder,
+                    selectors=keys,
+                    any_rp=any_rp,
+                    template=template,
+                    passphrase=new_passphrase(passphrase_file, none=no_passphrase),
+                    rounds=rounds,
+                    application=application,
+                )
             )
-        )
+        except FidokitError as error:
+            if not results:
+                raise
+            _show_downloads(settings, results)  # what was done before the failure counts
+            note(f"fidokit: {escape(error.message)}")
+            ctx.exit(error.exit_code)
     if results or settings.json:
-        data = {"keys": [schema.downloaded(result) for result in results]}
-        show(settings, data, Checks([_line(result) for result in results]))
+        _show_downloads(settings, results)
     else:
         note(NOTHING_TO_RECOVER)
     if refused := [result.error for result in results if result.error]:
         ctx.exit(_worst([error.exit_code for error in refused]))
+
+
+def _show_downloads(settings: Settings, results: Sequence[DownloadResult]) -> None:
+    data = {"keys": [schema.downloaded(result) for result in results]}
+    show(settings, data, Checks([_line(result) for result in results]))
 
 
 def _line(result: DownloadResult) -> Check:
@@ -184,28 +228,49 @@ def _worst(codes: list[ExitCode]) -> ExitCode:
 @click.argument("keys", nargs=-1, required=True)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @click.option("--any-rp", is_flag=True, help="Also logins to websites.")
-def delete(settings: Settings, *, keys: tuple[str, ...], yes: bool, any_rp: bool) -> None:
+@application_option
+@click.pass_context
+def delete(
+    ctx: click.Context,
+    settings: Settings,
+    *,
+    keys: tuple[str, ...],
+    yes: bool,
+    any_rp: bool,
+    application: str | None,
+) -> None:
     """Delete resident keys from the token.
 
     There is no way back. KEYS are fingerprints, files, applications, users, comments or credential
     ids; a name that fits several keys is refused. Files stay where they are, but are of no use
-    afterwards.
+    afterwards. A key that cannot be deleted does not stop the others.
     """
-    from fidokit.keys.resident_keys import delete_key, list_keys, resolve
+    from fidokit.keys.resident_keys import delete_keys, list_keys, resolve
 
     with open_token(settings) as session:
-        rows = list_keys(session, any_rp=any_rp, only_token=True)
+        rows = list_keys(session, any_rp=any_rp, only_token=True, application=application)
         chosen = list({id(row): row for row in (resolve(key, rows) for key in keys)}.values())
         if not yes:
             note("\n".join(f"  {key_name(row)}" for row in chosen))
             what = "this key" if len(chosen) == 1 else f"these {len(chosen)} keys"
             questions.require_yes(f"Delete {what} from {session.name} for good?")
-        for row in chosen:
-            delete_key(session, row, any_rp=any_rp)
-    lines = [f"Deleted {key_name(row)}." for row in chosen]
-    left = [home_path(path) for row in chosen for path in row.files]
+        results = list(delete_keys(session, chosen, any_rp=any_rp))
+    gone = [result.row for result in results if result.error is None]
+    errors = [result.error for result in results if result.error]
+    lines = [_deletion(result) for result in results]
+    left = [home_path(path) for row in gone for path in row.files]
     lines += [f"These files are of no use now: {', '.join(left)}"] if left else []
-    show(settings, {"deleted": [schema.key(row) for row in chosen]}, Lines(lines))
+    failed = [schema.undeleted(result) for result in results if result.error]
+    show(settings, {"deleted": [schema.key(row) for row in gone], "failed": failed}, Lines(lines))
+    if errors:
+        note(f"fidokit: {escape(errors[0].message)}\nhint: {escape(errors[0].hint)}")
+        ctx.exit(errors[0].exit_code)
+
+
+def _deletion(result: DeleteResult) -> str:
+    if result.error is None:
+        return f"Deleted {key_name(result.row)}."
+    return f"NOT deleted {key_name(result.row)}: {escape(result.error.message)}."
 
 
 @verb(pin=True)
@@ -213,8 +278,15 @@ def delete(settings: Settings, *, keys: tuple[str, ...], yes: bool, any_rp: bool
 @click.argument("comment", required=False)
 @click.option("--user-name", metavar="TEXT", help="Change the user name that is displayed.")
 @click.option("--any-rp", is_flag=True, help="Also logins to websites.")
+@application_option
 def rename(
-    settings: Settings, *, key: str, comment: str | None, user_name: str | None, any_rp: bool
+    settings: Settings,
+    *,
+    key: str,
+    comment: str | None,
+    user_name: str | None,
+    any_rp: bool,
+    application: str | None,
 ) -> None:
     """Change the comment stored with a key.
 
@@ -227,11 +299,14 @@ def rename(
     if comment is None and user_name is None:
         raise click.UsageError("say the new comment, or --user-name")
     with open_token(settings) as session:
-        rows = list_keys(session, any_rp=any_rp, only_token=True)
+        rows = list_keys(session, any_rp=any_rp, only_token=True, application=application)
         row = resolve(key, rows)
-        rename_key(session, row, comment=comment, user_name=user_name, any_rp=any_rp)
+        kept = rename_key(session, row, comment=comment, user_name=user_name, any_rp=any_rp)
     data = {"renamed": {**schema.key(row), "new_comment": comment, "new_user_name": user_name}}
-    show(settings, data, Lines([f"Renamed {key_name(row)}."]))
+    lines = [f"Renamed {key_name(row)}."]
+    if comment is not None and kept != comment:
+        lines.append(f"The token kept of the comment: {escape(kept) or 'nothing'}")
+    show(settings, data, Lines(lines))
 
 
 def yes_no(value: bool | None) -> str:
