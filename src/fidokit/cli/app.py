@@ -88,6 +88,14 @@ GROUPS: Mapping[str, Section] = {
             "delete": "blob:delete",
         },
     ),
+    "secret": Section(
+        "Secrets that a token derives, for age, LUKS and scripts",
+        {
+            "create": "secret:create",
+            "derive": "secret:derive",
+            "show": "secret:show_one",
+        },
+    ),
     "attestation": Section(
         "What a token certified when it made a key",
         {

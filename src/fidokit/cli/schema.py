@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fidokit.keys.generation import GeneratedKey
     from fidokit.keys.key_files import FlagsChange, KeyFile
     from fidokit.keys.resident_keys import DeleteResult, DownloadResult, RpFailure
+    from fidokit.keys.secrets import SecretFile
     from fidokit.lab import ModelSummary
     from fidokit.lab.named_tokens import PresetSummary, QuirkSummary, VirtualSummary
     from fidokit.server.authorize.authorization import Authorized
@@ -161,6 +162,18 @@ def undeleted(result: DeleteResult) -> Json:
     """A key that was not deleted, and why."""
     error = error_data(result.error) if result.error else None
     return {**members(result.row, "fingerprint application user credential_id"), "error": error}
+
+
+def secret_file(path: Path, file: SecretFile) -> Json:
+    """A credential that derives secrets; nothing of it is secret."""
+    held = file.credential
+    return members(
+        held,
+        "path application credential_id verified salt public_key",
+        path=str(path),
+        salt=file.salt.hex() if file.salt else None,
+        public_key=held.point.hex() or None,
+    )
 
 
 def generated(made: GeneratedKey) -> Json:

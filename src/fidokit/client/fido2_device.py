@@ -99,6 +99,15 @@ class Secret:
         """Encrypt a multiple of 16 bytes."""
         return self._protocol.encrypt(self._key, plain)
 
+    def decrypt(self, encrypted: bytes) -> bytes:
+        """The plain text of what the token encrypted.
+
+        Raises:
+            TokenMisbehaved: it has a length that the protocol does not allow.
+        """
+        with _misbehavior():
+            return self._protocol.decrypt(self._key, encrypted)
+
     def authenticate(self, message: bytes) -> bytes:
         """The MAC of `message` under the shared secret."""
         return self._protocol.authenticate(self._key, message)

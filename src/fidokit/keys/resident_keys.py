@@ -21,7 +21,7 @@ from fidokit.files.keyfile import check_pair_free, read_private, ssh_folder, wri
 from fidokit.files.scan import FoundKey, find_keys
 from fidokit.inventory import KeyRow, join, public_line, resolve
 from fidokit.openssh.keys.private import PrivateFile, encode_private, parse_private
-from fidokit.openssh.keys.public import SkPublic
+from fidokit.openssh.keys.public import SkEcdsaPublic, SkEd25519Public
 from fidokit.tokens.remembered import attach
 from fidokit.types import Application, PassphraseSource, SkFlag
 
@@ -94,7 +94,11 @@ def list_keys(
 
 def _applications(files: Iterable[FoundKey]) -> set[str]:
     """What the keys in files are bound to: a token that cuts names is asked by their hashes."""
-    return {file.line.key.application for file in files if isinstance(file.line.key, SkPublic)}
+    return {
+        file.line.key.application
+        for file in files
+        if isinstance(file.line.key, SkEd25519Public | SkEcdsaPublic)
+    }
 
 
 def _read_flags(path: Path) -> tuple[SkFlag, str] | None:

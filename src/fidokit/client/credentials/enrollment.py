@@ -379,7 +379,7 @@ def _resident_user_ids(
 ) -> list[bytes]:
     digest = bytes(32)
     request: dict[int, object] = {1: application, 2: digest, 5: {"up": False}}
-    use = Use(CtapCommand.GET_ASSERTION, request, digest, Wish(permissions, application, why))
+    use = Use(CtapCommand.GET_ASSERTION, request, digest, Wish(permissions, application, WHY))
     try:
         answer, _ = session.owner.perform(use, at_once=True)
     except CtapRefusal as refusal:
