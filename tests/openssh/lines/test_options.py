@@ -237,9 +237,11 @@ def test_any_moment(moment: datetime) -> None:
 
 
 @pytest.mark.usefixtures("berlin")
-def test_local_time_is_standard_time_even_in_summer() -> None:
+def test_local_time_has_summer_time_unless_that_is_left_out() -> None:
     assert parse_time("202401011200") == parse_time("202401011100Z")
-    assert parse_time("202407011200") == parse_time("202407011100Z")
+    assert parse_time("202407011200") == parse_time("202407011000Z")
+    for text in ("202401011200", "202407011200"):
+        assert parse_time(text, summer=False) == parse_time(f"{text[:8]}1100Z")
 
 
 @pytest.mark.parametrize(

@@ -27,11 +27,15 @@ _LIMITS: Final = ((1, 12), (1, 31), (0, 23), (0, 59), (0, 61))
 many days the month has."""
 
 
-def parse_time(text: str) -> int:
+def parse_time(text: str, *, summer: bool = True) -> int:
     """Seconds since 1970 of `YYYYMMDD`, `YYYYMMDDHHMM` or `YYYYMMDDHHMMSS`.
 
-    With `Z` or `UTC` behind it the time is UTC, else the machine's own zone. OpenSSH takes
-    local time to be standard time even in summer, and so does this: it is sshd who decides.
+    With `Z` or `UTC` behind it the time is UTC, else the machine's own zone.
+
+    Args:
+        text: the time.
+        summer: whether local times have summer time. OpenSSH before 10.6 takes them for standard
+            time all the year, an hour later.
 
     Raises:
         MalformedFile: another form, or a time before 1970.
@@ -47,7 +51,8 @@ def parse_time(text: str) -> int:
         raise _bad(text)
     month, day, hour, minute, second = parts
     seconds = _seconds(
-        (year, month, day, hour, minute, second, 0, 0, 0), utc=found.group(7) is not None
+        (year, month, day, hour, minute, second, 0, 0, -1 if summer else 0),
+        utc=found.group(7) is not None,
     )
     if seconds < 0:
         raise _bad(text)

@@ -210,7 +210,8 @@ class KeyRules:
             return ""
         from fidokit.openssh.lines.options import parse_time
 
-        times = [(parse_time(value), value) for value in given]
+        # OpenSSH before 10.6 lets in an hour longer in summer.
+        times = [(parse_time(value, summer=False), value) for value in given]
         if min(times)[0] >= self.now:
             return ""
         return f"expired ({_EXPIRY}={min(times)[1]})"

@@ -15,7 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, NamedTuple, Union
+from typing import Final, NamedTuple, Optional, Union
 
 from fidokit.errors import (
     FidokitError,
@@ -159,7 +159,7 @@ _ABOUT_THE_MACHINE: Final[Mapping[str, SshdNotAsked]] = {
     ),
 }
 
-Question = tuple[str | None, LoginOrigin]
+Question = tuple[Optional[str], LoginOrigin]  # noqa: UP045  Python 3.9 evaluates it
 Answer = Union[SshdSettings, FidokitError]  # noqa: UP007  Python 3.9 evaluates it
 
 
