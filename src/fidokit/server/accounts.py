@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from fidokit.errors import NoPermission, UsageError
+from fidokit.server.user_sources import UserSources
 from fidokit.server.words import Word
 
 
@@ -102,6 +103,7 @@ def acting_as(user: Account, *, alone: bool = False) -> Iterator[None]:
 SHADOW: Final = Path("/etc/shadow")
 _NO_HASH: Final = ("*", "!")
 _DAY: Final = 86400
+_FIELDS: Final = 9
 
 
 class Password(Word):
@@ -114,30 +116,62 @@ class Password(Word):
     UNKNOWN = "unknown"
 
 
+_WORST_FIRST: Final = (
+    Password.SET,
+    Password.EMPTY,
+    Password.UNKNOWN,
+    Password.NONE,
+    Password.LOCKED,
+)
+"""Of several, which one counts where the wrong guess would call a way in shut."""
+
+
 @dataclass(frozen=True)
 class ShadowEntry:
-    """A user's line in /etc/shadow.
+    """A user's line in /etc/shadow; of several, what shuts the least.
 
     Attributes:
-        expires: seconds since 1970 after which the account is closed; None is never.
+        expires: seconds since 1970 from which on the account is closed, whichever program looks;
+            None is never. sshd still lets in on the day that the line names, and so do some
+            versions of PAM.
     """
 
     password: Password
     expires: int | None = None
 
+    def beside(self, other: ShadowEntry) -> ShadowEntry:
+        """What two lines of one user shut together."""
+        both = None not in {self.expires, other.expires}
+        latest = max(self.expires or 0, other.expires or 0) if both else None
+        return ShadowEntry(_worst(self.password, other.password), latest)
+
+
+def _worst(*found: Password) -> Password:
+    return min(found, key=_WORST_FIRST.index)
+
 
 def parse_shadow(text: str) -> Mapping[str, ShadowEntry]:
     """The users in a shadow file; lines of another form are passed over."""
-    return dict(_entries(text))
+    found: dict[str, ShadowEntry] = {}
+    for name, entry in _entries(text):
+        found[name] = entry.beside(found[name]) if name in found else entry
+    return found
 
 
 def _entries(text: str) -> Iterator[tuple[str, ShadowEntry]]:
-    for line in text.splitlines():
-        fields = line.split(":")
+    for line in text.split("\n"):
+        fields = line.lstrip().split(":")
         if len(fields) > 1 and fields[0]:
-            day = fields[7] if len(fields) > 7 else ""
-            expires = int(day) * _DAY if day.isascii() and day.isdigit() else None
-            yield fields[0], ShadowEntry(password_state(fields[1]), expires)
+            state, day = password_state(fields[1]), ""
+            if len(fields) == _FIELDS and all(map(_is_number, fields[2:])):
+                day = fields[7]
+            elif state is Password.LOCKED:
+                state = Password.NONE  # the C library may pass over the line, and find no lock
+            yield fields[0], ShadowEntry(state, (int(day) + 1) * _DAY if day.isdigit() else None)
+
+
+def _is_number(field: str) -> bool:
+    return not field or (field.isascii() and field.isdigit() and len(field) < _FIELDS)
 
 
 def password_state(field: str) -> Password:
@@ -158,15 +192,44 @@ def read_shadow(path: Path = SHADOW) -> Mapping[str, ShadowEntry] | None:
         return None
 
 
-def shadow_entry(name: str, field: str, entries: Mapping[str, ShadowEntry] | None) -> ShadowEntry:
-    """A user's line, or what the user database's own password field (passwd(5)) says.
+def shadow_entry(
+    name: str,
+    field: str,
+    entries: Mapping[str, ShadowEntry] | None,
+    *,
+    complete: bool = True,
+) -> ShadowEntry:
+    """What is known of a user's password, by /etc/shadow and passwd(5)'s own field together.
+
+    PAM looks at the field first, sshd without PAM at /etc/shadow.
 
     Args:
         field: `x` where the password is kept elsewhere.
         entries: as `read_shadow` gives them.
+        complete: nothing but /etc/shadow keeps passwords; see `user_sources`.
     """
-    if entries and name in entries:
-        return entries[name]
-    password = password_state(field)
-    elsewhere = password not in {Password.SET, Password.EMPTY}
-    return ShadowEntry(Password.UNKNOWN if elsewhere else password)
+    here = password_state(field)
+    missing = Password.NONE if complete and entries is not None else Password.UNKNOWN
+    entry = (entries or {}).get(name, ShadowEntry(missing))
+    if here in {Password.SET, Password.EMPTY}:
+        return ShadowEntry(_worst(here, entry.password), entry.expires)
+    if not complete and entry.password in {Password.NONE, Password.LOCKED}:
+        return ShadowEntry(Password.UNKNOWN)
+    return entry
+
+
+def local_passwords(root: Path = Path("/")) -> Callable[[str, str], ShadowEntry]:
+    """Gives what is known of a user's password, by name and passwd(5)'s own field.
+
+    Args:
+        root: the folder that stands for /.
+    """
+    entries = read_shadow(root / SHADOW.relative_to("/"))
+    sources = UserSources(root)
+    complete, files_first = not sources.unlisted("shadow"), sources.files_first("shadow")
+
+    def known(name: str, field: str) -> ShadowEntry:
+        here = complete or (files_first and name in (entries or ()))
+        return shadow_entry(name, field, entries, complete=here)
+
+    return known

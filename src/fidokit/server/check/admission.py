@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from fidokit.openssh.lines.patterns import match_pattern
-from fidokit.server.accounts import Account, Password, ShadowEntry, read_shadow, shadow_entry
+from fidokit.server.accounts import Account, Password, ShadowEntry, local_passwords
 from fidokit.server.check import login_methods
 from fidokit.server.sshd.query import LOOPBACK, LoginOrigin
 from fidokit.server.sshd.settings import SshdSettings
@@ -107,11 +107,11 @@ def _is_place(origin: LoginOrigin, pattern: str) -> bool:
 
 def people() -> Callable[[Account], LoginUser]:
     """Users as sshd looks at them, by this machine's database."""
-    entries = read_shadow()
+    password_of = local_passwords()
 
     def user(account: Account) -> LoginUser:
         found = pwd.getpwnam(account.name)
-        entry = shadow_entry(account.name, found.pw_passwd, entries)
+        entry = password_of(account.name, found.pw_passwd)
         groups = tuple(_group_names(account.name, account.gid))
         return LoginUser(account.name, account.uid, found.pw_shell, groups, entry)
 
