@@ -1,0 +1,194 @@
+"""Servers by name: those in which a verdict was once wrong, and those that must be said to hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date
+
+from tests.interop.oracle.generator import DEBIAN, PAM, SECRET
+from tests.interop.oracle.site import HASH, SHADOW_REST, File, Person, Site
+
+VERIFIED = "verify-required <token>"
+
+
+def _today() -> int:
+    return (date.today() - date(1970, 1, 1)).days
+
+
+def site(
+    config: str = "",
+    *lines: str,
+    tail: str = "",
+    user: Mapping[str, object] | None = None,
+    mode: int = 0o600,
+    **more: object,
+) -> Site:
+    """Alice's server, Debian's configuration with lines before and behind it.
+
+    Args:
+        config: lines that come first.
+        lines: of her authorized_keys; a token's that verifies where there are none.
+        tail: what comes last.
+        user: fields of `Person` that are to differ.
+        mode: of her authorized_keys.
+        more: fields of `Site`.
+    """
+    person = Person("alice", 1001, **(user or {}))  # type: ignore[arg-type]
+    found = Site("", f"{config}\n{DEBIAN}\n{tail}\n", [person], **more)  # type: ignore[arg-type]
+    found.authorize("alice", *(lines or (VERIFIED,)))
+    found.files["/home/alice/.ssh/authorized_keys"].mode = mode
+    return found
+
+
+def pam(text: str, config: str = "KbdInteractiveAuthentication yes", **more: object) -> Site:
+    """With PAM's lines for sshd."""
+    files = {"/etc/pam.d/sshd": File(text), "/srv/secret": File(SECRET, 0o600)}
+    files["/srv/listed"] = File("alice\n")
+    return site(config, files=files, **more)  # type: ignore[arg-type]
+
+
+SET = {"shadow": HASH + SHADOW_REST}
+EMPTY = {"shadow": SHADOW_REST}
+INSIDE = ["127.0.0.1", "10.0.0.5", "192.0.2.7"]
+CODE = "auth requisite pam_google_authenticator.so secret=/srv/secret user=root\n"
+ACCOUNT = "account required pam_permit.so\n"
+
+BROKEN: dict[str, Callable[[], Site]] = {
+    "a file that the user's own group may write to": lambda: site("", "<plain>", mode=0o664),
+    "a home that the user's own group may write to": lambda: site(
+        "", "<plain>", user={"home_mode": 0o775}
+    ),
+    "a folder that the user's own group may write to": lambda: site(
+        "", "<plain>", folders={"/home/alice/.ssh": (0o775, "alice")}
+    ),
+    "AllowUsers with an address": lambda: site("AllowUsers alice@127.0.0.1", "<plain>"),
+    "AllowUsers with a pattern of addresses": lambda: site("AllowUsers alice@127.0.0.*", "<plain>"),
+    "AllowUsers with networks": lambda: site(
+        "AllowUsers alice@192.0.2.0/24,10.0.0.0/8", "<plain>", sources=INSIDE
+    ),
+    "DenyUsers but for one place": lambda: site(
+        "DenyUsers alice@!10.0.0.5,*", "<plain>", sources=INSIDE
+    ),
+    "from= of one place": lambda: site("", 'from="10.0.0.0/8" <plain>', sources=INSIDE),
+    "a quoted Match": lambda: site(
+        "PasswordAuthentication no", tail='"Match" User alice\nPasswordAuthentication yes', user=SET
+    ),
+    "a quoted Include": lambda: site(
+        'PasswordAuthentication no\n"Include" /etc/ssh/x.conf',
+        user=SET,
+        files={"/etc/ssh/x.conf": File("Match User alice\nPasswordAuthentication yes\n")},
+    ),
+    "a character class in an Include": lambda: site(
+        "PasswordAuthentication no\nInclude d/[[:digit:]]*.conf\nMatch all",
+        user=SET,
+        files={"/etc/ssh/d/1.conf": File("Match User alice\nPasswordAuthentication yes\n")},
+    ),
+    "Match of addresses": lambda: site(
+        "PasswordAuthentication no",
+        tail="Match Address 127.0.0.0/8\nPasswordAuthentication yes",
+        user=SET,
+    ),
+    "Match of another port": lambda: site(
+        "Port 22\nPort 2222\nPasswordAuthentication no",
+        tail="Match LocalPort 2222\nPasswordAuthentication yes",
+        user=SET,
+        targets=[("127.0.0.1", 22), ("127.0.0.1", 2222)],
+    ),
+    "Match of a group": lambda: site(
+        "", tail="Match Group staff\nAuthorizedKeysFile keys",
+        groups={"staff": ["alice"]},
+        files={"/home/alice/keys": File("<plain>\n", 0o600, "alice")},
+    ),
+    "a name with a blank": lambda: site(
+        'AuthorizedKeysFile "/etc/ssh/my keys/%u"', files={"/etc/ssh/my keys/alice": File("<plain>\n")}
+    ),
+    "the second name of two": lambda: site(
+        files={"/home/alice/.ssh/authorized_keys2": File("<plain>\n", 0o600, "alice")}
+    ),
+    "a vertical tab within a line": lambda: site("", "ssh-ed25519 \x0b<plain:blob>"),
+    "a blank before a port": lambda: site("", 'permitopen="h: 22" <plain>'),
+    "an unknown type of key": lambda: site("", "<mldsa>"),
+    "a hash in passwd beside * in shadow": lambda: site(user={"field": HASH}),
+    "two lines in shadow": lambda: site(user=SET, lines={"shadow": ["alice:*" + SHADOW_REST]}),
+    "a line in shadow behind a blank": lambda: site(
+        user={"shadow": None}, lines={"shadow": [f" alice:{HASH}{SHADOW_REST}"]}
+    ),
+    "a module that lets everybody in": lambda: pam(PAM[1]),
+    "a module that looks at who asks": lambda: pam("auth sufficient pam_rootok.so\n" + ACCOUNT),
+    "a one-time code alone": lambda: pam(f"{CODE}auth sufficient pam_permit.so\n{ACCOUNT}"),
+    "a jump over what refuses": lambda: pam(PAM[8]),
+    "a service of another name": lambda: site(
+        "PAMServiceName own", files={"/etc/pam.d/own": File(PAM[1])}
+    ),
+    "no service but the others'": lambda: site(
+        files={"/etc/pam.d/sshd": File(ACCOUNT), "/etc/pam.d/other": File(PAM[1])}
+    ),
+    "an empty password": lambda: site("PermitEmptyPasswords yes", user=EMPTY),
+    "methods none": lambda: site(
+        "PermitEmptyPasswords yes\nAuthenticationMethods none", user=EMPTY
+    ),
+    "an account that expires today": lambda: site(
+        "UsePAM no", "<plain>", user={"shadow": f"*:20000:0:99999:7::{_today()}:"}
+    ),
+    "started with another setting": lambda: site(
+        "PasswordAuthentication no", user=SET, arguments=["-oPasswordAuthentication=yes"]
+    ),
+    "keys by a command": lambda: site(
+        "AuthorizedKeysCommand /srv/keys %u\nAuthorizedKeysCommandUser nobody",
+        files={"/srv/keys": File("#!/bin/sh\necho '<plain>'\n", 0o755)},
+    ),
+    "certificates": lambda: site(
+        "TrustedUserCAKeys /etc/ssh/ca.pub", files={"/etc/ssh/ca.pub": File("<ca>\n")}
+    ),
+    "a token that is not asked for its PIN": lambda: site("", "<token>"),
+}  # fmt: skip
+"""A login breaks a rule, in the releases from `SINCE` on: it must not be said to hold."""
+
+SINCE = {"an unknown type of key": (10, 6), "a service of another name": (9, 8)}
+
+ODD: dict[str, Callable[[], Site]] = {
+    "permitopen any": lambda: site("", 'permitopen="any" <plain>'),
+    "permitlisten any": lambda: site("", 'permitlisten="any" <plain>'),
+    "a jump too far": lambda: pam(PAM[9]),
+    "keyboard-interactive without PAM": lambda: site(
+        "UsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication yes", user=SET
+    ),
+    "several keys, of which one is in a file": lambda: site(
+        "AuthenticationMethods publickey,publickey", "<plain>", VERIFIED
+    ),
+    "an account that expired": lambda: site("", "<plain>", user={"shadow": "*:20000:0:99999:7::1:"}),
+    "an account that expires today, with PAM": lambda: site(
+        "", "<plain>", user={"shadow": f"*:20000:0:99999:7::{_today()}:"}
+    ),
+    "a lock without PAM": lambda: site("UsePAM no", "<plain>", user={"shadow": "!" + SHADOW_REST}),
+    "hosts as keys": lambda: site("HostbasedAuthentication yes"),
+}  # fmt: skip
+"""Whether a login breaks a rule is for sshd to say; it must not be said to hold where one does."""
+
+
+FAILLOCK = """\
+auth requisite pam_faillock.so preauth
+auth [success=2 default=ignore] pam_unix.so nodelay nullok
+auth [default=die] pam_faillock.so authfail
+auth requisite pam_deny.so
+auth required pam_permit.so
+account required pam_permit.so
+"""
+
+HELD: dict[str, Callable[[], Site]] = {
+    "as Debian ships it": lambda: site(),
+    "as Debian ships it, with questions": lambda: site("KbdInteractiveAuthentication yes"),
+    "a locked password": lambda: site(user={"shadow": "!" + SHADOW_REST}),
+    "with faillock": lambda: pam(FAILLOCK),
+    "verify-required for all": lambda: site("PubkeyAuthOptions verify-required", "<token>"),
+    "without PAM": lambda: site("UsePAM no"),
+    "passwords that are off": lambda: site("PasswordAuthentication no", user=SET),
+    "key and password": lambda: site("AuthenticationMethods publickey,password", user=SET),
+    "several keys at once": lambda: site("AuthenticationMethods publickey,publickey"),
+    "a key before a code": lambda: pam(
+        f"{CODE}auth sufficient pam_permit.so\n{ACCOUNT}",
+        "KbdInteractiveAuthentication yes\n"
+        "AuthenticationMethods publickey,keyboard-interactive",
+    ),
+}
+"""Nothing breaks a rule, and fidokit says so."""
