@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import date
 
-from tests.interop.oracle.generator import DEBIAN, PAM, SECRET
+from tests.interop.oracle.forms import STACKS
+from tests.interop.oracle.generator import DEBIAN
+from tests.interop.oracle.guards import SECRET
 from tests.interop.oracle.site import HASH, SHADOW_REST, File, Person, Site
 
 VERIFIED = "verify-required <token>"
@@ -40,7 +42,7 @@ def site(
     return found
 
 
-def pam(text: str, config: str = "KbdInteractiveAuthentication yes", **more: object) -> Site:
+def pam(text: str, config: str = "ChallengeResponseAuthentication yes", **more: object) -> Site:
     """With PAM's lines for sshd."""
     files = {"/etc/pam.d/sshd": File(text), "/srv/secret": File(SECRET, 0o600)}
     files["/srv/listed"] = File("alice\n")
@@ -100,7 +102,8 @@ BROKEN: dict[str, Callable[[], Site]] = {
         files={"/home/alice/keys": File("<plain>\n", 0o600, "alice")},
     ),
     "a name with a blank": lambda: site(
-        'AuthorizedKeysFile "/etc/ssh/my keys/%u"', files={"/etc/ssh/my keys/alice": File("<plain>\n")}
+        'AuthorizedKeysFile "/etc/ssh/my keys/%u"',
+        files={"/etc/ssh/my keys/alice": File("<plain>\n")},
     ),
     "the second name of two": lambda: site(
         files={"/home/alice/.ssh/authorized_keys2": File("<plain>\n", 0o600, "alice")}
@@ -113,15 +116,15 @@ BROKEN: dict[str, Callable[[], Site]] = {
     "a line in shadow behind a blank": lambda: site(
         user={"shadow": None}, lines={"shadow": [f" alice:{HASH}{SHADOW_REST}"]}
     ),
-    "a module that lets everybody in": lambda: pam(PAM[1]),
+    "a module that lets everybody in": lambda: pam(STACKS[1]),
     "a module that looks at who asks": lambda: pam("auth sufficient pam_rootok.so\n" + ACCOUNT),
     "a one-time code alone": lambda: pam(f"{CODE}auth sufficient pam_permit.so\n{ACCOUNT}"),
-    "a jump over what refuses": lambda: pam(PAM[8]),
+    "a jump over what refuses": lambda: pam(STACKS[8]),
     "a service of another name": lambda: site(
-        "PAMServiceName own", files={"/etc/pam.d/own": File(PAM[1])}
+        "PAMServiceName own", files={"/etc/pam.d/own": File(STACKS[1])}
     ),
     "no service but the others'": lambda: site(
-        files={"/etc/pam.d/sshd": File(ACCOUNT), "/etc/pam.d/other": File(PAM[1])}
+        files={"/etc/pam.d/sshd": File(ACCOUNT), "/etc/pam.d/other": File(STACKS[1])}
     ),
     "an empty password": lambda: site("PermitEmptyPasswords yes", user=EMPTY),
     "methods none": lambda: site(
@@ -149,14 +152,16 @@ SINCE = {"an unknown type of key": (10, 6), "a service of another name": (9, 8)}
 ODD: dict[str, Callable[[], Site]] = {
     "permitopen any": lambda: site("", 'permitopen="any" <plain>'),
     "permitlisten any": lambda: site("", 'permitlisten="any" <plain>'),
-    "a jump too far": lambda: pam(PAM[9]),
+    "a jump too far": lambda: pam(STACKS[9]),
     "keyboard-interactive without PAM": lambda: site(
         "UsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication yes", user=SET
     ),
     "several keys, of which one is in a file": lambda: site(
         "AuthenticationMethods publickey,publickey", "<plain>", VERIFIED
     ),
-    "an account that expired": lambda: site("", "<plain>", user={"shadow": "*:20000:0:99999:7::1:"}),
+    "an account that expired": lambda: site(
+        "", "<plain>", user={"shadow": "*:20000:0:99999:7::1:"}
+    ),
     "an account that expires today, with PAM": lambda: site(
         "", "<plain>", user={"shadow": f"*:20000:0:99999:7::{_today()}:"}
     ),
@@ -176,8 +181,8 @@ account required pam_permit.so
 """
 
 HELD: dict[str, Callable[[], Site]] = {
-    "as Debian ships it": lambda: site(),
-    "as Debian ships it, with questions": lambda: site("KbdInteractiveAuthentication yes"),
+    "as Debian ships it": site,
+    "as Debian ships it, with questions": lambda: site("ChallengeResponseAuthentication yes"),
     "a locked password": lambda: site(user={"shadow": "!" + SHADOW_REST}),
     "with faillock": lambda: pam(FAILLOCK),
     "verify-required for all": lambda: site("PubkeyAuthOptions verify-required", "<token>"),
@@ -187,8 +192,7 @@ HELD: dict[str, Callable[[], Site]] = {
     "several keys at once": lambda: site("AuthenticationMethods publickey,publickey"),
     "a key before a code": lambda: pam(
         f"{CODE}auth sufficient pam_permit.so\n{ACCOUNT}",
-        "KbdInteractiveAuthentication yes\n"
-        "AuthenticationMethods publickey,keyboard-interactive",
+        "ChallengeResponseAuthentication yes\nAuthenticationMethods publickey,keyboard-interactive",
     ),
 }
 """Nothing breaks a rule, and fidokit says so."""

@@ -229,7 +229,9 @@ class Machine:
     def _logins(self, site: Site, person: Person) -> Iterator[dict[str, Any]]:
         named = " ".join([site.config, *(file.text for file in site.files.values())])
         certified = CERTIFIED if "<ca" in named else ()
-        known = [key for key in self.keys.values() if f"<{key.name}" in named or key.name in certified]
+        known = [
+            key for key in self.keys.values() if f"<{key.name}" in named or key.name in certified
+        ]
         in_files = [key for key in known if key.kind == "file"]
         on_tokens = [key for key in known if key.kind != "file"]
         for source in site.sources:
@@ -264,7 +266,10 @@ class Machine:
             *("-oGlobalKnownHostsFile=/dev/null", "-oIdentitiesOnly=yes"),
             *(f"-oIdentityAgent={AGENT}", "-oNumberOfPasswordPrompts=1", "-oConnectTimeout=20"),
             f"-oPreferredAuthentications={methods}keyboard-interactive,password",
-            *(f"-oPubkeyAuthentication={'yes' if keys else 'no'}", "-oKexAlgorithms=curve25519-sha256"),
+            *(
+                f"-oPubkeyAuthentication={'yes' if keys else 'no'}",
+                "-oKexAlgorithms=curve25519-sha256",
+            ),
             *old,
             *identities,
             *(f"-oUser={user}", target[0]),
@@ -343,7 +348,9 @@ class Sshd:
 
 OFFERED = re.compile(r"Server accepts key: (\S+)")
 PARTLY = re.compile(r'Authenticated using "([^"]+)" with partial success')
-WHOLLY = re.compile(r'Authenticated to .* using "([^"]+)"|^debug1: Authentication succeeded \((.+)\)')
+WHOLLY = re.compile(
+    r'Authenticated to .* using "([^"]+)"|^debug1: Authentication succeeded \((.+)\)'
+)
 
 
 def follow(command: list[str]) -> list[tuple[str, str]]:
@@ -389,7 +396,7 @@ def check() -> dict[str, Any]:
             status = 0
         except SystemExit as end:
             status = end.code if isinstance(end.code, int) else 1
-        except BaseException:
+        except BaseException:  # noqa: BLE001  its trace is what the run reports
             traceback.print_exc()
         finally:
             sys.stdout.flush()
@@ -414,7 +421,7 @@ def main() -> None:
     for line in sys.stdin:
         try:
             result = machine.judge(Site.from_json(line))
-        except Exception:
+        except Exception:  # noqa: BLE001  one site's end is not the cell's
             result = {"failed": traceback.format_exc()[-3000:]}
         usage = os.times()
         result["cpu"] = usage.user + usage.system + usage.children_user + usage.children_system

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.interop.oracle.generator import Version
 from tests.interop.oracle.keys import TOKENS, VERIFY
+from tests.interop.oracle.maker import Version
 from tests.interop.oracle.site import Site
 from tests.support.children import popen
 
@@ -75,7 +75,12 @@ class Outcome:
         broken = self.broken()
         for person in self.site.people if self.is_taken else ():
             for rule in RULES:
-                yield person.name, rule, self.holds(person.name, rule), (person.name, rule) in broken
+                yield (
+                    person.name,
+                    rule,
+                    self.holds(person.name, rule),
+                    (person.name, rule) in broken,
+                )
 
 
 def breaks(chain: list[list[str]]) -> Iterator[str]:
@@ -125,6 +130,8 @@ def cell(root: str | Path) -> Iterator[Cell]:
     process = popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY
     )
+    assert process.stdin
+    assert process.stdout
     try:
         line = process.stdout.readline()
         assert line, "the cell did not start"

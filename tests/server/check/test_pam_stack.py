@@ -13,7 +13,7 @@ from fidokit.server.check.pam_stack import (
     FAILURE,
     REFUSAL,
     PamFiles,
-    PamLine,
+    PamStep,
     PamUnclear,
     may_answer,
 )
@@ -41,11 +41,11 @@ def files(tmp_path: Path, **services: str) -> PamFiles:
     return PamFiles(tmp_path)
 
 
-def returns(line: PamLine) -> frozenset[str]:
+def returns(line: PamStep) -> frozenset[str]:
     return MODULES.get(line.module, ANYTHING)
 
 
-def says_yes(stacks: list[tuple[PamLine, ...]]) -> bool:
+def says_yes(stacks: list[tuple[PamStep, ...]]) -> bool:
     return any(may_answer(lines, returns) for lines in stacks)
 
 
@@ -152,5 +152,5 @@ def test_the_old_file_beside_the_folder(tmp_path: Path) -> None:
     (tmp_path / "etc/pam.conf").write_text("# a comment\nlogin auth required pam_permit.so\n")
     assert not says_yes(made.stacks("sshd", AUTH))
     (tmp_path / "etc/pam.conf").write_text("SSHD auth sufficient pam_permit.so\n")
-    with pytest.raises(PamUnclear, match="line 1 of /etc/pam.conf"):
+    with pytest.raises(PamUnclear, match=r"line 1 of /etc/pam\.conf"):
         made.stacks("sshd", AUTH)

@@ -14,7 +14,7 @@ from typing import Final
 
 from fidokit.server.accounts import Password, ShadowEntry
 from fidokit.server.check import pam_stack
-from fidokit.server.check.pam_stack import ANYTHING, SUCCESS, PamFiles, PamLine, PamUnclear
+from fidokit.server.check.pam_stack import ANYTHING, SUCCESS, PamFiles, PamStep, PamUnclear
 from fidokit.server.sshd.settings import SshdSettings
 
 PASSWORD: Final = "password"  # noqa: S105  a method's name
@@ -179,11 +179,45 @@ _SURE: Final[Mapping[str, frozenset[str]]] = {
 }
 _CODES: Final = frozenset({"pam_google_authenticator", "pam_oath", "pam_yubico"})
 _SECRETLESS: Final = frozenset(
-    """pam_permit pam_deny pam_unix pam_access pam_cap pam_debug pam_echo pam_env
-    pam_faildelay pam_faillock pam_group pam_issue pam_keyinit pam_lastlog pam_limits pam_listfile
-    pam_localuser pam_loginuid pam_mail pam_mkhomedir pam_motd pam_namespace pam_nologin pam_rootok
-    pam_securetty pam_selinux pam_sepermit pam_shells pam_succeed_if pam_tally pam_tally2 pam_time
-    pam_umask pam_usertype pam_warn pam_wheel substack""".split()
+    [
+        "pam_permit",
+        "pam_deny",
+        "pam_unix",
+        "pam_access",
+        "pam_cap",
+        "pam_debug",
+        "pam_echo",
+        "pam_env",
+        "pam_faildelay",
+        "pam_faillock",
+        "pam_group",
+        "pam_issue",
+        "pam_keyinit",
+        "pam_lastlog",
+        "pam_limits",
+        "pam_listfile",
+        "pam_localuser",
+        "pam_loginuid",
+        "pam_mail",
+        "pam_mkhomedir",
+        "pam_motd",
+        "pam_namespace",
+        "pam_nologin",
+        "pam_rootok",
+        "pam_securetty",
+        "pam_selinux",
+        "pam_sepermit",
+        "pam_shells",
+        "pam_succeed_if",
+        "pam_tally",
+        "pam_tally2",
+        "pam_time",
+        "pam_umask",
+        "pam_usertype",
+        "pam_warn",
+        "pam_wheel",
+        "substack",
+    ]
 )
 """Modules that know no passwords but pam_unix's; any of them may say yes all the same."""
 
@@ -207,8 +241,8 @@ def _by_pam(
     return PasswordWay(True, _other_secret(modules, service), _TRY)
 
 
-def _may_answer(stacks: Collection[tuple[PamLine, ...]], state: PasswordWay) -> bool:
-    def returns(line: PamLine) -> frozenset[str]:
+def _may_answer(stacks: Collection[tuple[PamStep, ...]], state: PasswordWay) -> bool:
+    def returns(line: PamStep) -> frozenset[str]:
         if line.module == _UNIX and not state.possible and _RESETS not in line.words:
             return pam_stack.FAILURE
         return _SURE.get(line.module, ANYTHING)
@@ -254,7 +288,7 @@ def is_closed(
         return False
 
 
-def _expired(line: PamLine) -> frozenset[str]:
+def _expired(line: PamStep) -> frozenset[str]:
     if line.module == _UNIX and "broken_shadow" not in line.words:
         return frozenset({"acct_expired"})
     return _SURE.get(line.module, ANYTHING)

@@ -33,11 +33,40 @@ SUCCESS: Final = "success"
 RENEW: Final = "new_authtok_reqd"
 _IGNORE: Final = "ignore"
 ANYTHING: Final = frozenset(
-    """success open_err symbol_err service_err system_err buf_err perm_denied auth_err
-    cred_insufficient authinfo_unavail user_unknown maxtries new_authtok_reqd acct_expired
-    session_err cred_unavail cred_expired cred_err no_module_data conv_err authtok_err
-    authtok_recover_err authtok_lock_busy authtok_disable_aging try_again ignore abort
-    authtok_expired module_unknown bad_item conv_again incomplete""".split()
+    [
+        "success",
+        "open_err",
+        "symbol_err",
+        "service_err",
+        "system_err",
+        "buf_err",
+        "perm_denied",
+        "auth_err",
+        "cred_insufficient",
+        "authinfo_unavail",
+        "user_unknown",
+        "maxtries",
+        "new_authtok_reqd",
+        "acct_expired",
+        "session_err",
+        "cred_unavail",
+        "cred_expired",
+        "cred_err",
+        "no_module_data",
+        "conv_err",
+        "authtok_err",
+        "authtok_recover_err",
+        "authtok_lock_busy",
+        "authtok_disable_aging",
+        "try_again",
+        "ignore",
+        "abort",
+        "authtok_expired",
+        "module_unknown",
+        "bad_item",
+        "conv_again",
+        "incomplete",
+    ]
 )
 """What a module may return, as pam.conf(5) writes it."""
 
@@ -64,7 +93,7 @@ class PamUnclear(Exception):
 
 
 @dataclass(frozen=True)
-class PamLine:
+class PamStep:
     """One module of a stack, or the place where a substack begins.
 
     Attributes:
@@ -80,7 +109,7 @@ class PamLine:
     level: int = 0
 
 
-Returns = Callable[[PamLine], "frozenset[str]"]
+Returns = Callable[[PamStep], "frozenset[str]"]
 """What a module may return here."""
 
 
@@ -104,7 +133,7 @@ class PamFiles:
 
     root: Path = Path("/")
 
-    def stacks(self, service: str, kind: str) -> list[tuple[PamLine, ...]]:
+    def stacks(self, service: str, kind: str) -> list[tuple[PamStep, ...]]:
         """The stacks that sshd may meet under a service's name; one, where that is clear.
 
         Args:
@@ -136,13 +165,13 @@ class PamFiles:
                 if line.split()[0].lower() in {name, _OTHER}:
                     raise PamUnclear(f"line {number} of /{_OLD_FILE} may count as well")
 
-    def _lines(self, path: Path, kind: str, depth: int, level: int) -> Iterator[PamLine]:
+    def _lines(self, path: Path, kind: str, depth: int, level: int) -> Iterator[PamStep]:
         if depth > _MAX_LEVEL:
             raise PamUnclear(f"{path} is included by itself")
         for number, text in _assembled(path):
             yield from self._line(f"line {number} of {path}", text, kind, (depth, level))
 
-    def _line(self, place: str, text: str, kind: str, at: tuple[int, int]) -> Iterator[PamLine]:
+    def _line(self, place: str, text: str, kind: str, at: tuple[int, int]) -> Iterator[PamStep]:
         depth, level = at
         words = _TOKEN.findall(text)
         if _squeezed("".join(words)) != _squeezed(text):  # an open bracket, say
@@ -157,11 +186,11 @@ class PamFiles:
         control = words[1].lower()
         if control in {"include", _SUBSTACK}:
             if control == _SUBSTACK:
-                yield PamLine({}, _SUBSTACK, (), level)
+                yield PamStep({}, _SUBSTACK, (), level)
             level += control == _SUBSTACK
             yield from self._lines(self._included(words[2], place), kind, depth + 1, level)
             return
-        yield PamLine(_control(words[1], place), usual_module(words[2]), tuple(words[3:]), level)
+        yield PamStep(_control(words[1], place), usual_module(words[2]), tuple(words[3:]), level)
 
     def _included(self, name: str, place: str) -> Path:
         if name.startswith("/"):
@@ -227,7 +256,7 @@ _State = tuple[str, str]
 
 
 def may_answer(
-    lines: tuple[PamLine, ...], returns: Returns, wanted: frozenset[str] = frozenset({SUCCESS})
+    lines: tuple[PamStep, ...], returns: Returns, wanted: frozenset[str] = frozenset({SUCCESS})
 ) -> bool:
     """Whether the stack can end with an answer that sshd takes for yes.
 
@@ -255,7 +284,7 @@ def may_answer(
 
 
 def _steps(
-    lines: tuple[PamLine, ...], at: int, state: _State, returns: Returns
+    lines: tuple[PamStep, ...], at: int, state: _State, returns: Returns
 ) -> Iterator[tuple[int, _State]]:
     line = lines[at]
     if line.module == _SUBSTACK and not line.control:
@@ -282,7 +311,7 @@ def _after(action: str, value: str, state: _State) -> _State:
     return ("granted", kept) if state in {_OPEN, ("granted", SUCCESS)} else state
 
 
-def _end_of_level(lines: tuple[PamLine, ...], at: int) -> int:
+def _end_of_level(lines: tuple[PamStep, ...], at: int) -> int:
     level = lines[at].level
     at += 1
     while at < len(lines) and lines[at].level >= level:
@@ -290,7 +319,7 @@ def _end_of_level(lines: tuple[PamLine, ...], at: int) -> int:
     return at
 
 
-def _jumped(lines: tuple[PamLine, ...], at: int, count: int, state: _State) -> tuple[int, _State]:
+def _jumped(lines: tuple[PamStep, ...], at: int, count: int, state: _State) -> tuple[int, _State]:
     """Past as many modules, a substack counting as one; a jump too far refuses."""
     level = lines[at].level
     while count and at + 1 < len(lines) and lines[at + 1].level >= level:
