@@ -17,7 +17,7 @@ PACKAGE = "fidokit"
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 ROWS = (
-    ("errors", "types", "facade"),
+    ("errors", "types", "facade", "findings"),
     ("openssh", "cbor", "unix_socket"),
     ("metadata", "files", "system"),
     ("client", "virtual"),

@@ -201,6 +201,7 @@ def test_flag_names(flags: int, names: list[str]) -> None:
 def test_finding() -> None:
     found = Finding("hid", Status.FAIL, "no", "do this")
     assert schema.finding(found) == {
+        "id": "FK501",
         "check": "hid",
         "status": "fail",
         "sentence": "no",

@@ -11,7 +11,8 @@ from tests.support.hardened import SSHD, USER, Machine, line, machine
 
 from fidokit.server.check.key_lines import KeyLine
 from fidokit.server.check.policy import CheckRule
-from fidokit.server.check.report import CheckRequest, CheckTally, check_server
+from fidokit.server.check.report import CheckRequest, check_server
+from fidokit.server.check.tally import CheckTally
 
 pytestmark = pytest.mark.interop
 
@@ -41,12 +42,13 @@ def it(keys: Host, tmp_path: Path) -> Iterator[Machine]:
 
 def broken(it: Machine) -> dict[str, set[int | None]]:
     """The rules that do not hold, and the lines that break them."""
-    tally = CheckTally(EVERY_RULE)
+    tally = CheckTally(tuple(map(str, EVERY_RULE)))
     request = CheckRequest((USER,), EVERY_RULE, SSHD, str(it.server.config), "addr=127.0.0.1")
     list(tally.watch(check_server(request)))
     found: dict[str, set[int | None]] = {}
     for violation in tally.violations:
-        found.setdefault(str(violation.rule), set()).add(violation.line)
+        for rule in violation.rules:
+            found.setdefault(rule, set()).add(violation.line)
     return found
 
 

@@ -27,11 +27,13 @@ if TYPE_CHECKING:
     from fidokit.lab import ModelSummary
     from fidokit.lab.named_tokens import PresetSummary, QuirkSummary, VirtualSummary
     from fidokit.server.authorize.authorization import Authorized
+    from fidokit.server.check.advice import Advice
     from fidokit.server.check.audit import FileReport, ServerReport, UserReport
+    from fidokit.server.check.findings import CheckFinding
     from fidokit.server.check.key_lines import KeyLine, UnreadableLine
     from fidokit.server.check.key_verdicts import CheckVerdict
     from fidokit.server.check.policy import CheckRule, Violation
-    from fidokit.server.check.report import CheckTally
+    from fidokit.server.check.tally import CheckTally
     from fidokit.server.harden.lock_out import KeyProof
     from fidokit.server.harden.plan import HardeningPlan
     from fidokit.server.otp.codes import CodeVerdict
@@ -306,7 +308,7 @@ def added(result: Added) -> Json:
 
 def finding(found: Finding) -> Json:
     """One check of `doctor`; its status is ok, warn or fail."""
-    return members(found, "check status sentence hint")
+    return members(found, "id check status sentence hint")
 
 
 def step(done: Step) -> Json:
@@ -464,17 +466,46 @@ def _violates(found: Sequence[tuple[CheckRule, str]]) -> list[Json]:
     return [{"rule": str(rule), "why": why} for rule, why in found]
 
 
+def check_finding(found: CheckFinding, advice: Advice) -> Json:
+    """One finding of `server check` (docs/findings.md)."""
+    return members(
+        found,
+        "id title severity message why user path line key rules doubt settings next",
+        id=found.kind.id,
+        title=found.kind.title,
+        user=found.user or None,
+        path=found.path or None,
+        key=found.key or None,
+        settings=[members(setting, "keyword value path line why") for setting in found.settings],
+        next=advice.lines(found),
+    )
+
+
 def check_tally(tally: CheckTally) -> Json:
-    """Numbers, and whether the stated rules hold."""
+    """Who gets in by what, numbers, and whether the stated rules hold."""
     numbers = "users by_password keys on_tokens weak refused duplicates unreadable"
+    broken = [_broken(rule, found) for found in tally.violations for rule in found.rules]
     return {
+        "ways": {str(way): list(users) for way, users in tally.ways.items()},
         "tally": members(tally, numbers),
         "policy": {
-            "require": sorted(map(str, tally.rules)),
-            "holds": not tally.violations,
-            "violations": list(map(violation, tally.violations)),
+            "require": list(tally.stated),
+            "holds": tally.holds(),
+            "violations": broken,
         },
     }
+
+
+def _broken(rule: str, found: CheckFinding) -> Json:
+    """One thing that breaks a rule."""
+    return members(
+        found,
+        "rule id user path line why doubt",
+        rule=rule,
+        id=found.kind.id,
+        user=found.user or None,
+        path=found.path or None,
+    )
 
 
 def violation(found: Violation) -> Json:

@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from fidokit.findings import DOCTOR
 from fidokit.system.host import Host
 from fidokit.types import Word
 
@@ -30,7 +31,7 @@ class Finding:
     """One check's outcome.
 
     Attributes:
-        check: a short stable name, such as "hid-permission".
+        check: a short stable name, such as "hid-permission"; `findings.DOCTOR` has its id.
         sentence: what was found, without a full stop at its end.
         hint: what to do next; empty where there is nothing to do.
     """
@@ -39,6 +40,11 @@ class Finding:
     status: Status
     sentence: str
     hint: str = ""
+
+    @property
+    def id(self) -> str:
+        """The stable id of what was checked (docs/findings.md)."""
+        return DOCTOR[self.check].id
 
 
 # --- contactless and smart-card tokens: pcscd and pyscard -------------------------------------

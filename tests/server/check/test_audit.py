@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from fidokit.server.check.admission import LoginUser
 from fidokit.server.check.audit import Audit, CheckEvent, FileReport, ServerReport, UserReport
 from fidokit.server.check.key_lines import KeyLine, KeyPosition, UnreadableLine
 from fidokit.server.check.policy import CheckRule, Violation
-from fidokit.server.check.report import CheckTally
+from fidokit.server.check.tally import CheckTally
 from fidokit.server.sshd.query import LoginOrigin
 from fidokit.server.sshd.settings import SshdSettings
 
@@ -67,11 +67,36 @@ def run(
     *rules: CheckRule,
     password: Password = Password.NONE,
     criteria: frozenset[str] = frozenset(),
-) -> tuple[list[CheckEvent], CheckTally]:
+) -> tuple[list[CheckEvent], Tally]:
     audit = Audit(sshd, sshd.origin, person(password), criteria, frozenset(rules), now=1.0)
-    tally = CheckTally(frozenset(rules))
+    tally = Tally()
     # A user of our own, so that nobody's rights have to be taken on.
-    return list(tally.watch(audit.run(homes.values()))), tally
+    found = list(audit.run(homes.values()))
+    list(tally.watch(iter(found)))
+    tally.broken_rules = list(broken(found))
+    return found, tally
+
+
+@dataclass
+class Tally(CheckTally):
+    """Counts, and what the events themselves say of rules."""
+
+    broken_rules: list[Violation] = field(default_factory=list)
+
+
+def broken(events: Sequence[CheckEvent]) -> Iterator[Violation]:
+    """What breaks a rule, in the order of the report."""
+    user = path = ""
+    for event in events:
+        if isinstance(event, UserReport):
+            user = event.account.name
+            yield from event.violations
+        elif isinstance(event, FileReport):
+            path = event.path
+            yield from event.violations
+        elif not isinstance(event, ServerReport):
+            violates = event.verdict.violates if isinstance(event, KeyLine) else event.violates
+            yield from (Violation(rule, user, why, path, event.line) for rule, why in violates)
 
 
 def test_the_order(homes: Mapping[str, Account]) -> None:
@@ -103,7 +128,7 @@ def test_a_users_own_settings_count(homes: Mapping[str, Account]) -> None:
         write(account, text(PLAIN if account.name == "alice" else OTHER))
     sshd = FakeSshd(settings(), {"bob": settings(pubkeyacceptedalgorithms=TOKENS)})
     _, tally = run(sshd, homes, CheckRule.HARDWARE, criteria=frozenset({"user"}))
-    assert [(found.user, found.line) for found in tally.violations] == [("alice", 1)]
+    assert [(found.user, found.line) for found in tally.broken_rules] == [("alice", 1)]
     assert tally.refused == 1
 
 
@@ -187,14 +212,14 @@ def test_a_file_that_sshd_passes_over_breaks_nothing(homes: Mapping[str, Account
     found, tally = run(FakeSshd(settings()), homes, CheckRule.HARDWARE)
     (file,) = [event for event in found if isinstance(event, FileReport)]
     assert "others than its owner may write" in file.refusals[0]
-    assert tally.violations == []
+    assert tally.broken_rules == []
     assert tally.refused == 1
 
 
 def test_every_violation_has_its_place(homes: Mapping[str, Account]) -> None:
     path = write(homes["alice"], b"#\n" + text(TOKEN, PLAIN))
     _, tally = run(FakeSshd(settings()), homes, *CheckRule, password=Password.SET)
-    assert tally.violations == [
+    assert tally.broken_rules == [
         Violation(CheckRule.NO_PASSWORD, "alice", "by password"),
         Violation(
             CheckRule.VERIFY,
@@ -221,7 +246,7 @@ def test_keys_that_nobody_sees_are_no_promise(keyword: str, homes: Mapping[str, 
     found, tally = run(FakeSshd(settings(**{keyword: "/x"})), homes, CheckRule.HARDWARE)
     assert isinstance(found[0], ServerReport)
     assert any("(/x)" in note for note in found[0].notes)
-    assert {violation.user for violation in tally.violations} == {"alice", "bob"}
+    assert {violation.user for violation in tally.broken_rules} == {"alice", "bob"}
     sure = settings(**{keyword: "/x", "pubkeyacceptedalgorithms": TOKENS})
     assert run(FakeSshd(sure), homes, CheckRule.HARDWARE)[1].violations == []
 
@@ -243,7 +268,7 @@ def test_what_is_not_followed_is_said(homes: Mapping[str, Account]) -> None:
     said = " ".join(found[0].notes)
     for words in ("192.0.2.1", "/krl", "/p", "HostbasedAuthentication"):
         assert words in said
-    assert tally.violations == []
+    assert tally.broken_rules == []
 
 
 def test_a_user_whom_sshd_turns_away(homes: Mapping[str, Account]) -> None:
@@ -253,7 +278,7 @@ def test_a_user_whom_sshd_turns_away(homes: Mapping[str, Account]) -> None:
     users = [event for event in found if isinstance(event, UserReport)]
     assert all(user.refusals == ("DenyUsers names it",) for user in users)
     assert not any(user.password.possible for user in users)
-    assert tally.violations == []
+    assert tally.broken_rules == []
 
 
 def test_a_user_whom_sshd_cannot_be_asked_about(homes: Mapping[str, Account]) -> None:
@@ -261,7 +286,7 @@ def test_a_user_whom_sshd_cannot_be_asked_about(homes: Mapping[str, Account]) ->
     found, tally = run(sshd, homes, *CheckRule, criteria=frozenset({"user"}))
     (alice, _) = (event for event in found if isinstance(event, UserReport))
     assert alice.unknown == "cannot be asked"
-    assert [(v.user, v.rule) for v in tally.violations] == [
+    assert [(v.user, v.rule) for v in tally.broken_rules] == [
         ("alice", rule) for rule in sorted(CheckRule)
     ]
 
@@ -282,4 +307,4 @@ def test_a_hidden_file_is_no_promise(
     hidden = KeySource(Path("/x"), hidden="cannot be read by you")
     monkeypatch.setattr(audit, "opened_keys", lambda *_, **__: nullcontext(hidden))
     _, tally = run(FakeSshd(settings()), homes, *CheckRule)
-    assert {v.rule for v in tally.violations} == {CheckRule.HARDWARE, CheckRule.VERIFY}
+    assert {v.rule for v in tally.broken_rules} == {CheckRule.HARDWARE, CheckRule.VERIFY}

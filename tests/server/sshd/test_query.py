@@ -22,7 +22,6 @@ from fidokit.server.sshd.query import (
     Sshd,
     find_sshd,
     option_value,
-    parse_debug,
     run_sshd,
     sshd_here,
     without_option,
@@ -174,34 +173,6 @@ print("pubkeyauthentication yes"); print("banner", user)"""
             assert answer.first("banner") == user
         else:
             assert user in {"u3", "a,b"}
-
-
-# --- which line decides ----------------------------------------------------------------------
-
-DEBUG = """\
-debug2: load_server_config: filename /etc/ssh/sshd_config
-debug3: /etc/ssh/sshd_config:2 setting PasswordAuthentication no
-debug2: load_server_config: filename /etc/ssh/sshd_config.d/a b.conf
-debug3: /etc/ssh/sshd_config.d/a b.conf:1 setting PermitRootLogin no
-debug3: /etc/ssh/sshd_config:4 setting PermitRootLogin yes
-debug2: parse_server_config_depth: config reprocess config len 176
-debug3: checking match for 'User root' user root host x addr 1.2.3.4 laddr 1.1.1.1 lport 22
-debug3: reprocess config:7 setting passwordauthentication yes
-debug3: reprocess config:9 setting PasswordAuthentication no
-"""
-
-
-def test_the_first_line_decides_and_a_match_block_overrules_it() -> None:
-    reading = parse_debug(DEBUG)
-    assert str(reading.places["passwordauthentication"]) == "/etc/ssh/sshd_config:7"
-    assert str(reading.places["permitrootlogin"]) == "/etc/ssh/sshd_config.d/a b.conf:1"
-    assert reading.files == ("/etc/ssh/sshd_config", "/etc/ssh/sshd_config.d/a b.conf")
-    assert reading.matches == ("User root",)
-
-
-def test_whatever_it_prints_is_read() -> None:
-    assert parse_debug("").files == ()
-    assert parse_debug("debug3: reprocess config:7 setting A b").places["a"].line == 7
 
 
 def test_root_s_question_needs_no_other_key() -> None:

@@ -15,6 +15,7 @@ from fidokit.prompt.text import escape
 
 if TYPE_CHECKING:
     from fidokit.guide.demo import Step
+    from fidokit.guide.doctor import Finding
 
 MARKS = {"ok": ("ok", "32"), "warn": ("note", "33"), "fail": ("PROBLEM", "1;31")}
 
@@ -42,10 +43,15 @@ def doctor(ctx: click.Context, settings: Settings, *, udev: bool) -> None:
     advice = Installation().advice
     findings = [replace(finding, hint=advice(finding.hint)) for finding in diagnose()]
     data = [schema.finding(f) for f in findings]
-    checks = [Check(*MARKS[str(f.status)], f.sentence, f.hint) for f in findings]
+    checks = [Check(*MARKS[str(f.status)], _with_id(f), f.hint) for f in findings]
     show(settings, {"findings": data}, Checks(checks))
     if any(f.status == "fail" for f in findings):
         ctx.exit(ExitCode.OTHER)
+
+
+def _with_id(found: Finding) -> str:
+    """The sentence, and behind what is not well the id under which docs/findings.md explains it."""
+    return found.sentence if found.status == "ok" else f"{found.sentence} [{found.id}]"
 
 
 @verb()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from typing import Final
 
+from fidokit.errors import UsageError
 from fidokit.server.words import Word
 
 
@@ -16,6 +19,62 @@ class CheckRule(Word):
     """Every key that gets in is on a token that asks for PIN or fingerprint each time."""
     NO_PASSWORD = "no-password"  # noqa: S105  a policy's name
     """Nobody gets in by a password alone."""
+
+
+BREAK_GLASS: Final = "break-glass"
+"""The word before the fingerprint of a key that has to get in."""
+
+_FINGERPRINT: Final = re.compile(r"SHA256:[A-Za-z0-9+/]{43}=?")
+
+
+@dataclass(frozen=True)
+class BreakGlass:
+    """A key that has to get in, whatever happens to other ways.
+
+    Attributes:
+        fingerprint: `SHA256:...`, as `ssh-keygen -l` prints it.
+        user: as whom; anybody who is checked where empty.
+    """
+
+    fingerprint: str
+    user: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> BreakGlass:
+        """`[USER:]SHA256:...`.
+
+        Raises:
+            UsageError: another form.
+        """
+        user, _, rest = text.rpartition("SHA256:")
+        found = f"SHA256:{rest}"
+        named = not user or (len(user) > 1 and user.endswith(":"))
+        if not _FINGERPRINT.fullmatch(found) or not named:
+            raise UsageError(
+                f"{text!r} is not the fingerprint of a key",
+                hint="give break-glass=[USER:]SHA256:..., which `ssh-keygen -lf FILE.pub` prints",
+            )
+        return cls(found.rstrip("="), user[:-1])
+
+    def __str__(self) -> str:
+        """The rule as it is stated."""
+        return f"{BREAK_GLASS}={self.user}{':' if self.user else ''}{self.fingerprint}"
+
+
+def parse_rule(text: str) -> CheckRule | BreakGlass:
+    """A rule as `--require` takes it.
+
+    Raises:
+        UsageError: there is no such rule.
+    """
+    word, equals, rest = text.partition("=")
+    if word == BREAK_GLASS and equals:
+        return BreakGlass.parse(rest)
+    try:
+        return CheckRule(text)
+    except ValueError:
+        known = ", ".join([*map(str, CheckRule), f"{BREAK_GLASS}=FINGERPRINT"])
+        raise UsageError(f"there is no rule {text!r}", hint=f"rules: {known}") from None
 
 
 @dataclass(frozen=True)

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from tempfile import TemporaryDirectory
 from typing import Final
 
 from fidokit.server import accounts
 from fidokit.server.check.admission import people
-from fidokit.server.check.audit import Audit, CheckEvent, FileReport, UserReport
-from fidokit.server.check.key_lines import KeyLine, UnreadableLine
-from fidokit.server.check.key_verdicts import Strength
-from fidokit.server.check.policy import CheckRule, Violation
+from fidokit.server.check.audit import Audit
+from fidokit.server.check.break_glass import BreakGlassWatch, ThrowAwaySshd, watched
+from fidokit.server.check.derivation import Derivation, ReportEvent
+from fidokit.server.check.policy import BreakGlass, CheckRule
+from fidokit.server.check.server_files import ServerFiles
+from fidokit.server.check.setting_origins import SettingOrigins
 from fidokit.server.sshd import config
 from fidokit.server.sshd.query import LoginOrigin, Sshd, find_sshd
 from fidokit.system.host import run_program
 
+_SUPERUSER: Final = 0
 DECISIVE_SETTINGS: Final = (
     "AuthenticationMethods",
     "PubkeyAuthentication",
@@ -43,6 +47,10 @@ DECISIVE_SETTINGS: Final = (
 """The settings that decide who gets in, as sshd_config(5) spells and groups them."""
 
 
+Progress = Callable[[int, int], None]
+"""Is told how many users of how many are looked at."""
+
+
 @dataclass(frozen=True)
 class CheckRequest:
     """What to look at.
@@ -54,24 +62,25 @@ class CheckRequest:
         config: its configuration file; its own where None.
         connection: where logins come from, as `sshd -C` takes it (`host=NAME,addr=ADDRESS`, also
             laddr, lport, rdomain); from a stranger's address where empty.
+        progress: see `Progress`.
     """
 
     users: Sequence[str] = ()
-    rules: frozenset[CheckRule] = frozenset()
+    rules: Collection[CheckRule | BreakGlass] = ()
     sshd: str | None = None
     config: str | None = None
     connection: str = ""
+    progress: Progress = lambda _done, _total: None
 
 
-def check_server(request: CheckRequest = CheckRequest()) -> Iterator[CheckEvent]:
+def check_server(request: CheckRequest = CheckRequest()) -> Iterator[ReportEvent]:
     """Report on the server, its users, their files and keys, as a stream in that order.
 
-    Lines of files follow the `FileReport` of their file, files their user. `CheckTally.watch`
-    counts, and collects what breaks the rules. All text in it that is not ours is hostile.
+    Lines of files follow the `FileReport` of their file, files their user, and findings what they
+    are about. `CheckTally.watch` counts and collects. All text in it that is not ours is hostile.
 
     Raises, with the first of them:
-        Unsupported: there is no sshd; MalformedFile: it does not take its configuration.
-        NoPermission, FidokitError: it does not tell its settings.
+        SshdNotAsked: there is no sshd, or it does not tell its settings.
         UsageError: there is no such user, or the connection makes no sense.
     """
     with ExitStack() as stack:
@@ -84,84 +93,34 @@ def check_server(request: CheckRequest = CheckRequest()) -> Iterator[CheckEvent]
             return None if made is None else spare
 
         named = ("-f", request.config) if request.config else ()
+        sshd = Sshd(find_sshd(request.sshd), named, spare_key)
         origin = LoginOrigin.parse(request.connection) if request.connection else LoginOrigin()
         chosen = [accounts.account(name) for name in dict.fromkeys(request.users)]
         audit = Audit(
-            Sshd(find_sshd(request.sshd), named, spare_key),
+            sshd,
             origin,
             people(),
             config.criteria(request.config or str(config.DEFAULT)),
-            request.rules,
+            frozenset(rule for rule in request.rules if isinstance(rule, CheckRule)),
             time.time(),
         )
-        yield from audit.run(chosen or accounts.all_accounts())
+        events = audit.run(_counted(chosen or accounts.all_accounts(), request.progress))
+        asker = ThrowAwaySshd(sshd, origin, stack)
+        keys = [rule for rule in request.rules if isinstance(rule, BreakGlass)]
+        watches = [BreakGlassWatch(rule, asker.accepts) for rule in keys]
+        derivation = Derivation(
+            SettingOrigins(lambda user: sshd.explained(user, origin)),
+            ServerFiles(_trusted(request.config)),
+        )
+        yield from derivation.watch(watched(events, watches))
 
 
-@dataclass
-class CheckTally:
-    """Watches a report go by.
+def _counted(found: Sequence[accounts.Account], progress: Progress) -> Iterator[accounts.Account]:
+    for done, account in enumerate(found):
+        progress(done, len(found))
+        yield account
 
-    Attributes:
-        rules: the policies that were stated.
-        users: how many there were; `by_password` names those with a way in by password.
-        unreadable: lines that sshd passes over.
-        duplicates: lines with a key that stood somewhere before.
-        keys, on_tokens, weak, refused: lines with a key; those that are on a token, have a weak
-            type or size, or that sshd does not take.
-        violations: in the order of the report.
-    """
 
-    rules: frozenset[CheckRule] = frozenset()
-    users: int = 0
-    by_password: list[str] = field(default_factory=list)
-    unreadable: int = 0
-    duplicates: int = 0
-    violations: list[Violation] = field(default_factory=list)
-    keys: int = 0
-    on_tokens: int = 0
-    weak: int = 0
-    refused: int = 0
-    _user: str = ""
-    _path: str = ""
-
-    def watch(self, report: Iterator[CheckEvent]) -> Iterator[CheckEvent]:
-        """Pass a report on, and count."""
-        for event in report:
-            if isinstance(event, KeyLine):
-                self._count_key(event)
-            else:
-                self._count(event)
-            yield event
-
-    def _count_key(self, key: KeyLine) -> None:
-        verdict = key.verdict
-        self.keys += 1
-        if verdict.hardware:
-            self.on_tokens += 1
-        if verdict.strength is Strength.WEAK:
-            self.weak += 1
-        if verdict.refusals:
-            self.refused += 1
-        if key.duplicate:
-            self.duplicates += 1
-        if verdict.violates:
-            self._add(key.line, verdict.violates)
-
-    def _count(self, event: CheckEvent) -> None:
-        if isinstance(event, UnreadableLine):
-            self.unreadable += 1
-            self._add(event.line, event.violates)
-        elif isinstance(event, UserReport):
-            self.users += 1
-            self._user = event.account.name
-            if event.password.possible:
-                self.by_password.append(event.account.name)
-            self.violations += event.violations
-        elif isinstance(event, FileReport):
-            self._path = event.path
-            self.violations += event.violations
-
-    def _add(self, line: int, violates: Sequence[tuple[CheckRule, str]]) -> None:
-        self.violations += [
-            Violation(rule, self._user, why, self._path, line) for rule, why in violates
-        ]
+def _trusted(config: str | None) -> frozenset[int]:
+    """Who may own what decides: root, and for a configuration of one's own whoever runs this."""
+    return frozenset({_SUPERUSER, os.geteuid()} if config else {_SUPERUSER})

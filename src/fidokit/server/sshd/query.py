@@ -7,14 +7,12 @@ come is `SshdNotAsked`, never a default.
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Final, NamedTuple, Optional, Union
 
 from fidokit.errors import (
@@ -25,7 +23,8 @@ from fidokit.errors import (
     SshdNotAsked,
     UsageError,
 )
-from fidokit.server.sshd.settings import ConfigPlace, ConfigReading, SshdSettings, parse_settings
+from fidokit.server.sshd.explanation import parse_debug
+from fidokit.server.sshd.settings import SshdSettings, parse_settings
 
 PROGRAMS: Final = ("/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/bin/sshd", "sshd")
 """sshd is run by its whole path: it starts itself again for each connection."""
@@ -228,7 +227,10 @@ class Sshd:
             As `settings`.
         """
         ran = self._asked(origin.spec(user), "-ddd")
-        return replace(parse_settings(ran.out), reading=parse_debug(ran.err))
+        return replace(
+            parse_settings(ran.out),
+            reading=parse_debug(ran.err, option_values(self.arguments, "-o")),
+        )
 
     def each(
         self, questions: Iterable[Question], workers: int | None = None
@@ -317,10 +319,15 @@ def _failure(ran: Ran, config: str | None) -> SshdNotAsked:
     )
 
 
+def option_values(arguments: Sequence[str], option: str) -> list[str]:
+    """Every value of an option in arguments that are option and value in turn."""
+    pairs = zip(arguments, arguments[1:])  # noqa: B905, RUF007  Python 3.9
+    return [value for name, value in pairs if name == option]
+
+
 def option_value(arguments: Sequence[str], option: str) -> str | None:
     """The last value of an option in arguments that are option and value in turn."""
-    pairs = zip(arguments, arguments[1:])  # noqa: B905, RUF007  Python 3.9
-    found = [value for name, value in pairs if name == option]
+    found = option_values(arguments, option)
     return found[-1] if found else None
 
 
@@ -329,30 +336,6 @@ def without_option(arguments: Sequence[str], option: str) -> tuple[str, ...]:
     at = [index for index, name in enumerate(arguments) if name == option]
     gone = {*at, *(index + 1 for index in at)}
     return tuple(word for index, word in enumerate(arguments) if index not in gone)
-
-
-# --- what it says about its lines ------------------------------------------------------------
-
-_SETTING: Final = re.compile(r"^debug3: (?:\w+: )?(.+):(\d+) setting (\S+)", re.MULTILINE)
-_FILE: Final = re.compile(r"^debug2: load_server_config: filename (.+?)\r?$", re.MULTILINE)
-_MATCH: Final = re.compile(r"^debug3: (?:\w+: )?checking match for '(.*)' user ", re.MULTILINE)
-_AGAIN: Final = "reprocess config"
-"""What sshd calls its main file when it reads it a second time, for the Match blocks that hold."""
-
-
-def parse_debug(text: str) -> ConfigReading:
-    """What `sshd -ddd` says: the line that decides each keyword, the files, the Match lines.
-
-    sshd logs active lines alone. What a Match block sets is read later, and decides.
-    """
-    files = tuple(dict.fromkeys(_FILE.findall(text)))
-    first, _, second = text.partition(f"config {_AGAIN} len ")
-    places: dict[str, ConfigPlace] = {}
-    for path, line, keyword in [*_SETTING.findall(second), *_SETTING.findall(first)]:
-        read = files[0] if path == _AGAIN and files else path
-        places.setdefault(keyword.lower(), ConfigPlace(read, int(line)))
-    matches = tuple(dict.fromkeys(_MATCH.findall(second)))
-    return ConfigReading(MappingProxyType(places), files, matches)
 
 
 def in_order(

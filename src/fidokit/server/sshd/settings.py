@@ -35,11 +35,13 @@ class ConfigReading:
         places: by lower-case keyword that some line sets, where the line stands.
         files: what sshd read, the main one first.
         matches: the conditions of the Match lines that it met, as they are written.
+        patterns: what its Include lines name, as sshd completes it.
     """
 
     places: Mapping[str, ConfigPlace]
     files: tuple[str, ...]
     matches: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,14 @@ import os
 import pwd
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from tests.server.samples import PLAIN, TOKEN, TOKEN_ECDSA, text
 from tests.server.settings import TOKENS, printed
 from tests.support.sandbox import Done, Sandbox
+
+from fidokit.openssh.keys.fingerprint import sha256
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
 HOSTILE = b"\x1b]0;owned\x07\x1b[2J" + "\u202e".encode()
@@ -47,6 +50,11 @@ class Server:
         """Run it without a terminal."""
         return self.sandbox.run(*self.arguments, *more)
 
+    def on_terminal(self, *more: str) -> str:
+        """What a terminal of 80 columns shows, without its colors."""
+        done = self.sandbox.talk(*self.arguments, *more, COLUMNS="80")
+        return re.sub(r"\x1b\[[0-9;]*[mK]", "", done.out).replace("\r", "")
+
 
 @pytest.fixture
 def server(sandbox: Sandbox) -> Server:
@@ -54,12 +62,12 @@ def server(sandbox: Sandbox) -> Server:
 
 
 def rows(done: Done) -> list[list[str]]:
-    return [line.split("\t") for line in done.out.splitlines()]
+    return [line.split("\t") for line in done.out.splitlines() if "\t" in line]
 
 
-def test_one_line_a_finding(server: Server) -> None:
+def test_one_line_a_key(server: Server) -> None:
     server.keys.write_bytes(b"junk\n" + text(TOKEN) + b"restrict " + text(PLAIN, TOKEN))
-    done = server.check()
+    done = server.check("--long")
     assert (done.code, done.err) == (0, "")
     found = rows(done)
     assert all(len(row) == 8 for row in found)
@@ -121,6 +129,8 @@ def test_rules_that_hold(server: Server) -> None:
     rules = ("--require=hardware", "--require=verify", "--require=no-password")
     done = server.check(*rules)
     assert (done.code, done.err) == (0, "")
+    assert all(f"{rule} holds" in done.out for rule in ("hardware", "verify", "no-password"))
+    done = server.check(*rules, "--long")
     assert f"refused: PubkeyAcceptedAlgorithms leaves out {PLAIN.key.type_name}" in done.out
 
 
@@ -157,21 +167,18 @@ def test_a_table_fits_80_columns(server: Server) -> None:
     long = PLAIN.encode().encode() + b"-" * 300
     odd = [b'restrict,command="' + b"word " * 60 + b'" ' + long, b"x" * 5000]
     server.keys.write_bytes(text(TOKEN, TOKEN_ECDSA) + b"\n".join(odd))
-    done = server.sandbox.talk(*server.arguments, "--require", "hardware", COLUMNS="80")
-    assert done.code == 10
-    shown = re.sub(r"\x1b\[[0-9;]*m", "", done.out).replace("\r", "")
+    shown = server.on_terminal("--require", "hardware", "--long")
     # A path is never broken: it is there to be copied.
-    lines = [line for line in shown.split("\n") if str(server.keys) not in line]
+    lines = [line for line in shown.split("\n") if str(server.sandbox.home) not in line]
     assert max(map(len, lines)) <= 80
     assert "ED25519-SK token" in shown
     assert "token, touch" in shown
-    assert "3 keys  2 on tokens" in shown
     assert "against hardware" in shown
 
 
 def test_users_without_a_way_in_are_only_counted(server: Server) -> None:
     server.keys.unlink()
-    done = server.sandbox.talk(*server.arguments)
+    done = server.sandbox.talk(*server.arguments, "--long")
     assert "1 user has neither a key nor a password that gets in." in done.out
 
 
@@ -179,7 +186,7 @@ def test_users_without_a_way_in_are_only_counted(server: Server) -> None:
 def test_bad_modes_are_told_where_sshd_does_not_mind_them(server: Server, terminal: bool) -> None:
     server.keys.chmod(0o666)
     run = server.sandbox.talk if terminal else server.sandbox.run
-    done = run(*server.arguments)
+    done = run(*server.arguments, "--long")
     assert "not minded, StrictModes being off: others than its owner may write" in " ".join(
         done.out.split()
     )
@@ -194,7 +201,7 @@ def test_hostile_text_reaches_no_terminal(server: Server, terminal: bool) -> Non
     server.keys.write_bytes(line + b"\n" + HOSTILE + b"\n" + text(TOKEN).rstrip() + HOSTILE)
     server.says(trustedusercakeys=HOSTILE.decode())
     run = server.sandbox.talk if terminal else server.sandbox.run
-    done = run(*server.arguments, "--require", "hardware")
+    done = run(*server.arguments, "--require", "hardware", "--long")
     assert done.code == 10
     for raw in ("\x1b]", "\x07", "\x1b[2J", "\u202e"):
         assert raw not in done.out + done.err
@@ -204,7 +211,7 @@ def test_hostile_text_reaches_no_terminal(server: Server, terminal: bool) -> Non
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (("--sshd", "/no/sshd"), 8, "/no/sshd does not exist"),
+        (("--sshd", "/no/sshd"), 8, "/no/sshd is not installed here"),
         (("--user", "no-such-user"), 2, "there is no user"),
         (("-C", "10.0.0.1"), 2, "says nothing about a connection"),
         (("--require", "magic"), 2, "magic"),
@@ -223,3 +230,96 @@ def test_a_configuration_that_sshd_does_not_take(server: Server) -> None:
     done = server.check("--json")
     assert done.code == 4
     assert "Bad configuration option: Foo" in json.loads(done.out)["error"]["message"]
+
+
+# --- the summary, the findings, and the formats ------------------------------------------------
+
+
+def test_a_summary_comes_first_and_is_short(server: Server) -> None:
+    server.keys.write_bytes(text(TOKEN, PLAIN))
+    first, *others = server.check().out.splitlines()
+    assert first == "1 user checked, 1 of them may log in"
+    assert [line.split() for line in others[:2]] == [
+        [*["by", "a", "key", "in", "a", "file", "1"], ME],
+        [*["by", "a", "key", "on", "a", "token", "1"], ME],
+    ]
+    assert "No problems found." in others
+
+
+def test_what_breaks_has_its_place_and_the_next_step(server: Server) -> None:
+    server.keys.write_bytes(text(TOKEN, PLAIN))
+    shown = server.check("--require", "hardware").out
+    assert "hardware is broken (1 finding)" in shown
+    assert "FK101 error: a key in a file gets in, against hardware" in shown
+    assert f"    {server.keys}:2\n" in shown
+    assert f"--revoke {sha256(PLAIN.key.blob())}" in " ".join(shown.replace("\\\n", "").split())
+
+
+def test_problems_alone(server: Server) -> None:
+    server.keys.write_bytes(b"verify-required " + text(PLAIN))
+    assert server.check("--problems").out == "No problems found.\n"
+    shown = server.check("--problems", "--require", "hardware").out
+    assert "FK101" in shown
+    assert "FK107" not in shown
+    assert "FK107" in server.check("--require", "hardware").out
+
+
+def test_notes_are_counted_unless_all_is_asked_for(server: Server) -> None:
+    server.keys.write_bytes(b"junk\n" * 3 + text(TOKEN))
+    assert "Also: 3 × FK111 sshd ignores a line. --long lists them." in server.check().out
+    shown = server.check("--long").out
+    assert all(f"{server.keys}:{line}\n" in shown for line in (1, 2, 3))
+
+
+def test_many_findings_are_cut_short(server: Server) -> None:
+    server.keys.write_bytes(text(*[PLAIN] * 30))
+    shown = server.check("--require", "hardware").out
+    assert shown.count(f"{server.keys}:") == 10
+    assert "and 20 more: --long shows them" in shown
+    assert server.check("--require", "hardware", "--long").out.count(f"    {server.keys}:") >= 30
+
+
+@pytest.mark.parametrize("format_", ["json", "sarif", "junit", "openmetrics"])
+def test_formats(server: Server, format_: str) -> None:
+    server.keys.write_bytes(b'command="' + HOSTILE + b'" ' + text(PLAIN).rstrip() + HOSTILE)
+    done = server.check("--format", format_, "--require", "hardware")
+    assert done.code == 10
+    for raw in ("\x1b", "\x07", "\u202e"):
+        assert raw not in done.out
+    assert "does not hold: hardware" in done.err
+    match format_:
+        case "json":
+            assert [f["id"] for f in json.loads(done.out)["findings"]] == ["FK101"]
+        case "sarif":
+            (run,) = json.loads(done.out)["runs"]
+            assert [result["ruleId"] for result in run["results"]] == ["FK101"]
+        case "junit":
+            (suite,) = ElementTree.fromstring(done.out.encode())
+            assert suite.attrib["failures"] == "1"
+        case _:
+            assert done.out.endswith("# EOF\n")
+            assert 'fidokit_server_rule_holds{rule="hardware"} 0' in done.out
+
+
+def test_json_is_the_format_json(server: Server) -> None:
+    assert server.check("--json").out == server.check("--format", "json").out
+
+
+def test_a_break_glass_key(server: Server) -> None:
+    rule = f"break-glass={ME}:{sha256(PLAIN.key.blob())}"
+    done = server.check("--require", rule)
+    assert done.code == 10
+    assert f"{rule} is broken" in done.out
+    assert "the key stands in no file" in " ".join(done.out.split())
+    data = json.loads(server.check("--require", rule, "--json").out)
+    assert data["policy"]["require"] == [rule]
+    assert [found["id"] for found in data["policy"]["violations"]] == ["FK112"]
+
+
+def test_80_columns_without_long(server: Server) -> None:
+    server.keys.write_bytes(text(PLAIN, TOKEN) + b'command="' + b"w " * 90 + b'" ' + text(PLAIN))
+    server.says(passwordauthentication="yes", permitrootlogin="yes", permitemptypasswords="yes")
+    for more in ((), ("--require", "hardware", "--require", "verify", "--require", "no-password")):
+        shown = server.on_terminal(*more)
+        lines = [line for line in shown.split("\n") if str(server.sandbox.home) not in line]
+        assert max(map(len, lines)) <= 80, shown

@@ -11,15 +11,21 @@ import click
 
 from fidokit.cli import schema
 from fidokit.cli.options import verb
+from fidokit.cli.progress import Counter
 from fidokit.cli.render import SCHEMA, Json, labeled
 from fidokit.cli.settings import Settings
 from fidokit.errors import ExitCode
-from fidokit.prompt.text import note
-from fidokit.server.check.policy import CheckRule
+from fidokit.prompt.text import escape, note
 
 if TYPE_CHECKING:
+    from fidokit.server.check.advice import Advice
     from fidokit.server.check.audit import CheckEvent
+    from fidokit.server.check.derivation import ReportEvent
     from fidokit.server.check.key_verdicts import CheckVerdict
+    from fidokit.server.check.report import CheckRequest
+    from fidokit.server.check.tally import CheckTally
+
+FORMATS = ("text", "json", "sarif", "junit", "openmetrics")
 
 
 @verb()
@@ -29,9 +35,18 @@ if TYPE_CHECKING:
 @click.option(
     "--require",
     "rules",
-    type=click.Choice(list(map(str, CheckRule))),
+    metavar="RULE",
     multiple=True,
-    help="Hold every login to this; may be repeated.",
+    help="Hold every login to hardware, verify or no-password; or demand that a key gets in:"
+    " break-glass=[USER:]SHA256:...; may be repeated.",
+)
+@click.option("--problems", is_flag=True, help="Show only what breaks or cannot be known.")
+@click.option("--long", "long_", is_flag=True, help="Show every setting, file and key, too.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(FORMATS),
+    help="For other programs; json is what --json prints.  [default: text]",
 )
 @click.option(
     "-C",
@@ -49,51 +64,138 @@ def check(
     *,
     users: tuple[str, ...],
     rules: tuple[str, ...],
+    problems: bool,
+    long_: bool,
+    format_: str | None,
     connection: str,
     config: str | None,
     sshd: str | None,
 ) -> None:
     """Report who can log in over ssh, and by what.
 
-    Asks sshd for its effective settings, for each user, and reads all authorized_keys as sshd does:
-    which keys are on tokens, what a login by them takes, which are weak, there twice or refused,
-    which lines and files sshd passes over, and who could still log in by a password.
+    Asks the installed sshd for the settings of each user, and reads their keys as sshd does. Prints
+    a summary, then what was found: each with an id that docs/findings.md explains, the file and
+    line that decide, and what to do next.
 
-    With --require, exit status 10 where a login is possible that breaks the rule: by a key that is
-    on no token (hardware), without PIN or fingerprint (verify), by a password alone (no-password).
-    Keys that sshd refuses break nothing.
+    With --require, exit status 10 where a login is possible that breaks the rule, or where that
+    cannot be known: by a key that is on no token (hardware), without PIN or fingerprint (verify),
+    by a password alone (no-password). break-glass=SHA256:... is broken unless that key gets in.
     """
-    from fidokit.cli.commands.server import check_text
-    from fidokit.server.check.report import CheckRequest, CheckTally, check_server
+    from fidokit.server.check.policy import parse_rule
+    from fidokit.server.check.report import CheckRequest, check_server
+    from fidokit.server.check.tally import CheckTally
 
-    stated = frozenset(map(CheckRule, rules))
-    tally = CheckTally(stated)
-    report = tally.watch(check_server(CheckRequest(users, stated, sshd, config, connection)))
-    if settings.json:
-        for piece in _document(report):
-            sys.stdout.write(piece)
-        end = schema.check_tally(tally).items()
-        print(
-            "".join(f",\n {json.dumps(name)}: {json.dumps(value)}" for name, value in end) + "\n}"
-        )
-    else:
-        check_text.write(report, tally)
-    for found in tally.violations:
-        print(labeled(f"{found.rule}: ", check_text.violation(found)), file=sys.stderr)
-    if tally.violations:
-        note(f"does not hold: {len(tally.violations)} violations")
+    stated = tuple(map(parse_rule, dict.fromkeys(rules)))
+    kind = "json" if settings.json else format_ or "text"
+    tally = CheckTally(tuple(map(str, stated)))
+    with Counter(settings, "checking users") as counter:
+        request = CheckRequest(users, stated, sshd, config, connection, progress=counter.show)
+        report = tally.watch(check_server(request))
+        if kind == "text":
+            _text(report, tally, request, problems=problems, long_=long_, counter=counter)
+        else:
+            for piece in _document(kind, report, tally, request):
+                sys.stdout.write(piece)
+    if not tally.holds():
+        _say_what_breaks(tally, in_full=kind != "text" or not sys.stdout.isatty())
         ctx.exit(ExitCode.POLICY)
 
 
-def _document(report: Iterable[CheckEvent]) -> Iterator[str]:
-    """The JSON (docs/json.md) up to its end, a key a line, while the report comes."""
+def _text(
+    report: Iterable[ReportEvent],
+    tally: CheckTally,
+    request: CheckRequest,
+    *,
+    problems: bool,
+    long_: bool,
+    counter: Counter,
+) -> None:
+    """For a user: the summary first, so that details wait in a file until it is known."""
+    from fidokit.cli.commands.server.check_details import details
+    from fidokit.cli.commands.server.check_summary import write_findings, write_summary
+
+    with details(report, wanted=long_) as waiting:
+        counter.clear()
+        if not problems:
+            write_summary(tally)
+        write_findings(tally, _advice(tally, request), problems=problems, in_full=long_)
+        waiting.copy_to(sys.stdout)
+
+
+def _advice(tally: CheckTally, request: CheckRequest) -> Advice:
+    from fidokit.server.check.advice import Advice
+    from fidokit.server.check.tally import LoginWay
+
+    options = (("--config", request.config), ("--sshd", request.sshd))
+    named = tuple(word for name, value in options if value for word in (name, value))
+    return Advice(
+        tally.with_keys(LoginWay.TOKEN),
+        tally.with_keys(LoginWay.TOKEN, LoginWay.FILE),
+        named,
+        tuple(sys.argv[1:]),
+    )
+
+
+def _say_what_breaks(tally: CheckTally, *, in_full: bool) -> None:
+    """On standard error, so that nobody who throws the report away misses it."""
+    from fidokit.cli.commands.server.check_summary import count
+    from fidokit.server.check.formats.sentences import place_text
+
+    found = tally.violations
+    for finding in found if in_full else ():
+        at = f" {place_text(finding.path, finding.line)}" if finding.path else ""
+        said = f"{finding.user}{at}: {finding.why}".lstrip()
+        for rule in finding.rules:
+            print(labeled(f"{escape(rule)}: ", said), file=sys.stderr)
+    broken = [rule for rule in tally.stated if not tally.holds(rule)]
+    note(f"does not hold: {', '.join(broken)} ({count(len(found), 'finding')})")
+
+
+def _document(
+    kind: str, report: Iterable[ReportEvent], tally: CheckTally, request: CheckRequest
+) -> Iterator[str]:
+    """A report in a form for programs, in pieces."""
+    if kind == "json":
+        yield from _json(report)
+        yield from _json_end(tally, _advice(tally, request))
+        return
+    for _ in report:
+        pass  # the tally watches
+    from fidokit.server.check.formats import junit, openmetrics, sarif
+
+    advice = _advice(tally, request)
+    if kind == "sarif":
+        yield from sarif.sarif(tally.findings, advice, holds=tally.holds())
+    elif kind == "junit":
+        yield from junit.junit(tally.findings, tally.names, tally.stated, advice)
+    else:
+        yield from openmetrics.openmetrics(tally)
+
+
+def _json_end(tally: CheckTally, advice: Advice) -> Iterator[str]:
+    yield ',\n "findings": ['
+    before = "\n  "
+    for finding in tally.findings:
+        yield before + json.dumps(schema.check_finding(finding, advice))
+        before = ",\n  "
+    yield "]"
+    for name, value in schema.check_tally(tally).items():
+        yield f",\n {json.dumps(name)}: {json.dumps(value)}"
+    yield "\n}\n"
+
+
+def _json(report: Iterable[ReportEvent]) -> Iterator[str]:
+    """The JSON (docs/json.md) of users and their keys, a key a line, while the report comes."""
     from fidokit.server.check.audit import ServerReport
+    from fidokit.server.check.findings import CheckFinding
     from fidokit.server.check.key_lines import KeyLine
 
     known: CheckVerdict | None = None
     shared: Json = {}  # what the verdict of the key before says
     opened, first = 0, True  # how many arrays are open below `users`, and whether theirs is empty
     for event in report:
+        if isinstance(event, CheckFinding):
+            continue
         if isinstance(event, ServerReport):
             server = json.dumps(schema.check_server(event))
             yield f'{{"schema": {SCHEMA},\n "server": {server},\n "users": ['

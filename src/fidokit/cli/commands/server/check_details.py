@@ -1,19 +1,22 @@
-"""`server check` for people: tables on a terminal, one line a finding for a pipe."""
+"""`server check --long`: every setting, user, file and key; tables, or lines for a pipe."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from dataclasses import dataclass
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING, TextIO
 
-from fidokit.cli.render import Facts, labeled, show_facts
+from fidokit.cli.commands.server.check_summary import count
 from fidokit.prompt.text import escape, is_fancy
-from fidokit.server.check.audit import CheckEvent, FileReport, ServerReport, UserReport
+from fidokit.server.check.audit import FileReport, ServerReport, UserReport
+from fidokit.server.check.derivation import ReportEvent
 from fidokit.server.check.key_lines import KeyLine, UnreadableLine
 from fidokit.server.check.key_verdicts import CheckVerdict
-from fidokit.server.check.policy import CheckRule, Violation
-from fidokit.server.check.report import DECISIVE_SETTINGS, CheckTally
+from fidokit.server.check.policy import CheckRule
+from fidokit.server.check.report import DECISIVE_SETTINGS
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -22,36 +25,37 @@ if TYPE_CHECKING:
 _AT_ONCE = 500
 """Rows that are laid out together: a file of 100,000 keys must not be in memory as a table."""
 
-_WRITTEN = 4096
 _WIDEST = 110
+_PIECE = 1 << 16
 _COLUMNS = ("WHAT", "USER", "FILE", "LINE", "TYPE", "FINGERPRINT", "SAYS", "COMMENT")
 
 
-def write(report: Iterable[CheckEvent], tally: CheckTally) -> None:
-    """Show a report while it comes, and what it comes to."""
-    if is_fancy(sys.stdout):
-        _Sections().write(report)
-        print()
-        for label, value in _sum(tally):
-            print(labeled(f"{label}  ", value))
-    else:
-        lines = _Lines().lines(report)
-        while batch := list(islice(lines, _WRITTEN)):
-            sys.stdout.write("\n".join(batch) + "\n")
+@dataclass(frozen=True)
+class Details:
+    """Text that waits in a file, so that it takes no memory."""
+
+    file: TextIO
+
+    def copy_to(self, stream: TextIO) -> None:
+        """Write all of it."""
+        self.file.seek(0)
+        while piece := self.file.read(_PIECE):
+            stream.write(piece)
 
 
-def _sum(tally: CheckTally) -> Iterator[tuple[str, str]]:
-    named = {
-        "on tokens": tally.on_tokens,
-        "refused": tally.refused,
-        "weak": tally.weak,
-        "there before": tally.duplicates,
-    }
-    found = [f"{number} {name}" for name, number in named.items() if number]
-    yield count(tally.keys, "key"), ", ".join(found)
-    if tally.unreadable:
-        yield count(tally.unreadable, "line"), "unreadable, so sshd passes over them"
-    yield "passwords", f"let in {', '.join(tally.by_password) or 'nobody'}"
+@contextmanager
+def details(report: Iterable[ReportEvent], *, wanted: bool) -> Iterator[Details]:
+    """Let a report go by to its end, and keep its details where they are wanted."""
+    with TemporaryFile("w+", encoding="utf-8") as file:
+        if not wanted:
+            for _ in report:
+                pass
+        elif is_fancy(sys.stdout):
+            file.write("\n")
+            _Sections(file).write(report)
+        else:
+            file.writelines(f"{line}\n" for line in _Lines().lines(report))
+        yield Details(file)
 
 
 # --- one line a finding --------------------------------------------------------------------
@@ -63,8 +67,8 @@ class _Lines:
     def __init__(self) -> None:
         self._user = self._path = ""
 
-    def lines(self, report: Iterable[CheckEvent]) -> Iterator[str]:
-        """Each finding in turn."""
+    def lines(self, report: Iterable[ReportEvent]) -> Iterator[str]:
+        """Each in turn."""
         known, head, says = None, "", ""
         for key in report:
             if not isinstance(key, KeyLine):
@@ -77,7 +81,7 @@ class _Lines:
             comment = key.comment if key.comment.isprintable() else escape(key.comment)
             yield f"{head}\t{key.line}\t{key.type}\t{key.fingerprint}\t{says}\t{comment or '-'}"
 
-    def _other(self, event: CheckEvent) -> Iterator[str]:
+    def _other(self, event: ReportEvent) -> Iterator[str]:
         match event:
             case ServerReport():
                 yield "\t".join(_COLUMNS)
@@ -120,17 +124,25 @@ def _settings(report: ServerReport) -> Iterator[tuple[str, str]]:
 class _Sections:
     """The server's settings, then each user who has a way in, with a table a file."""
 
-    def __init__(self) -> None:
+    def __init__(self, file: TextIO) -> None:
         from rich.console import Console
 
-        self._console = Console(highlight=False, markup=False, emoji=False)
+        like = Console()
+        self._console = Console(
+            file=file,
+            width=like.width,
+            force_terminal=True,  # the file's text goes there; NO_COLOR counts all the same
+            highlight=False,
+            markup=False,
+            emoji=False,
+        )
         self._rows: list[KeyLine | UnreadableLine] = []
         self._headed = False
         self._general: ServerReport | None = None
         self._waiting: UserReport | None = None
         self._quiet = 0
 
-    def write(self, report: Iterable[CheckEvent]) -> None:
+    def write(self, report: Iterable[ReportEvent]) -> None:
         """Print each part as soon as it is whole."""
         for event in report:
             if isinstance(event, (KeyLine, UnreadableLine)):
@@ -154,7 +166,7 @@ class _Sections:
         self._forget_waiting()
         if self._quiet:
             have = f"{count(self._quiet, 'user')} {'has' if self._quiet == 1 else 'have'}"
-            print(f"\n{have} neither a key nor a password that gets in.")
+            self._console.print(f"\n{have} neither a key nor a password that gets in.")
 
     def _forget_waiting(self) -> None:
         """The user before had nothing to show."""
@@ -163,7 +175,9 @@ class _Sections:
 
     def _server(self, report: ServerReport) -> None:
         self._general = report
-        show_facts(Facts("sshd's settings", [(n, _short(v)) for n, v in _settings(report)]))
+        self._console.print("sshd's settings", style="bold")
+        for name, value in _settings(report):
+            self._say(f"{name:<30} {_short(value)}", "", 2)
         for note in report.notes:
             self._say(note, "yellow", 2)
 
@@ -193,7 +207,7 @@ class _Sections:
                 self._say(f"{name} {_short(' '.join(mine) or '-')}", "cyan", 2)
 
     def _file(self, report: FileReport) -> None:
-        print(f"  {escape(report.path)}")
+        self._console.print(f"  {escape(report.path)}", soft_wrap=True)
         for why in of_file(report):
             self._say(why, _ALARM if why.startswith(LOOSE) else "red", 4)
         self._headed = False
@@ -313,18 +327,6 @@ def of_file(file: FileReport) -> list[str]:
     return [*file.refusals, *hidden, *(f"{LOOSE}{why}" for why in file.warnings)]
 
 
-def count(number: int, thing: str) -> str:
-    """A number of things."""
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
-
-
 def password(user: UserReport) -> str:
     """Whether a password lets in, and why."""
     return f"{'yes' if user.password.possible else 'no'}: {user.password.why}"
-
-
-def violation(found: Violation) -> str:
-    """What breaks a rule, with its place; hostile text."""
-    at = f" {found.path}" if found.path else ""
-    at += f":{found.line}" if found.line else ""
-    return f"{found.user}{at}: {found.why}"

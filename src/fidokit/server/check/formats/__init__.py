@@ -1,0 +1,1 @@
+"""Reports of `server check` for other programs."""
