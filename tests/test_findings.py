@@ -52,6 +52,6 @@ def test_every_check_of_doctor_has_an_id() -> None:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Finding":
                 first = node.args[0]
-                told |= {first.value} if isinstance(first, ast.Constant) else set()
+                told |= {str(first.value)} if isinstance(first, ast.Constant) else set()
     assert told <= DOCTOR.keys()
     assert len(told) > 8

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fidokit import errors
 from fidokit.cli import schema
+from fidokit.cli.commands.server import check_json
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -37,6 +38,7 @@ def names(tree: ast.AST) -> Iterator[str]:
 
 def test_every_shape_of_the_schema_is_documented() -> None:
     text = (DOCS / "json.md").read_text()
-    found = set(names(ast.parse(Path(schema.__file__).read_text())))
+    sources = [Path(str(module.__file__)).read_text() for module in (schema, check_json)]
+    found = {name for source in sources for name in names(ast.parse(source))}
     assert len(found) > 100
     assert [name for name in sorted(found) if f'"{name}"' not in text] == []

@@ -25,7 +25,7 @@ from tests.server.samples import PLAIN, TOKEN, text
 from tests.support.private_etc import USER, PrivateEtc, private_etc
 
 from fidokit.openssh.keys.fingerprint import sha256
-from fidokit.server.check.setting_origins import SettingOrigins
+from fidokit.server.check.findings.setting_origins import SettingOrigins
 from fidokit.server.sshd.query import LOOPBACK, sshd_here
 
 pytestmark = [pytest.mark.interop, pytest.mark.root]

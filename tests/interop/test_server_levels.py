@@ -9,10 +9,10 @@ import pytest
 from tests.support.agent_host import Host, make_host, serving, sk_key, virtual_token
 from tests.support.hardened import SSHD, USER, Machine, line, machine
 
+from fidokit.server.check.findings.tally import CheckTally
 from fidokit.server.check.key_lines import KeyLine
 from fidokit.server.check.policy import CheckRule
 from fidokit.server.check.report import CheckRequest, check_server
-from fidokit.server.check.tally import CheckTally
 
 pytestmark = pytest.mark.interop
 

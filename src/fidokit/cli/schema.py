@@ -27,18 +27,10 @@ if TYPE_CHECKING:
     from fidokit.lab import ModelSummary
     from fidokit.lab.named_tokens import PresetSummary, QuirkSummary, VirtualSummary
     from fidokit.server.authorize.authorization import Authorized
-    from fidokit.server.check.advice import Advice
-    from fidokit.server.check.audit import FileReport, ServerReport, UserReport
-    from fidokit.server.check.findings import CheckFinding
-    from fidokit.server.check.key_lines import KeyLine, UnreadableLine
-    from fidokit.server.check.key_verdicts import CheckVerdict
-    from fidokit.server.check.policy import CheckRule, Violation
-    from fidokit.server.check.tally import CheckTally
     from fidokit.server.harden.lock_out import KeyProof
     from fidokit.server.harden.plan import HardeningPlan
     from fidokit.server.otp.codes import CodeVerdict
     from fidokit.server.otp.enrollment import OtpState
-    from fidokit.server.sshd.settings import SshdSettings
     from fidokit.signing.certificates import IssuedCertificate, ShownCertificate
     from fidokit.signing.signatures import VerifiedSignature
     from fidokit.tokens import Session
@@ -390,124 +382,3 @@ def attestation(shown: ShownAttestation) -> Json:
         certificate=leaf
         and members(leaf, "subject issuer serial not_before not_after", serial=str(leaf.serial)),
     )
-
-
-# --- server check --------------------------------------------------------------------------
-
-
-def check_settings(settings: SshdSettings) -> Json:
-    """sshd's settings that decide who gets in, by lower-case name; a repeated one is a list."""
-    from fidokit.server.check.report import DECISIVE_SETTINGS
-
-    found = {name.lower(): settings.values.get(name.lower(), ()) for name in DECISIVE_SETTINGS}
-    return {name: values[0] if len(values) == 1 else list(values) for name, values in found.items()}
-
-
-def check_server(report: ServerReport) -> Json:
-    """What holds for all users."""
-    return members(report, "settings notes", settings=check_settings(report.settings))
-
-
-def check_user(report: UserReport) -> Json:
-    """One user; `files` follows."""
-    return members(
-        report,
-        "user uid home refused=refusals password_login password_why settings notes violations"
-        " unknown",
-        user=report.account.name,
-        uid=report.account.uid,
-        home=str(report.account.home),
-        password_login=report.password.possible,
-        password_why=report.password.why,
-        settings=check_settings(report.settings),
-        violations=list(map(violation, report.violations)),
-    )
-
-
-def check_file(report: FileReport) -> Json:
-    """One file; `lines` follows."""
-    violations = list(map(violation, report.violations))
-    return members(
-        report, "path refused=refusals hidden warnings violations", violations=violations
-    )
-
-
-def check_key(key: KeyLine) -> Json:
-    """What a line with a key says; `check_verdict` follows."""
-    twin = key.duplicate
-    return {
-        "line": key.line,
-        "type": key.type,
-        "bits": key.bits,
-        "fingerprint": key.fingerprint,
-        "comment": key.comment,
-        "duplicate_of": twin and members(twin, "user path line"),
-    }
-
-
-def check_verdict(verdict: CheckVerdict) -> Json:
-    """What becomes of a key; many lines share it."""
-    return members(
-        verdict,
-        "hardware touch_required=touch verify_required=verify authority=is_authority strength"
-        " options refused=refusals violates",
-        options=[members(option, "name value") for option in verdict.options],
-        violates=_violates(verdict.violates),
-    )
-
-
-def check_unreadable(line: UnreadableLine) -> Json:
-    """A line without a key."""
-    violates = _violates(line.violates)
-    return members(line, "line unreadable=reason violates", violates=violates)
-
-
-def _violates(found: Sequence[tuple[CheckRule, str]]) -> list[Json]:
-    return [{"rule": str(rule), "why": why} for rule, why in found]
-
-
-def check_finding(found: CheckFinding, advice: Advice) -> Json:
-    """One finding of `server check` (docs/findings.md)."""
-    return members(
-        found,
-        "id title severity message why user path line key rules doubt settings next",
-        id=found.kind.id,
-        title=found.kind.title,
-        user=found.user or None,
-        path=found.path or None,
-        key=found.key or None,
-        settings=[members(setting, "keyword value path line why") for setting in found.settings],
-        next=advice.lines(found),
-    )
-
-
-def check_tally(tally: CheckTally) -> Json:
-    """Who gets in by what, numbers, and whether the stated rules hold."""
-    numbers = "users by_password keys on_tokens weak refused duplicates unreadable"
-    broken = [_broken(rule, found) for found in tally.violations for rule in found.rules]
-    return {
-        "ways": {str(way): list(users) for way, users in tally.ways.items()},
-        "tally": members(tally, numbers),
-        "policy": {
-            "require": list(tally.stated),
-            "holds": tally.holds(),
-            "violations": broken,
-        },
-    }
-
-
-def _broken(rule: str, found: CheckFinding) -> Json:
-    """One thing that breaks a rule."""
-    return members(
-        found,
-        "rule id user path line why doubt",
-        rule=rule,
-        id=found.kind.id,
-        user=found.user or None,
-        path=found.path or None,
-    )
-
-
-def violation(found: Violation) -> Json:
-    """One thing that breaks a rule."""
-    return members(found, "rule user path line why")

@@ -35,7 +35,7 @@ from tests.interop.oracle.keys import (
 )
 from tests.interop.oracle.site import PASSWORD, Person, Site
 
-import fidokit.cli.commands.server.check_text
+import fidokit.cli.commands.server.check_json
 import fidokit.cli.main
 import fidokit.server.check.report
 

@@ -15,9 +15,9 @@ from fidokit.errors import FidokitError, UsageError
 from fidokit.server.accounts import Account, Password, ShadowEntry
 from fidokit.server.check.admission import LoginUser
 from fidokit.server.check.audit import Audit, CheckEvent, FileReport, ServerReport, UserReport
+from fidokit.server.check.findings.tally import CheckTally
 from fidokit.server.check.key_lines import KeyLine, KeyPosition, UnreadableLine
 from fidokit.server.check.policy import CheckRule, Violation
-from fidokit.server.check.tally import CheckTally
 from fidokit.server.sshd.query import LoginOrigin
 from fidokit.server.sshd.settings import SshdSettings
 

@@ -16,7 +16,7 @@ from fidokit.openssh.keys.public import PublicLine
 from fidokit.server.accounts import Account
 from fidokit.server.check.audit import CheckEvent, FileReport, UserReport
 from fidokit.server.check.break_glass import Acceptance, BreakGlassWatch, public_text, watched
-from fidokit.server.check.findings import CheckFinding
+from fidokit.server.check.findings.finding import CheckFinding
 from fidokit.server.check.key_lines import read_lines
 from fidokit.server.check.key_verdicts import rules_for
 from fidokit.server.check.login_methods import PasswordWay

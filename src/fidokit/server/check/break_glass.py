@@ -24,7 +24,7 @@ from fidokit.openssh.lines.key_stream import bounded_lines
 from fidokit.server.accounts import Account
 from fidokit.server.check import login_methods
 from fidokit.server.check.audit import CheckEvent, FileReport, UserReport
-from fidokit.server.check.findings import CheckFinding
+from fidokit.server.check.findings.finding import CheckFinding
 from fidokit.server.check.key_lines import KeyLine
 from fidokit.server.check.policy import BreakGlass
 from fidokit.server.key_paths import opened_keys

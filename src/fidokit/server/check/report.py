@@ -15,10 +15,10 @@ from fidokit.server import accounts
 from fidokit.server.check.admission import people
 from fidokit.server.check.audit import Audit
 from fidokit.server.check.break_glass import BreakGlassWatch, ThrowAwaySshd, watched
-from fidokit.server.check.derivation import Derivation, ReportEvent
+from fidokit.server.check.findings.derivation import Derivation, ReportEvent
+from fidokit.server.check.findings.server_files import ServerFiles
+from fidokit.server.check.findings.setting_origins import SettingOrigins
 from fidokit.server.check.policy import BreakGlass, CheckRule
-from fidokit.server.check.server_files import ServerFiles
-from fidokit.server.check.setting_origins import SettingOrigins
 from fidokit.server.sshd import config
 from fidokit.server.sshd.query import LoginOrigin, Sshd, find_sshd
 from fidokit.system.host import run_program

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from fidokit import findings as kinds
-from fidokit.server.check.advice import Advice
-from fidokit.server.check.findings import CheckFinding, DecidingSetting
-from fidokit.server.check.tally import CheckTally, LoginWay
+from fidokit.server.check.findings.advice import Advice
+from fidokit.server.check.findings.finding import CheckFinding, DecidingSetting
+from fidokit.server.check.findings.tally import CheckTally, LoginWay
 
 HOSTILE = "\x1b]0;owned\x07\x00\r\n\u202e</testcase>\"'&<\udcff\ufffe\\"
 RULES = ("hardware", "no-password", "verify")

@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 
 from tests.server.check.formats.samples import ADVICE, FINDINGS, HOSTILE, RULES
 
-from fidokit.server.check.findings import CheckFinding
+from fidokit.server.check.findings.finding import CheckFinding
 from fidokit.server.check.formats.junit import junit
 
 

@@ -6,8 +6,8 @@ import re
 
 from tests.server.check.formats.samples import RULES, tally
 
+from fidokit.server.check.findings.tally import CheckTally
 from fidokit.server.check.formats.openmetrics import openmetrics
-from fidokit.server.check.tally import CheckTally
 
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
 LABEL = r'[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*"'

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import click
 
-from fidokit.cli import schema
 from fidokit.cli.options import verb
 from fidokit.cli.progress import Counter
-from fidokit.cli.render import SCHEMA, Json, labeled
+from fidokit.cli.render import labeled
 from fidokit.cli.settings import Settings
 from fidokit.errors import ExitCode
 from fidokit.prompt.text import escape, note
 
 if TYPE_CHECKING:
-    from fidokit.server.check.advice import Advice
-    from fidokit.server.check.audit import CheckEvent
-    from fidokit.server.check.derivation import ReportEvent
-    from fidokit.server.check.key_verdicts import CheckVerdict
+    from fidokit.server.check.findings.advice import Advice
+    from fidokit.server.check.findings.derivation import ReportEvent
+    from fidokit.server.check.findings.tally import CheckTally
     from fidokit.server.check.report import CheckRequest
-    from fidokit.server.check.tally import CheckTally
 
 FORMATS = ("text", "json", "sarif", "junit", "openmetrics")
 
@@ -81,9 +77,9 @@ def check(
     cannot be known: by a key that is on no token (hardware), without PIN or fingerprint (verify),
     by a password alone (no-password). break-glass=SHA256:... is broken unless that key gets in.
     """
+    from fidokit.server.check.findings.tally import CheckTally
     from fidokit.server.check.policy import parse_rule
     from fidokit.server.check.report import CheckRequest, check_server
-    from fidokit.server.check.tally import CheckTally
 
     stated = tuple(map(parse_rule, dict.fromkeys(rules)))
     kind = "json" if settings.json else format_ or "text"
@@ -123,8 +119,8 @@ def _text(
 
 
 def _advice(tally: CheckTally, request: CheckRequest) -> Advice:
-    from fidokit.server.check.advice import Advice
-    from fidokit.server.check.tally import LoginWay
+    from fidokit.server.check.findings.advice import Advice
+    from fidokit.server.check.findings.tally import LoginWay
 
     options = (("--config", request.config), ("--sshd", request.sshd))
     named = tuple(word for name, value in options if value for word in (name, value))
@@ -156,8 +152,9 @@ def _document(
 ) -> Iterator[str]:
     """A report in a form for programs, in pieces."""
     if kind == "json":
-        yield from _json(report)
-        yield from _json_end(tally, _advice(tally, request))
+        from fidokit.cli.commands.server.check_json import document
+
+        yield from document(report, tally, lambda: _advice(tally, request))
         return
     for _ in report:
         pass  # the tally watches
@@ -170,64 +167,3 @@ def _document(
         yield from junit.junit(tally.findings, tally.names, tally.stated, advice)
     else:
         yield from openmetrics.openmetrics(tally)
-
-
-def _json_end(tally: CheckTally, advice: Advice) -> Iterator[str]:
-    yield ',\n "findings": ['
-    before = "\n  "
-    for finding in tally.findings:
-        yield before + json.dumps(schema.check_finding(finding, advice))
-        before = ",\n  "
-    yield "]"
-    for name, value in schema.check_tally(tally).items():
-        yield f",\n {json.dumps(name)}: {json.dumps(value)}"
-    yield "\n}\n"
-
-
-def _json(report: Iterable[ReportEvent]) -> Iterator[str]:
-    """The JSON (docs/json.md) of users and their keys, a key a line, while the report comes."""
-    from fidokit.server.check.audit import ServerReport
-    from fidokit.server.check.findings import CheckFinding
-    from fidokit.server.check.key_lines import KeyLine
-
-    known: CheckVerdict | None = None
-    shared: Json = {}  # what the verdict of the key before says
-    opened, first = 0, True  # how many arrays are open below `users`, and whether theirs is empty
-    for event in report:
-        if isinstance(event, CheckFinding):
-            continue
-        if isinstance(event, ServerReport):
-            server = json.dumps(schema.check_server(event))
-            yield f'{{"schema": {SCHEMA},\n "server": {server},\n "users": ['
-            continue
-        depth, data, array = _placed(event)
-        if isinstance(event, KeyLine):
-            if event.verdict is not known:
-                known, shared = event.verdict, schema.check_verdict(event.verdict)
-            data = {**data, **shared}
-        if opened > depth:
-            yield "]}" * (opened - depth)
-            first = False
-        text = json.dumps(data)
-        yield ("\n" if first else ",\n") + " " * (depth + 1)
-        yield f'{text[:-1]}, "{array}": [' if array else text
-        opened, first = (depth + 1, True) if array else (depth, False)
-    yield "]}" * opened + "]"
-
-
-def _placed(event: CheckEvent) -> tuple[int, Json, str]:
-    """How deep a part stands in the document, the part, and its array that the next parts fill."""
-    from fidokit.server.check.audit import FileReport, ServerReport, UserReport
-    from fidokit.server.check.key_lines import KeyLine, UnreadableLine
-
-    match event:
-        case KeyLine():
-            return 2, schema.check_key(event), ""
-        case UnreadableLine():
-            return 2, schema.check_unreadable(event), ""
-        case FileReport():
-            return 1, schema.check_file(event), "lines"
-        case UserReport():
-            return 0, schema.check_user(event), "files"
-        case ServerReport():
-            raise AssertionError("there is one, and it comes first")

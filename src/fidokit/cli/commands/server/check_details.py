@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 from fidokit.cli.commands.server.check_summary import count
 from fidokit.prompt.text import escape, is_fancy
 from fidokit.server.check.audit import FileReport, ServerReport, UserReport
-from fidokit.server.check.derivation import ReportEvent
+from fidokit.server.check.findings.derivation import ReportEvent
 from fidokit.server.check.key_lines import KeyLine, UnreadableLine
 from fidokit.server.check.key_verdicts import CheckVerdict
 from fidokit.server.check.policy import CheckRule

@@ -12,10 +12,10 @@ from typing import Final
 from fidokit.cli.render import styled
 from fidokit.findings import FindingKind, Severity
 from fidokit.prompt.text import escape, is_fancy
-from fidokit.server.check.advice import Advice, NextStep
-from fidokit.server.check.findings import CheckFinding
+from fidokit.server.check.findings.advice import Advice, NextStep
+from fidokit.server.check.findings.finding import CheckFinding
+from fidokit.server.check.findings.tally import CheckTally, LoginWay
 from fidokit.server.check.formats.sentences import setting_text
-from fidokit.server.check.tally import CheckTally, LoginWay
 
 _WAYS: Final = {
     LoginWay.PASSWORD: "by a password alone",

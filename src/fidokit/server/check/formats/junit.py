@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 from xml.sax.saxutils import escape, quoteattr
 
-from fidokit.server.check.advice import Advice
-from fidokit.server.check.findings import CheckFinding
+from fidokit.server.check.findings.advice import Advice
+from fidokit.server.check.findings.finding import CheckFinding
 from fidokit.server.check.formats.sentences import message, place_text, visible
 
 _SUITE: Final = "fidokit server check"

@@ -15,8 +15,8 @@ from urllib.parse import quote
 
 from fidokit import __version__
 from fidokit.findings import KINDS, FindingKind
-from fidokit.server.check.advice import Advice
-from fidokit.server.check.findings import CheckFinding
+from fidokit.server.check.findings.advice import Advice
+from fidokit.server.check.findings.finding import CheckFinding
 from fidokit.server.check.formats.sentences import message, visible
 
 _SCHEMA: Final = (

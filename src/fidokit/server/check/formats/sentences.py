@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from fidokit.server.check.findings import CheckFinding, DecidingSetting
+from fidokit.server.check.findings.finding import CheckFinding, DecidingSetting
 
 DOUBT: Final = "cannot be known: "
 """Stands before the message of a doubt in every format."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from fidokit import findings as kinds
-from fidokit.server.check.findings import CheckFinding, DecidingSetting
+from fidokit.server.check.findings.finding import CheckFinding, DecidingSetting
 
 _UNITS: Final = ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
 PROGRAM: Final = "fidokit"

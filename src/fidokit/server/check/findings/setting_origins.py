@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, Optional
 
 from fidokit.errors import FidokitError
-from fidokit.server.check.findings import DecidingSetting
+from fidokit.server.check.findings.finding import DecidingSetting
 from fidokit.server.sshd.settings import ConfigReading, SshdSettings
 
 Explain = Callable[[Optional[str]], SshdSettings]  # noqa: UP045  Python 3.9 evaluates it

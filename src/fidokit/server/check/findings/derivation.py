@@ -10,12 +10,12 @@ from fidokit import findings as kinds
 from fidokit.findings import FindingKind
 from fidokit.server.accounts import Account
 from fidokit.server.check.audit import CheckEvent, FileReport, ServerReport, UserReport
-from fidokit.server.check.findings import CheckFinding
+from fidokit.server.check.findings.finding import CheckFinding
+from fidokit.server.check.findings.server_files import ServerFiles
+from fidokit.server.check.findings.setting_origins import SettingOrigins
 from fidokit.server.check.key_lines import KeyLine, UnreadableLine
 from fidokit.server.check.key_verdicts import CheckVerdict, Strength
 from fidokit.server.check.policy import CheckRule, Violation
-from fidokit.server.check.server_files import ServerFiles
-from fidokit.server.check.setting_origins import SettingOrigins
 
 ReportEvent = Union[CheckEvent, CheckFinding]  # noqa: UP007  Python 3.9 evaluates it
 

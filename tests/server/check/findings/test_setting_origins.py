@@ -8,8 +8,8 @@ import pytest
 from tests.server.settings import settings
 
 from fidokit.errors import SshdNotAsked
-from fidokit.server.check.findings import DecidingSetting
-from fidokit.server.check.setting_origins import MOST_USERS, SettingOrigins
+from fidokit.server.check.findings.finding import DecidingSetting
+from fidokit.server.check.findings.setting_origins import MOST_USERS, SettingOrigins
 from fidokit.server.sshd.settings import ConfigPlace, ConfigReading, SshdSettings
 
 MAIN = "/etc/ssh/sshd_config"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fidokit.server.check.loose_files import LooseFiles, LoosePlace
+from fidokit.server.check.findings.loose_files import LooseFiles, LoosePlace
 
 ME = os.geteuid()
 NOBODY = 65534

@@ -13,15 +13,15 @@ from tests.server.settings import settings
 
 from fidokit.server.accounts import Account
 from fidokit.server.check.audit import CheckEvent, FileReport, ServerReport, UserReport
-from fidokit.server.check.derivation import Derivation
-from fidokit.server.check.findings import CheckFinding
+from fidokit.server.check.findings.derivation import Derivation
+from fidokit.server.check.findings.finding import CheckFinding
+from fidokit.server.check.findings.server_files import ServerFiles
+from fidokit.server.check.findings.setting_origins import SettingOrigins
+from fidokit.server.check.findings.tally import CheckTally, LoginWay
 from fidokit.server.check.key_lines import KeyLine, KeyPosition, UnreadableLine, read_lines
 from fidokit.server.check.key_verdicts import rules_for
 from fidokit.server.check.login_methods import PasswordWay
 from fidokit.server.check.policy import CheckRule, Violation
-from fidokit.server.check.server_files import ServerFiles
-from fidokit.server.check.setting_origins import SettingOrigins
-from fidokit.server.check.tally import CheckTally, LoginWay
 from fidokit.server.sshd.settings import ConfigPlace, ConfigReading
 
 ALL = frozenset(CheckRule)

@@ -14,8 +14,8 @@ from typing import Final
 from fidokit import findings as kinds
 from fidokit.findings import FindingKind
 from fidokit.server.accounts import Account
-from fidokit.server.check.findings import CheckFinding
-from fidokit.server.check.loose_files import LooseFiles
+from fidokit.server.check.findings.finding import CheckFinding
+from fidokit.server.check.findings.loose_files import LooseFiles
 from fidokit.server.key_paths import path_of
 from fidokit.server.sshd.settings import SshdSettings
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from fidokit.server.check.audit import UserReport
-from fidokit.server.check.derivation import ReportEvent
-from fidokit.server.check.findings import CheckFinding
+from fidokit.server.check.findings.derivation import ReportEvent
+from fidokit.server.check.findings.finding import CheckFinding
 from fidokit.server.check.key_lines import KeyLine, UnreadableLine
 from fidokit.server.check.key_verdicts import CheckVerdict, Strength
 from fidokit.server.words import Word

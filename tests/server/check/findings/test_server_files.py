@@ -11,8 +11,8 @@ from tests.server.settings import settings
 
 from fidokit.findings import FindingKind
 from fidokit.server.accounts import Account
-from fidokit.server.check.findings import CheckFinding
-from fidokit.server.check.server_files import ServerFiles
+from fidokit.server.check.findings.finding import CheckFinding
+from fidokit.server.check.findings.server_files import ServerFiles
 
 ME = os.geteuid()
 
