@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum, IntEnum, IntFlag
-from pathlib import Path
-from typing import NewType
+from typing import TYPE_CHECKING, NewType
 
-PassphraseSource = Callable[[Path], bytes]
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PassphraseSource = Callable[["Path"], bytes]
 """Gives the passphrase of a file, by the file's path.
 
 It is called at most once an operation: for a file that is opened, only where the file has a

@@ -43,12 +43,12 @@ SUITE = "FIDOKIT_MATRIX"
 
 
 WHOLE = ("-q", "-n", "auto", "--dist", "loadgroup", "-m", "interop")
-CHOSEN = Path(__file__).parent / "chosen"
+HERE = Path(__file__).parent
 
 
-def chosen() -> list[str]:
-    """The tests that the file names."""
-    lines = (line.partition("#")[0].strip() for line in CHOSEN.read_text().splitlines())
+def named(file: str) -> list[str]:
+    """The tests that a file beside this one names: `chosen`, or `beyond_bullseye`."""
+    lines = (line.partition("#")[0].strip() for line in (HERE / file).read_text().splitlines())
     return [line for line in lines if line]
 
 
@@ -57,7 +57,7 @@ def words(arguments: Sequence[str]) -> list[str]:
     if not arguments:
         return [*WHOLE, "tests/interop"]
     if "--chosen" in arguments:
-        return [*WHOLE, *(word for word in arguments if word != "--chosen"), *chosen()]
+        return [*WHOLE, *(word for word in arguments if word != "--chosen"), *named("chosen")]
     return list(arguments)
 
 
@@ -143,13 +143,14 @@ def _package_sources(environ: dict[str, str]) -> Iterator[Path]:
 def _outside(found: Root, arguments: Sequence[str]) -> int:
     shown = {str(path): str(path) for path in (TOP, Path("/tmp"), Path(sys.prefix))}
     with found.machine(shown) as machine, tempfile.TemporaryDirectory() as folder:
-        _write_programs(machine, Path(folder))
+        write_programs(machine, Path(folder))
         environ = os.environ | {"PATH": f"{folder}:{os.environ['PATH']}", SUITE: found.suite}
-        command = [sys.executable, "-u", "-m", "pytest", *arguments]
+        left_out = [f"--deselect={test}" for test in named(f"beyond_{found.suite}")]
+        command = [sys.executable, "-u", "-m", "pytest", *arguments, *left_out]
         return subprocess.run(command, cwd=TOP, env=environ, check=False).returncode
 
 
-def _write_programs(machine: Machine, folder: Path) -> None:
+def write_programs(machine: Machine, folder: Path) -> None:
     """Scripts that run the release's programs in the folder in which they are called."""
     there = f"/proc/{machine.process.pid}"
     enter = f'nsenter --mount={there}/ns/mnt --wd="{there}/root$PWD"'
