@@ -91,6 +91,8 @@ class KeySource:
         warnings: why it would not, were StrictModes on.
         hidden: why this process cannot; empty where it can.
         file: open for reading; None where it is hidden, or no file.
+        special: what it is if it is neither file nor folder, such as "a FIFO".
+        size: of a file, in bytes.
     """
 
     path: Path
@@ -99,6 +101,8 @@ class KeySource:
     hidden: str = ""
     file: BinaryIO | None = None
     warnings: tuple[str, ...] = ()
+    special: str = ""
+    size: int = 0
 
 
 @contextmanager
@@ -135,12 +139,19 @@ def _open(user: Account, path: Path, *, strict: bool) -> KeySource | None:
     identity = (found.st_dev, found.st_ino)
     if not stat.S_ISREG(found.st_mode):
         os.close(descriptor)
-        return KeySource(path, identity, (f"{path} is no regular file",))
+        special = "" if stat.S_ISDIR(found.st_mode) else _kind(found.st_mode)
+        return KeySource(path, identity, (f"{path} is no regular file",), special=special)
     problems = tuple(strict_modes_problems(path, user))
     file = os.fdopen(descriptor, "rb")
     if strict:
-        return KeySource(path, identity, problems, file=file)
-    return KeySource(path, identity, file=file, warnings=problems)
+        return KeySource(path, identity, problems, file=file, size=found.st_size)
+    return KeySource(path, identity, file=file, warnings=problems, size=found.st_size)
+
+
+def _kind(mode: int) -> str:
+    if stat.S_ISFIFO(mode):
+        return "a FIFO"
+    return "a socket" if stat.S_ISSOCK(mode) else "a device"
 
 
 def _not_opened(user: Account, path: Path, error: OSError) -> KeySource:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import pytest
 from tests.server.samples import OTHER, PLAIN, TOKEN, TOKEN_ECDSA, text
@@ -17,26 +18,58 @@ from fidokit.server.check.admission import LoginUser
 from fidokit.server.check.audit import Audit, CheckEvent, FileReport, ServerReport, UserReport
 from fidokit.server.check.findings.tally import CheckTally
 from fidokit.server.check.key_lines import KeyLine, KeyPosition, UnreadableLine
+from fidokit.server.check.keys.evidence import Evidence
 from fidokit.server.check.policy import CheckRule, Violation
-from fidokit.server.sshd.query import LoginOrigin
+from fidokit.server.sshd.instances import SshdInstance
+from fidokit.server.sshd.query import LoginOrigin, Sshd
 from fidokit.server.sshd.settings import SshdSettings
+from fidokit.server.sshd.trial import PublicText
+
+STRANGER = LoginOrigin()
 
 
 @dataclass
 class FakeSshd:
-    """Answers with some settings for all, and others for some users."""
+    """Answers with some settings for all, and others for some users or places."""
 
     general: SshdSettings
     of: Mapping[str, SshdSettings | FidokitError] = field(default_factory=dict)
-    asked: list[str | None] = field(default_factory=list)
-    origin: LoginOrigin = field(default_factory=LoginOrigin)
+    asked: list[tuple[str | None, str]] = field(default_factory=list)
+    from_ten: SshdSettings | None = None
+    program: str = "/sshd"
+    arguments: tuple[str, ...] = ()
 
-    def settings(self, user: str | None = None, _: LoginOrigin | None = None) -> SshdSettings:
-        self.asked.append(user)
+    def settings(self, user: str | None = None, origin: LoginOrigin = STRANGER) -> SshdSettings:
+        self.asked.append((user, origin.addr))
         found = self.of.get(user or "", self.general)
         if isinstance(found, FidokitError):
             raise found
+        if self.from_ten is not None and origin.addr.startswith("10."):
+            return self.from_ten
         return found
+
+    explained = settings
+
+
+@dataclass
+class FakeEvidence:
+    """Agrees with every refusal, or says otherwise."""
+
+    taken: bool | None = False
+    asked: list[str] = field(default_factory=list)
+
+    def user_is_allowed(
+        self, _sshd: object, user: str, _origin: LoginOrigin
+    ) -> tuple[bool | None, str]:
+        self.asked.append(user)
+        return self.taken, "nobody answers" if self.taken is None else ""
+
+    def keys_are_taken(
+        self, _sshd: object, _user: str, keys: Sequence[PublicText], _origins: object
+    ) -> dict[str, tuple[bool | None, str]]:
+        self.asked += [key.fingerprint for key in keys]
+        why = "nobody answers" if self.taken is None else ""
+        return {key.fingerprint: (self.taken, why) for key in keys}
 
 
 @pytest.fixture
@@ -66,9 +99,11 @@ def run(
     homes: Mapping[str, Account],
     *rules: CheckRule,
     password: Password = Password.NONE,
-    criteria: frozenset[str] = frozenset(),
+    evidence: FakeEvidence | None = None,
 ) -> tuple[list[CheckEvent], Tally]:
-    audit = Audit(sshd, sshd.origin, person(password), criteria, frozenset(rules), now=1.0)
+    instances = [SshdInstance(cast("Sshd", sshd))]
+    asked = cast("Evidence", evidence or FakeEvidence())
+    audit = Audit(instances, person(password), asked, frozenset(rules), now=1.0)
     tally = Tally()
     # A user of our own, so that nobody's rights have to be taken on.
     found = list(audit.run(homes.values()))
@@ -94,7 +129,9 @@ def broken(events: Sequence[CheckEvent]) -> Iterator[Violation]:
         elif isinstance(event, FileReport):
             path = event.path
             yield from event.violations
-        elif not isinstance(event, ServerReport):
+        elif isinstance(event, ServerReport):
+            yield from event.violations
+        else:
             violates = event.verdict.violates if isinstance(event, KeyLine) else event.violates
             yield from (Violation(rule, user, why, path, event.line) for rule, why in violates)
 
@@ -113,39 +150,13 @@ def test_the_order(homes: Mapping[str, Account]) -> None:
     assert (tally.users, tally.keys, tally.on_tokens, tally.unreadable) == (2, 1, 1, 1)
 
 
-def test_sshd_is_asked_once_where_no_match_block_looks_at_users(
-    homes: Mapping[str, Account],
-) -> None:
-    sshd = FakeSshd(settings())
-    run(sshd, homes, criteria=frozenset({"address"}))
-    assert sshd.asked == [None]
-    run(sshd, homes, criteria=frozenset({"group"}))
-    assert sshd.asked == [None, None, "alice", "bob"]
-
-
 def test_a_users_own_settings_count(homes: Mapping[str, Account]) -> None:
     for account in homes.values():
         write(account, text(PLAIN if account.name == "alice" else OTHER))
     sshd = FakeSshd(settings(), {"bob": settings(pubkeyacceptedalgorithms=TOKENS)})
-    _, tally = run(sshd, homes, CheckRule.HARDWARE, criteria=frozenset({"user"}))
+    _, tally = run(sshd, homes, CheckRule.HARDWARE)
     assert [(found.user, found.line) for found in tally.broken_rules] == [("alice", 1)]
     assert tally.refused == 1
-
-
-def test_what_match_blocks_look_at_limits_the_report(homes: Mapping[str, Account]) -> None:
-    sshd = FakeSshd(settings(), origin=LoginOrigin(addr="10.1.2.3"))
-    notes = {}
-    for criteria in ("", "user group", "address", "localport user address"):
-        (first, *_), _ = run(sshd, homes, criteria=frozenset(criteria.split()))
-        assert isinstance(first, ServerReport)
-        notes[criteria] = first.notes
-    holds = "this holds for logins from 10.1.2.3"
-    assert notes == {
-        "": (),
-        "user group": (),
-        "address": (f"Match blocks look at address: {holds}",),
-        "localport user address": (f"Match blocks look at address, localport: {holds}",),
-    }
 
 
 def test_keys_that_are_there_twice(homes: Mapping[str, Account]) -> None:
@@ -206,14 +217,87 @@ def test_a_pattern_names_what_fits_it(homes: Mapping[str, Account], tmp_path: Pa
     ]
 
 
-def test_a_file_that_sshd_passes_over_breaks_nothing(homes: Mapping[str, Account]) -> None:
+@pytest.mark.parametrize(("taken", "broken"), [(False, 0), (True, 1), (None, 1)])
+def test_a_file_that_we_call_refused_is_asked_about(
+    homes: Mapping[str, Account], taken: bool | None, broken: int
+) -> None:
     path = Path(write(homes["alice"], text(PLAIN)))
     path.chmod(0o666)
-    found, tally = run(FakeSshd(settings()), homes, CheckRule.HARDWARE)
+    evidence = FakeEvidence(taken)
+    sshd = FakeSshd(settings())
+    found, tally = run(sshd, homes, CheckRule.HARDWARE, evidence=evidence)
     (file,) = [event for event in found if isinstance(event, FileReport)]
     assert "others than its owner may write" in file.refusals[0]
-    assert tally.broken_rules == []
-    assert tally.refused == 1
+    assert len(tally.broken_rules) == broken
+    (key,) = [event for event in found if isinstance(event, KeyLine)]
+    assert bool(key.verdict.refusals) is (taken is not True)
+    assert ("nobody answers" in key.verdict.doubt) is (taken is None)
+    assert evidence.asked == [key.fingerprint]
+
+
+def test_what_breaks_no_rule_is_not_asked_about(homes: Mapping[str, Account]) -> None:
+    path = Path(write(homes["alice"], text(TOKEN)))
+    path.chmod(0o666)
+    evidence = FakeEvidence(None)
+    sshd = FakeSshd(settings(denyusers="alice"))
+    assert run(sshd, homes, CheckRule.HARDWARE, evidence=evidence)[1].violations == []
+    run(sshd, homes)
+    assert evidence.asked == ["alice"]
+
+
+@pytest.mark.parametrize("line", [b"junk", b"ssh-ed25519 AAAA"])
+def test_a_line_that_nobody_understands_is_a_doubt(
+    homes: Mapping[str, Account], line: bytes
+) -> None:
+    write(homes["alice"], line + b"\n")
+    _, tally = run(FakeSshd(settings()), homes, *CheckRule)
+    assert {found.rule for found in tally.broken_rules} == {CheckRule.HARDWARE, CheckRule.VERIFY}
+
+
+def test_every_user_is_asked_about_and_every_place(homes: Mapping[str, Account]) -> None:
+    sshd = FakeSshd(settings(allowusers="alice@10.0.0.0/8\nbob"))
+    run(sshd, homes)
+    for user in (None, "alice", "bob"):
+        assert (user, "192.0.2.1") in sshd.asked
+    assert {addr for user, addr in sshd.asked if user == "bob"} >= {"10.0.0.0", "192.0.2.1"}
+
+
+@pytest.mark.parametrize("lists", ["alice@10.0.0.0/8", "alice@10.*", "alice@10.0.0.?,x"])
+def test_a_password_from_one_place_alone_is_enough(
+    homes: Mapping[str, Account], lists: str
+) -> None:
+    """No stranger gets in; somebody from there does."""
+    off = settings(passwordauthentication="no", allowusers=lists)
+    sshd = FakeSshd(off, from_ten=settings(passwordauthentication="yes", allowusers=lists))
+    alice = {"alice": homes["alice"]}
+    _, tally = run(sshd, alice, CheckRule.NO_PASSWORD, password=Password.SET)
+    (broken,) = tally.broken_rules
+    assert "for logins from 10." in broken.why
+
+
+def test_other_ways_in_are_a_doubt(homes: Mapping[str, Account]) -> None:
+    for keyword in ("hostbasedauthentication", "gssapiauthentication"):
+        sshd = FakeSshd(settings(**{keyword: "yes"}))
+        _, tally = run(sshd, {"alice": homes["alice"]}, *CheckRule)
+        assert {v.rule for v in tally.broken_rules if v.doubt} == set(CheckRule)
+
+
+@pytest.mark.parametrize("line", ["newoption yes", "pubkeyauthoptions any-key-will-do"])
+def test_a_setting_that_nobody_here_knows_is_a_doubt(
+    homes: Mapping[str, Account], line: str
+) -> None:
+    keyword, _, value = line.partition(" ")
+    sshd = FakeSshd(settings(**{keyword: value}))
+    found, tally = run(sshd, homes, *CheckRule)
+    assert isinstance(found[0], ServerReport)
+    assert keyword.lower() in found[0].notes[0].lower()
+    assert {v.rule for v in tally.broken_rules if v.doubt} == set(CheckRule)
+
+
+def test_a_connection_that_is_refused_lets_nobody_in(homes: Mapping[str, Account]) -> None:
+    write(homes["alice"], text(PLAIN))
+    sshd = FakeSshd(settings(refuseconnection="yes"))
+    assert run(sshd, homes, *CheckRule, password=Password.SET)[1].violations == []
 
 
 def test_every_violation_has_its_place(homes: Mapping[str, Account]) -> None:
@@ -241,49 +325,28 @@ def test_every_violation_has_its_place(homes: Mapping[str, Account]) -> None:
     assert tally.by_password == ["alice", "bob"]
 
 
-@pytest.mark.parametrize("keyword", ["authorizedkeyscommand", "trustedusercakeys"])
-def test_keys_that_nobody_sees_are_no_promise(keyword: str, homes: Mapping[str, Account]) -> None:
-    found, tally = run(FakeSshd(settings(**{keyword: "/x"})), homes, CheckRule.HARDWARE)
-    assert isinstance(found[0], ServerReport)
-    assert any("(/x)" in note for note in found[0].notes)
-    assert {violation.user for violation in tally.broken_rules} == {"alice", "bob"}
-    sure = settings(**{keyword: "/x", "pubkeyacceptedalgorithms": TOKENS})
-    assert run(FakeSshd(sure), homes, CheckRule.HARDWARE)[1].violations == []
-
-
-def test_what_is_not_followed_is_said(homes: Mapping[str, Account]) -> None:
-    found, tally = run(
-        FakeSshd(
-            settings(
-                revokedkeys="/krl",
-                authorizedprincipalsfile="/p",
-                hostbasedauthentication="yes",
-            )
-        ),
-        homes,
-        CheckRule.HARDWARE,
-        criteria=frozenset({"address"}),
-    )
-    assert isinstance(found[0], ServerReport)
-    said = " ".join(found[0].notes)
-    for words in ("192.0.2.1", "/krl", "/p", "HostbasedAuthentication"):
-        assert words in said
-    assert tally.broken_rules == []
-
-
 def test_a_user_whom_sshd_turns_away(homes: Mapping[str, Account]) -> None:
     write(homes["alice"], text(PLAIN))
     sshd = FakeSshd(settings(denyusers="alice\nbob"))
-    found, tally = run(sshd, homes, *CheckRule, password=Password.SET)
+    evidence = FakeEvidence()
+    found, tally = run(sshd, homes, *CheckRule, password=Password.SET, evidence=evidence)
     users = [event for event in found if isinstance(event, UserReport)]
     assert all(user.refusals == ("DenyUsers names it",) for user in users)
     assert not any(user.password.possible for user in users)
     assert tally.broken_rules == []
+    assert evidence.asked == ["alice", "bob"]
+    for taken in (True, None):
+        evidence = FakeEvidence(taken)
+        _, tally = run(sshd, homes, *CheckRule, password=Password.SET, evidence=evidence)
+        assert {(v.user, v.rule) for v in tally.broken_rules} == {
+            *(("alice", rule) for rule in CheckRule),
+            ("bob", CheckRule.NO_PASSWORD),
+        }
 
 
 def test_a_user_whom_sshd_cannot_be_asked_about(homes: Mapping[str, Account]) -> None:
     sshd = FakeSshd(settings(), {"alice": UsageError("cannot be asked")})
-    found, tally = run(sshd, homes, *CheckRule, criteria=frozenset({"user"}))
+    found, tally = run(sshd, homes, *CheckRule)
     (alice, _) = (event for event in found if isinstance(event, UserReport))
     assert alice.unknown == "cannot be asked"
     assert [(v.user, v.rule) for v in tally.broken_rules] == [
@@ -301,10 +364,10 @@ def test_a_hidden_file_is_no_promise(
 ) -> None:
     from contextlib import nullcontext
 
-    from fidokit.server.check import audit
+    from fidokit.server.check.keys import sources
     from fidokit.server.key_paths import KeySource
 
     hidden = KeySource(Path("/x"), hidden="cannot be read by you")
-    monkeypatch.setattr(audit, "opened_keys", lambda *_, **__: nullcontext(hidden))
+    monkeypatch.setattr(sources, "opened_keys", lambda *_, **__: nullcontext(hidden))
     _, tally = run(FakeSshd(settings()), homes, *CheckRule)
     assert {v.rule for v in tally.broken_rules} == {CheckRule.HARDWARE, CheckRule.VERIFY}

@@ -154,7 +154,11 @@ def test_authorities_that_count_for_nothing(kind: str, changes: dict[str, Any], 
 def test_a_file_that_is_passed_over() -> None:
     passed = rules().refusing(["others may write to it"])
     assert passed.judge(PLAIN, 256).refusals == ("others may write to it",)
-    assert passed.doubted("too long") == ()
+    assert broken(passed.judge(PLAIN, 256)) == set()
+    assert {rule for rule, _ in passed.judge(PLAIN, 256).spared} == {
+        CheckRule.HARDWARE,
+        CheckRule.VERIFY,
+    }
     assert {rule for rule, _ in rules().doubted("too long")} == {
         CheckRule.HARDWARE,
         CheckRule.VERIFY,

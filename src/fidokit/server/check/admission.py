@@ -50,8 +50,26 @@ def refusals(
     Args:
         now: seconds since 1970.
     """
+    yield from stated(person, settings)
+    yield from readings(person, settings, origin, now)
+
+
+def stated(person: LoginUser, settings: SshdSettings) -> Iterator[str]:
+    """Those reasons that sshd itself states when it is asked for its settings."""
     if person.uid == _SUPERUSER and settings.first("permitrootlogin") == "no":
         yield "PermitRootLogin is no"
+    if settings.is_on("refuseconnection"):
+        yield "RefuseConnection is on"
+
+
+def readings(
+    person: LoginUser, settings: SshdSettings, origin: LoginOrigin, now: float
+) -> Iterator[str]:
+    """Those reasons that only our own reading of its settings gives; sshd has to confirm them.
+
+    Args:
+        now: seconds since 1970.
+    """
     yield from _by_lists(person, settings, origin)
     if settings.first("chrootdirectory", "none") == "none" and not _runs(person.shell):
         yield f"the shell {person.shell} cannot be run"
@@ -94,7 +112,18 @@ def _is_user(name: str, origin: LoginOrigin, pattern: str) -> bool:
     return match_pattern(name, user) and _is_place(origin, host)
 
 
-def _is_place(origin: LoginOrigin, pattern: str) -> bool:
+def _is_place(origin: LoginOrigin, patterns: str) -> bool:
+    """Whether a list of networks and patterns names a place; one with `!` that fits ends it."""
+    fits = False
+    for pattern in patterns.split(","):
+        if _is_like(origin, pattern.lstrip("!")):
+            if pattern.startswith("!"):
+                return False
+            fits = True
+    return fits
+
+
+def _is_like(origin: LoginOrigin, pattern: str) -> bool:
     if "/" in pattern:
         import ipaddress
 

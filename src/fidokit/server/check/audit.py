@@ -2,45 +2,55 @@
 
 A report is a stream: the server, then each user, the user's files and their lines. Files of any
 length pass through; what is kept is one fingerprint a key, to find keys that are there twice.
+
+What our own reading says of a login is believed where it says that it gets in. Where it says that
+sshd refuses something, and a rule would hold because of that, sshd itself is asked (`evidence`).
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, Protocol, Union
+from typing import Final, Union
 
 from fidokit.errors import FidokitError
-from fidokit.server.accounts import Account
+from fidokit.server.accounts import Account, Password, ShadowEntry
 from fidokit.server.check import admission, login_methods
 from fidokit.server.check.admission import LoginUser
-from fidokit.server.check.key_lines import KeyLine, KeyPosition, UnreadableLine, read_lines
+from fidokit.server.check.key_lines import KeyLine, UnreadableLine
 from fidokit.server.check.key_verdicts import KeyRules, rules_for
+from fidokit.server.check.keys.evidence import Evidence
+from fidokit.server.check.keys.sources import FileReport as FileReport  # noqa: PLC0414
+from fidokit.server.check.keys.sources import KeySources
 from fidokit.server.check.login_methods import PasswordWay
 from fidokit.server.check.policy import CheckRule, Violation
-from fidokit.server.key_paths import KeySource, opened_keys, path_of
-from fidokit.server.sshd.config import OF_PLACES, OF_USERS
-from fidokit.server.sshd.query import LoginOrigin
+from fidokit.server.check.scope import keywords, running
+from fidokit.server.check.scope.views import NOT_ALL_PLACES, MergedRules, Plan, View, plan_for
+from fidokit.server.sshd.instances import SshdInstance
+from fidokit.server.sshd.query import LoginOrigin, in_batches
 from fidokit.server.sshd.settings import SshdSettings
 
-_NONE: Final = ("", "none")
 _SUPERUSER: Final = 0
+_WORKERS: Final = 6
 
 
 @dataclass(frozen=True)
 class ServerReport:
-    """What holds for all users; where Match blocks look at users, for none of them in particular.
+    """What holds for nobody in particular.
 
     Attributes:
-        settings: the effective ones.
+        settings: the effective ones of the first sshd, with the lines that decide them.
         notes: sentences: what this report cannot see.
+        violations: rules that are in doubt for everybody, such as what a running sshd that was not
+            reloaded does; they name no user.
+        instances: the sshds that were asked, as users would call them.
     """
 
     settings: SshdSettings
     notes: tuple[str, ...] = ()
+    violations: tuple[Violation, ...] = ()
+    instances: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,12 +59,13 @@ class UserReport:
 
     Attributes:
         account: hostile text in its name, home and shell.
-        settings: effective for the user.
+        settings: effective for the user, from a place where most is let in.
         refusals: why sshd lets nobody in as this user, or takes no key; empty where it does.
-        password: whether a password alone is enough.
+        password: whether a password alone is enough, from some place.
         notes: sentences: where keys may be that nobody here sees.
         violations: rules that no line breaks, but the user's settings.
         unknown: why nothing can be said; else empty.
+        views: every sshd and place that differs for the user.
     """
 
     account: Account
@@ -64,26 +75,7 @@ class UserReport:
     notes: tuple[str, ...] = ()
     violations: tuple[Violation, ...] = ()
     unknown: str = ""
-
-
-@dataclass(frozen=True)
-class FileReport:
-    """A user's file, if there is one; its lines follow.
-
-    Attributes:
-        user, path: hostile text.
-        refusals: why sshd passes over it; empty where it reads it.
-        hidden: why nobody here can read it; else empty.
-        warnings: bad modes and owners that sshd does not look at: StrictModes is off.
-        violations: of a file that is hidden.
-    """
-
-    user: str
-    path: str
-    refusals: tuple[str, ...] = ()
-    hidden: str = ""
-    violations: tuple[Violation, ...] = ()
-    warnings: tuple[str, ...] = ()
+    views: tuple[View, ...] = field(default=(), repr=False)
 
 
 CheckEvent = Union[  # noqa: UP007  Python 3.9 evaluates it
@@ -91,11 +83,25 @@ CheckEvent = Union[  # noqa: UP007  Python 3.9 evaluates it
 ]
 
 
-class Asks(Protocol):
-    """sshd, as far as this module needs it; see `sshd.query.Sshd`."""
+@dataclass(frozen=True)
+class JudgedView:
+    """A view, and what keeps the user out of it.
 
-    def settings(self, user: str | None = None, origin: LoginOrigin = ...) -> SshdSettings:
-        """The effective settings, for a user where one is named."""
+    Attributes:
+        stated: why sshd lets nobody in, as it says itself.
+        readings: why it does not, as only we read.
+        doubt: why sshd could not confirm those; else empty.
+    """
+
+    view: View
+    stated: tuple[str, ...]
+    readings: tuple[str, ...]
+    doubt: str = ""
+
+    @property
+    def refusals(self) -> tuple[str, ...]:
+        """What certainly keeps the user out."""
+        return () if self.doubt else (*self.stated, *self.readings)
 
 
 @dataclass
@@ -103,174 +109,224 @@ class Audit:
     """One look at a machine.
 
     Attributes:
-        sshd: see `Asks`.
-        origin: where logins come from.
+        instances: the sshds.
         person: what sshd looks at in an account.
-        criteria: what the configuration's Match blocks look at (`sshd.config.criteria`).
+        evidence: asks a throw-away sshd.
         rules: the policies to hold everything to.
         now: seconds since 1970.
+        origin: the only place that logins come from; every place that matters where None.
+        workers: how many sshds are asked at once.
+        unlisted: why there may be users whom nobody lists (`user_sources`), a sentence each.
     """
 
-    sshd: Asks
-    origin: LoginOrigin
+    instances: Sequence[SshdInstance]
     person: Callable[[Account], LoginUser]
-    criteria: frozenset[str] = frozenset()
+    evidence: Evidence
     rules: frozenset[CheckRule] = frozenset()
     now: float = 0.0
-    _seen: dict[str, int] = field(default_factory=dict, repr=False)  # a place as one number
-    _files: list[KeySource] = field(default_factory=list, repr=False)
-    _owners: list[str] = field(default_factory=list, repr=False)
+    origin: LoginOrigin | None = None
+    workers: int = _WORKERS
+    unlisted: Sequence[str] = ()
+    _sources: KeySources = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._sources = KeySources(self.evidence, self.rules)
 
     def run(self, accounts: Iterable[Account]) -> Iterator[CheckEvent]:
         """The whole report.
 
         Raises:
-            FidokitError: sshd does not tell its settings; see `sshd.query.Sshd.settings`.
+            FidokitError: no sshd tells its settings; see `sshd.query.Sshd.settings`.
         """
-        ask = self._asker()
-        general = ask(None)
-        yield ServerReport(general, tuple(self._notes(general)))
-        for account in accounts:
-            yield from self._user(account, ask)
+        plans = [plan_for(instance, self.origin) for instance in self.instances]
+        yield self._server(plans)
+        asked = in_batches(accounts, lambda account: self._views(plans, account), self.workers)
+        for account, found in asked:
+            yield from self._user(account, found)
 
-    def _asker(self) -> Callable[[str | None], SshdSettings]:
-        """Asks sshd about a user, or once for all where no Match block looks at users."""
-        by_user = bool(self.criteria & OF_USERS)
-        once = cache(lambda user: self.sshd.settings(user, self.origin))
-        return lambda user: once(user if by_user else None)
+    # --- the server ------------------------------------------------------------------------
 
-    def _notes(self, settings: SshdSettings) -> Iterator[str]:
-        places = sorted(self.criteria & OF_PLACES)
-        if places:
-            yield (
-                f"Match blocks look at {', '.join(places)}: this holds for logins from"
-                f" {self.origin.addr}"
-            )
-        yield from _all_notes(settings)
-
-    def _user(
-        self, account: Account, ask: Callable[[str | None], SshdSettings]
-    ) -> Iterator[CheckEvent]:
-        try:
-            settings = ask(account.name)
-        except FidokitError as error:
-            yield self._unknown(account, error.message)
-            return
-        report, rules = self._judge(account, settings)
-        yield report
-        for path in _paths(account, settings):
-            strict = settings.is_on("strictmodes")
-            with opened_keys(account, path, strict=strict) as source:
-                if source is not None:
-                    yield from self._file(account, source, rules)
-
-    def _unknown(self, account: Account, why: str) -> UserReport:
-        violations = tuple(Violation(rule, account.name, why) for rule in sorted(self.rules))
-        way = PasswordWay(True, why)
-        return UserReport(account, SshdSettings(), (), way, (), violations, unknown=why)
-
-    def _judge(self, account: Account, settings: SshdSettings) -> tuple[UserReport, KeyRules]:
-        person = self.person(account)
-        turned_away = (*admission.refusals(person, settings, self.origin, self.now),)
-        is_root = person.uid == _SUPERUSER
-        rules = rules_for(
-            settings, is_root=is_root, refusals=turned_away, rules=self.rules, now=self.now
+    def _server(self, plans: Sequence[Plan]) -> ServerReport:
+        doubts = list(dict.fromkeys(doubt for plan in plans for doubt in self._doubts(plan)))
+        violations = tuple(
+            Violation(rule, "", why, doubt=True, find_out=how)
+            for why, how in doubts
+            for rule in sorted(self.rules)
         )
-        way = login_methods.password_way(settings, person.shadow.password, is_root=is_root)
-        if turned_away and way.possible:
-            way = PasswordWay(False, turned_away[0])
-        notes = tuple(_all_notes(settings))
-        violations = tuple(self._violations(account.name, rules, way))
-        return UserReport(account, settings, rules.refusals, way, notes, violations), rules
+        violations += tuple(one for plan in plans for one in self._unlisted(plan))
+        notes = (*(why for why, _ in doubts), *self.unlisted)
+        names = tuple(plan.instance.name for plan in plans)
+        return ServerReport(plans[0].general, notes, violations, names)
 
-    def _violations(self, user: str, rules: KeyRules, way: PasswordWay) -> Iterator[Violation]:
+    @staticmethod
+    def _doubts(plan: Plan) -> Iterator[tuple[str, str]]:
+        for why in running.differences(plan.instance, plan.general):
+            yield why, "reload or restart sshd, then check again"
+        for why in keywords.doubts(plan.general):
+            yield why, "look it up in `man sshd_config` there; update fidokit"
+        if not plan.is_complete:
+            yield NOT_ALL_PLACES, "name a place with -C addr=ADDRESS"
+
+    def _unlisted(self, plan: Plan) -> Iterator[Violation]:
+        """What users may do whom nobody lists: they may have any password and any key."""
+        view = View(plan.instance, plan.usual, plan.general)
+        nobody = LoginUser("", -1, "", (), ShadowEntry(Password.UNKNOWN))
+        way = self._password(nobody, view)
+        rules = rules_for(plan.general, is_root=False, rules=self.rules)
+        broken = [] if rules.refusals else [rule for rule, _ in rules.unseen().broken(self.rules)]
         if way.possible and CheckRule.NO_PASSWORD in self.rules:
-            yield Violation(CheckRule.NO_PASSWORD, user, way.why)
-        if rules.refusals:
-            return
-        broken = rules.unseen().broken(self.rules)
-        for source in _named(rules.settings, _UNSEEN):
-            yield from (Violation(rule, user, f"{source}: {why}") for rule, why in broken)
+            broken.append(CheckRule.NO_PASSWORD)
+        for why in self.unlisted:
+            how = "name the users that matter with --user"
+            yield from (Violation(rule, "", why, doubt=True, find_out=how) for rule in broken)
 
-    def _file(self, account: Account, source: KeySource, rules: KeyRules) -> Iterator[CheckEvent]:
-        user, path = account.name, str(source.path)
-        hidden = source.hidden and not rules.refusals
-        about_keys = self.rules - {CheckRule.NO_PASSWORD}
-        violations = [Violation(r, user, source.hidden, path) for r in sorted(about_keys) if hidden]
-        yield FileReport(
-            user, path, source.refusals, source.hidden, tuple(violations), source.warnings
+    # --- a user ----------------------------------------------------------------------------
+
+    def _views(self, plans: Sequence[Plan], account: Account) -> list[View] | FidokitError:
+        """What each sshd says of a user, from each place; or why one of them says nothing."""
+        found = []
+        try:
+            for plan in plans:
+                origins = list(plan.origins)
+                for origin in origins:
+                    settings = plan.instance.sshd.settings(account.name, origin)
+                    found.append(View(plan.instance, origin, settings))
+                    more = plan.more_origins(settings)
+                    origins += [one for one in more if one not in origins]
+        except FidokitError as error:
+            return error
+        return found
+
+    def _user(self, account: Account, found: list[View] | FidokitError) -> Iterator[CheckEvent]:
+        if isinstance(found, FidokitError):
+            yield self._unknown(account, found)
+            return
+        person = self.person(account)
+        judged = self._judged(account, person, found)
+        rules = MergedRules(tuple(self._rules(person, one) for one in judged))
+        report = self._report(account, person, judged, rules)
+        views = [one.view for one in judged]
+        known = self._sources.others(account, views, rules)
+        yield replace(
+            report,
+            violations=(*report.violations, *known.violations),
+            notes=(*report.notes, *known.notes),
         )
-        if source.file is None:
-            return
-        self._files.append(source)
-        self._owners.append(user)
-        yield from self._lines(read_lines(source.file.read, rules.refusing(source.refusals)))
+        yield from self._sources.files(account, views, rules)
 
-    def _lines(self, lines: Iterable[KeyLine | UnreadableLine]) -> Iterator[CheckEvent]:
-        seen, file = self._seen.setdefault, (len(self._files) - 1) << _LINE_BITS
-        for line in lines:
-            if isinstance(line, KeyLine):
-                mine = file + line.line
-                first = seen(line.fingerprint, mine)
-                if first != mine and (place := self._other(first, mine)):
-                    yield line._replace(duplicate=place)
-                    continue
-            yield line
+    def _unknown(self, account: Account, error: FidokitError) -> UserReport:
+        violations = tuple(
+            Violation(rule, account.name, error.message, doubt=True, find_out=error.hint)
+            for rule in sorted(self.rules)
+        )
+        way = PasswordWay(True, error.message)
+        return UserReport(account, SshdSettings(), (), way, (), violations, unknown=error.message)
 
-    def _other(self, first: int, mine: int) -> KeyPosition | None:
-        """Where a key stood before; None where that is this very line, read for another user."""
-        file, line = first >> _LINE_BITS, first & _ANY_LINE
-        same_file = self._files[file].identity == self._files[mine >> _LINE_BITS].identity
-        if same_file and line == mine & _ANY_LINE:
-            return None
-        return KeyPosition(self._owners[file], str(self._files[file].path), line)
+    def _judged(
+        self, account: Account, person: LoginUser, views: Sequence[View]
+    ) -> list[JudgedView]:
+        """The views that differ; those in which only our own reading keeps the user out, confirmed.
 
+        A view that keeps the user out says nothing new beside one that does not, and is the same.
+        """
+        found: dict[object, JudgedView] = {}
+        for view in views:
+            stated = tuple(admission.stated(person, view.settings))
+            if self._is_closed(person, view):
+                stated = (*stated, "the account has expired")
+            readings = tuple(admission.readings(person, view.settings, view.origin, self.now))
+            key = (view.instance.sshd.program, *sorted(view.settings.values.items()))
+            if key not in found or (found[key].readings and not readings):
+                found[key] = JudgedView(view, stated, readings)
+        return [self._confirmed(account, person, one) for one in found.values()]
 
-_LINE_BITS: Final = 40
-_ANY_LINE: Final = (1 << _LINE_BITS) - 1
-_UNSEEN: Final[Mapping[str, str]] = {
-    "authorizedkeyscommand": "AuthorizedKeysCommand gives keys that are not looked at here",
-    "trustedusercakeys": "TrustedUserCAKeys lets in certificates that are not looked at here",
-}
-"""Where keys come from besides the files."""
+    def _confirmed(self, account: Account, person: LoginUser, one: JudgedView) -> JudgedView:
+        if not one.readings or one.stated or not self._is_at_stake(account, person, one.view):
+            return one
+        view = one.view
+        allowed, why = self.evidence.user_is_allowed(view.instance.sshd, account.name, view.origin)
+        if allowed:
+            return JudgedView(view, one.stated, ())
+        if allowed is None:
+            return JudgedView(view, one.stated, one.readings, doubt=why)
+        return one
 
-_NOT_FOLLOWED: Final[Mapping[str, str]] = {
-    "authorizedprincipalsfile": "AuthorizedPrincipalsFile says whose certificates get in",
-    "authorizedprincipalscommand": "AuthorizedPrincipalsCommand says whose certificates get in",
-    "revokedkeys": "RevokedKeys may keep out keys that are listed here as good",
-}
-"""What narrows who gets in, so that this report says too much rather than too little."""
+    def _is_at_stake(self, account: Account, person: LoginUser, view: View) -> bool:
+        """Whether a rule could hold only because sshd keeps the user out."""
+        way = self._password(person, view)
+        by_password = CheckRule.NO_PASSWORD in self.rules and way.possible
+        return bool(self.rules) and (by_password or self._sources.has_any(account, view))
 
-_OTHER_WAYS: Final[Mapping[str, str]] = {
-    "hostbasedauthentication": "HostbasedAuthentication lets in users of other machines",
-    "gssapiauthentication": "GSSAPIAuthentication lets in holders of Kerberos tickets",
-}
+    def _rules(self, person: LoginUser, one: JudgedView) -> KeyRules:
+        return rules_for(
+            one.view.settings,
+            is_root=person.uid == _SUPERUSER,
+            refusals=one.refusals,
+            rules=self.rules,
+            now=self.now,
+        )
 
+    def _is_closed(self, person: LoginUser, view: View) -> bool:
+        service = Path(view.instance.sshd.program).name
+        return login_methods.is_closed(view.settings, person.shadow, self.now, service)
 
-def _named(settings: SshdSettings, sentences: Mapping[str, str]) -> Iterator[str]:
-    for keyword, sentence in sentences.items():
-        value = settings.first(keyword, "none")
-        if value.lower() not in _NONE:
-            yield f"{sentence} ({value})"
+    @staticmethod
+    def _password(person: LoginUser, view: View) -> PasswordWay:
+        return login_methods.password_way(
+            view.settings,
+            person.shadow.password,
+            is_root=person.uid == _SUPERUSER,
+            service=Path(view.instance.sshd.program).name,
+        )
 
+    def _keyless(self, user: str, judged: Sequence[JudgedView]) -> list[Violation]:
+        """Rules about keys that a login without any key on this machine may break."""
+        ways = {
+            said: None
+            for one in judged
+            if not one.refusals
+            for said in login_methods.keyless_ways(one.view.settings)
+        }
+        return [
+            Violation(rule, user, said, doubt=True, find_out="turn it off, or name who may use it")
+            for said in ways
+            for rule in sorted(self.rules - {CheckRule.NO_PASSWORD})
+        ]
 
-def _all_notes(settings: SshdSettings) -> Iterator[str]:
-    yield from _named(settings, _UNSEEN)
-    yield from _named(settings, _NOT_FOLLOWED)
-    yield from (said for keyword, said in _OTHER_WAYS.items() if settings.is_on(keyword))
-
-
-def _paths(account: Account, settings: SshdSettings) -> Iterator[Path]:
-    """The files that AuthorizedKeysFile names, each once; patterns as OpenSSH 10 reads them."""
-    names = [path_of(account, name) for name in settings.key_files]
-    found = {path: None for name in names for path in _matches(name)}
-    return iter(found)
-
-
-def _matches(path: Path) -> list[Path]:
-    if not _PATTERN.intersection(str(path)) or os.path.lexists(path):
-        return [path]
-    return sorted(Path("/").glob(str(path).lstrip("/")))
-
-
-_PATTERN: Final = frozenset("*?[")
+    def _report(
+        self,
+        account: Account,
+        person: LoginUser,
+        judged: Sequence[JudgedView],
+        rules: MergedRules,
+    ) -> UserReport:
+        ways = [(self._password(person, one.view), one) for one in judged]
+        way, shown = next(
+            ((way, one) for way, one in ways if way.possible and not one.refusals), ways[0]
+        )
+        if way.possible and shown.refusals:
+            way = PasswordWay(False, shown.refusals[0])
+        violations = []
+        if way.possible and CheckRule.NO_PASSWORD in self.rules:
+            where = f" {shown.view.where}" if len(judged) > 1 else ""
+            violations.append(
+                Violation(
+                    CheckRule.NO_PASSWORD,
+                    account.name,
+                    f"{way.why}{where}" + (f"; {shown.doubt}" if shown.doubt else ""),
+                    doubt=bool(shown.doubt or way.find_out),
+                    find_out=way.find_out or shown.doubt,
+                )
+            )
+        violations += self._keyless(account.name, judged)
+        notes = [f"{'; '.join(one.readings)}: {one.doubt}" for one in judged if one.doubt]
+        notes += [said for one in judged for said in login_methods.keyless_ways(one.view.settings)]
+        return UserReport(
+            account,
+            shown.view.settings,
+            rules.refusals,
+            way,
+            tuple(dict.fromkeys(notes)),
+            tuple(violations),
+            views=tuple(one.view for one in judged),
+        )

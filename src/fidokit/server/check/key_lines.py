@@ -6,6 +6,7 @@ Every other line is read as sshd reads it.
 
 from __future__ import annotations
 
+import re
 from binascii import Error as BinasciiError
 from binascii import a2b_base64
 from collections.abc import Callable, Iterator
@@ -20,7 +21,8 @@ from fidokit.openssh.lines.authorized_keys import AuthorizedKey, OtherLine, pars
 from fidokit.openssh.lines.key_stream import MAX_LINE, bounded_lines, usual_key
 from fidokit.openssh.lines.options import Option, check_options, parse_list, split_list
 from fidokit.openssh.wire import Reader
-from fidokit.server.check.key_verdicts import DSA, CheckVerdict, KeyRules
+from fidokit.server.check.key_verdicts import DSA, KNOWN, CheckVerdict, JudgesKeys
+from fidokit.server.check.keys.evidence import keys_in
 from fidokit.server.check.policy import CheckRule
 
 
@@ -46,20 +48,39 @@ class KeyLine(NamedTuple):
     type: str
     verdict: CheckVerdict
     duplicate: KeyPosition | None = None
+    raw: bytes = b""
 
 
 class UnreadableLine(NamedTuple):
-    """A line that sshd passes over; `violates` rules where it is so long that nobody can tell."""
+    """A line that we cannot read.
+
+    `violates` and `spared` are as in `CheckVerdict`; `doubt` says why nobody here can tell whether
+    sshd reads a key from it, else it is empty.
+    """
 
     line: int
     reason: str
     violates: tuple[tuple[CheckRule, str], ...] = ()
+    spared: tuple[tuple[CheckRule, str], ...] = ()
+    doubt: str = ""
+    raw: bytes = b""
+
+    def answered(self, taken: bool | None, why: str) -> UnreadableLine:
+        """The line once sshd was asked whether it takes a key from it."""
+        if taken is False:
+            return self._replace(spared=(), raw=b"")
+        reason = _TAKEN if taken else self.reason
+        violates = tuple((rule, f"{said} ({reason})") for rule, said in self.spared)
+        doubt = "" if taken else "; ".join(filter(None, (self.reason, why)))
+        return self._replace(reason=reason, violates=violates, spared=(), doubt=doubt, raw=b"")
 
 
 _USUAL: Final = (SkEd25519Public, SkEcdsaPublic, Ed25519Public)
 
 
-def read_lines(read: Callable[[int], bytes], rules: KeyRules) -> Iterator[KeyLine | UnreadableLine]:
+def read_lines(
+    read: Callable[[int], bytes], rules: JudgesKeys
+) -> Iterator[KeyLine | UnreadableLine]:
     """Each line that is neither blank nor a comment, in order; in bounded memory.
 
     Args:
@@ -75,18 +96,20 @@ def read_lines(read: Callable[[int], bytes], rules: KeyRules) -> Iterator[KeyLin
         if usual is not None:
             text, comment, kind = usual
             bits, short, verdict = shared[kind]
-            yield KeyLine(number, bits, text, comment, short, verdict)
+            kept = raw if verdict.spared else b""
+            yield KeyLine(number, bits, text, comment, short, verdict, raw=kept)
         elif raw and not raw.startswith(b"#") and (found := _odd_line(number, raw, rules)):
             yield found
 
 
 # --- lines with options, of keys on no token, or that cannot be read -----------------------
 
+_TAKEN: Final = "sshd takes a key from it, though fidokit cannot read the line"
 _NUL: Final = "a NUL stands before everything else: to sshd the line is empty"
 _TOO_LONG: Final = "the line is too long to be judged"
 
 
-def _odd_line(number: int, raw: bytes, rules: KeyRules) -> KeyLine | UnreadableLine | None:
+def _odd_line(number: int, raw: bytes, rules: JudgesKeys) -> KeyLine | UnreadableLine | None:
     """What one line means to sshd; None for a blank line or a comment.
 
     Args:
@@ -98,17 +121,56 @@ def _odd_line(number: int, raw: bytes, rules: KeyRules) -> KeyLine | UnreadableL
         return found
     line = parse_line(raw, number)
     if isinstance(line, AuthorizedKey):
-        return _key_line(line, rules)
+        return _key_line(line, raw, rules)
     if isinstance(line, OtherLine):
-        return UnreadableLine(number, _NUL) if b"\0" in raw else None
+        return _not_read(number, _NUL, raw, rules) if b"\0" in raw else None
     if found := _dsa(number, raw, rules):
         return found
     if len(raw) > MAX_LINE:
-        return UnreadableLine(number, _TOO_LONG, rules.doubted(_TOO_LONG))
-    return UnreadableLine(number, line.reason)
+        return UnreadableLine(number, _TOO_LONG, rules.doubted(_TOO_LONG), doubt=_TOO_LONG)
+    return _of_new_type(number, raw, rules) or _not_read(number, line.reason, raw, rules)
 
 
-def _usual_behind_options(number: int, raw: bytes, rules: KeyRules) -> KeyLine | None:
+def _not_read(number: int, reason: str, raw: bytes, rules: JudgesKeys) -> UnreadableLine:
+    """A line that only sshd can judge; where it holds no key to ask about, it stays a doubt."""
+    keys = [key for key in keys_in(raw) if rules.could_take(key.text.partition(" ")[0])]
+    if keys:
+        claim = rules.promise(keys[0].text.partition(" ")[0])
+        for key in keys[1:]:
+            claim &= rules.promise(key.text.partition(" ")[0])
+        spared = claim.broken(rules.rules)
+        return UnreadableLine(number, reason, spared=spared, raw=raw if spared else b"")
+    if keys_in(raw):
+        return UnreadableLine(number, reason)  # of types that sshd's settings leave out
+    why = f"neither a key nor a comment: {reason}"
+    return UnreadableLine(number, reason, rules.doubted(why), doubt=why)
+
+
+def _of_new_type(number: int, raw: bytes, rules: JudgesKeys) -> KeyLine | None:
+    """A key whose type sshd may know and we do not: it is on no token that we know of."""
+    text = key_text.content(raw)
+    for key in keys_in(raw):
+        name = key.text.partition(" ")[0]
+        if name in KNOWN or "-cert" in name or not _stands_for(name, text):
+            continue
+        before, _, after = text.partition(name.encode())
+        try:
+            options = _options(before.strip()) if before.strip() else ()
+        except Malformed:
+            continue
+        verdict = rules.judge(name, 0, options)
+        comment = after.split(None, 1)[1:] if after.split() else []
+        shown = b"".join(comment).decode("utf-8", "backslashreplace")
+        kept = raw if verdict.spared else b""
+        return KeyLine(number, 0, key.fingerprint, shown, name, verdict, raw=kept)
+    return None
+
+
+def _stands_for(name: str, text: bytes) -> bool:
+    return re.search(rb"(^|[ \t])" + re.escape(name.encode()) + rb"[ \t]+AAAA", text) is not None
+
+
+def _usual_behind_options(number: int, raw: bytes, rules: JudgesKeys) -> KeyLine | None:
     """A usual line with options before it: the short cut, for files where every line has some."""
     try:
         listed, rest = split_list(key_text.content(raw))
@@ -120,7 +182,8 @@ def _usual_behind_options(number: int, raw: bytes, rules: KeyRules) -> KeyLine |
         return None
     text, comment, kind = usual
     verdict = rules.judge(kind.type_name, kind.bits, options)
-    return KeyLine(number, kind.bits, text, comment, kind.short_type, verdict)
+    kept = raw if verdict.spared else b""
+    return KeyLine(number, kind.bits, text, comment, kind.short_type, verdict, raw=kept)
 
 
 def _options(listed: bytes) -> tuple[Option, ...]:
@@ -137,19 +200,21 @@ _SHORT: Final = 256
 _short_options = lru_cache(maxsize=500)(_long_options)
 
 
-def _key_line(line: AuthorizedKey, rules: KeyRules) -> KeyLine:
+def _key_line(line: AuthorizedKey, raw: bytes, rules: JudgesKeys) -> KeyLine:
     key = line.key
+    verdict = rules.judge(key.type_name, key.bits, line.options)
     return KeyLine(
         line.line_number,
         key.bits,
         sha256(key.blob()),
         line.comment,
         key.short_type,
-        rules.judge(key.type_name, key.bits, line.options),
+        verdict,
+        raw=raw if verdict.spared else b"",
     )
 
 
-def _dsa(number: int, raw: bytes, rules: KeyRules) -> KeyLine | None:
+def _dsa(number: int, raw: bytes, rules: JudgesKeys) -> KeyLine | None:
     """A DSA key, which nothing else here reads; sshd does, up to OpenSSH 9.9."""
     text = key_text.content(raw)
     try:
@@ -163,7 +228,9 @@ def _dsa(number: int, raw: bytes, rules: KeyRules) -> KeyLine | None:
     except (Malformed, BinasciiError):
         return None
     shown = comment.decode("utf-8", "backslashreplace")
-    return KeyLine(number, bits, sha256(blob), shown, "DSA", rules.judge(DSA, bits, options))
+    verdict = rules.judge(DSA, bits, options)
+    kept = raw if verdict.spared else b""
+    return KeyLine(number, bits, sha256(blob), shown, "DSA", verdict, raw=kept)
 
 
 def _says_dsa(text: bytes) -> bool:

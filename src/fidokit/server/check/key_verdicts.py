@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from fidokit.server.check import login_methods
 from fidokit.server.check.policy import CheckRule, Claim
@@ -23,10 +23,32 @@ if TYPE_CHECKING:
 SK: Final = "sk-"
 RSA: Final = "ssh-rsa"
 DSA: Final = "ssh-dss"
-_CERTIFICATE: Final = "-cert-v01@openssh.com"
+_CERTIFICATE: Final = "-cert"
 _SIGNS_AS: Final[Mapping[str, tuple[str, ...]]] = {RSA: ("rsa-sha2-512", "rsa-sha2-256", RSA)}
 _WEAK_RSA: Final = 2048
 _SHORT_RSA: Final = 3072
+_NO_SIZE: Final = 1 << 20
+KNOWN: Final = frozenset(
+    {
+        *(RSA, DSA, "ssh-ed25519", "sk-ssh-ed25519@openssh.com"),
+        "sk-ecdsa-sha2-nistp256@openssh.com",
+        *(f"ecdsa-sha2-nistp{size}" for size in (256, 384, 521)),
+    }
+)
+"""Types of keys that lines are read for; sshd may know more."""
+
+_PLAIN_ALGORITHMS: Final = (*KNOWN, "rsa-sha2-256", "rsa-sha2-512")
+_ALGORITHMS: Final = frozenset(
+    {
+        *_PLAIN_ALGORITHMS,
+        *(f"{name.partition('@')[0]}-cert-v01@openssh.com" for name in _PLAIN_ALGORITHMS),
+        "webauthn-sk-ecdsa-sha2-nistp256@openssh.com",
+        "webauthn-sk-ecdsa-sha2-nistp256-cert-v01@openssh.com",
+    }
+)
+"""What those keys sign by."""
+
+_REVOKED: Final = "sshd refuses it, as RevokedKeys says"
 _COMMANDS_ONLY: Final = "forced-commands-only"
 _EXPIRY: Final = "expiry-time"
 _REMEMBERED: Final = 500
@@ -57,6 +79,9 @@ class CheckVerdict:
         refusals: why sshd does not take it; empty where it does.
         options: what stands before the key, as sshd reads it; hostile text.
         violates: the rules that it breaks, and why.
+        spared: the rules that it would break if sshd took it after all: only our own reading says
+            that it does not, so sshd has to be asked.
+        doubt: why nobody here can tell whether sshd takes it; else empty.
     """
 
     hardware: bool | None
@@ -66,11 +91,42 @@ class CheckVerdict:
     refusals: tuple[str, ...] = ()
     options: tuple[Option, ...] = ()
     violates: tuple[tuple[CheckRule, str], ...] = ()
+    spared: tuple[tuple[CheckRule, str], ...] = ()
+    doubt: str = ""
+
+    def answered(self, taken: bool | None, why: str) -> CheckVerdict:
+        """The verdict once sshd was asked whether it takes the key; None if it could not be."""
+        if taken is None:
+            doubt = "; ".join(filter(None, (*self.refusals, why)))
+            return replace(self, violates=self.spared, spared=(), doubt=doubt)
+        if taken:
+            return replace(self, refusals=(), violates=self.spared, spared=())
+        return replace(self, refusals=self.refusals or (_REVOKED,), spared=())
 
     @property
     def is_authority(self) -> bool:
         """Whether the key signs certificates rather than logging in."""
         return any(option.name == "cert-authority" for option in self.options)
+
+
+class JudgesKeys(Protocol):
+    """What becomes of keys, for one user: `KeyRules`, or several of them."""
+
+    @property
+    def rules(self) -> frozenset[CheckRule]:
+        """The policies to hold each key to."""
+
+    def judge(self, type_name: str, bits: int, options: Sequence[Option] = ()) -> CheckVerdict:
+        """What becomes of a key."""
+
+    def doubted(self, why: str) -> tuple[tuple[CheckRule, str], ...]:
+        """The rules that a line breaks which may hold any key."""
+
+    def could_take(self, type_name: str) -> bool:
+        """Whether sshd's settings leave a key of a type a chance."""
+
+    def promise(self, type_name: str) -> Claim:
+        """What is certain of a key of a type behind options that nobody here can read."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +137,7 @@ class KeyRules:
         settings: effective for the user.
         is_root: the user's number is 0.
         refusals: why none of the user's keys gets in, whatever it is.
+        readings: why sshd takes none of them by our own reading, which it has to confirm.
         rules: the policies to hold each key to.
         now: seconds since 1970.
     """
@@ -90,13 +147,14 @@ class KeyRules:
     refusals: tuple[str, ...] = ()
     rules: frozenset[CheckRule] = frozenset()
     now: float = 0.0
+    readings: tuple[str, ...] = ()
     _judged: dict[tuple[str, int, tuple[Option, ...]], CheckVerdict] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
     def refusing(self, why: Sequence[str]) -> KeyRules:
-        """These rules for a file that sshd passes over."""
-        return replace(self, refusals=(*self.refusals, *why)) if why else self
+        """These rules for a file that sshd passes over, as far as we can read."""
+        return replace(self, readings=(*self.readings, *why)) if why else self
 
     def judge(self, type_name: str, bits: int, options: Sequence[Option] = ()) -> CheckVerdict:
         """What becomes of a key; lines that say the same share one answer, as far as they are few.
@@ -117,14 +175,18 @@ class KeyRules:
 
     def _judge(self, type_name: str, bits: int, options: tuple[Option, ...]) -> CheckVerdict:
         authority = any(option.name == "cert-authority" for option in options)
-        refusals = (*self.refusals, *self._refusals(type_name, bits, options, authority))
+        certain = (*self.refusals, *self._refusals(type_name, bits, options, authority))
+        readings = (*self.readings, *self._expired(options))
         claim, verdict = self._demands(type_name, options, authority)
+        broken = () if certain else claim.broken(self.rules)
+        asked = bool(readings) or self.settings.is_set("revokedkeys")
         return replace(
             verdict,
             strength=_strength(type_name, bits),
-            refusals=refusals,
+            refusals=(*certain, *readings),
             options=options,
-            violates=() if refusals else claim.broken(self.rules),
+            violates=() if asked else broken,
+            spared=broken if asked else (),
         )
 
     def _demands(
@@ -161,8 +223,16 @@ class KeyRules:
     @cached_property
     def only_tokens_certify(self) -> bool:
         """Whether sshd takes no certificate but a token key's."""
-        certified = [name for name in self.accepted if name.endswith(_CERTIFICATE)]
-        return bool(self.accepted) and all(name.startswith(SK) for name in certified)
+        certified = [name for name in self.accepted if _certifies(name)]
+        return bool(self.accepted) and all(name.startswith(_OF_TOKENS) for name in certified)
+
+    def authority(self, type_name: str) -> CheckVerdict:
+        """What becomes of the certificates that an authority of a type makes; any type if empty."""
+        claim, verdict = self._demands(type_name, (), authority=True)
+        refusals = (*self.refusals, *(self._authority_refusals(type_name) if type_name else ()))
+        return replace(
+            verdict, refusals=refusals, violates=() if refusals else claim.broken(self.rules)
+        )
 
     def unseen(self) -> Claim:
         """What is certain of keys that nobody here sees, whatever options stand before them."""
@@ -172,15 +242,24 @@ class KeyRules:
 
     def doubted(self, why: str) -> tuple[tuple[CheckRule, str], ...]:
         """The rules that a line breaks which may hold any key."""
-        return () if self.refusals else Claim(False, False, why).broken(self.rules)
+        return () if self.refusals else replace(self.unseen(), doubt=why).broken(self.rules)
+
+    def could_take(self, type_name: str) -> bool:
+        """Whether sshd's settings leave a key of a type a chance."""
+        return not self.refusals and not self._type_refusals(type_name, _NO_SIZE)
+
+    def promise(self, type_name: str) -> Claim:
+        """What is certain of a key of a type behind options that nobody here can read."""
+        if not type_name.startswith(SK):
+            return Claim(False, False)
+        return Claim(True, self.demanded()[1])
 
     def _refusals(
         self, type_name: str, bits: int, options: Sequence[Option], authority: bool
     ) -> list[str]:
-        found = [why] if (why := self._expired(options)) else []
         if authority:
-            return found + self._authority_refusals(type_name)
-        found += self._type_refusals(type_name, bits)
+            return self._authority_refusals(type_name)
+        found = self._type_refusals(type_name, bits)
         by_command = any(option.name == "command" for option in options)
         only_so = self.settings.first("permitrootlogin") == _COMMANDS_ONLY
         if self.is_root and only_so and not by_command:
@@ -189,7 +268,8 @@ class KeyRules:
 
     def _type_refusals(self, type_name: str, bits: int) -> list[str]:
         signs_as = _SIGNS_AS.get(type_name, (type_name,))
-        if self.accepted and not self.accepted.intersection(signs_as):
+        unheard_of = type_name not in KNOWN and not self.accepted <= _ALGORITHMS
+        if self.accepted and not unheard_of and not self.accepted.intersection(signs_as):
             return [f"PubkeyAcceptedAlgorithms leaves out {type_name}"]
         least = self.settings.first("requiredrsasize", "0")
         if type_name == RSA and least.isdigit() and bits < int(least):
@@ -197,30 +277,35 @@ class KeyRules:
         return []
 
     def _authority_refusals(self, type_name: str) -> list[str]:
-        if self.accepted and not any(name.endswith(_CERTIFICATE) for name in self.accepted):
+        if self.accepted and not any(map(_certifies, self.accepted)):
             return ["PubkeyAcceptedAlgorithms leaves out certificates"]
         signs = self.settings.listed("casignaturealgorithms")
         if signs and not set(signs).intersection(_SIGNS_AS.get(type_name, (type_name,))):
             return [f"CASignatureAlgorithms leaves out {type_name}"]
         return []
 
-    def _expired(self, options: Sequence[Option]) -> str:
+    def _expired(self, options: Sequence[Option]) -> list[str]:
         given = [option.value for option in options if option.name == _EXPIRY and option.value]
         if not given:
-            return ""
+            return []
         from fidokit.openssh.lines.options import parse_time
 
         # OpenSSH before 10.6 lets in an hour longer in summer.
         times = [(parse_time(value, summer=False), value) for value in given]
         if min(times)[0] >= self.now:
-            return ""
-        return f"expired ({_EXPIRY}={min(times)[1]})"
+            return []
+        return [f"expired ({_EXPIRY}={min(times)[1]})"]
 
 
 def _last_of(options: Sequence[Option], name: str) -> str | None:
     """The last of NAME and no-NAME, which is the one that counts."""
     said = [option.name for option in options if option.name in {name, f"no-{name}"}]
     return said[-1] if said else None
+
+
+def _certifies(algorithm: str) -> bool:
+    """Whether an algorithm is a certificate's: `...-cert` or `...-cert-v01@...`."""
+    return _CERTIFICATE in algorithm
 
 
 def _strength(type_name: str, bits: int) -> Strength:
@@ -234,6 +319,7 @@ def rules_for(
     *,
     is_root: bool,
     refusals: Sequence[str] = (),
+    readings: Sequence[str] = (),
     rules: frozenset[CheckRule] = frozenset(),
     now: float = 0.0,
 ) -> KeyRules:
@@ -242,6 +328,7 @@ def rules_for(
         settings,
         is_root=is_root,
         refusals=(*refusals, *login_methods.key_refusals(settings)),
+        readings=tuple(readings),
         rules=rules,
         now=now,
     )

@@ -83,8 +83,10 @@ class Violation:
 
     Attributes:
         user: whose account; hostile text, as `path`.
-        path, line: where, if it is a key's line.
+        path, line: where, if it is a line's.
         why: half a sentence.
+        doubt: it may be broken, and nobody here can tell.
+        find_out: how to find out, half a sentence; else empty.
     """
 
     rule: CheckRule
@@ -92,6 +94,8 @@ class Violation:
     why: str
     path: str | None = None
     line: int | None = None
+    doubt: bool = False
+    find_out: str = ""
 
 
 @dataclass(frozen=True)
@@ -115,6 +119,11 @@ class Claim:
         if CheckRule.VERIFY in rules and not self.verify:
             found.append((CheckRule.VERIFY, self.doubt or self._unverified()))
         return tuple(found)
+
+    def __and__(self, other: Claim) -> Claim:
+        """What both promise."""
+        hardware, verify = self.hardware and other.hardware, self.verify and other.verify
+        return Claim(hardware, verify, "" if hardware and verify else self.doubt or other.doubt)
 
     def _unverified(self) -> str:
         if not self.hardware:

@@ -18,9 +18,11 @@ from fidokit.server.check.break_glass import BreakGlassWatch, ThrowAwaySshd, wat
 from fidokit.server.check.findings.derivation import Derivation, ReportEvent
 from fidokit.server.check.findings.server_files import ServerFiles
 from fidokit.server.check.findings.setting_origins import SettingOrigins
+from fidokit.server.check.keys.evidence import Evidence
 from fidokit.server.check.policy import BreakGlass, CheckRule
-from fidokit.server.sshd import config
-from fidokit.server.sshd.query import LoginOrigin, Sshd, find_sshd
+from fidokit.server.sshd.instances import find_instances
+from fidokit.server.sshd.query import LoginOrigin
+from fidokit.server.user_sources import UserSources
 from fidokit.system.host import run_program
 
 _SUPERUSER: Final = 0
@@ -61,7 +63,7 @@ class CheckRequest:
         sshd: the server's program; found where None.
         config: its configuration file; its own where None.
         connection: where logins come from, as `sshd -C` takes it (`host=NAME,addr=ADDRESS`, also
-            laddr, lport, rdomain); from a stranger's address where empty.
+            laddr, lport, rdomain); from every place that the configuration tells apart where empty.
         progress: see `Progress`.
     """
 
@@ -92,17 +94,18 @@ def check_server(request: CheckRequest = CheckRequest()) -> Iterator[ReportEvent
             made = run_program(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", spare])
             return None if made is None else spare
 
-        named = ("-f", request.config) if request.config else ()
-        sshd = Sshd(find_sshd(request.sshd), named, spare_key)
-        origin = LoginOrigin.parse(request.connection) if request.connection else LoginOrigin()
+        given = LoginOrigin.parse(request.connection) if request.connection else None
         chosen = [accounts.account(name) for name in dict.fromkeys(request.users)]
+        instances = find_instances(request.sshd, request.config, spare_key=spare_key)
+        sshd, origin = instances[0].sshd, given or LoginOrigin()
         audit = Audit(
-            sshd,
-            origin,
+            instances,
             people(),
-            config.criteria(request.config or str(config.DEFAULT)),
+            stack.enter_context(Evidence()),
             frozenset(rule for rule in request.rules if isinstance(rule, CheckRule)),
             time.time(),
+            given,
+            unlisted=() if chosen else UserSources().unlisted(),
         )
         events = audit.run(_counted(chosen or accounts.all_accounts(), request.progress))
         asker = ThrowAwaySshd(sshd, origin, stack)

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import glob
 import os
-import re
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -171,54 +170,3 @@ def _words(raw: str) -> list[str]:
     if len(words) > 1 and words[1].startswith("="):
         return [keyword, *([words[1][1:]] if words[1] != "=" else []), *words[2:]]
     return words
-
-
-# --- Match blocks --------------------------------------------------------------------------
-# Which criteria they use: without any, every user's settings are one.
-
-_MATCH: Final = re.compile(r"(?im)^[ \t]*match\b(.*)$")
-_INCLUDE: Final = re.compile(r"(?im)^[ \t]*include[ \t=]+(.*)$")
-OF_PLACES: Final = frozenset({"address", "host", "localaddress", "localport", "rdomain", "version"})
-"""The criteria that look at where a login comes from, or by what program."""
-
-OF_USERS: Final = frozenset({"group", "invalid-user", "user"})
-"""The criteria that look at whose login it is."""
-
-_CRITERIA: Final = OF_PLACES | OF_USERS
-
-Read = Callable[[str], str]
-
-
-def _text_of(path: str) -> str:
-    return Path(path).read_text("utf-8", "replace")
-
-
-def criteria(config: str = str(DEFAULT), read: Read = _text_of) -> frozenset[str]:
-    """The criteria in a configuration and what it includes, in lower case; all where in doubt.
-
-    A word too many is named rather than one too few: it costs time, not truth.
-
-    Args:
-        config: the main file.
-        read: gives a file's text; raises OSError.
-    """
-    found: set[str] = set()
-    try:
-        for text in _texts(config, read, _MAX_DEPTH):
-            for line in _MATCH.findall(text):
-                found |= _CRITERIA & set(re.findall(r"[a-z-]+", line.lower()))
-    except OSError:
-        return _CRITERIA
-    return frozenset(found)
-
-
-def _texts(path: str, read: Read, depth: int) -> Iterator[str]:
-    text = read(path)
-    yield text
-    if not depth:
-        raise OSError("files include each other without end")
-    for names in _INCLUDE.findall(text):
-        for name in re.findall(r'"([^"]*)"|(\S+)', names):
-            pattern = _absolute(name[0] or name[1])
-            for found in sorted(glob.glob(pattern)):  # noqa: PTH207  a pattern with a root
-                yield from _texts(found, read, depth - 1)

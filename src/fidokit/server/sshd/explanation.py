@@ -17,6 +17,9 @@ from fidokit.server.sshd.settings import ConfigPlace, ConfigReading
 _SETTING: Final = re.compile(r"^debug3: (?:\w+: )?(.+?):(\d+) setting (\S+)", re.MULTILINE)
 _FILE: Final = re.compile(r"^debug2: load_server_config: filename (.+?)\r?$", re.MULTILINE)
 _MATCH: Final = re.compile(r"^debug3: (?:\w+: )?checking match for '(.*)' user ", re.MULTILINE)
+_SYNTAX: Final = re.compile(
+    r"^debug3: (?:\w+: )?checking syntax for 'Match (.*)'(?: on line \d+)?\r?$", re.MULTILINE
+)
 _INCLUDE: Final = re.compile(r"^debug2: .+? line \d+: new include (.+?)\r?$", re.MULTILINE)
 _ESCAPE: Final = re.compile(rb"\\([0-7]{3}|\\)")
 _AGAIN: Final = "reprocess config"
@@ -52,7 +55,7 @@ def parse_debug(text: str, options: Sequence[str] = ()) -> ConfigReading:
         read = files[0] if path == _AGAIN and files else _plain(path)
         name = _OTHER_NAMES.get(keyword.lower(), keyword.lower())
         places.setdefault(name, ConfigPlace(read, int(line)))
-    matches = tuple(dict.fromkeys(_MATCH.findall(second)))
+    matches = tuple(dict.fromkeys([*_SYNTAX.findall(first), *_MATCH.findall(second)]))
     patterns = _names(_INCLUDE.findall(text))
     return ConfigReading(MappingProxyType(places), files, matches, patterns)
 

@@ -12,8 +12,9 @@ import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
-from typing import Final, NamedTuple, Optional, Union
+from typing import Final, NamedTuple, Optional, TypeVar, Union
 
 from fidokit.errors import (
     FidokitError,
@@ -158,6 +159,8 @@ _ABOUT_THE_MACHINE: Final[Mapping[str, SshdNotAsked]] = {
     ),
 }
 
+_Asked = TypeVar("_Asked")
+_Said = TypeVar("_Said")
 Question = tuple[Optional[str], LoginOrigin]  # noqa: UP045  Python 3.9 evaluates it
 Answer = Union[SshdSettings, FidokitError]  # noqa: UP007  Python 3.9 evaluates it
 
@@ -339,11 +342,15 @@ def without_option(arguments: Sequence[str], option: str) -> tuple[str, ...]:
 
 
 def in_order(
-    questions: Iterable[Question], answer: Callable[[Question], Answer], workers: int
-) -> Iterator[tuple[Question, Answer]]:
-    """Run a function over many, a few at a time, results in order and not all at once in memory."""
+    questions: Iterable[_Asked], answer: Callable[[_Asked], _Said], workers: int
+) -> Iterator[tuple[_Asked, _Said]]:
+    """Run a function over many, a few at a time; results in order, not all at once in memory.
+
+    While one is handed over, others run: whoever takes on another user's rights in between
+    (`accounts.acting_as`) takes them on for all threads. See `in_batches`.
+    """
     with ThreadPoolExecutor(workers) as pool:
-        waiting: list[tuple[Question, Future[Answer]]] = []
+        waiting: list[tuple[_Asked, Future[_Said]]] = []
         try:
             for question in questions:
                 waiting.append((question, pool.submit(answer, question)))
@@ -355,3 +362,13 @@ def in_order(
         finally:
             for _, future in waiting:
                 future.cancel()
+
+
+def in_batches(
+    questions: Iterable[_Asked], answer: Callable[[_Asked], _Said], workers: int
+) -> Iterator[tuple[_Asked, _Said]]:
+    """As `in_order`, but nothing runs while a result is handed over."""
+    asked = iter(questions)
+    with ThreadPoolExecutor(workers) as pool:
+        while batch := list(islice(asked, 16 * workers)):
+            yield from zip(batch, list(pool.map(answer, batch)))  # noqa: B905  Python 3.9

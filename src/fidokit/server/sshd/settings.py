@@ -12,6 +12,7 @@ _OLDER: Final[Mapping[str, str]] = {
     "pubkeyacceptedalgorithms": "pubkeyacceptedkeytypes",  # before 8.5
     "hostbasedacceptedalgorithms": "hostbasedacceptedkeytypes",
     "kbdinteractiveauthentication": "challengeresponseauthentication",  # before 8.7
+    "gssapiauthentication": "gssauthentication",  # as 10.4 prints it
 }
 _DEFAULT_FILES: Final = ".ssh/authorized_keys .ssh/authorized_keys2"
 _MOST_WORDS: Final = 40

@@ -25,7 +25,7 @@ from fidokit.errors import FidokitError
 from fidokit.openssh.keys import fingerprint
 from fidokit.openssh.keys.public import PublicLine
 from fidokit.server.sshd.connections import Connections
-from fidokit.server.sshd.query import LOOPBACK, LoginOrigin, Sshd
+from fidokit.server.sshd.query import LOOPBACK, LoginOrigin, Sshd, without_option
 from fidokit.server.sshd.settings import ConfigPlace
 
 QUERY_S: Final = 60.0
@@ -380,6 +380,11 @@ class Trial:
             *("-oPubkeyAcceptedKeyTypes=*", f"-oHostKeyAlias={_NAME}", "-oProxyCommand=-"),
             *("--", _NAME, "true"),
         ]
+
+
+def own_arguments(arguments: Sequence[str]) -> tuple[str, ...]:
+    """Those of an sshd's arguments that a trial of it takes over: all but files and ports."""
+    return without_option(without_option(without_option(arguments, "-f"), "-p"), "-h")
 
 
 def _as_user(user: str) -> str:

@@ -151,7 +151,7 @@ def test_json(server: Server) -> None:
     assert twin["options"] == [{"name": "from", "value": "10.*"}]
     assert twin["duplicate_of"] == {"user": ME, "path": str(server.keys), "line": 2}
     assert data["tally"]["keys"] == 3
-    assert [found["line"] for found in data["policy"]["violations"]] == [3]
+    assert [found["line"] for found in data["policy"]["violations"]] == [1, 3]
 
 
 def test_json_of_no_file_and_of_an_empty_one(server: Server) -> None:

@@ -201,7 +201,7 @@ def test_a_key_file_with_bad_modes_that_sshd_does_not_mind(tmp_path: Path) -> No
 
 
 def test_a_line_that_cannot_be_judged() -> None:
-    line = UnreadableLine(3, "too long", ((CheckRule.HARDWARE, "too long"),))
+    line = UnreadableLine(3, "too long", ((CheckRule.HARDWARE, "too long"),), doubt="too long")
     assert brief(of_lines([line])) == [("FK403", 3, ("hardware",), True)]
 
 

@@ -59,8 +59,10 @@ class Derivation:
 
     def _server(self, report: ServerReport) -> Iterator[CheckFinding]:
         self._known = frozenset(report.notes)
-        for note in report.notes:
-            yield CheckFinding(kinds.REPORT_LIMIT, note, doubt=True)
+        broken = _by_why(report.violations)
+        for note in dict.fromkeys([*report.notes, *broken]):
+            rules = tuple(str(found.rule) for found in broken.get(note, ()))
+            yield CheckFinding(kinds.REPORT_LIMIT, note, rules=rules, doubt=True)
         for keyword, kind, message in _OTHER_WAYS:
             if report.settings.is_on(keyword):
                 yield CheckFinding(
@@ -81,14 +83,12 @@ class Derivation:
         yield from self.files.of_user(report.account, report.settings)
         if report.password.possible:
             yield self._password(report)
-        by_why: dict[str, list[Violation]] = {}
-        for found in report.violations:
-            if found.rule is not CheckRule.NO_PASSWORD:
-                by_why.setdefault(found.why, []).append(found)
+        about_keys = [one for one in report.violations if one.rule is not CheckRule.NO_PASSWORD]
+        by_why = _by_why(about_keys)
         for why, violations in by_why.items():
             yield self._of_settings(report, why, violations)
         for note in report.notes:
-            if note not in self._known:
+            if note not in self._known and note not in by_why:
                 yield CheckFinding(kinds.REPORT_LIMIT, note, user, doubt=True)
 
     def _password(self, report: UserReport) -> CheckFinding:
@@ -140,9 +140,9 @@ class Derivation:
     def _unreadable(self, line: UnreadableLine) -> CheckFinding:
         rules = tuple(str(rule) for rule, _ in line.violates)
         kind = kinds.DOUBTFUL_LINE if rules else kinds.IGNORED_LINE
-        return CheckFinding(
-            kind, line.reason, self._user, self._path, line.line, rules, doubt=bool(rules)
-        )
+        doubt = bool(rules) and bool(line.doubt)
+        why = line.doubt if doubt else line.reason
+        return CheckFinding(kind, why, self._user, self._path, line.line, rules, doubt=doubt)
 
     def _key(self, key: KeyLine) -> Iterator[CheckFinding]:
         found = [*_of_verdict(key.verdict, key)]
@@ -152,8 +152,9 @@ class Derivation:
             same = f"the same key stands at {twin.path}:{twin.line} ({twin.user})"
             yield self._about(kinds.DUPLICATE_KEY, same, key)
         for kind, why, rules in found:
-            doubt = bool(rules) and key.verdict.hardware is None
-            yield self._about(kind, why, key)._replace(rules=rules, doubt=doubt)
+            doubt = bool(rules) and (key.verdict.hardware is None or bool(key.verdict.doubt))
+            said = f"{why} ({key.verdict.doubt})" if key.verdict.doubt and rules else why
+            yield self._about(kind, said, key)._replace(rules=rules, doubt=doubt)
 
     def _about(self, kind: FindingKind, why: str, key: KeyLine) -> CheckFinding:
         about = f"{key.type} {key.fingerprint}{f' ({key.comment})' if key.comment else ''}"
@@ -180,7 +181,7 @@ KindOfKey = tuple[FindingKind, str, tuple[str, ...]]
 
 
 def _of_verdict(verdict: CheckVerdict, key: KeyLine) -> Iterator[KindOfKey]:
-    if verdict.refusals:
+    if verdict.refusals and not verdict.violates:
         yield kinds.REFUSED_KEY, "; ".join(verdict.refusals), ()
         return
     yield from _violations(verdict)
@@ -204,6 +205,13 @@ def _violations(verdict: CheckVerdict) -> Iterator[KindOfKey]:
         found[kind] = (first, (*rules, str(rule)))
     for kind, (why, rules) in found.items():
         yield kind, why, rules
+
+
+def _by_why(violations: Iterable[Violation]) -> dict[str, list[Violation]]:
+    found: dict[str, list[Violation]] = {}
+    for one in violations:
+        found.setdefault(one.why, []).append(one)
+    return found
 
 
 def _kind_of(verdict: CheckVerdict, rule: CheckRule) -> FindingKind:

@@ -1,0 +1,1 @@
+"""Where keys come from, and what the installed sshd says of them."""

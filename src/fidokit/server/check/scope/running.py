@@ -1,0 +1,66 @@
+"""Whether a running sshd still follows the files that are on disk.
+
+sshd reads its configuration when it starts, and again at SIGHUP, when it also writes its PidFile
+anew. What was changed since counts only from the next reload on.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from fidokit.server.sshd.instances import SshdInstance
+from fidokit.server.sshd.settings import SshdSettings
+
+_TICK_S: Final = 0.02
+"""How exactly the start of a process is known."""
+
+
+def differences(instance: SshdInstance, settings: SshdSettings) -> Iterator[str]:
+    """Why a running sshd may do otherwise than it says when it is asked, a sentence each.
+
+    Args:
+        instance: the process, as it was found.
+        settings: what it says now, with where that comes from (`Sshd.explained`).
+    """
+    if instance.pid is None or instance.started is None:
+        return
+    if instance.replaced:
+        yield (
+            f"the sshd that runs ({instance.name}) is older than the program on disk: restart it,"
+            " since what it would say cannot be asked any more"
+        )
+    loaded = _loaded(instance, settings)
+    for path in _changed(settings, loaded):
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(loaded))
+        yield (
+            f"{path} was changed after the sshd that runs ({instance.name}) read it at {when}:"
+            " reload it, since it still does what the old text said"
+        )
+
+
+def _loaded(instance: SshdInstance, settings: SshdSettings) -> float:
+    """When it read its configuration last, in seconds since 1970."""
+    started = (instance.started or 0.0) + _TICK_S
+    with suppress(OSError, ValueError):
+        file = Path(settings.first("pidfile"))
+        if int(file.read_bytes()[:20]) == instance.pid and file.stat().st_uid in {0, os.geteuid()}:
+            return max(started, file.stat().st_mtime)
+    return started
+
+
+def _changed(settings: SshdSettings, loaded: float) -> Iterator[str]:
+    """The files, and the folders of included files, that were changed after a moment."""
+    files = settings.reading.files if settings.reading else ()
+    folders = [str(Path(path).parent) for path in files[1:]]
+    included = settings.reading.patterns if settings.reading else ()
+    folders += [str(Path(pattern).parent) for pattern in included]
+    for path in dict.fromkeys([*files, *folders]):
+        with suppress(OSError):
+            found = Path(path).stat()
+            if max(found.st_ctime, found.st_mtime) > loaded:
+                yield path
