@@ -18,7 +18,7 @@ from fidokit.server.check.admission import LoginUser
 from fidokit.server.check.audit import Audit, CheckEvent, FileReport, ServerReport, UserReport
 from fidokit.server.check.findings.tally import CheckTally
 from fidokit.server.check.key_lines import KeyLine, KeyPosition, UnreadableLine
-from fidokit.server.check.keys.evidence import Evidence
+from fidokit.server.check.keys.evidence import SshdEvidence
 from fidokit.server.check.policy import CheckRule, Violation
 from fidokit.server.sshd.instances import SshdInstance
 from fidokit.server.sshd.query import LoginOrigin, Sshd
@@ -102,7 +102,7 @@ def run(
     evidence: FakeEvidence | None = None,
 ) -> tuple[list[CheckEvent], Tally]:
     instances = [SshdInstance(cast("Sshd", sshd))]
-    asked = cast("Evidence", evidence or FakeEvidence())
+    asked = cast("SshdEvidence", evidence or FakeEvidence())
     audit = Audit(instances, person(password), asked, frozenset(rules), now=1.0)
     tally = Tally()
     # A user of our own, so that nobody's rights have to be taken on.

@@ -20,7 +20,7 @@ from fidokit.server.check import admission, login_methods
 from fidokit.server.check.admission import LoginUser
 from fidokit.server.check.key_lines import KeyLine, UnreadableLine
 from fidokit.server.check.key_verdicts import KeyRules, rules_for
-from fidokit.server.check.keys.evidence import Evidence
+from fidokit.server.check.keys.evidence import SshdEvidence
 from fidokit.server.check.keys.sources import FileReport as FileReport  # noqa: PLC0414
 from fidokit.server.check.keys.sources import KeySources
 from fidokit.server.check.login_methods import PasswordWay
@@ -121,7 +121,7 @@ class Audit:
 
     instances: Sequence[SshdInstance]
     person: Callable[[Account], LoginUser]
-    evidence: Evidence
+    evidence: SshdEvidence
     rules: frozenset[CheckRule] = frozenset()
     now: float = 0.0
     origin: LoginOrigin | None = None

@@ -18,7 +18,7 @@ from fidokit.server.check.break_glass import BreakGlassWatch, ThrowAwaySshd, wat
 from fidokit.server.check.findings.derivation import Derivation, ReportEvent
 from fidokit.server.check.findings.server_files import ServerFiles
 from fidokit.server.check.findings.setting_origins import SettingOrigins
-from fidokit.server.check.keys.evidence import Evidence
+from fidokit.server.check.keys.evidence import SshdEvidence
 from fidokit.server.check.policy import BreakGlass, CheckRule
 from fidokit.server.sshd.instances import find_instances
 from fidokit.server.sshd.query import LoginOrigin
@@ -101,7 +101,7 @@ def check_server(request: CheckRequest = CheckRequest()) -> Iterator[ReportEvent
         audit = Audit(
             instances,
             people(),
-            stack.enter_context(Evidence()),
+            stack.enter_context(SshdEvidence()),
             frozenset(rule for rule in request.rules if isinstance(rule, CheckRule)),
             time.time(),
             given,

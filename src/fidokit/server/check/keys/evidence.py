@@ -51,7 +51,7 @@ RevokedKeys none
 
 
 @dataclass
-class Evidence:
+class SshdEvidence:
     """Asks throw-away instances; a context manager, for their files.
 
     Attributes:
@@ -68,7 +68,7 @@ class Evidence:
         default_factory=dict, repr=False
     )
 
-    def __enter__(self) -> Evidence:
+    def __enter__(self) -> SshdEvidence:
         return self
 
     def __exit__(self, *_: object) -> None:

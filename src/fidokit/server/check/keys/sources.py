@@ -16,7 +16,7 @@ from typing import Final, Union
 from fidokit.server.accounts import Account
 from fidokit.server.check.key_lines import KeyLine, KeyPosition, UnreadableLine, read_lines
 from fidokit.server.check.keys import authorities, commands
-from fidokit.server.check.keys.evidence import Evidence, keys_in, origins_of
+from fidokit.server.check.keys.evidence import SshdEvidence, keys_in, origins_of
 from fidokit.server.check.policy import CheckRule, Violation
 from fidokit.server.check.scope.views import MergedRules, View
 from fidokit.server.key_paths import KeySource, opened_keys, path_of
@@ -79,7 +79,7 @@ class KeySources:
         rules: the policies to hold every key to.
     """
 
-    evidence: Evidence
+    evidence: SshdEvidence
     rules: frozenset[CheckRule]
     _seen: dict[str, int] = field(default_factory=dict, repr=False)  # a place as one number
     _files: list[tuple[str, str, tuple[int, int] | None]] = field(default_factory=list, repr=False)
