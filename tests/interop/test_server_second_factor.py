@@ -10,6 +10,8 @@ from tests.support.agent_host import Host, make_host, serving
 from tests.support.hardened import SSHD, USER, Machine, line, machine
 
 from fidokit.errors import FidokitError
+from fidokit.server.harden.code_trial import CodeProof
+from fidokit.server.harden.plan import CodeJudge
 
 pytestmark = pytest.mark.interop
 
@@ -25,27 +27,33 @@ def keys(tmp_path_factory: pytest.TempPathFactory, stock: Callable[[str], str]) 
         yield host
 
 
+def judged(*, works: bool = True) -> CodeJudge:
+    """Real logins by codes are tried elsewhere (test_server_second_factor_login)."""
+    return lambda users: [CodeProof(user.name, works, "" if works else "not yet") for user in users]
+
+
 @pytest.fixture
 def with_pam(keys: Host, tmp_path: Path) -> Iterator[Machine]:
     """A server with a PAM service of its own, which its sshd does not ask."""
     with machine(tmp_path / "etc", keys, "PermitRootLogin yes") as it:
         it.pam.write_text("@include common-auth\n")
-        (it.server.folder / "pam_google_authenticator.so").touch()
+        for module in ("pam_google_authenticator.so", "pam_exec.so"):
+            (it.server.folder / module).touch()
         it.authorize(line(keys, "plain"))
         yield it
 
 
 def test_second_factor_names_users_without_a_secret_and_stops(with_pam: Machine) -> None:
     before = with_pam.files()
-    with pytest.raises(FidokitError, match=rf"no codes to log in with: {USER} \(not yet\)"):
-        with_pam.harden("second-factor", code_problem=lambda _: "not yet")
+    with pytest.raises(FidokitError, match=rf"no code lets them in: {USER} \(not yet\)"):
+        with_pam.harden("second-factor", code_judge=judged(works=False))
     assert with_pam.files() == before
 
 
 def test_second_factor_wants_the_module(with_pam: Machine) -> None:
     (with_pam.server.folder / "pam_google_authenticator.so").unlink()
     with pytest.raises(FidokitError, match="is not installed"):
-        with_pam.harden("second-factor", code_problem=lambda _: "")
+        with_pam.harden("second-factor", code_judge=judged())
 
 
 @pytest.mark.root
@@ -53,13 +61,13 @@ def test_root_may_give_no_code_unless_the_configuration_says_so(with_pam: Machin
     config = with_pam.server.config
     config.write_text(config.read_text().replace("PermitRootLogin yes", "#"))
     with pytest.raises(FidokitError, match="root would be locked out: PermitRootLogin"):
-        with_pam.harden("second-factor", code_problem=lambda _: "")
+        with_pam.harden("second-factor", code_judge=judged())
 
 
 @pytest.mark.root
 def test_second_factor_asks_for_both(with_pam: Machine) -> None:
     before = with_pam.files()
-    plan = with_pam.harden("second-factor", code_problem=lambda _: "")
+    plan = with_pam.harden("second-factor", code_judge=judged())
     assert any("together are not recommended" in warning for warning in plan.warnings)
     pam = with_pam.pam.read_text()
     assert "\nauth requisite pam_google_authenticator.so\n" in pam
@@ -74,8 +82,11 @@ def test_second_factor_asks_for_both(with_pam: Machine) -> None:
 
 def test_from_second_factor_to_another_level(with_pam: Machine) -> None:
     before = with_pam.pam.read_bytes()
-    with_pam.harden("second-factor", code_problem=lambda _: "", reload=False)
-    with_pam.harden("touch", reload=False)
+    with_pam.harden("second-factor", code_judge=judged(), reload=False)
+    with pytest.raises(FidokitError, match="still asks for codes until it is reloaded"):
+        with_pam.harden("touch", reload=False)
+    assert with_pam.pam.read_bytes() != before
+    with_pam.harden("touch")
     assert with_pam.pam.read_bytes() == before
     text = (with_pam.folder / "0-fidokit.conf").read_text()
     assert "AuthenticationMethods" not in text

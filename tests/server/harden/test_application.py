@@ -11,8 +11,9 @@ from tests.server.sshd.test_services import Manager
 from tests.support.agent_keys import executable
 
 from fidokit.errors import FidokitError
-from fidokit.server.harden.application import Applying, Running, find_running
+from fidokit.server.harden.application import Applying
 from fidokit.server.harden.levels import Directive
+from fidokit.server.harden.running import Running, RunningMember, find_running
 from fidokit.server.sshd import drop_in
 from fidokit.server.sshd.query import Sshd
 
@@ -100,7 +101,7 @@ def test_an_sshd_that_cannot_be_told_runs_on(files: Files) -> None:
     before = files.content()
     manager = Refusing()
     with pytest.raises(FidokitError, match="no"):
-        files.apply(Running(manager, []))
+        files.apply(Running([RunningMember(manager, [])]))
     assert files.content() == before
     assert manager.done == []
 
@@ -111,7 +112,7 @@ def test_an_sshd_that_does_not_answer_is_started_with_the_old_files(files: Files
     seen = []
     manager.restart = lambda: seen.append(files.of_others())  # type: ignore[method-assign]
     with pytest.raises(FidokitError, match="does not answer after it was reloaded"):
-        files.apply(Running(manager, []))
+        files.apply(Running([RunningMember(manager, [])]))
     assert seen == [before]
     assert files.content() == before
 
@@ -120,7 +121,7 @@ def test_an_sshd_that_is_lost(files: Files) -> None:
     before = files.content()
     manager = Manager(generations=[1, 1], gone=True)
     with pytest.raises(FidokitError, match="though its files are as they were"):
-        files.apply(Running(manager, [("127.0.0.1", 1)], patience=0.0))
+        files.apply(Running([RunningMember(manager, [("127.0.0.1", 1)])], patience=0.0))
     assert files.content() == before
 
 
@@ -133,7 +134,7 @@ def test_an_sshd_runs(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fidokit.server.sshd.services.answering", list)
     manager = Manager()
     running = find_running(files.sshd, files.config, manager, None)
-    assert running == Running(manager, [("127.0.0.1", 1)])
+    assert running == Running([RunningMember(manager, [("127.0.0.1", 1)])])
 
 
 KILLED = """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -19,8 +19,20 @@ from fidokit.server import key_paths
 from fidokit.server.accounts import Account
 from fidokit.server.authorize.lines import lines_of
 from fidokit.server.harden import lock_out
-from fidokit.server.harden.lock_out import KeyHolder, Proof, UserProof, everybody, key_holder
+from fidokit.server.harden.code_trial import CodeProof
+from fidokit.server.harden.lock_out import (
+    KeyHolder,
+    Proof,
+    Standing,
+    UserProof,
+    everybody,
+    key_holder,
+    standings,
+    ways_to_find_out,
+)
+from fidokit.server.harden.plan import HardeningPlan, HardeningTarget
 from fidokit.server.sshd.settings import parse_settings
+from fidokit.server.sshd.trial import KeyAnswer, KeyQuestion, PublicText
 
 HOME = Path("/home/u")
 
@@ -33,10 +45,15 @@ class TrialServer:
         self.lets_in = lets_in
         self.asked = 0
 
-    def accepts(self, key: PublicLine, user: str) -> bool:
-        assert user == "u"
-        self.asked += 1
-        return key.key in self.takes
+    def ask_all(
+        self, questions: Iterable[KeyQuestion], *, progress: Callable[[int], None] = lambda _: None
+    ) -> Iterator[tuple[KeyQuestion, tuple[KeyAnswer, ...]]]:
+        taken = {PublicText.of(PublicLine(key, "")) for key in self.takes}
+        for number, question in enumerate(questions, 1):
+            assert question.user == "u"
+            self.asked += len(question.keys)
+            progress(number)
+            yield question, tuple(KeyAnswer(key, key in taken) for key in question.keys)
 
     def logs_in(self, identity: Path, user: str) -> bool:
         assert user == "u"
@@ -58,13 +75,14 @@ def proved(
     lets_in: Iterable[PublicLine] = (),
 ) -> UserProof:
     identities = {fingerprint.sha256(line.key.blob()): Path(line.comment) for line in at_hand}
-    return lock_out.prove(
-        holder(*lines),
-        parse_settings(f"pubkeyauthoptions {options}\n"),
+    [proof] = lock_out.prove_all(
+        [holder(*lines)],
+        lambda _: parse_settings(f"pubkeyauthoptions {options}\n"),
         before=TrialServer(before),
         after=TrialServer(after, lets_in),
         identities=identities,
     )
+    return proof
 
 
 def one(proof: UserProof) -> tuple[Proof, str]:
@@ -148,14 +166,68 @@ def test_an_authority_is_not_asked() -> None:
 
 def test_the_old_server_is_asked_only_about_what_the_new_one_refuses() -> None:
     before, after = TrialServer([PLAIN, TOKEN]), TrialServer([TOKEN])
-    lock_out.prove(
-        holder(PLAIN.encode(), TOKEN.encode()),
-        parse_settings(""),
+    lock_out.prove_all(
+        [holder(PLAIN.encode(), TOKEN.encode())],
+        lambda _: parse_settings(""),
         before=before,
         after=after,
         identities={},
     )
     assert (before.asked, after.asked) == (1, 2)
+
+
+def test_a_server_that_does_not_answer_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def silent(
+        _: TrialServer, questions: Iterable[KeyQuestion], **__: object
+    ) -> Iterator[tuple[KeyQuestion, tuple[KeyAnswer, ...]]]:
+        for question in questions:
+            yield question, tuple(KeyAnswer(key, None, why="gone") for key in question.keys)
+
+    monkeypatch.setattr(TrialServer, "ask_all", silent)
+    proof = proved(TOKEN.encode())
+    assert one(proof) == (Proof.UNPROVED, "the throw-away sshd could not be asked: gone")
+    assert not out(proof, by_password=True)
+
+
+# --- in an administrator's words -------------------------------------------------------------
+
+
+def planned(*proofs: UserProof, **more: object) -> HardeningPlan:
+    return HardeningPlan(HardeningTarget(), "verify", (), proofs=proofs, **more)  # type: ignore[arg-type]
+
+
+def test_how_users_stand() -> None:
+    sure = proved(TOKEN.encode(), after=[TOKEN])
+    doubtful = proved(TOKEN.encode(), after=[TOKEN], options="verify-required")
+    gone = proved(PLAIN.encode(), before=[PLAIN])
+    never = proved(TOKEN.encode())
+    for proof, standing in (
+        (sure, Standing.IN),
+        (doubtful, Standing.UNKNOWN),
+        (gone, Standing.OUT),
+    ):
+        [(name, what, _)] = standings(planned(proof))
+        assert (name, what) == ("u", standing)
+    assert list(standings(planned(never))) == []
+    assert [what for _, what, _ in standings(planned(never, losing=("u",)))] == [Standing.OUT]
+    assert list(standings(planned(outside=("v",)))) == [("v", Standing.OUT, "not among --user")]
+
+
+@pytest.mark.parametrize(
+    ("works", "standing"), [(True, Standing.IN), (False, Standing.OUT), (None, Standing.UNKNOWN)]
+)
+def test_codes_count_too(works: bool | None, standing: Standing) -> None:
+    plan = planned(proved(TOKEN.encode(), after=[TOKEN]), codes=(CodeProof("u", works, "x"),))
+    assert [what for _, what, _ in standings(plan)] == [standing]
+    commands = list(ways_to_find_out(plan))
+    assert commands == ([("u", "fidokit otp verify --user u")] if works is None else [])
+
+
+def test_the_command_that_finds_out_names_the_key() -> None:
+    proof = proved(TOKEN.encode(), after=[TOKEN], options="verify-required")
+    name = fingerprint.sha256(TOKEN.key.blob())
+    command = f"fidokit server harden verify --user u --login-with {name}"
+    assert list(ways_to_find_out(planned(proof))) == [("u", command)]
 
 
 def test_more_keys_than_anybody_has(monkeypatch: pytest.MonkeyPatch) -> None:

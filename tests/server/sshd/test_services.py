@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,7 +13,9 @@ import pytest
 
 from fidokit.errors import FidokitError
 from fidokit.server.sshd import services
-from fidokit.server.sshd.services import Signaled, Systemd
+from fidokit.server.sshd.instances import SshdInstance
+from fidokit.server.sshd.query import Sshd
+from fidokit.server.sshd.services import ByConnection, Process, Signaled, Systemd
 from fidokit.server.sshd.settings import parse_settings
 
 PATIENCE = 30.0
@@ -49,6 +52,7 @@ class Manager:
     def __init__(self, *, generations: Sequence[object] = (None,), gone: bool = False) -> None:
         self.generations, self.gone = list(generations), gone
         self.done: list[str] = []
+        self.command = "true"
 
     def reload(self) -> None:
         self.done.append("reload")
@@ -150,16 +154,16 @@ class Systemctl:
         return subprocess.CompletedProcess(command, int(failed), b"", b"no\n")
 
 
-def test_systemd(tmp_path: Path) -> None:
+def test_systemd() -> None:
     systemctl = Systemctl("ssh.service")
-    manager = Systemd("ssh.service", tmp_path / "pid", systemctl)
+    manager = Systemd("ssh.service", None, systemctl)
+    assert manager.command == "systemctl reload ssh.service"
     manager.reload()
     manager.restart()
     assert not manager.is_gone()
     assert [call[1] for call in systemctl.calls] == ["reload", "restart", "is-active"]
     assert manager.generation() is None
-    (tmp_path / "pid").touch()
-    assert manager.generation() is not None
+    assert Systemd("ssh.service", os.getpid(), systemctl).generation() is not None
 
 
 def test_systemd_that_refuses() -> None:
@@ -168,17 +172,81 @@ def test_systemd_that_refuses() -> None:
         manager.reload()
 
 
-def test_which_manager_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_has_noted_its_process_id(tmp_path: Path) -> None:
     here = parse_settings("pidfile /run/x.pid\n")
-    monkeypatch.setattr(services, "_SYSTEMD", str(tmp_path))
-    found = services.find_services(here, [], None, Systemctl("sshd.service"))
-    assert isinstance(found, Systemd)
-    assert (found.unit, found.pid_file) == ("sshd.service", Path("/run/x.pid"))
-    by_file = services.find_services(here, [], tmp_path / "pid", Systemctl("sshd.service"))
-    assert isinstance(by_file, Signaled)
+    assert services.noted(here, ["sshd"], None).pid_file == Path("/run/x.pid")
+    by_file = services.noted(here, ["sshd"], tmp_path / "pid")
     assert by_file.pid_file == tmp_path / "pid"
-    without = services.find_services(here, ["sshd"], None, Systemctl())
-    assert isinstance(without, Signaled)
-    assert without.pid_file == Path("/run/x.pid")
+    assert by_file.command == f"kill -HUP $(cat {tmp_path}/pid)"
     with pytest.raises(FidokitError, match="not known which process"):
-        services.find_services(parse_settings("pidfile none\n"), [], None, Systemctl())
+        services.noted(parse_settings("pidfile none\n"), [], None)
+
+
+def test_a_service_of_systemd_is_known_by_its_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7/cgroup").write_text("0::/system.slice/ssh.service\n")
+    assert services.unit_of(7, tmp_path) == "ssh.service"
+    assert services.unit_of(8, tmp_path) == ""
+    (tmp_path / "7/cgroup").write_text("0::/user.slice/user-0.slice/session-1.scope\n")
+    assert services.unit_of(7, tmp_path) == ""
+    instance = SshdInstance(Sshd("/usr/sbin/sshd", ("-f", "x")), 7)
+    monkeypatch.setattr(services, "_SYSTEMD", str(tmp_path / "absent"))
+    assert services.of_instance(instance) == Process(7, ("/usr/sbin/sshd", "-f", "x"))
+    monkeypatch.setattr(services, "_SYSTEMD", str(tmp_path))
+    monkeypatch.setattr(services, "unit_of", lambda _: "ssh.service")
+    run = Systemctl()
+    assert services.of_instance(instance, run) == Systemd("ssh.service", 7, run)
+
+
+def test_a_socket_that_starts_sshd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As systemd 252 shows it."""
+    shown = b"Listen=0.0.0.0:22 (Stream)\nListen=[::]:2222 (Stream)\nListen=/run/x (Stream)\n"
+
+    def run(command: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
+        missing = command[1] == "is-active" and command[-1] != "ssh.socket"
+        return subprocess.CompletedProcess(command, int(missing), shown, b"")
+
+    monkeypatch.setattr(services, "_SYSTEMD", str(tmp_path / "absent"))
+    assert services.of_socket(run) is None
+    monkeypatch.setattr(services, "_SYSTEMD", str(tmp_path))
+    found = services.of_socket(run)
+    assert found == (ByConnection("ssh.socket"), [("127.0.0.1", 22), ("::1", 2222)])
+    assert services.of_socket(Systemctl()) is None
+    assert services.reload(found[0], [])
+    assert services.restart(found[0], [])
+    assert found[0].command == ""
+
+
+def test_a_process_that_is_not_there() -> None:
+    with subprocess.Popen(["true"]) as ended:
+        ended.wait()
+    manager = Process(ended.pid, ["true"])
+    assert manager.is_gone()
+    assert manager.generation() is None
+    with pytest.raises(FidokitError, match="sshd has ended"):
+        manager.reload()
+    manager.restart()
+
+
+def test_another_incarnation_of_a_process() -> None:
+    """What starts itself again has the same number, and another stack."""
+    again = (
+        "import os, sys; sys.stdin.readline(); "
+        "os.execv(sys.argv[1], [sys.argv[1], '-c', sys.argv[2]])"
+    )
+    then = "import sys; print('again', flush=True); sys.stdin.readline()"
+    with subprocess.Popen(
+        [sys.executable, "-c", again, sys.executable, then],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(b"\n")
+        first = services.incarnation(process.pid)
+        process.stdin.flush()
+        process.stdout.readline()
+        assert services.incarnation(process.pid) != first
+        process.stdin.close()

@@ -10,12 +10,14 @@ from pathlib import Path
 from fidokit.errors import FidokitError
 from fidokit.server.harden import plan as planning
 from fidokit.server.harden.levels import Directive, unmet
-from fidokit.server.harden.plan import HardeningPlan, HardeningRequest, HardeningTarget, Planner
+from fidokit.server.harden.plan import HardeningPlan, HardeningRequest, HardeningTarget
+from fidokit.server.harden.planner import Planner
+from fidokit.server.harden.running import Running, find_running, instances_of
 from fidokit.server.locks import only_one
-from fidokit.server.sshd import drop_in, services, trial
+from fidokit.server.sshd import drop_in, trial
 from fidokit.server.sshd.drop_in import Edit, PreparedEdit
 from fidokit.server.sshd.query import Sshd, find_sshd
-from fidokit.server.sshd.services import PATIENCE_S, Address, Services
+from fidokit.server.sshd.services import Services
 
 
 def plan_hardening(
@@ -39,11 +41,10 @@ def plan_hardening(
         UsageError: no such user or level, a user has no key, or a key at hand is nobody's.
         NoPermission, FidokitError: a file cannot be read, or a throw-away sshd does not run.
     """
-    path = find_sshd(_resolved(target).sshd)
+    found = _resolved(target)
     with trial.bench() as bench:
-        sshd = Sshd(path, (), lambda: str(bench.host_key))
-        environment = trial.environment(environ)
-        return Planner(request, _resolved(target), sshd, bench, environment).plan()
+        sshd = Sshd(find_sshd(found.sshd), (), lambda: str(bench.host_key))
+        return Planner(request, found, sshd, bench, trial.environment(environ)).plan()
 
 
 def plan_unhardening(target: HardeningTarget | None = None) -> HardeningPlan:
@@ -53,7 +54,9 @@ def plan_unhardening(target: HardeningTarget | None = None) -> HardeningPlan:
         MalformedFile: a block of ours has lost its end.
         NoPermission, FidokitError: a file cannot be read.
     """
-    return planning.undo(_resolved(target))
+    found = _resolved(target)
+    with trial.bench() as bench:
+        return planning.undo(found, Sshd(find_sshd(found.sshd), (), lambda: str(bench.host_key)))
 
 
 def apply_hardening(
@@ -81,78 +84,43 @@ def apply_hardening(
     with trial.bench() as bench:
         sshd = Sshd(find_sshd(target.sshd), (), lambda: str(bench.host_key))
         running = find_running(sshd, target.config, services, pid_file) if reload else None
+        if plan.late and not reload:
+            _refuse_without_reload(sshd, target)
         early = [edit for edit in plan.edits if edit not in plan.late]
         Applying(sshd, target.config, early, plan.directives, plan.late).run(running)
+
+
+def how_to_reload(target: HardeningTarget | None = None) -> list[str]:
+    """The commands that have the sshds take what was written; none where nothing is needed.
+
+    Raises:
+        FidokitError: no sshd runs, or none that can be seen.
+    """
+    found = _resolved(target)
+    with trial.bench() as bench:
+        sshd = Sshd(find_sshd(found.sshd), (), lambda: str(bench.host_key))
+        running = find_running(sshd, found.config, None, None)
+        return [one.services.command for one in running.members if one.services.command]
+
+
+def _refuse_without_reload(sshd: Sshd, target: HardeningTarget) -> None:
+    """PAM's lines must not go while an sshd runs that asks for codes: it would ask for passwords.
+
+    Raises:
+        FidokitError: one runs.
+    """
+    if instances_of(sshd, target.config):
+        raise FidokitError(
+            "sshd still asks for codes until it is reloaded, and PAM would answer by asking for "
+            "passwords",
+            hint="add --reload, so that PAM's lines go once sshd has taken its new configuration",
+        )
 
 
 def _resolved(target: HardeningTarget | None) -> HardeningTarget:
     """With a path of the configuration that has no symbolic links."""
     target = target or HardeningTarget()
     return replace(target, config=target.config.expanduser().resolve())
-
-
-@dataclass(frozen=True)
-class Running:
-    """The sshd that runs.
-
-    Attributes:
-        services: what manages it.
-        places: where it answers.
-        patience: seconds for a new process to answer.
-    """
-
-    services: Services
-    places: Sequence[Address]
-    patience: float = PATIENCE_S
-
-    def reload(self) -> bool:
-        """Have it take its new configuration; whether a new process answers.
-
-        Raises:
-            FidokitError: it could not be told, and runs as it did.
-        """
-        return services.reload(self.services, self.places, self.patience)
-
-    def restore(self) -> None:
-        """Have it run with the old files again.
-
-        Raises:
-            FidokitError: it does not.
-        """
-        why = ""
-        try:
-            if services.restart(self.services, self.places, self.patience):
-                return
-        except FidokitError as error:
-            why = f" ({error.message})"
-        raise FidokitError(
-            "sshd did not take the new configuration, and does not run with the old one, though "
-            f"its files are as they were{why}",
-            hint="do not log out; look into its log and start it by hand",
-        )
-
-
-def find_running(
-    sshd: Sshd, config: Path, manager: Services | None, pid_file: Path | None
-) -> Running:
-    """The sshd that runs with a configuration.
-
-    Args:
-        manager: what manages it; looked for when None.
-        pid_file: see `services.find_services`.
-
-    Raises:
-        FidokitError: none answers.
-    """
-    settings = sshd.with_config(config).settings()
-    found = manager or services.find_services(settings, [sshd.program, "-f", str(config)], pid_file)
-    places = services.answering(services.addresses(settings))
-    if not places:
-        raise FidokitError(
-            "no sshd answers here that could be reloaded",
-            hint="start it, or leave --reload out",
-        )
-    return Running(found, places)
 
 
 @dataclass

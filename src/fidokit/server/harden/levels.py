@@ -121,17 +121,27 @@ def _words(value: str) -> frozenset[str]:
 PAM_GUARD: Final = "pam_exec.so"
 PAM_MODULE: Final = "pam_google_authenticator.so"
 _AFTER_A_KEY: Final = 'case "$SSH_AUTH_INFO_0" in publickey*) exit 0;; esac; exit 1'
-PAM_LINES: Final = (
-    "# These lines count once a key was accepted (SSH_AUTH_INFO_0), and not before.",
-    f"auth [success=ok default=2] {PAM_GUARD} quiet /bin/sh -c [{_AFTER_A_KEY}]",
-    f"auth requisite {PAM_MODULE}",
-    "auth sufficient pam_permit.so",
-)
-"""For the top of sshd's PAM service (pam.conf(5)). Without a key before them they do nothing, so
-that a code alone opens no login, whichever of the files of PAM and of sshd changes first: sshd asks
-PAM after a key only where AuthenticationMethods demands both. Then a wrong code ends the login at
-once, where `required` would still ask for a password; a right one ends the stack. sshd has told PAM
-what was accepted since OpenSSH 7.6."""
+
+
+def pam_lines(options: Sequence[str] = ()) -> tuple[str, ...]:
+    """For the top of sshd's PAM service (pam.conf(5)).
+
+    Without a key before them they do nothing, so that a code alone opens no login, whichever of the
+    files of PAM and of sshd changes first: sshd asks PAM after a key only where
+    AuthenticationMethods demands both. Then a wrong code ends the login at once, where `required`
+    would still ask for a password; a right one ends the stack. sshd has told PAM what was accepted
+    since OpenSSH 7.6.
+
+    Args:
+        options: of the module, such as where the secrets are.
+    """
+    return (
+        "# These lines count once a key was accepted (SSH_AUTH_INFO_0), and not before.",
+        f"auth [success=ok default=2] {PAM_GUARD} quiet /bin/sh -c [{_AFTER_A_KEY}]",
+        " ".join(("auth requisite", PAM_MODULE, *options)),
+        "auth sufficient pam_permit.so",
+    )
+
 
 _OPTIONS: Final = "PubkeyAuthOptions"
 _ALGORITHMS: Final = ("PubkeyAcceptedAlgorithms", "PubkeyAcceptedKeyTypes")

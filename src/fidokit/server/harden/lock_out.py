@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+import shlex
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from fidokit.errors import FidokitError, NoPermission
 from fidokit.openssh.keys import fingerprint
@@ -15,7 +16,11 @@ from fidokit.openssh.lines.authorized_keys import AuthorizedKey, parse_file
 from fidokit.server.accounts import Account, account
 from fidokit.server.key_paths import opened_keys, path_of
 from fidokit.server.sshd.settings import SshdSettings
+from fidokit.server.sshd.trial import KeyAnswer, KeyQuestion, PublicText
 from fidokit.server.words import Word
+
+if TYPE_CHECKING:
+    from fidokit.server.harden.plan import HardeningPlan
 
 _NO_SHELLS: Final = frozenset({"nologin", "false", "sync", ""})
 
@@ -96,8 +101,8 @@ def _has_file(user: Account, patterns: Sequence[str]) -> bool:
         return True  # so that they are looked at, and the reason is told
 
 
-MOST_KEYS: Final = 50
-"""Of one user that are asked about; each takes a connection."""
+MOST_KEYS: Final = 300
+"""Of one user that are asked about."""
 
 _OPTIONS: Final = "pubkeyauthoptions"
 
@@ -149,64 +154,125 @@ class UserProof:
 class TrialServer(Protocol):
     """A throw-away sshd; see `trial.Trial`."""
 
-    def accepts(self, key: PublicLine, user: str) -> bool:
-        """Whether a signature by a key would be taken."""
+    def ask_all(
+        self, questions: Iterable[KeyQuestion], *, progress: Callable[[int], None] = ...
+    ) -> Iterator[tuple[KeyQuestion, tuple[KeyAnswer, ...]]]:
+        """Which keys of users it would take a signature by."""
 
     def logs_in(self, identity: Path, user: str) -> bool:
         """Whether a key at hand gets in for good."""
 
 
-def prove(
-    holder: KeyHolder,
-    settings: SshdSettings,
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, how much of it is done, and how much there is."""
+
+_Lines = Sequence[AuthorizedKey]
+
+
+def prove_all(
+    holders: Sequence[KeyHolder],
+    settings: Callable[[str], SshdSettings],
     *,
     before: TrialServer,
     after: TrialServer,
     identities: Mapping[str, Path],
-) -> UserProof:
-    """Find out which of a user's keys the new configuration takes.
+    progress: Progress = lambda *_: None,
+) -> list[UserProof]:
+    """Find out which of users' keys the new configuration takes.
 
     Args:
-        holder: the user.
-        settings: the new ones, for this user.
+        holders: the users.
+        settings: gives the new ones of a user.
         before, after: servers with the old and the new configuration.
         identities: by fingerprint, keys that are at hand for a full login.
+        progress: see `Progress`.
     """
-    name = holder.account.name
-    asked = sorted(holder.keys, key=lambda line: not on_token(line))[:MOST_KEYS]
-    keys = []
-    got_in = False
-    for line in asked:
-        proof = _prove_key(line, settings, after, name, identities)
-        if proof.proof is Proof.REFUSED and not line.is_authority:
-            got_in_before = before.accepts(PublicLine(line.key, ""), name)
-            got_in |= got_in_before
-            proof = _explain_refusal(proof, got_in_before=got_in_before)
-        got_in |= proof.proof is not Proof.REFUSED
-        keys.append(proof)
-    return UserProof(name, tuple(keys), got_in, len(holder.keys) - len(asked))
+    asked = {holder.account.name: _asked(holder) for holder in holders}
+    new = _answers(after, asked, lambda n, of: progress("the new configuration", n, of))
+    proofs = {}
+    for name, lines in asked.items():
+        judging = _Judging(after, name, settings(name), new.get(name, {}), identities)
+        proofs[name] = [judging.proof(line) for line in lines]
+    refused = {
+        name: [key.line for key in keys if key.proof is Proof.REFUSED]
+        for name, keys in proofs.items()
+    }
+    old = _answers(before, refused, lambda n, of: progress("the old configuration", n, of))
+    return [
+        _user_proof(one, proofs[one.account.name], old.get(one.account.name, {})) for one in holders
+    ]
 
 
-def _prove_key(
-    line: AuthorizedKey,
-    settings: SshdSettings,
-    server: TrialServer,
-    user: str,
-    identities: Mapping[str, Path],
-) -> KeyProof:
-    if line.is_authority:
-        return KeyProof(line, Proof.UNPROVED, "who holds this authority's certificates is unknown")
-    if not server.accepts(PublicLine(line.key, ""), user):
-        return KeyProof(line, Proof.REFUSED, "the public-key query")
-    identity = identities.get(fingerprint.sha256(line.key.blob()))
-    if identity is not None:
-        if server.logs_in(identity, user):
-            return KeyProof(line, Proof.LOGIN, "a full login")
-        return KeyProof(line, Proof.REFUSED, "the query takes it, but a full login failed")
-    doubt = _doubt(line, settings)
-    if doubt:
-        return KeyProof(line, Proof.UNPROVED, doubt)
-    return KeyProof(line, Proof.QUERY, "the public-key query")
+def _asked(holder: KeyHolder) -> list[AuthorizedKey]:
+    return sorted(holder.keys, key=lambda line: not on_token(line))[:MOST_KEYS]
+
+
+_Answers = Mapping[str, KeyAnswer]
+
+
+def _answers(
+    server: TrialServer, asked: Mapping[str, _Lines], progress: Callable[[int, int], None]
+) -> dict[str, _Answers]:
+    """What a server says of each user's keys, by their fingerprints."""
+    questions = [
+        KeyQuestion(name, tuple(PublicText.of(PublicLine(line.key, "")) for line in lines))
+        for name, some in asked.items()
+        if (lines := [line for line in some if not line.is_authority])
+    ]
+    said = server.ask_all(questions, progress=lambda done: progress(done, len(questions)))
+    return {q.user: {x.key.fingerprint: x for x in answers} for q, answers in said}
+
+
+def _user_proof(holder: KeyHolder, keys: Sequence[KeyProof], before: _Answers) -> UserProof:
+    explained, got_in = [], False
+    for key in keys:
+        known = before.get(_name(key.line))
+        got_in_before = known is not None and known.accepted is True
+        if key.proof is Proof.REFUSED:
+            explained.append(_explain_refusal(key, got_in_before=got_in_before))
+        else:
+            explained.append(key)
+        got_in |= got_in_before or explained[-1].proof is not Proof.REFUSED
+    return UserProof(holder.account.name, tuple(explained), got_in, len(holder.keys) - len(keys))
+
+
+def _name(line: AuthorizedKey) -> str:
+    return fingerprint.sha256(line.key.blob())
+
+
+@dataclass(frozen=True)
+class _Judging:
+    """One user's keys before a server with the new configuration."""
+
+    server: TrialServer
+    user: str
+    settings: SshdSettings
+    answers: _Answers
+    identities: Mapping[str, Path]
+
+    def proof(self, line: AuthorizedKey) -> KeyProof:
+        if line.is_authority:
+            why = "who holds this authority's certificates is unknown"
+            return KeyProof(line, Proof.UNPROVED, why)
+        answer = self.answers.get(_name(line))
+        if answer is None or answer.accepted is None:
+            why = answer.why if answer else "nothing was said"
+            why = f"the throw-away sshd could not be asked: {why}"
+            return KeyProof(line, Proof.UNPROVED, why)
+        if not answer.accepted:
+            return KeyProof(line, Proof.REFUSED, "the public-key query")
+        return self._of_accepted(line)
+
+    def _of_accepted(self, line: AuthorizedKey) -> KeyProof:
+        identity = self.identities.get(_name(line))
+        if identity is not None:
+            if self.server.logs_in(identity, self.user):
+                return KeyProof(line, Proof.LOGIN, "a full login")
+            return KeyProof(line, Proof.REFUSED, "the query takes it, but a full login failed")
+        doubt = _doubt(line, self.settings)
+        if doubt:
+            return KeyProof(line, Proof.UNPROVED, doubt)
+        return KeyProof(line, Proof.QUERY, "the public-key query")
 
 
 def _doubt(line: AuthorizedKey, settings: SshdSettings) -> str:
@@ -252,3 +318,41 @@ def locked_out(proofs: Sequence[UserProof], losing: Collection[str] = ()) -> lis
 def unproved(proofs: Sequence[UserProof]) -> list[UserProof]:
     """Users of whom nothing is known for sure, though nothing speaks against them."""
     return [proof for proof in proofs if not proof.is_proved and not proof.is_refused]
+
+
+class Standing(Word):
+    """How a user stands after the change, in an administrator's words."""
+
+    IN = "would get in"
+    OUT = "would be locked out"
+    UNKNOWN = "cannot be known without a login"
+
+
+def standings(plan: HardeningPlan) -> Iterator[tuple[str, Standing, str]]:
+    """Each user of a plan who matters, how they stand, and why."""
+    out = {proof.user for proof in locked_out(plan.proofs, plan.losing)}
+    codes = {code.user: code for code in plan.codes}
+    for proof in plan.proofs:
+        code = codes.get(proof.user)
+        if proof.user in out:
+            yield proof.user, Standing.OUT, "sshd takes none of their keys"
+        elif code is not None and code.works is False:
+            yield proof.user, Standing.OUT, code.why
+        elif not proof.is_refused:
+            sure = proof.is_proved and (code is None or code.works)
+            yield proof.user, Standing.IN if sure else Standing.UNKNOWN, ""
+    for name in plan.outside:
+        yield name, Standing.OUT, "not among --user"
+
+
+def ways_to_find_out(plan: HardeningPlan) -> Iterator[tuple[str, str]]:
+    """Users of whom it cannot be known without a login, each with a command that finds out."""
+    for proof in unproved(plan.proofs):
+        keys = [key.line for key in proof.keys if key.proof is Proof.UNPROVED]
+        known = next((line for line in keys if not line.is_authority), None)
+        which = _name(known) if known else "FILE"
+        user = shlex.quote(proof.user)
+        yield proof.user, f"fidokit server harden {plan.level} --user {user} --login-with {which}"
+    for code in plan.codes:
+        if code.works is None:
+            yield code.user, f"fidokit otp verify --user {shlex.quote(code.user)}"

@@ -158,12 +158,27 @@ def _text_of(path: Path) -> str:
 def _included(path: Path, name: str, depth: int, only: str) -> Iterator[PamLine]:
     if not depth:
         raise FidokitError(f"{path} and what it includes have no end")
-    yield from _lines(path.parent / name, depth - 1, only)  # PAM looks beside it; / starts anew
+    other = _beside(path, name)
+    if other is not None:
+        yield from _lines(other, depth - 1, only)
+
+
+def _beside(path: Path, name: str) -> Path | None:
+    """The file that a service includes; None if it is not there, which PAM itself refuses."""
+    places = (path.parent / name, FOLDER / name)  # / starts anew
+    return next((place for place in places if place.exists()), None)
 
 
 def _bare(word: str) -> str:
     """An argument without the brackets that hold its spaces together."""
     return re.sub(r"\\(.)", r"\1", word[1:-1]) if word.startswith("[") else word
+
+
+def bracketed(word: str) -> str:
+    """An argument as it stands in a line: blanks are held together by brackets."""
+    if not re.search(r"[\s\[\]]", word):
+        return word
+    return "[" + re.sub(r"([\]\\])", r"\\\1", word) + "]"
 
 
 def lines_of_module(lines: Sequence[PamLine]) -> list[PamLine]:
@@ -223,8 +238,8 @@ def _judging(text: str, path: Path, depth: int) -> Iterator[str]:
     for raw in text.replace("\\\n", " ").splitlines():
         words = raw.split()
         if len(words) > 1 and words[0] == "@include" and depth:
-            other = path.parent / words[1]
-            yield from _judging(_text_of(other), other, depth - 1)
+            other = _beside(path, words[1])
+            yield from _judging(_text_of(other), other, depth - 1) if other else (raw,)
         elif words and words[0].lstrip("-").lower() in _ASKS:
             yield raw
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from fidokit.errors import FidokitError, NoPermission
+from fidokit.server.sshd.instances import SshdInstance
 from fidokit.server.sshd.settings import SshdSettings
 
 PATIENCE_S: Final = 15.0
@@ -21,7 +23,7 @@ PATIENCE_S: Final = 15.0
 
 _STEP_S: Final = 0.05
 _HELLO: Final = b"SSH-"
-_UNITS: Final = ("ssh.service", "sshd.service")
+_SOCKETS: Final = ("ssh.socket", "sshd.socket")
 _SYSTEMD: Final = "/run/systemd/system"
 _ANY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "[::]": "::1"}  # noqa: S104  compared, not bound
 
@@ -30,7 +32,14 @@ Systemctl = Callable[[Sequence[str]], subprocess.CompletedProcess[bytes]]
 
 
 class Services(Protocol):
-    """What manages the running sshd."""
+    """What manages the running sshd.
+
+    Attributes:
+        command: what an administrator types to reload it; empty where nothing is needed.
+    """
+
+    @property
+    def command(self) -> str: ...  # noqa: D102
 
     def reload(self) -> None:
         """Have it read its configuration again."""
@@ -51,13 +60,18 @@ class Systemd:
 
     Attributes:
         unit: its name.
-        pid_file: where sshd notes its process id, if anywhere.
+        pid: of the process that listens.
         run: runs systemctl.
     """
 
     unit: str
-    pid_file: Path | None
+    pid: int | None
     run: Systemctl
+
+    @property
+    def command(self) -> str:
+        """What an administrator types to reload it."""
+        return f"systemctl reload {self.unit}"
 
     def reload(self) -> None:
         """Run `systemctl reload` for the unit."""
@@ -68,8 +82,8 @@ class Systemd:
         self._do("restart")
 
     def generation(self) -> object:
-        """What the file of the process id is now."""
-        return _mark(self.pid_file)
+        """What tells the process from one that has started itself again."""
+        return incarnation(self.pid)
 
     def is_gone(self) -> bool:
         """Whether the unit has failed or stopped."""
@@ -85,18 +99,127 @@ class Systemd:
             )
 
 
+@dataclass(frozen=True)
+class ByConnection:
+    """A socket of systemd, which starts an sshd for each connection, or for the next one.
+
+    Attributes:
+        unit: its name.
+    """
+
+    unit: str
+
+    command = ""
+
+    def reload(self) -> None:
+        """Do nothing: the next connection takes the new configuration."""
+
+    def restart(self) -> None:
+        """Do nothing: systemd still has the socket."""
+
+    def generation(self) -> object:
+        """Nothing: no process is there that could change."""
+        return None
+
+    def is_gone(self) -> bool:
+        """Never: systemd has the socket."""
+        return False
+
+
+@dataclass(frozen=True)
+class Process:
+    """sshd as a process alone, which SIGHUP has start itself again (sshd(8)).
+
+    Attributes:
+        pid: its number, which stays.
+        start: starts another one, where it has died.
+    """
+
+    pid: int
+    start: Sequence[str]
+
+    @property
+    def command(self) -> str:
+        """What an administrator types to reload it."""
+        return f"kill -HUP {self.pid}"
+
+    def reload(self) -> None:
+        """Send SIGHUP.
+
+        Raises:
+            NoPermission: it belongs to another user.
+            FidokitError: it has ended.
+        """
+        try:
+            os.kill(self.pid, signal.SIGHUP)
+        except PermissionError:
+            raise NoPermission("sshd belongs to another user", hint="use sudo") from None
+        except ProcessLookupError:
+            raise FidokitError(f"sshd has ended: process {self.pid}", hint="start it") from None
+
+    def restart(self) -> None:
+        """SIGHUP, or a new process."""
+        if self.is_gone():
+            _start(self.start)
+        else:
+            self.reload()
+
+    def generation(self) -> object:
+        """What tells the process from one that has started itself again."""
+        return incarnation(self.pid)
+
+    def is_gone(self) -> bool:
+        """Whether it has ended; it starts itself again under the same number."""
+        return not _is_sshd(self.pid)
+
+
+def incarnation(pid: int | None) -> object:
+    """What tells a process from one that has started itself again under its number.
+
+    Its sockets are made anew, and its stack lies elsewhere (proc(5)); both are for root and its
+    owner to see. None where neither can be seen.
+    """
+    if pid is None:
+        return None
+    sockets, stack = set(), ""
+    with suppress(OSError):
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):
+                sockets.add(str(entry.readlink()))
+    with suppress(OSError, IndexError):
+        text = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+        stack = text.rpartition(")")[2].split()[25]
+    opened = frozenset(name for name in sockets if name.startswith("socket:"))
+    return (opened, stack) if opened or stack not in {"", "0"} else None
+
+
+def unit_of(pid: int, proc: Path = Path("/proc")) -> str:
+    """The service of systemd that a process belongs to; empty for none (cgroups(7))."""
+    with suppress(OSError):
+        for line in (proc / str(pid) / "cgroup").read_text("utf-8", "replace").splitlines():
+            name = line.rpartition("/")[2]
+            if name.endswith(".service") and name.startswith("ssh"):
+                return name
+    return ""
+
+
 @dataclass
 class Signaled:
     """sshd as a process, which SIGHUP has start itself again (sshd(8)).
 
     Attributes:
         pid_file: where it notes its process id.
-        command: starts another one, where it has died.
+        start: starts another one, where it has died.
     """
 
     pid_file: Path
-    command: Sequence[str]
+    start: Sequence[str]
     _last: int | None = field(default=None, init=False)
+
+    @property
+    def command(self) -> str:
+        """What an administrator types to reload it."""
+        return f"kill -HUP $(cat {shlex.quote(str(self.pid_file))})"
 
     def reload(self) -> None:
         """Send SIGHUP.
@@ -119,14 +242,8 @@ class Signaled:
         """SIGHUP, or a new process."""
         if self._pid() is not None:
             self.reload()
-            return
-        subprocess.run(  # noqa: S603  sshd, which the person or PATH names
-            list(self.command),
-            check=False,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        else:
+            _start(self.start)
 
     def generation(self) -> object:
         """What the file of the process id is now: sshd makes it anew."""
@@ -153,31 +270,68 @@ def _is_sshd(pid: int) -> bool:
     return name.startswith("sshd") and rest.split()[0] != "Z"
 
 
-def find_services(
-    settings: SshdSettings,
-    command: Sequence[str],
-    pid_file: Path | None,
-    run: Systemctl | None = None,
-) -> Services:
-    """What manages sshd here: systemd where it runs and has the unit, else its process id.
+def _start(command: Sequence[str]) -> None:
+    subprocess.run(  # noqa: S603  sshd, which the user or PATH names
+        list(command),
+        check=False,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def of_instance(instance: SshdInstance, run: Systemctl | None = None) -> Services:
+    """What manages an sshd that runs: systemd where it is one of its services, else SIGHUP.
 
     Args:
-        settings: the effective ones; they say where the process id is.
-        command: starts an sshd with the configuration.
-        pid_file: named by the person: then systemd is not asked.
+        instance: with a process.
         run: runs systemctl.
+    """
+    pid = instance.pid or 0
+    unit = unit_of(pid) if Path(_SYSTEMD).is_dir() else ""
+    if unit:
+        return Systemd(unit, pid, run or _run)
+    return Process(pid, (instance.sshd.program, *instance.sshd.arguments))
+
+
+def of_socket(run: Systemctl | None = None) -> tuple[ByConnection, list[Address]] | None:
+    """A socket of systemd that starts sshd, and where it listens; None if none is active."""
+    run = run or _run
+    if not Path(_SYSTEMD).is_dir():
+        return None
+    for unit in _SOCKETS:
+        if run(["systemctl", "is-active", "--quiet", unit]).returncode == 0:
+            shown = run(["systemctl", "show", unit, "-p", "Listen"]).stdout.decode(
+                "utf-8", "replace"
+            )
+            return ByConnection(unit), _listening(shown)
+    return None
+
+
+def _listening(shown: str) -> list[Address]:
+    """The TCP addresses of `Listen=[::]:22 (Stream)`, one a line."""
+    found = []
+    for line in shown.splitlines():
+        name, _, value = line.partition("=")
+        host, _, port = value.partition(" ")[0].rpartition(":")
+        if name == "Listen" and port.isdecimal():
+            found.append((_ANY_ADDRESS.get(host, host).strip("[]"), int(port)))
+    return found
+
+
+def noted(settings: SshdSettings, command: Sequence[str], pid_file: Path | None) -> Signaled:
+    """An sshd that has noted its process id.
+
+    Args:
+        settings: the effective ones; they say where it does.
+        command: starts an sshd with the configuration.
+        pid_file: named by the user.
 
     Raises:
-        FidokitError: neither is known.
+        FidokitError: it is not known where.
     """
-    run = run or _run
-    noted = settings.first("pidfile", "none")
-    known = None if noted == "none" else Path(noted)
-    if pid_file is None and Path(_SYSTEMD).is_dir():
-        for unit in _UNITS:
-            if run(["systemctl", "is-active", "--quiet", unit]).returncode == 0:
-                return Systemd(unit, known, run)
-    chosen = pid_file or known
+    named = settings.first("pidfile", "none")
+    chosen = pid_file or (None if named == "none" else Path(named))
     if chosen is None:
         raise FidokitError(
             "it is not known which process is sshd",

@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
@@ -27,6 +28,7 @@ from fidokit.openssh.keys.public import PublicLine
 from fidokit.server.sshd.connections import Connections
 from fidokit.server.sshd.query import LOOPBACK, LoginOrigin, Sshd, without_option
 from fidokit.server.sshd.settings import ConfigPlace
+from fidokit.server.sshd.terminal import Terminal
 
 QUERY_S: Final = 60.0
 LOGIN_S: Final = 180.0
@@ -230,6 +232,7 @@ class Trial:
         environ: for ssh; where an agent and a security key provider may be named. See
             `environment`.
         arguments: more of sshd's own, such as `-o NAME=VALUE`.
+        name: what sshd is called, which before 9.8 is its PAM service; its own name if empty.
     """
 
     bench: Bench
@@ -237,6 +240,7 @@ class Trial:
     config: Path
     environ: Mapping[str, str]
     arguments: tuple[str, ...] = ()
+    name: str = ""
 
     # --- many keys ---------------------------------------------------------------------------
 
@@ -331,10 +335,29 @@ class Trial:
             shutil.rmtree(scratch, ignore_errors=True)
         return _AUTHENTICATED.search(said) is not None
 
+    def typed(self, user: str, options: Sequence[str], answer: str) -> tuple[str, str]:
+        """What ssh and sshd noted down about a login in which one question is answered.
+
+        Args:
+            options: of ssh.
+            answer: what is typed where the question comes; a secret.
+        """
+        scratch = self.bench.scratch()
+        try:
+            return self._connect(scratch, user, options, QUERY_S, LOOPBACK, answer)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
     # --- a connection ------------------------------------------------------------------------
 
-    def _connect(
-        self, scratch: Path, user: str, options: Sequence[str], timeout: float, origin: LoginOrigin
+    def _connect(  # noqa: PLR0917  the parts of one connection
+        self,
+        scratch: Path,
+        user: str,
+        options: Sequence[str],
+        timeout: float,
+        origin: LoginOrigin,
+        answer: str = "",
     ) -> tuple[str, str]:
         """What ssh and sshd noted down about one connection."""
         log, errors = scratch / "ssh.log", scratch / "sshd.log"
@@ -342,27 +365,50 @@ class Trial:
         client, served = self.bench.connections.pair(origin)
         with ExitStack() as stack:
             with client, served:
+                called = str(Path(self.sshd).with_name(self.name)) if self.name else self.sshd
                 server = self._started(
-                    [self.sshd, "-i", "-e", "-f", str(self.config), *self.arguments],
+                    [called, "-i", "-e", "-f", str(self.config), *self.arguments],
                     served.fileno(),
                     errors,
                     None,
                 )
                 stack.callback(_end, server, QUERY_S)
-                asking = self._started(command, client.fileno(), None, dict(self.environ))
+                terminal = stack.enter_context(Terminal()) if answer else None
+                asking = self._started(
+                    terminal.command(command) if terminal else command,
+                    client.fileno(),
+                    None,
+                    dict(self.environ),
+                    apart=terminal is not None,
+                )
                 stack.callback(_end, asking, 0)
+            if terminal:
+                terminal.answer(answer, time.monotonic() + timeout, lambda: asking.poll() is None)
+                timeout = 0
             with suppress(subprocess.TimeoutExpired):
                 asking.wait(timeout)  # what it noted down until then says how far it came
         return _read(log), _read(errors)
 
     def _started(
-        self, command: list[str], end: int, errors: Path | None, env: dict[str, str] | None
+        self,
+        command: list[str],
+        end: int,
+        errors: Path | None,
+        env: dict[str, str] | None,
+        *,
+        apart: bool = False,
     ) -> subprocess.Popen[bytes]:
         """A program with a socket for its input and output; no shell: a name is one word."""
         with ExitStack() as stack, _room_in(self.bench.folder):
             written = stack.enter_context(errors.open("wb")) if errors else None
             return subprocess.Popen(  # noqa: S603  programs that the user or PATH names
-                command, stdin=end, stdout=end, stderr=written, env=env
+                command,
+                executable=self.sshd if errors else None,
+                stdin=end,
+                stdout=end,
+                stderr=written,
+                env=env,
+                start_new_session=apart,
             )
 
     def _client(self, scratch: Path, user: str, log: Path, options: Sequence[str]) -> list[str]:

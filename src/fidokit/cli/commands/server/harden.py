@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,11 +14,12 @@ from fidokit.cli import schema
 from fidokit.cli.options import verb
 from fidokit.cli.render import styled, write_json
 from fidokit.cli.settings import Settings
-from fidokit.errors import UsageError
-from fidokit.prompt.text import escape, note
+from fidokit.errors import FidokitError, UsageError
+from fidokit.prompt.text import escape, is_fancy, note
 from fidokit.server.harden.levels import Level
 
 if TYPE_CHECKING:
+    from fidokit.server.harden.lock_out import Progress
     from fidokit.server.harden.plan import HardeningPlan
 
 
@@ -32,10 +35,9 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--login-with",
-    metavar="FILE",
+    metavar="FILE|FINGERPRINT",
     multiple=True,
-    type=click.Path(path_type=Path),
-    help="A key that is at hand: prove it by a full login, with PIN and touch.",
+    help="A key that is at hand, in a file or your agent: prove it by a full login.",
 )
 @click.option("--yes-unproved", is_flag=True, help="Go on where the trial is no proof.")
 @click.option("--dry-run", is_flag=True, help="Show and prove; change nothing.")
@@ -58,10 +60,13 @@ if TYPE_CHECKING:
 @click.option(
     "--pam-file",
     metavar="FILE",
-    default="/etc/pam.d/sshd",
-    show_default=True,
     type=click.Path(path_type=Path),
-    help="sshd's PAM service, for second-factor.",
+    help="The PAM service, for second-factor.  [default: sshd's own]",
+)
+@click.option(
+    "--secret-file",
+    metavar="PATTERN",
+    help="Where root keeps the secrets of codes, such as '/var/lib/otp/${USER}'.",
 )
 def harden(
     settings: Settings,
@@ -69,14 +74,15 @@ def harden(
     levels: tuple[str, ...],
     undo: bool,
     users: tuple[str, ...],
-    login_with: tuple[Path, ...],
+    login_with: tuple[str, ...],
     yes_unproved: bool,
     dry_run: bool,
     reload: bool,
     pid_file: Path | None,
     config: Path,
     sshd: str | None,
-    pam_file: Path,
+    pam_file: Path | None,
+    secret_file: str | None,
 ) -> None:
     """Tighten sshd, after proving that the users can still log in.
 
@@ -104,10 +110,32 @@ def harden(
     if undo:
         plan = plan_unhardening(target)
     else:
-        plan = plan_hardening(
-            HardeningRequest(" ".join(levels), users, login_with, yes_unproved), target
-        )
+        with _progress(settings) as told:
+            plan = plan_hardening(
+                HardeningRequest(
+                    " ".join(levels), users, login_with, yes_unproved, secret_file, told
+                ),
+                target,
+            )
     _carry_out(settings, plan, dry_run=dry_run, reload=reload or pid_file is not None, pid=pid_file)
+
+
+@contextmanager
+def _progress(settings: Settings) -> Iterator[Progress]:
+    """One line on a terminal, written over and over, and gone at the end."""
+    shown = settings.progress and not settings.json and is_fancy(sys.stderr)
+
+    def told(what: str, done: int, total: int) -> None:
+        if shown:
+            sys.stderr.write(f"\r\x1b[KAsking {what}: {done} of {total} users")
+            sys.stderr.flush()
+
+    try:
+        yield told
+    finally:
+        if shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
 
 
 def _carry_out(
@@ -118,7 +146,7 @@ def _carry_out(
     for warning in plan.warnings:
         note(f"warning: {warning}")
     if not settings.json:
-        for line in (*_diffs(plan), *map(escape, _proofs(plan))):
+        for line in (*_diffs(plan), *map(escape, (*_proofs(plan), *_summary(plan)))):
             print(line)
     if plan.obstacle is not None:
         note("Nothing was written.")
@@ -138,6 +166,25 @@ def _proofs(plan: HardeningPlan) -> Iterator[str]:
     for proof in plan.proofs:
         for key in proof.keys:
             yield f"{proof.user}: {key.proof.value}  {line_name(key.line)}: {key.why}"
+    for code in plan.codes:
+        if code.works:
+            yield f"{code.user}: login  by a key and a code"
+
+
+def _summary(plan: HardeningPlan) -> Iterator[str]:
+    """What an administrator wants to know: who would get in."""
+    from fidokit.server.harden.lock_out import Standing, standings, ways_to_find_out
+
+    for standing in Standing:
+        names = [
+            f"{name}{why and f' ({why})'}"
+            for name, what, why in standings(plan)
+            if what is standing
+        ]
+        if names:
+            yield f"{standing}: {', '.join(names)}"
+    for _, command in ways_to_find_out(plan):
+        yield f"  {command}"
 
 
 def _outcome(plan: HardeningPlan, *, done: bool, reloaded: bool) -> Iterator[str]:
@@ -151,10 +198,22 @@ def _outcome(plan: HardeningPlan, *, done: bool, reloaded: bool) -> Iterator[str
     if reloaded:
         yield "sshd was reloaded, and answers."
     elif done:
-        yield (
-            "It counts once sshd is reloaded, such as by: sudo systemctl reload ssh. "
-            "Stay logged in until another login has worked."
-        )
+        yield from _how_it_counts(plan)
+
+
+def _how_it_counts(plan: HardeningPlan) -> Iterator[str]:
+    from fidokit.server.harden.application import how_to_reload
+
+    try:
+        commands = how_to_reload(plan.target)
+    except FidokitError:
+        yield "It counts once sshd runs with it."
+        return
+    if not commands:
+        yield "It counts at the next login: each starts an sshd of its own."
+    for command in commands:
+        yield f"It counts once sshd is reloaded: sudo {command}"
+    yield "Stay logged in until another login has worked."
 
 
 def _diffs(plan: HardeningPlan) -> Iterator[str]:
