@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import re
 import shutil
 import signal
 import stat
@@ -86,7 +87,7 @@ def test_verify_is_not_proved_by_the_query(any_machine: Machine) -> None:
     it = any_machine
     it.authorize(line(it.host, "touch"), line(it.host, "uv"))
     before = it.files()
-    with pytest.raises(FidokitError, match="nothing proves that") as refused:
+    with pytest.raises(FidokitError, match="cannot be known without a login: whether") as refused:
         it.harden("verify")
     assert "--yes-unproved" in refused.value.hint
     assert it.files() == before
@@ -100,6 +101,19 @@ def test_verify_is_proved_by_a_login(one: Machine) -> None:
     plan = one.harden("verify", login_with=[one.host.home / "uv.pub"])
     assert [key.proof.value for key in plan.proofs[0].keys] == ["unproved", "login"]
     assert one.lets_in("uv")
+
+
+def test_the_command_that_finds_out(one: Machine) -> None:
+    """What the hint says works as it stands: the key is in the agent."""
+    one.authorize(line(one.host, "uv"))
+    with pytest.raises(FidokitError, match="cannot be known without a login") as refused:
+        one.harden("verify")
+    command = re.search(r"fidokit server harden (.*?);", refused.value.hint)
+    assert command
+    level, *options = command[1].split()
+    assert options[:3] == ["--user", USER, "--login-with"]
+    plan = one.harden(level, login_with=options[3:])
+    assert [key.proof.value for key in plan.proofs[0].keys] == ["login"]
 
 
 def test_verify_is_proved_by_a_login_through_the_provider(one: Machine) -> None:
@@ -194,7 +208,7 @@ def test_a_key_that_never_worked_is_told(one: Machine) -> None:
 
 def test_a_key_that_may_not_come_from_here_is_not_proved(one: Machine) -> None:
     one.authorize(line(one.host, "touch", 'from="192.0.2.1"'))
-    with pytest.raises(FidokitError, match="nothing proves"):
+    with pytest.raises(FidokitError, match="cannot be known without a login"):
         one.harden("hardware-only")
     plan = one.harden("hardware-only", yes_unproved=True)
     assert plan.proofs[0].keys[0].why == "its from= keeps this machine out"

@@ -355,7 +355,7 @@ def hardening(plan: HardeningPlan, *, done: bool, reloaded: bool) -> Json:
     """The JSON of `server harden` (docs/json.md)."""
     return members(
         plan,
-        "level done reloaded files directives users warnings",
+        "level done reloaded files directives users codes outside warnings",
         done=done,
         reloaded=reloaded,
         files=[str(edit.path) for edit in plan.edits],
@@ -364,6 +364,7 @@ def hardening(plan: HardeningPlan, *, done: bool, reloaded: bool) -> Json:
             members(proof, "user keys", keys=list(map(_key_proof, proof.keys)))
             for proof in plan.proofs
         ],
+        codes=[members(code, "user works why") for code in plan.codes],
     )
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Final
 
 from fidokit.errors import FidokitError, NoPermission
@@ -25,14 +26,22 @@ _LOCKS: Final = Path("/proc/locks")
 
 
 def own_folder() -> Path:
-    """A folder of this user's own, which is made: /run/fidokit for root, else below the home.
+    """A folder of this user's own, which is made: /run/fidokit for root, else in the home or /tmp.
 
     Raises:
         NoPermission: somebody else made it, or may change what is in it.
+        FidokitError: there is no room for it.
     """
-    folder = _ROOTS if os.geteuid() == 0 else account().home / ".cache/fidokit"
+    if os.geteuid() == 0:
+        return _made(_ROOTS)
+    with suppress(FidokitError):
+        return _made(account().home / ".cache/fidokit")
+    return _made(Path(gettempdir(), f"fidokit-{os.geteuid()}"))
+
+
+def _made(folder: Path) -> Path:
     with explained(folder):
-        folder.mkdir(mode=0o711, parents=os.geteuid() != 0, exist_ok=True)
+        folder.mkdir(mode=0o711, parents=True, exist_ok=True)
         found = folder.lstat()
     own = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
     if not own or found.st_mode & _OTHERS_WRITE:

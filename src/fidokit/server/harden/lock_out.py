@@ -342,7 +342,8 @@ def standings(plan: HardeningPlan) -> Iterator[tuple[str, Standing, str]]:
             sure = proof.is_proved and (code is None or code.works)
             yield proof.user, Standing.IN if sure else Standing.UNKNOWN, ""
     for name in plan.outside:
-        yield name, Standing.OUT, "not among --user"
+        by_password = name in plan.losing
+        yield name, Standing.OUT, "by a password now" if by_password else "not among --user"
 
 
 def ways_to_find_out(plan: HardeningPlan) -> Iterator[tuple[str, str]]:

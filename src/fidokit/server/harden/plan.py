@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Optional
+from typing import Final, Optional, Union
 
 from fidokit.errors import FidokitError
 from fidokit.server.accounts import Account
@@ -57,7 +57,7 @@ class HardeningRequest:
 
     level: str
     users: Sequence[str] = ()
-    login_with: Sequence[str] = ()
+    login_with: Sequence[Union[str, Path]] = ()  # noqa: UP007  Python 3.9 evaluates it
     yes_unproved: bool = False
     secret_file: str | None = None
     progress: Progress = lambda *_: None

@@ -207,7 +207,7 @@ class Planner:
         """Files of keys that are at hand, by fingerprint."""
         known = {fingerprint.sha256(key.key.blob()): key for user in users for key in user.keys}
         found = {}
-        for number, given in enumerate(self.request.login_with):
+        for number, given in enumerate(map(str, self.request.login_with)):
             name, path = self._at_hand(given, number, known)
             if name not in known:
                 raise UsageError(
@@ -342,7 +342,7 @@ class Planner:
                 "and a key on a token with a PIN is two factors already"
             )
         if plan.outside:
-            yield f"would be locked out, and --user does not name them: {', '.join(plan.outside)}"
+            yield f"would be locked out besides: {', '.join(plan.outside)}"
         for keyword in ("AuthorizedKeysCommand", "TrustedUserCAKeys"):
             if settings.is_set(keyword):
                 yield f"sshd also lets in whom {keyword} knows; nothing is proved of them"
