@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from tests.support.agent_host import Host, make_host, serving, sk_key, virtual_token
 from tests.support.hardened import SSHD, USER, Machine, line, machine
 
+from fidokit.errors import FidokitError
 from fidokit.server.check.findings.tally import CheckTally
 from fidokit.server.check.key_lines import KeyLine
 from fidokit.server.check.policy import CheckRule
@@ -82,3 +84,16 @@ def test_touch(it: Machine) -> None:
     it.harden("touch")
     assert touches() == [True, True]
     assert not it.lets_in("touch")
+
+
+def test_the_command_that_finds_out(it: Machine) -> None:
+    """What the hint says works as it stands: the key is in the agent."""
+    it.authorize(line(it.host, "uv"))
+    with pytest.raises(FidokitError, match="cannot be known without a login") as refused:
+        it.harden("verify")
+    command = re.search(r"fidokit server harden (.*?);", refused.value.hint)
+    assert command
+    level, *options = command[1].split()
+    assert options[:3] == ["--user", USER, "--login-with"]
+    plan = it.harden(level, login_with=options[3:])
+    assert [key.proof.value for key in plan.proofs[0].keys] == ["login"]

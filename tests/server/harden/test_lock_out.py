@@ -19,18 +19,13 @@ from fidokit.server import key_paths
 from fidokit.server.accounts import Account
 from fidokit.server.authorize.lines import lines_of
 from fidokit.server.harden import lock_out
-from fidokit.server.harden.code_trial import CodeProof
 from fidokit.server.harden.lock_out import (
     KeyHolder,
     Proof,
-    Standing,
     UserProof,
     everybody,
     key_holder,
-    standings,
-    ways_to_find_out,
 )
-from fidokit.server.harden.plan import HardeningPlan, HardeningTarget
 from fidokit.server.sshd.settings import parse_settings
 from fidokit.server.sshd.trial import KeyAnswer, KeyQuestion, PublicText
 
@@ -187,47 +182,6 @@ def test_a_server_that_does_not_answer_proves_nothing(monkeypatch: pytest.Monkey
     proof = proved(TOKEN.encode())
     assert one(proof) == (Proof.UNPROVED, "the throw-away sshd could not be asked: gone")
     assert not out(proof, by_password=True)
-
-
-# --- in an administrator's words -------------------------------------------------------------
-
-
-def planned(*proofs: UserProof, **more: object) -> HardeningPlan:
-    return HardeningPlan(HardeningTarget(), "verify", (), proofs=proofs, **more)  # type: ignore[arg-type]
-
-
-def test_how_users_stand() -> None:
-    sure = proved(TOKEN.encode(), after=[TOKEN])
-    doubtful = proved(TOKEN.encode(), after=[TOKEN], options="verify-required")
-    gone = proved(PLAIN.encode(), before=[PLAIN])
-    never = proved(TOKEN.encode())
-    for proof, standing in (
-        (sure, Standing.IN),
-        (doubtful, Standing.UNKNOWN),
-        (gone, Standing.OUT),
-    ):
-        [(name, what, _)] = standings(planned(proof))
-        assert (name, what) == ("u", standing)
-    assert list(standings(planned(never))) == []
-    assert [what for _, what, _ in standings(planned(never, losing=("u",)))] == [Standing.OUT]
-    assert list(standings(planned(outside=("v",)))) == [("v", Standing.OUT, "not among --user")]
-
-
-@pytest.mark.parametrize(
-    ("works", "standing"), [(True, Standing.IN), (False, Standing.OUT), (None, Standing.UNKNOWN)]
-)
-def test_codes_count_too(works: bool | None, standing: Standing) -> None:
-    plan = planned(proved(TOKEN.encode(), after=[TOKEN]), codes=(CodeProof("u", works, "x"),))
-    assert [what for _, what, _ in standings(plan)] == [standing]
-    commands = list(ways_to_find_out(plan))
-    assert commands == ([("u", "fidokit otp verify --user u")] if works is None else [])
-
-
-def test_the_command_that_finds_out_names_the_key() -> None:
-    proof = proved(TOKEN.encode(), after=[TOKEN], options="verify-required")
-    name = fingerprint.sha256(TOKEN.key.blob())
-    command = f"fidokit server harden verify --user u --login-with {name}"
-    assert list(ways_to_find_out(planned(proof))) == [("u", command)]
 
 
 def test_more_keys_than_anybody_has(monkeypatch: pytest.MonkeyPatch) -> None:

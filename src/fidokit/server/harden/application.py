@@ -9,9 +9,9 @@ from pathlib import Path
 
 from fidokit.errors import FidokitError
 from fidokit.server.harden import plan as planning
+from fidokit.server.harden.inquiry import Planner
 from fidokit.server.harden.levels import Directive, unmet
 from fidokit.server.harden.plan import HardeningPlan, HardeningRequest, HardeningTarget
-from fidokit.server.harden.planner import Planner
 from fidokit.server.harden.running import Running, find_running, instances_of
 from fidokit.server.locks import only_one
 from fidokit.server.sshd import drop_in, trial

@@ -85,7 +85,7 @@ class HardenedFiles:
 
     @property
     def pam_file(self) -> Path:
-        """sshd's PAM service."""
+        """The PAM service of this sshd."""
         return self.pam_files[0]
 
     @property

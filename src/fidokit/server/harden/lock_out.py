@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 from fidokit.errors import FidokitError, NoPermission
 from fidokit.openssh.keys import fingerprint
@@ -18,9 +17,6 @@ from fidokit.server.key_paths import opened_keys, path_of
 from fidokit.server.sshd.settings import SshdSettings
 from fidokit.server.sshd.trial import KeyAnswer, KeyQuestion, PublicText
 from fidokit.server.words import Word
-
-if TYPE_CHECKING:
-    from fidokit.server.harden.plan import HardeningPlan
 
 _NO_SHELLS: Final = frozenset({"nologin", "false", "sync", ""})
 
@@ -226,7 +222,7 @@ def _answers(
 def _user_proof(holder: KeyHolder, keys: Sequence[KeyProof], before: _Answers) -> UserProof:
     explained, got_in = [], False
     for key in keys:
-        known = before.get(_name(key.line))
+        known = before.get(name_of(key.line))
         got_in_before = known is not None and known.accepted is True
         if key.proof is Proof.REFUSED:
             explained.append(_explain_refusal(key, got_in_before=got_in_before))
@@ -236,7 +232,8 @@ def _user_proof(holder: KeyHolder, keys: Sequence[KeyProof], before: _Answers) -
     return UserProof(holder.account.name, tuple(explained), got_in, len(holder.keys) - len(keys))
 
 
-def _name(line: AuthorizedKey) -> str:
+def name_of(line: AuthorizedKey) -> str:
+    """The fingerprint of a line's key."""
     return fingerprint.sha256(line.key.blob())
 
 
@@ -254,7 +251,7 @@ class _Judging:
         if line.is_authority:
             why = "who holds this authority's certificates is unknown"
             return KeyProof(line, Proof.UNPROVED, why)
-        answer = self.answers.get(_name(line))
+        answer = self.answers.get(name_of(line))
         if answer is None or answer.accepted is None:
             why = answer.why if answer else "nothing was said"
             why = f"the throw-away sshd could not be asked: {why}"
@@ -264,7 +261,7 @@ class _Judging:
         return self._of_accepted(line)
 
     def _of_accepted(self, line: AuthorizedKey) -> KeyProof:
-        identity = self.identities.get(_name(line))
+        identity = self.identities.get(name_of(line))
         if identity is not None:
             if self.server.logs_in(identity, self.user):
                 return KeyProof(line, Proof.LOGIN, "a full login")
@@ -318,42 +315,3 @@ def locked_out(proofs: Sequence[UserProof], losing: Collection[str] = ()) -> lis
 def unproved(proofs: Sequence[UserProof]) -> list[UserProof]:
     """Users of whom nothing is known for sure, though nothing speaks against them."""
     return [proof for proof in proofs if not proof.is_proved and not proof.is_refused]
-
-
-class Standing(Word):
-    """How a user stands after the change, in an administrator's words."""
-
-    IN = "would get in"
-    OUT = "would be locked out"
-    UNKNOWN = "cannot be known without a login"
-
-
-def standings(plan: HardeningPlan) -> Iterator[tuple[str, Standing, str]]:
-    """Each user of a plan who matters, how they stand, and why."""
-    out = {proof.user for proof in locked_out(plan.proofs, plan.losing)}
-    codes = {code.user: code for code in plan.codes}
-    for proof in plan.proofs:
-        code = codes.get(proof.user)
-        if proof.user in out:
-            yield proof.user, Standing.OUT, "sshd takes none of their keys"
-        elif code is not None and code.works is False:
-            yield proof.user, Standing.OUT, code.why
-        elif not proof.is_refused:
-            sure = proof.is_proved and (code is None or code.works)
-            yield proof.user, Standing.IN if sure else Standing.UNKNOWN, ""
-    for name in plan.outside:
-        by_password = name in plan.losing
-        yield name, Standing.OUT, "by a password now" if by_password else "not among --user"
-
-
-def ways_to_find_out(plan: HardeningPlan) -> Iterator[tuple[str, str]]:
-    """Users of whom it cannot be known without a login, each with a command that finds out."""
-    for proof in unproved(plan.proofs):
-        keys = [key.line for key in proof.keys if key.proof is Proof.UNPROVED]
-        known = next((line for line in keys if not line.is_authority), None)
-        which = _name(known) if known else "FILE"
-        user = shlex.quote(proof.user)
-        yield proof.user, f"fidokit server harden {plan.level} --user {user} --login-with {which}"
-    for code in plan.codes:
-        if code.works is None:
-            yield code.user, f"fidokit otp verify --user {shlex.quote(code.user)}"

@@ -173,7 +173,7 @@ def _proofs(plan: HardeningPlan) -> Iterator[str]:
 
 def _summary(plan: HardeningPlan) -> Iterator[str]:
     """What an administrator wants to know: who would get in."""
-    from fidokit.server.harden.lock_out import Standing, standings, ways_to_find_out
+    from fidokit.server.harden.standing import Standing, standings, ways_to_find_out
 
     for standing in Standing:
         names = [

@@ -30,6 +30,7 @@ from fidokit.server.harden.levels import (
 from fidokit.server.harden.lock_out import KeyHolder, UserProof, everybody, key_holder
 from fidokit.server.harden.plan import HardeningPlan, HardeningRequest, HardeningTarget
 from fidokit.server.harden.second_factor import SecondFactor
+from fidokit.server.harden.standing import ways_to_find_out
 from fidokit.server.sshd import drop_in
 from fidokit.server.sshd.query import LOOPBACK, Sshd
 from fidokit.server.sshd.settings import SshdSettings
@@ -310,7 +311,7 @@ class Planner:
         return None if self.request.yes_unproved else self._doubt(plan)
 
     def _doubt(self, plan: HardeningPlan) -> FidokitError | None:
-        commands = list(lock_out.ways_to_find_out(plan))
+        commands = list(ways_to_find_out(plan))
         if not commands:
             return None
         names = ", ".join(dict.fromkeys(name for name, _ in commands))
