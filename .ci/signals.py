@@ -20,6 +20,9 @@ from structure import PACKAGE, Function, Source, read
 Documented = Function | ast.ClassDef | ast.Module
 
 BOUNDARIES = (
+    "src/fidokit/agent/loop.py",  # one client's defect is its own
+    "src/fidokit/agent/service.py",  # one look at the tokens does not end the next
+    "src/fidokit/agent/token_places.py",  # a look's error belongs to who waits for it
     "src/fidokit/cli/main.py",  # the command: a defect becomes a sentence that asks for a report
     "src/fidokit/client/links/watchdog.py",  # a worker thread: who waits for it raises the same
     "src/fidokit/provider/service.py",  # the provider: a defect becomes OpenSSH's error number

@@ -73,6 +73,24 @@ def peer_uid(channel: socket.socket) -> int | None:
         return None
 
 
+def peer_process(channel: socket.socket) -> str:
+    """The program at the other end, as "ssh (pid 123)"; empty where the system does not say.
+
+    Its name is its own choice: hostile text, and no proof of anything.
+    """
+    if not _LINUX:
+        return ""
+    credentials = channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    pid = int(_UCRED.unpack(credentials)[0])
+    if not pid:  # in a namespace that we cannot see into
+        return ""
+    try:
+        name = Path(f"/proc/{pid}/comm").read_bytes().decode("utf-8", "replace").strip()
+    except OSError:
+        name = ""
+    return f"{name or 'a program'} (pid {pid})"
+
+
 def require_own_user(channel: socket.socket) -> None:
     """Let nobody but this user, or root, be at the other end.
 

@@ -16,12 +16,12 @@ from tests.agent.core.world import HOST as HOST_KEY
 from tests.agent.core.world import PLAIN, SK, World, bind, login
 from tests.support import agent_keys
 
-from fidokit.agent.core.agent import Agent
+from fidokit.agent.core.agent import Agent, ClientState, Step
 from fidokit.agent.core.ports import Purpose
 from fidokit.agent.loop import AgentServer
 from fidokit.errors import Interrupted
 from fidokit.openssh import agent_messages, wire
-from fidokit.openssh.agent_messages import FAILURE, SUCCESS, FrameReader, frame
+from fidokit.openssh.agent_messages import EXTENSION_FAILURE, FAILURE, SUCCESS, FrameReader, frame
 from fidokit.openssh.keys.private import SkPrivate
 
 WAIT_S = 20.0
@@ -80,6 +80,10 @@ class Waiting:
 
     def forget(self) -> None:
         """Nothing is kept."""
+
+    def expire(self) -> float | None:
+        """Nothing is kept."""
+        return None
 
 
 @dataclass
@@ -272,18 +276,34 @@ def test_keys_go_when_their_time_comes(served: Served) -> None:
 def test_bindings_are_each_connections_own(served: Served) -> None:
     first, second = served.client(), served.client()
     assert first.ask(bind(HOST_KEY)) == SUCCESS
-    assert first.ask(bind(HOST_KEY, b"other")) == FAILURE
+    assert first.ask(bind(HOST_KEY, b"other")) == EXTENSION_FAILURE
     assert second.ask(bind(HOST_KEY, b"other")) == SUCCESS
 
 
-def test_more_clients_than_are_taken_wait(tmp_path: Path) -> None:
+def test_one_client_too_many_takes_the_place_of_the_one_that_is_idle_for_longest(
+    tmp_path: Path,
+) -> None:
+    for served in serving(tmp_path / "s", World(), most=3):
+        clients = [served.client() for _ in range(3)]
+        assert [client.ask(LIST) is not None for client in (*clients, clients[0])] == [True] * 4
+        assert served.client().ask(LIST) is not None
+        assert clients[1].ask(LIST) is None
+        assert clients[0].ask(LIST) is not None
+
+
+def test_clients_that_are_served_stay_and_who_comes_later_waits(tmp_path: Path) -> None:
     for served in serving(tmp_path / "s", World(), most=2):
-        first, second, third = (served.client() for _ in range(3))
-        assert first.ask(LIST) is not None
-        assert second.ask(LIST) is not None
-        third.send(LIST)
-        first.close()
-        assert third.answer() is not None
+        busy = [served.client() for _ in range(2)]
+        assert busy[0].ask(ADD_SK) == SUCCESS
+        for client in busy:
+            client.send(SIGN)
+            assert served.tokens.begun.acquire(timeout=WAIT_S)
+        late = served.client()
+        late.send(LIST)
+        busy[0].close()
+        assert late.answer() is not None
+        served.tokens.go.set()
+        assert (busy[1].answer() or b"-")[0] == 14
 
 
 class Exhausted:
@@ -316,19 +336,73 @@ class Exhausted:
         return self._listener.accept()
 
 
-def test_without_descriptors_it_pauses_and_goes_on(served: Served) -> None:
-    """A client that cannot be let in is not looked at again at once, and not forgotten."""
+def test_without_descriptors_the_idle_go_first(served: Served) -> None:
     before = served.client()
     assert before.ask(LIST) is not None
     listener = Exhausted(served.server)
     late = served.client()
     late.send(LIST)
+    assert before.answer() is None
+    listener.room = True
+    assert late.answer() is not None
+
+
+def test_without_descriptors_it_pauses_and_goes_on(served: Served) -> None:
+    """A client that cannot be let in is not looked at again at once, and not forgotten."""
+    before = served.client()
+    assert before.ask(ADD_SK) is not None
+    before.send(SIGN)
+    assert served.tokens.begun.acquire(timeout=WAIT_S)
+    listener = Exhausted(served.server)
+    late = served.client()
+    late.send(LIST)
     served.until(lambda: listener.seen.count(True) > 2)
-    assert before.ask(LIST) is not None, "who is there goes on"
+    served.tokens.go.set()
+    assert before.answer() is not None, "who is there goes on"
     listener.room = True
     assert late.answer() is not None
     pairs = zip(listener.seen, listener.seen[1:], strict=False)
     assert (True, True) not in pairs
+
+
+@dataclass
+class Defective:
+    """An agent whose code is wrong."""
+
+    world: World
+    error: Exception
+
+    def handle(self, client: ClientState, payload: bytes) -> Step:
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), ZeroDivisionError(), RecursionError()])
+def test_a_defect_ends_the_client_that_met_it_and_no_other(
+    served: Served, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, victim = served.client(), served.client()
+    assert other.ask(LIST) is not None
+    with monkeypatch.context() as patch:
+        patch.setattr(served.world.agent, "handle", Defective(served.world, error).handle)
+        assert victim.ask(LIST) is None
+    assert other.ask(LIST) is not None
+    assert type(error).__name__ in served.world.log[-1]
+
+
+def test_a_defect_in_work_fails_that_request(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = served.client()
+    assert client.ask(ADD_SK) == SUCCESS
+
+    def sign(*_: object) -> bytes:
+        raise KeyError("x")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(served.tokens, "sign", sign)
+        assert client.ask(SIGN) == FAILURE
+    assert "KeyError" in served.world.log[-1]
+    assert client.ask(LIST) is not None
 
 
 def test_without_threads_that_request_fails(

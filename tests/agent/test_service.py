@@ -11,6 +11,7 @@ import pytest
 from tests.support import agent_keys
 from tests.support.desk import Person
 
+from fidokit.agent.core.ports import Consent
 from fidokit.agent.service import AgentOptions, AgentService, is_our_provider
 from fidokit.agent_client import AgentClient
 from fidokit.errors import (
@@ -39,9 +40,9 @@ class Confirming:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def confirm(self, question: str, stop: threading.Event) -> bool:
+    def confirm(self, question: str, stop: threading.Event) -> Consent:
         self.asked.append(question)
-        return True
+        return Consent.GIVEN
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,11 +19,9 @@ from fidokit.agent.token_places import (
     Looks,
     Sight,
     TokenPlace,
-    claim_if_open,
     holds_key,
     mark_of,
     seconds,
-    take_turn,
 )
 from fidokit.client.links import backends
 from fidokit.client.links.backends import HidBackend, PcscBackend
@@ -64,22 +63,21 @@ def test_each_use_has_its_own_person(place: TokenPlace, announcing: Announcing) 
 
 def test_a_turn_is_waited_for_until_the_client_hangs_up(place: TokenPlace) -> None:
     stop = threading.Event()
-    take_turn(place, stop)
-    stop.set()
-    with pytest.raises(Interrupted):
-        take_turn(place, stop)
-    place.turn.release()
-    take_turn(place, stop)
+    with place.turn(stop):
+        stop.set()
+        with pytest.raises(Interrupted), place.turn(stop):
+            pytest.fail("two have the turn")
+        with place.turn_if_free() as taken:
+            assert not taken
+    with place.turn_if_free() as taken:
+        assert taken
 
 
-def test_only_an_open_token_is_claimed_as_such(place: TokenPlace, announcing: Announcing) -> None:
-    stop = threading.Event()
-    assert not claim_if_open(place, stop)
-    assert not place.turn.locked()
-    place.open(announcing)
-    assert claim_if_open(place, stop)
-    assert place.turn.locked()
-    place.close()
+@pytest.mark.parametrize("error", [TokenGone("gone"), KeyError("ours"), KeyboardInterrupt()])
+def test_no_failure_keeps_a_turn(place: TokenPlace, error: BaseException) -> None:
+    with suppress(TokenGone, KeyError, KeyboardInterrupt), place.turn(threading.Event()):
+        raise error
+    assert not place.in_use
 
 
 def test_a_token_in_trouble_holds_no_key(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.support.agent_keys import executable
 
+from fidokit.agent.core.ports import Consent
 from fidokit.cli import agent_host
 from fidokit.cli.agent_host import Confirmer, log
 from fidokit.prompt import questions
@@ -38,7 +39,7 @@ def askpass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str) -> None:
     monkeypatch.setenv("SSH_ASKPASS_REQUIRE", "force")
 
 
-def confirm(stop: threading.Event | None = None) -> bool:
+def confirm(stop: threading.Event | None = None) -> Consent:
     return Confirmer().confirm("Allow it?\nfor a login", stop or threading.Event())
 
 
@@ -58,14 +59,14 @@ def test_what_askpass_answers(
     body: str, yes: bool, nobody: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     askpass(tmp_path, monkeypatch, body)
-    assert confirm() is yes
+    assert confirm() is (Consent.GIVEN if yes else Consent.DECLINED)
 
 
-def test_nobody_to_ask_is_no(nobody: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not confirm()
+def test_nobody_to_ask_is_no_answer(nobody: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert confirm() is Consent.NOBODY
     monkeypatch.setenv("SSH_ASKPASS", "/none")
     monkeypatch.setenv("SSH_ASKPASS_REQUIRE", "force")
-    assert not confirm()
+    assert confirm() is Consent.NOBODY
 
 
 def test_a_client_that_hung_up_ends_the_question(
@@ -74,7 +75,7 @@ def test_a_client_that_hung_up_ends_the_question(
     askpass(tmp_path, monkeypatch, "time.sleep(600)")
     stop = threading.Event()
     stop.set()
-    assert not confirm(stop)
+    assert confirm(stop) is Consent.DECLINED
 
 
 def test_the_log_shows_strangers_text_escaped(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,8 @@
 """The loop around the core: one thread for all clients, and one for each answer that takes long.
 
 A client has at most one request at work and one answer on its way; what it sends meanwhile stays in
-the kernel. One that hangs up cancels its work. What is wrong with one client ends that one alone.
+the kernel. One that hangs up cancels its work. What is wrong with one client ends that one alone,
+whatever it is; where there are more clients than this process can have, idle ones go first.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from fidokit.agent.core.agent import Agent, ClientState, Later
 from fidokit.agent.core.signatures import Work
 from fidokit.errors import Malformed
 from fidokit.openssh.agent_messages import FAILURE, FrameReader, frame
+from fidokit.unix_socket import peer_process
 
 MOST_CLIENTS: Final = 512
 GRACE_S: Final = 5.0
@@ -27,6 +30,8 @@ GRACE_S: Final = 5.0
 _PAUSE_MS: Final = 100
 """How long nobody is let in after the system had no descriptor for a client."""
 _CHUNK: Final = 65_536
+_LONGEST_REPORT: Final = 300
+"""Characters of a defect in the log."""
 _HANGUP: Final = getattr(select, "POLLRDHUP", 0)
 _GONE: Final = select.POLLHUP | select.POLLERR | select.POLLNVAL | _HANGUP
 
@@ -34,15 +39,22 @@ _GONE: Final = select.POLLHUP | select.POLLERR | select.POLLNVAL | _HANGUP
 class _Client:
     """One connection: what it said and was not answered yet, and what it did not take yet."""
 
-    __slots__ = ("connection", "out", "reader", "socket", "stop")
+    __slots__ = ("connection", "heard", "out", "reader", "socket", "stop")
 
     def __init__(self, channel: socket.socket) -> None:
         self.socket = channel
-        self.connection = ClientState()
+        self.connection = ClientState(peer=partial(peer_process, channel))
         self.reader = FrameReader()
         self.out = b""
         self.stop: threading.Event | None = None
         """Set while a request is at work, or waits for its time."""
+        self.heard = 0
+        """The turn of the loop in which it last sent something."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing of it is under way."""
+        return self.stop is None and not self.out
 
 
 class AgentServer:
@@ -52,7 +64,7 @@ class AgentServer:
         agent: the core.
         listener: bound and listening; the server closes it.
         admits: whether the peer of a connection may talk to this agent.
-        most: clients at a time; further ones wait in the kernel.
+        most: clients at a time; one more takes the place of an idle one, or waits in the kernel.
     """
 
     def __init__(
@@ -74,6 +86,7 @@ class AgentServer:
         self._wake_in, self._wake_out = os.pipe()
         self._turn_of_wake = threading.RLock()  # a signal may come while its holder is at work
         self._running = True
+        self._turns = 0
         self._out_of_descriptors = False
         for end in (self._wake_in, self._wake_out):
             os.set_blocking(end, False)
@@ -104,7 +117,8 @@ class AgentServer:
         """Serve until `stop`; then hang up on all clients and cancel their work."""
         try:
             while self._running:
-                self._turn()
+                if not self._guard(self._turn):
+                    time.sleep(_PAUSE_MS / 1000)  # what goes wrong at once may go wrong again
         finally:
             self.close()
 
@@ -123,7 +137,25 @@ class AgentServer:
             os.close(self._wake_out)
             self._wake_out = -1
 
+    def _guard(self, step: Callable[[], None], client: _Client | None = None) -> bool:
+        """Take a step; whatever it raises ends the client that it is for, and nothing else.
+
+        Returns:
+            Whether it raised nothing.
+        """
+        try:
+            step()
+        except Exception as error:  # noqa: BLE001  the boundary: one client's defect is its own
+            if client is None or not isinstance(error, (OSError, Malformed)):
+                said = f"{type(error).__name__}: {error}"
+                self._agent.settings.say(f"a defect, please report it: {said[:_LONGEST_REPORT]}")
+            if client is not None:
+                self._drop(client)
+            return False
+        return True
+
     def _turn(self) -> None:
+        self._turns += 1
         timeout = self._timeout_ms()
         if self._out_of_descriptors:
             timeout = _PAUSE_MS if timeout is None else min(timeout, _PAUSE_MS)
@@ -134,7 +166,7 @@ class AgentServer:
         for fd, events in ready:
             client = self._clients.get(fd)
             if client is not None:
-                self._serve(client, events)
+                self._guard(partial(self._serve, client, events), client)
             elif fd == self._wake_in:
                 self._called()
             else:
@@ -155,23 +187,34 @@ class AgentServer:
     # --- connections -----------------------------------------------------------------------
 
     def _accept(self) -> None:
+        if len(self._clients) >= self._most and not self._make_room():
+            self._poll.modify(self._listener, 0)  # until one leaves, or has been served
+            return
         try:
             channel, _ = self._listener.accept()
         except (BlockingIOError, ConnectionAbortedError):
             return  # the client has left again
         except OSError:
-            self._out_of_descriptors = True  # those here go on; who waits would be seen for ever
-            self._poll.modify(self._listener, 0)
+            if not self._make_room():
+                self._out_of_descriptors = True  # who waits would be seen for ever
+                self._poll.modify(self._listener, 0)
             return
         if not self._admits(channel):
             channel.close()
             return
         channel.setblocking(False)
         fd = channel.fileno()
-        self._clients[fd] = _Client(channel)
+        self._clients[fd] = client = _Client(channel)
+        client.heard = self._turns
         self._poll.register(fd, select.POLLIN)
-        if len(self._clients) >= self._most:
-            self._poll.modify(self._listener, 0)
+
+    def _make_room(self) -> bool:
+        """Hang up on the client that has been idle for longest; whether there was one."""
+        idle = [client for client in self._clients.values() if client.idle]
+        if not idle:
+            return False
+        self._drop(min(idle, key=lambda client: client.heard))
+        return True
 
     def _drop(self, client: _Client) -> None:
         fd = client.socket.fileno()
@@ -186,31 +229,27 @@ class AgentServer:
         self._let_in()
 
     def _let_in(self) -> None:
-        """Hear of new clients again, where there is room for them."""
-        if len(self._clients) < self._most and not self._out_of_descriptors:
+        """Hear of new clients again, for whom there may be room now."""
+        if not self._out_of_descriptors:
             self._poll.modify(self._listener, select.POLLIN)
 
     def _serve(self, client: _Client, events: int) -> None:
-        try:
-            if client.stop is not None:
-                if events & _GONE:
-                    self._drop(client)
-            elif events & select.POLLOUT:
-                self._send(client, b"")
-                self._advance(client)
-            elif data := client.socket.recv(_CHUNK):
-                # most often it is one whole request, and then there is nothing to cut
-                payload = client.reader.whole(data)
-                if payload is not None:
-                    self._handle(client, payload)
-                else:
-                    client.reader.feed(data)
-                    self._advance(client)
-            else:
+        client.heard = self._turns
+        if client.stop is not None:
+            if events & _GONE:
                 self._drop(client)
-        except BlockingIOError:
-            pass
-        except (OSError, Malformed):
+        elif events & select.POLLOUT:
+            self._send(client, b"")
+            self._advance(client)
+        elif data := _received(client.socket):
+            # most often it is one whole request, and then there is nothing to cut
+            payload = client.reader.whole(data)
+            if payload is not None:
+                self._handle(client, payload)
+            else:
+                client.reader.feed(data)
+                self._advance(client)
+        elif data is not None:
             self._drop(client)
 
     # --- requests --------------------------------------------------------------------------
@@ -244,23 +283,23 @@ class AgentServer:
                 self._done(client, FAILURE)
 
     def _work(self, client: _Client, step: Work, stop: threading.Event) -> None:
-        answer = FAILURE
-        try:
-            answer = step(stop)
-        finally:
-            self._working.discard(threading.current_thread())
-            self.call(lambda: self._done(client, answer))
+        answer = [FAILURE]
+        self._guard(lambda: answer.append(step(stop)))
+        self._working.discard(threading.current_thread())
+        self.call(lambda: self._done(client, answer[-1]))
 
     def _done(self, client: _Client, answer: bytes) -> None:
         if client.socket.fileno() < 0:
             return  # it hung up meanwhile
         client.stop = None
         self._poll.modify(client.socket, select.POLLIN)
-        try:
-            self._send(client, frame(answer))
-            self._advance(client)
-        except (OSError, Malformed):
-            self._drop(client)
+        if len(self._clients) >= self._most:
+            self._let_in()
+        self._guard(partial(self._send_and_advance, client, frame(answer)), client)
+
+    def _send_and_advance(self, client: _Client, data: bytes) -> None:
+        self._send(client, data)
+        self._advance(client)
 
     def _repeat(self) -> None:
         """Take up the requests whose time has come."""
@@ -272,11 +311,11 @@ class AgentServer:
                 continue
             client.stop = None
             self._poll.modify(client.socket, select.POLLIN)
-            try:
-                self._handle(client, payload)
-                self._advance(client)
-            except (OSError, Malformed):
-                self._drop(client)
+            self._guard(partial(self._handle_and_advance, client, payload), client)
+
+    def _handle_and_advance(self, client: _Client, payload: bytes) -> None:
+        self._handle(client, payload)
+        self._advance(client)
 
     def _send(self, client: _Client, data: bytes) -> None:
         had = client.out
@@ -294,4 +333,12 @@ class AgentServer:
         with suppress(BlockingIOError):
             os.read(self._wake_in, _CHUNK)
         while self._calls:
-            self._calls.popleft()()
+            self._guard(self._calls.popleft())
+
+
+def _received(channel: socket.socket) -> bytes | None:
+    """What came, empty at the end; None where nothing did."""
+    try:
+        return channel.recv(_CHUNK)
+    except BlockingIOError:
+        return None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from fidokit.agent.core.agent import Agent
 from fidokit.agent.core.held_keys import HeldKey
 from fidokit.agent.core.policy import Policy, parse_policy
-from fidokit.agent.core.ports import AgentSettings
+from fidokit.agent.core.ports import AgentSettings, Consent
 from fidokit.agent.hosts import host_name
 from fidokit.agent.loop import AgentServer
 from fidokit.agent.notices import Notices
@@ -99,7 +99,7 @@ class AgentService:
         self._options = options
         self._asking = threading.Lock()
         self._ended = threading.Event()
-        self._sight = Sight(options.selector)
+        self._sight = Sight(options.selector, say)
         self._desk = self._make_desk(say)
         settings = _settings(options, say)
         self.agent = Agent(settings, self._desk, _OneAtATime(person, self._asking))
@@ -177,14 +177,21 @@ class AgentService:
         )
 
     def _keep_up(self) -> None:
-        """Once a second where there is something that may end: a PIN, an open token, its keys."""
+        """Once a second where something may have been plugged in or out; whatever goes wrong with
+        one look, the next one comes."""
         looks = Looks()
         while not self._ended.wait(UPKEEP_S):
-            if self._residents is None:
-                self._desk.active.wait()
-                self._desk.upkeep()
-            elif looks.due() or self._desk.active.is_set() or self._sight.has_readers:
-                self._residents.look()
+            try:
+                self._look(looks)
+            except Exception as error:  # noqa: BLE001  the boundary: one look's defect is its own
+                self._say(f"tokens could not be looked for: {type(error).__name__}: {error}")
+
+    def _look(self, looks: Looks) -> None:
+        if self._residents is None:
+            self._desk.active.wait()
+            self._desk.upkeep()
+        elif looks.due() or self._desk.active.is_set() or self._sight.has_readers:
+            self._residents.look()
 
 
 UPKEEP_S: Final = 1.0
@@ -197,12 +204,12 @@ class _OneAtATime:
         self._person = person
         self._asking = asking
 
-    def confirm(self, question: str, stop: threading.Event) -> bool:
+    def confirm(self, question: str, stop: threading.Event) -> Consent:
         while not self._asking.acquire(timeout=0.1):
             if stop.is_set():
-                return False
+                return Consent.DECLINED
         try:
-            return not stop.is_set() and self._person.confirm(question, stop)
+            return Consent.DECLINED if stop.is_set() else self._person.confirm(question, stop)
         finally:
             self._asking.release()
 

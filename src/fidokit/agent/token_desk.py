@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Final, Protocol
 
 from fidokit.agent.core.held_keys import HeldKey
@@ -17,7 +17,7 @@ from fidokit.agent.notices import Announcing, Heard, Notices
 from fidokit.agent.pin import worker
 from fidokit.agent.pin.cache import PinCache
 from fidokit.agent.pin.child import Children, PinPipes
-from fidokit.agent.token_places import TokenPlace, claim_if_open, holds_key, mark_of, take_turn
+from fidokit.agent.token_places import TokenPlace, holds_key, mark_of
 from fidokit.client.ports import Candidate
 from fidokit.errors import (
     CredentialNotFound,
@@ -107,6 +107,11 @@ class TokenDesk:
         """Wipe the PINs that are kept."""
         self._pins.forget_all()
 
+    def expire(self) -> float | None:
+        """Wipe PINs whose time is over; the clock's second of the next one."""
+        self._pins.expire()
+        return self._pins.next_expiry()
+
     def _sign(
         self, private: SkPrivate, message: bytes, purpose: Purpose, stop: threading.Event
     ) -> bytes:
@@ -155,7 +160,14 @@ class TokenDesk:
         """
         name = place.name
         keeps = place.watched and purpose.pin_may_stay and self._pins.seconds > 0
-        told = {**order, "key_name": purpose.key, "what": purpose.what, "keep": keeps}
+        told = {
+            **order,
+            "sure": place.mark != 0,
+            "key_name": purpose.key,
+            "what": purpose.what,
+            "asked_by": purpose.asked_by,
+            "keep": keeps,
+        }
         pins = PinPipes(
             hand_out=(lambda fd: self._pins.hand_out(name, fd)) if self._pins.has(name) else None,
             keep=(lambda fd: self._pins.keep(name, fd)) if keeps else None,
@@ -173,29 +185,33 @@ class TokenDesk:
         self, private: SkPrivate, announcing: Announcing, stop: threading.Event
     ) -> Iterator[TokenPlace]:
         """The token with this key, its turn held for the `with` block."""
-        place = self._claim(private, announcing, stop)
-        try:
-            yield place
-        finally:
-            if not place.stays_open:
-                place.close()
-            place.turn.release()
+        with ExitStack() as turns:
+            place = self._claim(private, announcing, stop, turns)
+            try:
+                yield place
+            finally:
+                if not place.stays_open:
+                    place.close()
 
     def _claim(
-        self, private: SkPrivate, announcing: Announcing, stop: threading.Event
+        self,
+        private: SkPrivate,
+        announcing: Announcing,
+        stop: threading.Event,
+        turns: ExitStack,
     ) -> TokenPlace:
         selector = self._where.get(private.public.blob(), "")
         known = self._places.get(selector)
-        if known is not None and claim_if_open(known, stop):
+        if known is not None and known.is_open and _claimed_open(known, stop, turns):
             return known
         places = self.places()
         if not places:
             raise TokenNotFound("no security key is connected", hint="plug in the one with the key")
         places.sort(key=lambda place: place.candidate.selector != selector)
         if len(places) == 1 or places[0].candidate.selector == selector:
-            take_turn(places[0], stop)
+            turns.enter_context(places[0].turn(stop))
             return places[0]
-        return self._search(private, places, announcing, stop)
+        return self._search(private, places, announcing, stop, turns)
 
     def _search(
         self,
@@ -203,22 +219,26 @@ class TokenDesk:
         places: Sequence[TokenPlace],
         announcing: Announcing,
         stop: threading.Event,
+        turns: ExitStack,
     ) -> TokenPlace:
         """Ask each token silently, those first that nobody waits for.
 
-        A key that wants the PIN may show itself to nobody without it: then the person says by
+        A key that wants the PIN may show itself to nobody without it: then the user says by
         touch which token it is on, and none is waited for that another client waits for.
         """
         hidden = bool(private.flags & SkFlag.USER_VERIFICATION_REQUIRED)
-        idle = [place for place in places if not place.turn.locked()]
+        idle = [place for place in places if not place.in_use]
         busy = [place for place in places if place not in idle]
         for place in idle if hidden and idle else [*idle, *busy]:
-            take_turn(place, stop)
-            if holds_key(place, private, announcing):
-                return place
-            place.turn.release()
+            with ExitStack() as turn:
+                turn.enter_context(place.turn(stop))
+                if holds_key(place, private, announcing):
+                    turns.push(turn.pop_all())
+                    return place
         if hidden:
-            return self._by_touch(idle or places, announcing, stop)
+            place = self._by_touch(idle or places, announcing, stop)
+            turns.enter_context(place.turn(stop))
+            return place
         raise CredentialNotFound(
             "no token at hand holds this key", hint="plug in the one that made it"
         )
@@ -230,9 +250,7 @@ class TokenDesk:
 
         candidates = [place.candidate for place in places]
         chosen = choose_by_touch(candidates, Opener(announcing), stop)
-        place = next(place for place in places if place.candidate == chosen)
-        take_turn(place, stop)
-        return place
+        return next(place for place in places if place.candidate == chosen)
 
     def places(self) -> list[TokenPlace]:
         """The tokens that are plugged in now; what was known of others is forgotten."""
@@ -263,9 +281,8 @@ class TokenDesk:
         place = self._places.pop(selector, None)
         if place is not None:
             self._pins.forget(place.name)
-            if place.turn.acquire(blocking=False):
-                place.close()
-                place.turn.release()
+            self._let_go(place)
+            place.leave()
 
     # --- upkeep ----------------------------------------------------------------------------
 
@@ -276,16 +293,15 @@ class TokenDesk:
     @property
     def needs_upkeep(self) -> bool:
         """Whether a PIN is kept, or a token open or in use."""
-        in_use = any(p.session or p.turn.locked() for p in list(self._places.values()))
+        in_use = any(p.session or p.in_use for p in list(self._places.values()))
         return in_use or bool(self._pins.tokens)
 
     def upkeep(self) -> list[TokenPlace]:
-        """Wipe PINs whose time or token is gone, and let go of tokens that are not used.
+        """Wipe PINs whose token is gone, and let go of tokens that are not used.
 
         Returns:
             The tokens that are there and whose unplugging can be seen.
         """
-        self._pins.expire()
         there = self.watched_places()
         for place in list(self._places.values()):
             if place.session is not None and self._clock() - place.used >= IDLE_S:
@@ -296,15 +312,27 @@ class TokenDesk:
         return there
 
     def _let_go(self, place: TokenPlace) -> None:
-        if place.turn.acquire(blocking=False):
-            place.close()
-            place.turn.release()
+        with place.turn_if_free() as taken:
+            if taken:
+                place.close()
 
     def close(self) -> None:
         """Wipe all PINs and let go of all tokens."""
         self._pins.forget_all()
         for place in list(self._places.values()):
             self._let_go(place)
+            place.leave()
+
+
+def _claimed_open(place: TokenPlace, stop: threading.Event, turns: ExitStack) -> bool:
+    """Whether a token is open since its last signature, so that nothing was unplugged; then its
+    turn is taken."""
+    with ExitStack() as turn:
+        turn.enter_context(place.turn(stop))
+        if place.is_open:
+            turns.push(turn.pop_all())
+            return True
+    return False
 
 
 # --- resident keys served without files ------------------------------------------------------
@@ -336,12 +364,15 @@ class Residents:
         self._say = say
         self._remember = remember
         self._listed: dict[str, TokenPlace] = {}
+        self._again: list[str] = []
         self._at_work: list[threading.Thread] = []
         self._stop = threading.Event()
 
     def look(self) -> None:
         """Note what was plugged in or out since the last look; called from one thread."""
         now = {place.candidate.selector: place for place in self._desk.upkeep()}
+        while self._again:
+            self._listed.pop(self._again.pop(), None)
         for selector in [s for s, place in self._listed.items() if now.get(s) is not place]:
             del self._listed[selector]
             self._found(selector, [])
@@ -368,10 +399,14 @@ class Residents:
         purpose = Purpose("", "listing the SSH keys on the token for the agent")
         order = worker.list_request(selector, remember=self._remember)
         try:
-            with place.turn:
+            with place.turn(self._stop):
                 place.close()
                 result = self._desk.by_child(place, order, purpose, self._stop)
             keys = worker.keys_of(result)
+        except TokenBusy as error:
+            self._say(f"the keys on {selector} are not served yet: {error.message}")
+            self._again.append(selector)
+            return
         except FidokitError as error:
             self._say(f"the keys on {selector} are not served: {error.message}")
             return

@@ -1,13 +1,18 @@
-"""Tokens at hand, as many clients of the agent use them: which, whose turn, what is kept open."""
+"""Tokens at hand, as many clients of the agent use them: which, whose turn, what is kept open.
+
+What is kept of a token belongs to that token and not to its place. A descriptor of its node (Linux,
+O_PATH: nothing is opened) is held meanwhile, so that no other node can get the same inode number.
+"""
 
 from __future__ import annotations
 
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from fidokit.agent.notices import Announcing
 from fidokit.client.ports import Candidate
@@ -24,6 +29,8 @@ if TYPE_CHECKING:
 
 POLL_S: Final = 0.1
 """Between two looks at whether a client that waits for its turn hung up."""
+_PATH_ONLY: Final[int] = getattr(os, "O_PATH", 0)
+"""Names a file without opening it."""
 
 
 @dataclass(slots=True)
@@ -32,14 +39,63 @@ class TokenPlace:
 
     Args:
         candidate: as it was seen last.
-        mark: tells it from another token under the same selector.
+        mark: tells it from another token under the same selector; 0 where that cannot be told.
     """
 
     candidate: Candidate
     mark: int
-    turn: threading.Lock = field(default_factory=threading.Lock)
     session: Session | None = None
     used: float = 0.0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _anchor: int | None = None
+
+    def __post_init__(self) -> None:
+        """Hold its node; one that was replaced in this moment is not the one that was marked."""
+        node = _node(self.candidate)
+        if self.mark and node is not None and _PATH_ONLY:
+            with suppress(OSError):
+                self._anchor = os.open(node, _PATH_ONLY | os.O_CLOEXEC)
+                if os.fstat(self._anchor).st_ino != self.mark:
+                    self.mark = 0
+
+    @contextmanager
+    def turn(self, stop: threading.Event) -> Iterator[None]:
+        """Nobody else uses the token in the `with` block.
+
+        Args:
+            stop: set when the client hung up, whose wait ends then.
+
+        Raises:
+            Interrupted: it hung up meanwhile.
+        """
+        while not self._lock.acquire(timeout=POLL_S):
+            if stop.is_set():
+                raise Interrupted("the client hung up while another one used the token")
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    @contextmanager
+    def turn_if_free(self) -> Iterator[bool]:
+        """The same without waiting; whether there was a turn to take."""
+        taken = self._lock.acquire(blocking=False)
+        try:
+            yield taken
+        finally:
+            if taken:
+                self._lock.release()
+
+    @property
+    def in_use(self) -> bool:
+        """Whether somebody has its turn."""
+        return self._lock.locked()
+
+    def leave(self) -> None:
+        """Let go of its node: it was unplugged, or the agent ends."""
+        anchor, self._anchor = self._anchor, None
+        if anchor is not None:
+            os.close(anchor)
 
     @property
     def name(self) -> str:
@@ -77,28 +133,6 @@ class TokenPlace:
             session.close()
 
 
-def claim_if_open(place: TokenPlace, stop: threading.Event) -> bool:
-    """The turn of a token that is open since its last signature: nothing was unplugged."""
-    if place.session is None:
-        return False
-    take_turn(place, stop)
-    if not place.is_open:
-        place.turn.release()
-        return False
-    return True
-
-
-def take_turn(place: TokenPlace, stop: threading.Event) -> None:
-    """Wait until nobody else uses the token.
-
-    Raises:
-        Interrupted: the client hung up meanwhile.
-    """
-    while not place.turn.acquire(timeout=POLL_S):
-        if stop.is_set():
-            raise Interrupted("the client hung up while another one used the token")
-
-
 def holds_key(place: TokenPlace, private: SkPrivate, announcing: Announcing) -> bool:
     """Whether the token owns up to the key; one that is in trouble does not."""
     from fidokit.client.discovery import holds
@@ -109,18 +143,25 @@ def holds_key(place: TokenPlace, private: SkPrivate, announcing: Announcing) -> 
     except FidokitError:
         place.close()
         return False
+    except BaseException:
+        place.close()
+        raise
 
 
 def mark_of(candidate: Candidate) -> int:
     """Another number for another token in the same place: each plugging in makes a new node."""
-    if candidate.transport is Transport.VIRTUAL:
-        path = str(places.path_of(candidate.path))
-    else:
-        path = candidate.path
+    node = _node(candidate)
     try:
-        return os.stat(path).st_ino  # noqa: PTH116  a reader's name is no path, and no error
+        return 0 if node is None else os.stat(node).st_ino  # noqa: PTH116  hostile text
     except OSError:
         return 0
+
+
+def _node(candidate: Candidate) -> str | None:
+    """The file that stands for a token; None for one on a card reader."""
+    if candidate.transport is Transport.VIRTUAL:
+        return str(places.path_of(candidate.path))
+    return None if candidate.transport is Transport.PCSC else candidate.path
 
 
 # --- which are plugged in, looked for as seldom as may be ------------------------------------
@@ -165,13 +206,16 @@ class Sight:
 
     Args:
         selector: the one token to use; None for all.
+        say: takes a line for the log.
     """
 
-    def __init__(self, selector: str | None = None) -> None:
+    def __init__(
+        self, selector: str | None = None, say: Callable[[str], None] = lambda _line: None
+    ) -> None:
         from fidokit.client.links.backends import CardWatch
 
         self._selector = selector
-        self._cards = CardWatch()
+        self._cards = CardLooks(CardWatch(), say)
 
     @property
     def has_readers(self) -> bool:
@@ -214,3 +258,124 @@ class Sight:
     def _may_ask_cards(self, *, watched: bool) -> bool:
         """Not again and again where each look would disturb whoever uses the card."""
         return self._cards.counts or not watched
+
+
+# --- card readers, whose service may hang ----------------------------------------------------
+
+
+CARDS_S: Final = 3.0
+"""How long a look at the readers may take before the others go on without it."""
+
+
+class Cards(Protocol):
+    """Looks at card readers, as `client.links.backends.CardWatch` does."""
+
+    @property
+    def transport(self) -> Transport:
+        """Always PCSC."""
+
+    @property
+    def has_readers(self) -> bool:
+        """Whether the last look saw a reader."""
+
+    @property
+    def counts(self) -> bool:
+        """Whether the system counts cards."""
+
+    def problem(self) -> str | None:
+        """Why no reader can be seen."""
+
+    def candidates(self) -> Sequence[Candidate]:
+        """Cards that are tokens."""
+
+    def busy(self) -> Sequence[Candidate]:
+        """Cards that another program uses."""
+
+    def count(self, reader: str) -> int:
+        """Another number for another card on this reader."""
+
+
+class CardLooks:
+    """Looks at card readers that end in time: pcscd is another program, and may hang.
+
+    A look that hangs stays the only one; until it comes back no card is seen, and everything that
+    is not on a reader goes on.
+
+    Args:
+        cards: what looks.
+        say: takes a line for the log.
+        limit: seconds for a look.
+    """
+
+    def __init__(self, cards: Cards, say: Callable[[str], None], limit: float = CARDS_S) -> None:
+        self._cards = cards
+        self._say = say
+        self._limit = limit
+        self._looking = threading.Lock()
+        self._hangs = False
+
+    @property
+    def transport(self) -> Transport:
+        """Always PCSC."""
+        return self._cards.transport
+
+    @property
+    def has_readers(self) -> bool:
+        """Whether the last look saw a reader: only then is the next worth its while soon."""
+        return self._cards.has_readers and not self._hangs
+
+    @property
+    def counts(self) -> bool:
+        """Whether the system counts cards; elsewhere each look asks each card anew."""
+        return self._cards.counts
+
+    def problem(self) -> str | None:
+        """Why no reader can be seen."""
+        return self._cards.problem()
+
+    def count(self, reader: str) -> int:
+        """Another number for another card on this reader; 0 where the system does not count."""
+        return self._cards.count(reader)
+
+    def candidates(self) -> Sequence[Candidate]:
+        """Those that are tokens; none while the service hangs."""
+        return self._in_time(self._cards.candidates)
+
+    def busy(self) -> Sequence[Candidate]:
+        """Cards that another program uses; none while the service hangs."""
+        return self._in_time(self._cards.busy)
+
+    def _in_time(self, look: Callable[[], Sequence[Candidate]]) -> Sequence[Candidate]:
+        if not self._looking.acquire(timeout=0 if self._hangs else self._limit):
+            return self._hanging()
+        found: list[Candidate] = []
+        errors: list[Exception] = []
+        over = threading.Event()
+
+        def work() -> None:
+            try:
+                found.extend(look())
+            except Exception as error:  # noqa: BLE001  handed to whoever waits
+                errors.append(error)
+            finally:
+                self._looking.release()
+                over.set()
+                self._back()
+
+        threading.Thread(target=work, daemon=True).start()
+        if not over.wait(self._limit):
+            return self._hanging()
+        if errors:
+            raise errors[0]
+        return found
+
+    def _hanging(self) -> Sequence[Candidate]:
+        if not self._hangs:
+            self._hangs = True
+            self._say("the PC/SC service does not answer; tokens on card readers are not seen")
+        return []
+
+    def _back(self) -> None:
+        if self._hangs:
+            self._hangs = False
+            self._say("the PC/SC service answers again")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
+from fidokit.agent.core.ports import Consent
 from fidokit.prompt import questions
 from fidokit.prompt.text import escape, escape_lines, note
 
@@ -75,15 +76,22 @@ def log(background: bool) -> Callable[[str], None]:
 
 
 class Confirmer:
-    """Somebody who allows the use of a key: on the terminal, or through SSH_ASKPASS."""
+    """Asks the user to allow the use of a key: on the terminal, or through SSH_ASKPASS."""
 
-    def confirm(self, question: str, stop: threading.Event) -> bool:
-        """Whether the answer is yes; False where nobody can be asked, or nobody waits for it."""
+    def confirm(self, question: str, stop: threading.Event) -> Consent:
+        """What the user said; DECLINED too where nobody waits for the answer any more."""
         terminal = questions.has_terminal()
         program = questions.askpass_program(os.environ, terminal=terminal)
-        if program is not None:
-            return _by_askpass(program, question, stop)
-        return terminal and _on_terminal(question, stop)
+        if program is None and not terminal:
+            return Consent.NOBODY
+        said = (
+            _on_terminal(question, stop)
+            if program is None
+            else _by_askpass(program, question, stop)
+        )
+        if said is None:
+            return Consent.NOBODY
+        return Consent.GIVEN if said else Consent.DECLINED
 
 
 def _on_terminal(question: str, stop: threading.Event) -> bool:
@@ -106,8 +114,8 @@ def _on_terminal(question: str, stop: threading.Event) -> bool:
         os.close(terminal)
 
 
-def _by_askpass(program: str, question: str, stop: threading.Event) -> bool:
-    """Run SSH_ASKPASS for a yes or no, as ssh-agent does."""
+def _by_askpass(program: str, question: str, stop: threading.Event) -> bool | None:
+    """Run SSH_ASKPASS for a yes or no, as ssh-agent does; None where it cannot be run."""
     try:
         process = subprocess.Popen(  # noqa: S603  the owner's own program
             [program, escape_lines(question)],
@@ -116,7 +124,7 @@ def _by_askpass(program: str, question: str, stop: threading.Event) -> bool:
             env={**os.environ, "SSH_ASKPASS_PROMPT": "confirm"},
         )
     except OSError:
-        return False
+        return None
     while True:
         try:
             said, _ = process.communicate(timeout=POLL_S)

@@ -217,11 +217,11 @@ def _sign(reader: Reader) -> Request:
 
 
 def _comment(reader: Reader) -> str:
-    """OpenSSH takes any bytes but NUL; what is no UTF-8 is shown as far as it goes."""
+    """OpenSSH takes any bytes but NUL, and gives them back; what is not UTF-8 is surrogates."""
     comment = reader.string()
     if b"\0" in comment:
         raise MalformedKey(f"{_WHAT}: the comment holds a NUL")
-    return comment.decode("utf-8", "replace")
+    return _text(comment)
 
 
 def _add(reader: Reader) -> Request:
@@ -278,8 +278,28 @@ _READERS: Final[Mapping[int, Callable[[Reader], Request]]] = {
     Type.UNLOCK: _unlock,
     Type.EXTENSION: _extension,
 }
+_KINDS: Final[Mapping[int, type[Request]]] = {
+    Type.REQUEST_IDENTITIES: ListKeys,
+    Type.SIGN_REQUEST: SignRequest,
+    Type.ADD_IDENTITY: AddKey,
+    Type.ADD_CONSTRAINED: AddKey,
+    Type.REMOVE_IDENTITY: RemoveKey,
+    Type.REMOVE_ALL: RemoveAll,
+    Type.REMOVE_ALL_V1: RemoveAll,
+    Type.ADD_SMARTCARD: Smartcard,
+    Type.ADD_SMARTCARD_CONSTRAINED: Smartcard,
+    Type.REMOVE_SMARTCARD: Smartcard,
+    Type.LOCK: Lock,
+    Type.UNLOCK: Unlock,
+    Type.EXTENSION: AgentExtension,
+}
 _OPEN_ENDED: Final = frozenset({Type.REMOVE_ALL_V1, Type.REQUEST_IDENTITIES, Type.REMOVE_ALL})
 """Requests without fields; some clients put bytes behind them, and OpenSSH does not look."""
+
+
+def kind_of(payload: bytes) -> type[Request]:
+    """What a request is, by its number alone: nothing behind it is looked at."""
+    return _KINDS.get(payload[0], Unknown) if payload else Unknown
 
 
 def parse_request(payload: bytes) -> Request:
@@ -308,9 +328,9 @@ def encode_add(private: bytes, comment: str, constraints: Constraints | None = N
         constraints: None adds it without any, which every agent understands.
     """
     if constraints is None or constraints == Constraints():
-        return bytes([Type.ADD_IDENTITY]) + private + wire.text(comment)
+        return bytes([Type.ADD_IDENTITY]) + private + wire.string(_bytes(comment))
     head = bytes([Type.ADD_CONSTRAINED])
-    return head + private + wire.text(comment) + constraints.encode()
+    return head + private + wire.string(_bytes(comment)) + constraints.encode()
 
 
 def encode_remove(blob: bytes) -> bytes:
@@ -321,9 +341,14 @@ def encode_remove(blob: bytes) -> bytes:
 # --- answers -------------------------------------------------------------------------------
 
 
+def _bytes(comment: str) -> bytes:
+    """A comment as it came: bytes that were not UTF-8 are surrogates."""
+    return comment.encode("utf-8", "surrogateescape")
+
+
 def encode_identities(keys: Iterable[tuple[bytes, str]]) -> bytes:
     """byte 12, uint32 count, then string blob, string comment for each key."""
-    parts = [wire.string(blob) + wire.text(comment) for blob, comment in keys]
+    parts = [wire.string(blob) + wire.string(_bytes(comment)) for blob, comment in keys]
     return bytes([Type.IDENTITIES_ANSWER]) + wire.u32(len(parts)) + b"".join(parts)
 
 
@@ -337,9 +362,13 @@ def parse_identities(payload: bytes) -> list[tuple[bytes, str]]:
     if reader.u8() != Type.IDENTITIES_ANSWER:
         raise MalformedKey(f"{_WHAT}: the agent did not answer with its keys")
     count = reader.u32()
-    keys = [(reader.string(), reader.string().decode("utf-8", "replace")) for _ in range(count)]
+    keys = [(reader.string(), _text(reader.string())) for _ in range(count)]
     reader.end()
     return keys
+
+
+def _text(comment: bytes) -> str:
+    return comment.decode("utf-8", "surrogateescape")
 
 
 def encode_signature(blob: bytes) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import pytest
 from tests.agent.core.world import HOST, PLAIN, SK, WEB, Behind, World, bind, login
@@ -10,7 +11,7 @@ from tests.support import agent_keys
 from tests.support.agent_keys import ALL, Held
 from tests.support.mutate import fuzz_count, mutants
 from tests.support.samples import ED25519
-from tests.support.signers import certificate, ed25519_key, ed25519_token
+from tests.support.signers import PlainKey, certificate, ed25519_key, ed25519_token
 
 from fidokit.agent.core.agent import (
     CHANGES,
@@ -22,10 +23,11 @@ from fidokit.agent.core.agent import (
     Padlock,
     State,
 )
+from fidokit.agent.core.ports import Consent
 from fidokit.errors import TouchRefused
 from fidokit.openssh import agent_messages, wire
-from fidokit.openssh.agent_constraints import Constraints
-from fidokit.openssh.agent_messages import FAILURE, SUCCESS, AgentExtension
+from fidokit.openssh.agent_constraints import Constraints, Destination, Hop, KeySpec
+from fidokit.openssh.agent_messages import EXTENSION_FAILURE, FAILURE, SUCCESS, AgentExtension
 from fidokit.openssh.keys.plain_private import SignFlag
 from fidokit.openssh.keys.public import RsaPublic
 from fidokit.openssh.signatures.signature import verify
@@ -34,6 +36,10 @@ from fidokit.openssh.signatures.sshsig import digest, to_be_signed
 
 def lock(words: bytes) -> bytes:
     return bytes([22]) + wire.string(words)
+
+
+def to(host: PlainKey) -> Destination:
+    return Destination(Hop(), Hop("", "near.example", (KeySpec(host.public, is_ca=False),)))
 
 
 def unlock(words: bytes) -> bytes:
@@ -117,11 +123,59 @@ def test_the_lifetime_of_the_agent_holds_for_keys_without_one() -> None:
     assert [blob for blob, _ in world.listed()] == [agent_keys.ecdsa().public.blob()]
 
 
+def test_where_nobody_can_be_asked_it_says_so() -> None:
+    world = World()
+    world.add(PLAIN.fields, Constraints(confirm=True), comment="me@here")
+    world.person.answer = Consent.NOBODY
+    assert world.sign(PLAIN.public.blob()) == FAILURE
+    assert "nobody can be asked" in world.log[-1]
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "says"),
+    [(False, "asked for by git (pid 7)"), (True, "asked for by git (pid 7), forwarded from near")],
+)
+def test_the_question_names_the_process_and_the_host_that_ask(forwarded: bool, says: str) -> None:
+    world = World()
+    world.add(PLAIN.fields, Constraints(confirm=True))
+    client = ClientState(peer=lambda: "git (pid 7)")
+    if forwarded:
+        world.bind(HOST, forwarding=True, client=client)
+    world.sign(PLAIN.public.blob(), client=client)
+    assert says in world.person.questions[-1]
+
+
+def test_a_slow_signature_is_work() -> None:
+    world = World()
+    world.add(agent_keys.rsa().fields)
+    request = agent_messages.SignRequest(agent_keys.rsa().public.blob(), b"data", 2).encode()
+    assert isinstance(world.step(request), bytes)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fidokit.agent.core.signatures.LARGEST_AT_ONCE", 1024)
+        assert callable(world.step(request))
+        assert world.ask(request)[0] == 14
+
+
+@pytest.mark.parametrize("state", ["locked", "read-only"])
+def test_a_state_that_refuses_a_request_does_not_read_it(
+    state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(read_only=state == "read-only")
+    if state == "locked":
+        world.ask(lock(b"words"))
+
+    def read(_payload: bytes) -> wire.Reader:
+        pytest.fail("it was read")
+
+    monkeypatch.setattr(agent_messages, "parse_request", read)
+    assert world.add(PLAIN.fields) == FAILURE
+
+
 def test_confirmation_is_asked_for_each_use() -> None:
     world = World()
     world.add(PLAIN.fields, Constraints(confirm=True), comment="me@here")
     assert world.sign(PLAIN.public.blob()) != FAILURE
-    world.person.answer = False
+    world.person.answer = Consent.DECLINED
     assert world.sign(PLAIN.public.blob()) == FAILURE
     assert len(world.person.questions) == 2
     assert "me@here" in world.person.questions[0]
@@ -233,10 +287,23 @@ def test_a_locked_agent_has_no_keys_and_does_nothing() -> None:
     assert world.tokens.forgotten == 1
     assert world.listed() == []
     assert world.sign(PLAIN.public.blob()) == FAILURE
-    for payload in (lock(b"words"), bytes([19]), bind(HOST), AgentExtension("query").encode()):
+    for payload in (lock(b"words"), bytes([19]), AgentExtension("query").encode()):
         assert world.ask(payload) == FAILURE
     assert world.ask(unlock(b"words")) == SUCCESS
     assert len(world.listed()) == 1
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_a_bind_counts_while_the_agent_is_locked(good: bool) -> None:
+    """CVE-2026-73281: else a connection that was forwarded meanwhile would be a local one."""
+    world = World()
+    world.add(PLAIN.fields, Constraints(destinations=(to(HOST),)))
+    world.ask(lock(b"words"))
+    answer = world.ask(bind(HOST, forwarding=True, signed=b"" if good else b"forged"))
+    assert answer == (SUCCESS if good else EXTENSION_FAILURE)
+    world.ask(unlock(b"words"))
+    assert world.client.bindings.remote
+    assert world.listed() == []
 
 
 def test_a_wrong_passphrase_makes_the_next_wait() -> None:
@@ -307,6 +374,33 @@ def test_query_names_the_extensions() -> None:
     )
 
 
+@pytest.mark.parametrize("bound", ["MOST_BYTES", "MAX_FRAME"])
+def test_too_much_text_with_keys_is_refused(bound: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list that no client takes would hide all keys, and one client could fill the memory."""
+    monkeypatch.setattr(f"fidokit.agent.core.held_keys.{bound}", 4000)
+    world = World()
+    assert world.add(PLAIN.fields) == SUCCESS
+    assert world.add(agent_keys.ecdsa().fields, comment="x" * 4000) == FAILURE
+    assert world.add(PLAIN.fields, comment="x" * 3000) == SUCCESS
+    assert len(world.listed()) == 1
+
+
+def test_too_many_destinations_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fidokit.agent.core.held_keys.MOST_HOST_KEYS", 3)
+    world, limits = World(), Constraints(destinations=(to(HOST),) * 2)
+    assert world.add(PLAIN.fields, limits) == SUCCESS
+    assert world.add(agent_keys.ecdsa().fields, limits) == FAILURE
+    world.ask(bytes([19]))
+    assert world.add(agent_keys.ecdsa().fields, limits) == SUCCESS
+
+
+def test_a_comment_is_bytes() -> None:
+    world = World()
+    payload = bytes([17]) + PLAIN.fields + wire.string(b"Andr\xe9")
+    assert world.ask(payload) == SUCCESS
+    assert world.ask(agent_messages.REQUEST_IDENTITIES).endswith(wire.string(b"Andr\xe9"))
+
+
 def test_too_many_keys_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fidokit.agent.core.held_keys.MOST_KEYS", 1)
     world = World()
@@ -315,7 +409,7 @@ def test_too_many_keys_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert world.add(PLAIN.fields) == SUCCESS
 
 
-# --- the agent behind ----------------------------------------------------------------------
+# --- the upstream agent --------------------------------------------------------------------
 
 THEIRS = ED25519.blob()
 
@@ -332,7 +426,7 @@ def test_lists_are_joined_and_ours_come_first() -> None:
     assert world.listed() == [(SK.public.blob(), "ours"), (THEIRS, "theirs")]
 
 
-def test_what_is_not_ours_goes_to_the_agent_behind() -> None:
+def test_what_is_not_ours_goes_to_the_upstream_agent() -> None:
     peer = Behind(behind)
     world = World(behind=peer)
     payloads = [
@@ -366,32 +460,81 @@ def test_both_are_bound_and_locked() -> None:
     assert peer.heard == [bind(HOST), lock(b"words"), unlock(b"words")]
 
 
-def test_a_bind_that_fails_here_is_put_to_the_agent_behind_too() -> None:
+def test_a_bind_that_fails_here_is_put_to_the_upstream_agent_too() -> None:
     """Else that one would take the connection for a local one."""
     peer = Behind(behind)
     world = World(behind=peer)
     bad = bind(HOST, signed=b"another session")
-    assert world.ask(bad) == FAILURE
+    assert world.ask(bad) == EXTENSION_FAILURE
     assert peer.heard == [bad]
 
 
-def test_an_agent_behind_that_knows_no_binds_does_not_undo_ours() -> None:
+def test_an_upstream_agent_that_knows_no_binds_does_not_undo_ours() -> None:
     world = World(behind=Behind(lambda _payload: FAILURE))
     assert world.bind(HOST) == SUCCESS
     assert len(world.client.bindings.hops) == 1
 
 
-def test_an_agent_behind_that_is_gone_takes_nothing_away() -> None:
+def test_an_upstream_agent_that_is_gone_takes_nothing_away() -> None:
     world = World(behind=Behind(lambda _payload: FAILURE))
     world.add(SK.encode(), comment="ours")
     assert world.listed() == [(SK.public.blob(), "ours")]
 
 
-def test_read_only_holds_for_the_agent_behind() -> None:
+def test_read_only_holds_for_the_upstream_agent() -> None:
     peer = Behind(behind)
     world = World(behind=peer, read_only=True)
-    assert world.ask(bytes([19])) == FAILURE
+    for payload in (bytes([19]), bytes([200]), AgentExtension("other@example.org").encode()):
+        assert world.ask(payload) == FAILURE
     assert peer.heard == []
+
+
+CERTIFIED = certificate(ED25519, ed25519_key(9))
+
+BROKEN = {
+    "empty": b"",
+    "cut": THEIRS[:-1],
+    "longer": THEIRS + b"x",
+    "short point": wire.text("ssh-ed25519") + wire.string(b"short"),
+    "no type": wire.string(b"") + b"x",
+    "a NUL in the type": wire.string(b"ssh-\0rsa"),
+    "a small modulus": RsaPublic(3, 15).blob(),
+    "off its curve": wire.text("ecdsa-sha2-nistp256")
+    + wire.text("nistp256")
+    + wire.string(b"\4" + bytes(63) + b"\1"),
+    "a cut certificate": CERTIFIED.blob()[:-1],
+    "a forged certificate": replace(CERTIFIED, serial=99).blob(),
+    "a certificate of an unknown type": wire.text("ssh-new-cert-v01@openssh.com") + b"x",
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
+def test_one_identity_that_no_client_reads_hides_no_other(broken: bytes) -> None:
+    unknown = wire.text("ssh-unheard-of") + b"\0\1"
+    listed = [(broken, "bad"), (CERTIFIED.blob(), "cert"), (unknown, "new"), (THEIRS, "theirs")]
+    world = World(behind=Behind(lambda _: agent_messages.encode_identities(listed)))
+    world.add(SK.encode(), comment="ours")
+    assert world.listed() == [(SK.public.blob(), "ours"), *listed[1:]]
+    assert "'bad'" in world.log[-1]
+
+
+def test_a_comment_with_a_nul_is_left_out_and_any_other_bytes_stay() -> None:
+    listed = wire.u32(2) + b"".join(
+        wire.string(THEIRS) + wire.string(comment) for comment in (b"a\0b", b"Andr\xe9")
+    )
+    world = World(behind=Behind(lambda _: bytes([12]) + listed))
+    answer = world.ask(agent_messages.REQUEST_IDENTITIES)
+    assert answer == bytes([12]) + wire.u32(1) + wire.string(THEIRS) + wire.string(b"Andr\xe9")
+
+
+def test_a_list_that_is_too_long_is_cut_and_ours_stay() -> None:
+    many = [(ed25519_key(n).public.blob(), "x" * 2000) for n in range(200)]
+    world = World(behind=Behind(lambda _: agent_messages.encode_identities(many)))
+    world.add(SK.encode(), comment="ours")
+    answer = world.ask(agent_messages.REQUEST_IDENTITIES)
+    assert len(answer) <= agent_messages.MAX_FRAME
+    assert world.listed()[0] == (SK.public.blob(), "ours")
+    assert "do not fit" in world.log[-1]
 
 
 # --- damage --------------------------------------------------------------------------------
@@ -417,7 +560,7 @@ def test_fuzz_any_request_gets_an_answer() -> None:
         world.client = client
         step = world.step(payload)
         answer = step if isinstance(step, bytes | Later) else step(threading.Event())
-        assert isinstance(answer, Later) or answer[0] in {5, 6, 12, 14, 29}
+        assert isinstance(answer, Later) or answer[0] in {5, 6, 12, 14, 28, 29}
         world.log.clear()
 
 

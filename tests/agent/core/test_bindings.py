@@ -11,7 +11,13 @@ from fidokit.agent.core.agent import ClientState
 from fidokit.agent.core.bindings import MOST_SESSIONS, Bindings, visible
 from fidokit.openssh import agent_messages
 from fidokit.openssh.agent_constraints import Constraints, Destination, Hop, KeySpec
-from fidokit.openssh.agent_messages import FAILURE, SUCCESS, AgentExtension, SessionBind
+from fidokit.openssh.agent_messages import (
+    EXTENSION_FAILURE,
+    FAILURE,
+    SUCCESS,
+    AgentExtension,
+    SessionBind,
+)
 from fidokit.openssh.certificates.certificate import Certificate, CertKind, CertOption
 
 AUTHORITY = ed25519_key(60)
@@ -65,7 +71,7 @@ def test_a_bind_is_taken_and_the_same_again() -> None:
 )
 def test_binds_that_do_not_hold(payload: bytes) -> None:
     world = World()
-    assert world.ask(payload) == FAILURE
+    assert world.ask(payload) == EXTENSION_FAILURE
     assert world.client.bindings.attempted
     assert not world.client.bindings.hops
 
@@ -73,20 +79,20 @@ def test_binds_that_do_not_hold(payload: bytes) -> None:
 def test_a_login_binds_for_good() -> None:
     world = World()
     world.bind(HOST)
-    assert world.bind(FAR, b"next") == FAILURE
+    assert world.bind(FAR, b"next") == EXTENSION_FAILURE
 
 
 def test_one_session_has_one_host_key() -> None:
     world = World()
     world.bind(HOST, forwarding=True)
-    assert world.bind(FAR, forwarding=True) == FAILURE
+    assert world.bind(FAR, forwarding=True) == EXTENSION_FAILURE
 
 
 def test_too_many_sessions() -> None:
     world = World()
     for number in range(MOST_SESSIONS):
         assert world.bind(HOST, bytes([number + 1]), forwarding=True) == SUCCESS
-    assert world.bind(HOST, b"more", forwarding=True) == FAILURE
+    assert world.bind(HOST, b"more", forwarding=True) == EXTENSION_FAILURE
 
 
 def test_a_bind_is_for_one_connection() -> None:
@@ -107,7 +113,9 @@ def test_a_host_certificate_binds() -> None:
     assert world.ask(AgentExtension(agent_messages.SESSION_BIND, body).encode()) == SUCCESS
     forged = made.blob()[:-1] + bytes([made.blob()[-1] ^ 1])
     body = SessionBind(forged, b"session", HOST.sign(b"session").blob(), False).encode()
-    assert World().ask(AgentExtension(agent_messages.SESSION_BIND, body).encode()) == FAILURE
+    assert (
+        World().ask(AgentExtension(agent_messages.SESSION_BIND, body).encode()) == EXTENSION_FAILURE
+    )
 
 
 # --- seeing --------------------------------------------------------------------------------

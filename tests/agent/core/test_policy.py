@@ -7,12 +7,13 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from tests.agent.core.world import FAR, HOST, PLAIN, SK, World, login
-from tests.support import agent_keys
+from tests.agent.core.world import FAR, HOST, PLAIN, SK, Behind, World, login
+from tests.support.signers import certificate, ed25519_key
 
-from fidokit.agent.core.held_keys import HeldKey
 from fidokit.agent.core.policy import FREE, KeyRule, Policy, parse_policy
+from fidokit.agent.core.ports import Consent
 from fidokit.errors import MalformedFile
+from fidokit.openssh import agent_messages, wire
 from fidokit.openssh.agent_messages import FAILURE
 from fidokit.openssh.keys import fingerprint
 from fidokit.openssh.signatures.sshsig import digest, to_be_signed
@@ -106,7 +107,7 @@ def test_a_hidden_key_signs_for_who_knows_it() -> None:
 
 def test_confirmation_by_rule() -> None:
     made = world("confirm = true")
-    made.person.answer = False
+    made.person.answer = Consent.DECLINED
     assert made.sign(BLOB) == FAILURE
 
 
@@ -147,10 +148,90 @@ def test_the_example_of_the_page_is_a_policy() -> None:
 
 def test_no_policy_is_none() -> None:
     assert not Policy()
-    assert Policy().rule(next(iter(_keys()))) is FREE
+    assert Policy().rule("SHA256:any", "comment") is FREE
 
 
-def _keys() -> list[HeldKey]:
-    made = World()
-    made.add(agent_keys.ecdsa().fields)
-    return list(made.agent.keys)
+# --- keys of the upstream agent ------------------------------------------------------------
+
+
+class Upstream:
+    """An agent that lists one key and signs whatever it is asked to."""
+
+    def __init__(self, comment: str | None = "work key") -> None:
+        self.signed: list[bytes] = []
+        self.comment = comment
+
+    def answer(self, payload: bytes) -> bytes:
+        if payload == agent_messages.REQUEST_IDENTITIES:
+            comment = self.comment
+            return agent_messages.encode_identities([] if comment is None else [(BLOB, comment)])
+        self.signed.append(payload)
+        return agent_messages.encode_signature(b"signature")
+
+
+def in_front(rule: str, *, key: str = "work*", comment: str | None = "work key") -> World:
+    upstream = Upstream(comment)
+    made = World(policy=policy(f'[[key]]\nkey = "{key}"\n{rule}'), behind=Behind(upstream.answer))
+    made.upstream = upstream  # type: ignore[attr-defined]
+    return made
+
+
+RULES: list[tuple[str, bytes, bool]] = [
+    ("", b"anything", True),
+    ("use = []", b"anything", False),
+    ('use = ["login"]', login(KEY), True),
+    ('use = ["login"]', git(), False),
+    ('use = ["signature"]', git(), True),
+    ('use = ["signature"]', login(KEY), False),
+    ('users = ["root"]', login(KEY), False),
+    ('users = ["me"]', login(KEY), True),
+    ('namespaces = ["file"]', git(), False),
+    (f'hosts = ["{fingerprint.sha256(HOST.public.blob())}"]', login(KEY), False),
+]
+
+
+@pytest.mark.parametrize("key", ["work*", fingerprint.sha256(BLOB), "*"])
+@pytest.mark.parametrize(("rule", "data", "signs"), RULES)
+def test_rules_hold_for_keys_of_the_upstream_agent(
+    rule: str, data: bytes, signs: bool, key: str
+) -> None:
+    made = in_front(rule, key=key)
+    assert (made.sign(BLOB, data) != FAILURE) is signs
+    assert bool(made.upstream.signed) is signs  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("answer", Consent)
+def test_they_are_confirmed(answer: Consent) -> None:
+    made = in_front("confirm = true")
+    made.person.answer = answer
+    assert (made.sign(BLOB) != FAILURE) is (answer is Consent.GIVEN)
+    assert "work key" in made.person.questions[0]
+
+
+@pytest.mark.parametrize("rule", ["hidden = true", "forwarded = false"])
+def test_they_are_left_out_of_lists(rule: str) -> None:
+    made = in_front(rule)
+    made.bind(FAR, forwarding=True)
+    assert made.listed() == []
+    assert (made.sign(BLOB) == FAILURE) is rule.startswith("forwarded")
+
+
+def test_a_rule_by_fingerprint_holds_for_the_certificate() -> None:
+    cert = certificate(PLAIN.public, ed25519_key(9)).blob()
+    made = in_front("use = []", key=fingerprint.sha256(BLOB))
+    assert made.sign(cert) == FAILURE
+
+
+@pytest.mark.parametrize(
+    ("key", "signs"), [("work*", False), ("*", True), (fingerprint.sha256(BLOB), True)]
+)
+def test_a_key_that_is_not_listed_is_under_no_rule_by_comment(key: str, signs: bool) -> None:
+    """Nobody can tell whether the rule is about it, so it does not sign."""
+    assert (in_front("", key=key, comment=None).sign(BLOB) != FAILURE) is signs
+
+
+@pytest.mark.parametrize("number", [200, 27])
+def test_what_cannot_be_read_does_not_get_around_the_rules(number: int) -> None:
+    made = in_front("use = []")
+    assert made.ask(bytes([number]) + wire.text("sign@example.org") + BLOB) == FAILURE
+    assert made.upstream.signed == []  # type: ignore[attr-defined]

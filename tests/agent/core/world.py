@@ -11,7 +11,7 @@ from tests.support.signers import PlainKey, ed25519_key, ed25519_token
 
 from fidokit.agent.core.agent import Agent, ClientState, Later, Step
 from fidokit.agent.core.policy import Policy
-from fidokit.agent.core.ports import AgentSettings, Purpose, Upstream
+from fidokit.agent.core.ports import AgentSettings, Consent, Purpose, Upstream
 from fidokit.errors import FidokitError
 from fidokit.openssh import agent_messages, wire
 from fidokit.openssh.agent_constraints import Constraints
@@ -39,15 +39,18 @@ class Tokens:
     def forget(self) -> None:
         self.forgotten += 1
 
+    def expire(self) -> float | None:
+        return None
+
 
 @dataclass
 class Approver:
     """Says what a test wants to each question."""
 
-    answer: bool = True
+    answer: Consent = Consent.GIVEN
     questions: list[str] = field(default_factory=list)
 
-    def confirm(self, question: str, stop: threading.Event) -> bool:
+    def confirm(self, question: str, stop: threading.Event) -> Consent:
         self.questions.append(question)
         return self.answer
 

@@ -6,11 +6,12 @@ import json
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from tests.support.agent_keys import executable
-from tests.support.desk import Desk
+from tests.support.desk import Desk, Person
 
 from fidokit.agent.pin import worker
 from fidokit.agent.pin.worker import MOST_QUESTIONS, PinWorker
@@ -209,22 +210,64 @@ def key(desk: Desk, folder: Path, monkeypatch: pytest.MonkeyPatch) -> SkPrivate:
     return private
 
 
+@dataclass
+class Given(Person):
+    """The interaction of a child that was handed a PIN; `disowned` tells whether it was dropped."""
+
+    disowned: bool = False
+
+    def disown(self) -> None:
+        self.disowned = True
+
+
+@pytest.fixture
+def child() -> Given:
+    return Given()
+
+
 def through_a_pipe(order: dict[str, object]) -> dict[str, object]:
     value = json.loads(json.dumps(order))
     assert isinstance(value, dict)
     return value
 
 
-def test_signing(desk: Desk, key: SkPrivate) -> None:
+def test_signing(child: Given, key: SkPrivate) -> None:
     order = through_a_pipe(worker.sign_request("usb:ONE", key, b"message"))
-    result = through_a_pipe(worker.perform(order, desk.person, threading.Event()))
+    result = through_a_pipe(worker.perform(order, child, threading.Event()))
     signature = parse_signature(worker.signature_of(result))
     verify(key.public, signature, b"message", require_touch=True, require_verification=True)
 
 
-def test_listing(desk: Desk, key: SkPrivate) -> None:
+@pytest.mark.parametrize("sure", [True, False])
+def test_the_pin_that_was_kept_is_that_of_the_token_that_answers_for_the_key(
+    sure: bool, child: Given, key: SkPrivate
+) -> None:
+    """This key hides from whoever has not proved to be its owner, so it may be another token."""
+    order = worker.sign_request("usb:ONE", key, b"message") | {"sure": sure}
+    worker.perform(order, child, threading.Event())
+    assert child.disowned is not sure
+
+
+def test_a_token_that_answers_for_the_key_may_have_its_pin(
+    child: Given, desk: Desk, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with desk.open() as session:
+        request = GenerateRequest(KeyType.ED25519_SK, path=folder / "plain", comment="me")
+        generation.generate_key(session, request)
+    private, _ = read_key_file(folder / "plain", None)
+    assert isinstance(private, SkPrivate)
+    real = access.open_token
+    monkeypatch.setattr(
+        worker, "open_token", lambda selector, person: real(selector, person, backends=[desk])
+    )
+    order = worker.sign_request("usb:ONE", private, b"message") | {"sure": False}
+    worker.perform(order, child, threading.Event())
+    assert not child.disowned
+
+
+def test_listing(child: Given, key: SkPrivate) -> None:
     order = through_a_pipe(worker.list_request("usb:ONE", remember=False))
-    result = through_a_pipe(worker.perform(order, desk.person, threading.Event()))
+    result = through_a_pipe(worker.perform(order, child, threading.Event()))
     [(listed, comment)] = worker.keys_of(result)
     assert (listed.public, listed.key_handle, listed.flags) == (
         key.public,
@@ -234,26 +277,26 @@ def test_listing(desk: Desk, key: SkPrivate) -> None:
     assert comment == "me"
 
 
-def test_listing_with_a_right_that_lasts_asks_once(desk: Desk, key: SkPrivate) -> None:
+def test_listing_with_a_right_that_lasts_asks_once(child: Given, key: SkPrivate) -> None:
     for remember in (True, False):
         order = worker.list_request("usb:ONE", remember=remember)
-        worker.perform(order, desk.person, threading.Event())
-    desk.person.asked.clear()
-    worker.perform(order, desk.person, threading.Event())
-    assert desk.person.asked == []
+        worker.perform(order, child, threading.Event())
+    child.asked.clear()
+    worker.perform(order, child, threading.Event())
+    assert child.asked == []
 
 
-def test_an_order_that_is_not_wanted_any_more(desk: Desk, key: SkPrivate) -> None:
+def test_an_order_that_is_not_wanted_any_more(child: Given, key: SkPrivate) -> None:
     stop = threading.Event()
     stop.set()
     with pytest.raises(FidokitError):
-        worker.perform(worker.sign_request("usb:ONE", key, b"m"), desk.person, stop)
+        worker.perform(worker.sign_request("usb:ONE", key, b"m"), child, stop)
 
 
 @pytest.mark.parametrize("order", [{}, {"do": "sign"}, {"do": "sign", "token": 7}])
-def test_orders_that_make_no_sense(order: dict[str, object], desk: Desk, key: SkPrivate) -> None:
+def test_orders_that_make_no_sense(order: dict[str, object], child: Given, key: SkPrivate) -> None:
     with pytest.raises(FidokitError):
-        worker.perform(order, desk.person, threading.Event())
+        worker.perform(order, child, threading.Event())
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from math import gcd, lcm
+
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.support import agent_keys
 from tests.support.agent_keys import ALL, Held
 
@@ -71,6 +76,9 @@ def other_ecdsa() -> bytes:
     return mine.public.blob() + other.fields[len(other.public.blob()) :]
 
 
+RSA_N = agent_keys._rsa_private().private_numbers().public_numbers.n
+
+
 def rsa_with(**changed: int) -> bytes:
     numbers = agent_keys._rsa_private().private_numbers()
     parts = {
@@ -93,6 +101,12 @@ def rsa_with(**changed: int) -> bytes:
         rsa_with(d=1 << 5000),
         rsa_with(d=3),
         rsa_with(n=15, p=3, q=5),
+        *(rsa_with(p=p, q=RSA_N // p if p else 0) for p in (0, 1, 2)),
+        rsa_with(p=RSA_N, q=1),
+        rsa_with(e=0),
+        rsa_with(iqmp=1),
+        rsa_with(iqmp=0),
+        rsa_with(n=1 << 2048, p=2, q=1 << 2047),
         agent_keys.ecdsa().public.blob() + wire.mpint(0),
         agent_keys.ecdsa().public.blob() + wire.mpint(1 << 256),
         wire.text("ssh-dss") + wire.mpint(1),
@@ -102,6 +116,48 @@ def rsa_with(**changed: int) -> bytes:
 def test_secrets_that_do_not_fit_are_refused(fields: bytes) -> None:
     with pytest.raises(MalformedKey):
         read_any_private(fields)
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            name: st.one_of(st.integers(0, 5), st.integers(0, 1 << 2100))
+            for name in ("n", "e", "d", "iqmp", "p", "q")
+        },
+    )
+)
+def test_any_rsa_numbers_are_a_key_or_an_error_of_ours(changed: dict[str, int]) -> None:
+    try:
+        key, _ = read_any_private(rsa_with(**changed))
+        assert isinstance(key, PlainPrivate)
+        key.sign(b"data", 2)
+    except MalformedKey:
+        pass
+
+
+def largest_rsa() -> bytes:
+    """The costliest key that is taken, 16,384 bits; nobody asks whether its primes are prime."""
+    p, q = (1 << 8192) - 1, (1 << 8192) - 3
+    e = 65537
+    while gcd(p, q) > 1 or gcd(e, (p - 1) * (q - 1)) > 1:
+        q -= 2
+    d = pow(e, -1, lcm(p - 1, q - 1))
+    return rsa_with(n=p * q, e=e, d=d, iqmp=pow(q, -1, p), p=p, q=q)
+
+
+def test_the_largest_rsa_key_costs_no_search_for_divisors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenSSL's own check takes a minute for it, and ssh-agent does not ask for it either."""
+    asked: list[bool] = []
+    real = rsa.RSAPrivateNumbers.private_key
+
+    def private_key(self: rsa.RSAPrivateNumbers, **how: bool) -> rsa.RSAPrivateKey:
+        asked.append(not how.get("unsafe_skip_rsa_key_validation", False))
+        return real(self, **how)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(rsa.RSAPrivateNumbers, "private_key", private_key)
+    read_any_private(largest_rsa())
+    assert asked == [False]
 
 
 def test_a_certificate_over_another_key_is_refused() -> None:

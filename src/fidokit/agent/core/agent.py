@@ -15,14 +15,17 @@ from enum import Enum, auto
 from typing import Final
 
 from fidokit.agent.core.bindings import Bindings, Refused, visible
-from fidokit.agent.core.held_keys import HeldKey, Keyring
+from fidokit.agent.core.held_keys import MOST_KEYS, HeldKey, Keyring
+from fidokit.agent.core.policy import FREE, KeyRule
 from fidokit.agent.core.ports import AgentSettings, Approver, TokenSigner, Upstream
 from fidokit.agent.core.signatures import Signing, Work
+from fidokit.agent.core.upstream_keys import Identity, readable, rule_of
 from fidokit.errors import FidokitError
 from fidokit.openssh import agent_constraints as constraint
 from fidokit.openssh import agent_messages as wire
-from fidokit.openssh.agent_messages import FAILURE, SUCCESS
+from fidokit.openssh.agent_messages import EXTENSION_FAILURE, FAILURE, SUCCESS
 from fidokit.openssh.certificates.certificate import require_trustworthy
+from fidokit.openssh.keys import fingerprint
 from fidokit.openssh.keys.private import SkPrivate
 
 INTERNAL: Final = "internal"
@@ -56,10 +59,22 @@ class State(Enum):
 
 @dataclass(slots=True)
 class ClientState:
-    """What the agent knows of one client."""
+    """What the agent knows of one client.
+
+    Args:
+        bindings: the hosts that its connection is bound to.
+        upstream: its connection to the upstream agent, once there is one.
+        peer: names its process.
+    """
 
     bindings: Bindings = field(default_factory=Bindings)
     upstream: Upstream | None = None
+    peer: Callable[[], str] = lambda: ""
+
+    @property
+    def process(self) -> str:
+        """Its program and process id; empty where the system does not know."""
+        return self.peer()
 
 
 class Agent:
@@ -87,11 +102,15 @@ class Agent:
         return State.LOCKED if self.padlock.closed else State.OPEN
 
     def tick(self) -> float | None:
-        """Drop keys whose time has come; the clock's second of the next one."""
-        if not self.keys.has_deadlines:
-            return None
-        self.keys.expire(self.settings.clock())
-        return self.keys.next_expiry()
+        """Drop keys and PINs whose time has come; the clock's second of the next one."""
+        pins = self.tokens.expire()
+        self._expire_keys()
+        keys = self.keys.next_expiry()
+        return pins if keys is None else keys if pins is None else min(keys, pins)
+
+    def _expire_keys(self) -> None:
+        if self.keys.has_deadlines:
+            self.keys.expire(self.settings.clock())
 
     def handle(self, client: ClientState, payload: bytes) -> Step:
         """One request of a client.
@@ -101,25 +120,37 @@ class Agent:
         """
         if payload == wire.REQUEST_IDENTITIES and self._everybody_sees_all(client):
             return self._list_all()
+        kind = wire.kind_of(payload)
+        # by state first: what is refused anyway is not worth the cost of reading it
+        handler = HANDLERS[self.state].get(kind)
+        if handler is None:
+            return FAILURE
+        if self.settings.read_only and kind in CHANGES:
+            self.settings.say("refused: the agent is read-only")
+            return FAILURE
         try:
-            request = wire.parse_request(payload)
+            step = handler(self, client, wire.parse_request(payload), payload)
+        except Refused as refusal:
+            return self._refused(refusal)
         except FidokitError as error:
             self.settings.say(f"a request that cannot be read: {error.message}")
             return FAILURE
-        return self._dispatch(client, request, payload)
+        return self._refusable(step) if callable(step) else step
 
-    def _dispatch(self, client: ClientState, request: wire.Request, payload: bytes) -> Step:
-        if self.settings.read_only and type(request) in CHANGES:
-            self.settings.say("refused: the agent is read-only")
-            return FAILURE
-        handler = HANDLERS[self.state].get(type(request))
-        if handler is None:
-            return FAILURE
-        try:
-            return handler(self, client, request, payload)
-        except Refused as refusal:
-            self.settings.say(f"refused: {refusal}")
-            return FAILURE
+    def _refused(self, refusal: Refused) -> bytes:
+        self.settings.say(f"refused: {refusal}")
+        return FAILURE
+
+    def _refusable(self, work: Work) -> Work:
+        """Work may come to a refusal, too."""
+
+        def whole(stop: threading.Event) -> bytes:
+            try:
+                return work(stop)
+            except Refused as refusal:
+                return self._refused(refusal)
+
+        return whole
 
     # --- lists -----------------------------------------------------------------------------
 
@@ -128,7 +159,7 @@ class Agent:
         return self._plain and not client.bindings.attempted and not self.padlock.closed
 
     def _list_all(self) -> bytes:
-        self.tick()
+        self._expire_keys()
         version, answer = self._listed
         if version != self.keys.version:
             answer = wire.encode_identities((e.blob, e.comment) for e in self.keys)
@@ -138,33 +169,47 @@ class Agent:
     def _is_visible(self, entry: HeldKey, client: ClientState) -> bool:
         return visible(entry.destinations, client.bindings, int(self.settings.wall()))
 
-    def _listable(self, client: ClientState) -> list[tuple[bytes, str]]:
-        self.tick()
-        found = []
-        for entry in self.keys:
-            rule = self.settings.policy.rule(entry)
-            kept_here = client.bindings.remote and not rule.forwarded
-            if not (rule.hidden or kept_here) and self._is_visible(entry, client):
-                found.append((entry.blob, entry.comment))
-        return found
+    def _listable(self, client: ClientState) -> list[Identity]:
+        self._expire_keys()
+        return [
+            (entry.blob, entry.comment)
+            for entry in self.keys
+            if self._may_list(client, self._rule(entry)) and self._is_visible(entry, client)
+        ]
 
-    def on_list(self, client: ClientState, _request: wire.Request, payload: bytes) -> Step:
-        """The keys that this client may see, and then those of the agent behind."""
+    def _rule(self, entry: HeldKey) -> KeyRule:
+        policy = self.settings.policy
+        return policy.rule(entry.fingerprint, entry.comment) if policy else FREE
+
+    def _may_list(self, client: ClientState, rule: KeyRule) -> bool:
+        return not rule.hidden and (rule.forwarded or not client.bindings.remote)
+
+    def on_list(self, client: ClientState, _request: wire.Request, _raw: bytes) -> Step:
+        """The keys that this client may see, and then those of the upstream agent."""
         ours = self._listable(client)
-        behind = self._behind(client)
-        if behind is None:
+        upstream = self._upstream(client)
+        if upstream is None:
             return wire.encode_identities(ours)
         held = {entry.blob for entry in self.keys}
 
         def work(_stop: threading.Event) -> bytes:
-            try:
-                theirs = wire.parse_identities(behind.exchange(payload))
-            except FidokitError:
-                theirs = []
-            others = [(blob, comment) for blob, comment in theirs if blob not in held]
-            return wire.encode_identities([*ours, *others])
+            theirs = [
+                (blob, comment)
+                for blob, comment in readable(_identities(upstream), self.settings.say)
+                if blob not in held and self._upstream_may_list(client, blob, comment)
+            ]
+            return wire.encode_identities(_that_fit([*ours, *theirs], self.settings.say))
 
         return work
+
+    def _upstream_may_list(self, client: ClientState, blob: bytes, comment: str) -> bool:
+        policy = self.settings.policy
+        if not policy:
+            return True
+        try:
+            return self._may_list(client, rule_of(policy, blob, comment))
+        except Refused:
+            return False
 
     def on_list_locked(self, _client: ClientState, _request: wire.Request, _raw: bytes) -> Step:
         """A locked agent has no keys."""
@@ -175,25 +220,41 @@ class Agent:
     def on_sign(self, client: ClientState, request: wire.Request, payload: bytes) -> Step:
         """A signature: at once by an ordinary key, as work where anybody has to be waited for."""
         assert isinstance(request, wire.SignRequest)  # noqa: S101  by the table
-        self.tick()
+        self._expire_keys()
         entry = self.keys.get(request.blob)
         if entry is None:
+            return self._sign_upstream(client, request, payload)
+        return self._signing.answer(client, entry, request)
+
+    def _sign_upstream(
+        self, client: ClientState, request: wire.SignRequest, payload: bytes
+    ) -> Step:
+        """By a key of the upstream agent; a policy holds for those, too."""
+        upstream, policy = self._upstream(client), self.settings.policy
+        if upstream is None or not policy:
             return self._relay(client, payload)
-        return self._signing.answer(client.bindings, entry, request)
+
+        def work(stop: threading.Event) -> bytes:
+            comment = dict(_identities(upstream)).get(request.blob)
+            rule = rule_of(policy, request.blob, comment)
+            called = f"{comment or 'of the upstream agent'} ({fingerprint.sha256(request.blob)})"
+            return self._signing.by_upstream(client, upstream, (rule, called), request, stop)
+
+        return work
 
     # --- keys ------------------------------------------------------------------------------
 
     def on_add(self, client: ClientState, request: wire.Request, payload: bytes) -> Step:
-        """Keep a key; ordinary ones are left to the agent behind where there is one."""
+        """Keep a key; ordinary ones are left to the upstream agent where there is one."""
         assert isinstance(request, wire.AddKey)  # noqa: S101  by the table
-        if self._behind(client) and not isinstance(request.key, SkPrivate):
+        if self._upstream(client) and not isinstance(request.key, SkPrivate):
             return self._relay(client, payload)
         self._check_addition(client, request)
         there = self.keys.get(request.key.public_blob())
         if there is not None and not self._is_visible(there, client):
             raise Refused("the key is there already, and not for this client to replace")
-        if not self.keys.add(self._entry(request)):
-            raise Refused("there are too many keys")
+        if not self.keys.add(self._entry(request, len(payload))):
+            raise Refused("there are too many keys, or too much text with them")
         return SUCCESS
 
     def _check_addition(self, client: ClientState, request: wire.AddKey) -> None:
@@ -218,11 +279,14 @@ class Agent:
         if not self.settings.providers(provider):
             raise Refused(f"the provider {provider!r} is not ours; add the key with -S internal")
 
-    def _entry(self, request: wire.AddKey) -> HeldKey:
+    def _entry(self, request: wire.AddKey, size: int) -> HeldKey:
         limits = request.constraints
         lifetime = self.settings.lifetime if limits.lifetime is None else limits.lifetime
         expires = None if lifetime is None else self.settings.clock() + lifetime
-        return HeldKey(request.key, request.comment, expires, limits.confirm, limits.destinations)
+        return HeldKey(
+            *(request.key, request.comment, expires, limits.confirm, limits.destinations),
+            size=size,
+        )
 
     def on_remove(self, client: ClientState, request: wire.Request, payload: bytes) -> Step:
         """Drop the key that is named."""
@@ -236,14 +300,14 @@ class Agent:
         return SUCCESS
 
     def on_remove_all(self, client: ClientState, _request: wire.Request, payload: bytes) -> Step:
-        """Drop all keys, here and behind."""
+        """Drop all keys, those of the upstream agent too."""
         self.keys.clear()
         self.tokens.forget()
-        return self._relay(client, payload) if self._behind(client) else SUCCESS
+        return self._relay(client, payload) if self._upstream(client) else SUCCESS
 
     def on_smartcard(self, client: ClientState, _request: wire.Request, payload: bytes) -> Step:
-        """PKCS#11 is not spoken here; the agent behind may speak it."""
-        if self._behind(client):
+        """PKCS#11 is not spoken here; the upstream agent may speak it."""
+        if self._upstream(client):
             return self._relay(client, payload)
         raise Refused("PKCS#11 smartcards are not served; add their keys to an agent that does")
 
@@ -269,60 +333,95 @@ class Agent:
         return self._told_too(client, payload)
 
     def _told_too(self, client: ClientState, payload: bytes) -> Step:
-        """Success, after the request was passed on to the agent behind."""
-        behind = self._behind(client)
-        if behind is None:
+        """Success, after the request was passed on to the upstream agent."""
+        upstream = self._upstream(client)
+        if upstream is None:
             return SUCCESS
 
         def work(_stop: threading.Event) -> bytes:
-            behind.exchange(payload)
+            upstream.exchange(payload)
             return SUCCESS
 
         return work
 
-    # --- extensions, and the agent behind --------------------------------------------------
+    # --- extensions, and the upstream agent ------------------------------------------------
 
     def on_extension(self, client: ClientState, request: wire.Request, payload: bytes) -> Step:
-        """`query` and session-bind here; others may mean something to the agent behind."""
+        """`query` and session-bind here; others may mean something to the upstream agent."""
         assert isinstance(request, wire.AgentExtension)  # noqa: S101  by the table
         if request.name == wire.QUERY:
             return wire.encode_query(EXTENSIONS)
         if request.name != wire.SESSION_BIND:
-            return self._relay(client, payload)
-        behind = self._behind(client)
+            return self._relay_unread(client, payload)
+        upstream = self._upstream(client)
         try:
             client.bindings.bind(request.body)
         except Refused as refusal:
-            if behind is None:
-                raise
-            self.settings.say(f"refused: {refusal}")
-            return _told_and_refused(behind, payload)
+            self._refused(refusal)
+            return EXTENSION_FAILURE if upstream is None else _told_and_refused(upstream, payload)
         return self._told_too(client, payload)
+
+    def on_extension_locked(
+        self, client: ClientState, request: wire.Request, payload: bytes
+    ) -> Step:
+        """A bind counts while the agent is locked, too: else the connection, forwarded meanwhile,
+        would pass for a local one afterwards (CVE-2026-73281)."""
+        assert isinstance(request, wire.AgentExtension)  # noqa: S101  by the table
+        if request.name != wire.SESSION_BIND:
+            return FAILURE
+        return self.on_extension(client, request, payload)
 
     def on_unknown(self, client: ClientState, _request: wire.Request, payload: bytes) -> Step:
         """A number that means nothing here."""
+        return self._relay_unread(client, payload)
+
+    def _relay_unread(self, client: ClientState, payload: bytes) -> Step:
+        """Pass on what cannot be read, unless it could get around our own rules."""
+        if self.settings.policy or self.settings.read_only:
+            return FAILURE
         return self._relay(client, payload)
 
-    def _behind(self, client: ClientState) -> Upstream | None:
+    def _upstream(self, client: ClientState) -> Upstream | None:
         if client.upstream is None and self.settings.connect is not None:
             client.upstream = self.settings.connect()
         return client.upstream
 
     def _relay(self, client: ClientState, payload: bytes) -> Step:
-        """What the agent behind answers; FAILURE where there is none."""
-        behind = self._behind(client)
-        return FAILURE if behind is None else lambda _stop: behind.exchange(payload)
+        """What the upstream agent answers; FAILURE where there is none."""
+        upstream = self._upstream(client)
+        return FAILURE if upstream is None else lambda _stop: upstream.exchange(payload)
 
 
-def _told_and_refused(behind: Upstream, payload: bytes) -> Work:
-    """A bind that fails here is put to the agent behind nevertheless: it must not take the
+def _told_and_refused(upstream: Upstream, payload: bytes) -> Work:
+    """A bind that fails here is put to the upstream agent nevertheless: it must not take the
     connection for a local one."""
 
     def work(_stop: threading.Event) -> bytes:
-        behind.exchange(payload)
-        return FAILURE
+        upstream.exchange(payload)
+        return EXTENSION_FAILURE
 
     return work
+
+
+def _identities(upstream: Upstream) -> list[Identity]:
+    """What the upstream agent lists; nothing where its answer cannot be read."""
+    try:
+        return wire.parse_identities(upstream.exchange(wire.REQUEST_IDENTITIES))
+    except FidokitError:
+        return []
+
+
+def _that_fit(identities: list[Identity], say: Callable[[str], None]) -> list[Identity]:
+    """As many as fit into one answer that stock ssh takes."""
+    room, fitting = wire.MAX_FRAME - len(wire.encode_identities([])), []
+    for blob, comment in identities[:MOST_KEYS]:
+        room -= len(wire.encode_identities([(blob, comment)]))
+        if room < 0:
+            break
+        fitting.append((blob, comment))
+    if len(fitting) < len(identities):
+        say(f"{len(identities) - len(fitting)} keys of the upstream agent do not fit into a list")
+    return fitting
 
 
 Handler = Callable[[Agent, ClientState, wire.Request, bytes], Step]
@@ -341,6 +440,7 @@ HANDLERS: Final[Mapping[State, Mapping[type[wire.Request], Handler]]] = {
     },
     State.LOCKED: {
         wire.ListKeys: Agent.on_list_locked,
+        wire.AgentExtension: Agent.on_extension_locked,
         wire.Unlock: Agent.on_unlock,
     },
 }

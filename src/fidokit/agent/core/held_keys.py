@@ -7,12 +7,20 @@ from dataclasses import dataclass
 from typing import Final
 
 from fidokit.openssh.agent_constraints import Destination
+from fidokit.openssh.agent_messages import MAX_FRAME
 from fidokit.openssh.keys import fingerprint
 from fidokit.openssh.keys.plain_private import AnyPrivate
 from fidokit.openssh.keys.private import SkPrivate
 
 MOST_KEYS: Final = 2048
-"""A list of as many still fits into a message; no client tries them all."""
+"""As many as stock ssh takes in a list; no client tries them all."""
+MOST_BYTES: Final = 8 << 20
+"""Of all requests whose keys are held: what clients can have this process keep."""
+MOST_HOST_KEYS: Final = 4096
+"""In the destinations of all keys: each list on a forwarded connection looks at every one."""
+_ANSWER_HEAD: Final = 5
+_IDENTITY_HEAD: Final = 8
+"""Bytes of an answer with identities around what it lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +34,7 @@ class HeldKey:
         confirm: whether each use is asked for.
         destinations: where it may be used; empty for anywhere.
         token: the selector of the token that it was found on; None where it was added.
+        size: bytes of the request that added it.
     """
 
     private: AnyPrivate
@@ -34,6 +43,7 @@ class HeldKey:
     confirm: bool = False
     destinations: tuple[Destination, ...] = ()
     token: str | None = None
+    size: int = 0
 
     @property
     def blob(self) -> bytes:
@@ -41,9 +51,14 @@ class HeldKey:
         return self.private.public_blob()
 
     @property
+    def fingerprint(self) -> str:
+        """Of the plain public key, under a certificate too."""
+        return fingerprint.sha256(self.private.public.blob())
+
+    @property
     def called(self) -> str:
-        """Comment and fingerprint, for a person."""
-        return f"{self.comment} ({fingerprint.sha256(self.private.public.blob())})"
+        """Comment and fingerprint, for the user."""
+        return f"{self.comment} ({self.fingerprint})"
 
     @property
     def on_token(self) -> bool:
@@ -56,6 +71,7 @@ class Keyring:
 
     def __init__(self) -> None:
         self._entries: dict[bytes, HeldKey] = {}
+        self._costs: dict[bytes, _Cost] = {}
         self.has_deadlines = False
         """Whether any key has an end."""
         self.version = 0
@@ -73,12 +89,27 @@ class Keyring:
 
     def add(self, entry: HeldKey) -> bool:
         """Take a key, in the place of one with the same public half; whether there was room."""
-        blob = entry.blob
-        if blob not in self._entries and len(self._entries) >= MOST_KEYS:
+        if not self._has_room(entry):
             return False
-        self._entries[blob] = entry
+        self._put(entry)
         self._changed()
         return True
+
+    def _has_room(self, entry: HeldKey) -> bool:
+        """Whether a list with it still fits into one answer, and all is within its bounds."""
+        costs = [cost for blob, cost in self._costs.items() if blob != entry.blob]
+        costs.append(_cost(entry))
+        listed, kept, host_keys = (sum(part) for part in zip(*costs, strict=True))
+        return (
+            len(costs) <= MOST_KEYS
+            and _ANSWER_HEAD + listed <= MAX_FRAME
+            and kept <= MOST_BYTES
+            and host_keys <= MOST_HOST_KEYS
+        )
+
+    def _put(self, entry: HeldKey) -> None:
+        self._entries[entry.blob] = entry
+        self._costs[entry.blob] = _cost(entry)
 
     def remove(self, blob: bytes) -> bool:
         """Drop a key; whether it was there."""
@@ -94,9 +125,10 @@ class Keyring:
     def found_on(self, token: str, entries: Iterable[HeldKey]) -> None:
         """Hold just these of a token; a key that was also added stays as it was added."""
         self._entries = {b: e for b, e in self._entries.items() if e.token != token}
+        self._changed()
         for entry in entries:
-            if entry.blob not in self._entries and len(self._entries) < MOST_KEYS:
-                self._entries[entry.blob] = entry
+            if entry.blob not in self._entries and self._has_room(entry):
+                self._put(entry)
         self._changed()
 
     def expire(self, now: float) -> None:
@@ -113,7 +145,19 @@ class Keyring:
 
     def _changed(self) -> None:
         self.version += 1
+        if len(self._costs) != len(self._entries):
+            self._costs = {blob: self._costs[blob] for blob in self._entries}
         self.has_deadlines = any(entry.expires is not None for entry in self)
+
+
+_Cost = tuple[int, int, int]
+"""Bytes in a list, bytes of the request, host keys in destinations."""
+
+
+def _cost(entry: HeldKey) -> _Cost:
+    comment = entry.comment.encode("utf-8", "surrogateescape")
+    host_keys = sum(len(d.origin.keys) + len(d.to.keys) for d in entry.destinations)
+    return _IDENTITY_HEAD + len(entry.blob) + len(comment), entry.size, host_keys
 
 
 def _dead(entry: HeldKey, now: float) -> bool:

@@ -7,9 +7,8 @@ from dataclasses import dataclass, fields
 from typing import Final
 
 from fidokit.agent.core.bindings import Bindings, Refused
-from fidokit.agent.core.held_keys import HeldKey
 from fidokit.errors import MalformedFile
-from fidokit.openssh.keys import fingerprint
+from fidokit.openssh.keys.fingerprint import sha256
 from fidokit.openssh.lines.patterns import match_pattern
 from fidokit.openssh.signatures.sshsig import FileSignature, Login, Meaning
 
@@ -45,11 +44,17 @@ class KeyRule:
     hidden: bool = False
     pin_cache: bool = True
 
-    def fits(self, entry: HeldKey) -> bool:
-        """Whether the rule is about this key."""
+    def fits(self, fingerprint: str, comment: str | None) -> bool:
+        """Whether the rule is about the key with this fingerprint and comment.
+
+        Raises:
+            Refused: the rule is about comments, and this key's is not known.
+        """
         if self.key.startswith("SHA256:"):
-            return self.key == fingerprint.sha256(entry.private.public.blob())
-        return match_pattern(entry.comment, self.key)
+            return self.key == fingerprint
+        if comment is None and self.key != "*":
+            raise Refused("the policy goes by comments, and the upstream agent shows none for it")
+        return match_pattern(comment or "", self.key)
 
     def require(self, meaning: Meaning | None, bindings: Bindings) -> None:
         """Let the key sign this.
@@ -75,7 +80,7 @@ class KeyRule:
         last = bindings.hops[-1] if bindings.hops else None
         if last is None or last.session_id != login.session_id:
             raise Refused("the policy names hosts, and the client does not say which one this is")
-        if fingerprint.sha256(last.blob) not in self.hosts:
+        if sha256(last.blob) not in self.hosts:
             raise Refused("the policy does not allow logins to this host")
 
 
@@ -102,9 +107,23 @@ class Policy:
     def __bool__(self) -> bool:
         return bool(self._rules)
 
-    def rule(self, entry: HeldKey) -> KeyRule:
-        """The first rule about this key."""
-        return next((rule for rule in self._rules if rule.fits(entry)), FREE)
+    def rule(self, fingerprint: str, comment: str | None) -> KeyRule:
+        """The first rule about a key.
+
+        Args:
+            fingerprint: `SHA256:...` of the plain public key.
+            comment: what lists call it; None where that is not known.
+
+        Raises:
+            Refused: which rule it is cannot be told.
+        """
+        fits = (rule for rule in self._rules if rule.fits(fingerprint, comment))
+        return next(fits, FREE)
+
+    @property
+    def keeps_from_forwarding(self) -> bool:
+        """Whether a rule says `forwarded = false`, which ssh before 8.9 cannot support."""
+        return not all(rule.forwarded for rule in self._rules)
 
 
 def parse_policy(document: Mapping[str, object]) -> Policy:

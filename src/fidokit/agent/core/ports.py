@@ -1,4 +1,4 @@
-"""What the agent needs of the world: how it was started, a signer on tokens, a person, an agent."""
+"""What the agent needs of the world: how it was started, a signer on tokens, a user, an agent."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Protocol
 
 from fidokit.agent.core.policy import Policy
@@ -14,17 +15,19 @@ from fidokit.openssh.keys.private import SkPrivate
 
 @dataclass(frozen=True, slots=True)
 class Purpose:
-    """What a signature is for, as the person is told; text of clients is hostile.
+    """What a signature is for, as the user is shown; text of clients is hostile.
 
     Args:
         key: the key's comment and fingerprint.
         what: "login as USER to HOST", "signature for NAMESPACE", or that nobody knows.
         pin_may_stay: whether the PIN may be kept, by the key's policy.
+        asked_by: the process that asks, and the host that it asks for; empty where unknown.
     """
 
     key: str
     what: str
     pin_may_stay: bool = True
+    asked_by: str = ""
 
 
 class TokenSigner(Protocol):
@@ -48,16 +51,28 @@ class TokenSigner(Protocol):
     def forget(self) -> None:
         """Wipe the PINs that are kept."""
 
+    def expire(self) -> float | None:
+        """Wipe PINs whose time is over; the clock's second of the next one, None for none."""
+
+
+class Consent(Enum):
+    """What became of a question."""
+
+    GIVEN = auto()
+    DECLINED = auto()
+    NOBODY = auto()
+    """There is no way to ask."""
+
 
 class Approver(Protocol):
     """Somebody who allows or refuses the use of a key."""
 
-    def confirm(self, question: str, stop: threading.Event) -> bool:
-        """Whether the person said yes; False where nobody can be asked."""
+    def confirm(self, question: str, stop: threading.Event) -> Consent:
+        """What the user said; DECLINED too where `stop` was set meanwhile."""
 
 
 class Upstream(Protocol):
-    """A connection to the agent behind this one."""
+    """A connection to the upstream agent."""
 
     def exchange(self, payload: bytes) -> bytes:
         """Send a request, return the answer; FAILURE where that agent is not there."""
@@ -77,7 +92,7 @@ class AgentSettings:
         policy: the owner's rules.
         host_name: names a host key blob for the person.
         say: takes a line for the log.
-        connect: opens a connection to the agent behind this one, None where there is none.
+        connect: opens a connection to the upstream agent, None where there is none.
         clock: monotonic seconds; `wall` seconds since 1970.
         random: gives random bytes.
     """

@@ -17,10 +17,10 @@ import threading
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from fidokit import errors
-from fidokit.client.ports import PinCode
+from fidokit.client.ports import Interaction, PinCode
 from fidokit.errors import FidokitError, Interrupted, Malformed, PinPolicy, PinRequired, PinWrong
 from fidokit.keys.resident_keys import label_of
 from fidokit.openssh.keys.private import read_private
@@ -32,7 +32,7 @@ from fidokit.tokens.access import open_token
 from fidokit.tokens.remembered import attach
 
 if TYPE_CHECKING:
-    from fidokit.client.ports import Candidate, Interaction
+    from fidokit.client.ports import Candidate
     from fidokit.client.session import Session
     from fidokit.openssh.keys.private import SkPrivate
 
@@ -76,6 +76,13 @@ class PinWorker:
         if self._open:
             os.kill(os.getpid(), signal.SIGTERM)  # in the thread that reads from the terminal
 
+    def disown(self) -> None:
+        """Do not use the PIN that the agent kept: this may be another token than it belongs to."""
+        if self._given is not None:
+            self._given = None
+            self._had_given = False
+            self.say(event="pin_wrong")
+
     # --- the Interaction -------------------------------------------------------------------
 
     def ask_pin(
@@ -118,6 +125,8 @@ class PinWorker:
         lines = [f"PIN of {token}", f"for {what}"]
         if key := self._order.get("key_name"):
             lines.append(f"key {key}")
+        if asked_by := self._order.get("asked_by"):
+            lines.append(f"asked for by {asked_by}")
         if retries is not None:
             lines.append("1 try left" if retries == 1 else f"{retries} tries left")
         return "\n".join(lines)
@@ -205,7 +214,14 @@ def list_request(token: str, *, remember: bool) -> dict[str, object]:
     return {"do": LIST, "token": token, "remember": remember or None}
 
 
-def perform(order: Json, interaction: Interaction, stop: threading.Event) -> dict[str, object]:
+class Asking(Interaction, Protocol):
+    """An `Interaction` that may have been given a PIN."""
+
+    def disown(self) -> None:
+        """Do not use that PIN."""
+
+
+def perform(order: Json, interaction: Asking, stop: threading.Event) -> dict[str, object]:
     """Do what the agent ordered; the child's part.
 
     Args:
@@ -221,14 +237,26 @@ def perform(order: Json, interaction: Interaction, stop: threading.Event) -> dic
     """
     with open_token(_text(order, "token"), interaction) as session:
         if order.get("do") == SIGN:
-            return {"signature": b64encode(_signed(session, order, stop)).decode()}
+            private = read_private(Reader(b64decode(_text(order, "key")), "private key"))
+            if not (order.get("sure") or _answers_for(session, private)):
+                interaction.disown()
+            made = _signed(session, private, order, stop)
+            return {"signature": b64encode(made).decode()}
+        if not order.get("sure"):
+            interaction.disown()
         return {"keys": _listed(session, order)}
 
 
-def _signed(session: Session, order: Json, stop: threading.Event) -> bytes:
+def _answers_for(session: Session, private: SkPrivate) -> bool:
+    """Whether the token owns up to a key without being asked for more."""
+    from fidokit.client.discovery import holds
+
+    return holds(session, private.key_handle, private.public.application)
+
+
+def _signed(session: Session, private: SkPrivate, order: Json, stop: threading.Event) -> bytes:
     from fidokit.client.credentials.signature import sign
 
-    private = read_private(Reader(b64decode(_text(order, "key")), "private key"))
     return sign(session, private, b64decode(_text(order, "message")), stop=stop).blob()
 
 

@@ -18,6 +18,7 @@ from fidokit.openssh.certificates.certificate import (
     Certificate,
     parse_certificate,
 )
+from fidokit.openssh.foreign_numbers import checked
 from fidokit.openssh.keys.container import MAX_ROUNDS, parse_container, passphrase_wrong
 from fidokit.openssh.keys.private import SkPrivate, read_private
 from fidokit.openssh.keys.public import (
@@ -94,8 +95,19 @@ def read_any_private(data: bytes) -> tuple[AnyPrivate, int]:
             hint="Known are ed25519, ecdsa and rsa keys, and those on tokens",
         )
     certificate = _certificate(type_name, reader) if type_name != base else None
-    public, sign = read(reader, base, certificate.public if certificate else None)
-    return PlainPrivate(public, certificate, sign), reader.offset
+    with checked(_mismatch):
+        public, sign = read(reader, base, certificate.public if certificate else None)
+    return PlainPrivate(public, certificate, _checked(sign)), reader.offset
+
+
+def _checked(sign: Sign) -> Sign:
+    """Numbers that pass as a key may still be of no use: OpenSSL says so when it signs."""
+
+    def checked_sign(message: bytes, flags: int) -> bytes:
+        with checked(_mismatch):
+            return sign(message, flags)
+
+    return checked_sign
 
 
 def _certificate(type_name: str, reader: Reader) -> Certificate:
@@ -160,10 +172,8 @@ def _read_ecdsa(
     if certified is None:
         reader.expect(name.encode())
         point = reader.string()
-    try:
+    with checked(lambda: MalformedKey("private key: the ECDSA secret is outside its curve")):
         key = ec.derive_private_key(reader.mpint(), curve)
-    except ValueError:
-        raise MalformedKey("private key: the ECDSA secret is outside its curve") from None
     own = key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
     if own != point:
         raise _mismatch()
@@ -192,7 +202,22 @@ def _read_rsa(reader: Reader, _type: str, certified: PublicKey | None) -> tuple[
         raise MalformedKey("private key: the RSA modulus is too small, too large, or not p times q")
     if max(d, iqmp, public.e) >= public.n:
         raise MalformedKey("private key: an RSA number is larger than the modulus")
+    if not _belong_together(public.e, d, (p, q, iqmp)):
+        raise _mismatch()
     return public, _rsa_signer(public, d, (p, q, iqmp))
+
+
+def _belong_together(e: int, d: int, primes: tuple[int, int, int]) -> bool:
+    """Whether d undoes e, modulo p and q (RFC 8017 section 3.2).
+
+    That p and q are prime is not asked: it takes a minute for the largest, OpenSSH does not ask
+    either, and who adds a key that is none gets signatures that verify nowhere.
+    """
+    p, q, iqmp = primes
+    if min(p, q) < 3 or not (p & 1 and q & 1):
+        return False
+    one = e * d - 1
+    return one % (p - 1) == one % (q - 1) == 0 and iqmp * q % p == 1
 
 
 def _rsa_signer(public: RsaPublic, d: int, primes: tuple[int, int, int]) -> Sign:
@@ -209,10 +234,7 @@ def _rsa_signer(public: RsaPublic, d: int, primes: tuple[int, int, int]) -> Sign
         iqmp,
         rsa.RSAPublicNumbers(public.e, public.n),
     )
-    try:
-        key = numbers.private_key()
-    except ValueError:
-        raise _mismatch() from None
+    key = numbers.private_key(unsafe_skip_rsa_key_validation=True)  # see _belong_together
     scheme = padding.PKCS1v15()
     # without flags SHA-1, as OpenSSH's agent: a client that knows better says so
     known: Mapping[int, tuple[bytes, HashAlgorithm]] = {

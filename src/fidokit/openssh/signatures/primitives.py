@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fidokit.errors import MalformedKey
+from fidokit.openssh.foreign_numbers import checked
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
@@ -26,10 +27,8 @@ def _unusable(kind: str) -> MalformedKey:
 def _ed25519_key(point: bytes) -> Ed25519PublicKey:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-    try:
+    with checked(lambda: _unusable("Ed25519")):
         return Ed25519PublicKey.from_public_bytes(point)
-    except ValueError:
-        raise _unusable("Ed25519") from None
 
 
 def ed25519(point: bytes, signature: bytes, data: bytes) -> bool:
@@ -40,8 +39,10 @@ def ed25519(point: bytes, signature: bytes, data: bytes) -> bool:
     """
     from cryptography.exceptions import InvalidSignature
 
+    key = _ed25519_key(point)
     try:
-        _ed25519_key(point).verify(signature, data)
+        with checked(lambda: _unusable("Ed25519")):
+            key.verify(signature, data)
     except InvalidSignature:
         return False
     return True
@@ -55,10 +56,8 @@ def _ecdsa_key(curve: str, point: bytes) -> EllipticCurvePublicKey:
         "nistp384": ec.SECP384R1(),
         "nistp521": ec.SECP521R1(),
     }
-    try:
+    with checked(lambda: _unusable("ECDSA")):
         return ec.EllipticCurvePublicKey.from_encoded_point(curves[curve], point)
-    except ValueError:
-        raise _unusable("ECDSA") from None
 
 
 def ecdsa(curve: str, point: bytes, signature: tuple[int, int], data: bytes) -> bool:
@@ -87,7 +86,8 @@ def ecdsa(curve: str, point: bytes, signature: tuple[int, int], data: bytes) -> 
         return False
     der = utils.encode_dss_signature(*signature)
     try:
-        key.verify(der, data, ec.ECDSA(digests[curve]))
+        with checked(lambda: _unusable("ECDSA")):
+            key.verify(der, data, ec.ECDSA(digests[curve]))
     except InvalidSignature:
         return False
     return True
@@ -96,10 +96,8 @@ def ecdsa(curve: str, point: bytes, signature: tuple[int, int], data: bytes) -> 
 def _rsa_key(e: int, n: int) -> RSAPublicKey:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 
-    try:
+    with checked(lambda: _unusable("RSA")):
         return RSAPublicNumbers(e, n).public_key()
-    except ValueError:
-        raise _unusable("RSA") from None
 
 
 def rsa(e: int, n: int, type_name: str, signature: bytes, data: bytes) -> bool:
@@ -126,7 +124,8 @@ def rsa(e: int, n: int, type_name: str, signature: bytes, data: bytes) -> bool:
     key = _rsa_key(e, n)
     whole = signature.rjust((key.key_size + 7) // 8, b"\0")
     try:
-        key.verify(whole, data, padding.PKCS1v15(), digests[type_name]())
+        with checked(lambda: _unusable("RSA")):
+            key.verify(whole, data, padding.PKCS1v15(), digests[type_name]())
     except InvalidSignature:
         return False
     return True
