@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 VARIABLE: Final = "SSH_AUTH_SOCK"
 WAIT_S: Final = 120.0
-"""An agent may ask its person before it answers."""
+"""An agent may ask its user before it answers."""
 _CHUNK: Final = 65_536
 _START: Final = 'start one with `eval "$(fidokit agent serve --background)"` or ssh-agent'
 
@@ -37,6 +37,7 @@ class AgentClient:
     """
 
     def __init__(self, path: str) -> None:
+        self.path = path
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.settimeout(WAIT_S)
         try:
@@ -115,6 +116,6 @@ class AgentClient:
         if answer == agent_messages.FAILURE:
             raise FidokitError(
                 "the agent refused to sign",
-                hint="it may be locked, or its person said no; its log tells more",
+                hint="it may be locked, or its user said no; its log tells more",
             )
         return agent_messages.parse_signature_answer(answer)

@@ -7,16 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from tests.agent.core.world import World
+from tests.agent.core.world import HOST, World
 from tests.support.desk import Desk
 
 from fidokit.agent.addition import Added, AddOptions, add_to_agent, why_refused
+from fidokit.agent.core.agent import EXTENSIONS
 from fidokit.errors import CredentialNotFound, FidokitError, UsageError
 from fidokit.keys import generation
 from fidokit.keys.generation import GenerateRequest
 from fidokit.openssh import agent_messages
-from fidokit.openssh.agent_constraints import Constraints
-from fidokit.openssh.agent_messages import AddKey
+from fidokit.openssh.agent_constraints import SK_PROVIDER, Constraints, Destination, Hop, KeySpec
+from fidokit.openssh.agent_messages import AddKey, AgentExtension
 from fidokit.openssh.keys.private import SkPrivate
 from fidokit.types import Application, KeyType
 
@@ -30,6 +31,8 @@ class Agent:
     """An agent that does not like some keys; it writes down what it was given."""
 
     dislikes: Dislikes = lambda _request: False
+    path: str = "/nowhere"
+    extensions: list[str] | None = field(default_factory=lambda: list(EXTENSIONS))
     world: World = field(default_factory=World)
     added: list[AddKey] = field(default_factory=list)
 
@@ -39,6 +42,9 @@ class Agent:
             self.added.append(request)
             if self.dislikes(request):
                 return agent_messages.FAILURE
+        if isinstance(request, AgentExtension):
+            names = self.extensions
+            return agent_messages.FAILURE if names is None else agent_messages.encode_query(names)
         return self.world.ask(payload)
 
     def accepts(self, payload: bytes) -> bool:
@@ -122,31 +128,57 @@ def test_no_file_is_written(filled: Desk, home: Path) -> None:
 
 
 LIMITS = Constraints(60, confirm=True, provider="internal")
+RESTRICTED = Constraints(
+    destinations=(Destination(Hop(), Hop("", "h", (KeySpec(HOST.public, is_ca=False),))),)
+)
 
 
 @pytest.mark.parametrize(
-    ("dislikes", "limits", "said"),
+    ("path", "extensions", "limits", "said"),
     [
-        (lambda r: isinstance(r.key, SkPrivate), LIMITS, "does not know keys on tokens"),
-        (lambda _r: True, LIMITS, "no keys at all"),
-        (lambda r: r.constraints.provider is not None, LIMITS, "no provider of its own"),
-        (
-            lambda r: r.constraints.provider == "/lib/x.so",
-            Constraints(provider="/lib/x.so"),
-            "does not allow the provider '/lib/x.so'",
-        ),
-        (lambda r: r.constraints.lifetime is not None, LIMITS, "lifetimes"),
-        (lambda r: r.constraints.confirm, LIMITS, "does not ask"),
-        (lambda r: r.comment != "a try", LIMITS, "does not say why"),
+        ("/run/user/1/gnupg/S.gpg-agent.ssh", None, LIMITS, "gpg-agent cannot hold keys of tokens"),
+        ("/h/.1password/agent.sock", None, LIMITS, "1Password's agent cannot hold keys of tokens"),
+        ("/run/user/1/keyring/ssh", None, LIMITS, "not every version takes keys of tokens"),
+        ("/run/user/1/gcr/ssh", None, LIMITS, "not every version takes keys of tokens"),
+        ("/s", ["query"], LIMITS, "does not know keys of tokens"),
+        ("/s", [SK_PROVIDER], RESTRICTED, "does not know destination constraints"),
+        ("/s", list(EXTENSIONS), LIMITS, "does not say why"),
+        ("/s", None, LIMITS, "does not say why"),
     ],
 )
-def test_why_an_agent_refuses(dislikes: Dislikes, limits: Constraints, said: str) -> None:
-    agent = Agent(dislikes)
+def test_why_an_agent_refuses(
+    path: str, extensions: list[str] | None, limits: Constraints, said: str
+) -> None:
+    agent = Agent(lambda _request: True, path=path, extensions=extensions)
     error = why_refused(agent, limits)  # type: ignore[arg-type]
     assert isinstance(error, FidokitError)
     assert said in error.message
     assert error.hint
-    assert agent.comments == [], "what was tried is taken out again"
+
+
+@pytest.mark.parametrize(
+    ("limits", "reasons"),
+    [
+        (Constraints(provider="internal"), ["locked", "no provider of its own"]),
+        (Constraints(provider="/lib/x.so"), ["locked", "'/lib/x.so' on its allow list"]),
+        (LIMITS, ["locked", "no provider of its own", "no way to ask"]),
+        (RESTRICTED, ["locked", "not know destinations"]),
+    ],
+)
+def test_what_cannot_be_told_is_named(limits: Constraints, reasons: list[str]) -> None:
+    error = why_refused(Agent(lambda _: True, extensions=None), limits)  # type: ignore[arg-type]
+    assert error.hint is not None
+    assert error.hint.count("; or ") == len(reasons) - 1
+    assert all(reason in error.hint for reason in reasons)
+
+
+def test_no_other_key_is_ever_tried(filled: Desk) -> None:
+    """gpg-agent keeps on disk what it is given, and asks its user for a passphrase twice."""
+    agent = Agent(lambda _request: True, extensions=None)
+    results = run(filled, agent, confirm=True)
+    assert all(result.error for result in results)
+    assert len(agent.added) == len(results) == 3
+    assert all(isinstance(request.key, SkPrivate) for request in agent.added)
 
 
 def test_a_refusal_is_a_result_and_others_go_on(filled: Desk) -> None:
@@ -159,5 +191,4 @@ def test_a_refusal_is_a_result_and_others_go_on(filled: Desk) -> None:
 def test_the_real_key_is_never_tried_with_fewer_constraints(filled: Desk) -> None:
     agent = Agent(lambda request: request.constraints.confirm)
     run(filled, agent, confirm=True)
-    real = [r for r in agent.added if r.key.public.application != "ssh:fidokit-try"]  # type: ignore[union-attr]
-    assert all(request.constraints.confirm for request in real)
+    assert all(request.constraints.confirm for request in agent.added)

@@ -1,14 +1,15 @@
 """Resident keys straight into an agent, as `ssh-add -K`: no file is written.
 
-An agent says no more than "failure". What it does not like is found out with a key that nobody has
-(random bytes), so that the real one is never held under fewer constraints than were asked for.
+An agent says no more than "failure". What it does not like is told by which agent it is and by the
+extensions that it names, never by trying: the real key must not be held under fewer constraints
+than were asked for, and a made-up one may stay for good.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -16,12 +17,10 @@ from fidokit.agent.hosts import destinations, known_hosts
 from fidokit.errors import FidokitError, Unsupported
 from fidokit.inventory import KeyRow
 from fidokit.keys.resident_keys import credential_of, label_of, list_keys, resolve
-from fidokit.openssh import agent_messages, wire
-from fidokit.openssh.agent_constraints import Constraints
-from fidokit.openssh.keys.private import SkPrivate
-from fidokit.openssh.keys.public import SkEd25519Public
+from fidokit.openssh import agent_messages
+from fidokit.openssh.agent_constraints import RESTRICT_DESTINATION, SK_PROVIDER, Constraints
 from fidokit.provider.library import trusted_provider
-from fidokit.types import Application, KeyHandle, SkFlag
+from fidokit.system.ssh_agent import OURS_HOLDS_THEM, kind_of_agent
 
 if TYPE_CHECKING:
     from fidokit.agent_client import AgentClient
@@ -113,96 +112,77 @@ def _add(agent: AgentClient, row: KeyRow, comment: str, limits: Constraints) -> 
 
 
 def why_refused(agent: AgentClient, limits: Constraints) -> FidokitError:
-    """Find out why an agent took no key with these constraints."""
-    dummy = _nobodys_key()
-    tries = _Tries(agent, dummy.encode(), dummy.public_blob())
-    if not tries.takes(Constraints()):
-        plain = _nobodys_plain_key()
-        blob = wire.text("ssh-ed25519") + plain[15:51]
-        if _Tries(agent, plain, blob).takes(Constraints()):
-            return Unsupported(
-                "the agent does not know keys on tokens",
-                hint="use ssh-agent of OpenSSH 8.2 or later, or `fidokit agent serve`",
-            )
-        return FidokitError(
-            "the agent takes no keys at all: it is locked, or read-only",
-            hint="unlock it with `ssh-add -X`",
-        )
-    for part, error in _PARTS:
-        alone = part(limits)
-        if alone != Constraints() and not tries.takes(alone):
-            return error(limits)
-    return FidokitError("the agent refused the key, and does not say why", hint="see its log")
+    """Why an agent took no key with these constraints, as far as that can be told.
 
-
-_Part = Callable[[Constraints], Constraints]
-_Reason = Callable[[Constraints], FidokitError]
-
-
-def _provider_refused(limits: Constraints) -> FidokitError:
-    if limits.provider == INTERNAL:
+    No other key is tried: what an agent takes it may keep for good, as gpg-agent does on disk. What
+    counts is which agent it is, and the extensions that it names.
+    """
+    kind = kind_of_agent(agent.path)
+    if kind is not None:
         return Unsupported(
-            "the agent has no provider of its own for tokens",
-            hint="name a library with --provider, which its allow list (ssh-agent -P) has",
+            f"{kind.name} cannot hold keys of tokens"
+            if kind.refuses
+            else f"{kind.name} refused the key; not every version takes keys of tokens",
+            hint=f"use ssh-agent of OpenSSH 8.2 or later; {OURS_HOLDS_THEM}",
         )
+    names = _extensions(agent)
+    for wanted, name, error in _LACKING:
+        if names is not None and name not in names and wanted(limits):
+            return error
+    reasons = [reason.format(limits.provider) for holds, reason in _REASONS if holds(limits)]
     return FidokitError(
-        f"the agent does not allow the provider {limits.provider!r}",
-        hint="copy ours to where it does with `fidokit provider install`; or start the agent with "
-        "an allow list that has it: ssh-agent -P PATTERN; or say --provider internal",
+        "the agent refused the key, and does not say why",
+        hint="it may " + "; or ".join(reasons),
     )
 
 
-_PARTS: Final[Sequence[tuple[_Part, _Reason]]] = (
-    (lambda limits: Constraints(provider=limits.provider), _provider_refused),
+def _extensions(agent: AgentClient) -> list[str] | None:
+    """The extensions that it names; None where it does not."""
+    try:
+        query = agent_messages.AgentExtension(agent_messages.QUERY)
+        return agent_messages.parse_query(agent.exchange(query.encode()))
+    except FidokitError:
+        return None
+
+
+_Wanted = Callable[[Constraints], bool]
+
+_LACKING: Final[Sequence[tuple[_Wanted, str, FidokitError]]] = (
     (
-        lambda limits: Constraints(lifetime=limits.lifetime),
-        lambda _: Unsupported("the agent does not know lifetimes", hint="leave out -t"),
+        lambda limits: limits.provider is not None,
+        SK_PROVIDER,
+        Unsupported(
+            "the agent does not know keys of tokens",
+            hint=f"use ssh-agent of OpenSSH 8.2 or later; {OURS_HOLDS_THEM}",
+        ),
     ),
     (
-        lambda limits: Constraints(confirm=limits.confirm),
-        lambda _: Unsupported("the agent does not ask before each use", hint="leave out -c"),
-    ),
-    (
-        lambda limits: Constraints(destinations=limits.destinations),
-        lambda _: Unsupported(
+        lambda limits: bool(limits.destinations),
+        RESTRICT_DESTINATION,
+        Unsupported(
             "the agent does not know destination constraints",
             hint="ssh-agent of OpenSSH 8.9 or later does, and so does `fidokit agent serve`",
         ),
     ),
 )
 
-
-@dataclass(frozen=True, slots=True)
-class _Tries:
-    """Puts a key that nobody has into the agent, and takes it out again."""
-
-    agent: AgentClient
-    fields: bytes
-    blob: bytes
-
-    def takes(self, limits: Constraints) -> bool:
-        """Whether the agent holds a key under these constraints."""
-        short = replace(limits, lifetime=1) if limits.lifetime is not None else limits
-        taken = self.agent.accepts(agent_messages.encode_add(self.fields, "a try", short))
-        if taken:
-            self.agent.exchange(agent_messages.encode_remove(self.blob))
-        return taken
-
-
-def _nobodys_key() -> SkPrivate:
-    """A key on a token that was never made."""
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-    point = Ed25519PrivateKey.generate().public_key().public_bytes_raw()
-    public = SkEd25519Public(point, Application("ssh:fidokit-try"))
-    return SkPrivate(public, SkFlag.USER_PRESENCE_REQUIRED, KeyHandle(os.urandom(64)))
-
-
-def _nobodys_plain_key() -> bytes:
-    """An ordinary key whose secret is forgotten with this call: its fields."""
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-    key = Ed25519PrivateKey.generate()
-    point = key.public_key().public_bytes_raw()
-    secret = wire.string(key.private_bytes_raw() + point)
-    return wire.text("ssh-ed25519") + wire.string(point) + secret
+_REASONS: Final[Sequence[tuple[_Wanted, str]]] = (
+    (lambda _: True, "be locked (`ssh-add -X` unlocks it), or read-only"),
+    (
+        lambda limits: limits.provider not in {None, INTERNAL},
+        (
+            "not have {0!r} on its allow list: `fidokit provider install` copies ours to where "
+            "it is, or start it with ssh-agent -P PATTERN, or say --provider internal"
+        ),
+    ),
+    (
+        lambda limits: limits.provider == INTERNAL,
+        "have no provider of its own: name a library with --provider",
+    ),
+    (lambda limits: limits.confirm, "have no way to ask before each use (-c)"),
+    (
+        lambda limits: bool(limits.destinations),
+        "not know destinations (-h), as before OpenSSH 8.9",
+    ),
+)
+"""What an agent that says nothing may not like, by what was asked of it."""

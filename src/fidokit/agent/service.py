@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from fidokit.agent.core.agent import Agent
-from fidokit.agent.core.held_keys import HeldKey
 from fidokit.agent.core.policy import Policy, parse_policy
 from fidokit.agent.core.ports import AgentSettings, Consent
 from fidokit.agent.hosts import host_name
-from fidokit.agent.loop import AgentServer
+from fidokit.agent.loop import MOST_CLIENTS, AgentServer
 from fidokit.agent.notices import Notices
 from fidokit.agent.pin.cache import PinCache
 from fidokit.agent.pin.child import WORKER, Children
+from fidokit.agent.served_files import entries_of
 from fidokit.agent.sockets import Listening, SocketUpstream, answers, handed_over, listen
 from fidokit.agent.token_desk import Residents, TokenDesk
 from fidokit.agent.token_places import Looks, Sight, seconds
 from fidokit.errors import MalformedFile
 from fidokit.files.keyfile import read_bounded
-from fidokit.keys.holder import read_key_file
 from fidokit.system import process_memory
 from fidokit.types import PassphraseSource
 from fidokit.unix_socket import peer_uid
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 MAX_POLICY: Final = 1 << 16
 """Bytes of a policy file."""
+SPARE_DESCRIPTORS: Final = 64
+WANTED_DESCRIPTORS: Final = 2 * MOST_CLIENTS + SPARE_DESCRIPTORS
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +107,20 @@ class AgentService:
         settings = _settings(options, say)
         self.agent = Agent(settings, self._desk, _OneAtATime(person, self._asking))
         for path in options.key_files:
-            self.agent.keys.add(_entry(path, passphrase, options.lifetime))
+            for entry in entries_of(path, passphrase, options.lifetime, say):
+                self.agent.keys.add(entry)
         self._say = say
         self._listening: Listening = _listening(options.path)
-        self._server = AgentServer(self.agent, self._listening.socket, self._admits)
+        self._server = AgentServer(
+            self.agent, self._listening.socket, self._admits, most=_most_clients()
+        )
         self._residents = self._find_residents() if options.resident else None
         if options.upstream is not None and not answers(Path(options.upstream)):
             say(f"no agent answers at {options.upstream} yet; its keys are served once one does")
+        if settings.policy.keeps_from_forwarding:
+            say(
+                "rules with `forwarded = false` need ssh 8.9 or later, which names what it forwards"
+            )
 
     @property
     def path(self) -> Path:
@@ -249,7 +259,17 @@ def _policy(path: Path | None) -> Policy:
         raise MalformedFile(f"{path} is not TOML: {error}") from None
 
 
-def _entry(path: Path, passphrase: PassphraseSource | None, lifetime: int | None) -> HeldKey:
-    key, comment = read_key_file(path, passphrase)
-    expires = None if lifetime is None else seconds() + lifetime
-    return HeldKey(key, comment or str(path), expires)
+def _most_clients() -> int:
+    """As many as this process can have, with an upstream connection each and some descriptors over
+    for tokens and children."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < WANTED_DESCRIPTORS:
+        wanted = (
+            WANTED_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, WANTED_DESCRIPTORS)
+        )
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = wanted
+    if soft == resource.RLIM_INFINITY:
+        return MOST_CLIENTS
+    return max(min(MOST_CLIENTS, (soft - SPARE_DESCRIPTORS) // 2), 1)

@@ -14,11 +14,11 @@ IDENTITIES_ANSWER: Final = 0x0C
 """PROTOCOL.agent: the one request that changes nothing in any agent."""
 
 _START: Final = 'start one with `eval "$(ssh-agent)"`, or log in to a desktop session that has one'
-_OURS: Final = '`eval "$(fidokit agent serve --background)"` starts one that holds them'
+OURS_HOLDS_THEM: Final = '`eval "$(fidokit agent serve --background)"` starts one that holds them'
 _OF_TOKENS: Final = (b"sk-ssh-ed25519@openssh.com", b"sk-ecdsa-sha2-nistp256@openssh.com")
 
 
-class _Kind(NamedTuple):
+class AgentKind(NamedTuple):
     """An agent that is not OpenSSH's.
 
     Attributes:
@@ -35,13 +35,17 @@ class _Kind(NamedTuple):
 
 
 _KINDS: Final = (
-    _Kind("gpg-agent", ("s.gpg-agent.ssh",), ("gpg-agent",), refuses=True),
-    _Kind("1Password's agent", ("1password",), ("1password",), refuses=True),
-    _Kind("Bitwarden's agent", ("bitwarden",), ("bitwarden",), refuses=True),
-    _Kind("yubikey-agent", ("yubikey-agent",), ("yubikey-agent",), refuses=True),
-    _Kind("ssh-tpm-agent", ("ssh-tpm-agent",), ("ssh-tpm-agent",), refuses=True),
-    _Kind("GNOME Keyring", ("/keyring/ssh", "/keyring/.ssh"), ("gnome-keyring-d",), refuses=False),
-    _Kind("GNOME's gcr-ssh-agent", ("/gcr/ssh", "/gcr/.ssh"), ("gcr-ssh-agent",), refuses=False),
+    AgentKind("gpg-agent", ("s.gpg-agent.ssh",), ("gpg-agent",), refuses=True),
+    AgentKind("1Password's agent", ("1password",), ("1password",), refuses=True),
+    AgentKind("Bitwarden's agent", ("bitwarden",), ("bitwarden",), refuses=True),
+    AgentKind("yubikey-agent", ("yubikey-agent",), ("yubikey-agent",), refuses=True),
+    AgentKind("ssh-tpm-agent", ("ssh-tpm-agent",), ("ssh-tpm-agent",), refuses=True),
+    AgentKind(
+        "GNOME Keyring", ("/keyring/ssh", "/keyring/.ssh"), ("gnome-keyring-d",), refuses=False
+    ),
+    AgentKind(
+        "GNOME's gcr-ssh-agent", ("/gcr/ssh", "/gcr/.ssh"), ("gcr-ssh-agent",), refuses=False
+    ),
 )
 """1Password and Bitwarden serve ed25519 and RSA keys of their vaults; the Go agents report `not
 implemented` for sk keys; GNOME's pass keys on to an ssh-agent of their own, which has to find a way
@@ -61,14 +65,23 @@ def probe(host: Host) -> list[Finding]:
         return [_bad(f"what listens at {path} is not an SSH agent, or it is locked")]
     count = int.from_bytes(answer[1:5], "big")
     keys = "1 key" if count == 1 else f"{count} keys"
-    kind = None if any(name in answer for name in _OF_TOKENS) else _kind(host, path)
+    kind = None if any(name in answer for name in _OF_TOKENS) else kind_of_agent(path, host)
     if kind is None:
         return [Finding("agent", Status.OK, f"the SSH agent answers and holds {keys}")]
     return [_limited(kind, keys)]
 
 
-def _kind(host: Host, path: str) -> _Kind | None:
-    """Which agent it is, by its socket's path, links followed, and by who listens there."""
+def kind_of_agent(path: str, host: Host | None = None) -> AgentKind | None:
+    """Which agent it is, by its socket's path, links followed, and by who listens there.
+
+    Args:
+        path: its socket.
+        host: this machine when None.
+
+    Returns:
+        None for one that is not known to differ from OpenSSH's.
+    """
+    host = host or Host()
     places = f"{path}\n{os.path.realpath(path)}".lower()
     listener = host.listener(path).lower()
     for kind in _KINDS:
@@ -79,15 +92,15 @@ def _kind(host: Host, path: str) -> _Kind | None:
     return None
 
 
-def _limited(kind: _Kind, keys: str) -> Finding:
+def _limited(kind: AgentKind, keys: str) -> Finding:
     if kind.refuses:
         sentence = f"{kind.name} answers and holds {keys}, but cannot hold keys of tokens"
-        return Finding("agent", Status.WARN, sentence, _OURS)
+        return Finding("agent", Status.WARN, sentence, OURS_HOLDS_THEM)
     return Finding(
         "agent",
         Status.WARN,
         f"{kind.name} answers and holds {keys}; not every version takes keys of tokens",
-        f"`ssh-add ~/.ssh/id_ed25519_sk` shows it; {_OURS}",
+        f"`ssh-add ~/.ssh/id_ed25519_sk` shows it; {OURS_HOLDS_THEM}",
     )
 
 

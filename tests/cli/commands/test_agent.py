@@ -73,7 +73,7 @@ def test_what_the_agent_refuses_is_said_with_the_reason(bench: Bench) -> None:
         arguments = bench.with_pin("agent", "add", "-S", "/lib/other.so")
         done = bench.run(*arguments, SSH_AUTH_SOCK=path)
         assert done.code == ExitCode.OTHER
-        assert "does not allow the provider '/lib/other.so'" in done.out
+        assert "'/lib/other.so' on its allow list" in done.out
         done = bench.run(*arguments, "--json", SSH_AUTH_SOCK=path)
     assert json.loads(done.out)["keys"][0]["error"]["kind"] == "FidokitError"
 

@@ -153,7 +153,7 @@ def test_the_largest_rsa_key_costs_no_search_for_divisors(monkeypatch: pytest.Mo
 
     def private_key(self: rsa.RSAPrivateNumbers, **how: bool) -> rsa.RSAPrivateKey:
         asked.append(not how.get("unsafe_skip_rsa_key_validation", False))
-        return real(self, **how)  # type: ignore[arg-type]
+        return real(self, **how)
 
     monkeypatch.setattr(rsa.RSAPrivateNumbers, "private_key", private_key)
     read_any_private(largest_rsa())

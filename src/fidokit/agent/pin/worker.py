@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -171,6 +172,27 @@ class PinWorker:
 def _give_up(_number: int, _frame: object) -> None:
     """End the question in the thread that waits for it; the terminal is put right on the way."""
     raise Interrupted("the question for the PIN is not wanted any more")
+
+
+def can_be_asked(method: str, *, terminal: bool) -> bool:
+    """Whether there is any way to ask the user for a PIN.
+
+    Args:
+        method: "auto", "terminal", "askpass" or "pinentry".
+        terminal: whether the agent has one.
+    """
+    from fidokit.prompt import pinentry
+
+    program = os.environ.get("SSH_ASKPASS")
+    ways = {
+        "terminal": terminal,
+        "askpass": bool(program and shutil.which(program)),
+        "pinentry": pinentry.available(),
+    }
+    if method != "auto":
+        return ways[method]
+    askpass = questions.askpass_program(os.environ, terminal=terminal) is not None
+    return terminal or ways["pinentry"] or (askpass and ways["askpass"])
 
 
 def _can_ask() -> bool:

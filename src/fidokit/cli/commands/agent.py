@@ -94,6 +94,7 @@ def serve(
     with detaching(background) as detach:
         service = AgentService(options, Confirmer(), log(background), old_passphrase(None))
         try:
+            _warn_where_nobody_can_be_asked(options.pin_prompt, background=background)
             service.harden()
             service.prepare()
             _end_by_signal(service, background=background)
@@ -102,6 +103,19 @@ def serve(
             service.run()
         finally:
             service.close()
+
+
+def _warn_where_nobody_can_be_asked(method: str, *, background: bool) -> None:
+    """At once, and not when the first key wants its PIN."""
+    from fidokit.agent.pin.worker import can_be_asked
+    from fidokit.prompt.questions import has_terminal
+
+    if can_be_asked(method, terminal=has_terminal() and not background):
+        return
+    note(
+        "agent: nobody can be asked for a PIN: keys that want one will not sign\n"
+        "hint: run it in a terminal without --background, or set SSH_ASKPASS and DISPLAY"
+    )
 
 
 def _options(
