@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.agent.core.world import HOST, World
+from tests.support import agent_keys
 from tests.support.desk import Desk
 
 from fidokit.agent.addition import Added, AddOptions, add_to_agent, why_refused
@@ -46,6 +47,9 @@ class Agent:
             names = self.extensions
             return agent_messages.FAILURE if names is None else agent_messages.encode_query(names)
         return self.world.ask(payload)
+
+    def keys(self) -> list[tuple[bytes, str]]:
+        return self.world.listed()
 
     def accepts(self, payload: bytes) -> bool:
         return self.exchange(payload) == agent_messages.SUCCESS
@@ -159,10 +163,16 @@ def test_why_an_agent_refuses(
 @pytest.mark.parametrize(
     ("limits", "reasons"),
     [
-        (Constraints(provider="internal"), ["locked", "no provider of its own"]),
-        (Constraints(provider="/lib/x.so"), ["locked", "'/lib/x.so' on its allow list"]),
-        (LIMITS, ["locked", "no provider of its own", "no way to ask"]),
-        (RESTRICTED, ["locked", "not know destinations"]),
+        (
+            Constraints(provider="internal"),
+            ["locked", "no keys of tokens", "no provider of its own"],
+        ),
+        (
+            Constraints(provider="/lib/x.so"),
+            ["locked", "no keys of tokens", "'/lib/x.so' on its allow list"],
+        ),
+        (LIMITS, ["locked", "no keys of tokens", "no provider of its own", "no way to ask"]),
+        (RESTRICTED, ["locked", "no keys of tokens", "not know destinations"]),
     ],
 )
 def test_what_cannot_be_told_is_named(limits: Constraints, reasons: list[str]) -> None:
@@ -170,6 +180,13 @@ def test_what_cannot_be_told_is_named(limits: Constraints, reasons: list[str]) -
     assert error.hint is not None
     assert error.hint.count("; or ") == len(reasons) - 1
     assert all(reason in error.hint for reason in reasons)
+
+
+def test_an_agent_that_shows_keys_is_not_locked() -> None:
+    agent = Agent(lambda _: True, extensions=None)
+    agent.world.add(agent_keys.ed25519().fields)
+    error = why_refused(agent, LIMITS)  # type: ignore[arg-type]
+    assert "locked" not in (error.hint or "")
 
 
 def test_no_other_key_is_ever_tried(filled: Desk) -> None:

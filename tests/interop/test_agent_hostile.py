@@ -213,7 +213,7 @@ def test_no_request_ends_or_stalls_it(host: Host, state: str) -> None:
                 others.ask(bytes([19]))
                 assert others.ask(agent_messages.encode_add(_fields(host), "sk"))
             answer = others.ask(agent_messages.REQUEST_IDENTITIES)
-            assert answer is not None and answer[0] == 12, "others are served"
+            assert (answer or b"-")[0] == 12, "others are served"
             now = resident_kb(host.pid), _descriptors(host)
             before = before or now
             assert now[0] - before[0] < GROWTH_KB
@@ -223,7 +223,7 @@ def test_no_request_ends_or_stalls_it(host: Host, state: str) -> None:
         listed = agent_messages.parse_identities(others.ask(b"\x0b") or b"")
         assert blob in {found for found, _ in listed}
         made = others.ask(agent_messages.SignRequest(blob, b"data").encode())
-        assert made is not None and made[0] == 14
+        assert (made or b"-")[0] == 14
         others.socket.close()
     said = host.said()
     assert "Traceback" not in said

@@ -130,6 +130,8 @@ def why_refused(agent: AgentClient, limits: Constraints) -> FidokitError:
         if names is not None and name not in names and wanted(limits):
             return error
     reasons = [reason.format(limits.provider) for holds, reason in _REASONS if holds(limits)]
+    if not _shows_keys(agent):
+        reasons.insert(0, "be locked (`ssh-add -X` unlocks it)")
     return FidokitError(
         "the agent refused the key, and does not say why",
         hint="it may " + "; or ".join(reasons),
@@ -143,6 +145,14 @@ def _extensions(agent: AgentClient) -> list[str] | None:
         return agent_messages.parse_query(agent.exchange(query.encode()))
     except FidokitError:
         return None
+
+
+def _shows_keys(agent: AgentClient) -> bool:
+    """Whether it lists any key, which a locked agent does not."""
+    try:
+        return bool(agent.keys())
+    except FidokitError:
+        return False
 
 
 _Wanted = Callable[[Constraints], bool]
@@ -167,7 +177,7 @@ _LACKING: Final[Sequence[tuple[_Wanted, str, FidokitError]]] = (
 )
 
 _REASONS: Final[Sequence[tuple[_Wanted, str]]] = (
-    (lambda _: True, "be locked (`ssh-add -X` unlocks it), or read-only"),
+    (lambda _: True, "take no keys of tokens, or no keys at all"),
     (
         lambda limits: limits.provider not in {None, INTERNAL},
         (

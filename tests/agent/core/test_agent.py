@@ -103,6 +103,14 @@ def test_a_certificate_whose_signature_does_not_hold_is_refused() -> None:
     assert "not signed by the authority" in world.log[0]
 
 
+def test_pins_end_with_the_clock_of_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    monkeypatch.setattr(world.tokens, "expire", lambda: world.now + 5)
+    assert world.agent.tick() == world.now + 5
+    world.add(PLAIN.fields, Constraints(lifetime=3))
+    assert world.agent.tick() == world.now + 3
+
+
 def test_lifetimes_end() -> None:
     world = World()
     world.add(PLAIN.fields, Constraints(lifetime=60))
