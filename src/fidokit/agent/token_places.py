@@ -272,7 +272,7 @@ class Cards(Protocol):
 
     @property
     def transport(self) -> Transport:
-        """Always PCSC."""
+        """How these tokens are reached, which is PC/SC."""
 
     @property
     def has_readers(self) -> bool:
@@ -316,7 +316,7 @@ class CardLooks:
 
     @property
     def transport(self) -> Transport:
-        """Always PCSC."""
+        """How these tokens are reached, which is PC/SC."""
         return self._cards.transport
 
     @property

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 
 import pytest
-from tests.agent.core.world import HOST, PLAIN, SK, WEB, Behind, World, bind, login
+from tests.agent.core.world import HOST, PLAIN, SK, WEB, World, bind, login
 from tests.support import agent_keys
 from tests.support.agent_keys import ALL, Held
 from tests.support.mutate import fuzz_count, mutants
-from tests.support.samples import ED25519
 from tests.support.signers import PlainKey, certificate, ed25519_key, ed25519_token
 
 from fidokit.agent.core.agent import (
     CHANGES,
     EXTENSIONS,
     HANDLERS,
-    LONGEST_S,
     ClientState,
     Later,
-    Padlock,
     State,
 )
 from fidokit.agent.core.ports import Consent
@@ -417,134 +413,6 @@ def test_too_many_keys_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert world.add(PLAIN.fields) == SUCCESS
 
 
-# --- the upstream agent --------------------------------------------------------------------
-
-THEIRS = ED25519.blob()
-
-
-def behind(payload: bytes) -> bytes:
-    if payload == agent_messages.REQUEST_IDENTITIES:
-        return agent_messages.encode_identities([(THEIRS, "theirs"), (SK.public.blob(), "twice")])
-    return SUCCESS
-
-
-def test_lists_are_joined_and_ours_come_first() -> None:
-    world = World(behind=Behind(behind))
-    world.add(SK.encode(), comment="ours")
-    assert world.listed() == [(SK.public.blob(), "ours"), (THEIRS, "theirs")]
-
-
-def test_what_is_not_ours_goes_to_the_upstream_agent() -> None:
-    peer = Behind(behind)
-    world = World(behind=peer)
-    payloads = [
-        agent_messages.SignRequest(THEIRS, b"data").encode(),
-        agent_messages.encode_remove(THEIRS),
-        agent_messages.encode_add(PLAIN.fields, "plain"),
-        AgentExtension("other@example.org").encode(),
-        bytes([20]) + wire.text("/lib/x.so") + wire.string(b"1234"),
-        bytes([19]),
-        bytes([200]),
-    ]
-    for payload in payloads:
-        assert world.ask(payload) == SUCCESS
-    assert peer.heard == payloads
-
-
-def test_keys_on_tokens_stay_here() -> None:
-    peer = Behind(behind)
-    world = World(behind=peer)
-    world.add(SK.encode())
-    world.sign(SK.public.blob(), login(SK))
-    assert peer.heard == []
-
-
-def test_both_are_bound_and_locked() -> None:
-    peer = Behind(behind)
-    world = World(behind=peer)
-    assert world.bind(HOST) == SUCCESS
-    assert world.ask(lock(b"words")) == SUCCESS
-    assert world.ask(unlock(b"words")) == SUCCESS
-    assert peer.heard == [bind(HOST), lock(b"words"), unlock(b"words")]
-
-
-def test_a_bind_that_fails_here_is_put_to_the_upstream_agent_too() -> None:
-    """Else that one would take the connection for a local one."""
-    peer = Behind(behind)
-    world = World(behind=peer)
-    bad = bind(HOST, signed=b"another session")
-    assert world.ask(bad) == EXTENSION_FAILURE
-    assert peer.heard == [bad]
-
-
-def test_an_upstream_agent_that_knows_no_binds_does_not_undo_ours() -> None:
-    world = World(behind=Behind(lambda _payload: FAILURE))
-    assert world.bind(HOST) == SUCCESS
-    assert len(world.client.bindings.hops) == 1
-
-
-def test_an_upstream_agent_that_is_gone_takes_nothing_away() -> None:
-    world = World(behind=Behind(lambda _payload: FAILURE))
-    world.add(SK.encode(), comment="ours")
-    assert world.listed() == [(SK.public.blob(), "ours")]
-
-
-def test_read_only_holds_for_the_upstream_agent() -> None:
-    peer = Behind(behind)
-    world = World(behind=peer, read_only=True)
-    for payload in (bytes([19]), bytes([200]), AgentExtension("other@example.org").encode()):
-        assert world.ask(payload) == FAILURE
-    assert peer.heard == []
-
-
-CERTIFIED = certificate(ED25519, ed25519_key(9))
-
-BROKEN = {
-    "empty": b"",
-    "cut": THEIRS[:-1],
-    "longer": THEIRS + b"x",
-    "short point": wire.text("ssh-ed25519") + wire.string(b"short"),
-    "no type": wire.string(b"") + b"x",
-    "a NUL in the type": wire.string(b"ssh-\0rsa"),
-    "a small modulus": RsaPublic(3, 15).blob(),
-    "off its curve": wire.text("ecdsa-sha2-nistp256")
-    + wire.text("nistp256")
-    + wire.string(b"\4" + bytes(63) + b"\1"),
-    "a cut certificate": CERTIFIED.blob()[:-1],
-    "a forged certificate": replace(CERTIFIED, serial=99).blob(),
-    "a certificate of an unknown type": wire.text("ssh-new-cert-v01@openssh.com") + b"x",
-}
-
-
-@pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
-def test_one_identity_that_no_client_reads_hides_no_other(broken: bytes) -> None:
-    unknown = wire.text("ssh-unheard-of") + b"\0\1"
-    listed = [(broken, "bad"), (CERTIFIED.blob(), "cert"), (unknown, "new"), (THEIRS, "theirs")]
-    world = World(behind=Behind(lambda _: agent_messages.encode_identities(listed)))
-    world.add(SK.encode(), comment="ours")
-    assert world.listed() == [(SK.public.blob(), "ours"), *listed[1:]]
-    assert "'bad'" in world.log[-1]
-
-
-def test_a_comment_with_a_nul_is_left_out_and_any_other_bytes_stay() -> None:
-    listed = wire.u32(2) + b"".join(
-        wire.string(THEIRS) + wire.string(comment) for comment in (b"a\0b", b"Andr\xe9")
-    )
-    world = World(behind=Behind(lambda _: bytes([12]) + listed))
-    answer = world.ask(agent_messages.REQUEST_IDENTITIES)
-    assert answer == bytes([12]) + wire.u32(1) + wire.string(THEIRS) + wire.string(b"Andr\xe9")
-
-
-def test_a_list_that_is_too_long_is_cut_and_ours_stay() -> None:
-    many = [(ed25519_key(n).public.blob(), "x" * 2000) for n in range(200)]
-    world = World(behind=Behind(lambda _: agent_messages.encode_identities(many)))
-    world.add(SK.encode(), comment="ours")
-    answer = world.ask(agent_messages.REQUEST_IDENTITIES)
-    assert len(answer) <= agent_messages.MAX_FRAME
-    assert world.listed()[0] == (SK.public.blob(), "ours")
-    assert "do not fit" in world.log[-1]
-
-
 # --- damage --------------------------------------------------------------------------------
 
 
@@ -578,50 +446,3 @@ def test_a_signature_by_a_token_verifies_under_its_key() -> None:
     world.add(SK.encode())
     answer = agent_messages.parse_signature_answer(world.sign(SK.public.blob(), b"data"))
     verify(token.public, answer, b"data", require_touch=True)
-
-
-@pytest.fixture
-def closed() -> Padlock:
-    padlock = Padlock(bytes)
-    assert padlock.close(b"words")
-    return padlock
-
-
-def test_it_opens_by_its_passphrase_alone(closed: Padlock) -> None:
-    assert not closed.open(b"Words", 0.0)
-    assert not closed.open(b"", 0.0)
-    assert closed.closed
-    assert closed.open(b"words", 1.0)
-    assert not closed.closed
-
-
-def test_it_closes_once(closed: Padlock) -> None:
-    assert not closed.close(b"other")
-    assert closed.open(b"words", 0.0)
-    assert not closed.open(b"words", 0.0)
-
-
-def test_an_empty_passphrase_closes_nothing() -> None:
-    padlock = Padlock(bytes)
-    assert not padlock.close(b"")
-    assert not padlock.closed
-
-
-def test_the_wait_grows_to_ten_seconds_and_ends_with_the_right_passphrase(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(Padlock, "_derive", lambda _self, words: words.ljust(32))
-    closed = Padlock(bytes)
-    closed.close(b"words")
-    waits = []
-    for _ in range(105):
-        closed.open(b"wrong", 100.0)
-        waits.append(closed.not_before - 100.0)
-    assert waits[:3] == pytest.approx([0.1, 0.2, 0.3])
-    assert waits[-1] == pytest.approx(LONGEST_S)
-    assert closed.open(b"words", 200.0)
-    assert closed.not_before == 0.0
-
-
-def test_the_passphrase_is_not_kept(closed: Padlock) -> None:
-    assert b"words" not in repr(vars(closed)).encode()

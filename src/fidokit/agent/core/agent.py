@@ -6,8 +6,6 @@ the tables `HANDLERS` and `CHANGES`.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +14,7 @@ from typing import Final
 
 from fidokit.agent.core.bindings import Bindings, Refused, visible
 from fidokit.agent.core.held_keys import MOST_KEYS, HeldKey, Keyring
+from fidokit.agent.core.padlock import Padlock
 from fidokit.agent.core.policy import FREE, KeyRule
 from fidokit.agent.core.ports import AgentSettings, Approver, TokenSigner, Upstream
 from fidokit.agent.core.signatures import Signing, Work
@@ -450,57 +449,3 @@ CHANGES: Final[frozenset[type[wire.Request]]] = frozenset(
     {wire.AddKey, wire.RemoveKey, wire.RemoveAll, wire.Smartcard}
 )
 """What a read-only agent refuses."""
-
-
-# --- the lock --------------------------------------------------------------------------------
-
-
-STEP_S: Final = 0.1
-LONGEST_S: Final = 10.0
-"""As OpenSSH: a tenth of a second more for each wrong passphrase, up to ten seconds."""
-
-_SALT: Final = 16
-
-
-class Padlock:
-    """Open, or closed under a passphrase; the passphrase itself is not kept.
-
-    Args:
-        random: gives as many random bytes as it is asked for.
-    """
-
-    def __init__(self, random: Callable[[int], bytes]) -> None:
-        self._random = random
-        self._salt = b""
-        self._digest = b""
-        self._failures = 0
-        self.not_before = 0.0
-        """The clock's second from which the next try counts; one that comes earlier waits."""
-
-    @property
-    def closed(self) -> bool:
-        """Whether the agent is locked."""
-        return bool(self._digest)
-
-    def close(self, passphrase: bytes) -> bool:
-        """Lock; False where it is locked already, or for an empty passphrase."""
-        if self.closed or not passphrase:
-            return False
-        self._salt = self._random(_SALT)
-        self._digest = self._derive(passphrase)
-        return True
-
-    def open(self, passphrase: bytes, now: float) -> bool:
-        """Unlock; False for a wrong passphrase, after which the next try has to wait longer."""
-        if not self.closed or not passphrase:
-            return False
-        if not hmac.compare_digest(self._derive(passphrase), self._digest):
-            self._failures += 1
-            self.not_before = now + min(STEP_S * self._failures, LONGEST_S)
-            return False
-        self._digest, self._failures, self.not_before = b"", 0, 0.0
-        return True
-
-    def _derive(self, passphrase: bytes) -> bytes:
-        """Some 10 ms: the loop waits for it."""
-        return hashlib.scrypt(passphrase, salt=self._salt, n=1 << 12, r=8, p=1, dklen=32)
