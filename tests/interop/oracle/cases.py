@@ -8,7 +8,7 @@ from datetime import date
 from tests.interop.oracle.forms import STACKS
 from tests.interop.oracle.generator import DEBIAN
 from tests.interop.oracle.guards import SECRET
-from tests.interop.oracle.site import HASH, SHADOW_REST, File, Person, Site
+from tests.interop.oracle.site import GHOST, HASH, SHADOW_REST, File, Person, Site
 
 VERIFIED = "verify-required <token>"
 
@@ -47,6 +47,14 @@ def pam(text: str, config: str = "ChallengeResponseAuthentication yes", **more: 
     files = {"/etc/pam.d/sshd": File(text), "/srv/secret": File(SECRET, 0o600)}
     files["/srv/listed"] = File("alice\n")
     return site(config, files=files, **more)  # type: ignore[arg-type]
+
+
+def hidden(config: str) -> Site:
+    """With a user of a source that lists nobody, who has a key in a file, and a password."""
+    found = site(config, switch={"passwd": "files hidden"})
+    found.people.append(Person(GHOST, 4711, listed=False))
+    found.authorize(GHOST, "<plain>")
+    return found
 
 
 SET = {"shadow": HASH + SHADOW_REST}
@@ -144,6 +152,7 @@ BROKEN: dict[str, Callable[[], Site]] = {
         "TrustedUserCAKeys /etc/ssh/ca.pub", files={"/etc/ssh/ca.pub": File("<ca>\n")}
     ),
     "a token that is not asked for its PIN": lambda: site("", "<token>"),
+    "a user whom nothing lists": lambda: hidden("PermitRootLogin no"),
 }  # fmt: skip
 """A login breaks a rule, in the releases from `SINCE` on: it must not be said to hold."""
 
@@ -166,6 +175,9 @@ ODD: dict[str, Callable[[], Site]] = {
         "", "<plain>", user={"shadow": f"*:20000:0:99999:7::{_today()}:"}
     ),
     "a lock without PAM": lambda: site("UsePAM no", "<plain>", user={"shadow": "!" + SHADOW_REST}),
+    "a user whom nothing lists, and whom nothing lets in": lambda: hidden(
+        "PasswordAuthentication no\nPubkeyAcceptedKeyTypes sk-*\nPubkeyAuthOptions verify-required"
+    ),
     "hosts as keys": lambda: site("HostbasedAuthentication yes"),
 }  # fmt: skip
 """Whether a login breaks a rule is for sshd to say; it must not be said to hold where one does."""

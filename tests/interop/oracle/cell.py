@@ -49,6 +49,9 @@ RULES = ("hardware", "verify", "no-password")
 ADDRESSES = ("10.0.0.5", "192.0.2.7", "198.51.100.9")
 """Beside 127.0.0.0/8 and ::1."""
 
+HIDDEN = "libnss_hidden.so.2"
+"""hidden_users.c, compiled."""
+
 SSHD = "/usr/sbin/sshd"
 LOG = Path("/run/sshd.log")
 PID = Path("/run/sshd.pid")
@@ -104,6 +107,8 @@ def enter(root: str, scratch: str) -> None:
     run("ip", "link", "set", "lo", "up")
     for address in ADDRESSES:
         run("ip", "address", "add", f"{address}/32", "dev", "lo")
+    libraries = next(Path(f"{top}/usr/lib").glob("*-linux-gnu"))
+    shutil.copy(Path(scratch).parent / HIDDEN, libraries / HIDDEN)
     os.chroot(top)
     os.chdir("/")
     os.environ.clear()
@@ -150,7 +155,7 @@ class Machine:
         for person in site.people:
             home = Path(person.home)
             home.mkdir(exist_ok=True)
-            set_rights(home, person.home_mode, person.home_owner or person.name)
+            set_rights(home, person.home_mode, person.home_owner or person.owner)
         config = ALWAYS + site.config if self.version < (9, 8) else PENALTIES + site.config
         write(Path("/etc/ssh/sshd_config"), config)
         for path, file in site.files.items():
@@ -165,30 +170,18 @@ class Machine:
     touched: list[str] = []  # noqa: RUF012  replaced, never changed
 
     def _write_database(self, site: Site) -> None:
-        own = {name: [line for line in text.splitlines() if line.partition(":")[0] in NEEDED]
-               for name, text in self.stock.items()}  # fmt: skip
-        own["group"] = self.stock["group"].splitlines()
-        own["nsswitch.conf"] = self.stock["nsswitch.conf"].splitlines()
+        own = {name: text.splitlines() for name, text in self.stock.items()}
+        for name in ("passwd", "shadow"):
+            own[name] = [line for line in own[name] if line.partition(":")[0] in NEEDED]
         for person in site.people:
-            uid = person.uid
-            for name in ("passwd", "shadow"):
-                own[name] = [x for x in own[name] if not x.startswith(f"{person.name}:")]
-            words = (person.name, person.field, uid, uid, "", person.home, person.shell)
-            own["passwd"].append(":".join(map(str, words)))
-            if person.shadow is not None:
-                own["shadow"].append(f"{person.name}:{person.shadow}")
-            if uid:
-                own["group"].append(f"{person.name}:x:{uid}:")
+            if person.listed:
+                add_person(own, person)
         for database, sources in site.switch.items():
             kept = [x for x in own["nsswitch.conf"] if not x.startswith(f"{database}:")]
             own["nsswitch.conf"] = [*kept, f"{database}: {sources}"]
-        own["group"] = [with_members(line, site.groups) for line in own["group"]]
-        known = {line.partition(":")[0] for line in own["group"]}
-        for number, (name, members) in enumerate(site.groups.items(), 3000):
-            if name not in known:
-                own["group"].append(f"{name}:x:{number}:{','.join(members)}")
+        add_members(own, site.groups)
         for name, lines in site.lines.items():
-            own[name] = [*own[name], *lines]
+            own[name] += lines
         for name, lines in own.items():
             write(Path("/etc", name), "\n".join(lines) + "\n")
         write(Path("/etc/hosts"), HOSTS)
@@ -198,7 +191,7 @@ class Machine:
             if not folder.exists():
                 folder.mkdir()
                 mine = [p for p in site.people if str(folder).startswith(p.home + "/")]
-                set_rights(folder, 0o700 if mine else 0o755, mine[0].name if mine else "root")
+                set_rights(folder, 0o700 if mine else 0o755, mine[0].owner if mine else "root")
         if link:
             path.symlink_to(text)
         else:
@@ -284,6 +277,28 @@ PLACE = re.compile(r"<([a-z0-9]+)(:blob)?>")
 
 
 ALL_NAMES = frozenset({*CERTIFIED, *IN_FILES, *TOKENS})
+
+
+def add_person(own: dict[str, list[str]], person: Person) -> None:
+    """Lines of passwd, shadow and group."""
+    uid = person.uid
+    for name in ("passwd", "shadow"):
+        own[name] = [x for x in own[name] if not x.startswith(f"{person.name}:")]
+    words = (person.name, person.field, uid, uid, "", person.home, person.shell)
+    own["passwd"].append(":".join(map(str, words)))
+    if person.shadow is not None:
+        own["shadow"].append(f"{person.name}:{person.shadow}")
+    if uid:
+        own["group"].append(f"{person.name}:x:{uid}:")
+
+
+def add_members(own: dict[str, list[str]], groups: dict[str, list[str]]) -> None:
+    """Further members, and groups that were not there."""
+    own["group"] = [with_members(line, groups) for line in own["group"]]
+    known = {line.partition(":")[0] for line in own["group"]}
+    for number, (name, members) in enumerate(groups.items(), 3000):
+        if name not in known:
+            own["group"].append(f"{name}:x:{number}:{','.join(members)}")
 
 
 def with_members(line: str, groups: dict[str, list[str]]) -> str:

@@ -11,6 +11,9 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+GHOST = "ghost"
+"""Who is known by nsswitch.conf's source `hidden` alone (hidden_users.c)."""
+
 SHADOW_REST = ":20000:0:99999:7:::"
 NO_PASSWORD = "*"
 PASSWORD = "open"
@@ -40,10 +43,16 @@ class Person:
     shell: str = "/bin/sh"
     home_mode: int = 0o755
     home_owner: str = ""
+    listed: bool = True  # in the machine's own files
 
     @property
     def home(self) -> str:
         return "/root" if self.uid == 0 else f"/home/{self.name}"
+
+    @property
+    def owner(self) -> str:
+        """For chown."""
+        return self.name if self.listed else f"{self.uid}:{self.uid}"
 
 
 @dataclass
@@ -96,5 +105,5 @@ class Site:
     def authorize(self, user: str, *lines: str, name: str = ".ssh/authorized_keys") -> None:
         """Add lines to a file below a user's home."""
         path = f"{self.person(user).home}/{name}"
-        file = self.files.setdefault(path, File("", 0o600, user))
+        file = self.files.setdefault(path, File("", 0o600, self.person(user).owner))
         file.text += "".join(f"{line}\n" for line in lines)

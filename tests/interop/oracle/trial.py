@@ -121,11 +121,16 @@ class Cell:
 @contextmanager
 def cell(root: str | Path) -> Iterator[Cell]:
     """Start one; it ends with the block."""
-    scratch = tempfile.mkdtemp(prefix="oracle-")
+    folder = tempfile.mkdtemp(prefix="oracle-")
+    scratch = Path(folder) / "mounts"
+    scratch.mkdir()
+    source = Path(__file__).with_name("hidden_users.c")
+    library = ["-shared", "-fPIC", "-o", f"{folder}/libnss_hidden.so.2", str(source)]
+    subprocess.run(["cc", *library], check=True)
     command = [
         *("unshare", "--mount", "--net", "--pid", "--fork", "--kill-child"),
         *("--propagation", "private", sys.executable, "-m", "tests.interop.oracle.cell"),
-        *(str(root), scratch),
+        *(str(root), str(scratch)),
     ]
     process = popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY
@@ -140,4 +145,4 @@ def cell(root: str | Path) -> Iterator[Cell]:
     finally:
         process.stdin.close()
         process.wait(60)
-        shutil.rmtree(scratch, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
