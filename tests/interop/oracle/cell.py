@@ -267,7 +267,9 @@ class Machine:
             *identities,
             *(f"-oUser={user}", target[0]),
         ]
-        return follow(command)
+        before = LOG.stat().st_size
+        chain = follow(command)
+        return chain if chain and accepted(before, f" for {user} from {source} ") else []
 
 
 FILES = ("passwd", "shadow", "group", "gshadow", "nsswitch.conf")
@@ -394,6 +396,19 @@ def follow(command: list[str]) -> list[tuple[str, str]]:
     process.wait()
     watchdog.cancel()
     return chain if done else []
+
+
+def accepted(before: int, whom: str) -> bool:
+    """Whether sshd's log says so; one part of sshd may tell a client what the other part stops."""
+    until = time.monotonic() + 3
+    while time.monotonic() < until:
+        with LOG.open("rb") as log:
+            log.seek(before)
+            said = log.read().decode("utf-8", "replace")
+        if any(line.startswith("Accepted ") and whom in line for line in said.splitlines()):
+            return True
+        time.sleep(0.01)
+    return False
 
 
 def check() -> dict[str, Any]:
