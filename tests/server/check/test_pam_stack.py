@@ -58,6 +58,7 @@ def says_yes(stacks: list[tuple[PamStep, ...]]) -> bool:
         ("auth required pam_unix.so\nauth sufficient pam_permit.so\n", False),
         ("auth required /usr/lib/x86_64-linux-gnu/security/pam_unix.so\n", False),
         ("auth required /opt/pam_unix.so\n", True),
+        ("auth required pam_unix\n", True),  # no file has that name, so nobody knows
         ("auth optional pam_unix.so\nauth required pam_permit.so\n", True),
         ("auth sufficient pam_unix.so\n", False),
         ("auth sufficient pam_sss.so\nauth required pam_deny.so\n", True),
@@ -131,10 +132,10 @@ def test_a_substack_ends_early(tmp_path: Path) -> None:
 def test_which_file_counts(tmp_path: Path) -> None:
     made = files(tmp_path, other="auth required pam_permit.so\n")
     assert says_yes(made.stacks("sshd", AUTH))
-    files(tmp_path, sshd="auth required pam_deny.so\n")
+    made = files(tmp_path, sshd="auth required pam_deny.so\n")
     assert not says_yes(made.stacks("/usr/sbin/SSHD", AUTH))
     assert says_yes(made.stacks("sshd-other", AUTH))
-    files(tmp_path, sshd="account required pam_deny.so\n")
+    made = files(tmp_path, sshd="account required pam_deny.so\n")
     assert says_yes(made.stacks("sshd", AUTH))  # no auth line: those of `other`
     assert [line.module for line in made.stacks("sshd", ACCOUNT)[0]] == ["pam_deny"]
 
@@ -153,4 +154,4 @@ def test_the_old_file_beside_the_folder(tmp_path: Path) -> None:
     assert not says_yes(made.stacks("sshd", AUTH))
     (tmp_path / "etc/pam.conf").write_text("SSHD auth sufficient pam_permit.so\n")
     with pytest.raises(PamUnclear, match=r"line 1 of /etc/pam\.conf"):
-        made.stacks("sshd", AUTH)
+        PamFiles(tmp_path).stacks("sshd", AUTH)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -98,7 +98,7 @@ class PamStep:
 
     Attributes:
         control: what is done, by what the module returns; see pam.conf(5).
-        module: its name, such as `pam_unix`; its whole path where it lies in no usual folder.
+        module: its name, such as `pam_unix`; a path where it is none of the system's.
         words: what stands behind it.
         level: how many substacks are around it.
     """
@@ -114,10 +114,10 @@ Returns = Callable[[PamStep], "frozenset[str]"]
 
 
 def usual_module(path: str) -> str:
-    """A module's name where it is one of the system's own; else what the line says."""
+    """A module's name where it is one of the system's own; else what the line says, as a path."""
     found = _STOCK.fullmatch(path)
     name = found.group(1) if found else path
-    return name[:-3] if name.endswith(".so") and "/" not in name else name
+    return name[:-3] if name.endswith(".so") and "/" not in name else f"./{path}"
 
 
 # --- reading -------------------------------------------------------------------------------
@@ -125,13 +125,16 @@ def usual_module(path: str) -> str:
 
 @dataclass(frozen=True)
 class PamFiles:
-    """The services of a machine.
+    """The services of a machine, each read once.
 
     Attributes:
         root: the folder that stands for /.
     """
 
     root: Path = Path("/")
+    _read: dict[tuple[str, str], list[tuple[PamStep, ...]]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def stacks(self, service: str, kind: str) -> list[tuple[PamStep, ...]]:
         """The stacks that sshd may meet under a service's name; one, where that is clear.
@@ -143,7 +146,12 @@ class PamFiles:
         Raises:
             PamUnclear: one of them cannot be read, or a line is not understood.
         """
-        name = service.rpartition("/")[2].lower()
+        asked = (service.rpartition("/")[2].lower(), kind)
+        if asked not in self._read:
+            self._read[asked] = self._stacks(*asked)
+        return self._read[asked]
+
+    def _stacks(self, name: str, kind: str) -> list[tuple[PamStep, ...]]:
         self._require_no_old_file(name)
         found = [tuple(self._lines(path, kind, 0, 0)) for path in self._files(name)]
         if not found or not found[0]:
