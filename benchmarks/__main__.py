@@ -30,6 +30,9 @@ def measure(here: Place, *, quick: bool) -> Iterator[Result]:
     """Yield every result; the big files come before what loads libraries into this process."""
     yield from bench_authorized_keys.run(here, 1) if quick else bench_authorized_keys.run(here)
     yield from bench_server_check.run(here, 1) if quick else bench_server_check.run(here)
+    yield from (
+        bench_server_check.run_users(here, 1) if quick else bench_server_check.run_users(here)
+    )
     yield from bench_startup.run(here, 3) if quick else bench_startup.run(here)
     yield from bench_authenticator.run(here, 3) if quick else bench_authenticator.run(here)
     yield from bench_agent.run(here, 2, 50) if quick else bench_agent.run(here)

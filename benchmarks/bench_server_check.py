@@ -1,15 +1,19 @@
-"""A report on a large authorized_keys file, beside ssh-keygen -lf on the same; time and memory.
+"""Reports on a large authorized_keys file and on many users; time and memory.
 
-The budget is that of the fingerprints alone, although here sshd is asked for its settings, every
-key is judged by them, and those that are there twice are found.
+The budget of the file is that of the fingerprints alone (ssh-keygen -lf), although here sshd is
+asked for its settings, every key is judged by them, and those that are there twice are found. Many
+users are beside the bare questions to sshd, one after the other: it has to be asked about each.
 """
 
 from __future__ import annotations
 
 import os
 import pwd
+import shlex
+import shutil
 import subprocess
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from benchmarks.bench_authorized_keys import GOALS, LINES, MEMORY_CEILING, ROUNDS, write_sample
@@ -41,7 +45,7 @@ def command(config: Path, *more: str) -> list[str]:
     user = pwd.getpwuid(os.geteuid()).pw_name
     rules = [part for rule in RULES for part in ("--require", rule)]
     named = ["--config", str(config), "--user", user]
-    return [*FIDOKIT, "server", "check", *named, *rules, *more]
+    return [*FIDOKIT, "server", "check", "--long", *named, *rules, *more]
 
 
 def run(here: Place, rounds: int = ROUNDS, count: int = LINES) -> Iterator[Result]:
@@ -60,3 +64,90 @@ def run(here: Place, rounds: int = ROUNDS, count: int = LINES) -> Iterator[Resul
         ways = (check, [*check, "--json"])
         peaks += [run_program(way, here.environment).peak_memory / 1e6 for way in ways]
     yield Result("peak memory for these", max(peaks), "ceiling", MEMORY_CEILING, 1.0, unit="MB")
+
+
+# --- many users: as root, on a machine with users of its own -----------------------------------
+
+USERS = 1000
+KEYS_EACH = 10
+USERS_GOAL = 1.25
+SECONDS_CEILING = 10.0
+USERS_MEMORY_CEILING = 150.0
+"""Megabytes."""
+
+_UID = 20_000
+_HASH = "$6$abcdefgh$" + "x" * 86
+_ENTER = """
+set -e
+for name in passwd shadow group; do mount --bind "$1/$name" "/etc/$name"; done
+mount --bind "$1/home" /home
+shift
+exec "$@"
+"""
+
+
+def populate(folder: Path, users: int, keys_each: int) -> list[str]:
+    """Write a user database and homes with keys, every third user with a password."""
+    sample = folder / "keys"
+    write_sample(sample, "ed25519-sk", users * keys_each)
+    names = [f"user{number:04}" for number in range(users)]
+    for name in ("passwd", "shadow", "group"):
+        shutil.copy(f"/etc/{name}", folder / name)
+    with (
+        (folder / "passwd").open("a") as passwd,
+        (folder / "shadow").open("a") as shadow,
+        (folder / "group").open("a") as group,
+        sample.open() as lines,
+    ):
+        for uid, name in enumerate(names, _UID):
+            passwd.write(f"{name}:x:{uid}:{uid}::/home/{name}:/bin/sh\n")
+            shadow.write(f"{name}:{'*' if uid % 3 else _HASH}:19000:0:99999:7:::\n")
+            group.write(f"{name}:x:{uid}:\n")
+            path = folder / "home" / name / ".ssh" / "authorized_keys"
+            path.parent.mkdir(mode=0o700, parents=True)
+            path.write_text("".join(islice(lines, keys_each)))
+            path.chmod(0o600)
+            for place in (path, path.parent, path.parent.parent):
+                os.chown(place, uid, uid)
+    (folder / "home").chmod(0o755)
+    return names
+
+
+def run_users(
+    here: Place, rounds: int = 2, users: int = USERS, keys_each: int = KEYS_EACH
+) -> Iterator[Result]:
+    """Measure a report on many users; nothing where root does not run this."""
+    if os.geteuid() != 0:
+        return
+    folder = here.home / "machine"
+    folder.mkdir()
+    names = populate(folder, users, keys_each)
+    config = configure(folder, Path(".ssh/authorized_keys"))
+    enter = [
+        "unshare",
+        "--mount",
+        "--propagation",
+        "private",
+        "sh",
+        "-c",
+        _ENTER,
+        "sh",
+        str(folder),
+    ]
+    rules = [f"--require={rule}" for rule in RULES]
+    check = shlex.join([*FIDOKIT, "server", "check", "--config", str(config), *rules])
+    ask = f"/usr/sbin/sshd -T -f {shlex.quote(str(config))} -C host=h,addr=192.0.2.1,user="
+    loop = f"for name in {' '.join(names)}; do {ask}$name; done"
+    ours, peer = take_turns(
+        seconds_of([*enter, "sh", "-c", f"{check} || test $? = 10"], here.environment),
+        seconds_of([*enter, "sh", "-c", loop], here.environment),
+        rounds,
+    )
+    what = f"server check of {users:,} users with {keys_each} keys each"
+    yield Result(what, ours, "sshd -T for each, one by one", peer, USERS_GOAL)
+    yield Result(f"{what}, on the whole", ours, "ceiling", SECONDS_CEILING, 1.0)
+    usage = run_program([*enter, "sh", "-c", f"{check} || test $? = 10"], here.environment)
+    peak = usage.peak_memory / 1e6
+    yield Result(
+        "peak memory for these users", peak, "ceiling", USERS_MEMORY_CEILING, 1.0, unit="MB"
+    )

@@ -11,7 +11,7 @@ import os
 import re
 from binascii import Error as BinasciiError
 from binascii import a2b_base64
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -162,9 +162,15 @@ def _texts(raw: bytes, fingerprint: str) -> Iterator[str]:
 
 
 def watched(
-    events: Iterable[CheckEvent], watches: Sequence[BreakGlassWatch]
+    events: Iterator[CheckEvent], watches: Sequence[BreakGlassWatch]
 ) -> Iterator[CheckEvent | CheckFinding]:
     """A report, and behind it what the watches found."""
+    return _watched(events, watches) if watches else events
+
+
+def _watched(
+    events: Iterator[CheckEvent], watches: Sequence[BreakGlassWatch]
+) -> Iterator[CheckEvent | CheckFinding]:
     for event in events:
         for watch in watches:
             watch.see(event)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, TextIO
 
@@ -26,7 +27,8 @@ _AT_ONCE = 500
 """Rows that are laid out together: a file of 100,000 keys must not be in memory as a table."""
 
 _WIDEST = 110
-_PIECE = 1 << 16
+_WRITTEN = 4096
+_PIECE = 1 << 20
 _COLUMNS = ("WHAT", "USER", "FILE", "LINE", "TYPE", "FINGERPRINT", "SAYS", "COMMENT")
 
 
@@ -54,7 +56,9 @@ def details(report: Iterable[ReportEvent], *, wanted: bool) -> Iterator[Details]
             file.write("\n")
             _Sections(file).write(report)
         else:
-            file.writelines(f"{line}\n" for line in _Lines().lines(report))
+            lines = _Lines().lines(report)
+            while batch := list(islice(lines, _WRITTEN)):
+                file.write("\n".join(batch) + "\n")
         yield Details(file)
 
 
