@@ -165,3 +165,17 @@ def test_error_data_carries_tries_where_known() -> None:
         "retries": 3,
     }
     assert "retries" not in render.error_data(TouchRefused("no"))
+
+
+def test_a_command_in_a_hint_stays_whole(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """So that it can be copied, also where the sentence around it is broken between words."""
+    monkeypatch.setattr(render, "is_fancy", lambda _stream: True)
+    monkeypatch.setenv("COLUMNS", "50")
+    command = "`sudo fidokit udev install --group fido --force`"
+    hint = f"the rules give it to who sits at the machine; for others run {command}"
+    render.show(Settings(), {}, render.Checks([render.Check("ok", "", "a sentence", hint)]))
+    lines = capsys.readouterr().out.splitlines()
+    assert any(command in line for line in lines)
+    assert " ".join(" ".join(lines).split()).endswith(hint)

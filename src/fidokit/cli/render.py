@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple, TextIO, assert_never
+from typing import TYPE_CHECKING, Final, NamedTuple, TextIO, assert_never
 
 from fidokit.prompt.text import escape, escape_lines, is_fancy, note
 
@@ -164,9 +164,10 @@ def styled(text: str, sgr: str = "1") -> str:
 def _show_checks(checks: Checks) -> None:
     width = max((len(check.word) for check in checks.checks), default=0)
     for check in checks.checks:
-        print(styled(f"{check.word:<{width}}", check.color), "", escape(check.sentence))
-        if check.hint:
-            print(" " * (width + 2) + escape_lines(check.hint, indent=" " * (width + 2)))
+        sentence = _hanging(escape(check.sentence), width + 2)
+        print(styled(f"{check.word:<{width}}", check.color), "", sentence)
+        for line in check.hint.splitlines():
+            print(" " * (width + 2) + _hanging(escape(line), width + 2))
 
 
 def show_facts(facts: Facts) -> None:
@@ -177,17 +178,37 @@ def show_facts(facts: Facts) -> None:
     for label, value in facts.pairs:
         print(f"  {label:<{width}}  {_hanging(escape(value), width + 4)}")
     if facts.footer:
-        print(f"\n{facts.footer}")
+        print(f"\n{_advice(facts.footer)}")
 
 
 def _hanging(value: str, indent: int, stream: TextIO | None = None) -> str:
-    """A value in its column: broken between words on a terminal, one line for a pipe."""
+    """A value in its column: broken between words on a terminal, one line for a pipe.
+
+    A command between backticks stays whole, so that it can be copied.
+    """
     if not is_fancy(stream or sys.stdout) or len(value) <= (room := _width() - indent):
         return value
+    import re
     import textwrap
 
-    lines = textwrap.wrap(value, room, break_long_words=False, break_on_hyphens=False)
-    return ("\n" + " " * indent).join(lines)
+    whole = "".join(
+        part.replace(" ", _NO_BREAK) if number % 2 else part
+        for number, part in enumerate(re.split("(`[^`]*`)", value))
+    )
+    lines = textwrap.wrap(whole, room, break_long_words=False, break_on_hyphens=False)
+    return ("\n" + " " * indent).join(lines).replace(_NO_BREAK, " ")
+
+
+_NO_BREAK: Final = "\u00a0"
+
+
+def _advice(text: str) -> str:
+    """A text whose commands work for how this was installed."""
+    if "fidokit " not in text:
+        return text
+    from fidokit.cli.installation import Installation
+
+    return Installation().advice(text)
 
 
 def _width() -> int:
@@ -199,7 +220,7 @@ def _width() -> int:
 
 def _show_listing(listing: Listing) -> None:
     if not listing.rows:
-        note(listing.empty)
+        note(_advice(listing.empty))
     elif is_fancy(sys.stdout):
         _show_table(listing)
     else:

@@ -35,9 +35,9 @@ def test_problems_are_told_with_their_remedy(
     assert in_process("doctor") == 1
     assert capsys.readouterr().out.splitlines() == [
         "ok       OpenSSH 9.2 is here",
-        "note     no agent",
+        "note     no agent [FK521]",
         "         start one",
-        "PROBLEM  no access to \\x1b[2J",
+        "PROBLEM  no access to \\x1b[2J [FK501]",
         "         do this",
         "         then that",
     ]
@@ -62,7 +62,7 @@ def test_real_doctor_names_this_machine(sandbox: Sandbox) -> None:
     assert done.code in {0, 1}
     findings = json.loads(done.out)["findings"]
     assert findings
-    assert all(set(f) == {"check", "status", "sentence", "hint"} for f in findings)
+    assert all(set(f) == {"id", "check", "status", "sentence", "hint"} for f in findings)
     assert all(f["hint"] for f in findings if f["status"] == "fail")
 
 
