@@ -207,7 +207,8 @@ def _build(suite: str, place: Path) -> None:
         try:
             debootstrap(suite, made, packages(suite))
         except AssertionError as error:
-            raise Missing(f"debootstrap cannot build Debian {suite}: {error}") from error
+            said = str(error).splitlines()[-5:]
+            raise Missing(f"cannot build Debian {suite}: {' | '.join(said)}") from error
         for waste in ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/locale"):
             shutil.rmtree(made / waste, ignore_errors=True)
         Path(new).chmod(0o755)
@@ -220,19 +221,19 @@ def _build(suite: str, place: Path) -> None:
 
 
 def main(suites: Sequence[str]) -> int:
-    """Build what is missing; one line for each that takes a while, or cannot be built."""
+    """Build what is missing, and say what took a while, or cannot be built: that fails in CI."""
     failed = 0
     for suite in suites or elsewhere():
         began = time.monotonic()
         try:
             root(suite)
         except Missing as error:
-            print(f"setup: {error}", file=sys.stderr)
+            print(f"setup: {error}\nsetup: Debian {suite} is LEFT OUT", file=sys.stderr)
             failed = 1
         else:
             if (took := time.monotonic() - began) > 1:
                 print(f"setup: built Debian {suite} in {took:.0f} s", file=sys.stderr)
-    return failed
+    return failed if os.environ.get("CI") == "true" else 0
 
 
 if __name__ == "__main__":
