@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.support.sshd import Sshd, running
 
-from fidokit.errors import FidokitError
+from fidokit.errors import FidokitError, UsageError
 from fidokit.server.authorize.authorization import (
     AuthorizeTarget,
     authorize_keys,
@@ -91,8 +91,9 @@ def test_options_hold(server: Sshd, keys: dict[str, Path], user: str, tmp_path: 
     assert not logs_in(server, keys["new"], user)
     authorize_keys([str(keys["new"])], place, options=key_options(["from=127.0.0.1"]))
     assert logs_in(server, keys["new"], user)
-    authorize_keys([str(keys["new"])], place, options=key_options(["expiry-time=20200101"]))
-    assert not logs_in(server, keys["new"], user)
+    with pytest.raises(UsageError, match="is past"):
+        authorize_keys([str(keys["new"])], place, options=key_options(["expiry-time=20200101"]))
+    assert logs_in(server, keys["new"], user)
 
 
 def test_a_login_that_is_refused_is_told(server: Sshd, keys: dict[str, Path], user: str) -> None:

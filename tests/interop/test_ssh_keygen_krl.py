@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from tests.openssh.certificates.test_krl import KRLS, REFUSED, TAKEN
 from tests.support.keygen import Keygen, line
-from tests.support.krl_writer import encode_krl
 from tests.support.mutate import mutants
 from tests.support.openssh_version import openssh
 from tests.support.signers import (
@@ -34,6 +33,7 @@ from fidokit.openssh.certificates.krl import (
     Serials,
     file_revocation,
 )
+from fidokit.openssh.certificates.krl_encoding import encode_krl
 from fidokit.openssh.keys.public import PublicKey
 from fidokit.openssh.wire import Reader
 

@@ -6,6 +6,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from fidokit.openssh.keys.public import Ed25519Public, PublicLine, SkEcdsaPublic, SkEd25519Public
+from fidokit.openssh.lines.options import Option
+from fidokit.server.authorize.wishes import WantedKey
 from fidokit.types import Application
 
 
@@ -31,3 +33,8 @@ TOKEN_ECDSA = PublicLine(SkEcdsaPublic(_q(4), Application("ssh:")), "token ecdsa
 def text(*lines: PublicLine) -> bytes:
     """A file of these lines."""
     return b"".join(line.encode().encode() + b"\n" for line in lines)
+
+
+def wanted(line: PublicLine, *options: Option) -> WantedKey:
+    """The key of a line, to be let in with these options."""
+    return WantedKey(line.key, line.comment, options)

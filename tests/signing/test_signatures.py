@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from tests.support.desk import Desk
 from tests.support.keygen import line
-from tests.support.krl_writer import encode_krl
 from tests.support.signers import certificate, ed25519_key, ed25519_token, sshsig
 
 from fidokit.client.credentials import signature as token_sign
@@ -28,6 +27,7 @@ from fidokit.files.keyfile import PIECE
 from fidokit.keys import holder
 from fidokit.keys.generation import GeneratedKey, GenerateRequest, generate_key
 from fidokit.openssh.certificates.krl import ExplicitKey, KeyId
+from fidokit.openssh.certificates.krl_encoding import encode_krl
 from fidokit.openssh.keys.private import PrivateFile
 from fidokit.openssh.signatures.signature import SkEd25519Signature
 from fidokit.signing import signatures

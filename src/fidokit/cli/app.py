@@ -131,6 +131,7 @@ GROUPS: Mapping[str, Section] = {
             "authorize": "server.authorize:authorize",
             "check": "server.check:check",
             "harden": "server.harden:harden",
+            "revoke-list": "server.revoke_list:revoke_list",
         },
     ),
     "otp": Section(

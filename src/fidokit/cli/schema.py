@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from fidokit.keys.secrets import SecretFile
     from fidokit.lab import ModelSummary
     from fidokit.lab.named_tokens import PresetSummary, QuirkSummary, VirtualSummary
-    from fidokit.server.authorize.authorization import Authorized
+    from fidokit.server.authorize.bulk import BulkRow
+    from fidokit.server.authorize.outcome import Authorized
+    from fidokit.server.authorize.revocation_list import RevocationList
+    from fidokit.server.authorize.standing import KeyStanding
     from fidokit.server.harden.lock_out import KeyProof
     from fidokit.server.harden.plan import HardeningPlan
     from fidokit.server.otp.codes import CodeVerdict
@@ -315,13 +318,47 @@ def authorized(done: Authorized, dry_run: bool) -> Json:
     change = done.change
     return members(
         done,
-        "where dry_run added changed present removed unreadable_lines warnings",
+        "where dry_run added changed present removed unreadable_lines files keys failures proved "
+        "warnings",
         dry_run=dry_run,
         added=list(map(line_name, change.added)),
         changed=list(map(line_name, change.changed)),
         present=list(map(line_name, change.present)),
         removed=list(map(line_name, change.removed)),
         unreadable_lines=[line.line_number for line in change.unreadable],
+        files=[
+            members(file, "user path=where changed", changed=not file.change.is_empty)
+            for file in done.files
+        ],
+        keys=[_standing(one) for one in done.standings],
+    )
+
+
+def _standing(one: KeyStanding) -> Json:
+    """What is proved of one key."""
+    return members(
+        one,
+        "fingerprint comment options standing why how",
+        fingerprint=one.key.fingerprint,
+        comment=one.key.comment,
+        options=[members(option, "name value") for option in one.key.options],
+    )
+
+
+def authorized_row(row: BulkRow, dry_run: bool) -> Json:
+    """One line of `server authorize --from-file`."""
+    return members(
+        row,
+        "line=number user error authorized",
+        authorized=authorized(row.done, dry_run) if row.done else None,
+    )
+
+
+def revocation_list(done: RevocationList) -> Json:
+    """The JSON of `server revoke-list` (docs/json.md)."""
+    return members(
+        done,
+        "path form keys certificates added removed present read_by_sshd confirmed why advice",
     )
 
 

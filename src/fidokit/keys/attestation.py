@@ -141,8 +141,27 @@ def verify_attestation(
     )
 
 
+def require_certified(found: VerifiedAttestation) -> None:
+    """Return where a certified model's roots vouch for the token, and it is not known as broken.
+
+    Raises:
+        SignatureInvalid: not so; says why.
+    """
+    if found.origin is not Origin.MODEL:
+        raise SignatureInvalid(
+            "no certified model's roots vouch for the token that made this key",
+            hint="`fidokit attestation verify` shows what its certificate says",
+        )
+    if found.untrusted:
+        raise SignatureInvalid(
+            f"the token's model, {found.shown.model or 'unnamed'}, is reported as "
+            f"{found.certification}"
+        )
+
+
 U2F: Final = "fido-u2f"
 """The format that signs neither flags, counter nor AAGUID (WebAuthn section 8.6)."""
+
 _LONGEST_CHALLENGE: Final = 1 << 20
 """Bytes; only their SHA-256 was signed."""
 

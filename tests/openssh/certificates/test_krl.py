@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.krl_writer import encode_krl
 from tests.support.mutate import fuzz_count, survive
 from tests.support.signers import certificate, ecdsa_key, ecdsa_token, ed25519_key, ed25519_token
 
@@ -28,6 +27,7 @@ from fidokit.openssh.certificates.krl import (
     file_revocation,
     parse_krl,
 )
+from fidokit.openssh.certificates.krl_encoding import encode_krl
 from fidokit.openssh.keys.public import PublicKey
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "krls"

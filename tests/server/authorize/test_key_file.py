@@ -12,10 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.server.samples import OTHER, PLAIN, TOKEN, text
+from tests.server.samples import OTHER, PLAIN, TOKEN, text, wanted
 from tests.support.children import popen
 
 from fidokit.errors import NoPermission, UsageError
+from fidokit.openssh.keys.public import PublicLine
 from fidokit.server import key_paths
 from fidokit.server.accounts import Account
 from fidokit.server.authorize import key_file
@@ -25,8 +26,8 @@ NOBODY = 65534
 as_root = pytest.mark.root
 
 
-def adding(*lines: object) -> Callable[[bytes], Change]:
-    return lambda before: authorize(before, lines)  # type: ignore[arg-type]
+def adding(*lines: PublicLine) -> Callable[[bytes], Change]:
+    return lambda before: authorize(before, [wanted(line) for line in lines])
 
 
 @pytest.fixture
@@ -97,7 +98,7 @@ def test_a_link_stays_a_link(me: Account, path: Path, tmp_path: Path) -> None:
 def test_what_is_no_file_is_refused(me: Account, path: Path, make: Callable[[Path], None]) -> None:
     path.parent.mkdir()
     make(path)
-    with pytest.raises(UsageError, match="no regular file"):
+    with pytest.raises(UsageError, match="not a regular file"):
         key_file.edit(me, path, adding(PLAIN))
 
 
@@ -147,7 +148,7 @@ def _add_many(home: Path, worker: int) -> None:
         point = bytes([worker, number]) + PLAIN.key.blob()[-30:]
         line = replace(PLAIN, comment=f"{worker}/{number}")
         key = PublicLine(Ed25519Public(point), line.comment)
-        key_file.edit(me, key_paths.path_of(me), lambda before, key=key: authorize(before, [key]))  # type: ignore[misc]
+        key_file.edit(me, key_paths.path_of(me), adding(key))
 
 
 def test_two_at_once_lose_no_line(me: Account, path: Path) -> None:
@@ -173,7 +174,7 @@ me = Account("me", os.geteuid(), os.getegid(), Path(sys.argv[1]))
 path = key_paths.path_of(me)
 print("ready", flush=True)
 while True:
-    key_file.edit(me, path, lambda text: authorize(text, [TOKEN]))
+    key_file.edit(me, path, lambda text: authorize(text, [wanted(TOKEN)]))
     key_file.edit(me, path, lambda text: revoke(text, [fingerprint.sha256(TOKEN.key.blob())]))
 """
 

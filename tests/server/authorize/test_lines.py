@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.server.samples import OTHER, PLAIN, TOKEN, text
+from tests.server.samples import OTHER, PLAIN, TOKEN, text, wanted
 
 from fidokit.errors import MalformedFile, UsageError
 from fidokit.openssh.keys import fingerprint
 from fidokit.openssh.keys.public import PublicLine
 from fidokit.openssh.lines.authorized_keys import AuthorizedKey
 from fidokit.openssh.lines.options import Option
-from fidokit.server.authorize.lines import authorize, lines_of, revoke
+from fidokit.server.authorize import lines as texts
+from fidokit.server.authorize.lines import Change, keep_only, line_name, lines_of, revoke
 
 RESTRICT = Option("restrict")
 JUNK = b"\xff\x00\x1b[2J junk\r\n# a comment\r\n\r\nssh-ed25519 broken\n"
+
+
+def authorize(before: bytes, keys: Sequence[PublicLine], options: Sequence[Option] = ()) -> Change:
+    return texts.authorize(before, [wanted(key, *options) for key in keys])
 
 
 def keys_in(data: bytes) -> list[bytes]:
@@ -29,7 +36,7 @@ def print_of(line: PublicLine) -> str:
 def test_an_empty_file_gets_the_lines_in_order() -> None:
     made = authorize(b"", [TOKEN, PLAIN])
     assert made.after == text(TOKEN, PLAIN)
-    assert made.added == (TOKEN, PLAIN)
+    assert made.added == (wanted(TOKEN), wanted(PLAIN))
 
 
 def test_a_key_that_is_there_is_not_added_again_whatever_its_comment() -> None:
@@ -41,7 +48,7 @@ def test_a_key_that_is_there_is_not_added_again_whatever_its_comment() -> None:
 
 def test_the_same_key_twice_is_one() -> None:
     assert authorize(b"", [PLAIN, PublicLine(PLAIN.key, "again")]).added == (
-        PublicLine(PLAIN.key, "again"),
+        wanted(PublicLine(PLAIN.key, "again")),
     )
 
 
@@ -74,10 +81,52 @@ def test_options_that_are_there_change_nothing(options: list[Option]) -> None:
     assert authorize(before, [PLAIN], options).is_empty
 
 
-def test_of_two_lines_the_first_counts() -> None:
-    before = text(PLAIN) + b"no-pty " + text(PLAIN)
-    made = authorize(before, [PLAIN], [RESTRICT])
-    assert made.after == b"restrict " + text(PLAIN) + b"no-pty " + text(PLAIN)
+def test_every_line_of_a_key_gets_the_options() -> None:
+    before = text(PLAIN) + b"no-pty " + text(PLAIN) + text(OTHER)
+    made = authorize(before, [PLAIN], [Option("from", "10.*")])
+    expected = b'from="10.*" ' + text(PLAIN) + b'no-pty,from="10.*" ' + text(PLAIN)
+    assert made.after == expected + text(OTHER)
+    assert len(made.changed) == 2
+
+
+def test_an_opposite_replaces() -> None:
+    before = b"no-touch-required,restrict " + text(TOKEN)
+    made = authorize(before, [TOKEN], [Option("touch-required")])
+    assert made.after == b"restrict,touch-required " + text(TOKEN)
+
+
+def test_a_key_that_stands_elsewhere_is_changed_there_and_added_nowhere() -> None:
+    key = wanted(PLAIN, RESTRICT)
+    assert texts.authorize(text(OTHER), [key], elsewhere=[key]).is_empty
+    made = texts.authorize(text(PLAIN), [key], elsewhere=[key])
+    assert made.after == b"restrict " + text(PLAIN)
+
+
+def test_a_line_of_the_key_that_we_cannot_read_is_named() -> None:
+    base64 = PLAIN.encode().split()[1]
+    before = f"ssh-ed25519 {base64[:9]}\v{base64[9:]}\n".encode()
+    made = authorize(before, [PLAIN])
+    assert [line.line_number for line in made.doubtful] == [1]
+    assert made.after == before + text(PLAIN)
+    gone = revoke(before, [print_of(PLAIN)])
+    assert gone.after == b""
+    assert line_name(gone.removed[0]).startswith(print_of(PLAIN))
+
+
+def test_an_authority_of_the_same_key_is_another_line() -> None:
+    authority = wanted(PLAIN, Option("cert-authority"))
+    made = texts.authorize(text(PLAIN), [authority])
+    assert made.after == text(PLAIN) + b"cert-authority " + text(PLAIN)
+    assert texts.authorize(made.after, [authority]).is_empty
+    assert revoke(made.after, [print_of(PLAIN)]).after == b""
+
+
+def test_only_these_stay_with_comments_and_blanks() -> None:
+    before = b"# ours\n\n" + text(PLAIN, OTHER) + b"junk\ncert-authority " + text(PLAIN)
+    made = keep_only(before, [wanted(PLAIN)])
+    assert made.after == b"# ours\n\n" + text(PLAIN)
+    assert len(made.removed) == 3
+    assert keep_only(made.after, [wanted(PLAIN)]).is_empty
 
 
 def test_an_authority_is_not_its_own_key() -> None:

@@ -48,7 +48,7 @@ SERIAL_BITMAP: Final = 0x22
 KEY_ID: Final = 0x23
 CERTIFICATE_EXTENSION: Final = 0x39
 
-_HASHES: Final[Mapping[int, str]] = {SHA1: "sha1", SHA256: "sha256"}
+HASHES: Final[Mapping[int, str]] = {SHA1: "sha1", SHA256: "sha256"}
 
 
 class Serials(NamedTuple):
@@ -324,7 +324,7 @@ _SECTIONS: Final[Mapping[int, Callable[[Reader], Iterator[Entry]]]] = {
     CERTIFICATES: _certificates,
     EXPLICIT_KEY: _explicit_keys,
     EXTENSION: _extension,
-    **{kind: _fingerprints(name) for kind, name in _HASHES.items()},
+    **{kind: _fingerprints(name) for kind, name in HASHES.items()},
 }
 _SUBSECTIONS: Final[Mapping[int, Callable[[bytes, Reader], Iterator[Entry]]]] = {
     SERIAL_LIST: _serial_list,

@@ -1,35 +1,42 @@
-"""Letting keys into accounts: authorized_keys here, or on another machine over ssh."""
+"""Letting keys into accounts, and taking them out: here, or on another machine over ssh."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from fidokit.errors import FidokitError, SshdNotAsked, UsageError
-from fidokit.files.filenames import backups_beside
-from fidokit.files.keyfile import public_path, read_bounded
-from fidokit.files.scan import read_key
-from fidokit.openssh.keys import fingerprint
-from fidokit.openssh.keys.public import PublicLine
+from fidokit.errors import FidokitError, NoPermission, UsageError
+from fidokit.openssh.lines.admission import problems
 from fidokit.openssh.lines.options import Option, check_options
-from fidokit.server.accounts import account
-from fidokit.server.authorize import key_file, lines, remote
+from fidokit.server.accounts import Account, account
+from fidokit.server.authorize import blobs, download, key_file, lines
 from fidokit.server.authorize import sources as of
-from fidokit.server.authorize.lines import Change
+from fidokit.server.authorize.local import (
+    LocalSshd,
+    Prover,
+    UserFiles,
+    files_of,
+    find_local,
+    prover,
+)
+from fidokit.server.authorize.outcome import (
+    Authorized,
+    FileChange,
+    How,
+    require_one_that_gets_in,
+)
+from fidokit.server.authorize.over_ssh import far_account
+from fidokit.server.authorize.places import KeyPlace, place_to_write
+from fidokit.server.authorize.removal import Remover, files_of_all, other_ways, others_with
 from fidokit.server.authorize.sources import Fetch, Fetched
-from fidokit.server.key_paths import DEFAULT, path_of, strict_modes_problems
-from fidokit.server.sshd.query import LOOPBACK, sshd_here
-from fidokit.server.sshd.settings import SshdSettings
-from fidokit.system.host import Host
-from fidokit.system.openssh_programs import parse_version
+from fidokit.server.authorize.standing import KeyStanding, Standing
+from fidokit.server.authorize.wishes import SshdFacts, WantedKey, check, merged, remarks
 
 SSH: Final = ("ssh",)
-_SK_SINCE: Final = (8, 2)
-_SK: Final = "sk-"
-_OF_TOKENS: Final = frozenset({"verify-required", "no-touch-required"})
-_FINGERPRINT: Final = "SHA256:"
+_PLAINLY: Final = How()
 
 
 @dataclass(frozen=True)
@@ -41,29 +48,16 @@ class AuthorizeTarget:
         destination: [user@]host of another machine, as ssh takes it; then no `user`.
         ssh: the program and its options, such as `("ssh", "-p", "2222")`.
         path: another file than sshd's configuration names; below the home folder, or absolute.
+        sshd: the server program here; looked for where None.
+        config: another configuration file for it than its own.
     """
 
     user: str | None = None
     destination: str | None = None
     ssh: Sequence[str] = SSH
     path: str | None = None
-
-
-@dataclass(frozen=True)
-class Authorized:
-    """What was done.
-
-    Attributes:
-        where: the file, as a person would name it.
-        change: see `fidokit.server.authorize.lines.Change`; comments in it are hostile text.
-        sources: what each account or address gave.
-        warnings: sentences: why a key may not get in all the same.
-    """
-
-    where: str
-    change: Change
-    sources: tuple[Fetched, ...] = ()
-    warnings: tuple[str, ...] = ()
+    sshd: str | None = None
+    config: str | None = None
 
 
 def key_options(given: Sequence[str]) -> list[Option]:
@@ -83,6 +77,9 @@ def key_options(given: Sequence[str]) -> list[Option]:
     return options
 
 
+# --- letting in ------------------------------------------------------------------------------
+
+
 def authorize_keys(
     sources: Sequence[str],
     place: AuthorizeTarget = AuthorizeTarget(),
@@ -90,177 +87,301 @@ def authorize_keys(
     options: Sequence[Option] = (),
     only_hardware: bool = False,
     backups: bool = True,
-    dry_run: bool = False,
+    how: How = _PLAINLY,
+    only: str = "",
     fetch: Fetch | None = None,
 ) -> Authorized:
-    """Let the holders of keys into an account.
+    """Let the holders of keys into an account, and find out whether they get in.
 
     Args:
-        sources: public key files (a private one's public half stands beside it), `gh:NAME`,
-            `gl:NAME`, `lp:NAME`, or https addresses.
+        sources: public key files (a private one's public half stands beside it) or files of
+            authorized_keys lines, `gh:NAME`, `gl:NAME`, `lp:NAME`, or https addresses.
         place: whose account.
-        options: for each key, see `key_options`.
+        options: for each key, see `key_options`; those of a line are kept, where not named here.
         only_hardware: leave out keys that are on no token.
         backups: take the backups of a key on a token along, which lie beside its file.
-        dry_run: find out and write nothing.
+        how: see `How`.
+        only: the fingerprint of the one key that may be let in; empty for any.
         fetch: gets an address's text; a test's own.
 
     Raises:
-        MalformedKey: a source without a key; UsageError: nothing is left, or a bad source or user.
+        MalformedKey: a source without a key; MalformedFile: a line of a file that sshd would not
+            take. UsageError: nothing is left, a bad source or user, or options that let nobody in.
+        SshdNotAsked: sshd does not tell which files it reads.
         NoPermission, FidokitError: the file or the other machine could not be used.
     """
-    if backups:
-        sources = _with_backups(sources)
-    fetched = [_from(source, only_hardware, fetch or of.fetch) for source in sources]
-    keys = [key for found in fetched for key in found.keys]
-    if not keys:
+    named = of.with_backups(sources) if backups else sources
+    get = fetch or download.fetch
+    fetched = [of.read_source(source, get, only_hardware=only_hardware) for source in named]
+    wanted = wanted_keys(fetched, options, only_hardware=only_hardware)
+    if only and any(key.fingerprint != only for key in wanted):
+        raise UsageError(f"another key than {only} stands there", hint="nothing was changed")
+    if place.destination is None:
+        server = find_local(place.sshd, place.config)
+        with prover(server) as asking:
+            files = files_of(server, account(place.user), place.path)
+            done = let_in(server, files, wanted, how, asking)
+    else:
+        done = far_account.let_in(_destination(place), place.path, wanted, how)
+    remote = tuple(found for found in fetched if of.is_remote(found.source))
+    said = [warning for found in fetched for warning in found.warnings]
+    return replace(done, sources=remote, warnings=(*said, *done.warnings))
+
+
+def wanted_keys(
+    fetched: Sequence[Fetched], options: Sequence[Option], *, only_hardware: bool = False
+) -> list[WantedKey]:
+    """The keys of sources, with options that are wished for all of them.
+
+    Raises:
+        UsageError: there is none.
+    """
+    found = [key for source in fetched for key in source.keys]
+    if not found:
         raise UsageError(
             "none of these keys is on a token" if only_hardware else "no key was named",
             hint="leave --only-hardware out to take the others" if only_hardware else "",
         )
-    done = _edit(place, lambda text: lines.authorize(text, keys, options), dry_run)
-    remote = tuple(f for f in fetched if of.is_remote(f.source))
-    warnings = (*done.warnings, *_type_warnings(keys, done), *_idle_options(keys, options))
-    return Authorized(done.where, done.change, remote, warnings)
+    keys = [replace(key, options=merged(key.options, options)) for key in found]
+    for key in keys:
+        check_options(key.options)
+    return keys
+
+
+def let_in(
+    server: LocalSshd,
+    files: UserFiles,
+    wanted: Sequence[WantedKey],
+    how: How,
+    asking: Prover,
+) -> Authorized:
+    """Let keys into an account of this machine, and find out whether they get in.
+
+    Raises:
+        As `authorize_keys`.
+    """
+    facts = server.facts(files.settings)
+    for key in wanted:
+        check(key, facts)
+    changes = _write(files, wanted, dry_run=how.dry_run)
+    standings = [] if how.dry_run else asking.standings(files, wanted)
+    if how.login:
+        standings = [_logged_in(asking, files, one) for one in standings]
+    warnings = [
+        *(why for key in wanted for why in remarks(key, facts)),
+        *_place_warnings(files, changes, standings),
+        *_line_warnings(changes, facts),
+    ]
+    if how.exclusive:
+        changes += _alone(files, wanted, standings, how)
+    return Authorized(
+        tuple(changes), warnings=tuple(dict.fromkeys(warnings)), standings=tuple(standings)
+    )
+
+
+def _place_warnings(
+    files: UserFiles, changes: Sequence[FileChange], standings: Sequence[KeyStanding]
+) -> Iterator[str]:
+    if files.doubt:
+        yield files.doubt
+    if files.named and files.places[0].shared:
+        yield f"{files.places[0].path} is read for every user: its keys get in as everybody"
+    if changes and not any(one.standing == Standing.LETS_IN for one in standings):
+        yield from files.mode_problems(Path(changes[0].where))
+
+
+def _line_warnings(changes: Sequence[FileChange], facts: SshdFacts) -> Iterator[str]:
+    """What is wrong with lines that were there."""
+    for file in changes:
+        for bad in file.change.doubtful:
+            yield (
+                f"{file.where}, line {bad.line_number} may be one of this key that sshd reads and"
+                f" fidokit does not: {bad.reason}"
+            )
+        for line in file.change.present:
+            for why in problems(line.options, now=facts.now, names=facts.names):
+                yield f"{file.where}, line {line.line_number}: {why}"
+
+
+def _logged_in(asking: Prover, files: UserFiles, standing: KeyStanding) -> KeyStanding:
+    key = standing.key
+    if standing.standing not in {Standing.ACCEPTED, Standing.UNPROVED} or not key.identity:
+        return standing
+    if asking.logs_in(files.user, key.identity):
+        return KeyStanding(key, Standing.LETS_IN)
+    return replace(standing, why=f"{standing.why}; the login did not work")
+
+
+def _write(files: UserFiles, wanted: Sequence[WantedKey], *, dry_run: bool) -> list[FileChange]:
+    """Have the keys in the files: lines that are there are changed where they are."""
+    if not files.places:
+        raise FidokitError(
+            "sshd's configuration here has no AuthorizedKeysFile: no file lets anybody in",
+            hint="look for AuthorizedKeysCommand and TrustedUserCAKeys in `sshd -T`",
+        )
+    found = {place: _keys_in(files.user, place) for place in files.places}
+    there = [key for key in wanted if any(_is_in(key, held) for held in found.values())]
+    target = _target(files, wanted, found)
+    is_needed = len(there) < len(wanted) or any(_is_in(key, found[target]) for key in wanted)
+    others = (
+        place
+        for place in files.places
+        if place != target and any(_is_in(key, found[place]) for key in wanted)
+    )
+
+    def edit(place: KeyPlace) -> FileChange:
+        made = key_file.edit(
+            files.user,
+            place.path,
+            lambda text: lines.authorize(text, wanted, elsewhere=there),
+            dry_run=dry_run,
+        )
+        return FileChange(str(place.path), made, files.user.name)
+
+    return [edit(place) for place in (*([target] if is_needed else []), *others)]
+
+
+def _target(
+    files: UserFiles, wanted: Sequence[WantedKey], found: dict[KeyPlace, list[WantedKey]]
+) -> KeyPlace:
+    """The file for keys that are new; where all are there, one that has them."""
+    if files.named:
+        return files.places[0]
+    for place in files.places:
+        if all(_is_in(key, found[place]) for key in wanted):
+            return place
+    return place_to_write(files.user, files.places)
+
+
+def _is_in(key: WantedKey, held: Sequence[WantedKey]) -> bool:
+    return any(key.key == one.key and key.is_authority == one.is_authority for one in held)
+
+
+def _keys_in(user: Account, place: KeyPlace) -> list[WantedKey]:
+    try:
+        text = key_file.read(user, place.path) or b""
+    except FidokitError:
+        return []  # where it matters, writing there says why
+    return [WantedKey(line.key, line.comment, line.options) for line in lines.keys_of(text)]
+
+
+def _alone(
+    files: UserFiles, wanted: Sequence[WantedKey], standings: Sequence[KeyStanding], how: How
+) -> list[FileChange]:
+    """Take every other key out; not before one of these is known to get in."""
+    require_one_that_gets_in(standings, how)
+    found = []
+    for place in files.places:
+        if key_file.read(files.user, place.path) is None:
+            continue
+        made = key_file.edit(
+            files.user,
+            place.path,
+            lambda text: lines.keep_only(text, wanted),
+            dry_run=how.dry_run,
+        )
+        if not made.is_empty:
+            found.append(FileChange(str(place.path), made, files.user.name))
+    return found
+
+
+def _destination(place: AuthorizeTarget) -> far_account.Where:
+    destination = place.destination or ""
+    if place.user is not None:
+        raise UsageError("the user of another machine stands in its destination: user@host")
+    if destination.startswith("-"):
+        raise UsageError(f"{destination!r} is not a destination", hint="say [user@]host")
+    return destination, place.ssh
+
+
+# --- taking out ------------------------------------------------------------------------------
 
 
 def revoke_keys(
     keys: Sequence[str],
     place: AuthorizeTarget = AuthorizeTarget(),
     *,
+    all_users: bool = False,
     dry_run: bool = False,
+    fetch: Fetch | None = None,
+    progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> Authorized:
-    """Take keys out of an account.
+    """Take keys out of an account, or out of all, and find out whether any still gets in.
 
     Args:
-        keys: fingerprints (`SHA256:...`) or key files.
+        keys: fingerprints (`SHA256:...`), key files, `gh:NAME` and the like.
         place: whose account.
+        all_users: every user of this machine; then no user is named.
         dry_run: find out and write nothing.
+        fetch: gets an address's text; a test's own.
+        progress: called with how many users were asked about, of how many.
+
+    Returns:
+        what was done; keys that were nowhere are fine. `failures` says what may still let in.
 
     Raises:
-        UsageError: none of the keys is there, or a bad key or user.
-        NoPermission, FidokitError: the file or the other machine could not be used.
+        UsageError: a bad key or user.
+        SshdNotAsked: sshd does not tell which files it reads.
+        NoPermission, FidokitError: the other machine could not be used.
     """
-    prints = [_fingerprint(key) for key in keys]
-    done = _edit(place, lambda text: lines.revoke(text, prints), dry_run)
-    if not done.change.removed:
-        raise UsageError(
-            f"none of these keys is in {done.where}",
-            hint="`fidokit key show FILE` lists what is in a file",
-        )
-    return Authorized(done.where, done.change, warnings=done.warnings)
+    named = named_blobs(keys, fetch or download.fetch)
+    prints = frozenset(named)
+    known = {print_: blob for print_, blob in named.items() if blob}
+    if place.destination is not None:
+        if all_users:
+            raise UsageError(
+                "--all-users is for the machine that it runs on",
+                hint=f"run it there: ssh {place.destination} fidokit server authorize --revoke ...",
+            )
+        where = _destination(place)
+        return far_account.take_out(where, place.path, known, prints, dry_run=dry_run)
+    server = find_local(place.sshd, place.config)
+    remover = Remover(server, prints, known, dry_run)
+    notes: list[str] = []
+    with prover(server) as asking:
+        for files in _those(server, place, all_users=all_users):
+            remover.remove(files, always_ask=not all_users)
+            notes += [*other_ways(files, prints), *([files.doubt] if files.doubt else [])]
+        if not dry_run:
+            remover.prove(asking, progress)
+    if not all_users and not server.why:
+        notes += others_with(server, prints, account(place.user))
+    done = remover.done
+    return Authorized(
+        tuple(done.files),
+        warnings=tuple(dict.fromkeys((*done.notes, *notes))),
+        failures=tuple(done.failures),
+        proved=tuple(done.proved),
+    )
 
 
-def _from(source: str, only_hardware: bool, fetch: Fetch) -> Fetched:
-    if of.is_remote(source):
-        text = fetch(of.address_of(source))
-        return of.keys_from(source, text, only_hardware=only_hardware)
-    return of.keys_from(source, _public_text(Path(source)), only_hardware=only_hardware)
+def _those(server: LocalSshd, place: AuthorizeTarget, *, all_users: bool) -> Iterator[UserFiles]:
+    if not all_users:
+        yield files_of(server, account(place.user), place.path)
+        return
+    if place.user is not None or place.path is not None:
+        raise UsageError("--all-users goes with neither --user nor --path")
+    if os.geteuid() != 0:
+        raise NoPermission("only root can look into every user's files", hint="use sudo")
+    yield from files_of_all(server)
 
 
-def _with_backups(sources: Sequence[str]) -> list[str]:
-    """The sources, each file followed by those of its backups that are not named anyway."""
-    named = list(dict.fromkeys(sources))
-    for source in sources:
-        if not of.is_remote(source):
-            beside = [str(file) for file in backups_beside(Path(source).expanduser())]
-            named += [file for file in beside if file not in named]
-    return named
+def named_blobs(names: Sequence[str], fetch: Fetch) -> dict[str, bytes]:
+    """The keys that a user names: blobs by fingerprint, empty for one of which no more is known.
 
+    Args:
+        names: fingerprints (`SHA256:...`), key files, `gh:NAME` and the like.
+        fetch: gets what an address answers with.
 
-def _public_text(path: Path) -> bytes:
-    """What a public key file holds; of a private one, the file beside it or its own public part."""
-    data = read_bounded(path.expanduser(), 1 << 20)
-    if not data.lstrip().startswith(b"-----BEGIN"):
-        return data
-    beside = public_path(path.expanduser())
-    if beside.exists():
-        return read_bounded(beside, 1 << 20)
-    line, _ = read_key(path.expanduser())
-    return PublicLine(line.key, line.comment or path.name).encode().encode()
-
-
-def _fingerprint(key: str) -> str:
-    if key.startswith(_FINGERPRINT):
-        return key
-    line, _ = read_key(Path(key).expanduser())
-    return fingerprint.sha256(line.key.blob())
-
-
-@dataclass(frozen=True)
-class _Done:
-    where: str
-    change: Change
-    openssh: str = ""
-    algorithms: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-
-
-def _edit(place: AuthorizeTarget, change: Callable[[bytes], Change], dry_run: bool) -> _Done:
-    if place.destination is None:
-        return _edit_here(place, change, dry_run)
-    if place.user is not None:
-        raise UsageError("the user of another machine stands in its destination: user@host")
-    return _edit_there(place, place.destination, change, dry_run)
-
-
-def _edit_there(
-    place: AuthorizeTarget, destination: str, change: Callable[[bytes], Change], dry_run: bool
-) -> _Done:
-    if destination.startswith("-"):
-        raise UsageError(f"{destination!r} is no destination", hint="say [user@]host")
-    path = place.path or DEFAULT
-    made, found = remote.edit([*place.ssh, "--", destination], path, change, dry_run=dry_run)
-    where = f"{destination}:{path}"
-    return _Done(where, made, found.openssh, found.algorithms)
-
-
-def _edit_here(place: AuthorizeTarget, change: Callable[[bytes], Change], dry_run: bool) -> _Done:
-    user = account(place.user)
-    host = Host()
-    settings = _settings(user.name)
-    if place.path is None and not settings.key_files:
-        raise FidokitError(
-            "sshd's configuration here has no AuthorizedKeysFile: no file lets anybody in",
-            hint="look for AuthorizedKeysCommand and TrustedUserCAKeys in `sshd -T`",
-        )
-    path = path_of(user, place.path or settings.key_files[0])
-    made = key_file.edit(user, path, change, dry_run=dry_run)
-    warnings = [f"sshd will not read it: {why}" for why in strict_modes_problems(path, user)]
-    openssh = host.run(["ssh", "-V"]) or ""
-    algorithms = settings.listed("pubkeyacceptedalgorithms")
-    return _Done(str(path), made, openssh, algorithms, tuple(warnings))
-
-
-def _settings(user: str) -> SshdSettings:
-    try:
-        return sshd_here().settings(user, LOOPBACK)
-    except SshdNotAsked:
-        return SshdSettings()
-
-
-def _type_warnings(keys: Sequence[PublicLine], done: _Done) -> list[str]:
-    """Why the server may refuse these types of keys."""
-    types = sorted({line.key.type_name for line in keys})
-    version = parse_version(done.openssh)
-    said = []
-    if version and version < _SK_SINCE and any(name.startswith(_SK) for name in types):
-        said.append(
-            f"the OpenSSH there is {version[0]}.{version[1]}; keys on tokens need 8.2 or newer"
-        )
-    refused = [name for name in types if done.algorithms and not _taken(name, done.algorithms)]
-    said += [f"sshd's PubkeyAcceptedAlgorithms there leaves out {name}" for name in refused]
-    return said
-
-
-def _idle_options(keys: Sequence[PublicLine], options: Sequence[Option]) -> list[str]:
-    """Options about the token do nothing for keys that are on none."""
-    idle = [option.name for option in options if option.name in _OF_TOKENS]
-    if not idle or all(line.key.type_name.startswith(_SK) for line in keys):
-        return []
-    return [f"{' and '.join(idle)} means nothing for keys that are on no token"]
-
-
-def _taken(key_type: str, algorithms: Sequence[str]) -> bool:
-    signs_as = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa")}
-    return any(name in algorithms for name in signs_as.get(key_type, (key_type,)))
+    Raises:
+        UsageError: a fingerprint that is none; others as `sources.blobs_of`.
+    """
+    found: dict[str, bytes] = {}
+    for name in names:
+        if name.startswith(blobs.SHA256):
+            found.setdefault(blobs.SHA256 + name[len(blobs.SHA256) :].rstrip("="), b"")
+            blobs.digest_of(name)
+            continue
+        for blob in of.blobs_of(name, fetch):
+            found[blobs.fingerprint_of(blob)] = blob
+    return found

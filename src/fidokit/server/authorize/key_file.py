@@ -1,36 +1,48 @@
-"""A user's authorized_keys on this machine: read, locked, written whole; never lost."""
+"""A file of a user's keys on this machine: read, locked, written whole; never lost."""
 
 from __future__ import annotations
 
 import fcntl
 import os
 import stat
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Final
 
-from fidokit.errors import NoPermission, UsageError
+from fidokit.errors import FidokitError, NoPermission, UsageError
 from fidokit.files import atomic
 from fidokit.files.disk_errors import explained
 from fidokit.files.keyfile import read_bounded
 from fidokit.server.accounts import Account, acting_as
 from fidokit.server.authorize.lines import MAX_FILE, Change
+from fidokit.server.authorize.places import FileKeeper, is_roots, keeper_of
 
-_FOLDER_MODE: Final = 0o700
-_FILE_MODE: Final = 0o600
+PATIENCE_S: Final = 10.0
+"""Seconds to wait for another process that changes the same folder."""
+
+_STEP_S: Final = 0.02
+_FOLDER_MODES: Final = {FileKeeper.USER: 0o700, FileKeeper.ROOT: 0o755}
+_FILE_MODES: Final = {FileKeeper.USER: 0o600, FileKeeper.ROOT: 0o644}
+_OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
+_ALL_READ: Final = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
 
 
 def edit(
     user: Account, path: Path, change: Callable[[bytes], Change], *, dry_run: bool = False
 ) -> Change:
-    """Change a user's authorized_keys with that user's rights.
+    """Change a file of a user's keys, with the rights of whoever keeps it.
 
     Whoever else does so at the same time waits: no line is lost. The file is replaced in one step;
     a crash leaves the old one or the new one. A symbolic link stays one.
 
+    What lies in a user's own folder is changed as that user, since every name there is theirs to
+    change meanwhile. What root keeps for its users stays root's, and readable for sshd, which opens
+    it with the user's rights.
+
     Args:
-        user: whose file it is; anybody else's only as root.
+        user: whose logins it is about; anybody else's only as root.
         path: see `key_paths.path_of`.
         change: gets the text and gives what is to become of it.
         dry_run: find out and write nothing.
@@ -38,64 +50,137 @@ def edit(
     Raises:
         NoPermission: the file or its folder belongs to somebody else.
         UsageError: it is no regular file, or larger than any such file.
+        FidokitError: another process keeps it locked.
     """
-    with acting_as(user):
+    keeper = keeper_of(user, path)
+    with acting_as(user) if keeper == FileKeeper.USER else nullcontext():
         real = Path(os.path.realpath(path))
         if dry_run:
             return change(_read(real))
-        _make_folder(real.parent, user)
+        _make_folder(real.parent, user, keeper)
         with locked(real.parent):
             made = change(_read(real))
             if not made.is_empty:
-                _write(real, made.after, user)
+                _write(real, made.after, user, keeper)
             return made
+
+
+def read(user: Account, path: Path) -> bytes | None:
+    """What is in a file of a user's keys; None where there is none.
+
+    Raises:
+        NoPermission, UsageError: as `edit`.
+    """
+    as_we_are = os.geteuid() not in {0, user.uid} or is_roots(path)
+    with nullcontext() if as_we_are else acting_as(user):
+        real = Path(os.path.realpath(path))
+        with explained(real):
+            try:
+                real.lstat()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+        return _read(real)
 
 
 def _read(path: Path) -> bytes:
     with explained(path):
         try:
             mode = path.stat().st_mode
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return b""
     if not stat.S_ISREG(mode):
-        raise UsageError(f"{path} is no regular file", hint="move it away, or name another")
+        raise UsageError(f"{path} is not a regular file", hint="move it away, or name another")
     return read_bounded(path, MAX_FILE)
 
 
-def _make_folder(folder: Path, user: Account) -> None:
+def _make_folder(folder: Path, user: Account, keeper: FileKeeper) -> None:
     with explained(folder):
-        if folder.parent == user.home and not folder.exists():
-            folder.mkdir(_FOLDER_MODE, exist_ok=True)  # another process may be as far
-            folder.chmod(_FOLDER_MODE)  # whatever the umask
+        if not folder.exists() and (keeper == FileKeeper.ROOT or folder.parent == user.home):
+            mode = _FOLDER_MODES[keeper]
+            folder.mkdir(mode, exist_ok=True)  # another process may be as far
+            folder.chmod(mode)  # whatever the umask
         owner = folder.stat().st_uid
-    if owner != user.uid:
+    if keeper == FileKeeper.USER and owner != user.uid:
         raise NoPermission(
-            f"{folder} does not belong to {user.name}",
-            hint=f"give it back: chown {user.name} {folder}",
+            f"{folder} does not belong to {user.name}", hint=f"see who owns it: ls -ld {folder}"
         )
+
+
+# --- the lock --------------------------------------------------------------------------------
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Be the only one of us who changes files in a folder; the lock dies with its process."""
+    """Be the only one of us who changes files in a folder; the lock dies with its process.
+
+    Raises:
+        FidokitError: another process holds it for too long.
+    """
     with explained(folder):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _lock(descriptor, folder)
         yield
     finally:
         os.close(descriptor)
 
 
-def _write(path: Path, text: bytes, user: Account) -> None:
-    mode = _FILE_MODE
+def _lock(descriptor: int, folder: Path) -> None:
+    """Wait for the lock, but not for ever: anybody who may read a folder may hold it."""
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise FidokitError(
+                    f"{folder} is locked by another process{_holder(descriptor)}",
+                    hint="end that process, or wait for it; then run the command again",
+                ) from None
+            time.sleep(_STEP_S)
+        else:
+            return
+
+
+def _holder(descriptor: int) -> str:
+    """The process that holds a lock on a folder, as far as the kernel tells."""
+    number = os.fstat(descriptor).st_ino
+    with suppress(OSError):
+        for line in Path("/proc/locks").read_text("ascii", "replace").splitlines():
+            words = line.split()
+            if len(words) > 5 and words[1] == "FLOCK" and words[5].endswith(f":{number}"):
+                return f" ({words[4]})"
+    return ""
+
+
+# --- writing ---------------------------------------------------------------------------------
+
+
+def _write(path: Path, text: bytes, user: Account, keeper: FileKeeper) -> None:
     with explained(path):
-        if path.exists():
-            found = path.stat()
-            mode = stat.S_IMODE(found.st_mode) & ~(stat.S_IWGRP | stat.S_IWOTH)
-            if found.st_uid != user.uid:
-                raise NoPermission(
-                    f"{path} does not belong to {user.name}: somebody else decides who logs in",
-                    hint="ask them, or root",
-                )
-    atomic.replace(path, text, mode)
+        found = path.stat() if path.exists() else None
+    if found is None:
+        atomic.replace(path, text, _FILE_MODES[keeper])
+        return
+    mode = stat.S_IMODE(found.st_mode) & ~_OTHERS_WRITE
+    if keeper == FileKeeper.USER:
+        if found.st_uid != user.uid:
+            raise NoPermission(
+                f"{path} does not belong to {user.name}: somebody else decides who logs in",
+                hint="ask them, or root",
+            )
+        atomic.replace(path, text, mode)
+        return
+    if found.st_uid != user.uid:
+        mode |= _ALL_READ  # sshd reads it with the user's rights
+    _replace_as_it_was(path, text, mode, found)
+
+
+def _replace_as_it_was(path: Path, text: bytes, mode: int, found: os.stat_result) -> None:
+    """Replace a file in a folder of root's; its owner stays, who may be its user."""
+    atomic.refuse_special(path)
+    with explained(path), atomic.staged(path, text, mode) as temporary:
+        os.chown(temporary, found.st_uid, found.st_gid)
+        temporary.chmod(mode)
+        temporary.rename(path)
+        atomic.sync_folder(path.parent)

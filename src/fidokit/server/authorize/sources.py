@@ -1,26 +1,27 @@
-"""Where public keys come from: files, and accounts of GitHub, GitLab and Launchpad, as URLs.
+"""Where keys come from: files, and accounts of GitHub, GitLab and Launchpad, as URLs.
 
-What comes over the network is somebody else's text: bounded, and every line judged.
+A file's lines are its owner's wishes: each is taken whole, with its options, or refused by name.
+What comes over the network is somebody else's text: of its options those are kept that narrow.
 """
 
 from __future__ import annotations
 
 import io
-import urllib.error
 import urllib.parse
-import urllib.request
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
 
-from fidokit.errors import FidokitError, MalformedKey, UsageError
-from fidokit.openssh.keys.public import PublicLine, SkEcdsaPublic, SkEd25519Public
+from fidokit.errors import FidokitError, MalformedFile, MalformedKey, UsageError
+from fidokit.files.filenames import backups_beside
+from fidokit.files.keyfile import public_path, read_bounded
+from fidokit.files.scan import read_key
+from fidokit.openssh.keys.public import PublicKey, PublicLine, SkEcdsaPublic, SkEd25519Public
 from fidokit.openssh.lines.authorized_keys import AuthorizedKey, BadLine, parse_file
-
-MAX_ANSWER: Final = 1 << 20
-"""Bytes of an account's keys; GitHub's busiest have under 100 KB."""
-
-TIMEOUT_S: Final = 20.0
+from fidokit.server.authorize import blobs, download
+from fidokit.server.authorize.wishes import AUTHORITY, WantedKey, trusted_part
+from fidokit.types import SkFlag
 
 _ACCOUNTS: Final[Mapping[str, str]] = {
     "gh": "https://github.com/{}.keys",
@@ -29,11 +30,12 @@ _ACCOUNTS: Final[Mapping[str, str]] = {
 }
 """Addresses that answer with an account's public keys, one a line (ssh-import-id's, too)."""
 
-_LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _HARDWARE: Final = (SkEd25519Public, SkEcdsaPublic)
+_LONGEST: Final = 1 << 20
+_PRIVATE: Final = b"-----BEGIN"
 
 Fetch = Callable[[str], bytes]
-"""Gets what an address answers with, at most `MAX_ANSWER` bytes."""
+"""Gets what an address answers with, at most `download.MAX_ANSWER` bytes."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,14 @@ class Fetched:
         keys: with the comment that they came with, or the source where they had none.
         unreadable: lines that are no keys.
         left_out: keys that are on no token, where those alone were wanted.
+        warnings: what of its lines was not taken over, a sentence each; hostile text.
     """
 
     source: str
-    keys: tuple[PublicLine, ...]
+    keys: tuple[WantedKey, ...]
     unreadable: tuple[BadLine, ...] = ()
     left_out: int = 0
+    warnings: tuple[str, ...] = ()
 
 
 def is_remote(source: str) -> bool:
@@ -69,21 +73,119 @@ def address_of(source: str) -> str:
         if not name or not all(c.isalnum() or c in "-_." for c in name) or not name.isascii():
             raise UsageError(f"{source!r} names no account", hint=f"say {kind}:NAME")
         return _ACCOUNTS[kind].format(urllib.parse.quote(name, safe=""))
-    parts = urllib.parse.urlsplit(source)
-    if parts.scheme == "https" and parts.hostname:
-        return source
-    if parts.scheme == "http" and parts.hostname in _LOCAL:
-        return source
-    raise UsageError(
-        f"{source!r} is not fetched: who is on the way could put a key of theirs in",
-        hint="use an https address",
-    )
+    download.require_safe(source)
+    return source
 
 
-def keys_from(source: str, text: bytes, *, only_hardware: bool = False) -> Fetched:
-    """The keys in what a source gave.
+def read_source(source: str, fetch: Fetch, *, only_hardware: bool = False) -> Fetched:
+    """The keys of a file, an account or an address.
 
-    Options before keys are somebody else's wishes and are not taken over.
+    Args:
+        source: a public key file, a private one (its public half is taken), any file of
+            authorized_keys lines, `gh:NAME`, `gl:NAME`, `lp:NAME`, or an https address.
+        fetch: gets what an address answers with.
+        only_hardware: leave out keys that are on no token.
+
+    Raises:
+        MalformedKey: there is no key in it at all.
+        MalformedFile: a line of a file that sshd would not take; names it.
+        UsageError, FidokitError: it cannot be had.
+    """
+    if is_remote(source):
+        found = keys_from(source, fetch(address_of(source)))
+    else:
+        found = _keys_of_file(source, Path(source).expanduser())
+    if not only_hardware:
+        return found
+    wanted = tuple(key for key in found.keys if isinstance(key.key, _HARDWARE))
+    return replace(found, keys=wanted, left_out=len(found.keys) - len(wanted))
+
+
+# --- files -----------------------------------------------------------------------------------
+
+
+def _keys_of_file(source: str, path: Path) -> Fetched:
+    lines = list(parse_file(io.BytesIO(_public_text(path))))
+    for line in lines:
+        if isinstance(line, BadLine):
+            raise MalformedFile(
+                f"{source}, line {line.line_number}: {line.reason}",
+                hint="sshd would pass over that line; mend it or take it out",
+            )
+    found = [line for line in lines if isinstance(line, AuthorizedKey)]
+    if not found:
+        raise _no_key(source)
+    private = _private_beside(path) if len(found) == 1 else None
+    return Fetched(source, tuple(_of_file(line, source, private) for line in found))
+
+
+def _of_file(line: AuthorizedKey, source: str, private: Path | None) -> WantedKey:
+    touch, verify = token_flags(private, line.key)
+    comment = _comment(line, source)
+    return WantedKey(line.key, comment, line.options, source, touch, verify, str(private or ""))
+
+
+def _public_text(path: Path) -> bytes:
+    """What a public key file holds; of a private one, the file beside it or its own public part."""
+    data = read_bounded(path, _LONGEST)
+    if not data.lstrip().startswith(_PRIVATE):
+        return data
+    beside = public_path(path)
+    if beside.exists():
+        return read_bounded(beside, _LONGEST)
+    line, _ = read_key(path)
+    return PublicLine(line.key, line.comment or path.name).encode().encode()
+
+
+def _private_beside(path: Path) -> Path | None:
+    """The private file of a public one, or the file itself where it is private."""
+    candidate = path.with_suffix("") if path.suffix == ".pub" else path
+    try:
+        head = read_bounded(candidate, _LONGEST).lstrip()
+    except FidokitError:
+        return None
+    return candidate if head.startswith(_PRIVATE) else None
+
+
+def token_flags(private: Path | None, key: PublicKey) -> tuple[bool | None, bool | None]:
+    """Whether signing with a key at hand asks its token for a touch, and for PIN or finger.
+
+    None for what is not known: there is no private file of this key, it is under a passphrase, or
+    the key is on no token.
+    """
+    if private is None:
+        return None, None
+    try:
+        from fidokit.openssh.keys.private import parse_private
+
+        file = parse_private(read_bounded(private, _LONGEST), None)
+    except (FidokitError, ImportError):  # a host without the packages for keys asks nothing of them
+        return None, None
+    if file.key.public != key:
+        return None, None
+    flags = file.key.flags
+    return SkFlag.USER_PRESENCE_REQUIRED in flags, SkFlag.USER_VERIFICATION_REQUIRED in flags
+
+
+def with_backups(sources: Iterable[str]) -> list[str]:
+    """The sources, each file followed by those of its backups that are not named anyway."""
+    sources = list(sources)
+    named = list(dict.fromkeys(sources))
+    for source in sources:
+        if not is_remote(source):
+            beside = [str(file) for file in backups_beside(Path(source).expanduser())]
+            named += [file for file in beside if file not in named]
+    return named
+
+
+# --- accounts --------------------------------------------------------------------------------
+
+
+def keys_from(source: str, text: bytes) -> Fetched:
+    """The keys in what an account or address gave.
+
+    Options that narrow what a key may do are kept. Those that widen it, and lines of certificate
+    authorities, are left out and reported.
 
     Raises:
         MalformedKey: there is no key in it at all.
@@ -91,14 +193,23 @@ def keys_from(source: str, text: bytes, *, only_hardware: bool = False) -> Fetch
     lines = list(parse_file(io.BytesIO(text)))
     found = [line for line in lines if isinstance(line, AuthorizedKey)]
     if not found:
-        raise MalformedKey(f"there is no public key in {source}", hint="check the name")
-    wanted = [line for line in found if not only_hardware or isinstance(line.key, _HARDWARE)]
-    return Fetched(
-        source,
-        tuple(PublicLine(line.key, _comment(line, source)) for line in wanted),
-        tuple(line for line in lines if isinstance(line, BadLine)),
-        len(found) - len(wanted),
-    )
+        raise _no_key(source)
+    keys, warnings = [], []
+    for line in found:
+        if line.is_authority:
+            warnings.append(f"{source}: the {AUTHORITY} line {line.line_number} was left out")
+            continue
+        kept, left = trusted_part(line.options)
+        keys.append(WantedKey(line.key, _comment(line, source), kept, source))
+        if left:
+            warnings.append(f"{source}, line {line.line_number}: left out {', '.join(left)}")
+    bad = tuple(line for line in lines if isinstance(line, BadLine))
+    warnings += [f"{source}, line {line.line_number} was left out: {line.reason}" for line in bad]
+    return Fetched(source, tuple(keys), bad, warnings=tuple(warnings))
+
+
+def _no_key(source: str) -> MalformedKey:
+    return MalformedKey(f"there is no public key in {source}", hint="check the name")
 
 
 def _comment(line: AuthorizedKey, source: str) -> str:
@@ -106,38 +217,24 @@ def _comment(line: AuthorizedKey, source: str) -> str:
     return said or source
 
 
-def fetch(url: str) -> bytes:
-    """What an address answers with.
+# --- keys to take out ------------------------------------------------------------------------
+
+
+def blobs_of(name: str, fetch: Fetch) -> Iterator[bytes]:
+    """The blobs of the keys in a source, of types that we do not know, too.
 
     Raises:
-        FidokitError: nobody answers, refuses, or sends more than any account has; or it leads
-            elsewhere without encryption.
+        MalformedKey: there is none, or a certificate.
     """
-    opener = urllib.request.build_opener(_OnlySafe)
-    request = urllib.request.Request(url, headers={"User-Agent": "fidokit"})  # noqa: S310  checked
-    try:
-        with opener.open(request, timeout=TIMEOUT_S) as answer:
-            data = answer.read(MAX_ANSWER + 1)
-    except urllib.error.HTTPError as error:
-        unknown = error.code == 404
-        raise FidokitError(
-            f"{url} does not exist" if unknown else f"{url} answers with status {error.code}",
-            hint="check the account's name" if unknown else "try again later",
-        ) from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        raise FidokitError(
-            f"{url} cannot be reached: {reason}", hint="check the network, or save it to a file"
-        ) from None
-    if len(data) > MAX_ANSWER:
-        raise FidokitError(f"{url} sends more than {MAX_ANSWER} bytes", hint="check the address")
-    return bytes(data)
-
-
-class _OnlySafe(urllib.request.HTTPRedirectHandler):
-    """Follows a redirection only to where one could have gone at once."""
-
-    def redirect_request(self, *args: Any) -> urllib.request.Request | None:
-        """As the standard one, for safe addresses; the last argument is the new one."""
-        address_of(args[-1])
-        return super().redirect_request(*args)
+    text = fetch(address_of(name)) if is_remote(name) else _public_text(Path(name).expanduser())
+    found = False
+    for raw in text.splitlines():
+        for blob in blobs.blobs_in(raw):
+            if "-cert-v" in blobs.type_name(blob):
+                raise MalformedKey(
+                    f"{name} holds a certificate", hint="name the key's own public file"
+                )
+            found = True
+            yield blob
+    if not found:
+        raise _no_key(name)

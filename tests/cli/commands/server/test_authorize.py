@@ -8,9 +8,9 @@ from collections.abc import Callable
 import pytest
 from tests.server.samples import OTHER, PLAIN, TOKEN, text
 from tests.server.settings import settings
-from tests.support.sandbox import Sandbox
+from tests.support.sandbox import Done, Sandbox
 
-from fidokit.server.authorize import authorization
+from fidokit.server.authorize.local import LocalSshd
 
 
 @pytest.fixture
@@ -20,57 +20,65 @@ def home(sandbox: Sandbox) -> Sandbox:
     return sandbox
 
 
+HERE = ("server", "authorize", "--path", ".ssh/authorized_keys")
+"""Without asking sshd which file it reads: these tests are for machines that have none, too."""
+
+
+def authorize(home: Sandbox, *arguments: str) -> Done:
+    return home.run(*HERE, *arguments)
+
+
 def authorized(home: Sandbox) -> bytes:
     return (home.home / ".ssh/authorized_keys").read_bytes()
 
 
 def test_lets_in_and_says_so(home: Sandbox) -> None:
-    done = home.run("server", "authorize", "plain.pub", "token.pub")
+    done = authorize(home, "plain.pub", "token.pub")
     assert done.code == 0
     assert "added  SHA256:" in done.out
     assert str(home.home / ".ssh/authorized_keys") in done.out
     assert authorized(home) == text(PLAIN, TOKEN)
-    again = home.run("server", "authorize", "plain.pub")
+    again = authorize(home, "plain.pub")
     assert "was there  SHA256:" in again.out
     assert "Nothing changes" in again.out
 
 
 def test_options(home: Sandbox) -> None:
     arguments = ("--verify-required", "--from", "10.*", "--command", 'echo "x"', "-O", "no-pty")
-    done = home.run("server", "authorize", "token.pub", *arguments)
+    done = authorize(home, "token.pub", *arguments)
     assert done.code == 0
     expected = b'verify-required,from="10.*",command="echo \\"x\\"",no-pty '
     assert authorized(home) == expected + text(TOKEN)
 
 
 def test_an_option_of_tokens_alone_is_no_promise(home: Sandbox) -> None:
-    done = home.run("server", "authorize", "plain.pub", "--verify-required")
+    done = authorize(home, "plain.pub", "--verify-required")
     assert "warning: verify-required means nothing for keys that are on no token" in done.err
 
 
 def test_a_dry_run_shows_the_difference(home: Sandbox) -> None:
-    done = home.run("server", "authorize", "plain.pub", "--dry-run")
+    done = authorize(home, "plain.pub", "--dry-run")
     assert "would be added" in done.out
     assert f"+{PLAIN.encode()}" in done.out
     assert not (home.home / ".ssh").exists()
 
 
 def test_revoke_by_file_and_fingerprint(home: Sandbox) -> None:
-    home.run("server", "authorize", "plain.pub", "token.pub")
+    authorize(home, "plain.pub", "token.pub")
     shown = home.run("key", "show", "token.pub").out.split()[1]
-    assert home.run("server", "authorize", "--revoke", shown).code == 0
+    assert authorize(home, "--revoke", shown).code == 0
     assert authorized(home) == text(PLAIN)
-    assert home.run("server", "authorize", "--revoke", "plain.pub").code == 0
+    assert authorize(home, "--revoke", "plain.pub").code == 0
     assert authorized(home) == b""
-    gone = home.run("server", "authorize", "--revoke", "plain.pub")
-    assert gone.code == 2
-    assert "none of these keys" in gone.err
+    gone = authorize(home, "--revoke", "plain.pub")
+    assert gone.code == 0
+    assert "No file has the key." in gone.out
 
 
 def test_json(home: Sandbox) -> None:
     (home.home / ".ssh").mkdir()
     (home.home / ".ssh/authorized_keys").write_bytes(b"junk\n" + text(OTHER))
-    done = home.run("--json", "server", "authorize", "plain.pub", "--dry-run")
+    done = home.run("--json", *HERE, "plain.pub", "--dry-run")
     data = json.loads(done.out)["authorized"]
     assert data["unreadable_lines"] == [1]
     assert len(data["added"]) == 1
@@ -80,7 +88,7 @@ def test_json(home: Sandbox) -> None:
 def test_hostile_comments_reach_no_terminal(home: Sandbox) -> None:
     line = PLAIN.encode().encode() + b" \x1b[2J\xff\n"
     (home.home / "evil.pub").write_bytes(line)
-    done = home.run("server", "authorize", "evil.pub", "--dry-run")
+    done = authorize(home, "evil.pub", "--dry-run")
     assert done.code == 0
     assert "\x1b" not in done.out
 
@@ -94,12 +102,12 @@ def test_hostile_comments_reach_no_terminal(home: Sandbox) -> None:
         (("plain.pub", "--only-hardware"), 2, "none of these keys is on a token"),
         (("missing.pub",), 1, "does not exist"),
         (("http://example.org/keys",), 2, "is not fetched"),
-        (("plain.pub", "--host=-oProxyCommand=x"), 2, "is no destination"),
+        (("plain.pub", "--host=-oProxyCommand=x"), 2, "is not a destination"),
         (("plain.pub", "--host", "them", "--ssh", "/no/ssh"), 1, "is not installed"),
     ],
 )
 def test_errors(home: Sandbox, arguments: tuple[str, ...], code: int, said: str) -> None:
-    done = home.run("server", "authorize", *arguments)
+    done = authorize(home, *arguments)
     assert done.code == code
     assert said in done.err
     assert "Traceback" not in done.err
@@ -113,9 +121,107 @@ def test_where_sshd_reads_no_file_none_is_written(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     none = settings(authorizedkeysfile="none")
-    monkeypatch.setattr(authorization, "_settings", lambda _: none)
+    monkeypatch.setattr(LocalSshd, "settings", lambda *_: none)
     assert in_process("server", "authorize", "plain.pub") == 1
     said = capsys.readouterr().err
     assert "no file lets anybody in" in said
     assert "AuthorizedKeysCommand" in said
     assert not (home.home / ".ssh").exists()
+
+
+def test_without_sshds_answer_no_file_is_chosen(home: Sandbox) -> None:
+    """What the machine has as sshd does not matter: this one is none."""
+    done = home.run("server", "authorize", "--sshd", "/no/sshd", "plain.pub")
+    assert "sshd could not be asked which files it reads" in done.err
+    assert "--path FILE" in done.err
+    assert done.code != 0
+    assert not (home.home / ".ssh").exists()
+    done = home.run("server", "authorize", "--sshd", "/no/sshd", "--revoke", "plain.pub")
+    assert "sshd could not be asked" in done.err
+    assert done.code != 0
+
+
+def test_a_files_options_and_json(home: Sandbox) -> None:
+    (home.home / "lines").write_bytes(b'restrict,command="a b" ' + text(PLAIN))
+    done = home.run("--json", *HERE, "--sshd", "/no/sshd", "lines")
+    assert authorized(home) == b'restrict,command="a b" ' + text(PLAIN)
+    (key,) = json.loads(done.out)["authorized"]["keys"]
+    assert key["options"] == [
+        {"name": "restrict", "value": None},
+        {"name": "command", "value": "a b"},
+    ]
+    assert key["standing"] == "not proved"
+    assert key["why"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("plain.pub", "--all-users"), "makes no sense without --revoke"),
+        (("plain.pub", "--revoke", "--exclusive"), "makes no sense with --revoke"),
+        (("plain.pub", "--challenge", "x"), "makes no sense without --attestation"),
+        (("plain.pub", "--attestation", "x"), "--challenge FILE"),
+        (("plain.pub", "--from-file", "x"), "names users and keys itself"),
+        ((), "name a key"),
+    ],
+)
+def test_options_that_do_not_go_together(
+    home: Sandbox, arguments: tuple[str, ...], said: str
+) -> None:
+    done = home.run("server", "authorize", *arguments)
+    assert done.code == 2
+    assert said in done.err
+
+
+def test_a_key_that_asks_for_no_touch(home: Sandbox) -> None:
+    """Its flags are in the private file: sshd would refuse it without the option."""
+    home.run("virtual", "create", "t")
+    made = home.run("key", "generate", "-O", "no-touch-required", "--no-passphrase", "-f", "nt")
+    assert "server authorize nt.pub --host user@host --no-touch-required" in made.out
+    assert "\n  no-touch-required sk-" in made.out
+    assert "GitHub" in made.out
+    plain = home.run("key", "generate", "--no-passphrase", "-f", "with touch")
+    assert "authorize 'with touch.pub' --host" in plain.out
+    assert "no-touch-required" not in plain.out
+
+
+# --- the list of revoked keys ----------------------------------------------------------------
+
+
+def test_a_list_of_revoked_keys(home: Sandbox) -> None:
+    done = home.run("server", "revoke-list", "--file", "gone", "plain.pub", "token.pub")
+    assert done.code == 0
+    assert done.out.count("revoked  SHA256:") == 2
+    data = json.loads(home.run("--json", "server", "revoke-list", "--file", "gone").out)["revoked"]
+    assert data["form"] == "krl"
+    assert len(data["keys"]) == 2
+    again = home.run("server", "revoke-list", "--file", "gone", "plain.pub")
+    assert "was as wanted" in again.out
+    back = home.run("server", "revoke-list", "--file", "gone", "--take-back", "plain.pub")
+    assert "taken back" in back.out
+    assert "(1 key)" in back.out
+
+
+def test_all_keys_of_the_token_that_made_one(home: Sandbox) -> None:
+    for name in ("a", "b"):
+        home.run("virtual", "create", name)
+    (home.home / ".ssh").mkdir(mode=0o700)
+    for token, name in (("a", "one"), ("a", "two"), ("b", "three")):
+        path = f".ssh/{name}"
+        home.run("--token", f"virtual:{token}", "key", "generate", "--no-passphrase", "-f", path)
+    made = ("key", "generate", "-O", "resident", "--no-passphrase", "-f", "elsewhere")
+    home.run("--token", "virtual:a", "pin", "set", "--new-pin-file", "-", stdin=b"123456\n")
+    pin = ("--pin-file", "-", "--token", "virtual:a")
+    assert home.run(*made, *pin, stdin=b"123456\n").code == 0
+    arguments = ("server", "revoke-list", "--file", "gone", "--of-token", ".ssh/one.pub")
+    done = home.run(*arguments, *pin, stdin=b"123456\n")
+    assert done.code == 0, done.err
+    prints = {
+        name: home.run("key", "show", name).out.split()[1]
+        for name in (".ssh/one.pub", ".ssh/two.pub", ".ssh/three.pub", "elsewhere.pub")
+    }
+    listed = {name for name, print_ in prints.items() if print_ in done.out}
+    assert listed == {".ssh/one.pub", ".ssh/two.pub", "elsewhere.pub"}
+    other = home.run(*arguments, "--token", "virtual:b")
+    assert other.code == 2
+    assert "did not make" in other.err

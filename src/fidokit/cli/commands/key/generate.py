@@ -431,17 +431,29 @@ def show_made(settings: Settings, made: Sequence[GeneratedKey]) -> None:
 
 def _said(made: Sequence[GeneratedKey]) -> list[str]:
     first, *backups = made
-    public = home_path(first.public_path)
     parts = ["The key is made.", *_parts(first)]
     for backup in backups:
         parts += ["", "Its backup is made.", *_parts(backup)]
     warnings = [f"note: {warning}" for one in made for warning in one.warnings]
     known = "it and its backup" if backups else "it"
     parts += ["", f"Next, let a server know {known}:"]
-    parts += [f"  fidokit server authorize {public} --host user@host"]
+    needed = [] if first.touch_required else ["no-touch-required"]
+    options = "".join(f" --{option}" for option in needed)
+    parts += [f"  fidokit server authorize {_typed(first.public_path)} --host user@host{options}"]
     if not backups:
-        parts += ["or add this line to ~/.ssh/authorized_keys there:", f"  {first.public_line}"]
+        line = " ".join([*needed, first.public_line])
+        parts += ["or add this line to ~/.ssh/authorized_keys there:", f"  {line}"]
+    if needed:
+        warnings.append("note: GitHub and GitLab refuse keys that sign without a touch")
     return [*parts, *warnings]
+
+
+def _typed(path: Path) -> str:
+    """A path as it is typed into a shell: ~ for the home folder, quotes only where needed."""
+    shown = home_path(path)
+    if shown.startswith("~/"):
+        return f"~/{shlex.quote(shown[2:])}"
+    return shlex.quote(f"./{shown}" if shown.startswith("-") else shown)
 
 
 def _parts(made: GeneratedKey) -> list[str]:

@@ -1,10 +1,12 @@
-"""`fidokit server`: authorize."""
+"""`fidokit server authorize`: keys into accounts, and out of them."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,14 +14,20 @@ from fidokit.cli import schema
 from fidokit.cli.options import verb
 from fidokit.cli.render import Lines, show, styled
 from fidokit.cli.settings import Settings
-from fidokit.prompt.text import escape, note
+from fidokit.errors import ExitCode
+from fidokit.prompt.text import escape, is_fancy, note
 
 if TYPE_CHECKING:
-    from fidokit.server.authorize.authorization import Authorized
+    from fidokit.server.authorize.authorization import AuthorizeTarget
+    from fidokit.server.authorize.bulk import BulkRow
+    from fidokit.server.authorize.lines import Change
+    from fidokit.server.authorize.outcome import Authorized
+
+ATTESTED = ("attestation", "challenge", "require_certified")
 
 
 @verb()
-@click.argument("keys", nargs=-1, required=True)
+@click.argument("keys", nargs=-1)
 @click.option("--user", metavar="NAME", help="Whose account on this machine.  [default: yours]")
 @click.option(
     "--host", "destination", metavar="[USER@]HOST", help="An account on another machine, by ssh."
@@ -31,9 +39,7 @@ if TYPE_CHECKING:
     default="ssh",
     help="How to reach it, such as 'ssh -p 2222'.  [default: ssh]",
 )
-@click.option(
-    "--path", metavar="FILE", help="Another file than .ssh/authorized_keys, or what sshd names."
-)
+@click.option("--path", metavar="FILE", help="Another file than those that sshd reads.")
 @click.option("--verify-required", is_flag=True, help="Demand the PIN or fingerprint each time.")
 @click.option("--no-touch-required", is_flag=True, help="Let the key in without a touch.")
 @click.option("--restrict", is_flag=True, help="No forwarding, no terminal, no ~/.ssh/rc.")
@@ -45,47 +51,208 @@ if TYPE_CHECKING:
 )
 @click.option("--only-hardware", is_flag=True, help="Leave out keys that are on no token.")
 @click.option("--no-backup", is_flag=True, help="Leave the backups of the keys out.")
+@click.option("--exclusive", is_flag=True, help="Take every other key out, once one is proved.")
+@click.option("--yes-unproved", is_flag=True, help="With --exclusive: do so without proof.")
+@click.option("--login", is_flag=True, help="Prove the keys by a login; asks for PIN and touch.")
+@click.option(
+    "--attestation", metavar="FILE", help="Let the key in only if this shows that a token made it."
+)
+@click.option("--challenge", metavar="FILE", help="With --attestation: what the token signed.")
+@click.option(
+    "--require-certified", is_flag=True, help="With --attestation: the token's model is certified."
+)
+@click.option("--from-file", metavar="FILE", help="Many users: a line is NAME, KEY and OPTIONS.")
 @click.option("--revoke", is_flag=True, help="Take the keys out instead; a SHA256:... names one.")
+@click.option("--all-users", is_flag=True, help="With --revoke: out of every account here.")
+@click.option("--sshd", metavar="PROGRAM", help="The server program.  [default: looked for]")
+@click.option("--config", metavar="FILE", help="Another sshd_config than the program's own.")
 @click.option("--dry-run", is_flag=True, help="Show what would change; change nothing.")
 def authorize(
     settings: Settings,
     *,
     keys: tuple[str, ...],
-    user: str | None,
-    destination: str | None,
-    ssh: str,
-    path: str | None,
-    only_hardware: bool,
-    no_backup: bool,
     revoke: bool,
+    from_file: str | None,
     dry_run: bool,
-    extra: tuple[str, ...],
-    **named: object,
+    **given: Any,
 ) -> None:
     """Let keys into an account, or take them out.
 
-    The account is here or on another machine. KEYS are public key files, gh:NAME, gl:NAME or
-    lp:NAME for what an account of GitHub, GitLab or Launchpad publishes, or https addresses. A key
-    that is there is not added again; other lines stay as they are, byte for byte.
+    The account is here or on another machine. KEYS are public key files, whose options are kept;
+    gh:NAME, gl:NAME or lp:NAME for what an account of GitHub, GitLab or Launchpad publishes; or
+    https addresses. A key that is there is not added again; other lines stay as they are, byte for
+    byte. Afterwards the installed sshd is asked whether it takes the key.
     """
-    from fidokit.server.authorize import authorization
-    from fidokit.server.authorize.authorization import AuthorizeTarget, key_options
-
-    place = AuthorizeTarget(user, destination, tuple(shlex.split(ssh)), path)
+    place = _place(given)
+    if from_file is not None:
+        if keys or revoke:
+            raise click.UsageError("--from-file names users and keys itself")
+        _many(settings, from_file, place, given, dry_run=dry_run)
+        return
+    if not keys:
+        raise click.UsageError("name a key: a file, gh:NAME, or an https address")
     if revoke:
-        done = authorization.revoke_keys(keys, place, dry_run=dry_run)
+        _refuse(given, "with --revoke", ("exclusive", "login", "yes_unproved", *ATTESTED))
+        done = _revoked(settings, keys, place, given, dry_run=dry_run)
     else:
-        options = key_options([*_named(named), *extra])
-        done = authorization.authorize_keys(
-            keys,
-            place,
-            options=options,
-            only_hardware=only_hardware,
-            backups=not no_backup,
-            dry_run=dry_run,
-        )
+        _refuse(given, "without --revoke", ("all_users",))
+        done = _let_in(keys, place, given, dry_run=dry_run)
+    _print(settings, done, dry_run=dry_run)
+    if not is_good(done):
+        raise click.exceptions.Exit(ExitCode.OTHER)
+
+
+def is_good(done: Authorized) -> bool:
+    """Whether no key is known to be kept out that was let in, or to get in that was to go."""
+    from fidokit.server.authorize.standing import Standing
+
+    return not done.failures and all(one.standing != Standing.REFUSED for one in done.standings)
+
+
+def _place(given: Mapping[str, Any]) -> AuthorizeTarget:
+    from fidokit.server.authorize.authorization import AuthorizeTarget
+
+    return AuthorizeTarget(
+        given["user"],
+        given["destination"],
+        tuple(shlex.split(given["ssh"])),
+        given["path"],
+        given["sshd"],
+        given["config"],
+    )
+
+
+def _refuse(given: Mapping[str, Any], where: str, names: tuple[str, ...]) -> None:
+    for name in names:
+        if given[name]:
+            raise click.UsageError(f"--{name.replace('_', '-')} makes no sense {where}")
+
+
+def _let_in(
+    keys: tuple[str, ...], place: AuthorizeTarget, given: Mapping[str, Any], *, dry_run: bool
+) -> Authorized:
+    from fidokit.server.authorize.authorization import authorize_keys, key_options
+    from fidokit.server.authorize.outcome import How
+
+    only = _require_attested(keys, given)
+    return authorize_keys(
+        keys,
+        place,
+        options=key_options([*_named(given), *given["extra"]]),
+        only_hardware=given["only_hardware"],
+        backups=not given["no_backup"] and not only,
+        how=How(given["exclusive"], given["yes_unproved"], given["login"], dry_run),
+        only=only,
+    )
+
+
+def _require_attested(keys: tuple[str, ...], given: Mapping[str, Any]) -> str:
+    """The fingerprint of the key that a token is proved to have made; empty if none has to be."""
+    attestation, challenge = given["attestation"], given["challenge"]
+    if not attestation:
+        _refuse(given, "without --attestation", ("challenge", "require_certified"))
+        return ""
+    if not challenge or len(keys) != 1:
+        raise click.UsageError("--attestation goes with one key and its --challenge FILE")
+    from fidokit.keys.attestation import require_certified, verify_attestation
+    from fidokit.keys.fingerprints import show as shown_keys
+
+    key = _public_half(Path(keys[0]))
+    verified = verify_attestation(Path(attestation), key, Path(challenge))
+    if given["require_certified"]:
+        require_certified(verified)
+    return next(shown_keys(key)).fingerprint
+
+
+def _public_half(path: Path) -> Path:
+    """The file that is read for a key: the public one beside a private one."""
+    beside = path.with_name(f"{path.name}.pub")
+    return beside if path.suffix != ".pub" and beside.exists() else path
+
+
+def _revoked(
+    settings: Settings,
+    keys: tuple[str, ...],
+    place: AuthorizeTarget,
+    given: Mapping[str, Any],
+    *,
+    dry_run: bool,
+) -> Authorized:
+    from fidokit.server.authorize.authorization import revoke_keys
+
+    def progress(done: int, users: int) -> None:
+        if settings.progress and users > 1 and is_fancy(sys.stderr):
+            end = "\n" if done + 1 == users else ""
+            sys.stderr.write(f"\rasking sshd about user {done + 1} of {users}{end}")
+            sys.stderr.flush()
+
+    return revoke_keys(
+        keys, place, all_users=given["all_users"], dry_run=dry_run, progress=progress
+    )
+
+
+_FLAGS = ("verify_required", "no_touch_required", "restrict")
+_VALUES = ("from_", "command", "expiry_time")
+
+
+def _named(given: Mapping[str, Any]) -> Iterator[str]:
+    """The options that have a switch of their own, in the order of sshd(8)."""
+    for name in (*_FLAGS, *_VALUES):
+        option = name.rstrip("_").replace("_", "-")
+        if name in _FLAGS and given[name]:
+            yield option
+        elif name in _VALUES and given[name] is not None:
+            yield f"{option}={given[name]}"
+
+
+# --- many users ------------------------------------------------------------------------------
+
+
+def _many(
+    settings: Settings,
+    path: str,
+    place: AuthorizeTarget,
+    given: Mapping[str, Any],
+    *,
+    dry_run: bool,
+) -> None:
+    elsewhere = ("user", "destination", "path", "exclusive", "login", "all_users", *ATTESTED)
+    _refuse(given, "with --from-file", elsewhere)
+    from fidokit.server.authorize.authorization import key_options
+    from fidokit.server.authorize.bulk import authorize_many
+
+    options = key_options([*_named(given), *given["extra"]])
+    rows = authorize_many(Path(path), place, options=options, dry_run=dry_run)
+    for row in rows:
+        for warning in row.done.warnings if row.done else ():
+            note(f"warning: line {row.number}, {row.user}: {warning}")
+    show(
+        settings,
+        {"rows": [schema.authorized_row(row, dry_run) for row in rows]},
+        Lines([line for row in rows for line in _row_lines(row, dry_run)]),
+    )
+    if not all(row.done and is_good(row.done) for row in rows):
+        raise click.exceptions.Exit(ExitCode.OTHER)
+
+
+def _row_lines(row: BulkRow, dry_run: bool) -> Iterator[str]:
+    head = f"line {row.number}  {row.user}: "
+    if row.done is None:
+        yield head + row.error
+        return
+    for word, names in _names(row.done, dry_run):
+        yield from (f"{head}{word}  {name}" for name in names)
+    yield from (f"{head}{line}" for line in _standing_lines(row.done))
+
+
+# --- what is shown ---------------------------------------------------------------------------
+
+
+def _print(settings: Settings, done: Authorized, *, dry_run: bool) -> None:
     for warning in done.warnings:
         note(f"warning: {warning}")
+    for failure in done.failures:
+        note(f"not done: {failure}")
     lines = [*_told(done, dry_run)]
     if dry_run and not settings.json:
         print("\n".join([*map(escape, lines), *map(_colored, _diff(done))]))
@@ -93,37 +260,40 @@ def authorize(
     show(settings, {"authorized": schema.authorized(done, dry_run)}, Lines(lines))
 
 
-_FLAGS = ("verify_required", "no_touch_required", "restrict")
-
-
-def _named(given: dict[str, object]) -> Iterator[str]:
-    """The options that have a switch of their own, in the order of sshd(8)."""
-    for name, value in given.items():
-        option = name.rstrip("_").replace("_", "-")
-        if name in _FLAGS and value:
-            yield option
-        elif name not in _FLAGS and value is not None:
-            yield f"{option}={value}"
-
-
 def _told(done: Authorized, dry_run: bool) -> Iterator[str]:
-    change = done.change
-    would = "would be " if dry_run else ""
     for source in done.sources:
         left_out = f", {source.left_out} on no token left out" if source.left_out else ""
-        yield f"{source.source}: {len(source.keys)} keys{left_out}"
-    for word, names in _names(done, would):
+        number = len(source.keys)
+        yield f"{source.source}: {number} {'key' if number == 1 else 'keys'}{left_out}"
+    for word, names in _names(done, dry_run):
         yield from (f"{word}  {name}" for name in names)
-    if change.unreadable:
-        numbers = ", ".join(str(line.line_number) for line in change.unreadable[:10])
+    if done.change.unreadable:
+        numbers = ", ".join(str(line.line_number) for line in done.change.unreadable[:10])
         yield f"sshd passes over unreadable lines of it: {numbers}"
-    yield f"{'Nothing changes in' if change.is_empty else 'File:'} {done.where}"
+    changed = {file.where: not file.change.is_empty for file in done.files}
+    changed |= {file.where: True for file in done.files if not file.change.is_empty}
+    yield from (f"{'File:' if c else 'Nothing changes in'} {w}" for w, c in changed.items())
+    if not done.files:
+        yield "No file has the key."
+    yield from _standing_lines(done)
+    for user in done.proved:
+        yield f"Proved: sshd takes none of them from {user} now."
 
 
-def _names(done: Authorized, would: str) -> Iterator[tuple[str, list[str]]]:
+def _standing_lines(done: Authorized) -> Iterator[str]:
+    from fidokit.server.authorize.standing import WORDS
+
+    for one in done.standings:
+        name = one.key.comment or one.key.fingerprint
+        yield f"{WORDS[one.standing]}: {name}" + (f" ({one.why})" if one.why else "")
+        if one.how:
+            yield f"  to find out or mend it: {one.how}"
+
+
+def _names(done: Authorized, dry_run: bool) -> Iterator[tuple[str, list[str]]]:
     from fidokit.server.authorize.lines import line_name
 
-    change = done.change
+    change, would = done.change, "would be " if dry_run else ""
     yield f"{would}added", [line_name(line) for line in change.added]
     yield f"{would}changed", [line_name(line) for line in change.changed]
     yield "was there", [line_name(line) for line in change.present]
@@ -131,13 +301,17 @@ def _names(done: Authorized, would: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def _diff(done: Authorized) -> list[str]:
+    return [line for file in done.files for line in _file_diff(file.where, file.change)]
+
+
+def _file_diff(where: str, change: Change) -> list[str]:
     from difflib import unified_diff
 
     before, after = (
         text.decode("utf-8", "backslashreplace").splitlines()
-        for text in (done.change.before, done.change.after)
+        for text in (change.before, change.after)
     )
-    diff = unified_diff(before, after, "before", "after", lineterm="", n=1)
+    diff = unified_diff(before, after, where, where, "before", "after", lineterm="", n=1)
     return [escape(line) for line in diff]
 
 

@@ -1,4 +1,4 @@
-"""Writes revocation lists, for tests of what reads them."""
+"""Writing key revocation lists, as sshd and ssh-keygen read them (OpenSSH PROTOCOL.krl)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TypeVar
 
 from fidokit.openssh import wire
 from fidokit.openssh.certificates.krl import (
-    _HASHES,
     CERTIFICATES,
     EXPLICIT_KEY,
+    HASHES,
     KEY_ID,
     MAGIC,
     SERIAL_BITMAP,
@@ -46,7 +46,7 @@ def encode_krl(
     parts += _encode_certificates(every)
     keys = b"".join(wire.string(entry.blob) for entry in _only(every, ExplicitKey))
     parts.append(_section(EXPLICIT_KEY, keys))
-    for kind, name in _HASHES.items():
+    for kind, name in HASHES.items():
         found = (entry for entry in _only(every, Fingerprint) if entry.hash_name == name)
         parts.append(_section(kind, b"".join(wire.string(entry.digest) for entry in found)))
     return b"".join(parts)

@@ -1,0 +1,1 @@
+"""Accounts on other machines, reached by the stock ssh."""

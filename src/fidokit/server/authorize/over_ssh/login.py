@@ -1,0 +1,144 @@
+"""Asking a server over the network whether it takes a key, by the stock ssh.
+
+The public-key query needs the public half alone and asks for no touch. ssh gets a configuration of
+ours with what the user's own says about reaching the host, so that none of the user's keys is tried
+instead.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from fidokit.server.authorize.standing import KeyStanding, ServerAnswer, Standing
+from fidokit.server.authorize.wishes import WantedKey
+from fidokit.server.sshd.trial import PublicText
+
+_QUERY_S: Final = 60.0
+_LOGIN_S: Final = 180.0
+_AT_ONCE: Final = 5
+"""Keys of one connection: a server ends it after six that it refuses (MaxAuthTries)."""
+
+_REACHING: Final = frozenset(
+    """
+    addressfamily bindaddress bindinterface checkhostip ciphers connecttimeout globalknownhostsfile
+    hostkeyalgorithms hostkeyalias hostname kexalgorithms knownhostscommand macs port proxycommand
+    pubkeyacceptedalgorithms pubkeyacceptedkeytypes requiredrsasize securitykeyprovider
+    stricthostkeychecking user userknownhostsfile verifyhostkeydns
+    """.split()  # noqa: SIM905  one word a line would be a page
+)
+_ACCEPTS: Final = re.compile(r"Server accepts key: .*(SHA256:\S+)")
+_OFFERED: Final = re.compile(r"Offering public key: .*(SHA256:\S+)")
+_IN: Final = re.compile(r'^Authenticated (to .* )?using "publickey"', re.MULTILINE)
+_OWN: Final = (
+    "IdentitiesOnly yes",
+    "PreferredAuthentications publickey",
+    "ControlMaster no",
+    "ControlPath none",
+    "UpdateHostKeys no",
+    "ForwardAgent no",
+)
+
+
+def ask(
+    ssh: Sequence[str], destination: str, keys: Sequence[WantedKey]
+) -> Mapping[str, ServerAnswer]:
+    """What the server says of keys, by fingerprint."""
+    return ask_texts(ssh, destination, [PublicText.of(key.line) for key in keys])
+
+
+def ask_texts(
+    ssh: Sequence[str], destination: str, keys: Sequence[PublicText]
+) -> Mapping[str, ServerAnswer]:
+    """What the server says of public keys, by fingerprint."""
+    found: dict[str, ServerAnswer] = {}
+    with TemporaryDirectory(prefix="fidokit-") as folder:
+        config = _config(Path(folder), ssh, destination)
+        if isinstance(config, str):
+            return {key.fingerprint: ServerAnswer(None, why=config) for key in keys}
+        for at in range(0, len(keys), _AT_ONCE):
+            some = keys[at : at + _AT_ONCE]
+            said = _query(config, ssh, destination, some)
+            found.update({key.fingerprint: _answer(said, key) for key in some})
+    return found
+
+
+def _answer(said: str, key: PublicText) -> ServerAnswer:
+    if key.fingerprint in _ACCEPTS.findall(said):
+        return ServerAnswer(True)
+    if key.fingerprint in _OFFERED.findall(said):
+        return ServerAnswer(False)
+    words = [line for line in said.splitlines() if line.strip() and not line.startswith("debug")]
+    return ServerAnswer(None, why=f"ssh could not ask: {words[-1] if words else 'it says nothing'}")
+
+
+def _query(config: Path, ssh: Sequence[str], destination: str, keys: Sequence[PublicText]) -> str:
+    named = []
+    for number, key in enumerate(keys):
+        public = config.with_name(f"{number}.pub")
+        public.write_text(f"{key.text}\n")
+        public.chmod(0o600)  # ssh looks into it for a private key, too
+        named += ["-i", str(public)]
+    options = ["-oBatchMode=yes", "-oIdentityAgent=none", *named]
+    return _connect(config, ssh, destination, options, _QUERY_S)
+
+
+def tried(ssh: Sequence[str], destination: str, standing: KeyStanding) -> KeyStanding:
+    """What is proved of a key after a login with it: ssh asks for PIN and touch."""
+    with TemporaryDirectory(prefix="fidokit-") as folder:
+        config = _config(Path(folder), ssh, destination)
+        if isinstance(config, str):
+            return standing
+        options = ["-oBatchMode=no", "-i", standing.key.identity]
+        said = _connect(config, ssh, destination, options, _LOGIN_S)
+    if _IN.search(said):
+        return KeyStanding(standing.key, Standing.LETS_IN)
+    return replace(standing, standing=Standing.UNPROVED, why="the login with it did not work")
+
+
+def _connect(
+    config: Path, ssh: Sequence[str], destination: str, options: Sequence[str], seconds: float
+) -> str:
+    log = config.with_name("log")
+    log.write_bytes(b"")
+    command = [ssh[0], "-F", str(config), "-v", "-T", "-E", str(log), *options, "--"]
+    # Whatever ends it, what it noted down until then says how far it came.
+    with suppress(OSError, subprocess.TimeoutExpired):
+        subprocess.run(  # noqa: S603  the user's own ssh
+            [*command, destination, "true"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=seconds,
+            check=False,
+        )
+    return log.read_text("utf-8", "replace")
+
+
+def _config(folder: Path, ssh: Sequence[str], destination: str) -> Path | str:
+    """How the user's ssh reaches a host, as a configuration; a sentence where that is not known."""
+    try:
+        done = subprocess.run(  # noqa: S603  the user's own ssh
+            [*ssh, "-G", "--", destination],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_QUERY_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"{ssh[0]} does not tell how it reaches the host: {error}"
+    said = done.stdout.decode("utf-8", "surrogateescape").splitlines()
+    if done.returncode != 0 or not said:
+        return f"{ssh[0]} does not tell how it reaches the host (ssh -G)"
+    if any(line.startswith("proxyjump ") and line != "proxyjump none" for line in said):
+        return "the host is reached by a jump host, which might want another touch"
+    kept = [line for line in said if line.partition(" ")[0] in _REACHING]
+    config = folder / "config"
+    config.write_text("\n".join([*kept, *_OWN]) + "\n", "utf-8", "surrogateescape")
+    return config

@@ -1,0 +1,260 @@
+"""Taking keys out: from every file that sshd reads, of one user or of all, and proved afterwards.
+
+"Removed" is said where the installed sshd, asked, no longer takes the key. What only sshd can read
+in a file is asked of it; what still knows a key (another user's file, a certificate, a command) is
+named.
+"""
+
+from __future__ import annotations
+
+import os
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Union
+
+from fidokit.errors import FidokitError
+from fidokit.openssh.lines.authorized_keys import AuthorizedKey, BadLine
+from fidokit.server.accounts import Account, all_accounts
+from fidokit.server.authorize import blobs, key_file, lines
+from fidokit.server.authorize.local import LocalSshd, Prover, UserFiles, files_of
+from fidokit.server.authorize.outcome import FileChange
+from fidokit.server.authorize.places import KeyPlace
+from fidokit.server.sshd.settings import ConfigPlace, SshdSettings
+from fidokit.server.sshd.trial import PublicText
+
+_MOST_NAMED: Final = 20
+_Identities = set[Union[tuple[int, int], Path]]  # noqa: UP007  Python 3.9 evaluates it
+
+
+@dataclass
+class Removal:
+    """What became of keys that were to go.
+
+    Attributes:
+        files: those that were changed, or would be.
+        failures: what could not be changed or proved, a sentence each: a key may still get in.
+        notes: what else may know the keys, a sentence each.
+        proved: users as whom the installed sshd was asked, and takes none of the keys.
+    """
+
+    files: list[FileChange] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    proved: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Remover:
+    """Takes keys out of the files of one user after the other.
+
+    Attributes:
+        server: the sshd of this machine.
+        prints: fingerprints of the keys.
+        known: their blobs, as far as they are known, by fingerprint; lines add to it.
+        dry_run: find out and write nothing.
+    """
+
+    server: LocalSshd
+    prints: frozenset[str]
+    known: dict[str, bytes]
+    dry_run: bool = False
+    done: Removal = field(default_factory=Removal)
+    _seen: _Identities = field(default_factory=set)
+    _to_ask: list[UserFiles] = field(default_factory=list)
+
+    def remove(self, files: UserFiles, *, always_ask: bool) -> None:
+        """Take the keys out of a user's files.
+
+        Args:
+            always_ask: have sshd asked about this user afterwards, even where no file had a key.
+        """
+        ask = always_ask or _command_of(files.settings) != ""
+        for place in files.places:
+            try:
+                text = key_file.read(files.user, place.path)
+            except FidokitError as error:  # with the user's rights, as sshd would: it is asked
+                self.done.notes.append(f"not looked into for {files.user.name}: {error.message}")
+                ask = True
+                continue
+            if text is not None:
+                ask |= self._from_file(files, place, text)
+        if ask:
+            self._to_ask.append(files)
+
+    def _from_file(self, files: UserFiles, place: KeyPlace, text: bytes) -> bool:
+        """Take the keys out of one file; whether sshd is to be asked about it afterwards."""
+        identity = _identity(place.path)
+        if identity in self._seen:
+            return False
+        self._seen.add(identity)
+        change = lines.revoke(text, self.prints)
+        if change.is_empty:
+            return bool(change.unreadable)
+        self.known.update(blobs_of_lines(change.removed, self.prints))
+        try:
+            self._edit(files, place)
+        except FidokitError as error:
+            self.done.failures.append(f"{place.path} could not be changed: {error.message}")
+        return True
+
+    def _edit(self, files: UserFiles, place: KeyPlace) -> None:
+        change = key_file.edit(
+            files.user,
+            place.path,
+            lambda before: lines.revoke(before, self.prints),
+            dry_run=self.dry_run,
+        )
+        self.done.files.append(FileChange(str(place.path), change, files.user.name))
+        if place.shared:
+            self.done.notes.append(f"{place.path} is read for every user: none has the key now")
+
+    # --- proving -----------------------------------------------------------------------------
+
+    def prove(self, prover: Prover, progress: Callable[[int, int], None]) -> None:
+        """Ask sshd whether any of the keys still gets in."""
+        keys = [text_of(blob) for print_, blob in self.known.items() if print_ in self.prints]
+        missing = self.prints - set(self.known)
+        if missing and any(_command_of(files.settings) for files in self._to_ask):
+            self.done.notes.append(
+                "AuthorizedKeysCommand could not be asked about a key of which only the fingerprint"
+                " is known; name its file to have that proved"
+            )
+        for number, files in enumerate(self._to_ask):
+            progress(number, len(self._to_ask))
+            self._prove_one(prover, files, keys)
+
+    def _prove_one(self, prover: Prover, files: UserFiles, keys: Sequence[PublicText]) -> None:
+        name = files.user.name
+        why = files.doubt or ("" if os.geteuid() in {0, files.user.uid} else "only root can ask")
+        if why:
+            self.done.notes.append(f"not proved for {name}: {why}")
+            return
+        answers = [prover.ask(files.user, key) for key in keys]
+        for answer in answers:
+            if answer.accepted is None and not _takes_no_keys(files.settings):
+                self.done.notes.append(f"not proved for {name}: {answer.why}")
+            elif answer.accepted:
+                by = _by(answer.place, _command_of(files.settings))
+                print_ = answer.key.fingerprint
+                self.done.failures.append(f"{print_} still lets in as {name}: {by}")
+        if keys and all(answer.accepted is False for answer in answers):
+            self.done.proved.append(name)
+
+
+def _takes_no_keys(settings: SshdSettings | None) -> bool:
+    return settings is not None and settings.first("pubkeyauthentication").lower() == "no"
+
+
+def _command_of(settings: SshdSettings | None) -> str:
+    """AuthorizedKeysCommand; empty for none."""
+    if settings is None or not settings.is_set("authorizedkeyscommand"):
+        return ""
+    return settings.first("authorizedkeyscommand")
+
+
+def _by(place: ConfigPlace | None, command: str) -> str:
+    if command and (place is None or place.path == command.split(maxsplit=1)[0]):
+        return f"AuthorizedKeysCommand {command} gives it out"
+    return str(place) if place else "see sshd's log"
+
+
+def blobs_of_lines(
+    gone: Iterable[AuthorizedKey | BadLine], prints: frozenset[str]
+) -> dict[str, bytes]:
+    """The blobs of lines that are those of keys, by fingerprint."""
+    found = {blobs.fingerprint_of(b): b for line in gone for b in blobs.blobs_in(line.raw)}
+    return {print_: blob for print_, blob in found.items() if print_ in prints}
+
+
+def text_of(blob: bytes) -> PublicText:
+    """A blob as a line for ssh."""
+    line = f"{blobs.type_name(blob)} {b64encode(blob).decode()}"
+    return PublicText(line, blobs.fingerprint_of(blob))
+
+
+def _identity(path: Path) -> tuple[int, int] | Path:
+    try:
+        found = path.stat()
+    except OSError:
+        return path
+    return found.st_dev, found.st_ino
+
+
+# --- what else knows a key -------------------------------------------------------------------
+
+
+def other_ways(files: UserFiles, prints: frozenset[str]) -> Iterator[str]:
+    """What may let the holders of keys in by other ways than their lines, a sentence each."""
+    yield from by_settings(files.settings)
+    if files.settings is not None and files.settings.is_set("trustedusercakeys"):
+        authorities = files.settings.first("trustedusercakeys")
+        if _is_listed(Path(authorities), prints):
+            yield f"the key is one of the authorities in {authorities}; take it out there"
+    found = [
+        f"{place.path}:{line.line_number}" for place, line in files.lines() if line.is_authority
+    ]
+    if found:
+        yield (
+            f"a certificate of the key, signed by the authority in {found[0]}, would let in; "
+            "to keep it out: fidokit server revoke-list"
+        )
+
+
+def by_settings(settings: SshdSettings | None) -> Iterator[str]:
+    """What settings say of other ways in than lines."""
+    if settings is not None and settings.is_set("trustedusercakeys"):
+        yield (
+            "a certificate of the key, signed by an authority in "
+            f"{settings.first('trustedusercakeys')}, still lets in; put the key on sshd's list of "
+            "revoked keys: fidokit server revoke-list"
+        )
+
+
+def _is_listed(path: Path, prints: frozenset[str]) -> bool:
+    try:
+        text = path.read_bytes()[: lines.MAX_FILE]
+    except OSError:
+        return False
+    return any(lines.holds_any(line, prints) for line in lines.lines_of(text))
+
+
+def others_with(server: LocalSshd, prints: frozenset[str], but: Account) -> Iterator[str]:
+    """The other users' lines of the keys, as far as this process may look: root sees all."""
+    if os.geteuid() != 0:
+        yield "other users' files were not looked at; root can: --all-users"
+        return
+    seen: _Identities = set()
+    named = 0
+    for files in files_of_all(server, but=but):
+        for place in files.places:
+            identity = _identity(place.path)
+            if identity in seen:
+                continue
+            seen.add(identity)
+            for number in _lines_with(files, place, prints):
+                named += 1
+                if named <= _MOST_NAMED:
+                    yield f"{files.user.name} has the key, too: {place.path}:{number}; --all-users"
+
+
+def _lines_with(files: UserFiles, place: KeyPlace, prints: frozenset[str]) -> Iterator[int]:
+    try:
+        text = key_file.read(files.user, place.path)
+    except FidokitError:
+        return
+    for line in lines.lines_of(text or b""):
+        if lines.holds_any(line, prints):
+            yield line.line_number
+
+
+def files_of_all(server: LocalSshd, *, but: Account | None = None) -> Iterator[UserFiles]:
+    """The files of every user that this machine lists.
+
+    Raises:
+        SshdNotAsked: sshd did not tell.
+    """
+    for user in all_accounts():
+        if but is None or user.name != but.name:
+            yield files_of(server, user, None)
