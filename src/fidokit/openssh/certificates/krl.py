@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Union
 
 from fidokit.errors import Malformed, MalformedFile, MalformedKey
 from fidokit.openssh.certificates.certificate import Certificate, parse_key
@@ -90,10 +90,10 @@ class Fingerprint(NamedTuple):
     digest: bytes
 
 
-Entry = Serials | Bitmap | KeyId | ExplicitKey | Fingerprint
+Entry = Union[Serials, Bitmap, KeyId, ExplicitKey, Fingerprint]  # noqa: UP007  3.9 evaluates it
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Krl:
     """byte[8] magic, uint32 1, uint64 version, uint64 generated (seconds since 1970), uint64 flags,
     string reserved, string comment; then sections: byte type, string data.
@@ -128,7 +128,7 @@ class Krl:
 # --- asking --------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Question:
     """A key, prepared to be compared with many entries."""
 
@@ -151,12 +151,11 @@ class _Question:
 
     def answer(self, entry: Entry) -> str | None:
         """Why the entry covers the key; None where it does not."""
-        match entry:
-            case ExplicitKey():
-                return f"the key{self.whose} is revoked" if entry.blob == self.blob else None
-            case Fingerprint():
-                same = self.digests[entry.hash_name] == entry.digest
-                return f"the key{self.whose} is revoked by its fingerprint" if same else None
+        if isinstance(entry, ExplicitKey):
+            return f"the key{self.whose} is revoked" if entry.blob == self.blob else None
+        if isinstance(entry, Fingerprint):
+            same = self.digests[entry.hash_name] == entry.digest
+            return f"the key{self.whose} is revoked by its fingerprint" if same else None
         if self.certificate is None or entry.authority not in (b"", self.authority):
             return None
         return _certificate_answer(entry, self.certificate)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
-from typing import TypeVar
+from typing import TypeVar, Union
 
 from fidokit.openssh import wire
 from fidokit.openssh.certificates.krl import (
@@ -25,7 +25,7 @@ from fidokit.openssh.certificates.krl import (
     Serials,
 )
 
-OfAuthority = Serials | Bitmap | KeyId
+OfAuthority = Union[Serials, Bitmap, KeyId]  # noqa: UP007  3.9 evaluates it
 E = TypeVar("E", bound=Entry)
 
 
@@ -61,7 +61,7 @@ def _section(kind: int, body: bytes) -> bytes:
 
 
 def _encode_certificates(entries: Iterable[Entry]) -> Iterator[bytes]:
-    found = [e for e in entries if not isinstance(e, ExplicitKey | Fingerprint)]
+    found = [e for e in entries if not isinstance(e, (ExplicitKey, Fingerprint))]
     found.sort(key=lambda entry: entry.authority)
     for authority, group in groupby(found, key=lambda entry: entry.authority):
         body = _encode_authority(list(group))

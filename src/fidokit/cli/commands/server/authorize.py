@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +11,11 @@ import click
 
 from fidokit.cli import schema
 from fidokit.cli.options import verb
+from fidokit.cli.progress import Counter
 from fidokit.cli.render import Lines, show, styled
 from fidokit.cli.settings import Settings
 from fidokit.errors import ExitCode
-from fidokit.prompt.text import escape, is_fancy, note
+from fidokit.prompt.text import escape, note
 
 if TYPE_CHECKING:
     from fidokit.server.authorize.authorization import AuthorizeTarget
@@ -180,15 +180,14 @@ def _revoked(
 ) -> Authorized:
     from fidokit.server.authorize.authorization import revoke_keys
 
-    def progress(done: int, users: int) -> None:
-        if settings.progress and users > 1 and is_fancy(sys.stderr):
-            end = "\n" if done + 1 == users else ""
-            sys.stderr.write(f"\rasking sshd about user {done + 1} of {users}{end}")
-            sys.stderr.flush()
-
-    return revoke_keys(
-        keys, place, all_users=given["all_users"], dry_run=dry_run, progress=progress
-    )
+    with Counter(settings, "asking sshd about users") as progress:
+        return revoke_keys(
+            keys,
+            place,
+            all_users=given["all_users"],
+            dry_run=dry_run,
+            progress=progress.show,
+        )
 
 
 _FLAGS = ("verify_required", "no_touch_required", "restrict")
