@@ -32,7 +32,7 @@ from fidokit.server.authorize.over_ssh import far_account
 from fidokit.server.authorize.places import KeyPlace, place_to_write
 from fidokit.server.authorize.removal import Remover, files_of_all, other_ways, others_with
 from fidokit.server.authorize.sources import Fetch, Fetched
-from fidokit.server.authorize.standing import KeyStanding, Standing
+from fidokit.server.authorize.standing import Admittance, KeyStanding
 from fidokit.server.authorize.wishes import SshdFacts, WantedKey, check, merged, remarks
 
 SSH: Final = ("ssh",)
@@ -186,7 +186,7 @@ def _place_warnings(
         yield files.doubt
     if files.named and files.places[0].shared:
         yield f"{files.places[0].path} is read for every user: its keys get in as everybody"
-    if changes and not any(one.standing == Standing.LETS_IN for one in standings):
+    if changes and not any(one.standing == Admittance.LETS_IN for one in standings):
         yield from files.mode_problems(Path(changes[0].where))
 
 
@@ -205,10 +205,10 @@ def _line_warnings(changes: Sequence[FileChange], facts: SshdFacts) -> Iterator[
 
 def _logged_in(asking: Prover, files: UserFiles, standing: KeyStanding) -> KeyStanding:
     key = standing.key
-    if standing.standing not in {Standing.ACCEPTED, Standing.UNPROVED} or not key.identity:
+    if standing.standing not in {Admittance.ACCEPTED, Admittance.UNPROVED} or not key.identity:
         return standing
     if asking.logs_in(files.user, key.identity):
-        return KeyStanding(key, Standing.LETS_IN)
+        return KeyStanding(key, Admittance.LETS_IN)
     return replace(standing, why=f"{standing.why}; the login did not work")
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from fidokit.errors import UsageError
 from fidokit.server.authorize.lines import Change
 from fidokit.server.authorize.sources import Fetched
-from fidokit.server.authorize.standing import KeyStanding, Standing
+from fidokit.server.authorize.standing import Admittance, KeyStanding
 
 _PARTS: Final = ("added", "changed", "present", "removed", "unreadable", "doubtful")
 
@@ -94,7 +94,7 @@ def require_one_that_gets_in(standings: Sequence[KeyStanding], how: How) -> None
     """
     if how.dry_run or how.unproved:
         return
-    good = {Standing.LETS_IN, Standing.ACCEPTED}
+    good = {Admittance.LETS_IN, Admittance.ACCEPTED}
     if any(one.standing in good for one in standings):
         return
     why = standings[0].why if standings else "none was asked about"

@@ -26,7 +26,7 @@ _VERIFY: Final = "verify-required"
 _SAMPLES: Final = 8
 
 
-class Standing(Word):
+class Admittance(Word):
     """What is proved of a key in an account."""
 
     LETS_IN = "lets in"
@@ -35,11 +35,11 @@ class Standing(Word):
     REFUSED = "does not let in"
 
 
-WORDS: Final[Mapping[Standing, str]] = {
-    Standing.LETS_IN: "lets in",
-    Standing.ACCEPTED: "accepted",
-    Standing.UNPROVED: "written, not proved",
-    Standing.REFUSED: "does not let in",
+WORDS: Final[Mapping[Admittance, str]] = {
+    Admittance.LETS_IN: "lets in",
+    Admittance.ACCEPTED: "accepted",
+    Admittance.UNPROVED: "written, not proved",
+    Admittance.REFUSED: "does not let in",
 }
 
 
@@ -49,14 +49,14 @@ class KeyStanding:
 
     Attributes:
         key: which.
-        standing: see `Standing`. ACCEPTED: sshd would take a signature by it, and it is not known
+        standing: see `Admittance`. ACCEPTED: sshd would take a signature by it, and it is not known
             whether every signature will do.
         why: what is in the way, or not known; empty for LETS_IN.
         how: how to find out or mend it; may be empty.
     """
 
     key: WantedKey
-    standing: Standing
+    standing: Admittance
     why: str = ""
     how: str = ""
 
@@ -96,11 +96,11 @@ def judge(
     """
     if key.is_authority:
         why = "only a certificate signed by this authority can show it"
-        return KeyStanding(key, Standing.UNPROVED, why, "log in with such a certificate")
+        return KeyStanding(key, Admittance.UNPROVED, why, "log in with such a certificate")
     if asked.accepted is None:
         for sure in (*_line_refusals(key, lines, facts), *_no_keys(settings)):
-            return KeyStanding(key, Standing.REFUSED, sure)
-        return KeyStanding(key, Standing.UNPROVED, asked.why, _LOG_IN)
+            return KeyStanding(key, Admittance.REFUSED, sure)
+        return KeyStanding(key, Admittance.UNPROVED, asked.why, _LOG_IN)
     if not asked.accepted:
         reasons = [*_line_refusals(key, lines, facts), *obstacles, *_setting_refusals(settings)]
         return _refused(key, reasons, lines)
@@ -123,9 +123,9 @@ def _refused(
 ) -> KeyStanding:
     if not reasons and any(option.name == "from" for options in lines for option in options):
         why = "from= keeps this machine out, so it cannot be tried from here"
-        return KeyStanding(key, Standing.UNPROVED, why, "log in with it from a place in from=")
+        return KeyStanding(key, Admittance.UNPROVED, why, "log in with it from a place in from=")
     why = reasons[0] if reasons else "the installed sshd refuses it"
-    return KeyStanding(key, Standing.REFUSED, why, "sshd's log says more; look at: sshd -T")
+    return KeyStanding(key, Admittance.REFUSED, why, "sshd's log says more; look at: sshd -T")
 
 
 def _no_keys(settings: SshdSettings) -> Iterator[str]:
@@ -149,14 +149,14 @@ def _accepted(
     obstacles: Sequence[str],
 ) -> KeyStanding:
     if obstacles:
-        return KeyStanding(key, Standing.REFUSED, obstacles[0])
+        return KeyStanding(key, Admittance.REFUSED, obstacles[0])
     for mark, why, how in _demands(key, settings, options):
         return KeyStanding(key, mark, why, how)
     methods = settings.first("authenticationmethods", "any").lower()
     if methods != "any" and "publickey" not in methods.split():
         why = f"sshd asks for more than the key: AuthenticationMethods {methods}"
-        return KeyStanding(key, Standing.ACCEPTED, why, _LOG_IN)
-    return KeyStanding(key, Standing.LETS_IN)
+        return KeyStanding(key, Admittance.ACCEPTED, why, _LOG_IN)
+    return KeyStanding(key, Admittance.LETS_IN)
 
 
 _LOG_IN: Final = "log in with the key"
@@ -165,7 +165,7 @@ _UNKNOWN: Final = "whether the key {} that sshd demands is not known here"
 
 def _demands(
     key: WantedKey, settings: SshdSettings, options: Sequence[Option]
-) -> Iterator[tuple[Standing, str, str]]:
+) -> Iterator[tuple[Admittance, str, str]]:
     """What sshd wants of a token's signature, where it is not known that it gets it."""
     if not key.key.type_name.startswith(_SK):
         return
@@ -176,24 +176,24 @@ def _demands(
         yield from _verify_demand(key)
 
 
-def _touch_demand(key: WantedKey, *, everywhere: bool) -> Iterator[tuple[Standing, str, str]]:
+def _touch_demand(key: WantedKey, *, everywhere: bool) -> Iterator[tuple[Admittance, str, str]]:
     if key.touch is None:
-        yield Standing.ACCEPTED, _UNKNOWN.format("asks for the touch"), _LOG_IN
+        yield Admittance.ACCEPTED, _UNKNOWN.format("asks for the touch"), _LOG_IN
     elif not key.touch and everywhere:
         why = "the key asks for no touch, and sshd's PubkeyAuthOptions demand one"
-        yield Standing.REFUSED, why, "make a key without -O no-touch-required"
+        yield Admittance.REFUSED, why, "make a key without -O no-touch-required"
     elif not key.touch:
         why = "the key asks for no touch, and sshd demands one"
-        yield Standing.REFUSED, why, "add --no-touch-required to allow that"
+        yield Admittance.REFUSED, why, "add --no-touch-required to allow that"
 
 
-def _verify_demand(key: WantedKey) -> Iterator[tuple[Standing, str, str]]:
+def _verify_demand(key: WantedKey) -> Iterator[tuple[Admittance, str, str]]:
     if key.verify is None:
-        yield Standing.ACCEPTED, _UNKNOWN.format("asks for the PIN or finger"), _LOG_IN
+        yield Admittance.ACCEPTED, _UNKNOWN.format("asks for the PIN or finger"), _LOG_IN
     elif not key.verify:
         why = "sshd demands PIN or finger, which the key does not ask its token for"
         how = "log in with the key, or make one with -O verify-required"
-        yield Standing.ACCEPTED, why, how
+        yield Admittance.ACCEPTED, why, how
 
 
 def _last_of(options: Sequence[Option], name: str) -> str | None:

@@ -104,9 +104,9 @@ def authorize(
 
 def is_good(done: Authorized) -> bool:
     """Whether no key is known to be kept out that was let in, or to get in that was to go."""
-    from fidokit.server.authorize.standing import Standing
+    from fidokit.server.authorize.standing import Admittance
 
-    return not done.failures and all(one.standing != Standing.REFUSED for one in done.standings)
+    return not done.failures and all(one.standing != Admittance.REFUSED for one in done.standings)
 
 
 def _place(given: Mapping[str, Any]) -> AuthorizeTarget:

@@ -23,7 +23,7 @@ from fidokit.server.authorize.outcome import (
 from fidokit.server.authorize.over_ssh import login
 from fidokit.server.authorize.over_ssh.far_shell import Facts, FarShell, shell
 from fidokit.server.authorize.places import is_shared
-from fidokit.server.authorize.standing import KeyStanding, Standing
+from fidokit.server.authorize.standing import Admittance, KeyStanding
 from fidokit.server.authorize.wishes import SshdFacts, WantedKey, check, remarks
 from fidokit.server.sshd.instances import decisive
 from fidokit.server.sshd.settings import SshdSettings, parse_settings
@@ -294,9 +294,9 @@ def _standings(
             lines=options.get(key.fingerprint, ()),
             facts=account.facts,
         )
-        if account.settings is None and one.standing == Standing.LETS_IN:
-            one = KeyStanding(key, Standing.ACCEPTED, account.why, "log in with the key")
-        if how.login and key.identity and one.standing != Standing.REFUSED:
+        if account.settings is None and one.standing == Admittance.LETS_IN:
+            one = KeyStanding(key, Admittance.ACCEPTED, account.why, "log in with the key")
+        if how.login and key.identity and one.standing != Admittance.REFUSED:
             one = login.tried(ssh, destination, one)
         found.append(one)
     return found

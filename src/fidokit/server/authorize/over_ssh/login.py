@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from fidokit.server.authorize.standing import KeyStanding, ServerAnswer, Standing
+from fidokit.server.authorize.standing import Admittance, KeyStanding, ServerAnswer
 from fidokit.server.authorize.wishes import WantedKey
 from fidokit.server.sshd.trial import PublicText
 
@@ -98,8 +98,8 @@ def tried(ssh: Sequence[str], destination: str, standing: KeyStanding) -> KeySta
         options = ["-oBatchMode=no", "-i", standing.key.identity]
         said = _connect(config, ssh, destination, options, _LOGIN_S)
     if _IN.search(said):
-        return KeyStanding(standing.key, Standing.LETS_IN)
-    return replace(standing, standing=Standing.UNPROVED, why="the login with it did not work")
+        return KeyStanding(standing.key, Admittance.LETS_IN)
+    return replace(standing, standing=Admittance.UNPROVED, why="the login with it did not work")
 
 
 def _connect(
