@@ -173,9 +173,9 @@ def _proofs(plan: HardeningPlan) -> Iterator[str]:
 
 def _summary(plan: HardeningPlan) -> Iterator[str]:
     """What an administrator wants to know: who would get in."""
-    from fidokit.server.harden.standing import Admittance, standings, ways_to_find_out
+    from fidokit.server.harden.standing import Standing, standings, ways_to_find_out
 
-    for standing in Admittance:
+    for standing in Standing:
         names = [
             f"{name}{why and f' ({why})'}"
             for name, what, why in standings(plan)
