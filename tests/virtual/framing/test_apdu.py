@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -98,11 +100,29 @@ def test_links_of_any_size(pieces: list[bytes]) -> None:
 
 
 @pytest.mark.check("NFC-12")
-def test_another_command_ends_a_chain() -> None:
+def test_another_command_breaks_a_chain_and_all_of_its_rest_is_refused() -> None:
     chain = Chain(limit=4096)
     chain.add(link(b"half"))
-    assert chain.add(link(b"other", last=True, ins=0x11)) == link(b"other", last=True, ins=0x11)
-    assert chain.add(link(b"rest", last=True)) == link(b"rest", last=True)
+    assert refused(chain, link(b"other", last=True, ins=0x11)) is StatusWord.LAST_LINK_EXPECTED
+    assert refused(chain, link(b"more")) is StatusWord.NOT_ALLOWED
+    assert refused(chain, link(b"rest", last=True)) is StatusWord.NOT_ALLOWED
+    chain.admit(link(b"new", last=True))
+    assert chain.add(link(b"new", last=True)) == link(b"new", last=True)
+
+
+@pytest.mark.check("NFC-03", "NFC-12")
+def test_the_last_link_alone_may_say_that_its_sender_can_poll() -> None:
+    chain = Chain(limit=4096)
+    chain.add(link(b"half"))
+    last = replace(link(b"rest", last=True), p1=0x80)
+    chain.admit(last)
+    assert chain.add(last) == replace(last, data=b"halfrest")
+
+
+def refused(chain: Chain, apdu: Apdu) -> StatusWord:
+    with pytest.raises(ApduRejection) as caught:
+        chain.admit(apdu)
+    return caught.value.status
 
 
 def test_a_dropped_chain_starts_anew() -> None:
@@ -119,6 +139,8 @@ def test_a_chain_without_end_is_refused() -> None:
     with pytest.raises(ApduRejection) as caught:
         chain.add(link(bytes(255)))
     assert caught.value.status is StatusWord.WRONG_LENGTH
+    assert refused(chain, link(b"rest", last=True)) is StatusWord.NOT_ALLOWED
+    chain.admit(link(b"new", last=True))
     assert chain.add(link(b"new", last=True)) == link(b"new", last=True)
 
 

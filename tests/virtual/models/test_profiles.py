@@ -22,7 +22,7 @@ from fidokit.virtual.core.commands import get_info as info
 from fidokit.virtual.core.extensions import table as extensions
 from fidokit.virtual.core.extensions.extension import Extension
 from fidokit.virtual.core.keys.algorithms import ALGORITHMS
-from fidokit.virtual.core.profile import CTAP_2_0, PROFILES, Behavior, Profile
+from fidokit.virtual.core.profile import CTAP_2_0, CTAP_2_1, PROFILES, Profile
 from fidokit.virtual.models import profiles
 from fidokit.virtual.models.form import MEMBERS
 from fidokit.virtual.store import schema
@@ -64,7 +64,7 @@ def test_what_a_model_says_becomes_its_profile() -> None:
     assert known.max_credentials_in_list == 8
     assert known.max_resident == 25
     assert known.min_pin_length == 6
-    assert known.behavior == Behavior()
+    assert known.behavior == CTAP_2_1.behavior
 
 
 def test_a_fresh_token_has_no_pin() -> None:
@@ -268,7 +268,8 @@ def test_a_file_of_before_models_is_looked_at_and_opened(tmp_path: Path) -> None
     older = sqlite3.connect(path)
     before = schema.MIGRATIONS.index(schema._MODEL)
     older.executescript(
-        "ALTER TABLE identity DROP COLUMN model; DROP TABLE seal; DROP TABLE sealed;"
+        "ALTER TABLE identity DROP COLUMN model; ALTER TABLE identity DROP COLUMN quirks;"
+        "DROP TABLE seal; DROP TABLE sealed;"
         f"PRAGMA user_version = {before};"
     )
     older.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

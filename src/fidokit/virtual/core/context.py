@@ -76,7 +76,8 @@ class TokenContext:
         """Tokens, key agreement, PIN lock, enumerations and enrollment start afresh."""
         self.tokens = TokenState(self.profile, self.clock, self.rng)
         self.pin = PinState(self.profile, self.rng)
-        self.enumerations = Enumerations(self.clock)
+        interleave = self.profile.behavior.listings_interleave
+        self.enumerations = Enumerations(self.clock, interleave=interleave)
         self.enrollment: FingerEnrollment | None = None
         self.uploads = Uploads()
 

@@ -39,11 +39,19 @@ class _Remembered:
 
 
 class Enumerations:
-    """The one remembered enumeration."""
+    """The one remembered enumeration.
 
-    def __init__(self, clock: Clock) -> None:
+    Args:
+        clock: the token's.
+        interleave: a list of relying parties is laid aside for lists of credentials, and goes on
+            after them (`Behavior.listings_interleave`).
+    """
+
+    def __init__(self, clock: Clock, *, interleave: bool = False) -> None:
         self._clock = clock
+        self._interleave = interleave
         self._current: _Remembered | None = None
+        self._aside: _Remembered | None = None
 
     def begin(
         self, what: Continuation, rest: Iterable[Any], channel: int, token_serial: int | None
@@ -57,6 +65,8 @@ class Enumerations:
             token_serial: `TokenState.serial` of the token that authorized it, or None.
         """
         now = self._clock.now_ms()
+        if self._interleave and what is Continuation.CREDENTIALS:
+            self._lay_aside()
         self._current = _Remembered(what, iter(rest), channel, now, token_serial)
 
     def take(self, what: Continuation, channel: int, token_serial: int | None) -> Any:
@@ -71,6 +81,8 @@ class Enumerations:
             CtapRejection: NOT_ALLOWED where nothing (more) is remembered for this caller.
         """
         current, self._current = self._current, None
+        if self._aside is not None and self._aside.what is what:
+            current, self._aside = self._aside, None
         if current is None or not self._continues(current, what, channel, token_serial):
             raise CtapRejection(CtapStatus.NOT_ALLOWED)
         try:
@@ -91,14 +103,21 @@ class Enumerations:
             and current.token_serial in (None, token_serial)
         )
 
+    def _lay_aside(self) -> None:
+        current = self._current
+        if current is not None and current.what is Continuation.RELYING_PARTIES:
+            self._aside = current
+
     def drop(self) -> None:
         """Forget the enumeration that is going on."""
-        self._current = None
+        self._current = self._aside = None
 
     def keep_only(self, kept: frozenset[Continuation]) -> None:
         """Forget it unless it is one of these; the engine calls this before every command."""
         if self._current is not None and self._current.what not in kept:
             self._current = None
+        if self._aside is not None and self._aside.what not in kept:
+            self._aside = None
 
 
 class Upload(NamedTuple):

@@ -57,7 +57,6 @@ AnySteps = Steps[Reply] | Steps[bytes]
 
 _OK = b"\x00"
 _NO_PARAMS: Params = {}
-MAX_DEPTH = 4
 
 
 class Authenticator:
@@ -172,7 +171,7 @@ class Authenticator:
             raise CtapRejection(CtapStatus.INVALID_COMMAND)
         if len(request) > self.token.profile.max_msg_size:
             raise CtapRejection(CtapStatus.REQUEST_TOO_LARGE)
-        answer = command.run(self.token, _params(command, request))
+        answer = command.run(self.token, self._params(command, request))
         return _encoded(answer) if answer is None or isinstance(answer, dict) else answer
 
     def _offered(self, number: int) -> Command | None:
@@ -183,19 +182,19 @@ class Authenticator:
             self._commands[number] = command if offered else None
         return self._commands[number]
 
+    def _params(self, command: Command, request: bytes) -> Params:
+        if command.request is None:
+            return _NO_PARAMS
+        behavior = self.token.profile.behavior
+        try:
+            value: Any = cbor.decode(request[1:], max_depth=behavior.nesting)
+        except MalformedCbor:
+            raise CtapRejection(CtapStatus.INVALID_CBOR) from None
+        return check(command.request, value, behavior.lacking_inner_member)
+
     def _message(self, apdu: bytes) -> bytes | AnySteps:
         self.token.interrupt(but=frozenset())
         return table.message(self.token, apdu)
-
-
-def _params(command: Command, request: bytes) -> Params:
-    if command.request is None:
-        return _NO_PARAMS
-    try:
-        value: Any = cbor.decode(request[1:], max_depth=MAX_DEPTH)
-    except MalformedCbor:
-        raise CtapRejection(CtapStatus.INVALID_CBOR) from None
-    return check(command.request, value)
 
 
 def _encoded(reply: Reply | bytes) -> bytes:

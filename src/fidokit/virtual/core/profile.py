@@ -97,6 +97,23 @@ class Behavior:
         channel_is_power_up: opening a channel has the effect of unplugging the token.
         has_wink: whether CTAPHID_WINK is served (HID-22).
         hid: see `HidManners`.
+        lacking_inner_member: status for a descriptor, algorithm or entity without a member that it
+            must have (MC-05, MC-07, MC-11, GA-03, CBR-09).
+        odd_unknown_option: status for an option that is neither known nor a bool; None to ignore
+            it, as any unknown one (MC-16).
+        nesting: levels of arrays and maps that a request may have, what is ignored included
+            (CBR-06).
+        retries_need_protocol: [2.0] getRetries without pinProtocol is refused (PIN-05).
+        retries_without_pin: status of getPINRetries while no PIN is set; None to answer (PIN-05).
+        one_pin_token: [2.0] one pinToken for as long as the power lasts (PIN-19, TOK-07).
+        short_padded_pin: status for a new PIN whose padded form has not 64 bytes (PIN-12).
+        unknown_setting: status for a subcommand of authenticatorConfig that is not there (CFG-01).
+        blob_for_wrapped: credBlob of a credential that is not resident is answered false; without
+            it there is no answer (CBL-01).
+        false_min_pin_length: status for the extension minPinLength with false; None to ignore it
+            (MPL-01).
+        listings_interleave: a list of relying parties goes on after lists of credentials that were
+            begun in between (CM-09).
     """
 
     touch_timeout: CtapStatus = CtapStatus.OPERATION_DENIED
@@ -125,6 +142,17 @@ class Behavior:
     channel_is_power_up: bool = False
     has_wink: bool = True
     hid: HidManners = TEXTBOOK_MANNERS
+    lacking_inner_member: CtapStatus = CtapStatus.MISSING_PARAMETER
+    odd_unknown_option: CtapStatus | None = None
+    nesting: int = 4
+    retries_need_protocol: bool = False
+    retries_without_pin: CtapStatus | None = None
+    one_pin_token: bool = False
+    short_padded_pin: CtapStatus = CtapStatus.INVALID_PARAMETER
+    unknown_setting: CtapStatus = CtapStatus.INVALID_SUBCOMMAND
+    blob_for_wrapped: bool = True
+    false_min_pin_length: CtapStatus | None = None
+    listings_interleave: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,6 +387,9 @@ CTAP_2_0 = Profile(
         rk_in_assertion=CtapStatus.INVALID_OPTION,
         token_usage_ms=None,
         token_has_permissions=False,
+        one_pin_token=True,
+        retries_need_protocol=True,
+        short_padded_pin=CtapStatus.PIN_POLICY_VIOLATION,
     ),
 )
 
@@ -372,6 +403,7 @@ CTAP_2_1 = Profile(
     extensions=_EXTENSIONS_2_1,
     info_members=_INFO_2_1,
     max_msg_size=1200,
+    behavior=Behavior(unknown_setting=CtapStatus.INVALID_PARAMETER),
 )
 
 CTAP_2_3 = Profile(

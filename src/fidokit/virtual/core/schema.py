@@ -17,8 +17,9 @@ Params = Mapping[str, Any]
 
 
 FITS: Final = 0
-LACKS: Final = 1
-WRONG: Final = 2
+LACKS_INSIDE: Final = 1
+LACKS: Final = 2
+WRONG: Final = 3
 """What a value comes to; the greatest of all that is inside it counts."""
 
 
@@ -27,7 +28,8 @@ class Kind(Protocol):
 
     def judge(self, value: object) -> int:  # whatever it is
         """WRONG where the value, or anything known inside it, is of another type; LACKS where it
-        is not, and a required member inside is absent; FITS otherwise."""
+        is not, and a required member of it is absent, LACKS_INSIDE where one of a map inside is;
+        FITS otherwise."""
         ...
 
 
@@ -76,18 +78,6 @@ class ListOf(NamedTuple):
         return max(map(self.element.judge, value), default=FITS)
 
 
-class MapValues(NamedTuple):
-    """A map of open keys with values of one type, such as options."""
-
-    values: Kind
-
-    def judge(self, value: object) -> int:  # whatever it is
-        """A map of fitting values."""
-        if type(value) is not dict:
-            return WRONG
-        return max(map(self.values.judge, value.values()), default=FITS)
-
-
 class Member(NamedTuple):
     """One known member of a map.
 
@@ -130,7 +120,7 @@ class Record:
             if key in judges and (verdict := judges[key](inner)):
                 if verdict == WRONG:
                     return WRONG
-                worst = LACKS
+                worst = max(worst, LACKS_INSIDE)
         return worst
 
     def named(self, value: Mapping[Any, Any]) -> Params:
@@ -161,16 +151,27 @@ USER = Record(
 """A PublicKeyCredentialUserEntity; icon, of CTAP 2.0, is ignored."""
 
 
-def check(record: Record, value: Any) -> Params:
+OPTIONS = Record({name: Member(name, BOOL) for name in ("rk", "up", "uv")})
+"""Of makeCredential and getAssertion; unknown ones are as absent (CTAP 2.3 section 6.1.2)."""
+
+
+def check(
+    record: Record, value: Any, lacking_inside: CtapStatus = CtapStatus.MISSING_PARAMETER
+) -> Params:
     """A request, or the inner map of one, judged and named.
 
+    Args:
+        record: its form.
+        value: as decoded.
+        lacking_inside: the status where a map inside lacks a member that it must have.
+
     Raises:
-        CtapRejection: CBOR_UNEXPECTED_TYPE for any wrong type, then MISSING_PARAMETER for any
-            required member that is absent, at every depth (CTAP 2.3 sections 6 and 8).
+        CtapRejection: CBOR_UNEXPECTED_TYPE for any wrong type, then MISSING_PARAMETER for a
+            required member that is absent, then `lacking_inside` (CTAP 2.3 sections 6 and 8).
     """
     verdict = record.judge(value)
+    if verdict == WRONG:
+        raise CtapRejection(CtapStatus.CBOR_UNEXPECTED_TYPE)
     if verdict:
-        raise CtapRejection(
-            CtapStatus.CBOR_UNEXPECTED_TYPE if verdict == WRONG else CtapStatus.MISSING_PARAMETER
-        )
+        raise CtapRejection(CtapStatus.MISSING_PARAMETER if verdict == LACKS else lacking_inside)
     return record.named(value)

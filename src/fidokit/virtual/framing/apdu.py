@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import Final, TypeAlias
 
 SHORT_LIMIT: Final = 256
 EXTENDED_LIMIT: Final = 65536
@@ -19,6 +19,8 @@ class StatusWord(IntEnum):
     UPDATE = 0x9100
     MORE = 0x6100
     WRONG_LENGTH = 0x6700
+    LAST_LINK_EXPECTED = 0x6883
+    CHAINING_UNSUPPORTED = 0x6884
     NOT_ALLOWED = 0x6985
     WRONG_DATA = 0x6A80
     NOT_FOUND = 0x6A82
@@ -109,8 +111,16 @@ def _extended(body: bytes) -> tuple[bytes, int]:
     return rest[:number], (int.from_bytes(tail) or EXTENDED_LIMIT) if tail else EXTENDED_LIMIT
 
 
+_Links: TypeAlias = tuple[int, int, int]
+"""Class, instruction and P2 of a chain. Clients in use set P1 in the last link alone."""
+
+
 class Chain:
     """The data of chained APDUs, until the last link brings the whole command.
+
+    A chain that anything else comes into is broken (ISO 7816-4 section 5.3.3): what came is
+    refused, and so is the rest of the chain, up to its last link, because a fragment must never be
+    taken for a command.
 
     Args:
         limit: the most bytes that are kept.
@@ -118,28 +128,70 @@ class Chain:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._head: tuple[int, int, int, int] | None = None
+        self._links: _Links | None = None
+        self._broken: _Links | None = None
         self._data = b""
+
+    def admit(self, apdu: Apdu) -> None:
+        """Judge an APDU of any kind before it is served.
+
+        Raises:
+            ApduRejection: LAST_LINK_EXPECTED, it does not belong to the chain that is going on;
+                NOT_ALLOWED, it is a link of one that was broken.
+        """
+        links = _links_of(apdu)
+        if self._broken == links:
+            if not apdu.chained:
+                self._broken = None
+            raise ApduRejection(StatusWord.NOT_ALLOWED)
+        if self._links is not None and self._links != links:
+            self.break_off()
+            raise ApduRejection(StatusWord.LAST_LINK_EXPECTED)
 
     def add(self, apdu: Apdu) -> Apdu | None:
         """The command that this APDU completes; None while more is to come.
 
+        Args:
+            apdu: one that was admitted.
+
         Raises:
             ApduRejection: WRONG_LENGTH, more than the limit was sent.
         """
-        head = (apdu.plain_cla, apdu.ins, apdu.p1, apdu.p2)
-        data = (self._data if head == self._head else b"") + apdu.data
-        self.drop()
+        data = self._data + apdu.data
         if len(data) > self._limit:
+            self._links = _links_of(apdu) if apdu.chained else None
+            self.break_off()
             raise ApduRejection(StatusWord.WRONG_LENGTH)
         if not apdu.chained:
-            return Apdu(*head, data=data, limit=apdu.limit)
-        self._head, self._data = head, data
+            self.drop()
+            return Apdu(*_head_of(apdu), data=data, limit=apdu.limit)
+        self._links, self._data = _links_of(apdu), data
         return None
 
+    def break_off(self, raw: bytes = b"") -> None:
+        """Refuse the rest of the chain that is going on, if one is.
+
+        Args:
+            raw: the APDU that was refused; if it is itself a link, the rest of its chain is, too.
+        """
+        if self._links is not None:
+            self._broken = self._links
+        elif len(raw) >= _HEADER and raw[0] & _CHAINING_BIT:
+            self._broken = (raw[0] & ~_CHAINING_BIT, raw[1], raw[3])
+        self._links, self._data = None, b""
+
     def drop(self) -> None:
-        """Forget an unfinished chain."""
-        self._head, self._data = None, b""
+        """Forget all, as a new selection does."""
+        self._links = self._broken = None
+        self._data = b""
+
+
+def _links_of(apdu: Apdu) -> _Links:
+    return apdu.plain_cla, apdu.ins, apdu.p2
+
+
+def _head_of(apdu: Apdu) -> tuple[int, int, int, int]:
+    return apdu.plain_cla, apdu.ins, apdu.p1, apdu.p2
 
 
 class Remainder:

@@ -19,13 +19,21 @@ from fidokit.virtual.core.commands import config, get_info, table
 from fidokit.virtual.core.extensions import table as extensions
 from fidokit.virtual.core.keys.algorithms import ALGORITHMS
 from fidokit.virtual.core.person import pin_protocol
-from fidokit.virtual.core.profile import CONFIGURABLE, CTAP_2_0, Behavior, Profile
+from fidokit.virtual.core.profile import (
+    CONFIGURABLE,
+    CTAP_2_0,
+    CTAP_2_1,
+    Behavior,
+    Profile,
+)
 from fidokit.virtual.models.form import MEMBERS, Document, check_document, from_text, to_text
 
 T = TypeVar("T")
 
 _PUBLIC_KEY: Final = "public-key"
 _BEFORE_2_1: Final = frozenset({"U2F_V2", "FIDO_2_0", "FIDO_2_1_PRE"})
+_SINCE_2_2: Final = frozenset({"FIDO_2_2", "FIDO_2_3"})
+_OF_TOKENS: Final = ("token_usage_ms", "token_has_permissions", "one_pin_token")
 _PRESUMED_MSG_SIZE: Final = 1024
 _PRESUMED_RESIDENT: Final = 100
 _PRESUMED_RESIDENT_OF_2_0: Final = 25
@@ -125,7 +133,7 @@ def _profile(given: Document, withheld: _Withheld) -> Profile:
         extensions=extensions,
         attestation_formats=_formats(info, withheld),
         info_members=members,
-        behavior=_behavior(options, plain=plain),
+        behavior=_behavior(options, versions),
         **{**presumed, **limits},
     )
 
@@ -187,12 +195,13 @@ def _attests_itself(given: Document) -> bool:
     return given.self_attestation or room < _ROOM_FOR_CERTIFICATE
 
 
-def _behavior(options: Mapping[str, bool], *, plain: bool) -> Behavior:
+def _behavior(options: Mapping[str, bool], versions: tuple[str, ...]) -> Behavior:
     """That of the version; but who offers pinUvAuthToken has such tokens, and who does not has the
     pinToken of CTAP 2.0 whatever version it claims."""
-    base = CTAP_2_0.behavior if plain else Behavior()
+    newest = Behavior() if _SINCE_2_2.intersection(versions) else CTAP_2_1.behavior
+    base = CTAP_2_0.behavior if _is_2_0(versions) else newest
     tokens = Behavior() if options.get("pinUvAuthToken") else CTAP_2_0.behavior
-    changed = {name: getattr(tokens, name) for name in ("token_usage_ms", "token_has_permissions")}
+    changed = {name: getattr(tokens, name) for name in _OF_TOKENS}
     return replace(base, **changed)
 
 

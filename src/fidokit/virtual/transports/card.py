@@ -30,6 +30,8 @@ _CAN_POLL: Final = 0x80
 _CANCEL: Final = 0x11
 _PROCESSING: Final = 1
 
+_SELECT: Final = (0x00, 0xA4)
+
 _Answer: TypeAlias = tuple[bytes, int]
 """Data and status word."""
 
@@ -134,7 +136,7 @@ class CardSession:
         try:
             return self._answer(parse(raw), raw)
         except ApduRejection as rejection:
-            self._chain.drop()
+            self._chain.break_off(raw)
             self._rest.drop()
             return b"", rejection.status
 
@@ -145,10 +147,14 @@ class CardSession:
         self._link.close()
 
     def _answer(self, apdu: Apdu, raw: bytes) -> _Answer:
+        if (apdu.plain_cla, apdu.ins) != _SELECT:
+            self._chain.admit(apdu)
         serve = _INSTRUCTIONS.get((apdu.plain_cla, apdu.ins))
         if serve is None:
             known = any(cla == apdu.plain_cla for cla, _ in _INSTRUCTIONS)
             raise ApduRejection(StatusWord.WRONG_INSTRUCTION if known else StatusWord.WRONG_CLASS)
+        if apdu.chained and serve not in _CHAINED:
+            raise ApduRejection(StatusWord.CHAINING_UNSUPPORTED)
         return serve(self, apdu, raw)
 
     def _select(self, apdu: Apdu, _raw: bytes) -> _Answer:
@@ -256,3 +262,6 @@ _INSTRUCTIONS: Final[Mapping[tuple[int, int], Callable[[CardSession, Apdu, bytes
     (0x80, 0x11): CardSession._poll,
     (0x80, 0x12): CardSession._end,
 }
+
+_CHAINED: Final = frozenset({CardSession._u2f, CardSession._ctap})
+"""What may come in several links."""

@@ -304,7 +304,7 @@ def test_verifications_since_the_last_pin() -> None:
     bench = platform.bench
     platform.set_pin(PIN_CODE)
     bench.person.will(Outcome.UV_MISMATCHED, Outcome.TIMED_OUT)
-    for count, status in ((1, S.OPERATION_DENIED), (2, S.USER_ACTION_TIMEOUT), (3, S.OK)):
+    for count, status in ((1, S.PUAT_REQUIRED), (2, S.USER_ACTION_TIMEOUT), (3, S.OK)):
         assert bench.status(MC, make_request(uv=True)) == status
         assert bench.info()[0x17] == count
     bench.power_up()

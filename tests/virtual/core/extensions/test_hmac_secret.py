@@ -99,7 +99,7 @@ def test_a_model_without_protocol_1() -> None:
     bench.make(rk=True)
     unnamed = patched(asked(Platform(bench, 2), ONE), {4: MISSING})
     request = get_request({4: {"hmac-secret": unnamed}})
-    assert bench.status(GA, request) == S.INVALID_PARAMETER
+    assert bench.status(GA, request) == S.PIN_AUTH_INVALID
 
 
 @pytest.mark.check("HMS-04")

@@ -37,13 +37,13 @@ def make_certificate(secret: bytes, aaguid: Aaguid, rng: Rng, device: bytes | No
         aaguid: named in the extension of WebAuthn section 8.2.1, which is not critical.
         rng: for the certificate's serial number.
         device: the token's own serial, for enterprise attestation alone (WebAuthn section
-            8.2.1.2): it stands in the subject and in an extension that is not critical.
+            8.2.1.2): it stands in an extension that is not critical.
     """
     # X.509 takes 25 ms to import, which a token that was made before has no use for.
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
 
-    key, name = p256_from_scalar(secret), _name(device)
+    key, name = p256_from_scalar(secret), _name()
     builder = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -67,7 +67,7 @@ def make_certificate(secret: bytes, aaguid: Aaguid, rng: Rng, device: bytes | No
     return certificate.public_bytes(serialization.Encoding.DER)
 
 
-def _name(device: bytes | None) -> Name:
+def _name() -> Name:
     from cryptography import x509
     from cryptography.x509.oid import NameOID
 
@@ -77,8 +77,6 @@ def _name(device: bytes | None) -> Name:
         x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, "Authenticator Attestation"),
         x509.NameAttribute(NameOID.COMMON_NAME, "fidokit virtual authenticator"),
     ]
-    if device is not None:
-        names.append(x509.NameAttribute(NameOID.SERIAL_NUMBER, device.hex().upper()))
     return x509.Name(names)
 
 

@@ -105,8 +105,12 @@ def _exchange(token: TokenContext, params: Params) -> _Exchange:
     return _Exchange(token, protocol, secret)
 
 
-def _get_pin_retries(token: TokenContext, _params: Params) -> Reply:
-    retries = token.state.pin_retries
+def _get_pin_retries(token: TokenContext, params: Params) -> Reply:
+    retries, behavior = token.state.pin_retries, token.profile.behavior
+    if behavior.retries_need_protocol and "pinUvAuthProtocol" not in params:
+        raise CtapRejection(CtapStatus.MISSING_PARAMETER)
+    if behavior.retries_without_pin is not None and not token.pin_set:
+        raise CtapRejection(behavior.retries_without_pin)
     if token.pin.lock(retries) is PinLock.NEEDS_POWER_CYCLE:
         return {3: retries, 4: True}
     return {3: retries}

@@ -70,7 +70,7 @@ def run(token: TokenContext, params: Params) -> Reply:
     number = params["subCommand"]
     subcommand = _SUBCOMMANDS.get(number)
     if subcommand is None or not offers_config(token.profile, number):
-        raise CtapRejection(CtapStatus.INVALID_SUBCOMMAND)
+        raise CtapRejection(token.profile.behavior.unknown_setting)
     if _needs_authorization(token, number):
         _authorize(token, params)
     if number in token.profile.behavior.settings_ignored:

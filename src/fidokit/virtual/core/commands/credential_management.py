@@ -76,7 +76,8 @@ def run(token: TokenContext, params: Params) -> Reply:
         raise CtapRejection(CtapStatus.INVALID_SUBCOMMAND)
     if subcommand.continues is not None:
         return subcommand.run(token, {})
-    token.enumerations.drop()
+    if not token.profile.behavior.listings_interleave:
+        token.enumerations.drop()
     return subcommand.run(token, _authorized(token, params, subcommand))
 
 

@@ -20,14 +20,13 @@ from fidokit.virtual.core.person.pin_uv_token import TokenPermission
 from fidokit.virtual.core.ports import CtapRejection, Steps, StoredCredential
 from fidokit.virtual.core.schema import (
     ANYTHING,
-    BOOL,
     BYTES,
     DESCRIPTOR,
     MAP,
+    OPTIONS,
     TEXT,
     UINT,
     ListOf,
-    MapValues,
     Member,
     Params,
     Record,
@@ -39,7 +38,7 @@ REQUEST = Record(
         0x02: Member("clientDataHash", BYTES, required=True),
         0x03: Member("allowList", ListOf(DESCRIPTOR)),
         0x04: Member("extensions", MAP),
-        0x05: Member("options", MapValues(BOOL)),
+        0x05: Member("options", OPTIONS),
         0x06: Member("pinUvAuthParam", BYTES),
         0x07: Member("pinUvAuthProtocol", UINT),
         0x08: Member("enterpriseAttestation", ANYTHING),
@@ -85,6 +84,7 @@ def run(token: TokenContext, params: Params) -> Steps[Reply]:
     extensions.check_get(token, inputs)
     statements.check_assertion_form(token, params)
     consent.check_hash(params)
+    consent.check_options(token, params)
     if "pinUvAuthParam" in params:
         yield from consent.check_param(token, params)
     up = _wants_presence(token, params.get("options", {}))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from fidokit.virtual.core.context import Command, Reply, TokenContext
+from fidokit.virtual.core.context import NFC, Command, Reply, TokenContext
 from fidokit.virtual.core.person import persistent_token
 from fidokit.virtual.core.profile import Profile
 from fidokit.virtual.core.schema import Params
@@ -36,6 +36,14 @@ def _options(token: TokenContext) -> dict[str, bool] | None:
         name: _OPTION_FROM_STATE[name](token) if name in _OPTION_FROM_STATE else value
         for name, value in token.profile.options.items()
     } or None
+
+
+def _transports(token: TokenContext) -> list[str] | None:
+    """As the model lists them; on a reader, what it was reached by is among them."""
+    listed = list(token.profile.transports)
+    if token.transport == NFC and listed and NFC not in listed:
+        return [NFC]
+    return listed or None
 
 
 def _algorithms(token: TokenContext) -> list[dict[str, Any]]:
@@ -118,7 +126,7 @@ MEMBERS: Mapping[int, Callable[[TokenContext], Any]] = MappingProxyType(
         0x06: lambda token: list(token.profile.pin_protocols) or None,
         0x07: lambda token: token.profile.max_credentials_in_list,
         0x08: lambda token: token.profile.max_credential_id_length,
-        0x09: lambda token: list(token.profile.transports) or None,
+        0x09: _transports,
         0x0A: _algorithms,
         0x0B: _when("largeBlobs", lambda token: token.profile.max_large_blob_array),
         0x0C: _when("clientPin", lambda token: token.state.force_pin_change),

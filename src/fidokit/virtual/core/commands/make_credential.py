@@ -17,16 +17,15 @@ from fidokit.virtual.core.person.pin_uv_token import TokenPermission
 from fidokit.virtual.core.ports import CtapRejection, Steps, StoredCredential
 from fidokit.virtual.core.schema import (
     ARRAY,
-    BOOL,
     BYTES,
     DESCRIPTOR,
     INT,
     MAP,
+    OPTIONS,
     TEXT,
     UINT,
     USER,
     ListOf,
-    MapValues,
     Member,
     Params,
     Record,
@@ -51,7 +50,7 @@ REQUEST = Record(
         0x04: Member("pubKeyCredParams", ListOf(_ALGORITHM), required=True),
         0x05: Member("excludeList", ListOf(DESCRIPTOR)),
         0x06: Member("extensions", MAP),
-        0x07: Member("options", MapValues(BOOL)),
+        0x07: Member("options", OPTIONS),
         0x08: Member("pinUvAuthParam", BYTES),
         0x09: Member("pinUvAuthProtocol", UINT),
         0x0A: Member("enterpriseAttestation", UINT),
@@ -83,6 +82,7 @@ def run(token: TokenContext, params: Params) -> Steps[Reply]:
     """
     table.check_make(token, params.get("extensions", {}))
     _check_entities(params)
+    consent.check_options(token, params)
     yield from consent.check_param(token, params)
     plan = _plan(token, params)
     wish = _wish(token, params, plan)

@@ -43,6 +43,8 @@ def prepare(token: TokenContext, value: Any, occasion: Occasion) -> Evaluate:
     if not occasion.up:
         raise CtapRejection(CtapStatus.UNSUPPORTED_OPTION)
     params = {"pinUvAuthProtocol": 1, **INPUT.named(value)}
+    if 4 not in value and 1 not in token.profile.pin_protocols:
+        raise CtapRejection(CtapStatus.PIN_AUTH_INVALID)  # saltAuth cannot be one of protocol 1
     protocol = token.tokens.offered_protocol(params)
     secret = token.pin.agreement(protocol).agree(params["keyAgreement"])
     salts = _open_salts(token, protocol, secret, params)

@@ -147,14 +147,14 @@ _GENERATE: Final = Record(
 )
 _SIGN: Final = Record(
     {
-        _HANDLE: Member("handle", BYTES, required=True),
-        _SIGNED: Member("tbs", BYTES, required=True),
+        _HANDLE: Member("handle", BYTES),
+        _SIGNED: Member("tbs", BYTES),
         _ARGS: Member("args", BYTES),
     }
 )
 _ARKG_ARGS: Final = Record(
     {
-        3: Member("alg", INT, required=True),
+        3: Member("alg", INT),
         -1: Member("handle", BYTES, required=True),
         -2: Member("context", BYTES, required=True),
     }
@@ -202,8 +202,10 @@ class _Derived(NamedTuple):
         if args is None:
             raise CtapRejection(CtapStatus.MISSING_PARAMETER)
         given = check(_ARKG_ARGS, _decoded(args))
+        if given.get("alg") != ESP256_SPLIT_ARKG:
+            raise CtapRejection(CtapStatus.INVALID_CREDENTIAL)
         key = self.seed.derive(given["handle"], given["context"])
-        if key is None or given["alg"] != ESP256_SPLIT_ARKG:
+        if key is None:
             raise CtapRejection(CtapStatus.INVALID_PARAMETER)
         if len(tbs) != hashes.SHA256.digest_size:
             raise CtapRejection(CtapStatus.INVALID_LENGTH)
@@ -295,6 +297,8 @@ def _statement(
 
 def _sign(token: TokenContext, value: Any, occasion: Occasion) -> Evaluate:
     given = _SIGN.named(value)
+    if not given.keys() >= {"handle", "tbs"}:
+        raise CtapRejection(CtapStatus.INVALID_OPTION)
     head, handle = given["handle"][: _HEAD.size], given["handle"][_HEAD.size :]
     if not occasion.listed:
         raise CtapRejection(CtapStatus.INVALID_OPTION)

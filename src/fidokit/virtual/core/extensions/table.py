@@ -35,7 +35,6 @@ from fidokit.virtual.core.schema import (
     BOOL,
     BYTES,
     FITS,
-    LACKS,
     TEXT,
     UINT,
     WRONG,
@@ -58,13 +57,13 @@ class _BlobAccess:
     """The input of getAssertion: read, or write with originalSize, and never both."""
 
     def judge(self, value: Any) -> int:
-        """A map of fitting members; what is written says how long it was."""
+        """A map of fitting members, of one form; what is written says how long it was."""
         verdict = _BLOB_ACCESS.judge(value)
         if verdict:
             return verdict
-        if "read" in value and "write" in value:
+        if ("read" in value) is ("write" in value):
             return WRONG
-        return LACKS if "write" in value and "originalSize" not in value else FITS
+        return WRONG if "write" in value and "originalSize" not in value else FITS
 
 
 def _support_blob(_token: TokenContext, value: Any, draft: Draft) -> Evaluate:
@@ -122,6 +121,8 @@ def _protect(_token: TokenContext, level: int, draft: Draft) -> Evaluate:
 
 def _keep_blob(token: TokenContext, blob: bytes, draft: Draft) -> Evaluate:
     """Whether the blob is kept; the credential is made either way."""
+    if not (draft.occasion.resident or token.profile.behavior.blob_for_wrapped):
+        return NOTHING
     kept = draft.occasion.resident and len(blob) <= token.profile.max_cred_blob
     if kept:
         draft.cred_blob = blob
@@ -211,9 +212,17 @@ def _used_by(_token: TokenContext, wanted: bool, occasion: Occasion) -> Evaluate
     return always(_methods(occasion.evidence)) if wanted else NOTHING
 
 
-MIN_PIN_LENGTH: Final = Extension(
-    make_input=BOOL, make=_told_to_the_listed(lambda state: state.min_pin_length)
-)
+_told_min_pin_length: Final = _told_to_the_listed(lambda state: state.min_pin_length)
+
+
+def _tell_min_pin_length(token: TokenContext, wanted: bool, draft: Draft) -> Evaluate:
+    status = token.profile.behavior.false_min_pin_length
+    if not wanted and status is not None:
+        raise CtapRejection(status)
+    return _told_min_pin_length(token, wanted, draft)
+
+
+MIN_PIN_LENGTH: Final = Extension(make_input=BOOL, make=_tell_min_pin_length)
 PIN_COMPLEXITY_POLICY: Final = Extension(
     make_input=BOOL, make=_told_to_the_listed(lambda state: state.pin_complexity)
 )
@@ -293,7 +302,7 @@ def check_get(token: TokenContext, inputs: Inputs) -> None:
 def _check(inputs: Iterable[tuple[Kind | None, Any, CtapStatus]]) -> None:
     verdicts = [(kind.judge(value), misfit) for kind, value, misfit in inputs if kind is not None]
     for verdict, misfit in verdicts:
-        if verdict == WRONG:
+        if verdict == WRONG or (verdict and misfit is CtapStatus.INVALID_CBOR):
             raise CtapRejection(misfit)
     if any(verdict for verdict, _ in verdicts):
         raise CtapRejection(CtapStatus.MISSING_PARAMETER)

@@ -43,6 +43,18 @@ def check_hash(params: Params) -> None:
         raise CtapRejection(CtapStatus.INVALID_LENGTH)
 
 
+def check_options(token: TokenContext, params: Params) -> None:
+    """An unknown option that is no bool is ignored, unless the model refuses it.
+
+    Raises:
+        CtapRejection: by `Behavior.odd_unknown_option`.
+    """
+    status = token.profile.behavior.odd_unknown_option
+    values = params.get("options", {}).values()
+    if status is not None and any(type(value) is not bool for value in values):
+        raise CtapRejection(status)
+
+
 def check_param(token: TokenContext, params: Params) -> Steps[None]:
     """Zero length asks which token the user holds; otherwise the protocol must be offered.
 
@@ -117,6 +129,12 @@ class VerificationChoice(NamedTuple):
 NO_VERIFICATION = VerificationChoice(by_param=False, built_in=False)
 
 
+def _built_in_failures(token: TokenContext) -> presence.StatusTable:
+    """Where a PIN would do, the platform is told so (6.1.2 step 11, 6.2.2 step 6)."""
+    by_pin = token.pin_set and token.pin_usable
+    return presence.WHERE_A_PIN_WOULD_DO if by_pin else presence.IN_OPERATIONS
+
+
 def verify(
     token: TokenContext,
     params: Params,
@@ -148,7 +166,7 @@ def verify(
             by_sensor=token.tokens.by_sensor(),
         )
     if wish.built_in:
-        yield from presence.verify(token, presence.IN_OPERATIONS)
+        yield from presence.verify(token, _built_in_failures(token))
         return Evidence(verified=True, present=True, by_sensor=True)
     return NO_EVIDENCE
 

@@ -59,9 +59,14 @@ def judge_new_pin(profile: Profile, state: DurableState, padded: bytes | None) -
             could not be decrypted.
 
     Raises:
-        CtapRejection: PIN_POLICY_VIOLATION.
+        CtapRejection: PIN_AUTH_INVALID where it could not be decrypted; by
+            `Behavior.short_padded_pin` for another length; PIN_POLICY_VIOLATION (6.5.5.5).
     """
-    if padded is None or len(padded) != PADDED_LENGTH or padded[-1]:
+    if padded is None:
+        raise CtapRejection(CtapStatus.PIN_AUTH_INVALID)
+    if len(padded) != PADDED_LENGTH:
+        raise CtapRejection(profile.behavior.short_padded_pin)
+    if padded[-1]:
         raise CtapRejection(CtapStatus.PIN_POLICY_VIOLATION)
     pin = padded.rstrip(b"\0")
     try:

@@ -86,6 +86,7 @@ class TokenState:
         self._life = Life.NONE
         self._token: _Token | None = None
         self._serial = 0
+        self._only = b""
 
     def issue(
         self,
@@ -105,7 +106,7 @@ class TokenState:
             user_present: whether issuing took a gesture of the user.
             contactless: whether it is asked for over NFC, where less time is given.
         """
-        value = self._rng.bytes(TOKEN_LENGTH)
+        value = self._new_value()
         self._token = _Token(
             value,
             protocol,
@@ -119,6 +120,13 @@ class TokenState:
         self._serial += 1
         self._advance(TokenEvent.ISSUED)
         return value
+
+    def _new_value(self) -> bytes:
+        """Fresh bytes; on models of 2.0 the same for as long as there is power (2.0 5.5.2)."""
+        if not self._profile.behavior.one_pin_token:
+            return self._rng.bytes(TOKEN_LENGTH)
+        self._only = self._only or self._rng.bytes(TOKEN_LENGTH)
+        return self._only
 
     def _usage_ms(self, contactless: bool) -> int | None:
         behavior = self._profile.behavior
