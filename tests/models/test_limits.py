@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
 from tests.models import certified
 from tests.virtual.core.client import (
     GA,
     HASH,
+    INFO,
     MC,
+    MISSING,
     RP,
     Bench,
     Platform,
@@ -154,3 +157,71 @@ def test_no_id_is_longer_than_the_model_says(model: Model) -> None:
     assert len(bench.make(best).id) <= longest
     if options_of(model).get("rk", False):
         assert len(bench.make(best, rk=True).id) <= longest
+
+
+# --- replies -------------------------------------------------------------------------------------
+
+ASKED: dict[str, Any] = {
+    "credProtect": 3,
+    "hmac-secret": True,
+    "largeBlobKey": True,
+    "minPinLength": True,
+    "pinComplexityPolicy": True,
+    "thirdPartyPayment": True,
+    "uvm": True,
+}
+RSA = frozenset({-257, -37})
+LONG_RP = f"ssh:{'application-' * 20}"
+LONG_NAME = "\N{KEY}" * 16
+
+
+@pytest.mark.check("CBR-11")
+@certified.every_model
+def test_no_reply_is_longer_than_the_model_says(model: Model) -> None:
+    """Made with every algorithm, extension and attestation, used and listed with long names."""
+    profile = stand_in(model)
+    if not profile.has_ctap2:
+        return
+    measured = Measured(profile)
+    for alg in (alg for alg in profile.algorithms if alg not in RSA):
+        for attestation in ({}, {10: 2}, {11: ["packed"]}, {11: ["none"]}, {11: ["fido-u2f"]}):
+            measured.life(int(alg), attestation)
+    assert max(measured.sizes) <= profile.max_msg_size, measured.longest
+
+
+class Measured:
+    """A token whose replies are measured."""
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+        enterprise = {"ep": True} if profile.offers("ep") else {}
+        self.bench = Bench(profile.with_options(**enterprise))
+        self.sizes: list[int] = [0]
+        self.longest = b""
+        known = set(profile.extensions)
+        self.inputs = {name: value for name, value in ASKED.items() if name in known}
+        if "credBlob" in known:
+            self.inputs["credBlob"] = bytes(profile.max_cred_blob)
+
+    def send(self, command: int, request: Mapping[Any, Any] | None = None) -> bytes:
+        body = b"" if request is None else encode(request)
+        reply = self.bench.authenticator.handle(bytes([command]) + body)
+        if len(reply) > max(self.sizes):
+            self.longest = bytes([command]) + body
+        self.sizes.append(len(reply))
+        return reply
+
+    def life(self, alg: int, attestation: Mapping[int, Any]) -> None:
+        resident = self.profile.offers("rk")
+        user = {"id": bytes(64), "name": LONG_NAME, "displayName": LONG_NAME}
+        inputs = self.inputs if resident else {**self.inputs, "largeBlobKey": MISSING}
+        extensions = {name: value for name, value in inputs.items() if value is not MISSING}
+        patch = {2: {"id": LONG_RP}, 3: user, 4: [param(alg)], 6: extensions, **attestation}
+        options = {"rk": True} if resident else {}
+        uv = {"uv": True} if self.bench.authenticator.token.uv_configured else {}
+        self.send(MC, make_request(patch, **options, **uv))
+        got = {name: True for name in ("credBlob", "largeBlobKey", "uvm") if name in extensions}
+        self.send(GA, {1: LONG_RP, 2: HASH, 4: got, 5: {"up": True, **uv}, 9: ["packed"]})
+        self.send(INFO)
+        if self.profile.offers("largeBlobs"):
+            self.send(0x0C, {1: self.profile.max_msg_size - 64, 3: 0})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -328,3 +329,64 @@ def test_processes_that_come_and_go_never_lose_their_token(work: Path) -> None:
         for child in (first, second, third):
             assert out_of(child.stdout).readline() == "done\n"
     assert {p.name for p in work.parent.iterdir()} == {"work.sqlite", "work.sqlite.lock"}
+
+
+# --- the owner's end -----------------------------------------------------------------------------
+
+
+def test_others_are_waited_for_whichever_thread_closes_the_last_link() -> None:
+    """A command closes its session in a thread that watches it, and such threads are daemons."""
+    owner = open_link("work")
+    guest = SocketLink(_connected())
+    closing = threading.Thread(target=owner.close, daemon=True)
+    closing.start()
+    closing.join(10)
+    assert any(not t.daemon for t in threading.enumerate() if t is not threading.main_thread())
+    assert works(guest)
+    guest.close()
+
+
+def _connected() -> socket.socket:
+    channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    channel.connect(str(socket_path(registry.list_tokens()[0].path)))
+    return channel
+
+
+TURN = """
+import os, sys, threading
+from fidokit.virtual.shared import open_link
+for _ in range(2):
+    link = open_link("work")
+    done = [link.cbor(b"\\x04", lambda _: None, lambda: False)[:1] for _ in range(3)]
+    closing = threading.Thread(target=link.close, daemon=True)
+    closing.start(); closing.join()
+    assert done == [b"\\0"] * 3
+os.write(1, b"done\n")
+"""
+
+
+@pytest.mark.long
+def test_two_hundred_rounds_of_four_processes_at_once() -> None:
+    code = (
+        "import os, sys, threading, fidokit.virtual.shared, fidokit.virtual.token\n"
+        f"TURN = {TURN!r}\n"
+        "for _ in range(200):\n"
+        "    start, go = os.pipe(); children = []\n"
+        "    for _ in range(4):\n"
+        "        if not (child := os.fork()):\n"
+        "            os.close(go); os.read(start, 1)\n"
+        "            try:\n"
+        "                exec(TURN, {})\n"
+        "            except BaseException as error:\n"
+        "                print(repr(error)); sys.stdout.flush(); os._exit(1)\n"
+        "            for t in threading.enumerate():\n"
+        "                if t is not threading.current_thread() and not t.daemon: t.join()\n"
+        "            sys.stdout.flush(); os._exit(0)\n"
+        "        children.append(child)\n"
+        "    os.close(start); os.close(go)\n"
+        "    [os.waitpid(child, 0) for child in children]\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=500
+    )
+    assert done.stdout.split("\n")[:-1] == ["done"] * 800

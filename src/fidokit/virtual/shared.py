@@ -106,8 +106,9 @@ def _give_back(plugged: _Plugged) -> None:
     if listener:
         listener.stop()  # who comes from now on waits, and becomes the next owner
     if listener and listener.clients:
-        # No daemon: a command that is done does not end while others need its token.
-        threading.Thread(target=_linger, args=(plugged.token, listener)).start()
+        # No daemon, whichever thread this is: a command that is done does not end while others need
+        # its token, and a thread is one where the thread that makes it is.
+        threading.Thread(target=_linger, args=(plugged.token, listener), daemon=False).start()
     else:
         plugged.token.unplug()
 

@@ -40,6 +40,17 @@ _PRESUMED_RESIDENT_OF_2_0: Final = 25
 _PRESUMED_ALGORITHMS: Final = (CoseAlg.ES256,)
 _PRESUMED_FORMATS: Final = ("packed",)
 _ROOM_FOR_CERTIFICATE: Final = 1024
+_ROOM_FOR_ENTERPRISE: Final = 896
+"""Bytes of a reply that singles the token out by a certificate of its own."""
+_ROOM_FOR_CREDENTIAL: Final = 512
+_LONG_KEYS: Final[Mapping[CoseAlg, tuple[int, int]]] = MappingProxyType(
+    {
+        CoseAlg.ML_DSA_44: (1312, 2420),
+        CoseAlg.ML_DSA_65: (1952, 3309),
+        CoseAlg.ML_DSA_87: (2592, 4627),
+    }
+)
+"""Bytes of public keys and signatures (FIPS 204) that not every model's replies hold."""
 _ENROLLMENTS: Final = ("bioEnroll", "userVerificationMgmtPreview")
 _FRESH: Final = dict.fromkeys(("clientPin", "uv", *_ENROLLMENTS), False)
 
@@ -108,7 +119,10 @@ class _Withheld:
 def _profile(given: Document, withheld: _Withheld) -> Profile:
     info = given.info
     versions = tuple(info["versions"])
-    options = _options(info.get("options", {}), withheld)
+    room = info.get("maxMsgSize", _PRESUMED_MSG_SIZE)
+    options = _options(
+        info.get("options", {}), withheld, enterprise_fits=room >= _ROOM_FOR_ENTERPRISE
+    )
     extensions = tuple(withheld.keep(info.get("extensions", []), has_extension, str))
     algorithms = _algorithms(given, withheld)
     members = _members(info, _features(options, extensions), withheld)
@@ -142,10 +156,12 @@ def _is_2_0(versions: tuple[str, ...]) -> bool:
     return _BEFORE_2_1.issuperset(versions)
 
 
-def _options(given: Mapping[str, bool], withheld: _Withheld) -> Mapping[str, bool]:
+def _options(
+    given: Mapping[str, bool], withheld: _Withheld, *, enterprise_fits: bool
+) -> Mapping[str, bool]:
     def is_served(name: str) -> bool:
         claims = given[name] or name in CONFIGURABLE
-        return has_option(name) or not claims
+        return (has_option(name) and (name != "ep" or enterprise_fits)) or not claims
 
     kept = {name: given[name] for name in withheld.keep(given, is_served, str)}
     # The makers describe tokens in use; a fresh one has no PIN, and no finger where it learns them.
@@ -156,8 +172,20 @@ def _options(given: Mapping[str, bool], withheld: _Withheld) -> Mapping[str, boo
 def _algorithms(given: Document, withheld: _Withheld) -> tuple[CoseAlg, ...]:
     listed = given.info.get("algorithms", [])
     numbers = [a["alg"] for a in listed if a["type"] == _PUBLIC_KEY] or given.algorithms
-    kept = withheld.keep(dict.fromkeys(numbers), has_algorithm, lambda n: f"algorithm {n}")
+    room = given.info.get("maxMsgSize", _PRESUMED_MSG_SIZE)
+
+    def is_served(number: int) -> bool:
+        return has_algorithm(number) and _fits(CoseAlg(number), room)
+
+    kept = withheld.keep(dict.fromkeys(numbers), is_served, lambda n: f"algorithm {n}")
     return tuple(map(CoseAlg, kept)) if numbers else _PRESUMED_ALGORITHMS
+
+
+def _fits(alg: CoseAlg, room: int) -> bool:
+    """Whether replies of so many bytes hold the algorithm's keys and signatures (CBR-11)."""
+    key, signature = _LONG_KEYS.get(alg, (0, 0))
+    beside = _ROOM_FOR_CERTIFICATE if room >= _ROOM_FOR_CERTIFICATE else signature
+    return not key or max(key + beside, signature + _ROOM_FOR_CREDENTIAL) <= room
 
 
 def _features(options: Mapping[str, bool], extensions: tuple[str, ...]) -> frozenset[str]:
