@@ -75,7 +75,8 @@ def _whole(
     sent: Sequence[tuple[tuple[int, int, int], list[bytes]]], accepted: list[tuple[int, int, bool]]
 ) -> list[tuple[tuple[int, int, int], bytes]]:
     """The commands whose links came in one run, or in one that no card can tell from that."""
-    found, run = [], []
+    found: list[tuple[tuple[int, int, int], bytes]] = []
+    run: list[tuple[int, int]] = []
     for which, at, good in accepted:
         if not good:
             run = []
