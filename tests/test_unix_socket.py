@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -117,3 +120,57 @@ def test_other_systems_are_asked_their_way(
 ) -> None:
     monkeypatch.setattr(unix_socket, "_LINUX", False)
     assert peer_uid(Bsd(answer)) == uid  # type: ignore[arg-type]
+
+
+# --- TCP -----------------------------------------------------------------------------------------
+
+
+@contextmanager
+def connected(host: str, family: int, reach: str) -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Both ends of a TCP connection on this machine: the one that asked, and the other."""
+    with (
+        socket.create_server((host, 0), family=family) as server,
+        socket.create_connection((reach, server.getsockname()[1]), 10) as asking,
+        server.accept()[0] as accepted,
+    ):
+        yield asking, accepted
+
+
+@pytest.mark.parametrize(
+    ("host", "family", "reach"),
+    [
+        ("127.0.0.1", socket.AF_INET, "127.0.0.1"),
+        ("127.0.0.1", socket.AF_INET, "::ffff:127.0.0.1"),
+        ("::1", socket.AF_INET6, "::1"),
+    ],
+)
+def test_the_owner_of_a_tcp_connection(host: str, family: int, reach: str) -> None:
+    with connected(host, family, reach) as (asking, accepted):
+        assert unix_socket.tcp_peer_uid(accepted) == os.getuid()
+        assert unix_socket.tcp_peer_uid(asking) == os.getuid()
+
+
+def test_a_closed_end_is_nobodys() -> None:
+    """The kernel shows user 0 for it, which must not pass for root."""
+    with connected("127.0.0.1", socket.AF_INET, "127.0.0.1") as (asking, accepted):
+        asking.close()
+        accepted.settimeout(10)
+        assert accepted.recv(1) == b""
+        assert unix_socket.tcp_peer_uid(accepted) is None
+
+
+@pytest.mark.root
+def test_another_users_connection_is_known_as_his() -> None:
+    code = (
+        "import os, socket, sys; os.setuid(12345);"
+        "s = socket.create_connection(('127.0.0.1', int(sys.argv[1])));"
+        "s.recv(1)"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        command = ["/usr/bin/python3", "-c", code, str(port)]
+        with subprocess.Popen(command) as child:
+            accepted, _ = server.accept()
+            with accepted:
+                assert unix_socket.tcp_peer_uid(accepted) == 12345
+            assert child.wait(10) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import socket
 import struct
@@ -21,6 +22,9 @@ _LONGEST: Final = 103
 _PROC: Final = Path("/proc/self/fd")
 
 _LINUX: Final[bool] = sys.platform == "linux"
+
+_TCP_TABLES: Final = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+_ESTABLISHED: Final = "01"
 
 _UCRED: Final = struct.Struct("3i")
 """Linux's struct ucred: pid, uid, gid."""
@@ -89,6 +93,56 @@ def peer_process(channel: socket.socket) -> str:
     except OSError:
         name = ""
     return f"{name or 'a program'} (pid {pid})"
+
+
+def tells_tcp_peers() -> bool:
+    """Whether `tcp_peer_uid` can know anything here."""
+    return any(table.exists() for table in _TCP_TABLES)
+
+
+def tcp_peer_uid(channel: socket.socket) -> int | None:
+    """The user at the other end of a TCP connection on this machine, from the kernel's tables.
+
+    Returns:
+        None where the tables do not have it: another machine, another network namespace, another
+        system than Linux, or an end that was closed already, whose owner the kernel forgot.
+    """
+    try:
+        ends = channel.getpeername()[:2], channel.getsockname()[:2]
+        wanted = [{_in_table(*end, mapped=mapped) for mapped in (False, True)} for end in ends]
+        rows = [row for table in _TCP_TABLES if table.exists() for row in _rows(table)]
+    except OSError:
+        return None
+    for row in rows:
+        # Ends that were closed show user 0 and no inode: only a living socket has an owner.
+        alive = row[3] == _ESTABLISHED and row[9] != "0"
+        if alive and row[1] in wanted[0] and row[2] in wanted[1]:
+            return int(row[7])
+    return None
+
+
+def _rows(table: Path) -> list[list[str]]:
+    """sl, local and remote address, state, queues, timer, retransmits, uid, time-out, inode, ..."""
+    lines = table.read_text("ascii", "replace").splitlines()[1:]
+    return [fields for line in lines if len(fields := line.split()) > 9]
+
+
+def _in_table(host: str, port: int, *, mapped: bool) -> str:
+    """An address as /proc/net/tcp writes it: 32-bit words in the order of the machine.
+
+    Args:
+        host: an address of IPv4 or IPv6.
+        port: of TCP.
+        mapped: IPv4 as a socket of IPv6 has it.
+    """
+    address = ipaddress.ip_address(host.partition("%")[0])
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    packed = address.packed
+    if mapped and len(packed) == 4:
+        packed = bytes(10) + b"\xff\xff" + packed
+    words = (packed[at : at + 4] for at in range(0, len(packed), 4))
+    return "".join(f"{int.from_bytes(word, sys.byteorder):08X}" for word in words) + f":{port:04X}"
 
 
 def require_own_user(channel: socket.socket) -> None:

@@ -31,12 +31,14 @@ class Ways:
         uhid: as a USB HID device of this machine's kernel.
         usbip: as a USB device for other machines, by USB/IP; where to listen.
         vpcd: as a contactless card on a reader, for PC/SC; where vsmartcard's vpcd listens.
+        anyone: whoever reaches the port may attach by USB/IP; otherwise this user and root alone.
         socket: at a path, for containers and the provider library.
         plug: what it says of itself as a USB device; without a serial number it has the token's.
     """
 
     uhid: bool = False
     usbip: Address | None = None
+    anyone: bool = False
     vpcd: Address | None = None
     socket: Path | None = None
     plug: UsbIdentity | None = None
@@ -93,7 +95,7 @@ def reachable(token: VirtualToken, ways: Ways, ended: Ended) -> Iterator[list[Re
         if ways.uhid:
             reached.append(_uhid(stack, token, ways.plug, ended))
         if ways.usbip is not None:
-            reached.append(_usbip(stack, token, ways.usbip, ways.plug))
+            reached.append(_usbip(stack, token, ways.usbip, ways.plug, anyone=ways.anyone))
         if ways.vpcd is not None:
             reached.append(_vpcd(stack, token, ways.vpcd, ended))
         if ways.socket is not None:
@@ -118,7 +120,12 @@ def _uhid(
 
 
 def _usbip(
-    stack: ExitStack, token: VirtualToken, at: Address, given: UsbIdentity | None
+    stack: ExitStack,
+    token: VirtualToken,
+    at: Address,
+    given: UsbIdentity | None,
+    *,
+    anyone: bool,
 ) -> Reached:
     from fidokit.virtual.transports.usbip import UsbIpServer
 
@@ -130,6 +137,7 @@ def _usbip(
         product_id=named.product_id,
         product=named.product,
         serial=named.serial,
+        anyone=anyone,
     )
     stack.callback(server.close)
     host, port = at[0], server.port

@@ -6,17 +6,18 @@ import socket
 import struct
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.support.ctaphid_host import Answer, Refused, Waiting
 from tests.support.usbip_host import PATIENCE_S, UsbIpHost
 
-from fidokit.errors import NoPermission, TokenBusy, UsageError
+from fidokit.errors import NoPermission, TokenBusy, Unsupported, UsageError
 from fidokit.types import CtapStatus
 from fidokit.virtual.framing.ctaphid import HidCommand
 from fidokit.virtual.framing.usb_descriptors import REPORT_DESCRIPTOR
-from fidokit.virtual.framing.usbip import OpStatus
+from fidokit.virtual.framing.usbip import OpStatus, UsbIpSession
 from fidokit.virtual.token import VirtualToken
 from fidokit.virtual.transports import usbip
 from fidokit.virtual.transports.usbip import MOST_CLIENTS, UsbIpServer
@@ -272,3 +273,68 @@ def test_a_port_that_is_not_allowed(token: VirtualToken, monkeypatch: pytest.Mon
 def test_numbers_that_make_no_sense(token: VirtualToken, numbers: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="16 bits"):
         UsbIpServer(token, **({"port": 0} | numbers), product="", serial="")
+
+
+# --- who may attach ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("owner", [12345, None], ids=["another user", "nobody known"])
+def test_others_are_refused(
+    token: VirtualToken,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    owner: int | None,
+) -> None:
+    monkeypatch.setattr("fidokit.virtual.transports.usbip.tcp_peer_uid", lambda _: owner)
+    for anyone, admitted in ((False, False), (True, True)):
+        server = UsbIpServer(token, port=0, product="x", serial="x", anyone=anyone)
+        with socket.create_connection(("127.0.0.1", server.port), 10) as channel:
+            channel.settimeout(10)
+            channel.sendall(bytes.fromhex("0111800500000000"))
+            assert bool(_said(channel)) is admitted
+        server.close()
+    assert "of another user" in caplog.text
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_addresses_beyond_loopback_want_a_word(token: VirtualToken, host: str) -> None:
+    with pytest.raises(UsageError, match="whoever reaches it") as refused:
+        UsbIpServer(token, host, 0, product="", serial="")
+    assert "--anyone" in refused.value.hint
+    UsbIpServer(token, host, 0, product="", serial="", anyone=True).close()
+
+
+def test_a_system_that_does_not_say_who_connects(
+    token: VirtualToken, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fidokit.unix_socket._TCP_TABLES", (Path("/nonexistent"),))
+    with pytest.raises(Unsupported, match="does not say which user"):
+        UsbIpServer(token, port=0, product="", serial="")
+
+
+def test_a_client_that_breaks_us_ends_alone(
+    server: UsbIpServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    real = UsbIpSession.receive
+    answers = [RuntimeError("a defect of ours")]
+
+    def receive(self: UsbIpSession, data: bytes) -> object:
+        if answers:
+            raise answers.pop()
+        return real(self, data)
+
+    monkeypatch.setattr(UsbIpSession, "receive", receive)
+    with socket.create_connection(("127.0.0.1", server.port), 10) as channel:
+        channel.settimeout(10)
+        channel.sendall(b"x")
+        assert channel.recv(1) == b""
+    assert "RuntimeError: a defect of ours" in caplog.text
+    assert dial(server).attach() == OpStatus.OK
+
+
+def _said(channel: socket.socket) -> bytes:
+    """What comes first; nothing where the other end hung up, with or without reading."""
+    try:
+        return channel.recv(8)
+    except ConnectionResetError:
+        return b""

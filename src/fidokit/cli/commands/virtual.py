@@ -31,6 +31,8 @@ from fidokit.prompt import questions
 from fidokit.prompt.text import escape, note
 
 NO_MODELS = "No model is called so. See them all: fidokit virtual models"
+ONLY_YOU = "By usbip you and root on this machine can attach it; others: --anyone."
+EVERYBODY = "By usbip whoever reaches the port can attach it, and reset it."
 EMPTY = "No virtual tokens yet. Create one: fidokit virtual create NAME"
 
 
@@ -220,6 +222,12 @@ def quirks(settings: Settings) -> None:
     help="A USB key for other machines, by USB/IP: usbip attach.  [127.0.0.1:3240]",
 )
 @click.option(
+    "--anyone",
+    is_flag=True,
+    help="Let every user of this machine, and whoever reaches the port, attach by --usbip. Without "
+    "it only you and root may.",
+)
+@click.option(
     "--vpcd",
     is_flag=False,
     flag_value="127.0.0.1:35963",
@@ -249,6 +257,7 @@ def serve(
     presence: str | None,
     uhid: bool,
     usbip: tuple[str, int] | None,
+    anyone: bool,
     vpcd: tuple[str, int] | None,
     socket_path: Path | None,
     passphrase_file: str | None,
@@ -267,7 +276,7 @@ def serve(
     # Asked before signals are held back, so that Ctrl-C ends the question.
     words = known_if_sealed(name, passphrase_file)
     named = ways_module.plug(**plug)
-    ways = Ways(uhid=uhid, usbip=usbip, vpcd=vpcd, socket=socket_path, plug=named)
+    ways = Ways(uhid=uhid, usbip=usbip, anyone=anyone, vpcd=vpcd, socket=socket_path, plug=named)
     serving = partial(serve_virtual, name, presence=presence, passphrase=words)
     only_way = vpcd is not None and not (uhid or usbip or socket_path)
     with (
@@ -277,6 +286,8 @@ def serve(
     ):
         lines = [f"virtual:{name} is plugged in; Ctrl-C pulls it out."]
         lines += [f"  {way.way:<7} {way.where}  ({way.hint})" for way in reached]
+        if usbip:
+            lines.append(EVERYBODY if anyone else ONLY_YOU)
         data = [{"way": w.way, "where": w.where, "hint": w.hint} for w in reached]
         show(settings, {"serving": f"virtual:{name}", "reached": data}, Lines(lines))
         sys.stdout.flush()  # a script that waits for this line reads it from a pipe

@@ -3,9 +3,11 @@ CTAP messages to a virtual token, without framing."""
 
 from __future__ import annotations
 
+import logging
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final, Protocol
 
 from fidokit.errors import TokenGone
@@ -114,6 +116,25 @@ class MemoryLink:
 
 
 _PAUSE_S: Final = 0.1
+_LOG: Final = logging.getLogger(__name__)
+
+
+@contextmanager
+def alone(what: str, *passing: type[Exception]) -> Iterator[None]:
+    """A boundary around one client, request or reader: a defect inside ends that one alone.
+
+    It is logged with its type. What a token or a peer may do is the caller's to handle before.
+
+    Args:
+        what: the one, as the log names it.
+        passing: what goes on to the caller, who knows it.
+    """
+    try:
+        yield
+    except passing:
+        raise
+    except Exception as error:  # noqa: BLE001  the boundary: one's defect is not another's
+        _LOG.warning("%s ended by %s: %s", what, type(error).__name__, error)
 
 
 class TokenChannel(Protocol):
@@ -159,4 +180,9 @@ def accept_all(
                 return
             time.sleep(_PAUSE_S)  # out of descriptors: clients that leave give some back
             continue
-        admit(channel)
+        admitted = False
+        with alone("a client's admission"):
+            admit(channel)
+            admitted = True
+        if not admitted:
+            channel.close()

@@ -19,10 +19,11 @@ from fidokit.errors import (
     StateUnusable,
     TokenBusy,
     TokenGone,
+    TokenMisbehaved,
     WouldOverwrite,
 )
 from fidokit.unix_socket import address, require_own_user, socket_path
-from fidokit.virtual.transports.memory import MemoryLink, accept_all
+from fidokit.virtual.transports.memory import MemoryLink, accept_all, alone
 from fidokit.virtual.transports.socket import (
     COMMANDS,
     FROM_CLIENT,
@@ -33,6 +34,10 @@ from fidokit.virtual.transports.socket import (
     hello,
 )
 
+_DEFECT: Final = TokenMisbehaved(
+    "the process that powers the virtual token could not run this command",
+    hint="see what it logged, and report it; the token itself goes on",
+)
 MOST_CLIENTS: Final = 64
 """Connections at a time; each may hold one frame and one answer."""
 
@@ -242,25 +247,27 @@ class _Client:
 
     def serve(self) -> None:
         """Answer commands until the client hangs up or says what it may not say."""
-        try:
+        with alone("a client of a virtual token"), suppress(OSError, Malformed):
             while data := self._channel.recv(_CHUNK):
                 for frame in self._reader.feed(data):
                     self._take(frame)
-        except (OSError, Malformed):
-            return
-        finally:
-            self._channel.close()
-            self._listener.remove(self)
+        self._channel.close()
+        self._listener.remove(self)
 
     def _take(self, frame: Frame) -> None:
         if frame.kind not in COMMANDS:
             return  # a cancel that came when its command had ended
         self._running, self._wanted = frame.number, True
-        try:
-            answer = Frame(FrameKind.ANSWER, frame.number, self._run(frame))
-        except FidokitError as error:
-            answer = failure(frame.number, error)
+        answer = failure(frame.number, _DEFECT)
+        with alone("a command of a virtual token's client"):
+            answer = self._answer(frame)
         self._channel.sendall(answer.encode())
+
+    def _answer(self, frame: Frame) -> Frame:
+        try:
+            return Frame(FrameKind.ANSWER, frame.number, self._run(frame))
+        except FidokitError as error:
+            return failure(frame.number, error)
 
     def _run(self, frame: Frame) -> bytes:
         assert self._link is not None  # noqa: S101  opened before this thread began

@@ -16,6 +16,7 @@ from fidokit.errors import FidokitError, Malformed, NoPermission, TokenGone, Uns
 from fidokit.virtual.framing import uhid
 from fidokit.virtual.framing.ctaphid import REPORT_SIZE
 from fidokit.virtual.framing.usb_descriptors import REPORT_DESCRIPTOR, USUAL_IDENTITY, UsbIdentity
+from fidokit.virtual.transports.memory import alone
 from fidokit.virtual.transports.reports import HidPort, HidToken
 
 NODE: Final = Path("/dev/uhid")
@@ -127,7 +128,7 @@ class UhidDevice:
             while not self._closed:
                 ready, _, _ = select.select([self._file, self._wake], [], [])
                 if self._file in ready and not self._closed:
-                    self._take(os.read(self._file, uhid.EVENT_SIZE))
+                    self._heed(os.read(self._file, uhid.EVENT_SIZE))
         except OSError as error:
             why = TokenGone(f"the kernel gave the device up: {error.strerror}")
         except Malformed as error:
@@ -139,6 +140,11 @@ class UhidDevice:
             self._shut()
         if unasked and self._ended is not None:
             self._ended(why or TokenGone("the kernel gave the device up"))
+
+    def _heed(self, event: bytes) -> None:
+        """Take an event; a defect of ours ends this one alone."""
+        with alone("an event of the kernel", Malformed):
+            self._take(event)
 
     def _take(self, event: bytes) -> None:
         told = uhid.parse(event, REPORT_SIZE)

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
+import logging
+import os
 import socket
 import struct
 import threading
 from contextlib import suppress
 from typing import Final
 
-from fidokit.errors import FidokitError, Malformed, NoPermission, TokenBusy, UsageError
+from fidokit.errors import (
+    FidokitError,
+    Malformed,
+    NoPermission,
+    TokenBusy,
+    Unsupported,
+    UsageError,
+)
+from fidokit.unix_socket import tcp_peer_uid, tells_tcp_peers
 from fidokit.virtual.framing.usb_descriptors import PRODUCT_ID, VENDOR_ID, UsbIdentity
 from fidokit.virtual.framing.usb_device import UsbDevice
 from fidokit.virtual.framing.usbip import OpStatus, SessionOutcome, UsbIpSession
-from fidokit.virtual.transports.memory import accept_all
+from fidokit.virtual.transports.memory import accept_all, alone
 from fidokit.virtual.transports.reports import HidPort, HidToken
 
 PORT: Final = 3240
@@ -22,6 +33,7 @@ MOST_CLIENTS: Final = 16
 REQUEST_WAIT_S: Final = 10.0
 """How long a client may take to say what it wants; one that has the device may be silent."""
 
+_LOG: Final = logging.getLogger(__name__)
 _CHUNK: Final = 65_536
 _SEND_WAIT: Final = struct.pack("ll", 5, 0)
 """A timeval: a client that reads nothing for five seconds has hung up."""
@@ -37,16 +49,20 @@ class UsbIpServer:
 
     Args:
         token: what is exported.
-        host: the address to listen at. Whoever reaches it can use the token: USB/IP knows neither
-            passwords nor encryption.
+        host: the address to listen at. USB/IP knows neither passwords nor encryption: whoever is
+            let in can use the token, and reset it.
         port: TCP port; 0 for any that is free.
         vendor_id: USB's number of the maker, 0 to FFFF.
         product_id: the maker's number of the product, 0 to FFFF.
         product: its name, as hosts show it.
         serial: its serial number, as hosts show it.
+        anyone: lets in whoever reaches the port; otherwise only this user and root on this machine,
+            as the kernel knows the owner of a connection.
 
     Raises:
-        UsageError: numbers that make no sense, or an address that is none of this machine.
+        UsageError: numbers that make no sense, an address that is none of this machine, or one
+            beyond loopback without `anyone`.
+        Unsupported: the system does not say who connects, and `anyone` is not set.
         TokenBusy: something listens there already.
         NoPermission: this user may not listen there.
     """
@@ -61,8 +77,10 @@ class UsbIpServer:
         product_id: int = PRODUCT_ID,
         product: str,
         serial: str,
+        anyone: bool = False,
     ) -> None:
         _require_numbers(port, vendor_id, product_id)
+        self._anyone = anyone
         self.device = UsbDevice(UsbIdentity(vendor_id, product_id, product, serial))
         self._token = token
         self._changed = threading.Condition()
@@ -70,6 +88,8 @@ class UsbIpServer:
         self._importer: _Client | None = None
         self._closed = False
         self._server = _listen(host, port)
+        if not anyone:
+            _require_known_peers(self._server)
         self._port: int = self._server.getsockname()[1]
         self.hid = HidPort(token, self._send, ended=self._unplugged)
         threading.Thread(target=self._accept, daemon=True).start()
@@ -146,6 +166,10 @@ class UsbIpServer:
         accept_all(self._server, self._admit, lambda: self._closed)
 
     def _admit(self, channel: socket.socket) -> None:
+        if not (self._anyone or _is_ours(channel)):
+            _LOG.warning("a connection to USB/IP was refused: it is of another user")
+            channel.close()
+            return
         client = _Client(self, channel)
         with self._changed:
             admitted = not self._closed and len(self._clients) < MOST_CLIENTS
@@ -168,17 +192,14 @@ class _Client:
 
     def serve(self) -> None:
         """Answer requests until the client hangs up or says what makes no sense."""
-        try:
+        with alone("a client of USB/IP"), suppress(OSError, Malformed):
             _tune(self._channel)
             while data := self._channel.recv(_CHUNK):
                 if self._take(data):
-                    return
-        except (OSError, Malformed):
-            return
-        finally:
-            self.hang_up()
-            self._server.release(self)
-            self._channel.close()
+                    break
+        self.hang_up()
+        self._server.release(self)
+        self._channel.close()
 
     def deliver(self, report: bytes) -> None:
         """Bring a report from the token, from any thread."""
@@ -212,6 +233,27 @@ class _Client:
             self._channel.sendall(replies)
         except OSError:
             self.hang_up()  # the thread that reads sees the end
+
+
+def _is_ours(channel: socket.socket) -> bool:
+    """Whether this user, or root, who attaches devices, is at the other end."""
+    return tcp_peer_uid(channel) in {0, os.getuid()}
+
+
+def _require_known_peers(server: socket.socket) -> None:
+    host = server.getsockname()[0]
+    if not ipaddress.ip_address(host.partition("%")[0]).is_loopback:
+        server.close()
+        raise UsageError(
+            f"USB/IP at {host} would let in whoever reaches it, and they could reset the token",
+            hint="listen at 127.0.0.1 and forward the port by ssh, or say --anyone",
+        )
+    if not tells_tcp_peers():
+        server.close()
+        raise Unsupported(
+            "this system does not say which user connects to USB/IP",
+            hint="say --anyone to let in every user of this machine",
+        )
 
 
 def _tune(channel: socket.socket) -> None:

@@ -18,6 +18,7 @@ from typing import Final, Protocol, TypeAlias
 
 from fidokit.errors import FidokitError, ReaderGone, TokenGone, Unsupported, UsageError
 from fidokit.virtual.transports.card import ANSWER_TO_RESET, CardSession, CardToken
+from fidokit.virtual.transports.memory import alone
 
 LENGTH_SIZE: Final = 2
 LONGEST: Final = 0xFFFF
@@ -196,7 +197,7 @@ class VpcdCard:
         why: FidokitError | None = None
         try:
             while not self._stop.is_set():
-                with suppress(OSError):
+                with alone("a reader", FidokitError), suppress(OSError):
                     self._one_reader()
                 _hang_up(self._channel)
                 self._drop()
