@@ -66,6 +66,8 @@ Made by the test run (`make docs`; `make test` fails where this page is not what
 check: its id, what it is about, what was seen, and the tests that looked, by file below `tests/`.
 *Passed* means that every test which names the check passed, with their number, parameters counted.
 *Not implemented* means that no test names it: nothing passes by default.
+
+[The checks](ctap-checks.md) have their outcomes and the clause behind each.
 """
 
 
