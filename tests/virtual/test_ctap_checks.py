@@ -1,4 +1,4 @@
-"""docs/ctap-checks.md: every check of the authenticator is there once, with the clause behind it."""
+"""docs/ctap-checks.md has every check of the authenticator once, with the clause behind it."""
 
 from __future__ import annotations
 
