@@ -14,13 +14,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import fidokit
 from fidokit.client.info import TokenInfo
 
 SCHEMA = 1
-Outcome = Literal["passed", "failed", "skipped"]
+Outcome = Literal["passed", "differs", "failed", "skipped"]
+"""A token *differs* that departs from CTAP where fidokit knows what to do; it does its work."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Result:
         seconds: set-up and clean-up included.
         round_trips: messages to the token and back.
         touches: how many were asked for.
-        reason: why it was skipped, or the last line of its failure.
+        reason: why it was skipped, how the token differs, or the last line of its failure.
     """
 
     name: str
@@ -56,9 +57,9 @@ class Report:
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def counts(self) -> Mapping[str, int]:
-        """How many tests passed, failed and were skipped."""
+        """How many tests passed, found a difference, failed and were skipped."""
         found = Counter(result.outcome for result in self.results)
-        return {outcome: found[outcome] for outcome in ("passed", "failed", "skipped")}
+        return {outcome: found[outcome] for outcome in get_args(Outcome)}
 
     def write(self, folder: Path) -> tuple[Path, Path]:
         """Write `report.md` and `report.json` into a folder, over those of an earlier run."""

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hwtests.desk import Desk
 
 from fidokit.client.session import Session
-from fidokit.errors import CredentialInTheWay, CredentialNotFound
+from fidokit.errors import CredentialInTheWay, CredentialNotFound, NotTaken, Unsupported
 from fidokit.keys.holder import open_key_file
 from fidokit.keys.resident_keys import delete_key, download_keys, list_keys, rename_key
-from fidokit.types import KeyType
+from fidokit.types import KeyType, SkFlag
 from hwtests import keys
+
+Differs = Callable[[str], None]
 
 pytestmark = pytest.mark.needs("ctap2", "pin", "resident", "listing")
 
@@ -31,15 +33,20 @@ def _nothing_stays(desk: Desk) -> Iterator[None]:
     assert after == before
 
 
-def test_made_and_listed(desk: Desk, token: Session, tmp_path: Path) -> None:
+def test_made_and_listed(desk: Desk, token: Session, tmp_path: Path, differs: Differs) -> None:
     made = keys.make(token, tmp_path / "id", keys.best_type(desk), resident=True, user="alice")
     (row,) = keys.ours(token)
-    assert (row.fingerprint, row.user, row.comment) == (made.fingerprint, "alice", "hwtests")
+    assert (row.fingerprint, row.user) == (made.fingerprint, "alice")
+    if row.comment != "hwtests":
+        differs("it drops or shortens display names, and with them comments")
+        assert "hwtests".startswith(row.comment)
     assert keys.use(token, made.path).touched
 
 
 @pytest.mark.parametrize("verify_required", [False, True], ids=["touch", "touch and PIN"])
-def test_recovered(desk: Desk, token: Session, tmp_path: Path, verify_required: bool) -> None:
+def test_recovered(
+    desk: Desk, token: Session, tmp_path: Path, verify_required: bool, differs: Differs
+) -> None:
     kind = keys.best_type(desk)
     made = keys.make(token, tmp_path / "id", kind, resident=True, verify_required=verify_required)
     original = open_key_file(made.path).key
@@ -49,7 +56,11 @@ def test_recovered(desk: Desk, token: Session, tmp_path: Path, verify_required: 
         assert saved.error is None
         recovered = open_key_file(saved.path).key
         # A token may list an id in another form than it gave; the key it stands for is the same.
-        assert (recovered.public, recovered.flags) == (original.public, original.flags)
+        assert recovered.public == original.public
+        if recovered.flags == original.flags & ~SkFlag.USER_VERIFICATION_REQUIRED != original.flags:
+            differs("it lists a key as less protected than it is; recovered, it lacks the flag")
+            return
+        assert recovered.flags == original.flags
         signed = keys.use(again, saved.path)
     assert (signed.fingerprint, signed.verified) == (made.fingerprint, verify_required)
 
@@ -64,10 +75,15 @@ def test_not_replaced_unasked(desk: Desk, token: Session, tmp_path: Path) -> Non
 
 
 @pytest.mark.needs("renaming")
-def test_renamed(desk: Desk, token: Session, tmp_path: Path) -> None:
+def test_renamed(desk: Desk, token: Session, tmp_path: Path, differs: Differs) -> None:
     made = keys.make(token, tmp_path / "id", keys.best_type(desk), resident=True)
     (row,) = keys.ours(token)
-    rename_key(token, row, comment="another name")
+    try:
+        rename_key(token, row, comment="another name")
+    except (NotTaken, Unsupported) as refused:
+        differs(f"it does not rename keys although it lists credMgmt: {refused.message}")
+        assert keys.use(token, made.path).touched
+        return
     (row,) = keys.ours(token)
     assert (row.comment, row.fingerprint) == ("another name", made.fingerprint)
 

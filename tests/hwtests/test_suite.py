@@ -181,3 +181,26 @@ def test_the_report_names_the_model_and_not_the_token(tmp_path: Path) -> None:
     assert signing["round_trips"] >= 2
     assert signing["touches"] == 2
     assert signing["seconds"] > 0
+
+
+DIFFERENCES = {
+    "solo1": {"test_recovered[touch and PIN]", "test_renamed"},
+    "canokey": set[str](),
+    "pico-fido": {"test_a_key_of_another_token_is_not_used", "test_always_uv"},
+    "fido2applet": {"test_made_and_listed", "test_renamed"},
+    "nitrokey-fido2": set[str](),
+    "nitrokey-3": set[str](),
+    "opensk": set[str](),
+    "u2f-with-cbor-bit": set[str](),
+}
+
+
+@pytest.mark.parametrize("preset", DIFFERENCES)
+def test_real_firmware_differs_and_does_not_fail(tmp_path: Path, preset: str) -> None:
+    create_virtual("hw", quirks=[preset])
+    run = erasing(tmp_path)
+    assert run.code == pytest.ExitCode.OK, run.said
+    found = {name for name, outcome in run.outcomes.items() if outcome == "differs"}
+    assert found == DIFFERENCES[preset]
+    assert f"{len(found)} differs" in run.page
+    delete_virtual("hw")
