@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.virtual.quirks.seen import seen_of
+
 from fidokit.virtual.quirks.choice import list_presets, list_quirks
 
 PAGE = Path(__file__).parents[3] / "docs" / "quirks.md"
@@ -21,10 +23,12 @@ without one.
 
 ## Quirks
 
-A token with it ... The numbers are sections of CTAP 2.3.
+A token with it ... The numbers are sections of CTAP 2.3. The last column is what a life of keys
+shows (make, use, list, download, rename, delete, change the PIN, settings, reset), which a test
+lives on each quirk and each preset.
 
-| quirk | what it does | seen in | text |
-|---|---|---|---|
+| quirk | what it does | seen in | text | what a user of fidokit sees |
+|---|---|---|---|---|
 """
 
 _PRESETS = """
@@ -41,7 +45,7 @@ def page() -> str:
     """The whole page."""
     quirks = "".join(
         f"| `{quirk.name}` | {quirk.effect} | {', '.join(quirk.firmwares) or 'a report'} "
-        f"| {quirk.text} |\n"
+        f"| {quirk.text} | {seen_of(quirk.name).note} |\n"
         for quirk in list_quirks()
     )
     presets = "".join(
