@@ -31,7 +31,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("keys")
     made = [folder / f"k{number}" for number in range(KEYS)]
     for path in made:
-        kind = ("ecdsa", "ed25519")[int(path.name[1:]) % 2]
+        kind = ("ecdsa", "ed25519", "rsa")[int(path.name[1:]) % 3]
         command = [stock("ssh-keygen"), "-q", "-t", kind, "-N", "", "-f", str(path)]
         subprocess.run(command, check=True)
     return made

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -423,7 +424,11 @@ class Trial:
             *("-oStrictHostKeyChecking=yes", f"-oUserKnownHostsFile={known}"),
             *("-oGlobalKnownHostsFile=/dev/null", "-oHostKeyAlgorithms=ssh-ed25519"),
             *("-oControlPath=none", "-oUpdateHostKeys=no", "-oConnectTimeout=20"),
-            *("-oPubkeyAcceptedKeyTypes=*", f"-oHostKeyAlias={_NAME}", "-oProxyCommand=-"),
+            *(
+                f"-oPubkeyAcceptedKeyTypes={_every_algorithm()}",
+                f"-oHostKeyAlias={_NAME}",
+                "-oProxyCommand=-",
+            ),
             *("--", _NAME, "true"),
         ]
 
@@ -486,6 +491,18 @@ def environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
 
 def _kept(name: str) -> bool:
     return not name.startswith("LC_") and name not in {"LANG", "LANGUAGE"}
+
+
+@cache
+def _every_algorithm() -> str:
+    """All that the installed ssh can sign by, also what it does not offer by default.
+
+    A pattern would not do: of RSA's algorithms ssh takes one that its list names.
+    """
+    command = [_program("ssh"), "-Q", "PubkeyAcceptedKeyTypes"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    names = sorted(done.stdout.split(), key=lambda name: name.startswith(("ssh-rsa", "ssh-dss")))
+    return ",".join(names) or "+ssh-rsa"
 
 
 def _program(name: str) -> str:

@@ -112,6 +112,8 @@ def _is_revoked(name: str, line: int, view: View) -> bool:
     for revoked in view.settings.first("revokedkeys", "none").split():
         if revoked.lower() == "none":
             continue
+        if _is_listed(Path(revoked), raw):
+            return True
         done = subprocess.run(  # noqa: S603  the key comes through a pipe
             ["ssh-keygen", "-Q", "-f", revoked, "/dev/stdin"],  # noqa: S607
             input=raw + b"\n",
@@ -121,6 +123,18 @@ def _is_revoked(name: str, line: int, view: View) -> bool:
         if done.returncode != 0 and b"REVOKED" in done.stdout + done.stderr:
             return True
     return False
+
+
+def _is_listed(revoked: Path, raw: bytes) -> bool:
+    """Whether a list of public keys, which is the other form of RevokedKeys, holds a key."""
+    try:
+        listed = read_bounded(revoked, _MAX_FILE)
+    except FidokitError:
+        return False
+    wanted = parse_line(raw)
+    lines = (parse_line(line) for line in listed.split(b"\n"))
+    keys = [line.key for line in lines if isinstance(line, AuthorizedKey) and not line.options]
+    return isinstance(wanted, AuthorizedKey) and wanted.key in keys
 
 
 def principals(account: Account, view: View) -> Principals:
