@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cache
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,6 +28,8 @@ from fidokit.openssh.keys.public import PublicLine
 from fidokit.server.sshd.connections import Connections
 from fidokit.server.sshd.query import LOOPBACK, LoginOrigin, Sshd, without_option
 from fidokit.server.sshd.settings import ConfigPlace
+from fidokit.server.sshd.ssh_client import environment as environment  # noqa: PLC0414
+from fidokit.server.sshd.ssh_client import every_algorithm, find_client, user_config
 from fidokit.server.sshd.terminal import Terminal
 
 QUERY_S: Final = 60.0
@@ -40,6 +41,7 @@ KEYS_AT_ONCE: Final = 60
 
 _ACCEPTS: Final = re.compile(r"Server accepts key: .*(SHA256:\S+)")
 _OFFERED: Final = re.compile(r"Offering public key: .*(SHA256:\S+)")
+_REFUSALS: Final = ("Authentications that can continue", "no mutual signature")
 _METHODS: Final = re.compile(r"Authentications that can continue: ?(.*)")
 _AUTHENTICATED: Final = re.compile(r'^Authenticated (to .* )?using "publickey"', re.MULTILINE)
 """Also where it is one of several methods that are asked for: "with partial success"."""
@@ -50,7 +52,6 @@ _BY_CERTIFICATE: Final = re.compile(
 )
 _NAME: Final = "fidokit-trial"
 _PROVIDER: Final = "SSH_SK_PROVIDER"
-_PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]*\Z")
 
 # sshd takes the first value of a setting, so that these count whatever follows.
 _OWN: Final = """\
@@ -195,7 +196,7 @@ def bench() -> Iterator[Bench]:
             folder = stack.enter_context(TemporaryDirectory(prefix="fidokit-"))
         made = Bench(Path(folder), stack.enter_context(Connections()))
         made.stage("always.conf", _ALWAYS.encode())
-        command = [_program("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-C", "throw-away"]
+        command = [find_client("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-C", "throw-away"]
         done = subprocess.run(  # noqa: S603  as ssh-keygen is called by hand
             [*command, "-f", str(made.host_key)],
             stdin=subprocess.DEVNULL,
@@ -417,15 +418,15 @@ class Trial:
         known, config = scratch / "known_hosts", scratch / "config"
         with _room_in(self.bench.folder):
             known.write_text(f"{_NAME} {public}")
-            config.write_text(_as_user(user), "utf-8", "surrogateescape")
+            config.write_text(user_config(user), "utf-8", "surrogateescape")
         return [
-            *(_program("ssh"), "-n", "-F", str(config), "-v", "-T", "-E", str(log), *options),
+            *(find_client("ssh"), "-n", "-F", str(config), "-v", "-T", "-E", str(log), *options),
             *("-oIdentitiesOnly=yes", "-oPreferredAuthentications=publickey"),
             *("-oStrictHostKeyChecking=yes", f"-oUserKnownHostsFile={known}"),
             *("-oGlobalKnownHostsFile=/dev/null", "-oHostKeyAlgorithms=ssh-ed25519"),
             *("-oControlPath=none", "-oUpdateHostKeys=no", "-oConnectTimeout=20"),
             *(
-                f"-oPubkeyAcceptedKeyTypes={_every_algorithm()}",
+                f"-oPubkeyAcceptedKeyTypes={every_algorithm()}",
                 f"-oHostKeyAlias={_NAME}",
                 "-oProxyCommand=-",
             ),
@@ -438,19 +439,8 @@ def own_arguments(arguments: Sequence[str]) -> tuple[str, ...]:
     return without_option(without_option(without_option(arguments, "-f"), "-p"), "-h")
 
 
-def _as_user(user: str) -> str:
-    """A configuration for ssh that names a user; its command line takes no `\\` and no `$`.
-
-    Raises:
-        FidokitError: a name that cannot stand there.
-    """
-    if any(sign in user for sign in '"\n\r\0'):
-        raise FidokitError(f"ssh cannot be asked to log in as {user!r}")
-    return f"User {user}\n" if _PLAIN_NAME.match(user) else f'User "{user}"\n'
-
-
 def _answers(keys: Sequence[PublicText], said: str, log: str) -> list[KeyAnswer]:
-    taken, offered = set(_ACCEPTS.findall(said)), set(_OFFERED.findall(said))
+    taken, refused = set(_ACCEPTS.findall(said)), _refused(said)
     methods = _METHODS.findall(said)
     if methods and not any("publickey" in names for names in methods):
         return [KeyAnswer(key, False) for key in keys]
@@ -461,10 +451,17 @@ def _answers(keys: Sequence[PublicText], said: str, log: str) -> list[KeyAnswer]
         KeyAnswer(key, True, places.get(key.fingerprint))
         if key.fingerprint in taken
         else KeyAnswer(key, False)
-        if key.fingerprint in offered
+        if key.fingerprint in refused
         else KeyAnswer(key, None, why=why)
         for key in keys
     ]
+
+
+def _refused(said: str) -> set[str]:
+    """The keys that were offered and answered by a refusal: a connection that ends is none."""
+    parts = _OFFERED.split(said)
+    offers = zip(parts[1::2], parts[2::2])  # noqa: B905  Python 3.9
+    return {name for name, after in offers if any(words in after for words in _REFUSALS)}
 
 
 def _read(path: Path) -> str:
@@ -481,34 +478,3 @@ def _end(process: subprocess.Popen[bytes], patience: float) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-def environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """What ssh needs of the environment: the agent, the provider, how to ask, and the path."""
-    given = os.environ if environ is None else environ
-    return {"LC_ALL": "C.UTF-8", **{name: value for name, value in given.items() if _kept(name)}}
-
-
-def _kept(name: str) -> bool:
-    return not name.startswith("LC_") and name not in {"LANG", "LANGUAGE"}
-
-
-@cache
-def _every_algorithm() -> str:
-    """All that the installed ssh can sign by, also what it does not offer by default.
-
-    A pattern would not do: of RSA's algorithms ssh takes one that its list names.
-    """
-    command = [_program("ssh"), "-Q", "PubkeyAcceptedKeyTypes"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-    names = sorted(done.stdout.split(), key=lambda name: name.startswith(("ssh-rsa", "ssh-dss")))
-    return ",".join(names) or "+ssh-rsa"
-
-
-def _program(name: str) -> str:
-    found = shutil.which(name)
-    if found is None:
-        raise FidokitError(
-            f"{name} is not installed here", hint="it comes with openssh-client, as ssh does"
-        )
-    return found
