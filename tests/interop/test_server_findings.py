@@ -25,7 +25,7 @@ from tests.server.samples import PLAIN, TOKEN, text
 from tests.support.private_etc import USER, PrivateEtc, private_etc
 
 from fidokit.openssh.keys.fingerprint import sha256
-from fidokit.server.check.findings.setting_origins import SettingOrigins
+from fidokit.server.check.findings.setting_origins import Asked, SettingOrigins
 from fidokit.server.sshd.query import LOOPBACK, sshd_here
 
 pytestmark = [pytest.mark.interop, pytest.mark.root]
@@ -93,10 +93,10 @@ def test_changing_the_named_line_changes_the_setting(tmp_path: Path, seed: int) 
     Path("/run/sshd").mkdir(exist_ok=True)
     config, _ = write_configuration(tmp_path, random.Random(seed))
     sshd = sshd_here(config=config)
-    origins = SettingOrigins(lambda user: sshd.explained(user, LOOPBACK))
+    origins = SettingOrigins(lambda asked: sshd.explained(asked.user, LOOPBACK))
     for user, name in itertools.product(("root", "daemon"), SWITCHES):
         before = sshd.settings(user, LOOPBACK)
-        (found,) = origins.of(before, (name,), user)
+        (found,) = origins.of(before, (name,), Asked(user))
         assert found.value == before.first(name)
         other = "no" if found.value == "yes" else "yes"
         path = Path(found.path or found.config)
@@ -228,6 +228,13 @@ def password_by_match(world: World) -> None:
     )
 
 
+def password_from_a_place(world: World) -> None:
+    password_by_default(world)
+    world.configure(
+        "PasswordAuthentication no", "Match Address 10.0.0.0/8", "  PasswordAuthentication yes"
+    )
+
+
 def empty_password(world: World) -> None:
     world.keys(text(TOKEN))
     world.password("")
@@ -307,6 +314,7 @@ CASES: list[tuple[str, Prepare, tuple[str, ...]]] = [
     ("FK201", password_without_key, (NO_PASSWORD,)),
     ("FK201", password_by_lines, (NO_PASSWORD,)),
     ("FK201", password_by_match, (NO_PASSWORD,)),
+    ("FK201", password_from_a_place, (NO_PASSWORD,)),
     ("FK202", empty_password, ()),
     ("FK203", host_based, ()),
     ("FK204", kerberos, ()),
@@ -429,6 +437,7 @@ def test_a_break_glass_key_that_sshd_accepts(world: World) -> None:
         (b"", ("DenyUsers otto",), False),
         (b"", ("RevokedKeys /etc/ssh/revoked",), False),
         (b"", ("AuthenticationMethods publickey,password",), False),
+        (b"", ("Match Address 192.0.2.0/24", "AuthenticationMethods publickey,password"), False),
         (b"", ("PubkeyAcceptedAlgorithms sk-*",), False),
         (b"", ("Match User otto", "PubkeyAuthentication no"), False),
         (b"", ("AuthorizedKeysFile none",), False),

@@ -123,17 +123,18 @@ class BreakGlassWatch:
 
 def _refusal(place: _Place) -> str:
     """Why the key does not get in, or to nothing that helps."""
-    verdict, settings = place.key.verdict, place.user.settings
+    verdict = place.key.verdict
     if verdict.refusals:
         return verdict.refusals[0]
     if verdict.is_authority:
         return "the key signs certificates there and does not log in"
-    if not any(methods == (login_methods.KEY,) for methods in login_methods.lists(settings)):
-        return "AuthenticationMethods asks for more than a key"
+    for settings in [view.settings for view in place.user.views] or [place.user.settings]:
+        if not any(methods == (login_methods.KEY,) for methods in login_methods.lists(settings)):
+            return "AuthenticationMethods asks for more than a key"
+        if settings.first("forcecommand", "none") != "none":
+            return "ForceCommand gives no shell"
     if any(option.name == "command" for option in verdict.options):
         return "the line runs a command of its own and gives no shell"
-    if settings.first("forcecommand", "none") != "none":
-        return "ForceCommand gives no shell"
     return ""
 
 

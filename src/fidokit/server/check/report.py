@@ -112,7 +112,9 @@ def check_server(request: CheckRequest = CheckRequest()) -> Iterator[ReportEvent
         keys = [rule for rule in request.rules if isinstance(rule, BreakGlass)]
         watches = [BreakGlassWatch(rule, asker.accepts) for rule in keys]
         derivation = Derivation(
-            SettingOrigins(lambda user: sshd.explained(user, origin)),
+            SettingOrigins(
+                lambda asked: (asked.sshd or sshd).explained(asked.user, asked.origin or origin)
+            ),
             ServerFiles(_trusted(request.config)),
         )
         yield from derivation.watch(watched(events, watches))

@@ -32,8 +32,11 @@ QUIET = PasswordWay(False, "no password is set")
 
 def derive(*events: CheckEvent, lines: dict[str, int] | None = None) -> list[CheckFinding]:
     places = {name.lower(): ConfigPlace("/c", at) for name, at in (lines or {}).items()}
-    explained = replace(settings(), reading=ConfigReading(places, ("/c",)))
-    origins = SettingOrigins(lambda _user: explained)
+    said = next(
+        (e.settings for e in events if isinstance(e, (ServerReport, UserReport))), settings()
+    )
+    explained = replace(said, reading=ConfigReading(places, ("/c",)))
+    origins = SettingOrigins(lambda _asked: explained)
     seen = list(Derivation(origins, ServerFiles(frozenset({0}))).watch(iter(events)))
     assert [event for event in seen if not isinstance(event, CheckFinding)] == list(events)
     return [event for event in seen if isinstance(event, CheckFinding)]

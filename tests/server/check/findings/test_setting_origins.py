@@ -9,7 +9,8 @@ from tests.server.settings import settings
 
 from fidokit.errors import SshdNotAsked
 from fidokit.server.check.findings.finding import DecidingSetting
-from fidokit.server.check.findings.setting_origins import MOST_USERS, SettingOrigins
+from fidokit.server.check.findings.setting_origins import MOST_USERS, Asked, SettingOrigins
+from fidokit.server.sshd.query import LoginOrigin
 from fidokit.server.sshd.settings import ConfigPlace, ConfigReading, SshdSettings
 
 MAIN = "/etc/ssh/sshd_config"
@@ -24,9 +25,9 @@ class Explained:
         self.asked: list[str | None] = []
         self.lines: dict[str | None, int] = {}
 
-    def __call__(self, user: str | None) -> SshdSettings:
-        self.asked.append(user)
-        line = self.lines.get(user)
+    def __call__(self, asked: Asked) -> SshdSettings:
+        self.asked.append(asked.user)
+        line = self.lines.get(asked.user)
         places = {} if line is None else {SWITCH.lower(): ConfigPlace(MAIN, line)}
         return replace(settings(), reading=ConfigReading(places, self.files, self.matches))
 
@@ -34,7 +35,7 @@ class Explained:
 def test_a_line_and_a_default() -> None:
     explain = Explained()
     explain.lines[None] = 5
-    found = SettingOrigins(explain).of(settings(), (SWITCH, "UsePAM"), "alice")
+    found = SettingOrigins(explain).of(settings(), (SWITCH, "UsePAM"), Asked("alice"))
     assert found == (
         DecidingSetting(SWITCH, "yes", MAIN, 5, config=MAIN),
         DecidingSetting("UsePAM", "yes", why="by default, no line sets it", config=MAIN),
@@ -45,7 +46,7 @@ def test_one_question_without_match_blocks() -> None:
     explain = Explained()
     origins = SettingOrigins(explain)
     for user in ("alice", "bob", "carol"):
-        origins.of(settings(), (SWITCH,), user)
+        origins.of(settings(), (SWITCH,), Asked(user))
     assert explain.asked == [None]
 
 
@@ -53,7 +54,9 @@ def test_users_have_lines_of_their_own_where_there_are_match_blocks() -> None:
     explain = Explained(("User bob",))
     explain.lines = {None: 1, "alice": 1, "bob": 7}
     origins = SettingOrigins(explain)
-    found = {u: origins.of(settings(), (SWITCH,), u)[0].line for u in ("alice", "bob", "bob")}
+    found = {
+        u: origins.of(settings(), (SWITCH,), Asked(u))[0].line for u in ("alice", "bob", "bob")
+    }
     assert found == {"alice": 1, "bob": 7}
     assert explain.asked == [None, "alice", "bob"]
 
@@ -61,7 +64,7 @@ def test_users_have_lines_of_their_own_where_there_are_match_blocks() -> None:
 def test_so_many_users_are_asked_about_and_the_rest_is_told() -> None:
     explain = Explained(("User bob",))
     origins = SettingOrigins(explain)
-    found = [origins.of(settings(), (SWITCH,), f"u{n}")[0] for n in range(MOST_USERS + 50)]
+    found = [origins.of(settings(), (SWITCH,), Asked(f"u{n}"))[0] for n in range(MOST_USERS + 50)]
     assert len(explain.asked) <= MOST_USERS + 1
     assert "--user" in found[-1].why
     assert found[-1].path == ""
@@ -69,7 +72,7 @@ def test_so_many_users_are_asked_about_and_the_rest_is_told() -> None:
 
 @pytest.mark.parametrize("files", [(), (MAIN,)])
 def test_silence_is_not_a_default(files: tuple[str, ...]) -> None:
-    def silent(_user: str | None) -> SshdSettings:
+    def silent(_asked: Asked) -> SshdSettings:
         raise SshdNotAsked("no")
 
     explain = Explained(files=()) if not files else silent
@@ -78,9 +81,26 @@ def test_silence_is_not_a_default(files: tuple[str, ...]) -> None:
 
 
 def test_the_command_line() -> None:
-    def explain(_user: str | None) -> SshdSettings:
+    def explain(_asked: Asked) -> SshdSettings:
         places = {SWITCH.lower(): ConfigPlace("sshd's command line", 0)}
         return replace(settings(), reading=ConfigReading(places, (MAIN,)))
 
     (found,) = SettingOrigins(explain).of(settings(), (SWITCH,))
     assert (found.path, found.line) == ("sshd's command line", None)
+
+
+def test_a_line_that_says_something_else_is_not_named() -> None:
+    """sshd was asked about another login than the one in the report, or changed meanwhile."""
+    explain = Explained()
+    explain.lines[None] = 5
+    (found,) = SettingOrigins(explain).of(settings(passwordauthentication="no"), (SWITCH,))
+    assert (found.value, found.line) == ("no", None)
+    assert found.why == "by a line that sshd does not name"
+
+
+def test_each_place_has_lines_of_its_own() -> None:
+    explain = Explained(("Address 10.0.0.0/8",))
+    origins = SettingOrigins(explain)
+    for addr in ("10.0.0.1", "192.0.2.1", "10.0.0.1"):
+        origins.of(settings(), (SWITCH,), Asked("alice", None, LoginOrigin(addr=addr)))
+    assert explain.asked == [None, "alice", "alice"]

@@ -33,7 +33,7 @@ _NAMES: Final = 12
 """Users in one line."""
 
 _WIDTH: Final = 80
-_LONGEST: Final = 70
+_LONGEST: Final = 120
 """Of a key's name, fingerprint and comment."""
 
 

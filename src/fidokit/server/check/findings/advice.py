@@ -49,7 +49,8 @@ class Advice:
         if finding.fix:
             return (NextStep("", finding.fix),)
         steps = _STEPS.get(finding.kind.id)
-        return tuple(steps(self, finding)) if steps else ()
+        found = tuple(steps(self, finding)) if steps else ()
+        return (NextStep(f"find out: {finding.find_out}"), *found) if finding.find_out else found
 
     def words(self, step: NextStep) -> list[str]:
         """A step's command for a shell; `sudo` stands before it unless root runs this."""
@@ -100,6 +101,11 @@ class Advice:
         if finding.user not in self.by_key:
             yield self._add_key(finding.user, "")
         yield from self._settings(finding)
+
+    def _doubtful_password(self, finding: CheckFinding) -> Iterator[NextStep]:
+        yield from self._as_root(finding)
+        if finding.rules:
+            yield from self._password(finding)
 
     def _settings(self, finding: CheckFinding) -> Iterator[NextStep]:
         yield from (NextStep(_edit(setting)) for setting in finding.settings)
@@ -163,6 +169,6 @@ _STEPS: Final[Mapping[str, Callable[[Advice, CheckFinding], Iterator[NextStep]]]
     kinds.UNKNOWN_USER.id: Advice._as_root,
     kinds.HIDDEN_FILE.id: Advice._as_root,
     kinds.HIDDEN_MODES.id: Advice._as_root,
-    kinds.DOUBTFUL_PASSWORD.id: Advice._as_root,
+    kinds.DOUBTFUL_PASSWORD.id: Advice._doubtful_password,
     kinds.BREAK_GLASS.id: Advice._break_glass,
 }

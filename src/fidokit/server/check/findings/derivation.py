@@ -10,9 +10,9 @@ from fidokit import findings as kinds
 from fidokit.findings import FindingKind
 from fidokit.server.accounts import Account
 from fidokit.server.check.audit import CheckEvent, FileReport, ServerReport, UserReport
-from fidokit.server.check.findings.finding import CheckFinding
+from fidokit.server.check.findings.finding import CheckFinding, DecidingSetting
 from fidokit.server.check.findings.server_files import ServerFiles
-from fidokit.server.check.findings.setting_origins import SettingOrigins
+from fidokit.server.check.findings.setting_origins import Asked, SettingOrigins
 from fidokit.server.check.key_lines import KeyLine, UnreadableLine
 from fidokit.server.check.key_verdicts import CheckVerdict, Strength
 from fidokit.server.check.policy import CheckRule, Violation
@@ -62,7 +62,8 @@ class Derivation:
         broken = _by_why(report.violations)
         for note in dict.fromkeys([*report.notes, *broken]):
             rules = tuple(str(found.rule) for found in broken.get(note, ()))
-            yield CheckFinding(kinds.REPORT_LIMIT, note, rules=rules, doubt=True)
+            find_out = next((one.find_out for one in broken.get(note, ()) if one.find_out), "")
+            yield CheckFinding(kinds.REPORT_LIMIT, note, rules=rules, doubt=True, find_out=find_out)
         for keyword, kind, message in _OTHER_WAYS:
             if report.settings.is_on(keyword):
                 yield CheckFinding(
@@ -77,7 +78,10 @@ class Derivation:
         user = self._user
         if report.unknown:
             rules = tuple(str(found.rule) for found in report.violations)
-            yield CheckFinding(kinds.UNKNOWN_USER, report.unknown, user, rules=rules, doubt=True)
+            how = next((one.find_out for one in report.violations if one.find_out), "")
+            yield CheckFinding(
+                kinds.UNKNOWN_USER, report.unknown, user, rules=rules, doubt=True, find_out=how
+            )
             return
         yield from self.files.of_settings(report.settings)
         yield from self.files.of_user(report.account, report.settings)
@@ -92,34 +96,41 @@ class Derivation:
                 yield CheckFinding(kinds.REPORT_LIMIT, note, user, doubt=True)
 
     def _password(self, report: UserReport) -> CheckFinding:
-        settings = report.settings
-        rules = [
-            str(found.rule) for found in report.violations if found.rule is CheckRule.NO_PASSWORD
-        ]
-        empty = "EMPTY" in report.password.why
+        settings, way = report.settings, report.password
+        broken = [one for one in report.violations if one.rule is CheckRule.NO_PASSWORD]
+        find_out = way.find_out or next((one.find_out for one in broken if one.find_out), "")
+        doubt = bool(find_out) or any(one.doubt for one in broken)
+        empty = "EMPTY" in way.why
         on = [name for name in _PASSWORD_SWITCHES if settings.is_on(name)]
-        if empty:
-            on = ["PermitEmptyPasswords"]
+        kind = kinds.EMPTY_PASSWORD if empty else kinds.PASSWORD
         return CheckFinding(
-            kinds.EMPTY_PASSWORD if empty else kinds.PASSWORD,
-            report.password.why,
+            kinds.DOUBTFUL_PASSWORD if doubt else kind,
+            broken[0].why if broken else way.why,
             self._user,
-            rules=tuple(rules),
-            settings=self.origins.of(settings, on, self._user),
+            rules=tuple(str(one.rule) for one in broken),
+            doubt=doubt,
+            settings=self._located(report, ["PermitEmptyPasswords"] if empty else on),
+            find_out=find_out,
         )
+
+    def _located(self, report: UserReport, keywords: Sequence[str]) -> tuple[DecidingSetting, ...]:
+        """Where a user's settings come from, as they are for the login that they were read for."""
+        view = next((view for view in report.views if view.settings is report.settings), None)
+        asked = Asked(self._user, view.instance.sshd, view.origin) if view else Asked(self._user)
+        return self.origins.of(report.settings, keywords, asked)
 
     def _of_settings(
         self, report: UserReport, why: str, violations: Sequence[Violation]
     ) -> CheckFinding:
         keyword = next((name for name in _UNSEEN if name in why), "")
-        named = (keyword,) if keyword else ()
         return CheckFinding(
             _UNSEEN.get(keyword, kinds.UNSEEN_KEY),
             why,
             self._user,
             rules=tuple(str(found.rule) for found in violations),
             doubt=True,
-            settings=self.origins.of(report.settings, named, self._user),
+            settings=self._located(report, [keyword] if keyword else []),
+            find_out=next((one.find_out for one in violations if one.find_out), ""),
         )
 
     # --- files and their lines -----------------------------------------------------------------

@@ -32,7 +32,7 @@ class CheckFinding(NamedTuple):
     and `line` say where it is, `settings` which lines of sshd's configuration decide. `rules` are
     those that it breaks. With `doubt` it is not known, which breaks a rule as well. `key` is the
     fingerprint of a key that it is about, `about` names that key for a reader. `fix` is the command
-    that mends it for good, for root.
+    that mends it for good, for root; `find_out` says how to find out about a doubt.
     """
 
     kind: FindingKind
@@ -46,6 +46,7 @@ class CheckFinding(NamedTuple):
     key: str = ""
     about: str = ""
     fix: tuple[str, ...] = ()
+    find_out: str = ""
 
     @property
     def message(self) -> str:

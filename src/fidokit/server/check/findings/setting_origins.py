@@ -8,14 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Optional
+from typing import Final, NamedTuple
 
 from fidokit.errors import FidokitError
 from fidokit.server.check.findings.finding import DecidingSetting
+from fidokit.server.sshd.query import LoginOrigin, Sshd
 from fidokit.server.sshd.settings import ConfigReading, SshdSettings
 
-Explain = Callable[[Optional[str]], SshdSettings]  # noqa: UP045  Python 3.9 evaluates it
-"""Settings with the lines that decide, of a user or in general (`sshd.query.Sshd.explained`)."""
+
+class Asked(NamedTuple):
+    """About which login sshd is asked: whose, on which sshd, and from where; None is the usual."""
+
+    user: str | None = None
+    sshd: Sshd | None = None
+    origin: LoginOrigin | None = None
+
+
+USUAL: Final = Asked()
+
+Explain = Callable[[Asked], SshdSettings]
+"""Settings with the lines that decide (`sshd.query.Sshd.explained`)."""
 
 MOST_USERS: Final = 100
 
@@ -33,40 +45,44 @@ class SettingOrigins:
     """
 
     explain: Explain
-    _readings: dict[str | None, ConfigReading | None] = field(default_factory=dict, repr=False)
+    _answers: dict[Asked, SshdSettings | None] = field(default_factory=dict, repr=False)
 
     def of(
-        self, settings: SshdSettings, keywords: Sequence[str], user: str | None = None
+        self, settings: SshdSettings, keywords: Sequence[str], asked: Asked = USUAL
     ) -> tuple[DecidingSetting, ...]:
-        """Where settings come from, for a user where one is named.
+        """Where settings come from.
 
         Args:
             settings: the effective ones.
             keywords: as sshd_config(5) spells them.
+            asked: the login that they are effective for.
         """
-        return tuple(self._one(settings, keyword, user) for keyword in keywords)
+        return tuple(self._one(settings, keyword, asked) for keyword in keywords)
 
-    def _one(self, settings: SshdSettings, keyword: str, user: str | None) -> DecidingSetting:
+    def _one(self, settings: SshdSettings, keyword: str, asked: Asked) -> DecidingSetting:
         value = settings.first(keyword)
-        general = self.reading(None)
-        config = general.files[0] if general and general.files else ""
-        if general is not None and general.matches and user is not None:
-            if user not in self._readings and len(self._readings) > MOST_USERS:
-                return DecidingSetting(keyword, value, why=_TOO_MANY, config=config)
-            general = self.reading(user)
-        if general is None:
-            return DecidingSetting(keyword, value, why=_SILENT, config=config)
-        place = general.places.get(keyword.lower())
+        usual = asked._replace(user=None, origin=None)
+        reading = self.reading(usual)
+        found = DecidingSetting(keyword, value, config=reading.files[0] if reading else "")
+        if reading is not None and reading.matches:
+            if asked not in self._answers and len(self._answers) > MOST_USERS:
+                return found._replace(why=_TOO_MANY)
+            usual, reading = asked, self.reading(asked)
+        answer = self._answers[usual]
+        if reading is None or answer is None or answer.first(keyword) != value:
+            return found._replace(why=_SILENT)
+        place = reading.places.get(keyword.lower())
         if place is None:
-            return DecidingSetting(keyword, value, why=_DEFAULT, config=config)
-        return DecidingSetting(keyword, value, place.path, place.line or None, config=config)
+            return found._replace(why=_DEFAULT)
+        return found._replace(path=place.path, line=place.line or None)
 
-    def reading(self, user: str | None = None) -> ConfigReading | None:
-        """How sshd comes to a user's settings, or to those in general; None if it does not say."""
-        if user not in self._readings:
+    def reading(self, asked: Asked = USUAL) -> ConfigReading | None:
+        """How sshd comes to the settings of a login; None if it does not say."""
+        if asked not in self._answers:
             try:
-                found = self.explain(user).reading
+                self._answers[asked] = self.explain(asked)
             except FidokitError:
-                found = None
-            self._readings[user] = found if found is not None and found.files else None
-        return self._readings[user]
+                self._answers[asked] = None
+        answer = self._answers[asked]
+        reading = answer.reading if answer else None
+        return reading if reading is not None and reading.files else None
