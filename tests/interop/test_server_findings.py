@@ -25,7 +25,7 @@ from tests.server.samples import PLAIN, TOKEN, text
 from tests.support.private_etc import USER, PrivateEtc, private_etc
 
 from fidokit.openssh.keys.fingerprint import sha256
-from fidokit.server.check.findings.setting_origins import Asked, SettingOrigins
+from fidokit.server.check.findings.setting_origins import AskedLogin, SettingOrigins
 from fidokit.server.sshd.query import LOOPBACK, sshd_here
 
 pytestmark = [pytest.mark.interop, pytest.mark.root]
@@ -96,7 +96,7 @@ def test_changing_the_named_line_changes_the_setting(tmp_path: Path, seed: int) 
     origins = SettingOrigins(lambda asked: sshd.explained(asked.user, LOOPBACK))
     for user, name in itertools.product(("root", "daemon"), SWITCHES):
         before = sshd.settings(user, LOOPBACK)
-        (found,) = origins.of(before, (name,), Asked(user))
+        (found,) = origins.of(before, (name,), AskedLogin(user))
         assert found.value == before.first(name)
         other = "no" if found.value == "yes" else "yes"
         path = Path(found.path or found.config)

@@ -9,7 +9,7 @@ from tests.server.settings import settings
 
 from fidokit.errors import SshdNotAsked
 from fidokit.server.check.findings.finding import DecidingSetting
-from fidokit.server.check.findings.setting_origins import MOST_USERS, Asked, SettingOrigins
+from fidokit.server.check.findings.setting_origins import MOST_USERS, AskedLogin, SettingOrigins
 from fidokit.server.sshd.query import LoginOrigin
 from fidokit.server.sshd.settings import ConfigPlace, ConfigReading, SshdSettings
 
@@ -25,7 +25,7 @@ class Explained:
         self.asked: list[str | None] = []
         self.lines: dict[str | None, int] = {}
 
-    def __call__(self, asked: Asked) -> SshdSettings:
+    def __call__(self, asked: AskedLogin) -> SshdSettings:
         self.asked.append(asked.user)
         line = self.lines.get(asked.user)
         places = {} if line is None else {SWITCH.lower(): ConfigPlace(MAIN, line)}
@@ -35,7 +35,7 @@ class Explained:
 def test_a_line_and_a_default() -> None:
     explain = Explained()
     explain.lines[None] = 5
-    found = SettingOrigins(explain).of(settings(), (SWITCH, "UsePAM"), Asked("alice"))
+    found = SettingOrigins(explain).of(settings(), (SWITCH, "UsePAM"), AskedLogin("alice"))
     assert found == (
         DecidingSetting(SWITCH, "yes", MAIN, 5, config=MAIN),
         DecidingSetting("UsePAM", "yes", why="by default, no line sets it", config=MAIN),
@@ -46,7 +46,7 @@ def test_one_question_without_match_blocks() -> None:
     explain = Explained()
     origins = SettingOrigins(explain)
     for user in ("alice", "bob", "carol"):
-        origins.of(settings(), (SWITCH,), Asked(user))
+        origins.of(settings(), (SWITCH,), AskedLogin(user))
     assert explain.asked == [None]
 
 
@@ -55,7 +55,7 @@ def test_users_have_lines_of_their_own_where_there_are_match_blocks() -> None:
     explain.lines = {None: 1, "alice": 1, "bob": 7}
     origins = SettingOrigins(explain)
     found = {
-        u: origins.of(settings(), (SWITCH,), Asked(u))[0].line for u in ("alice", "bob", "bob")
+        u: origins.of(settings(), (SWITCH,), AskedLogin(u))[0].line for u in ("alice", "bob", "bob")
     }
     assert found == {"alice": 1, "bob": 7}
     assert explain.asked == [None, "alice", "bob"]
@@ -64,7 +64,9 @@ def test_users_have_lines_of_their_own_where_there_are_match_blocks() -> None:
 def test_so_many_users_are_asked_about_and_the_rest_is_told() -> None:
     explain = Explained(("User bob",))
     origins = SettingOrigins(explain)
-    found = [origins.of(settings(), (SWITCH,), Asked(f"u{n}"))[0] for n in range(MOST_USERS + 50)]
+    found = [
+        origins.of(settings(), (SWITCH,), AskedLogin(f"u{n}"))[0] for n in range(MOST_USERS + 50)
+    ]
     assert len(explain.asked) <= MOST_USERS + 1
     assert "--user" in found[-1].why
     assert found[-1].path == ""
@@ -72,7 +74,7 @@ def test_so_many_users_are_asked_about_and_the_rest_is_told() -> None:
 
 @pytest.mark.parametrize("files", [(), (MAIN,)])
 def test_silence_is_not_a_default(files: tuple[str, ...]) -> None:
-    def silent(_asked: Asked) -> SshdSettings:
+    def silent(_asked: AskedLogin) -> SshdSettings:
         raise SshdNotAsked("no")
 
     explain = Explained(files=()) if not files else silent
@@ -81,7 +83,7 @@ def test_silence_is_not_a_default(files: tuple[str, ...]) -> None:
 
 
 def test_the_command_line() -> None:
-    def explain(_asked: Asked) -> SshdSettings:
+    def explain(_asked: AskedLogin) -> SshdSettings:
         places = {SWITCH.lower(): ConfigPlace("sshd's command line", 0)}
         return replace(settings(), reading=ConfigReading(places, (MAIN,)))
 
@@ -102,5 +104,5 @@ def test_each_place_has_lines_of_its_own() -> None:
     explain = Explained(("Address 10.0.0.0/8",))
     origins = SettingOrigins(explain)
     for addr in ("10.0.0.1", "192.0.2.1", "10.0.0.1"):
-        origins.of(settings(), (SWITCH,), Asked("alice", None, LoginOrigin(addr=addr)))
+        origins.of(settings(), (SWITCH,), AskedLogin("alice", None, LoginOrigin(addr=addr)))
     assert explain.asked == [None, "alice", "alice"]

@@ -12,7 +12,7 @@ from fidokit.server.accounts import Account
 from fidokit.server.check.audit import CheckEvent, FileReport, ServerReport, UserReport
 from fidokit.server.check.findings.finding import CheckFinding, DecidingSetting
 from fidokit.server.check.findings.server_files import ServerFiles
-from fidokit.server.check.findings.setting_origins import Asked, SettingOrigins
+from fidokit.server.check.findings.setting_origins import AskedLogin, SettingOrigins
 from fidokit.server.check.key_lines import KeyLine, UnreadableLine
 from fidokit.server.check.key_verdicts import CheckVerdict, Strength
 from fidokit.server.check.policy import CheckRule, Violation
@@ -116,7 +116,11 @@ class Derivation:
     def _located(self, report: UserReport, keywords: Sequence[str]) -> tuple[DecidingSetting, ...]:
         """Where a user's settings come from, as they are for the login that they were read for."""
         view = next((view for view in report.views if view.settings is report.settings), None)
-        asked = Asked(self._user, view.instance.sshd, view.origin) if view else Asked(self._user)
+        asked = (
+            AskedLogin(self._user, view.instance.sshd, view.origin)
+            if view
+            else AskedLogin(self._user)
+        )
         return self.origins.of(report.settings, keywords, asked)
 
     def _of_settings(

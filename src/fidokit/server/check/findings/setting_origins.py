@@ -16,7 +16,7 @@ from fidokit.server.sshd.query import LoginOrigin, Sshd
 from fidokit.server.sshd.settings import ConfigReading, SshdSettings
 
 
-class Asked(NamedTuple):
+class AskedLogin(NamedTuple):
     """About which login sshd is asked: whose, on which sshd, and from where; None is the usual."""
 
     user: str | None = None
@@ -24,9 +24,9 @@ class Asked(NamedTuple):
     origin: LoginOrigin | None = None
 
 
-USUAL: Final = Asked()
+USUAL: Final = AskedLogin()
 
-Explain = Callable[[Asked], SshdSettings]
+Explain = Callable[[AskedLogin], SshdSettings]
 """Settings with the lines that decide (`sshd.query.Sshd.explained`)."""
 
 MOST_USERS: Final = 100
@@ -45,10 +45,10 @@ class SettingOrigins:
     """
 
     explain: Explain
-    _answers: dict[Asked, SshdSettings | None] = field(default_factory=dict, repr=False)
+    _answers: dict[AskedLogin, SshdSettings | None] = field(default_factory=dict, repr=False)
 
     def of(
-        self, settings: SshdSettings, keywords: Sequence[str], asked: Asked = USUAL
+        self, settings: SshdSettings, keywords: Sequence[str], asked: AskedLogin = USUAL
     ) -> tuple[DecidingSetting, ...]:
         """Where settings come from.
 
@@ -59,7 +59,7 @@ class SettingOrigins:
         """
         return tuple(self._one(settings, keyword, asked) for keyword in keywords)
 
-    def _one(self, settings: SshdSettings, keyword: str, asked: Asked) -> DecidingSetting:
+    def _one(self, settings: SshdSettings, keyword: str, asked: AskedLogin) -> DecidingSetting:
         value = settings.first(keyword)
         usual = asked._replace(user=None, origin=None)
         reading = self.reading(usual)
@@ -76,7 +76,7 @@ class SettingOrigins:
             return found._replace(why=_DEFAULT)
         return found._replace(path=place.path, line=place.line or None)
 
-    def reading(self, asked: Asked = USUAL) -> ConfigReading | None:
+    def reading(self, asked: AskedLogin = USUAL) -> ConfigReading | None:
         """How sshd comes to the settings of a login; None if it does not say."""
         if asked not in self._answers:
             try:
