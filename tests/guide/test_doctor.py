@@ -11,6 +11,8 @@ from tests.system.machine import FIDO_DESCRIPTOR, Machine
 from fidokit.errors import NoPermission, PinAuthBlocked, PinBlocked, PinRequired
 from fidokit.guide import doctor
 from fidokit.guide.doctor import Finding, Status
+from fidokit.server.harden.levels import pam_lines
+from fidokit.server.sshd import drop_in
 from fidokit.tokens import owner as pin
 from fidokit.virtual.token import VirtualToken
 
@@ -40,6 +42,18 @@ def test_an_empty_machine(machine: Machine) -> None:
     assert found["agent"].status is Status.WARN
     assert found["pcsc"].status is Status.WARN
     assert found["hid"].status is Status.WARN
+
+
+def test_half_of_a_second_factor(machine: Machine) -> None:
+    machine.root.mkdir()
+    service = machine.root / "etc/pam.d/sshd"
+    service.parent.mkdir(parents=True)
+    service.write_bytes(drop_in.block("harden second-factor", pam_lines()))
+    found = diagnose(machine, Desk())
+    assert found["second-factor"].status is Status.FAIL
+    assert found["second-factor"].id == "FK561"
+    service.unlink()
+    assert "second-factor" not in diagnose(machine, Desk())
 
 
 def test_no_permission(machine: Machine, desk: Desk) -> None:

@@ -33,10 +33,19 @@ def diagnose(
     """
     host = host or Host()
     findings = [finding for probe in _PROBES for finding in probe(host)]
+    findings += _half_factors(host)
     tokens = list_tokens(with_pin=True, backends=backends)
     if not tokens:
         findings.append(_no_token())
     return findings + [finding for token in tokens for finding in _judge(token)]
+
+
+def _half_factors(host: Host) -> list[Finding]:
+    """A second factor for logins here of which one side was taken away."""
+    from fidokit.server.harden.half import half_second_factor
+
+    found = half_second_factor(host.path("/etc/ssh/sshd_config"), host.path("/etc/pam.d"))
+    return [Finding("second-factor", Status.FAIL, half.sentence, half.hint) for half in found]
 
 
 def _no_token() -> Finding:

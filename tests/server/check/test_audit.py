@@ -38,6 +38,7 @@ class FakeSshd:
     from_ten: SshdSettings | None = None
     program: str = "/sshd"
     arguments: tuple[str, ...] = ()
+    named_config: str | None = "/nowhere/sshd_config"
 
     def settings(self, user: str | None = None, origin: LoginOrigin = STRANGER) -> SshdSettings:
         self.asked.append((user, origin.addr))

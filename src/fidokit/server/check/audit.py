@@ -27,6 +27,8 @@ from fidokit.server.check.login_methods import PasswordWay
 from fidokit.server.check.policy import CheckRule, Violation
 from fidokit.server.check.scope import keywords, running
 from fidokit.server.check.scope.views import NOT_ALL_PLACES, MergedRules, Plan, View, plan_for
+from fidokit.server.harden.half import half_second_factor
+from fidokit.server.sshd.config import DEFAULT
 from fidokit.server.sshd.instances import SshdInstance
 from fidokit.server.sshd.query import LoginOrigin, in_batches
 from fidokit.server.sshd.settings import SshdSettings
@@ -154,7 +156,8 @@ class Audit:
             for rule in sorted(self.rules)
         )
         violations += tuple(one for plan in plans for one in self._unlisted(plan))
-        notes = (*(why for why, _ in doubts), *self.unlisted)
+        halves = (half for plan in plans for half in _half_factors(plan))
+        notes = (*(why for why, _ in doubts), *self.unlisted, *halves)
         names = tuple(plan.instance.name for plan in plans)
         return ServerReport(plans[0].general, notes, violations, names)
 
@@ -330,3 +333,10 @@ class Audit:
             tuple(violations),
             views=tuple(one.view for one in judged),
         )
+
+
+def _half_factors(plan: Plan) -> Iterator[str]:
+    """A second factor of which one side was taken away."""
+    config = plan.instance.sshd.named_config or str(DEFAULT)
+    for half in half_second_factor(Path(config), settings=plan.general):
+        yield f"{half.sentence}; {half.hint}"

@@ -150,6 +150,7 @@ _TOUCH: Final = "touch-required"
 _VERIFY: Final = "verify-required"
 _ANY: Final = "any"
 _KEYS: Final = "publickey"
+_BOTH: Final = "publickey,keyboard-interactive"
 _HARDWARE: Final = ("sk-", "webauthn-sk-")
 _OLD_NAMES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -236,7 +237,7 @@ def _second_factor(base: SshdSettings) -> _Pairs:
         ("PubkeyAuthentication", "yes"),
         ("KbdInteractiveAuthentication", "yes"),
         ("PasswordAuthentication", "no"),
-        *_methods(base, "publickey,keyboard-interactive"),
+        *_methods(base, _BOTH),
     ]
 
 
@@ -267,6 +268,12 @@ def _methods(base: SshdSettings, wanted: str) -> _Pairs:
             hint="hardware-only ends both: take that line out first",
         )
     return []
+
+
+def second_factor_holds(settings: SshdSettings) -> bool:
+    """Whether sshd asks everybody for a key, and then for what PAM asks."""
+    methods = Directive(_METHODS, _BOTH)
+    return methods.holds(settings) and settings.is_on("usepam")
 
 
 def _demands(methods: str, wanted: str) -> bool:
