@@ -132,6 +132,7 @@ GROUPS: Mapping[str, Section] = {
             "check": "server.check:check",
             "harden": "server.harden:harden",
             "revoke-list": "server.revoke_list:revoke_list",
+            "trust-ca": "server.trust:trust_ca",
         },
     ),
     "otp": Section(

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fidokit.errors import FidokitError
+from fidokit.server.harden import authorities
 from fidokit.server.harden import plan as planning
+from fidokit.server.harden.authorities import TrustRequest
 from fidokit.server.harden.inquiry import Planner
 from fidokit.server.harden.levels import Directive, unmet
 from fidokit.server.harden.plan import HardeningPlan, HardeningRequest, HardeningTarget
@@ -57,6 +59,26 @@ def plan_unhardening(target: HardeningTarget | None = None) -> HardeningPlan:
     found = _resolved(target)
     with trial.bench() as bench:
         return planning.undo(found, Sshd(find_sshd(found.sshd), (), lambda: str(bench.host_key)))
+
+
+def plan_trust(
+    request: TrustRequest | None, target: HardeningTarget | None = None
+) -> HardeningPlan:
+    """Find out what has sshd take certificates of authorities, or none of ours any more.
+
+    Args:
+        request: whom to trust; None takes back what was trusted.
+        target: which sshd; this machine's when None.
+
+    Raises:
+        As `authorities.plan_trust`.
+    """
+    found = _resolved(target)
+    with trial.bench() as bench:
+        sshd = Sshd(find_sshd(found.sshd), (), lambda: str(bench.host_key))
+        if request is None:
+            return authorities.plan_distrust(found, sshd)
+        return authorities.plan_trust(request, found, sshd)
 
 
 def apply_hardening(

@@ -30,6 +30,9 @@ _BEGIN: Final = b"# BEGIN fidokit: "
 _END: Final = b"# END fidokit\n"
 _KEPT_MODE: Final = 0o400
 _NEW_MODE: Final = 0o644
+_FOLDER_MODE: Final = 0o755
+OWN_FOLDER: Final = "fidokit"
+"""How the names of folders begin that are ours alone."""
 
 
 @dataclass(frozen=True)
@@ -61,13 +64,14 @@ class Edit:
         return Edit(self.path, self.after, self.before)
 
 
-def block(title: str, lines: Iterable[str]) -> bytes:
+def block(title: str, lines: Iterable[str], undo: str = "fidokit server harden --undo") -> bytes:
     """Lines between marks.
 
     Args:
         title: what they are for; one line.
+        undo: the command that takes them out.
     """
-    head = _BEGIN + title.encode() + b"; `fidokit server harden --undo` takes this block out\n"
+    head = _BEGIN + f"{title}; `{undo}` takes this block out\n".encode()
     return head + b"".join(line.encode() + b"\n" for line in lines) + _END
 
 
@@ -183,7 +187,7 @@ def prepared(edits: Iterable[Edit]) -> Iterator[list[PreparedEdit]]:
         ready = []
         for edit in edits:
             with explained(edit.path):
-                edit.path.parent.mkdir(exist_ok=True)
+                _make_folder(edit.path.parent)
             old = _staged(stack, edit.path, edit.before)
             new = _staged(stack, edit.path, edit.after)
             if edit.before is not None and not _has_block(edit.before, edit.path):
@@ -193,6 +197,15 @@ def prepared(edits: Iterable[Edit]) -> Iterator[list[PreparedEdit]]:
         for edit in (done.edit for done in ready):
             if not _has_block(edit.after, edit.path) and _content(edit.path) == edit.after:
                 _drop_original(edit)
+            if edit.after is None and edit.path.parent.name.startswith(OWN_FOLDER):
+                with suppress(OSError):  # others may have put something in
+                    edit.path.parent.rmdir()
+
+
+def _make_folder(folder: Path) -> None:
+    if not folder.exists():
+        folder.mkdir()
+        folder.chmod(_FOLDER_MODE)  # whatever the umask: sshd reads with users' rights
 
 
 def write(edit: Edit) -> None:

@@ -117,7 +117,7 @@ def harden(
                 ),
                 target,
             )
-    _carry_out(settings, plan, dry_run=dry_run, reload=reload or pid_file is not None, pid=pid_file)
+    carry_out(settings, plan, dry_run=dry_run, reload=reload or pid_file is not None, pid=pid_file)
 
 
 @contextmanager
@@ -138,9 +138,10 @@ def _progress(settings: Settings) -> Iterator[Progress]:
             sys.stderr.flush()
 
 
-def _carry_out(
+def carry_out(
     settings: Settings, plan: HardeningPlan, *, dry_run: bool, reload: bool, pid: Path | None
 ) -> None:
+    """Show a plan, and carry it out unless something stands against it."""
     from fidokit.server.harden.application import apply_hardening
 
     for warning in plan.warnings:

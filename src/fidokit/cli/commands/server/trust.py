@@ -1,0 +1,81 @@
+"""`fidokit server trust-ca`."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from fidokit.cli.commands.server.harden import carry_out
+from fidokit.cli.options import verb
+from fidokit.cli.settings import Settings
+from fidokit.errors import UsageError
+
+
+@verb()
+@click.argument("keys", nargs=-1, metavar="CA.pub...", type=click.Path(path_type=Path))
+@click.option(
+    "--principal",
+    "principals",
+    metavar="USER=NAME",
+    multiple=True,
+    help="Certificates for NAME get in as USER; again for more.  [default: for the user's name]",
+)
+@click.option("--undo", is_flag=True, help="Take back all that this command has put in.")
+@click.option("--dry-run", is_flag=True, help="Show; change nothing.")
+@click.option("--reload", is_flag=True, help="Have sshd take it now, and back if it fails.")
+@click.option(
+    "--pid-file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Reload the process that this file names, by SIGHUP.",
+)
+@click.option(
+    "--config",
+    metavar="FILE",
+    default="/etc/ssh/sshd_config",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Another configuration, such as a copy.",
+)
+@click.option("--sshd", metavar="PROGRAM", help="Another sshd than the one installed.")
+def trust_ca(
+    settings: Settings,
+    *,
+    keys: tuple[Path, ...],
+    principals: tuple[str, ...],
+    undo: bool,
+    dry_run: bool,
+    reload: bool,
+    pid_file: Path | None,
+    config: Path,
+    sshd: str | None,
+) -> None:
+    """Have sshd take certificates that an authority signs.
+
+    Puts the authority's public key into TrustedUserCAKeys and, with --principal, names into the
+    principals files of users. What sshd trusts already stays.
+    """
+    from fidokit.server.harden.application import plan_trust
+    from fidokit.server.harden.authorities import TrustRequest
+    from fidokit.server.harden.plan import HardeningTarget
+
+    if undo == bool(keys) or (undo and principals):
+        raise UsageError("name an authority's public key or --undo, and not both")
+    request = None if undo else TrustRequest(keys, _by_user(principals))
+    plan = plan_trust(request, HardeningTarget(config, sshd))
+    carry_out(settings, plan, dry_run=dry_run, reload=reload or pid_file is not None, pid=pid_file)
+
+
+def _by_user(principals: Sequence[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for given in principals:
+        user, equals, name = given.partition("=")
+        if not equals or not user or not name:
+            raise UsageError(
+                f"--principal {shlex.quote(given)} is not USER=NAME", hint="such as bob=bob@laptop"
+            )
+        found.setdefault(user, []).append(name)
+    return found
