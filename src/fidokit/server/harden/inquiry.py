@@ -133,7 +133,9 @@ class Planner:
 
     def _users(self, settings: SshdSettings) -> list[KeyHolder]:
         named = [account(name) for name in self.request.users]
-        users = named or [u for u in everybody(settings.key_files) if not self._refusal(u)]
+        seen = named or everybody(settings.key_files)
+        self._ask_ahead(seen)
+        users = named or [user for user in seen if not self._refusal(user)]
         for user in named:
             if self._refusal(user):
                 raise UsageError(
@@ -173,6 +175,14 @@ class Planner:
         if user not in self._known:
             self._known[user] = self._settings_of(self.new, user)
         return self._known[user]
+
+    def _ask_ahead(self, users: Sequence[Account]) -> None:
+        """Ask sshd about many users, several at a time; what it does not tell is asked again."""
+        for (name, _), answer in self.sshd.with_config(self.new).each(
+            [(user.name, LOOPBACK) for user in users]
+        ):
+            if name is not None and isinstance(answer, SshdSettings):
+                self._known[name] = answer
 
     def _settings_of(self, config: Path, user: str | None = None) -> SshdSettings:
         return self.sshd.with_config(config).settings(user, LOOPBACK)
