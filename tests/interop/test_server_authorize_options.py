@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from fidokit.openssh.keys.public import Ed25519Public, PublicLine
 from fidokit.openssh.lines.admission import place_fits, problems
 from fidokit.openssh.lines.authorized_keys import AuthorizedKey, parse_line
+from fidokit.server.authorize.local import find_local
+from fidokit.server.authorize.wishes import SshdFacts, WantedKey, too_new
 from fidokit.server.sshd.query import LoginOrigin, sshd_here
 from fidokit.server.sshd.trial import KeyQuestion, PublicText, Trial, bench, environment
 
@@ -56,10 +58,12 @@ def some_key(rng: random.Random) -> PublicLine:
     return PublicLine(Ed25519Public(private.public_key().public_bytes_raw()), "")
 
 
-def admits(line: bytes, address: str, now: float) -> bool:
+def admits(line: bytes, address: str, now: float, facts: SshdFacts) -> bool:
     """Our verdict."""
     read = parse_line(line)
     if not isinstance(read, AuthorizedKey) or read.is_authority or read.has("principals"):
+        return False
+    if too_new(WantedKey(read.key, options=read.options), facts):
         return False
     if any("is past" in why for why in problems(read.options, now=now)):
         return False
@@ -81,6 +85,8 @@ def test_random_lines(tmp_path: Path, stock: Callable[[str], str]) -> None:
     rng = random.Random(SEED)
     tried = taken = futile = 0
     with asking(tmp_path) as trial:
+        facts = SshdFacts(version=find_local(trial.sshd).version)
+        assert facts.version
         for _ in range(ROUNDS):
             keys = [some_key(rng) for _ in range(LINES)]
             lines = [f"{options(rng)} {key.encode()}".encode() for key in keys]
@@ -90,7 +96,7 @@ def test_random_lines(tmp_path: Path, stock: Callable[[str], str]) -> None:
                 "root", tuple(map(PublicText.of, keys)), LoginOrigin(address, address)
             )
             for line, answer in zip(lines, trial.ask(question), strict=True):
-                ours = admits(line, address, time.time())
+                ours = admits(line, address, time.time(), facts)
                 assert answer.accepted is ours, (SEED, address, line, answer)
                 tried, taken = tried + 1, taken + ours
                 futile += denies_all(line)

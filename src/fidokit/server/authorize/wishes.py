@@ -143,8 +143,7 @@ def check(wanted: WantedKey, facts: SshdFacts) -> None:
     Raises:
         UsageError: not so; says why.
     """
-    too_new = _too_new(wanted, facts.version) if facts.version else []
-    for why in (*too_new, *futile(wanted, facts)):
+    for why in (*too_new(wanted, facts), *futile(wanted, facts)):
         named = wanted.source or wanted.comment or wanted.fingerprint
         raise UsageError(f"{named}: {why}", hint="nothing was changed")
 
@@ -164,7 +163,11 @@ def left_out_type(wanted: WantedKey, facts: SshdFacts) -> str:
     return f"sshd's PubkeyAcceptedAlgorithms leaves out {name}"
 
 
-def _too_new(wanted: WantedKey, version: Version) -> list[str]:
+def too_new(wanted: WantedKey, facts: SshdFacts) -> list[str]:
+    """What that OpenSSH does not understand of a line, a phrase each."""
+    version = facts.version
+    if version is None:
+        return []
     shown = f"OpenSSH {version[0]}.{version[1]} there"
     found = []
     if wanted.key.type_name.startswith(_SK) and version < _SK_SINCE:

@@ -16,7 +16,7 @@ from tests.server.samples import OTHER, PLAIN, TOKEN, text, wanted
 from fidokit.errors import FidokitError, NoPermission
 from fidokit.openssh.keys.public import PublicLine
 from fidokit.server.authorize.lines import Change, authorize
-from fidokit.server.authorize.over_ssh import far_shell
+from fidokit.server.authorize.over_ssh import far_account, far_shell
 
 SHELLS = (
     "dash",
@@ -254,3 +254,33 @@ def test_an_sshd_that_tells_nothing(tmp_path: Path, home: Path, shell: str) -> N
         told = at.settings(str(program), [], "user=u")
     assert told["status"] == ["hidden"]
     assert told["said"] == ["no"]
+
+
+@pytest.mark.parametrize(
+    ("openwrt", "uid", "expected"),
+    [
+        (True, "0", "/etc/dropbear/authorized_keys"),
+        (True, "1000", ".ssh/authorized_keys"),
+        (False, "0", ".ssh/authorized_keys"),
+    ],
+)
+def test_the_file_of_a_dropbear(openwrt: bool, uid: str, expected: str) -> None:
+    """No sshd is asked there: none serves."""
+
+    class Small:
+        def facts(self) -> far_shell.Facts:
+            more = {"openwrt": ["yes"]} if openwrt else {}
+            return {"server": ["dropbear"], "uid": [uid], "home": ["/root"], "user": ["u"], **more}
+
+    account = far_account.look(Small(), "them")  # type: ignore[arg-type]
+    assert account.files == (expected,)
+    assert account.settings is None
+
+
+def test_a_dropbear_is_seen_among_the_parents(tmp_path: Path, home: Path) -> None:
+    ssh = stand_in(tmp_path, "dash")
+    program = tmp_path / "bin/dropbear"
+    program.write_text(Path(ssh[0]).read_text().replace('eval "$3"', '( eval "$3" )'))
+    program.chmod(0o755)
+    with far_shell.shell([str(program), "--", "them"]) as at:
+        assert at.facts()["server"][0] == "dropbear"

@@ -79,7 +79,7 @@ class FarAccount:
 # --- asking ----------------------------------------------------------------------------------
 
 
-def _look(at: FarShell, destination: str) -> FarAccount:
+def look(at: FarShell, destination: str) -> FarAccount:
     """Who one is on another machine, and which files are read there."""
     said = at.facts()
     server = _first(said, "server")
@@ -193,7 +193,7 @@ def let_in(where: Where, path: str | None, wanted: Sequence[WantedKey], how: How
     """Let keys into an account on another machine; see `authorization.authorize_keys`."""
     destination, ssh = where
     with shell([*ssh, "--", destination]) as at:
-        account = _look(at, destination)
+        account = look(at, destination)
         found = _read_all(at, account, path)
         for key in wanted:
             check(key, account.facts)
@@ -309,7 +309,7 @@ def _change_all(
     destination, ssh = where
     changed, failures = [], []
     with shell([*ssh, "--", destination]) as at:
-        account = _look(at, destination)
+        account = look(at, destination)
         for name in _paths(account, path):
             try:
                 if change(at.read(name)).is_empty:
