@@ -89,6 +89,10 @@ class TokenGone(FidokitError):
     exit_code = ExitCode.NO_TOKEN
 
 
+class NoFidoCard(TokenGone):
+    """The card on a reader answered that it has no FIDO application."""
+
+
 class ReaderGone(TokenGone):
     """The card reader that a virtual token lay on went away, and did not come back."""
 

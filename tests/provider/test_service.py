@@ -14,7 +14,6 @@ from fidokit import errors
 from fidokit.client.ports import PinCode
 from fidokit.client.session import Session
 from fidokit.errors import FidokitError
-from fidokit.keys.holder import token_holding
 from fidokit.openssh.keys.public import SkEcdsaPublic, SkEd25519Public
 from fidokit.openssh.signatures.signature import SkEcdsaSignature, SkEd25519Signature, verify
 from fidokit.openssh.wire import Reader
@@ -22,6 +21,7 @@ from fidokit.provider.abi import Operation, Request, SkError, SkOption
 from fidokit.provider.main import ProviderTokens
 from fidokit.provider.service import answer, error_number
 from fidokit.tokens import owner as pins
+from fidokit.tokens.access import token_holding
 from fidokit.types import Application, KeyHandle
 from fidokit.virtual.token import VirtualToken
 
@@ -83,6 +83,10 @@ class DeskTokens:
     def __init__(self, desk: Desk, pin: str | None) -> None:
         self.desk = desk
         desk.person = ProviderTokens(pin)._person  # type: ignore[assignment]
+        self.warnings: list[str] = []
+
+    def warn(self, sentence: str) -> None:
+        self.warnings.append(sentence)
 
     def open(self, selector: str | None) -> AbstractContextManager[Session]:
         return self.desk.open(selector)

@@ -32,6 +32,7 @@ from fidokit.openssh.keys.private import PrivateFile
 from fidokit.openssh.signatures.signature import SkEd25519Signature
 from fidokit.signing import signatures
 from fidokit.signing.signers import SessionSigner
+from fidokit.tokens import access
 from fidokit.types import Application, KeyHandle, KeyType
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -208,7 +209,7 @@ def test_the_token_with_the_key_is_found_silently(desk: Desk, made: GeneratedKey
     desk.plug("ZZZ")
     touches = len(desk.person.touches)
     key = holder.open_key_file(made.path)
-    with holder.token_holding(*_names(key), desk.person, backends=[desk]) as session:
+    with access.token_holding(*_names(key), desk.person, backends=[desk]) as session:
         assert session.selector == "usb:ONE"
         assert len(desk.person.touches) == touches
         signatures.sign_message(SessionSigner(session, key), MESSAGE)
@@ -217,7 +218,7 @@ def test_the_token_with_the_key_is_found_silently(desk: Desk, made: GeneratedKey
 def test_the_selector_wins(desk: Desk, made: GeneratedKey) -> None:
     desk.plug("AAA")
     key = holder.open_key_file(made.path)
-    with holder.token_holding(
+    with access.token_holding(
         *_names(key), desk.person, selector="usb:AAA", backends=[desk]
     ) as session:
         assert session.selector == "usb:AAA"
@@ -229,7 +230,7 @@ def test_no_token_at_all(made: GeneratedKey) -> None:
     key = holder.open_key_file(made.path)
     with (
         pytest.raises(TokenNotFound),
-        holder.token_holding(*_names(key), backends=[Desk()]),
+        access.token_holding(*_names(key), backends=[Desk()]),
     ):
         pytest.fail("there is no token")
 

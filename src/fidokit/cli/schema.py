@@ -17,12 +17,11 @@ if TYPE_CHECKING:
     from fidokit.guide.doctor import Finding
     from fidokit.keys import KeyRow
     from fidokit.keys.attestation import ShownAttestation
-    from fidokit.keys.backup import Backup
     from fidokit.keys.blobs import BlobTable
     from fidokit.keys.fingerprints import ShownKey
     from fidokit.keys.generation import GeneratedKey
     from fidokit.keys.key_files import FlagsChange, KeyFile
-    from fidokit.keys.resident_keys import DeleteResult, DownloadResult, RpFailure
+    from fidokit.keys.resident_keys import Backup, DeleteResult, DownloadResult, RpFailure
     from fidokit.keys.secrets import SecretFile
     from fidokit.lab import ModelSummary
     from fidokit.lab.named_tokens import PresetSummary, QuirkSummary, VirtualSummary

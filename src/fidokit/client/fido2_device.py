@@ -1,4 +1,4 @@
-"""The one module that talks to python-fido2: devices as links, its CBOR, its PIN protocols.
+"""The one module that talks to python-fido2: devices as links, its CBOR; and PIN secrets.
 
 Its errors are many and lenient (ValueError, IndexError, struct.error and more for whatever a
 token sends); they become ours here and nowhere else. What costs time to import is imported
@@ -14,19 +14,28 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
 from fido2 import cbor as fido_cbor
 
 from fidokit.client.answer import MISBEHAVIOR_HINT
-from fidokit.errors import FidokitError, TokenBusy, TokenGone, TokenMisbehaved, Unsupported
+from fidokit.errors import (
+    FidokitError,
+    NoFidoCard,
+    TokenBusy,
+    TokenGone,
+    TokenMisbehaved,
+    Unsupported,
+)
 
 if TYPE_CHECKING:
     from fido2.ctap import STATUS, CtapDevice, CtapError
-    from fido2.ctap2.pin import PinProtocol
     from fido2.hid.base import CtapHidConnection
     from fido2.pcsc import CtapPcscDevice
     from smartcard.CardConnection import CardConnection
+
+    from fidokit.client.pin_protocol import PinProtocolOne
 
 _LENIENT: Final = (ValueError, IndexError, OverflowError, RecursionError, struct.error)
 """What python-fido2 raises for answers that make no sense. TypeError, KeyError and AttributeError
@@ -37,10 +46,20 @@ _OF_DATA: Final = (*_LENIENT, TypeError, KeyError, AttributeError)
 
 GET_INFO: Final = b"\x04"
 _BROADCAST: Final = b"\xff\xff\xff\xff"
+LEAVE_CARD: Final = 0
+"""PC/SC: let go of a card without resetting it or taking its power."""
+UNPOWER_CARD: Final = 2
+SHARE_EXCLUSIVE: Final = 1
 SHARING_VIOLATION: Final = 0x8010000B
 """PC/SC: another program holds the card exclusively."""
 BUSY_TRIES: Final = 30
 """Polls of 100 ms that a channel may stay busy: a browser's own operation fits in."""
+OPEN_TRIES: Final = 10
+"""Polls of 100 ms that a token may be too busy to give a channel out; others try again."""
+_ERROR_REPORT: Final = 0xBF
+_CHANNEL_BUSY: Final = 0x06
+_NO_APPLET: Final = frozenset({(0x6A, 0x81), (0x6A, 0x82), (0x6D, 0x00), (0x6E, 0x00)})
+"""Status words by which a card says that it has no FIDO application, or no applications at all."""
 
 
 # --- CBOR ------------------------------------------------------------------------------------
@@ -93,7 +112,7 @@ class Secret:
         self.version = version
         self._protocol = _protocol(version)
         with _misbehavior():
-            self.key_agreement, self._key = self._protocol.encapsulate(peer)  # type: ignore[arg-type]
+            self.key_agreement, self._key = self._protocol.encapsulate(peer)
 
     def encrypt(self, plain: bytes) -> bytes:
         """Encrypt a multiple of 16 bytes."""
@@ -128,10 +147,10 @@ def authenticate(version: int, token: bytes, message: bytes) -> bytes:
     return _protocol(version).authenticate(token, message)
 
 
-def _protocol(version: int) -> PinProtocol:
-    from fido2.ctap2.pin import PinProtocolV1, PinProtocolV2
+def _protocol(version: int) -> PinProtocolOne:
+    from fidokit.client.pin_protocol import PinProtocolOne, PinProtocolTwo
 
-    return PinProtocolV2() if version == 2 else PinProtocolV1()
+    return PinProtocolTwo() if version == 2 else PinProtocolOne()
 
 
 # --- devices as links ------------------------------------------------------------------------
@@ -330,13 +349,28 @@ def open_hid(path: str, sizes: tuple[int, int], holder: Callable[[], str | None]
     from fido2.hid import CtapHidDevice, open_connection
     from fido2.hid.base import HidDescriptor
 
+    _keep_quiet()
+
+    class Impatient(CtapHidDevice):
+        """Does not wait forever for its channel while another program keeps the token busy."""
+
+        def call(
+            self,
+            cmd: int,
+            data: bytes = b"",
+            event: threading.Event | None = None,
+            on_keepalive: Callable[[STATUS], None] | None = None,
+        ) -> bytes:
+            event = event or _Polled(lambda: False, OPEN_TRIES)
+            return super().call(cmd, data, event, on_keepalive)
+
     descriptor = HidDescriptor(path, 0, 0, sizes[0], sizes[1], None, None)
     connection = OwnChannel(open_connection(descriptor))  # type: ignore[no-untyped-call]
     with ExitStack() as undo:
         undo.callback(connection.close)
         try:
             with device_errors():
-                device = CtapHidDevice(descriptor, connection)  # type: ignore[arg-type]
+                device = Impatient(descriptor, connection)  # type: ignore[arg-type]
         except CtapError as error:
             raise _misbehaved(f"CTAPHID error {refusal(error, holder)}") from None
         undo.pop_all()
@@ -372,8 +406,16 @@ class OwnChannel:
             report = self._connection.read_packet()
             if len(report) < 7:
                 raise OSError(errno.EIO, os.strerror(errno.EIO))
-            if (report[:4] + report[7:15]).startswith(self._expected):
+            if (report[:4] + report[7:15]).startswith(self._expected) or self._too_busy(report):
                 return report
+
+    def _too_busy(self, report: bytes) -> bool:
+        """Whether the token has no channel to give out now, which some say on the broadcast one.
+
+        It may be meant for another program that asks at the same time; asking again is right then.
+        """
+        asked = self._expected[:4] == _BROADCAST == report[:4]
+        return asked and report[4] == _ERROR_REPORT and report[7] == _CHANNEL_BUSY
 
 
 # --- PC/SC -----------------------------------------------------------------------------------
@@ -408,9 +450,10 @@ def list_readers() -> list[str]:
 
 
 def open_card(reader_name: str, holder: Callable[[], str | None]) -> DeviceLink | None:
-    """The token that lies on a reader, None where none or no FIDO token lies there.
+    """The token that lies on a reader, None where none lies there, or nothing sensible answers.
 
     Raises:
+        NoFidoCard: a card lies there, and says that it has no FIDO application.
         Unsupported: pyscard is not installed.
         TokenBusy: another program holds the card exclusively.
         TokenGone: the reader broke.
@@ -420,6 +463,7 @@ def open_card(reader_name: str, holder: Callable[[], str | None]) -> DeviceLink 
     from smartcard import System
     from smartcard.Exceptions import NoCardException
 
+    _keep_quiet()
     try:
         reader = next((r for r in System.readers() if str(r) == reader_name), None)
         if reader is None:
@@ -439,11 +483,29 @@ def _opened(connection: CardConnection, reader_name: str) -> CtapPcscDevice:
     A connection that leads to none is let go of at once: the garbage collector would do so at any
     later time, and take the power from whatever program uses the card by then.
     """
+    # other programs may use the card, too: nobody's application and PIN are lost when we let go
+    connection.connect = partial(connection.connect, disposition=LEAVE_CARD)
+    said: list[tuple[int, int]] = []
     with ExitStack() as undo:
         undo.callback(_let_go, connection)
-        device = _card_class()(connection, reader_name)
+        try:
+            device = _card_class(said)(connection, reader_name)
+        except ValueError:
+            if said and said[-1] in _NO_APPLET:
+                raise NoFidoCard(
+                    f"the card on {reader_name} is not a FIDO token",
+                    hint="lay the token on the reader and repeat",
+                ) from None
+            raise
         undo.pop_all()
     return device
+
+
+def _power_off_if_alone(connection: CardConnection) -> None:
+    """Have the power taken from a token that nobody else uses: its next use is a new tap."""
+    with suppress(*_card_errors(), AttributeError):  # older versions cannot reconnect
+        connection.reconnect(mode=SHARE_EXCLUSIVE, disposition=LEAVE_CARD)
+        getattr(connection, "component", connection).disposition = UNPOWER_CARD
 
 
 def _let_go(connection: CardConnection) -> None:
@@ -455,7 +517,16 @@ def _let_go(connection: CardConnection) -> None:
             connection.release()
 
 
-def _card_class() -> type[CtapPcscDevice]:
+def _keep_quiet() -> None:
+    """Without a handler, warnings of python-fido2 would be printed as they are."""
+    import logging
+
+    logger = logging.getLogger("fido2")
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
+
+
+def _card_class(said: list[tuple[int, int]]) -> type[CtapPcscDevice]:
     from fido2.hid import CTAPHID
     from fido2.pcsc import CtapPcscDevice
 
@@ -465,7 +536,13 @@ def _card_class() -> type[CtapPcscDevice]:
         _first_info: bytes | None = None
         _asked = False
 
+        def apdu_exchange(self, apdu: bytes, protocol: int | None = None) -> tuple[bytes, int, int]:
+            answer = super().apdu_exchange(apdu, protocol)
+            said[:] = [answer[1:]]
+            return answer
+
         def close(self, release: bool = True) -> None:  # noqa: ARG002  python-fido2's name
+            _power_off_if_alone(self._conn)
             _let_go(self._conn)
 
         def call(

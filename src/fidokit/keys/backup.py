@@ -1,10 +1,9 @@
-"""A key and its backups on other tokens: made in one ceremony, and told apart in a list."""
+"""A key and its backups on other tokens: made in one ceremony."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,12 +12,10 @@ from fidokit.files.filenames import (
     MOST_BACKUPS,
     backup_comment,
     backup_path,
-    backups_beside,
     first_comment,
     free_backup_path,
 )
-from fidokit.files.keyfile import default_path, public_path
-from fidokit.inventory import KeyRow
+from fidokit.files.keyfile import default_path
 from fidokit.keys.generation import GenerateRequest, check, user_at_host
 from fidokit.keys.holder import open_key_file
 from fidokit.types import PassphraseSource, SkFlag
@@ -104,42 +101,3 @@ def backup_of(
         comment=backup_comment(first_comment(first.comment) or first.comment, number),
         allow_any_application=True,
     )
-
-
-class Backup(StrEnum):
-    """A key has a backup, is one, or stands alone: then a lost token is a lost key."""
-
-    HAS = "yes"
-    IS = "is one"
-    NONE = "none"
-
-
-def backup_states(rows: Sequence[KeyRow]) -> list[Backup]:
-    """The state of each row, told from the comments and names that `files.filenames` gives."""
-    return [_state(row, rows) for row in rows]
-
-
-def _state(row: KeyRow, rows: Sequence[KeyRow]) -> Backup:
-    if any(_is_backup_of(row, other) for other in rows):
-        return Backup.IS
-    if any(_is_backup_of(other, row) for other in rows):
-        return Backup.HAS
-    # its first key may be on a token that is not plugged in, with no file here
-    return Backup.IS if first_comment(row.comment) is not None else Backup.NONE
-
-
-def _is_backup_of(row: KeyRow, first: KeyRow) -> bool:
-    if row is first or (row.application, row.user) != (first.application, first.user):
-        return _by_name(row, first)
-    return first_comment(row.comment) == first.comment or _by_name(row, first)
-
-
-def _by_name(row: KeyRow, first: KeyRow) -> bool:
-    if row is first or row.application != first.application:
-        return False
-    own = {_public(path) for path in row.files}
-    return any(own.intersection(backups_beside(path)) for path in first.files)
-
-
-def _public(path: Path) -> Path:
-    return path if path.suffix == ".pub" else public_path(path)

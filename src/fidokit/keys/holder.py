@@ -1,13 +1,10 @@
-"""Key files: what they name, what is in a private one, and the token that holds its key."""
+"""Key files: what they name, and what is in a private one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fidokit.client.ports import QUIET, Backend, Interaction
 from fidokit.errors import PassphraseRequired
 from fidokit.files.keyfile import read_private
 from fidokit.keys.key_files import asker
@@ -16,19 +13,15 @@ from fidokit.openssh.keys import container as private_container
 from fidokit.openssh.keys.plain_private import parse_any_private
 from fidokit.openssh.keys.private import parse_private
 from fidokit.openssh.lines import key_text
-from fidokit.tokens.access import all_backends, open_token
-from fidokit.tokens.configuration import configured_selector
 from fidokit.types import PassphraseSource
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from fidokit.client.session import Session
     from fidokit.openssh.certificates.certificate import Certificate
     from fidokit.openssh.keys.plain_private import AnyPrivate
     from fidokit.openssh.keys.private import PrivateFile
     from fidokit.openssh.keys.public import PublicKey
-    from fidokit.types import Application, KeyHandle
 
 
 def open_key_file(path: Path, *, passphrase: PassphraseSource | None = None) -> PrivateFile:
@@ -39,43 +32,6 @@ def open_key_file(path: Path, *, passphrase: PassphraseSource | None = None) -> 
         NoPermission, UsageError (no regular file).
     """
     return parse_private(read_private(path), asker(path, passphrase))
-
-
-@contextmanager
-def token_holding(
-    handle: KeyHandle,
-    application: Application,
-    interaction: Interaction = QUIET,
-    *,
-    selector: str | None = None,
-    spend_last_try: bool = False,
-    backends: Sequence[Backend] | None = None,
-) -> Iterator[Session]:
-    """Open the token that holds a key, known by its handle and application.
-
-    With a selector, or one configured, that token is taken; else each token at hand is asked
-    silently, without touch or PIN.
-
-    Args:
-        handle, application: of the key; a private key file has both.
-
-    Raises:
-        TokenNotFound: no token at hand holds it; and all that `open_token` raises.
-    """
-    from fidokit.client import discovery
-
-    selector = selector or configured_selector()
-    if selector is not None:
-        with open_token(
-            selector, interaction, spend_last_try=spend_last_try, backends=backends
-        ) as session:
-            yield session
-        return
-    opener = discovery.Opener(interaction, spend_last_try)
-    where = all_backends(interaction) if backends is None else backends
-    candidates = discovery.in_order(where)
-    with discovery.holder_of(handle, application, candidates, opener) as session:
-        yield session
 
 
 def read_key_file(path: Path, passphrase: PassphraseSource | None) -> tuple[AnyPrivate, str]:

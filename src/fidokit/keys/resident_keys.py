@@ -19,8 +19,7 @@ from fidokit.errors import (
 from fidokit.files import filenames
 from fidokit.files.keyfile import check_pair_free, read_private, ssh_folder, write_pair
 from fidokit.files.scan import FoundKey, find_keys
-from fidokit.inventory import KeyRow, join, public_line, resolve
-from fidokit.openssh.keys.private import PrivateFile, encode_private, parse_private
+from fidokit.inventory import Backup, KeyRow, backup_states, join, public_line, resolve
 from fidokit.openssh.keys.public import SkEcdsaPublic, SkEd25519Public
 from fidokit.tokens.remembered import attach
 from fidokit.types import Application, PassphraseSource, SkFlag
@@ -31,9 +30,11 @@ if TYPE_CHECKING:
     from fidokit.client.session import Session
 
 __all__ = [
+    "Backup",
     "DeleteResult",
     "DownloadResult",
     "KeyRow",
+    "backup_states",
     "delete_key",
     "delete_keys",
     "download_keys",
@@ -102,6 +103,8 @@ def _applications(files: Iterable[FoundKey]) -> set[str]:
 
 
 def _read_flags(path: Path) -> tuple[SkFlag, str] | None:
+    from fidokit.openssh.keys.private import parse_private
+
     try:
         file = parse_private(read_private(path), None)
     except FidokitError:
@@ -201,6 +204,8 @@ def _download_one(
 
 
 def _write_one(row: KeyRow, path: Path, passphrase: PassphraseSource | None, rounds: int) -> str:
+    from fidokit.openssh.keys.private import PrivateFile, encode_private
+
     held = credential_of(row)
     if held.public is None or held.private is None:
         raise not_for_ssh(row)

@@ -19,12 +19,10 @@ from typing import TYPE_CHECKING, Final
 
 from fidokit.client.ports import Candidate, PinCode, Quiet
 from fidokit.errors import FidokitError, Interrupted, PinPolicy, PinWrong
-from fidokit.keys.generation import user_at_host
-from fidokit.keys.holder import token_holding
 from fidokit.provider.abi import LONGEST
 from fidokit.provider.service import answer
 from fidokit.system.process_memory import harden
-from fidokit.tokens.access import open_token
+from fidokit.tokens.access import open_token, token_holding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,12 +41,19 @@ def main() -> None:
     try:
         message = _read_all(0)
         threading.Thread(target=_watch_caller, args=(1,), daemon=True).start()
-        reply = answer(message, ProviderTokens, who=user_at_host, tell=_tell)
+        reply = answer(message, ProviderTokens, who=_user_at_host, tell=_tell)
         with contextlib.suppress(OSError):  # nobody waits for it any more
             _write_all(1, reply)
     except KeyboardInterrupt:
         _tell(Interrupted("interrupted; the token was told to stop waiting"))
         sys.exit(1)
+
+
+def _user_at_host() -> str:
+    """What a resident key is labeled with; a signature needs none of it, nor its imports."""
+    from fidokit.keys.generation import user_at_host
+
+    return user_at_host()
 
 
 def _close_inherited() -> None:
@@ -122,6 +127,10 @@ class ProviderTokens:
     def __init__(self, pin: str | None) -> None:
         self._person = _OnePin(pin)
 
+    def warn(self, sentence: str) -> None:
+        """Show a sentence on standard error, see `provider.service.Tokens`."""
+        _tell(FidokitError(sentence))
+
     def open(self, selector: str | None) -> AbstractContextManager[Session]:
         """The token that is meant, see `tokens.access.open_token`."""
         return open_token(selector, self._person)
@@ -129,7 +138,7 @@ class ProviderTokens:
     def holding(
         self, key_handle: KeyHandle, application: Application, selector: str | None
     ) -> AbstractContextManager[Session]:
-        """The token with this key, see `keys.holder.token_holding`."""
+        """The token with this key, see `tokens.access.token_holding`."""
         return token_holding(key_handle, application, self._person, selector=selector)
 
 

@@ -10,9 +10,6 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Final, Protocol
 
-from fidokit.client.credentials.enrollment import Enrollment, enroll
-from fidokit.client.credentials.resident import ResidentCredential, list_credentials
-from fidokit.client.credentials.signature import Wanted, sign_unverified
 from fidokit.errors import (
     CredentialInTheWay,
     CredentialNotFound,
@@ -24,12 +21,12 @@ from fidokit.errors import (
     Unsupported,
     UvBlocked,
 )
-from fidokit.openssh.signatures.signature import SkEcdsaSignature
 from fidokit.provider import abi
 from fidokit.provider.abi import Operation, SkError
 from fidokit.types import Application, KeyHandle, KeyType, SkApiAlg, SkFlag
 
 if TYPE_CHECKING:
+    from fidokit.client.credentials.resident import ResidentCredential
     from fidokit.client.session import Session
     from fidokit.openssh.keys.public import SkPublic
 
@@ -46,7 +43,10 @@ _NUMBERS: Final = {key_type: alg for alg, key_type in _TYPES.items()}
 
 
 class Tokens(Protocol):
-    """Where tokens come from."""
+    """Where tokens come from, and a word to the user about them."""
+
+    def warn(self, sentence: str) -> None:
+        """Show a sentence before the touch."""
 
     def open(self, selector: str | None) -> AbstractContextManager[Session]:
         """The token that is meant: the one selected, the only one, or the one touched."""
@@ -80,6 +80,9 @@ def answer(
         if not isinstance(error, _ASKED_BY_OPENSSH):
             tell(error)
         return abi.ErrorReply(error_number(error)).encode()
+    except Exception as defect:  # noqa: BLE001  the boundary: OpenSSH gets an answer in any case
+        tell(FidokitError(f"unexpected {type(defect).__name__}", hint="this is a bug in fidokit"))
+        return abi.ErrorReply(SkError.GENERAL).encode()
 
 
 def _check_options(request: abi.Request) -> None:
@@ -106,7 +109,12 @@ def _selector(request: abi.Request) -> str | None:
 # --- the three functions -----------------------------------------------------------------------
 
 
+# Each imports what it needs: a signature waits for nothing else.
+
+
 def _enroll(request: abi.Request, tokens: Tokens, who: Callable[[], str]) -> abi.Reply:
+    from fidokit.client.credentials.enrollment import Enrollment, enroll, long_application
+
     flags = SkFlag(request.flags)
     enrollment = Enrollment(
         key_type=_key_type(request),
@@ -120,6 +128,9 @@ def _enroll(request: abi.Request, tokens: Tokens, who: Callable[[], str]) -> abi
         replace=SkFlag.FORCE_OPERATION in flags,
         allow_any_application=True,  # ssh-keygen has its own mind about that
     )
+    late = long_application(request.application) if enrollment.resident else None
+    if late:
+        tokens.warn(late)
     with tokens.open(_selector(request)) as session:
         made = enroll(session, enrollment)
     attestation = made.attestation
@@ -134,6 +145,9 @@ def _enroll(request: abi.Request, tokens: Tokens, who: Callable[[], str]) -> abi
 
 
 def _sign(request: abi.Request, tokens: Tokens, _who: Callable[[], str]) -> abi.Reply:
+    from fidokit.client.credentials.signature import Wanted, sign_unverified
+    from fidokit.openssh.signatures.signature import SkEcdsaSignature
+
     application, handle = Application(request.application), KeyHandle(request.key_handle)
     wanted = Wanted(_key_type(request), application, handle, SkFlag(request.flags))
     with tokens.holding(handle, application, _selector(request)) as session:
@@ -144,6 +158,8 @@ def _sign(request: abi.Request, tokens: Tokens, _who: Callable[[], str]) -> abi.
 
 
 def _load(request: abi.Request, tokens: Tokens, _who: Callable[[], str]) -> abi.Reply:
+    from fidokit.client.credentials.resident import list_credentials
+
     with tokens.open(_selector(request)) as session:
         held = list_credentials(session)
     keys = [_resident(key, key.public) for key in held if key.public is not None]

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from fidokit.client.ports import QUIET, Backend, Interaction
 from fidokit.errors import CredentialNotFound, FidokitError, UsageError
-from fidokit.keys.holder import read_key_file, read_named, token_holding
+from fidokit.keys.holder import read_key_file, read_named
 from fidokit.openssh.certificates.certificate import Certificate
 from fidokit.openssh.keys.plain_private import PlainPrivate, SignFlag
 from fidokit.openssh.keys.private import PrivateFile
 from fidokit.openssh.signatures.signature import parse_signature
+from fidokit.tokens.access import token_holding
 from fidokit.types import PassphraseSource
 
 if TYPE_CHECKING:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fidokit.client.owner.pin import PinStatus
     from fidokit.client.session import Session
     from fidokit.client.tolerance import Departed
+    from fidokit.types import Application, KeyHandle
     from fidokit.virtual.store.schema import TokenIdentity
     from fidokit.virtual.token import VirtualToken
 
@@ -159,6 +160,44 @@ def open_token(
         yield session
 
 
+@contextmanager
+def token_holding(
+    handle: KeyHandle,
+    application: Application,
+    interaction: Interaction = QUIET,
+    *,
+    selector: str | None = None,
+    spend_last_try: bool = False,
+    backends: Sequence[Backend] | None = None,
+) -> Iterator[Session]:
+    """Open the token that holds a key, known by its handle and application.
+
+    With a selector, or one configured, that token is taken; else each token at hand is asked
+    silently, without touch or PIN.
+
+    Args:
+        handle, application: of the key; a private key file has both.
+
+    Raises:
+        TokenNotFound: no token at hand holds it; and all that `open_token` raises.
+    """
+    from fidokit.client import discovery
+    from fidokit.tokens.configuration import configured_selector
+
+    selector = selector or configured_selector()
+    if selector is not None:
+        with open_token(
+            selector, interaction, spend_last_try=spend_last_try, backends=backends
+        ) as session:
+            yield session
+        return
+    opener = discovery.Opener(interaction, spend_last_try)
+    where = all_backends(interaction) if backends is None else backends
+    candidates = discovery.in_order(where)
+    with discovery.holder_of(handle, application, candidates, opener) as session:
+        yield session
+
+
 def token_info(session: Session) -> TokenDetails:
     """What the open token says of itself, and its PIN's state (CTAP 2.3 section 6.4)."""
     from fidokit.client.owner.pin import pin_status
@@ -198,9 +237,9 @@ def _hid(_interaction: Interaction) -> Backend:
 
 
 def _pcsc(_interaction: Interaction) -> Backend:
-    from fidokit.client.links.backends import PcscBackend
+    from fidokit.client.links.backends import PcscBackend, on_hid
 
-    return PcscBackend(who_holds=_card_users)
+    return PcscBackend(who_holds=_card_users, elsewhere=on_hid)
 
 
 def backends_for(selector: str | None, interaction: Interaction = QUIET) -> Sequence[Backend]:
@@ -213,6 +252,10 @@ def backends_for(selector: str | None, interaction: Interaction = QUIET) -> Sequ
     kind, _, value = (selector or "").partition(":")
     if kind == Transport.SOCKET:
         return [SocketBackend(value)]
+    if kind == Transport.PCSC:  # whoever names a reader means it
+        from fidokit.client.links.backends import PcscBackend
+
+        return [PcscBackend(who_holds=_card_users)]
     make = _MAKERS.get(kind)
     return [make(interaction)] if make else all_backends(interaction)
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from tests.support.fake_link import FakeLink, SteeredClock, info
 
 from fidokit.client import fido2_device
-from fidokit.client.links.backends import HidBackend, PcscBackend, tame
-from fidokit.errors import FidokitError, NoPermission, TokenBusy, TokenGone
+from fidokit.client.links.backends import CardWatch, HidBackend, PcscBackend, tame
+from fidokit.client.links.watchdog import Patience
+from fidokit.errors import FidokitError, NoFidoCard, NoPermission, TokenBusy, TokenGone
 from fidokit.types import Transport
 
 FIDO = bytes.fromhex("06d0f10901a1010920150026ff007508954081020921150026ff00750895409102c0")
@@ -218,7 +219,8 @@ class Reader:
     def createConnection(self) -> Reader:
         return self
 
-    def connect(self) -> None:
+    def connect(self, *, disposition: int) -> None:
+        assert disposition == 0, "the card is another program's, too"
         if self.trouble:
             raise self.trouble
         self.held = True
@@ -344,11 +346,41 @@ def test_a_card_is_let_go_of(pyscard: list[Reader | Exception], applet: bool) ->
     """Also one without FIDO, at once: what the collector closes later resets the next user's."""
     reader = Reader("r", applet=applet)
     pyscard.append(reader)
-    link = fido2_device.open_card("r", lambda: None)
-    assert (link is not None, reader.held) == (applet, applet)
-    if link is not None:
+    if applet:
+        link = fido2_device.open_card("r", lambda: None)
+        assert link is not None
+        assert reader.held
         link.close()
+    else:
+        with pytest.raises(NoFidoCard):
+            fido2_device.open_card("r", lambda: None)
     assert not reader.held
+
+
+def test_a_watch_believes_a_card_that_is_no_token(
+    pyscard: list[Reader | Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = Reader("r", applet=False)
+    pyscard.append(reader)
+    monkeypatch.setattr("fidokit.client.links.backends.laid", lambda: {"r": 1})
+    watch = CardWatch(PcscBackend(patience=Patience(busy=())))
+    for _ in range(5):
+        assert list(watch.candidates()) == []
+    assert len(reader.apdus) == 1
+
+
+@pytest.mark.parametrize(
+    ("hid", "reader", "left"),
+    [
+        ("Yubico YubiKey OTP+FIDO+CCID", "Yubico YubiKey OTP+FIDO+CCID 00 00", False),
+        ("Nitrokey Nitrokey 3", "Nitrokey Nitrokey 3 [CCID/ICCD Interface] 01 00", False),
+        ("Yubico YubiKey OTP+FIDO+CCID", "ACS ACR122U PICC Interface 00 00", True),
+        ("", "ACS ACR122U PICC Interface 00 00", True),
+    ],
+)
+def test_readers_of_tokens_on_usb_are_left_alone(hid: str, reader: str, left: bool) -> None:
+    backend = PcscBackend(elsewhere=lambda: [hid])
+    assert backend.left([reader]) == [reader] * left
 
 
 def test_a_card_whose_service_went_is_closed_quietly(pyscard: list[Reader | Exception]) -> None:

@@ -6,7 +6,7 @@ import errno
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,15 +18,19 @@ from fidokit.client.ports import Candidate, Link
 from fidokit.errors import (
     FidokitError,
     Interrupted,
+    NoFidoCard,
     NoPermission,
     TokenBusy,
     TokenGone,
+    TokenSilent,
     Unsupported,
 )
 from fidokit.types import Transport
 
 SYSFS: Final = Path("/sys/class/hidraw")
 LONGEST_NAME: Final = 128
+CHANNEL_S: Final = 3.0
+"""Seconds within which a token on USB gives a channel out; CTAP 2.3 wants 0.1 (11.2.5.2)."""
 
 WhoHolds = Callable[[str], str | None]
 
@@ -90,14 +94,16 @@ class HidBackend:
         )
 
     def _open(self, path: str, sizes: tuple[int, int]) -> Link:
+        holder = partial(self.who_holds, path)
+
         def attempt() -> Link:
-            holder = partial(self.who_holds, path)
             try:
                 return fido2_device.open_hid(path, sizes, holder)
             except OSError as error:
                 raise _node_error(path, error, holder) from None
 
-        return _patiently(attempt, self.patience)
+        patience = self.patience._replace(silence=min(self.patience.silence, CHANNEL_S))
+        return _patiently(attempt, patience, holder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,16 +113,18 @@ class PcscBackend:
     Args:
         who_holds: names the program that uses a reader, where that can be known.
         patience: limits for opening.
+        elsewhere: names of tokens that are seen another way; their readers are left alone.
     """
 
     who_holds: WhoHolds = _nobody_known
     patience: Patience = field(default_factory=Patience)
+    elsewhere: Callable[[], Sequence[str]] = tuple
     transport: Transport = Transport.PCSC
 
     def candidates(self) -> Sequence[Candidate]:
         """The readers on which a FIDO token lies, or one that another program holds."""
         try:
-            return [c for c in map(self.at, self._readers()) if self._is_token(c)]
+            return [c for c in map(self.at, self.left(self._readers())) if self._is_token(c)]
         except Interrupted:
             raise
         except FidokitError:
@@ -133,6 +141,11 @@ class PcscBackend:
         except FidokitError as error:
             return f"the PC/SC service (pcscd) does not answer: {error.message}"
         return None
+
+    def left(self, readers: Iterable[str]) -> list[str]:
+        """The readers that are no interface of a token that is seen another way."""
+        names = [name.casefold() for name in self.elsewhere() if name]
+        return [r for r in readers if not any(r.casefold().startswith(name) for name in names)]
 
     def _readers(self) -> list[str]:
         return guarded(lambda _pulse: fido2_device.list_readers(), self.patience)
@@ -161,15 +174,22 @@ class PcscBackend:
         )
 
     def _open(self, reader: str) -> Link:
+        holder = partial(self.who_holds, reader)
+
         def attempt() -> Link:
-            link = fido2_device.open_card(reader, partial(self.who_holds, reader))
+            link = fido2_device.open_card(reader, holder)
             if link is None:
                 raise TokenGone(
                     f"no FIDO token lies on {reader}", hint="lay the token on the reader and repeat"
                 )
             return link
 
-        return _patiently(attempt, self.patience)
+        return _patiently(attempt, self.patience, holder)
+
+
+def on_hid() -> Sequence[str]:
+    """What the tokens on USB call themselves; their card readers' names begin so."""
+    return [seen.product for seen in HidBackend().candidates()] if SYSFS.is_dir() else []
 
 
 def tame(serial: str | None) -> str | None:
@@ -179,13 +199,24 @@ def tame(serial: str | None) -> str | None:
     return None
 
 
-def _patiently(attempt: Callable[[], Link], patience: Patience) -> Link:
-    for wait in patience.busy:
+def _patiently(
+    attempt: Callable[[], Link], patience: Patience, holder: Callable[[], str | None]
+) -> Link:
+    def opened() -> Link:
         try:
             return guarded(lambda _pulse: attempt(), patience)
+        except TokenSilent:
+            # while it works for another program, a token may leave everybody else unanswered
+            if name := holder():
+                raise fido2_device.busy(name) from None
+            raise
+
+    for wait in patience.busy:
+        try:
+            return opened()
         except TokenBusy:
             patience.sleep(wait)
-    return guarded(lambda _pulse: attempt(), patience)
+    return opened()
 
 
 def _node_error(path: str, error: OSError, holder: Callable[[], str | None]) -> FidokitError:
@@ -228,7 +259,9 @@ class CardWatch:
         backend: asks a card; without waiting for another program that uses it.
     """
 
-    backend: PcscBackend = field(default_factory=lambda: PcscBackend(patience=Patience(busy=())))
+    backend: PcscBackend = field(
+        default_factory=lambda: PcscBackend(patience=Patience(busy=()), elsewhere=on_hid)
+    )
     transport: Transport = Transport.PCSC
     _cards: dict[str, _Card] = field(default_factory=dict)
     _readers: int = 0
@@ -265,7 +298,8 @@ class CardWatch:
         with self._turn:
             seen = guarded(lambda _pulse: laid(), self.backend.patience)
             self._readers = len(seen)
-            there = {r: n * self.counts for r, n in seen.items() if n is not None}
+            mine = self.backend.left(seen)
+            there = {r: n * self.counts for r in mine if (n := seen[r]) is not None}
             known = {r: c for r, c in self._cards.items() if c.count and there.get(r) == c.count}
             self._cards = {r: known.get(r) or _Card(count) for r, count in there.items()}
             for reader, card in self._cards.items():
@@ -283,6 +317,8 @@ class CardWatch:
             card.is_busy = True
         except Interrupted:
             raise
+        except NoFidoCard:  # that is an answer
+            card.tries = TRIES
         except FidokitError:
             card.tries += 1
 

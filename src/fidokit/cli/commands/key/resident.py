@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fidokit.keys import KeyRow
-    from fidokit.keys.backup import Backup
-    from fidokit.keys.resident_keys import DeleteResult, DownloadResult, RpFailure
+    from fidokit.keys.resident_keys import Backup, DeleteResult, DownloadResult, RpFailure
 
 application_option = click.option(
     "--application",
@@ -81,7 +80,6 @@ def list_keys(
     anything. It ends when the PIN is changed, or with `fidokit token forget`.
     """
     from fidokit.keys import resident_keys
-    from fidokit.keys.backup import backup_states
 
     failed: list[RpFailure] = []
     if no_token:
@@ -97,7 +95,7 @@ def list_keys(
                 application=application,
                 failed=failed,
             )
-    states = backup_states(rows)
+    states = resident_keys.backup_states(rows)
     cells = [_cells(row, state) for row, state in zip(rows, states, strict=True)]
     listing = Listing(COLUMNS, cells, NO_FILES if no_token else EMPTY_STORE)
     keys = [
