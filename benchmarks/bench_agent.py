@@ -18,8 +18,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks import bench_startup
 from benchmarks.place import FIDOKIT, Place
-from benchmarks.timing import Measure, Result, take_turns
+from benchmarks.timing import Measure, Result, seconds_of, take_turns
 
 ROUNDS = 7
 REQUESTS = 400
@@ -28,6 +29,8 @@ GOALS = {"list": 1 / 0.5, "sign": 1 / 3, "connect": 1 / 0.3}
 """As ratios of times: half the requests a second, three times, 0.3 times."""
 TOKEN = "virtual:agent"
 TOKEN_EXTRA_S = 0.001
+PROVIDER_GOAL = 80 / 30
+"""Milliseconds where the peer takes 30."""
 """What a signature by a token may take beyond the token's own time."""
 
 
@@ -180,6 +183,19 @@ def _token(here: Place, rounds: int, count: int) -> Iterator[Result]:
     with stock_agent(near, "-P", library) as path:
         theirs = _best(path, add(near, path, key, "-S", library), 1, min(count, 10))
     yield Result("agent: a token's signature", ours, "ssh-agent, our library", theirs, 1.0)
+    yield _by_provider(here, key, library, count)
+
+
+def _by_provider(here: Place, key: Path, library: str, count: int) -> Result:
+    """A signature by the provider under ssh-agent, its token served as hardware would be."""
+    with bench_startup.served(here, "agent") as (_, selector):
+        near = replace(here, environment=here.environment | {"FIDOKIT_TOKEN": selector})
+        with stock_agent(near, "-P", library) as path:
+            best = _best(path, add(near, path, key, "-S", library), 2, min(count, 10))
+    hello = seconds_of(bench_startup.hello(here.home / "hello"), here.environment)
+    peer = min(hello() for _ in range(10))
+    goal = PROVIDER_GOAL
+    return Result("provider: a signature under ssh-agent", best, bench_startup.PEER, peer, goal)
 
 
 def _best(path: str, blob: bytes, rounds: int, count: int) -> float:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import py_compile
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.place import FIDOKIT, Place
@@ -27,7 +30,11 @@ STARTER = "import sys\n\nfrom hello import main\n\nsys.exit(main())\n"
 PEER = "click hello-world"
 PIN = "123456"
 START_GOAL = 1.25
-TOKEN_GOAL = 2.6
+INFO_GOAL, LIST_GOAL = 2.6, 4.0
+"""With a virtual token that the command powers itself."""
+SERVED_INFO_GOAL, SERVED_LIST_GOAL = 2.0, 3.0
+"""With a token that another process serves, as hardware is."""
+SERVED_S = 30.0
 ROUNDS = 30
 
 
@@ -62,9 +69,36 @@ def commands(here: Place) -> Iterator[tuple[str, list[str], float]]:
     yield "fidokit --help", ["--help"], START_GOAL
     yield "fidokit key show FILE (one key)", ["key", "show", str(small)], START_GOAL
     token = prepare_token(here)
-    yield "fidokit token info (virtual)", [*token, "token", "info"], TOKEN_GOAL
-    listing = [*token, "key", "list", "--pin-file", str(here.home / "pin")]
-    yield "fidokit key list (virtual, 2 keys)", listing, TOKEN_GOAL
+    listing = ["key", "list", "--pin-file", str(here.home / "pin")]
+    yield "fidokit token info (virtual)", [*token, "token", "info"], INFO_GOAL
+    yield "fidokit key list (virtual, 2 keys)", [*token, *listing], LIST_GOAL
+    with served(here, "bench") as options:
+        yield "fidokit token info (served)", [*options, "token", "info"], SERVED_INFO_GOAL
+        yield "fidokit key list (served, 2 keys)", [*options, *listing], SERVED_LIST_GOAL
+
+
+@contextmanager
+def served(here: Place, name: str) -> Iterator[list[str]]:
+    """Have another process power a virtual token; gives the options that reach it there.
+
+    Raises:
+        RuntimeError: it was not there in time.
+    """
+    socket = here.home / f"{name}.sock"
+    command = [*FIDOKIT, "virtual", "serve", name, "--socket", str(socket)]
+    process = subprocess.Popen(
+        command, env=here.environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
+    try:
+        deadline = time.monotonic() + SERVED_S
+        while not socket.exists():
+            if time.monotonic() > deadline or process.poll() is not None:
+                raise RuntimeError("the token is not served")
+            time.sleep(0.05)
+        yield ["--token", f"socket:{socket}"]
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def run(here: Place, rounds: int = ROUNDS) -> Iterator[Result]:
