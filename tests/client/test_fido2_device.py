@@ -10,12 +10,13 @@ from tests.client.conftest import PATIENT, PIN
 from tests.support.fake_link import FakeLink, Person, SteeredClock, info, ok, session_on
 from tests.support.hid_token import HidToken
 
-from fidokit.client import fido2_device
+from fidokit.client import fido2_device, pin_protocol
 from fidokit.client.credentials import resident
 from fidokit.client.credentials.enrollment import Enrollment, enroll
-from fidokit.client.fido2_device import DeviceLink, OwnChannel, Secret
+from fidokit.client.fido2_device import DeviceLink, OwnChannel
 from fidokit.client.links.watchdog import guarded
 from fidokit.client.owner import pin
+from fidokit.client.pin_protocol import Secret
 from fidokit.client.ports import CBOR, WINK, PinCode
 from fidokit.errors import TokenBusy, TokenGone, TokenMisbehaved, TokenSilent, Unsupported
 from fidokit.types import Application, KeyType
@@ -150,7 +151,7 @@ def test_secrets(version: int, mac: int) -> None:
     assert len(secret.encrypt(bytes(64))) == (64 if version == 1 else 80)
     assert len(secret.authenticate(b"m")) == mac
     assert secret.open_token(secret.encrypt(bytes(32))) == bytes(32)
-    assert len(fido2_device.authenticate(version, bytes(32), b"m")) == mac
+    assert len(pin_protocol.authenticate(version, bytes(32), b"m")) == mac
 
 
 @pytest.mark.parametrize("version", [1, 2])

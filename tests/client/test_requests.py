@@ -180,9 +180,9 @@ def test_the_pin_never_travels(spied: Spy) -> None:
 
 @pytest.mark.parametrize("version", [1, 2])
 def test_the_mac_of_a_message(version: int) -> None:
-    from fidokit.client import fido2_device
+    from fidokit.client import pin_protocol
 
     key = bytes(range(32))
     whole = hmac.new(key, b"message", "sha256").digest()
     expected = whole if version == 2 else whole[:16]
-    assert fido2_device.authenticate(version, key, b"message") == expected
+    assert pin_protocol.authenticate(version, key, b"message") == expected

@@ -1,4 +1,4 @@
-"""The one module that talks to python-fido2: devices as links, its CBOR; and PIN secrets.
+"""The one module that talks to python-fido2: devices as links, and its CBOR.
 
 Its errors are many and lenient (ValueError, IndexError, struct.error and more for whatever a
 token sends); they become ours here and nowhere else. What costs time to import is imported
@@ -35,12 +35,9 @@ if TYPE_CHECKING:
     from fido2.pcsc import CtapPcscDevice
     from smartcard.CardConnection import CardConnection
 
-    from fidokit.client.pin_protocol import PinProtocolOne
 
 _LENIENT: Final = (ValueError, IndexError, OverflowError, RecursionError, struct.error)
-"""What python-fido2 raises for answers that make no sense. TypeError, KeyError and AttributeError
-are not among them: where more than bytes of a token goes into a call, these are defects of a
-program, and no token is to be blamed for them."""
+"""What python-fido2 raises for answers that make no sense; the rest are defects of a program."""
 _OF_DATA: Final = (*_LENIENT, TypeError, KeyError, AttributeError)
 """What python-fido2 raises where nothing but a token's own value goes into a call."""
 
@@ -92,65 +89,6 @@ def _misbehaved(why: str) -> TokenMisbehaved:
     return TokenMisbehaved(
         f"the token answered something that cannot be read ({why[:200]})", hint=MISBEHAVIOR_HINT
     )
-
-
-# --- PIN protocols ---------------------------------------------------------------------------
-
-
-class Secret:
-    """A secret shared with one token for one exchange about the PIN (CTAP 2.1 section 6.5.5).
-
-    Args:
-        version: the PIN/UV auth protocol, 1 or 2.
-        peer: the token's COSE key from getKeyAgreement.
-
-    Raises:
-        TokenMisbehaved: the token's key is not a point on P-256.
-    """
-
-    def __init__(self, version: int, peer: Mapping[object, object]) -> None:
-        self.version = version
-        self._protocol = _protocol(version)
-        with _misbehavior():
-            self.key_agreement, self._key = self._protocol.encapsulate(peer)
-
-    def encrypt(self, plain: bytes) -> bytes:
-        """Encrypt a multiple of 16 bytes."""
-        return self._protocol.encrypt(self._key, plain)
-
-    def decrypt(self, encrypted: bytes) -> bytes:
-        """The plain text of what the token encrypted.
-
-        Raises:
-            TokenMisbehaved: it has a length that the protocol does not allow.
-        """
-        with _misbehavior():
-            return self._protocol.decrypt(self._key, encrypted)
-
-    def authenticate(self, message: bytes) -> bytes:
-        """The MAC of `message` under the shared secret."""
-        return self._protocol.authenticate(self._key, message)
-
-    def open_token(self, encrypted: bytes) -> bytes:
-        """The pinUvAuthToken inside `encrypted`.
-
-        Raises:
-            TokenMisbehaved: it has a length that the protocol does not allow.
-        """
-        with _misbehavior():
-            plain = self._protocol.decrypt(self._key, encrypted)
-            return self._protocol.validate_token(plain)
-
-
-def authenticate(version: int, token: bytes, message: bytes) -> bytes:
-    """pinUvAuthParam of `message` under a pinUvAuthToken."""
-    return _protocol(version).authenticate(token, message)
-
-
-def _protocol(version: int) -> PinProtocolOne:
-    from fidokit.client.pin_protocol import PinProtocolOne, PinProtocolTwo
-
-    return PinProtocolTwo() if version == 2 else PinProtocolOne()
 
 
 # --- devices as links ------------------------------------------------------------------------
@@ -410,10 +348,7 @@ class OwnChannel:
                 return report
 
     def _too_busy(self, report: bytes) -> bool:
-        """Whether the token has no channel to give out now, which some say on the broadcast one.
-
-        It may be meant for another program that asks at the same time; asking again is right then.
-        """
+        """Whether the token has no channel to give out now, to us or to somebody who asked too."""
         asked = self._expected[:4] == _BROADCAST == report[:4]
         return asked and report[4] == _ERROR_REPORT and report[7] == _CHANNEL_BUSY
 
@@ -483,7 +418,6 @@ def _opened(connection: CardConnection, reader_name: str) -> CtapPcscDevice:
     A connection that leads to none is let go of at once: the garbage collector would do so at any
     later time, and take the power from whatever program uses the card by then.
     """
-    # other programs may use the card, too: nobody's application and PIN are lost when we let go
     connection.connect = partial(connection.connect, disposition=LEAVE_CARD)
     said: list[tuple[int, int]] = []
     with ExitStack() as undo:

@@ -1,4 +1,4 @@
-"""PIN/UV auth protocols one and two (CTAP 2.3 sections 6.5.6 and 6.5.7), the platform's side.
+"""PIN/UV auth protocols one and two (CTAP 2.3 sections 6.5.6 and 6.5.7): the platform's side.
 
 Only composition: the primitives are those of `cryptography`. python-fido2 has the same, behind
 imports that cost more than a whole command. The authenticator's side is `virtual`'s own.
@@ -9,8 +9,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
+
+from fidokit.client.answer import rubbish
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
@@ -119,3 +122,69 @@ def _aes(key: bytes, vector: bytes, data: bytes, *, encrypt: bool) -> bytes:
     cipher = Cipher(AES256(key), CBC(vector))
     worker = cipher.encryptor() if encrypt else cipher.decryptor()
     return worker.update(data) + worker.finalize()
+
+
+# --- secrets shared with one token ------------------------------------------------------------
+
+
+class Secret:
+    """A secret shared with one token for one exchange about the PIN (CTAP 2.1 section 6.5.5).
+
+    Args:
+        version: the PIN/UV auth protocol, 1 or 2.
+        peer: the token's COSE key from getKeyAgreement.
+
+    Raises:
+        TokenMisbehaved: the token's key is not a point on P-256.
+    """
+
+    def __init__(self, version: int, peer: Mapping[object, object]) -> None:
+        self.version = version
+        self._protocol = _protocol(version)
+        with _blaming_the_token():
+            self.key_agreement, self._key = self._protocol.encapsulate(peer)
+
+    def encrypt(self, plain: bytes) -> bytes:
+        """Encrypt a multiple of 16 bytes."""
+        return self._protocol.encrypt(self._key, plain)
+
+    def decrypt(self, encrypted: bytes) -> bytes:
+        """The plain text of what the token encrypted.
+
+        Raises:
+            TokenMisbehaved: it has a length that the protocol does not allow.
+        """
+        with _blaming_the_token():
+            return self._protocol.decrypt(self._key, encrypted)
+
+    def authenticate(self, message: bytes) -> bytes:
+        """The MAC of `message` under the shared secret."""
+        return self._protocol.authenticate(self._key, message)
+
+    def open_token(self, encrypted: bytes) -> bytes:
+        """The pinUvAuthToken inside `encrypted`.
+
+        Raises:
+            TokenMisbehaved: it has a length that the protocol does not allow.
+        """
+        with _blaming_the_token():
+            plain = self._protocol.decrypt(self._key, encrypted)
+            return self._protocol.validate_token(plain)
+
+
+def authenticate(version: int, token: bytes, message: bytes) -> bytes:
+    """pinUvAuthParam of `message` under a pinUvAuthToken."""
+    return _protocol(version).authenticate(token, message)
+
+
+def _protocol(version: int) -> PinProtocolOne:
+    return PinProtocolTwo() if version == 2 else PinProtocolOne()
+
+
+@contextmanager
+def _blaming_the_token() -> Iterator[None]:
+    """Nothing but the token's own values goes in: what cannot be is its doing."""
+    try:
+        yield
+    except ValueError as error:
+        raise rubbish(f"what it sent for the PIN cannot be ({error})") from None

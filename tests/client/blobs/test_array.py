@@ -33,8 +33,8 @@ from fidokit.client.blobs.array import (
     serialize,
     write_array,
 )
-from fidokit.client.fido2_device import Secret
 from fidokit.client.owner.proofs import PinToken
+from fidokit.client.pin_protocol import Secret
 from fidokit.errors import (
     Malformed,
     MalformedCbor,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 import pytest
 from tests.support.fake_link import Person, session_on
 
-from fidokit.client import fido2_device
+from fidokit.client import pin_protocol
 from fidokit.client.credentials import enrollment, resident
 from fidokit.client.links import trace
 from fidokit.client.owner import pin
@@ -136,9 +136,9 @@ def test_nothing_secret_is_in_the_trace_of_a_life(
         return wrapper
 
     for name in ("encrypt", "authenticate", "open_token"):
-        original = getattr(fido2_device.Secret, name)
-        monkeypatch.setattr(fido2_device.Secret, name, kept(original))
-    monkeypatch.setattr(fido2_device, "authenticate", kept(fido2_device.authenticate))
+        original = getattr(pin_protocol.Secret, name)
+        monkeypatch.setattr(pin_protocol.Secret, name, kept(original))
+    monkeypatch.setattr(pin_protocol, "authenticate", kept(pin_protocol.authenticate))
     caplog.set_level("DEBUG", "fidokit.trace")
     with VirtualToken() as token, session_on(token.link(), Person("2580")) as session:
         pin.set_pin(session, PinCode.parse("2580"))

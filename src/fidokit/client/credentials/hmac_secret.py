@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from fidokit.client import fido2_device
+from fidokit.client import pin_protocol
 from fidokit.client.answer import MISBEHAVIOR_HINT, Answer
 from fidokit.client.credentials import attestation
 from fidokit.client.credentials.auth_data import AuthData, Flag, parse_auth_data, sk_public
@@ -159,14 +159,14 @@ def _require_extension(session: Session) -> None:
         )
 
 
-def _shared_secret(session: Session) -> fido2_device.Secret:
+def _shared_secret(session: Session) -> pin_protocol.Secret:
     try:
         return proofs.shared_secret(session.connection, DERIVING)
     except CtapRefusal as refusal:
         raise error_for(refusal.status, DERIVING) from None
 
 
-def _input(shared: fido2_device.Secret, salt: bytes) -> Mapping[int, object]:
+def _input(shared: pin_protocol.Secret, salt: bytes) -> Mapping[int, object]:
     encrypted = shared.encrypt(salt)
     members: dict[int, object] = {
         1: shared.key_agreement,
@@ -179,7 +179,7 @@ def _input(shared: fido2_device.Secret, salt: bytes) -> Mapping[int, object]:
 
 
 def _opened(
-    answer: Answer, credential: SecretCredential, shared: fido2_device.Secret, digest: bytes
+    answer: Answer, credential: SecretCredential, shared: pin_protocol.Secret, digest: bytes
 ) -> bytes:
     data = parse_auth_data(answer.octets(2, longest=LONGEST_SIGNATURE))
     data.require_rp(credential.application)

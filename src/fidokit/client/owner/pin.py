@@ -15,7 +15,7 @@ from fidokit.errors import PinPolicy, PinRequired, Unsupported, UsageError
 from fidokit.types import CtapStatus
 
 if TYPE_CHECKING:
-    from fidokit.client.fido2_device import Secret
+    from fidokit.client.pin_protocol import Secret
     from fidokit.client.session import Session
 
 

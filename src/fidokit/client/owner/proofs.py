@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
 from typing import TYPE_CHECKING, Final, NamedTuple, assert_never
 
-from fidokit.client import fido2_device
+from fidokit.client import pin_protocol
 from fidokit.client.status import CtapRefusal, error_for
 from fidokit.client.tolerance import PIN_LOCK_KEPT
 from fidokit.errors import (
@@ -78,7 +78,7 @@ class PinToken:
 
     def authenticate(self, message: bytes) -> bytes:
         """The pinUvAuthParam of `message`, under this token."""
-        return fido2_device.authenticate(self.version, self._secret, message)
+        return pin_protocol.authenticate(self.version, self._secret, message)
 
     def covers(self, permissions: Permission, rp_id: str | None) -> bool:
         """Whether it also serves for these permissions on this RP."""
@@ -176,7 +176,7 @@ def guard_tries(connection: Connection, *, after_wrong: bool = False) -> Tries:
     return Tries(retries, locked)
 
 
-def shared_secret(connection: Connection, why: str) -> fido2_device.Secret:
+def shared_secret(connection: Connection, why: str) -> pin_protocol.Secret:
     """A fresh secret shared with the token (getKeyAgreement).
 
     Raises:
@@ -187,7 +187,7 @@ def shared_secret(connection: Connection, why: str) -> fido2_device.Secret:
     key = answer.member(1)
     key.exactly(-2, 32)
     key.exactly(-3, 32)
-    return fido2_device.Secret(protocol_version(connection), answer.raw_map(1))
+    return pin_protocol.Secret(protocol_version(connection), answer.raw_map(1))
 
 
 def pin_hash(pin: PinCode) -> bytes:
