@@ -361,7 +361,7 @@ for _ in range(2):
     closing = threading.Thread(target=link.close, daemon=True)
     closing.start(); closing.join()
     assert done == [b"\\0"] * 3
-os.write(1, b"done\n")
+os.write(1, b"done\\n")
 """
 
 
