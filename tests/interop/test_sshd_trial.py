@@ -15,8 +15,9 @@ from tests.support.agent_host import stock
 from fidokit.errors import FidokitError
 from fidokit.openssh.keys.public import parse_public_line
 from fidokit.server.sshd import trial
+from fidokit.server.sshd.key_questions import KeyQuestion, PublicText
 from fidokit.server.sshd.query import LOOPBACK, LoginOrigin, sshd_here
-from fidokit.server.sshd.trial import Bench, KeyQuestion, PublicText, Trial
+from fidokit.server.sshd.trial import Bench, Trial
 
 pytestmark = pytest.mark.interop
 
@@ -173,3 +174,16 @@ def test_a_full_disk_is_named(tmp_path: Path) -> None:
     )
     assert "cannot hold the few files" in done.stdout, done
     assert "TMPDIR=" in done.stdout
+
+
+@pytest.mark.parametrize("algorithms", ["rsa-sha2-256", "rsa-sha2-512", "ssh-ed25519,rsa-sha2-256"])
+def test_an_rsa_key_is_asked_about_by_each_of_its_algorithms(
+    bench: Bench, tmp_path: Path, algorithms: str
+) -> None:
+    path = tmp_path / "rsa"
+    subprocess.run([stock("ssh-keygen"), "-qt", "rsa", "-N", "", "-f", str(path)], check=True)
+    taking = f"PubkeyAcceptedKeyTypes {algorithms}"
+    for settings, taken in ((taking, True), ("PubkeyAcceptedKeyTypes ssh-ed25519", False)):
+        server = serving(bench, tmp_path, lines_of([path]), settings)
+        (answer,) = server.ask(KeyQuestion(ME, (text_of(path),)))
+        assert answer.accepted is taken

@@ -148,6 +148,9 @@ BROKEN: dict[str, Callable[[], Site]] = {
         "AuthorizedKeysCommand /srv/keys %u\nAuthorizedKeysCommandUser nobody",
         files={"/srv/keys": File("#!/bin/sh\necho '<plain>'\n", 0o755)},
     ),
+    "an RSA key beside revoked ones": lambda: site(
+        "RevokedKeys /etc/ssh/revoked", "<rsa>", files={"/etc/ssh/revoked": File("<plain>\n")}
+    ),
     "certificates": lambda: site(
         "TrustedUserCAKeys /etc/ssh/ca.pub", files={"/etc/ssh/ca.pub": File("<ca>\n")}
     ),
@@ -159,6 +162,11 @@ BROKEN: dict[str, Callable[[], Site]] = {
 SINCE = {"an unknown type of key": (10, 6), "a service of another name": (9, 8)}
 
 ODD: dict[str, Callable[[], Site]] = {
+    "an RSA key with one algorithm": lambda: site(
+        "RevokedKeys /etc/ssh/revoked\nPubkeyAcceptedKeyTypes rsa-sha2-256",
+        "<rsa>",
+        files={"/etc/ssh/revoked": File("<plain>\n")},
+    ),
     "permitopen any": lambda: site("", 'permitopen="any" <plain>'),
     "permitlisten any": lambda: site("", 'permitlisten="any" <plain>'),
     "a jump too far": lambda: pam(STACKS[9]),

@@ -21,9 +21,9 @@ from fidokit.server.check.key_lines import KeyLine, KeyPosition, UnreadableLine
 from fidokit.server.check.keys.evidence import SshdEvidence
 from fidokit.server.check.policy import CheckRule, Violation
 from fidokit.server.sshd.instances import SshdInstance
+from fidokit.server.sshd.key_questions import PublicText
 from fidokit.server.sshd.query import LoginOrigin, Sshd
 from fidokit.server.sshd.settings import SshdSettings
-from fidokit.server.sshd.trial import PublicText
 
 STRANGER = LoginOrigin()
 

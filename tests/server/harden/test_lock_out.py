@@ -26,8 +26,8 @@ from fidokit.server.harden.lock_out import (
     everybody,
     key_holder,
 )
+from fidokit.server.sshd.key_questions import KeyAnswer, KeyQuestion, PublicText
 from fidokit.server.sshd.settings import parse_settings
-from fidokit.server.sshd.trial import KeyAnswer, KeyQuestion, PublicText
 
 HOME = Path("/home/u")
 

@@ -28,8 +28,9 @@ from fidokit.server.check.findings.finding import CheckFinding
 from fidokit.server.check.key_lines import KeyLine
 from fidokit.server.check.policy import BreakGlass
 from fidokit.server.key_paths import opened_keys
+from fidokit.server.sshd.key_questions import KeyQuestion, PublicText
 from fidokit.server.sshd.query import LoginOrigin, Sshd
-from fidokit.server.sshd.trial import KeyQuestion, PublicText, Trial, bench, environment
+from fidokit.server.sshd.trial import Trial, bench, environment
 
 
 class Acceptance(NamedTuple):

@@ -14,8 +14,8 @@ from fidokit.openssh.keys.public import PublicLine, SkEcdsaPublic, SkEd25519Publ
 from fidokit.openssh.lines.authorized_keys import AuthorizedKey, parse_file
 from fidokit.server.accounts import Account, account
 from fidokit.server.key_paths import opened_keys, path_of
+from fidokit.server.sshd.key_questions import KeyAnswer, KeyQuestion, PublicText
 from fidokit.server.sshd.settings import SshdSettings
-from fidokit.server.sshd.trial import KeyAnswer, KeyQuestion, PublicText
 from fidokit.server.words import Word
 
 _NO_SHELLS: Final = frozenset({"nologin", "false", "sync", ""})

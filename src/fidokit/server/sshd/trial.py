@@ -23,9 +23,9 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from fidokit.errors import FidokitError
-from fidokit.openssh.keys import fingerprint
 from fidokit.openssh.keys.public import PublicLine
 from fidokit.server.sshd.connections import Connections
+from fidokit.server.sshd.key_questions import KeyAnswer, KeyQuestion, PublicText
 from fidokit.server.sshd.query import LOOPBACK, LoginOrigin, Sshd, without_option
 from fidokit.server.sshd.settings import ConfigPlace
 from fidokit.server.sshd.ssh_client import environment as environment  # noqa: PLC0414
@@ -38,6 +38,10 @@ LOGIN_S: Final = 180.0
 
 KEYS_AT_ONCE: Final = 60
 """Of one connection: ssh takes at most 100 identities."""
+
+_RSA_ALGORITHMS: Final = ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa")
+"""ssh signs with the first one that the server's list of algorithms has; that list may hold what
+PubkeyAcceptedAlgorithms leaves out."""
 
 _ACCEPTS: Final = re.compile(r"Server accepts key: .*(SHA256:\S+)")
 _OFFERED: Final = re.compile(r"Offering public key: .*(SHA256:\S+)")
@@ -73,54 +77,6 @@ MaxAuthTries 1000
 """
 """What no Match block of the configuration may overrule: of those that hold, the first one counts.
 A Match block of an included file ends with it."""
-
-
-@dataclass(frozen=True)
-class KeyQuestion:
-    """Which of these keys would get in as a user?
-
-    Attributes:
-        user: any name that the user database may hold.
-        keys: the public halves; also key types that the installed ssh knows and we do not, as
-            `PublicText`.
-        origin: where the login comes from; only root can ask for other places than loopback.
-    """
-
-    user: str
-    keys: tuple[PublicText, ...]
-    origin: LoginOrigin = LOOPBACK
-
-
-@dataclass(frozen=True)
-class PublicText:
-    """A public key as a line for ssh: type and base64, and its fingerprint."""
-
-    text: str
-    fingerprint: str
-
-    @classmethod
-    def of(cls, line: PublicLine) -> PublicText:
-        """The key of a line; its comment is left out."""
-        bare = PublicLine(line.key, "").encode()
-        return cls(bare, fingerprint.sha256(line.key.blob()))
-
-
-@dataclass(frozen=True)
-class KeyAnswer:
-    """What the throw-away sshd said of one key.
-
-    Attributes:
-        accepted: it would take a signature by the key (RFC 4252, section 7); None if it could not
-            be asked.
-        place: the file and line that let the key in; None if it is not let in, or by something
-            else than a line.
-        why: what was in the way of an answer; else empty.
-    """
-
-    key: PublicText
-    accepted: bool | None
-    place: ConfigPlace | None = None
-    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -280,12 +236,24 @@ class Trial:
         return question, tuple(found)
 
     def _ask_some(self, question: KeyQuestion, keys: Sequence[PublicText]) -> list[KeyAnswer]:
+        """One connection, and others for RSA keys that are refused with the first algorithm."""
+        first, *others = _RSA_ALGORITHMS
+        found = {one.key: one for one in self._ask_with(first, question, keys)}
+        for algorithm in others:
+            again = [key for key in keys if found[key].accepted is False and key.is_rsa]
+            answers = self._ask_with(algorithm, question, again) if again else []
+            found |= {one.key: one for one in answers if one.accepted}
+        return [found[key] for key in keys]
+
+    def _ask_with(
+        self, algorithm: str, question: KeyQuestion, keys: Sequence[PublicText]
+    ) -> list[KeyAnswer]:
         try:
             scratch = self.bench.scratch()
         except FidokitError as error:
             return [KeyAnswer(key, None, why=error.message) for key in keys]
         try:
-            said, log = self._about(scratch, question, keys)
+            said, log = self._about(scratch, question, keys, algorithm)
         except FidokitError as error:
             return [KeyAnswer(key, None, why=error.message) for key in keys]
         finally:
@@ -293,9 +261,10 @@ class Trial:
         return _answers(keys, said, log)
 
     def _about(
-        self, scratch: Path, question: KeyQuestion, keys: Sequence[PublicText]
+        self, scratch: Path, question: KeyQuestion, keys: Sequence[PublicText], algorithm: str
     ) -> tuple[str, str]:
         options = ["-oBatchMode=yes", "-oIdentityAgent=none"]
+        options.append(f"-oPubkeyAcceptedKeyTypes={algorithm},{every_algorithm()}")
         for number, key in enumerate(keys):
             public = scratch / f"{number}.pub"
             with _room_in(self.bench.folder):

@@ -23,8 +23,9 @@ from fidokit.openssh.keys.fingerprint import sha256
 from fidokit.openssh.wire import Reader
 from fidokit.server.check.scope.places import Places
 from fidokit.server.sshd import trial
+from fidokit.server.sshd.key_questions import KeyQuestion, PublicText
 from fidokit.server.sshd.query import LoginOrigin, Sshd
-from fidokit.server.sshd.trial import Bench, KeyQuestion, PublicText, Trial
+from fidokit.server.sshd.trial import Bench, Trial
 
 NOT_ROOT: Final = "only root can ask a throw-away sshd about it; repeat it with sudo"
 _FIRST: Final = ("-o", "MaxAuthTries=1000", "-o", "LogLevel=VERBOSE", "-o", "ForceCommand=true")
