@@ -21,17 +21,10 @@ from fidokit.server.authorize.places import KeyPlace, places_for
 from fidokit.server.authorize.standing import KeyStanding, ServerAnswer
 from fidokit.server.authorize.wishes import SshdFacts, Version, WantedKey
 from fidokit.server.key_paths import path_of, strict_modes_problems
+from fidokit.server.sshd.key_questions import KeyAnswer, KeyQuestion, PublicText
 from fidokit.server.sshd.query import LOOPBACK, LoginOrigin, Sshd, sshd_here, without_option
 from fidokit.server.sshd.settings import SshdSettings
-from fidokit.server.sshd.trial import (
-    Bench,
-    KeyAnswer,
-    KeyQuestion,
-    PublicText,
-    Trial,
-    bench,
-    environment,
-)
+from fidokit.server.sshd.trial import Bench, Trial, bench, environment
 from fidokit.system.openssh_programs import parse_version
 
 _FROM_ROOT: Final = "only root can ask sshd about other users"

@@ -21,8 +21,8 @@ from fidokit.server.authorize import blobs, key_file, lines
 from fidokit.server.authorize.local import LocalSshd, Prover, UserFiles, files_of
 from fidokit.server.authorize.outcome import FileChange
 from fidokit.server.authorize.places import KeyPlace
+from fidokit.server.sshd.key_questions import PublicText
 from fidokit.server.sshd.settings import ConfigPlace, SshdSettings
-from fidokit.server.sshd.trial import PublicText
 
 _MOST_NAMED: Final = 20
 _Identities = set[Union[tuple[int, int], Path]]  # noqa: UP007  Python 3.9 evaluates it

@@ -18,7 +18,7 @@ from typing import Final
 
 from fidokit.server.authorize.standing import Admittance, KeyStanding, ServerAnswer
 from fidokit.server.authorize.wishes import WantedKey
-from fidokit.server.sshd.trial import PublicText
+from fidokit.server.sshd.key_questions import PublicText
 
 _QUERY_S: Final = 60.0
 _LOGIN_S: Final = 180.0
