@@ -20,8 +20,9 @@ from fidokit.openssh.lines.admission import place_fits, problems
 from fidokit.openssh.lines.authorized_keys import AuthorizedKey, parse_line
 from fidokit.server.authorize.local import find_local
 from fidokit.server.authorize.wishes import SshdFacts, WantedKey, too_new
+from fidokit.server.sshd.key_questions import KeyQuestion, PublicText
 from fidokit.server.sshd.query import LoginOrigin, sshd_here
-from fidokit.server.sshd.trial import KeyQuestion, PublicText, Trial, bench, environment
+from fidokit.server.sshd.trial import Trial, bench, environment
 
 pytestmark = [pytest.mark.interop, pytest.mark.root]
 
