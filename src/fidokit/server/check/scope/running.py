@@ -19,6 +19,8 @@ from fidokit.server.sshd.settings import SshdSettings
 _TICK_S: Final = 0.02
 """How exactly the start of a process is known."""
 
+_CLEARING_S: Final = 2.0
+
 
 def differences(instance: SshdInstance, settings: SshdSettings) -> Iterator[str]:
     """Why a running sshd may do otherwise than it says when it is asked, a sentence each.
@@ -60,7 +62,10 @@ def _changed(settings: SshdSettings, loaded: float) -> Iterator[str]:
     included = settings.reading.patterns if settings.reading else ()
     folders += [str(Path(pattern).parent) for pattern in included]
     for path in dict.fromkeys([*files, *folders]):
+        # What was staged beside a file is cleared away after the reload (`server harden`). A file
+        # that is new counts by itself: within this time only the loss of one goes unseen.
+        after = loaded if path in files else loaded + _CLEARING_S
         with suppress(OSError):
             found = Path(path).stat()
-            if max(found.st_ctime, found.st_mtime) > loaded:
+            if max(found.st_ctime, found.st_mtime) > after:
                 yield path
