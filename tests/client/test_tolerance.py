@@ -33,10 +33,11 @@ from fidokit.errors import (
     NotTaken,
     PinAuthBlocked,
     TokenMisbehaved,
+    TokenRefused,
     TouchTimedOut,
 )
 from fidokit.openssh.keys.private import SkPrivate
-from fidokit.types import Application, CtapCommand, KeyType
+from fidokit.types import Application, CtapCommand, KeyType, Transport
 from fidokit.virtual.token import VirtualToken
 
 HOME = Application("ssh:")
@@ -369,6 +370,23 @@ def test_a_key_that_may_have_been_made_is_named(token: VirtualToken, with_pin: O
     with pytest.raises(Interrupted) as caught:
         enroll(session, wanted)
     assert "'ssh:work', user 'me': see `fidokit key list`" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("transport", "hint"),
+    [
+        (Transport.USB, "unplug it"),
+        (Transport.PCSC, "unplug it"),
+        (Transport.SOCKET, "fidokit virtual serve"),
+        (Transport.VIRTUAL, "fidokit virtual serve"),
+    ],
+)
+def test_a_reset_too_late_says_how_to_power_up(transport: Transport, hint: str) -> None:
+    session = session_on(FakeLink(ok(GET_INFO), b"\x30"))
+    session.connection.transport = transport
+    with pytest.raises(TokenRefused) as caught:
+        session.reset()
+    assert hint in caught.value.hint
 
 
 # --- who is to blame ---------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from fidokit.client.owner.owner import Owner
 from fidokit.client.ports import QUIET, Interaction, Link
 from fidokit.client.status import CtapRefusal, error_for
 from fidokit.errors import TokenRefused, Unsupported
-from fidokit.types import CtapCommand, CtapStatus
+from fidokit.types import CtapCommand, CtapStatus, Transport
 
 
 class Session:
@@ -166,11 +166,23 @@ class Session:
                 raise TokenRefused(
                     "resetting the token failed: it allows that only just after power-up",
                     status=refusal.status,
-                    hint="unplug it, plug it in, and run this again within 10 seconds",
+                    hint=_POWER_UP.get(
+                        self.connection.transport,
+                        "unplug it, plug it in, and run this again within 10 seconds",
+                    ),
                 ) from None
             raise error_for(refusal.status, why) from None
         self.forget_info()
 
+
+_SERVED: Final = (
+    "end the `fidokit virtual serve` that serves it, start it again, and run this within 10 seconds"
+)
+_POWER_UP: Final[Mapping[Transport | None, str]] = {
+    Transport.SOCKET: _SERVED,
+    Transport.VIRTUAL: _SERVED,
+}
+"""How a token is powered up anew that nobody can unplug."""
 
 _DUMMY: Final[Mapping[int, object]] = {
     1: bytes(32),
