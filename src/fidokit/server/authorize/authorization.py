@@ -19,7 +19,7 @@ from fidokit.server.authorize.local import (
     Prover,
     UserFiles,
     files_of,
-    find_local,
+    local_sshd,
     prover,
 )
 from fidokit.server.authorize.outcome import (
@@ -117,8 +117,7 @@ def authorize_keys(
     if only and any(key.fingerprint != only for key in wanted):
         raise UsageError(f"another key than {only} stands there", hint="nothing was changed")
     if place.destination is None:
-        server = find_local(place.sshd, place.config)
-        with prover(server) as asking:
+        with local_sshd(place.sshd, place.config) as server, prover(server) as asking:
             files = files_of(server, account(place.user), place.path)
             done = let_in(server, files, wanted, how, asking)
     else:
@@ -335,17 +334,16 @@ def revoke_keys(
             )
         where = _destination(place)
         return far_account.take_out(where, place.path, known, prints, dry_run=dry_run)
-    server = find_local(place.sshd, place.config)
-    remover = Remover(server, prints, known, dry_run)
     notes: list[str] = []
-    with prover(server) as asking:
+    with local_sshd(place.sshd, place.config) as server, prover(server) as asking:
+        remover = Remover(server, prints, known, dry_run)
         for files in _those(server, place, all_users=all_users):
             remover.remove(files, always_ask=not all_users)
             notes += [*other_ways(files, prints), *([files.doubt] if files.doubt else [])]
         if not dry_run:
             remover.prove(asking, progress)
-    if not all_users and not server.why:
-        notes += others_with(server, prints, account(place.user))
+        if not all_users and not server.why:
+            notes += others_with(server, prints, account(place.user))
     done = remover.done
     return Authorized(
         tuple(done.files),

@@ -20,7 +20,7 @@ from fidokit.server.authorize.local import (
     Prover,
     UserFiles,
     files_of,
-    find_local,
+    local_sshd,
     prover,
 )
 from fidokit.server.authorize.outcome import Authorized, How
@@ -85,13 +85,22 @@ def authorize_many(
     Raises:
         MalformedFile: lines that cannot be carried out; names them; nothing was changed.
     """
-    server = find_local(place.sshd, place.config)
+    with local_sshd(place.sshd, place.config) as server:
+        planned = _planned(server, path, options, fetch or download.fetch)
+        with prover(server) as asking:
+            return [_carry_out(server, row, asking, dry_run=dry_run) for row in planned]
+
+
+def _planned(
+    server: LocalSshd, path: Path, options: Sequence[Option], fetch: Fetch
+) -> list[_Planned]:
+    """What is to be done, all of it checked."""
     text = read_bounded(path.expanduser(), MAX_LIST)
     planned: list[_Planned] = []
     wrong: list[str] = []
     for number, line in _lines(text):
         try:
-            planned.append(_plan(server, number, line, options, fetch or download.fetch))
+            planned.append(_plan(server, number, line, options, fetch))
         except FidokitError as error:
             wrong.append(f"line {number}: {error.message}")
     if wrong:
@@ -100,8 +109,7 @@ def authorize_many(
             f"{path} is not carried out: {'; '.join(wrong[:_MOST_NAMED])}{more}",
             hint="mend these lines; nothing was changed",
         )
-    with prover(server) as asking:
-        return [_carry_out(server, row, asking, dry_run=dry_run) for row in planned]
+    return planned
 
 
 def _lines(text: bytes) -> Iterator[tuple[int, bytes]]:

@@ -8,7 +8,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from fidokit.errors import FidokitError, SshdNotAsked
@@ -25,6 +27,7 @@ from fidokit.server.sshd.key_questions import KeyAnswer, KeyQuestion, PublicText
 from fidokit.server.sshd.query import LOOPBACK, LoginOrigin, Sshd, sshd_here, without_option
 from fidokit.server.sshd.settings import SshdSettings
 from fidokit.server.sshd.trial import Bench, Trial, bench, environment
+from fidokit.system.host import run_program
 from fidokit.system.openssh_programs import parse_version
 
 _FROM_ROOT: Final = "only root can ask sshd about other users"
@@ -99,6 +102,25 @@ def find_local(
         return LocalSshd(None, error.message)
     ran = sshd.run([sshd.program, "-V"])  # older ones say it before they complain about -V
     return LocalSshd(sshd, version=parse_version(ran.out + ran.err))
+
+
+@contextmanager
+def local_sshd(program: str | None = None, config: str | None = None) -> Iterator[LocalSshd]:
+    """The sshd of this machine, for the `with` block, also for users who may not read its keys.
+
+    Args:
+        program, config: as for `find_local`.
+    """
+    with ExitStack() as stack:
+
+        @cache
+        def spare_key() -> str | None:
+            """A host key of ours: sshd answers nobody who has none."""
+            path = f"{stack.enter_context(TemporaryDirectory(prefix='fidokit-'))}/host_key"
+            made = run_program(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path])
+            return None if made is None else path
+
+        yield find_local(program, config, spare_key)
 
 
 # --- a user's files --------------------------------------------------------------------------

@@ -35,7 +35,7 @@ from fidokit.openssh.lines.authorized_keys import OtherLine
 from fidokit.server.authorize import blobs
 from fidokit.server.authorize.key_file import locked
 from fidokit.server.authorize.lines import holds_any, lines_of
-from fidokit.server.authorize.local import LocalSshd, find_local
+from fidokit.server.authorize.local import LocalSshd, local_sshd
 from fidokit.server.sshd.query import LOOPBACK
 
 USUAL: Final = Path("/etc/ssh/revoked_keys")
@@ -149,7 +149,8 @@ def change_list(
             which only the fingerprint is known.
         NoPermission, FidokitError: it cannot be written.
     """
-    named, why = _named_by_sshd(server or find_local())
+    with nullcontext(server) if server else local_sshd() as asked:
+        named, why = _named_by_sshd(asked)
     chosen = path or named or USUAL
     writes = bool(keys) and not dry_run
     with locked(chosen.parent) if writes else nullcontext():
