@@ -206,9 +206,21 @@ def _verify(options: Options) -> int:
             namespace=namespace,
             revoked_keys=_path(revoked) if revoked is not None else None,
             at=_verify_time(taken),
+            note=_note_on(allowed),
         )
 
     return _judge(options, check, principal)
+
+
+def _note_on(file: str) -> Callable[[int, str], None]:
+    """Names lines of the allowed signers that were passed over, as ssh-keygen does."""
+
+    def note(number: int, reason: str) -> None:
+        from fidokit.prompt.text import escape
+
+        say(f"{escape(file)}:{number}: {escape(reason)}")
+
+    return note
 
 
 def _check_novalidate(options: Options) -> int:
@@ -263,7 +275,7 @@ def _find_principals(options: Options) -> int:
     signature, allowed = options.need("find-principals", wanted)
     try:
         at = _verify_time(options.taken("verify-time="))
-        found = find_principals(_path(signature), _path(allowed), at=at)
+        found = find_principals(_path(signature), _path(allowed), at=at, note=_note_on(allowed))
     except (FidokitError, OperationEnded) as error:
         complain(error)
         found = ()
@@ -277,7 +289,7 @@ def _match_principals(options: Options) -> int:
     allowed, principal = options.need("match-principals", wanted)
     options.taken(status=BAD_OPTION)
     try:
-        found, status = match_principals(_path(allowed), principal), NOBODY
+        found, status = match_principals(_path(allowed), principal, note=_note_on(allowed)), NOBODY
     except FidokitError as error:
         complain(error)
         found, status = (), BAD_FORMAT if isinstance(error, Malformed) else UNREADABLE

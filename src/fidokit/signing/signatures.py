@@ -25,7 +25,7 @@ from fidokit.signing.signers import Signer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fidokit.openssh.lines.allowed_signers import Entry
+    from fidokit.openssh.lines.allowed_signers import Entry, Note
     from fidokit.openssh.signatures.sshsig import SshSig
 
 
@@ -68,6 +68,7 @@ def verify_signature(
     namespace: str = "file",
     revoked_keys: Path | None = None,
     at: int | None = None,
+    note: Note = signers.no_note,
 ) -> VerifiedSignature:
     """Verify an SSHSIG signature against one public key, or an allowed_signers file.
 
@@ -78,6 +79,7 @@ def verify_signature(
         principal: with allowed_signers: who must have signed; None finds who did.
         revoked_keys: a revocation list or a list of public keys; none of them may have signed.
         at: the time that counts for validity, seconds since 1970; now when None.
+        note: is given number and fault of each line of the allowed signers that is passed over.
 
     Raises:
         SignatureInvalid, MalformedKey, MalformedFile, UsageError (not exactly one of the two).
@@ -91,7 +93,7 @@ def verify_signature(
         _check_key(made, public_key)
         signer = ""
     else:
-        signer = _check_signer(made, Path(allowed_signers or ""), principal, _moment(at))
+        signer = _check_signer(made, Path(allowed_signers or ""), principal, _moment(at), note)
     return _verified(made, signer)
 
 
@@ -106,7 +108,11 @@ def check_signature(
 
 
 def find_principals(
-    signature: str | bytes | Path, allowed_signers: Path, *, at: int | None = None
+    signature: str | bytes | Path,
+    allowed_signers: Path,
+    *,
+    at: int | None = None,
+    note: Note = signers.no_note,
 ) -> tuple[str, ...]:
     """Whom the signature's key may sign for; empty for a stranger. The message is not looked at.
 
@@ -116,12 +122,22 @@ def find_principals(
         at: the time that counts for validity, seconds since 1970; now when None.
     """
     made = _read(signature)
-    return signers.find_principals(_entries(allowed_signers), made.public, at=_moment(at))
+    entries = _entries(allowed_signers)
+    return signers.find_principals(entries, made.public, at=_moment(at), note=note)
 
 
-def match_principals(allowed_signers: Path, principal: str) -> tuple[str, ...]:
-    """The principals fields of the lines about somebody, as `ssh-keygen -Y match-principals`."""
-    return signers.match_principals(_entries(allowed_signers), principal)
+def match_principals(
+    allowed_signers: Path, principal: str, *, note: Note = signers.no_note
+) -> tuple[str, ...]:
+    """The principals fields of the lines about somebody, as `ssh-keygen -Y match-principals`.
+
+    Args:
+        note: is given number and fault of the line that ends the search.
+
+    Raises:
+        MalformedFile: such a line.
+    """
+    return signers.match_principals(_entries(allowed_signers), principal, note=note)
 
 
 def verify_time(text: str) -> int:
@@ -187,16 +203,23 @@ def _entries(path: Path) -> Iterator[Entry]:
         yield from signers.parse_file(file)
 
 
-def _check_signer(made: SshSig, path: Path, principal: str | None, at: int) -> str:
+def _check_signer(made: SshSig, path: Path, principal: str | None, at: int, note: Note) -> str:
     if principal is None:
-        names = signers.find_principals(_entries(path), made.public, at=at)
+        names = signers.find_principals(_entries(path), made.public, at=at, note=note)
         if not names:
             raise SignatureInvalid(
                 f"the signature is good, but {path} does not know its key",
                 hint="add the key to the file, if you trust it",
             )
         principal = names[0]
-    signers.check(_entries(path), made.public, principal=principal, namespace=made.namespace, at=at)
+    signers.check(
+        _entries(path),
+        made.public,
+        principal=principal,
+        namespace=made.namespace,
+        at=at,
+        note=note,
+    )
     return principal
 
 

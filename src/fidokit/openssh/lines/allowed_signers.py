@@ -8,17 +8,17 @@ the first line that fits decides.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import BinaryIO, Final
 
-from fidokit.errors import Malformed, MalformedFile, SignatureInvalid
+from fidokit.errors import Malformed, MalformedFile, MalformedKey, SignatureInvalid
 from fidokit.openssh.certificates import certificate as certificates
 from fidokit.openssh.certificates.certificate import Certificate, CertKind
 from fidokit.openssh.keys.public import PublicKey
 from fidokit.openssh.lines import key_text
-from fidokit.openssh.lines.options import Option, parse_list, parse_time, split_list
+from fidokit.openssh.lines.options import parse_time, split_list
 from fidokit.openssh.lines.patterns import match_pattern, match_pattern_list
 
 
@@ -48,12 +48,18 @@ class AllowedSigner:
         """
         restricted = self.namespaces is not None and namespace is not None
         if restricted and not match_pattern_list(namespace or "", self.namespaces or ""):
-            return f"the key is not for namespace {namespace!r}"
+            return f'key is not permitted for use in signature namespace "{namespace}"'
         if self.valid_after is not None and at < self.valid_after:
-            return "the key is not valid yet"
+            return _out_of_time("key is not yet valid", at, "< valid-after", self.valid_after)
         if self.valid_before is not None and at > self.valid_before:
-            return "the key has expired"
+            return _out_of_time("key has expired", at, "> valid-before", self.valid_before)
         return None
+
+
+def _out_of_time(what: str, at: int, limit: str, moment: int) -> str:
+    """In ssh-keygen's words, times in the machine's zone."""
+    form = certificates.format_time
+    return f"{what}: verify time {form(at)} {limit} {form(moment)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +73,18 @@ class BadSigner:
 
 Entry = AllowedSigner | BadSigner
 
+Note = Callable[[int, str], None]
+"""Takes a line's number and what is wrong with it, of lines that were passed over."""
+
 
 # --- parsing -------------------------------------------------------------------------------
+
+# What is wrong with a line is put in ssh-keygen's words, for whoever looks for them.
+
+_INVALID_LINE: Final = "invalid line"
+_MISSING_KEY: Final = "missing key"
+_INVALID_KEY: Final = "invalid key"
+_INVALID_OPTIONS: Final = "invalid options"
 
 _PRINCIPALS: Final = re.compile(rb'([^ \t\r\n"]*)(?:"([^"]*)")?[ \t\r\n]*')
 
@@ -76,7 +92,7 @@ _PRINCIPALS: Final = re.compile(rb'([^ \t\r\n"]*)(?:"([^"]*)")?[ \t\r\n]*')
 def _split_principals(text: bytes) -> tuple[str, bytes]:
     found = _PRINCIPALS.match(text)
     if found is None or text[found.end() : found.end() + 1] == b'"':
-        raise MalformedFile("a quote in the principals is never closed")
+        raise MalformedFile(_INVALID_LINE)
     field = found.group(1) + (found.group(2) or b"")
     try:
         return field.decode("utf-8"), text[found.end() :]
@@ -84,51 +100,95 @@ def _split_principals(text: bytes) -> tuple[str, bytes]:
         raise MalformedFile("the principals are not UTF-8") from None
 
 
-def _single(options: Iterable[Option], name: str) -> str | None:
-    values = [option.value for option in options if option.name == name]
-    if len(values) > 1:
-        raise MalformedFile(f"option {name!r} is there more than once")
-    if None in values:
-        raise MalformedFile(f"option {name!r} needs a value")
-    return values[0] if values else None
+@dataclass(frozen=True, slots=True)
+class _Options:
+    is_authority: bool
+    values: Mapping[str, str]
+    moments: Mapping[str, int]
 
 
-def _moment(options: Iterable[Option], name: str) -> int | None:
-    text = _single(options, name)
-    if text is None:
+_AUTHORITY: Final = "cert-authority"
+_VALUED: Final = ("namespaces", "valid-after", "valid-before")
+
+
+def _bad_options(reason: str) -> MalformedFile:
+    return MalformedFile(f"bad options: {reason}")
+
+
+def _read_options(text: str) -> _Options:
+    """The options of a line, judged in ssh-keygen's order (sshsig.c, sshsigopt_parse)."""
+    authority, values, at = False, dict[str, str](), 0
+    while at < len(text):
+        rest = text[at:].lower()
+        name = next((name for name in _VALUED if rest.startswith(f"{name}=")), None)
+        if rest.startswith(_AUTHORITY):
+            authority, at = True, at + len(_AUTHORITY)
+        elif name is not None:
+            if name in values:
+                raise _bad_options(f'multiple "{name}" clauses')
+            values[name], at = _dequoted(text, at + len(name) + 1)
+            _moment(name, values[name])
+        if at == len(text):
+            break
+        if text[at] != ",":
+            raise _bad_options("unknown key option")
+        at += 1
+        if at == len(text):
+            raise _bad_options("unexpected end-of-options")
+    moments = {n: m for n, v in values.items() if (m := _moment(n, v)) is not None}
+    after, before = moments.get("valid-after"), moments.get("valid-before")
+    if after is not None and before is not None and before <= after:
+        raise _bad_options('"valid-before" time is before "valid-after"')
+    return _Options(authority, values, moments)
+
+
+def _dequoted(text: str, at: int) -> tuple[str, int]:
+    """The value in quotes that begins at `at`, and where it ends."""
+    if text[at : at + 1] != '"':
+        raise _bad_options("missing start quote")
+    found = _QUOTED.match(text, at)
+    if found is None:
+        raise _bad_options("missing end quote")
+    return found.group(1).replace('\\"', '"'), found.end()
+
+
+_QUOTED: Final = re.compile(r'"((?:\\"|[^"])*)"')
+
+
+def _moment(name: str, text: str) -> int | None:
+    """The time in an option that is one."""
+    if name == "namespaces":
         return None
-    moment = parse_time(text)
-    if moment == 0:
-        raise MalformedFile(f"option {name!r} cannot be the start of 1970")
+    try:
+        moment = parse_time(text)
+    except MalformedFile:
+        moment = 0
+    if not moment:
+        raise _bad_options(f'invalid "{name}" time')
     return moment
 
 
-_KNOWN: Final = frozenset({"cert-authority", "namespaces", "valid-after", "valid-before"})
-
-
-def _check_names(options: Iterable[Option]) -> None:
-    for option in options:
-        if option.name not in _KNOWN:
-            raise MalformedFile(f"option {option.name!r} is unknown to ssh-keygen")
-        if option.name == "cert-authority" and option.value is not None:
-            raise MalformedFile("option 'cert-authority' takes no value")
-
-
 def _entry(principals: str, rest: bytes, line_number: int) -> AllowedSigner:
-    listed, rest = (b"", rest) if key_text.starts_with_key(rest) else split_list(rest)
-    key, comment = key_text.read_key(rest)
-    options = parse_list(listed)
-    _check_names(options)
-    after, before = _moment(options, "valid-after"), _moment(options, "valid-before")
-    if after is not None and before is not None and before <= after:
-        raise MalformedFile("valid-before is not later than valid-after")
+    listed = b""
+    if not key_text.starts_with_key(rest):
+        try:
+            listed, rest = split_list(rest)
+        except MalformedFile:
+            raise MalformedFile(_INVALID_OPTIONS) from None
+        if not rest:
+            raise MalformedFile(_MISSING_KEY)
+    try:
+        key, comment = key_text.read_key(rest)
+    except MalformedKey:
+        raise MalformedFile(_INVALID_KEY) from None
+    options = _read_options(listed.decode("utf-8", "backslashreplace"))
     return AllowedSigner(
         principals=principals,
         key=key,
-        is_authority=any(option.name == "cert-authority" for option in options),
-        namespaces=_single(options, "namespaces"),
-        valid_after=after,
-        valid_before=before,
+        is_authority=options.is_authority,
+        namespaces=options.values.get("namespaces"),
+        valid_after=options.moments.get("valid-after"),
+        valid_before=options.moments.get("valid-before"),
         comment=comment,
         line_number=line_number,
     )
@@ -142,6 +202,8 @@ def parse_line(raw: bytes, line_number: int = 1) -> Entry | None:
     principals = None
     try:
         principals, rest = _split_principals(text)
+        if not rest:
+            raise MalformedFile(_MISSING_KEY if raw.endswith(b"\n") else _INVALID_LINE)
         return _entry(principals, rest, line_number)
     except Malformed as error:
         return BadSigner(error.message, principals, line_number)
@@ -162,8 +224,19 @@ def parse_file(file: BinaryIO) -> Iterator[Entry]:
 # --- asking --------------------------------------------------------------------------------
 
 
-def match_principals(entries: Iterable[Entry], principal: str) -> tuple[str, ...]:
+def no_note(_number: int, _reason: str) -> None:
+    """Take no notice of lines that were passed over."""
+
+
+def match_principals(
+    entries: Iterable[Entry], principal: str, *, note: Note = no_note
+) -> tuple[str, ...]:
     """The principals fields of all lines about `principal` (`ssh-keygen -Y match-principals`).
+
+    Args:
+        entries: from `parse_file`.
+        principal: a name, not a pattern.
+        note: is given what is wrong with the line that ends the search.
 
     Raises:
         MalformedFile: a line that is or may be about it cannot be read; ssh-keygen gives up
@@ -174,16 +247,21 @@ def match_principals(entries: Iterable[Entry], principal: str) -> tuple[str, ...
         if entry.principals is not None and not match_pattern_list(principal, entry.principals):
             continue
         if isinstance(entry, BadSigner):
+            note(entry.line_number, entry.reason)
             raise MalformedFile(
-                f"allowed signers, line {entry.line_number}: {entry.reason}",
-                hint="Mend the line, or put a # before it",
+                f"line {entry.line_number}: {entry.reason}",
+                hint="Correct the line, or put a # before it",
             )
         found.append(entry.principals)
     return tuple(found)
 
 
 def find_principals(
-    entries: Iterable[Entry], key: PublicKey | Certificate, *, at: int
+    entries: Iterable[Entry],
+    key: PublicKey | Certificate,
+    *,
+    at: int,
+    note: Note = no_note,
 ) -> tuple[str, ...]:
     """Whom `key` may sign for (`ssh-keygen -Y find-principals`), by the first line that fits.
 
@@ -194,6 +272,7 @@ def find_principals(
         entries: from `parse_file`.
         key: what the signature names, a plain key or a certificate.
         at: the time of the signature, seconds since 1970.
+        note: is given what is wrong with lines that come before it.
 
     Raises:
         SignatureInvalid: the certificate is not signed by the authority it names.
@@ -201,10 +280,15 @@ def find_principals(
     if isinstance(key, Certificate):
         certificates.require_trustworthy(key)
     for entry in entries:
-        if isinstance(entry, AllowedSigner) and entry.refusal(at=at) is None:
-            principals = _principals(entry, key, at)
-            if principals:
-                return principals
+        if isinstance(entry, BadSigner):
+            note(entry.line_number, entry.reason)
+            continue
+        principals = _principals(entry, key, at)
+        refusal = entry.refusal(at=at) if principals else None
+        if refusal is not None:
+            note(entry.line_number, refusal)
+        elif principals:
+            return principals
     return ()
 
 
@@ -235,6 +319,7 @@ def check(
     principal: str,
     namespace: str,
     at: int,
+    note: Note = no_note,
 ) -> AllowedSigner:
     """The line that lets `key` sign for `principal` in `namespace` (`ssh-keygen -Y verify`).
 
@@ -246,23 +331,45 @@ def check(
         principal: who is said to have signed.
         namespace: what the signature is for.
         at: the time of the signature, seconds since 1970.
+        note: is given what is wrong with lines about the principal that come before it.
 
     Raises:
         SignatureInvalid: no line does; says which came closest, and why it does not.
     """
     if isinstance(key, Certificate):
         certificates.require_trustworthy(key)
-    reason = f"no line about {principal!r} holds this key"
+    reasons: list[str] = []
+    broken: list[str] = []
     for entry in entries:
-        if not isinstance(entry, AllowedSigner) or not entry.names(principal):
+        if entry.principals is not None and not match_pattern_list(principal, entry.principals):
+            continue
+        if isinstance(entry, BadSigner):
+            note(entry.line_number, entry.reason)
+            broken.append(f"line {entry.line_number} cannot be read: {entry.reason}")
             continue
         refusal = _refusal(entry, key, principal=principal, namespace=namespace, at=at)
         if refusal is None:
             return entry
-        reason = refusal or reason
-    raise SignatureInvalid(
-        f"the allowed signers do not let this key sign for {principal!r}: {reason}",
-        hint="Add the key to the allowed signers file, if you trust it",
+        if refusal:
+            note(entry.line_number, refusal)
+            reasons.append(f"line {entry.line_number}: {refusal}")
+    raise _not_allowed(principal, reasons, broken)
+
+
+_MOST_REASONS: Final = 3
+
+
+def _not_allowed(principal: str, reasons: list[str], broken: list[str]) -> SignatureInvalid:
+    """The lines that hold the key come first, then those that might."""
+    told = [*reasons, *broken][:_MOST_REASONS] or [f"no line about {principal!r} holds this key"]
+    hint = "Add the key to the allowed signers file, if you trust it"
+    if broken and not reasons:
+        hint = (
+            "Correct the line that cannot be read; ssh-keygen(1) has the form under ALLOWED SIGNERS"
+        )
+    return SignatureInvalid(
+        f"the allowed signers do not let this key sign for {principal!r}: {'; '.join(told)}",
+        hint=hint,
     )
 
 
@@ -278,8 +385,7 @@ def _refusal(
     if isinstance(key, Certificate) and _is_authority_of(entry, key):
         why = certificates.refusal(key, kind=CertKind.USER, at=at, principal=principal)
         if why is not None:
-            return f"line {entry.line_number}: the certificate is refused, {why}"
+            return f"certificate not authorized: {why}"
     elif entry.is_authority or key != entry.key:
         return ""
-    why = entry.refusal(at=at, namespace=namespace)
-    return None if why is None else f"line {entry.line_number}: {why}"
+    return entry.refusal(at=at, namespace=namespace)
