@@ -77,6 +77,13 @@ def test_key_files_are_there_from_the_start(socket: Path, sk_file: Path) -> None
         assert agent.keys() == [(agent_keys.sk().public.blob(), "from a file")]
 
 
+def test_keys_are_dropped_and_it_lives(socket: Path, sk_file: Path) -> None:
+    with running(AgentOptions(path=socket, key_files=[sk_file])) as service:
+        service.drop_keys()
+        with AgentClient(str(socket)) as agent:
+            assert agent.keys() == []
+
+
 def test_it_signs_for_clients(socket: Path) -> None:
     held = agent_keys.ed25519()
     with running(AgentOptions(path=socket)), AgentClient(str(socket)) as agent:

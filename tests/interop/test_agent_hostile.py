@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -175,12 +177,17 @@ def host(tmp_path: Path) -> Host:
     return made
 
 
-def upstream(host: Host) -> str:
+@contextmanager
+def upstream(host: Host) -> Iterator[str]:
     """Stock ssh-agent with one key."""
     path = str(host.home / "up")
-    host.run(stock("ssh-agent"), "-a", path)
-    host.run(stock("ssh-add"), "-q", "plain", SSH_AUTH_SOCK=path)
-    return path
+    said = host.run(stock("ssh-agent"), "-a", path).stdout.decode()
+    pid = int(said.split("SSH_AGENT_PID=")[1].split(";")[0])
+    try:
+        host.run(stock("ssh-add"), "-q", "plain", SSH_AUTH_SOCK=path)
+        yield path
+    finally:
+        os.kill(pid, signal.SIGTERM)
 
 
 def spare(payload: bytes) -> bool:
@@ -193,10 +200,11 @@ def test_no_request_ends_or_stalls_it(host: Host, state: str) -> None:
     key, _ = read_key_file(host.home / "sk", None)
     blob = key.public.blob()
     options = ["--read-only"] if state == "read-only" else []
-    if state == "upstream":
-        options = ["--upstream", upstream(host)]
     print(f"seed {SEED}")
-    with serving(host, host.home / "sk", "--no-notify", *options):
+    with ExitStack() as stack:
+        if state == "upstream":
+            options = ["--upstream", stack.enter_context(upstream(host))]
+        stack.enter_context(serving(host, host.home / "sk", "--no-notify", *options))
         others = Channel(host.socket)
         if state == "locked":
             assert others.ask(bytes([22]) + wire.string(b"words")) == agent_messages.SUCCESS
@@ -228,8 +236,6 @@ def test_no_request_ends_or_stalls_it(host: Host, state: str) -> None:
     said = host.said()
     assert "Traceback" not in said
     assert "a defect" not in said
-    if state == "upstream":
-        host.run(stock("ssh-add"), "-D", SSH_AUTH_SOCK=options[1], code=None)
 
 
 def _fields(host: Host) -> bytes:

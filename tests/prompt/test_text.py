@@ -22,7 +22,7 @@ def test_ordinary_text_is_left_alone(text: str) -> None:
 
 def test_escape_shows_what_it_took_out() -> None:
     shown = escape(HOSTILE)
-    assert shown == r"\x1b[2J\x1b]0;owned\x07evil\u202egpj.exe\u200b\r\n\t\udc80"
+    assert shown == r"\x1b[2J\x1b]0;owned\x07evil\u202egpj.exe\u200b\r\n\t\x80"
 
 
 def test_lines_are_kept_and_indented_where_asked() -> None:

@@ -152,6 +152,14 @@ class AgentService:
         self._desk.active.set()
         self._server.stop()
 
+    def drop_keys(self) -> None:
+        """Drop all keys and PINs, and go on; from any thread or signal handler."""
+        self._server.call(self._drop_keys)
+
+    def _drop_keys(self) -> None:
+        self.agent.keys.clear()
+        self._desk.forget()
+
     def close(self) -> None:
         """Wipe PINs, let go of tokens, remove the socket; harmless when repeated."""
         self.stop()

@@ -103,9 +103,11 @@ def _dispatch(args: Sequence[str]) -> int:
     from fidokit.cli.settings import PROGRAM
 
     for stream in (sys.stdout, sys.stderr):
-        # A locale that cannot print a name must not turn it into a crash.
+        # A locale that cannot print a name must not turn it into a crash; a file or program gets
+        # the bytes of a comment as they are, a terminal never.
         if reconfigure := getattr(stream, "reconfigure", None):
-            reconfigure(errors="backslashreplace")
+            raw = stream.encoding.lower() == "utf-8" and not stream.isatty()
+            reconfigure(errors="surrogateescape" if raw else "backslashreplace")
     status = root.main(args=list(args), prog_name=PROGRAM, standalone_mode=False)
     return status if isinstance(status, int) else ExitCode.OK
 

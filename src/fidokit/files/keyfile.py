@@ -12,6 +12,8 @@ from typing import BinaryIO, Final, NamedTuple
 from fidokit.errors import FidokitError, FileInTheWay, MalformedKey, NoPermission, UsageError
 from fidokit.files import atomic
 from fidokit.files.disk_errors import explained
+from fidokit.files.foreign_formats import require_own_form
+from fidokit.openssh.keys.public import as_bytes
 from fidokit.types import KeyType
 
 MAX_KEY_FILE = 1 << 20
@@ -132,7 +134,7 @@ def write_pair(path: Path, private: bytes, public_line: str, *, force: bool = Fa
         NoPermission, FidokitError: the disk refused; no new file stays.
     """
     public = public_path(path)
-    data = public_line.rstrip("\n").encode() + b"\n"
+    data = as_bytes(public_line.rstrip("\n")) + b"\n"
     if force:
         atomic.refuse_special(path)
         atomic.refuse_special(public)
@@ -171,10 +173,12 @@ def read_private(path: Path) -> bytes:
 
     Raises:
         UsageError: a folder, device, FIFO or socket.
-        MalformedKey: larger than any key file.
+        MalformedKey: larger than any key file, or one of another program.
         NoPermission, FidokitError: it cannot be read, or is not there.
     """
-    return read_bounded(path, MAX_KEY_FILE)
+    data = read_bounded(path, MAX_KEY_FILE)
+    require_own_form(path, data)
+    return data
 
 
 def read_bounded(path: Path, limit: int) -> bytes:

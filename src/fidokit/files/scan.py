@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from fidokit.errors import FidokitError
+from fidokit.files.foreign_formats import require_own_form
 from fidokit.files.keyfile import read_bounded
 from fidokit.openssh.keys import public
 from fidokit.openssh.keys.public import PublicLine
@@ -89,6 +90,7 @@ def read_key(path: Path) -> tuple[PublicLine, bool]:
         MalformedKey: it is no key file; others as `keyfile.read_bounded`.
     """
     data = read_bounded(path, MAX_SCANNED)
+    require_own_form(path, data)
     if data.lstrip().startswith(_PRIVATE_HEAD):
         # Most folders hold none of a token's keys; its ciphers and containers take 3 ms to import.
         from fidokit.openssh.keys import private

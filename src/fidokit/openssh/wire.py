@@ -128,8 +128,8 @@ def string(data: bytes) -> bytes:
 
 
 def text(value: str) -> bytes:
-    """A string of UTF-8."""
-    return string(value.encode("utf-8"))
+    """A string of UTF-8; bytes that are not are given back as they came (PEP 383)."""
+    return string(value.encode("utf-8", "surrogateescape"))
 
 
 def mpint(value: int) -> bytes:

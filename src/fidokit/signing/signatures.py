@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from fidokit.errors import MalformedFile, SignatureInvalid, TokenMisbehaved, UsageError
 from fidokit.files import atomic
 from fidokit.files.disk_errors import explained
+from fidokit.files.foreign_formats import require_own_form
 from fidokit.files.keyfile import check_free, pieces, read_bounded
 from fidokit.files.scan import read_key
 from fidokit.openssh.certificates import krl
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from fidokit.openssh.signatures.sshsig import SshSig
 
 
+_HEAD: Final = 64
+"""Bytes by which a file of another form is told."""
 MAX_SIGNATURE: Final = 1 << 20
 """Bytes; a signature file has under 1 KB, one by a certificate some 3 KB."""
 
@@ -200,6 +203,8 @@ def _check_key(made: SshSig, public_key: Path) -> None:
 
 def _entries(path: Path) -> Iterator[Entry]:
     with explained(path), path.open("rb") as file:
+        require_own_form(path, file.read(_HEAD))
+        file.seek(0)
         yield from signers.parse_file(file)
 
 

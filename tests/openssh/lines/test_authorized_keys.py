@@ -75,7 +75,7 @@ def test_a_nul_ends_a_line_for_sshd() -> None:
 
 
 def test_comment_of_any_bytes() -> None:
-    assert parsed(SK_LINE + b" \xff\x1b[31m").comment == "me@host \\xff\x1b[31m"
+    assert parsed(SK_LINE + b" \xff\x1b[31m").comment == "me@host \udcff\x1b[31m"
 
 
 @pytest.mark.parametrize("raw", [b"", b"\n", b"\r\n", b" \t\n", b"# c\n", b" # c", b"\0x"])

@@ -159,13 +159,17 @@ def announce(settings: Settings, service: AgentService, *, background: bool) -> 
 
 
 def _end_by_signal(service: AgentService, *, background: bool) -> None:
-    """From before it is announced: who reads the announcement may end it at once."""
+    """From before it is announced: who reads the announcement may end it at once.
+
+    SIGUSR1 drops all keys, as for ssh-agent of OpenSSH 10.0.
+    """
 
     def end(_number: int, _frame: object) -> None:
         service.stop()
 
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, end)
+    signal.signal(signal.SIGUSR1, lambda _number, _frame: service.drop_keys())
     signal.signal(signal.SIGINT, signal.SIG_IGN if background else end)
 
 

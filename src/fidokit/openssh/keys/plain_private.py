@@ -282,7 +282,7 @@ def parse_any_private(text: bytes, passphrase: Callable[[], bytes]) -> tuple[Any
     if section[:4] != section[4:8]:
         raise passphrase_wrong() if container.kdf else MalformedKey(f"{_WHAT}: it is damaged")
     key, size = read_any_private(section[8:])
-    comment = Reader(section[8 + size :], _WHAT).string().decode("utf-8", "replace")
+    comment = Reader(section[8 + size :], _WHAT).string().decode("utf-8", "surrogateescape")
     if key.public_blob() != container.public_blob:
         raise MalformedKey("private key: the public half outside is not the one inside")
     return key, comment

@@ -30,6 +30,7 @@ from fidokit.openssh.keys.public import (
     SkEcdsaPublic,
     SkEd25519Public,
     SkPublic,
+    as_bytes,
     check_comment,
     parse_public,
     read_public_fields,
@@ -241,13 +242,10 @@ def _read_key(reader: Reader, public_blob: bytes, public: SkPublic) -> SkPrivate
 
 
 def _read_comment(reader: Reader) -> str:
-    try:
-        comment = reader.string().decode("utf-8")
-    except UnicodeDecodeError:
-        comment = "\0"
+    comment = reader.string().decode("utf-8", "surrogateescape")
     if "\0" in comment:
         raise MalformedKey(
-            "private key: its comment is not UTF-8 text",
+            "private key: its comment holds a NUL",
             hint="Give it another one with stock tools: ssh-keygen -c -f FILE",
         )
     return comment
@@ -289,5 +287,5 @@ def encode_private(
 
 
 def _section(file: PrivateFile, check: bytes, block: int) -> bytes:
-    text = check + check + file.key.encode() + wire.text(file.comment)
+    text = check + check + file.key.encode() + wire.string(as_bytes(file.comment))
     return text + bytes(range(1, 1 + -len(text) % block))

@@ -51,6 +51,7 @@ __all__ = [
     "SkEcdsaPublic",
     "SkEd25519Public",
     "SkPublic",
+    "as_bytes",
     "check_comment",
     "decode_base64",
     "fixed_layout",
@@ -274,28 +275,34 @@ class PublicLine:
 
         Raises:
             UsageError: the comment holds a line break, which would forge another line, or NUL,
-                or is no Unicode text.
+                or is no text.
         """
         check_comment(self.comment, forbidden="\r\n\0")
         base64 = b2a_base64(self.key.blob(), newline=False).decode("ascii")
         return f"{self.key.type_name} {base64}" + (f" {self.comment}" if self.comment else "")
 
 
+def as_bytes(text: str) -> bytes:
+    """A line or a comment as bytes: those that were not UTF-8 are given back (PEP 383)."""
+    return text.encode("utf-8", "surrogateescape")
+
+
 def check_comment(comment: str, *, forbidden: str) -> None:
     """Make sure that a comment can be written.
 
     Args:
-        comment: any text; from the command line it may hold lone surrogates.
+        comment: any text; bytes that are not UTF-8 stand in it as lone surrogates (PEP 383),
+            as the command line and files give them.
         forbidden: the signs that its place cannot carry.
 
     Raises:
         UsageError: it cannot.
     """
     if any(sign in comment for sign in forbidden) or any(
-        "\ud800" <= c <= "\udfff" for c in comment
+        "\ud800" <= c <= "\udfff" and not "\udc80" <= c <= "\udcff" for c in comment
     ):
         raise UsageError(
-            "the comment holds a line break, a NUL or bytes that are no UTF-8",
+            "the comment holds a line break, a NUL or half of a character",
             hint="Give the key another comment",
         )
 
@@ -327,12 +334,15 @@ def parse_public_line(text: str | bytes) -> PublicLine:
     comment goes to the end of the line and is kept exactly, blanks at its end included.
 
     Args:
-        text: the line; bytes must be UTF-8.
+        text: the line; bytes of the comment that are not UTF-8 become lone surrogates (PEP 383).
 
     Raises:
         MalformedKey: not such a line, or a type name that differs from the one in the blob.
     """
-    line = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    try:
+        line = as_bytes(text) if isinstance(text, str) else text
+    except UnicodeEncodeError:
+        raise MalformedKey("public key: half of a character stands in the line") from None
     found = _LINE.match(line)
     if found is None or found.end() != len(line):
         raise MalformedKey(
@@ -349,7 +359,4 @@ def parse_public_line(text: str | bytes) -> PublicLine:
 
 
 def _comment(field: bytes) -> str:
-    try:
-        return field.decode("utf-8")
-    except UnicodeDecodeError:
-        raise MalformedKey("public key: the comment is not UTF-8") from None
+    return field.decode("utf-8", "surrogateescape")

@@ -13,7 +13,7 @@ from typing import BinaryIO, Union
 
 from fidokit.errors import Malformed, MalformedKey
 from fidokit.openssh.certificates.certificate import Certificate
-from fidokit.openssh.keys.public import PublicKey, PublicLine
+from fidokit.openssh.keys.public import PublicKey, PublicLine, as_bytes
 from fidokit.openssh.lines import key_text
 from fidokit.openssh.lines.options import (
     Option,
@@ -120,4 +120,4 @@ def encode_line(key: PublicKey, options: Iterable[Option] = (), comment: str = "
     check_options(options)
     listed = encode_options(options)
     line = PublicLine(key, comment).encode()
-    return (f"{listed} {line}\n" if listed else f"{line}\n").encode()
+    return as_bytes(f"{listed} {line}\n" if listed else f"{line}\n")

@@ -41,7 +41,7 @@ def starts_with_key(text: bytes) -> bool:
 def read_key(text: bytes) -> tuple[PublicKey | Certificate, str]:
     """The key or certificate at the start of `text`, and the comment behind it.
 
-    Bytes of the comment that are not UTF-8 are written as `\\xNN`, so that it can be shown.
+    Bytes of the comment that are not UTF-8 become lone surrogates (PEP 383).
 
     Raises:
         MalformedKey: no key of a known type, broken base64, or a blob that is not of the type
@@ -55,7 +55,7 @@ def read_key(text: bytes) -> tuple[PublicKey | Certificate, str]:
     blob = decode_base64(field)
     if blob[: len(expected) + 4] != len(expected).to_bytes(4, "big") + expected:
         raise MalformedKey(f"the line says {word.decode()}, the key in it is of another type")
-    return parse_key(blob), comment.decode("utf-8", "backslashreplace")
+    return parse_key(blob), comment.decode("utf-8", "surrogateescape")
 
 
 def content(raw: bytes) -> bytes:

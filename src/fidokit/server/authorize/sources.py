@@ -15,9 +15,16 @@ from typing import Final
 
 from fidokit.errors import FidokitError, MalformedFile, MalformedKey, UsageError
 from fidokit.files.filenames import backups_beside
+from fidokit.files.foreign_formats import require_own_form
 from fidokit.files.keyfile import public_path, read_bounded
 from fidokit.files.scan import read_key
-from fidokit.openssh.keys.public import PublicKey, PublicLine, SkEcdsaPublic, SkEd25519Public
+from fidokit.openssh.keys.public import (
+    PublicKey,
+    PublicLine,
+    SkEcdsaPublic,
+    SkEd25519Public,
+    as_bytes,
+)
 from fidokit.openssh.lines.authorized_keys import AuthorizedKey, BadLine, parse_file
 from fidokit.server.authorize import blobs, download
 from fidokit.server.authorize.wishes import AUTHORITY, WantedKey, trusted_part
@@ -128,13 +135,14 @@ def _of_file(line: AuthorizedKey, source: str, private: Path | None) -> WantedKe
 def _public_text(path: Path) -> bytes:
     """What a public key file holds; of a private one, the file beside it or its own public part."""
     data = read_bounded(path, _LONGEST)
+    require_own_form(path, data)
     if not data.lstrip().startswith(_PRIVATE):
         return data
     beside = public_path(path)
     if beside.exists():
         return read_bounded(beside, _LONGEST)
     line, _ = read_key(path)
-    return PublicLine(line.key, line.comment or path.name).encode().encode()
+    return as_bytes(PublicLine(line.key, line.comment or path.name).encode())
 
 
 def _private_beside(path: Path) -> Path | None:
@@ -213,7 +221,8 @@ def _no_key(source: str) -> MalformedKey:
 
 
 def _comment(line: AuthorizedKey, source: str) -> str:
-    said = "".join(c for c in line.comment if c.isprintable())
+    """Without what a terminal would obey; bytes that are not UTF-8 stay (PEP 383)."""
+    said = "".join(c for c in line.comment if c.isprintable() or "\udc80" <= c <= "\udcff")
     return said or source
 
 

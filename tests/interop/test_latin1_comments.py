@@ -1,0 +1,65 @@
+"""A key whose comment is not UTF-8, as PuTTY's users on Windows have them: every command that
+rewrites the file, or writes its public half, keeps the bytes; so does stock ssh-keygen."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from tests.support.agent_host import Host, make_host, serving, sk_key, stock, virtual_token
+
+from fidokit.openssh.keys.private import encode_private, parse_private
+
+pytestmark = pytest.mark.interop
+
+COMMENT = b"Andr\xe9"
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    made = make_host(tmp_path / "h")
+    virtual_token(made, pin=False)
+    (made.home / "pin").write_text("1234\n")
+    path = sk_key(made, "k", "-t", "ed25519-sk")
+    file = parse_private(path.read_bytes(), None)
+    path.write_bytes(
+        encode_private(file._replace(comment=COMMENT.decode("utf-8", "surrogateescape")))
+    )
+    public = path.with_suffix(".pub")
+    public.write_bytes(b" ".join(public.read_bytes().split()[:2]) + b" " + COMMENT + b"\n")
+    return made
+
+
+def comment_of(host: Host) -> bytes:
+    """As stock ssh-keygen shows it."""
+    path = host.home / "k"
+    return host.run(stock("ssh-keygen"), "-l", "-f", path).stdout.split(b" ", 2)[2]
+
+
+COMMANDS = {
+    "flags": ("key", "flags", "--no-touch", "k"),
+    "passphrase": ("key", "passphrase", "--no-passphrase", "k"),
+    "public": ("key", "show", "--public", "k"),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
+def test_it_survives(host: Host, command: tuple[str, ...]) -> None:
+    (host.home / "k.pub").unlink()
+    out = host.run(sys.executable, "-m", "fidokit", *command, code=None)
+    assert out.returncode == 0, out
+    assert comment_of(host).startswith(COMMENT)
+    if "--public" in command:
+        assert out.stdout.rstrip(b"\n").endswith(b" " + COMMENT)
+
+
+def test_authorize_writes_the_bytes(host: Host) -> None:
+    host.fidokit("server", "authorize", "k.pub", "--path", str(host.home / "authorized"), code=None)
+    assert (host.home / "authorized").read_bytes().rstrip(b"\n").endswith(b" " + COMMENT)
+
+
+def test_the_agent_lists_the_bytes(host: Host) -> None:
+    with serving(host, host.home / "k", "--no-notify"):
+        listed = host.run(stock("ssh-add"), "-L").stdout
+    assert COMMENT in listed
