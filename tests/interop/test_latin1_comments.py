@@ -32,9 +32,9 @@ def host(tmp_path: Path) -> Host:
 
 
 def comment_of(host: Host) -> bytes:
-    """As stock ssh-keygen shows it."""
+    """As stock ssh-keygen reads it from the private file."""
     path = host.home / "k"
-    return host.run(stock("ssh-keygen"), "-l", "-f", path).stdout.split(b" ", 2)[2]
+    return host.run(stock("ssh-keygen"), "-y", "-f", path).stdout.split(b" ", 2)[2]
 
 
 COMMANDS = {
