@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple, TextIO, assert_never
 
-from fidokit.prompt.text import escape, escape_lines, is_fancy, note
+from fidokit.prompt.text import escape, escape_but_bytes, escape_lines, is_fancy, note
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -148,9 +148,13 @@ def error_data(error: FidokitError) -> Json:
 
 
 def write_lines(lines: Iterable[str]) -> None:
-    """Print lines, escaped; many at a time, because files of 100,000 keys exist."""
+    """Print lines, escaped; many at a time, because files of 100,000 keys exist.
+
+    What is no terminal gets bytes that are not UTF-8 as they are: they are a key's comment.
+    """
     iterator: Iterator[str] = iter(lines)
-    while batch := [escape(line) for line in islice(iterator, _LINES_A_WRITE)]:
+    harmless = escape if sys.stdout.isatty() else escape_but_bytes
+    while batch := [harmless(line) for line in islice(iterator, _LINES_A_WRITE)]:
         sys.stdout.write("\n".join(batch) + "\n")
 
 

@@ -18,8 +18,17 @@ def escape(text: str) -> str:
     return "".join(c if c.isprintable() else _escaped(c) for c in text)
 
 
+def escape_but_bytes(text: str) -> str:
+    """Text as `escape` makes it; bytes that are not UTF-8 stay (PEP 383). Not for a terminal."""
+    return "".join(c if c.isprintable() or _is_byte(c) else _escaped(c) for c in text)
+
+
+def _is_byte(sign: str) -> bool:
+    return "\udc80" <= sign <= "\udcff"
+
+
 def _escaped(sign: str) -> str:
-    if "\udc80" <= sign <= "\udcff":  # a byte that is not UTF-8 (PEP 383)
+    if _is_byte(sign):
         return f"\\x{ord(sign) - 0xDC00:02x}"
     return sign.encode("unicode_escape").decode("ascii")
 
