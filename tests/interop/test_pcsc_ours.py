@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 import tempfile
 import textwrap
@@ -165,3 +166,11 @@ def test_the_page_starts_a_service_without_root(served: Served) -> None:
     finally:
         shutil.rmtree(folder)
     assert SELECTOR.encode() in done.stdout
+
+
+def test_warnings_as_errors_end_nothing() -> None:
+    """pyscard's binding warns while it is imported; Python 3.13 crashes if that raises."""
+    command = [sys.executable, "-W", "error", "-m", "fidokit", "token", "list"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done
+    assert "Fatal" not in done.stderr

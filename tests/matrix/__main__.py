@@ -20,6 +20,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from tests.support.children import popen
 from tests.support.debian import Missing
 from tests.support.roots import RELEASES, TOO_OLD, TOP, Machine, Root, elsewhere, root
 
@@ -91,8 +92,9 @@ def _inside(found: Root, arguments: Sequence[str]) -> int:
     pytest = ["python", "-u", "-m", "pytest", *arguments]
     command = ["env", "-i", *variables, ".ci/in-venv", "test-all", *pytest]
     show = {str(tree): INSIDE} | {str(path): str(path) for path in _package_sources(environ)}
-    enter = found.within(command, show=show, folder=INSIDE)
-    return subprocess.run(enter, check=False).returncode
+    # By sh, since it is process 1: a run that is ended ends all that it started.
+    shell = ["sh", "-c", '"$@" & wait $!', "sh", *command]
+    return popen(found.within(shell, show=show, folder=INSIDE, alone=True)).wait()
 
 
 def _copy_tree(tree: Path) -> None:

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.children import popen
-from tests.support.debian import PRIVATE, Missing, cache, debootstrap, run
+from tests.support.debian import ALONE, PRIVATE, Missing, cache, debootstrap, run
 
 TOP = Path(__file__).parents[2]
 RELEASES = {"bullseye": "11", "bookworm": "12", "trixie": "13", "sid": "sid"}
@@ -124,6 +124,7 @@ class Root:
         *,
         show: Mapping[str, str] | None = None,
         folder: str = "/",
+        alone: bool = False,
     ) -> list[str]:
         """The command line that runs a program there as root, with mounts of its own.
 
@@ -131,9 +132,18 @@ class Root:
             command: the program and its words, as they are there.
             show: folders and files of this machine, and where they are there.
             folder: the working directory there.
+            alone: whether what it starts ends with it; it is process 1 there then.
         """
         binds = [word for pair in (show or {}).items() for word in pair]
-        enter = [*PRIVATE, "sh", "-c", _ENTER, "sh", str(self.folder), str(self.scratch)]
+        enter = [
+            *(ALONE if alone else PRIVATE),
+            "sh",
+            "-c",
+            _ENTER,
+            "sh",
+            str(self.folder),
+            str(self.scratch),
+        ]
         return [*enter, *binds, "--", folder, *map(str, command)]
 
     @contextmanager

@@ -362,12 +362,19 @@ def require_pcsc() -> None:
     Raises:
         Unsupported: it is not installed.
     """
-    try:
-        import smartcard  # noqa: F401  # only whether it can be
-    except ImportError:
-        raise Unsupported(
-            "PC/SC support is not installed", hint="install it: pip install 'fidokit[pcsc]'"
-        ) from None
+    if sys.modules.get("smartcard") is not None:
+        return
+    import warnings
+
+    # Its binding warns while it is imported; Python 3.13 crashes at its end if that is an error.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            import smartcard  # noqa: F401  # only whether it can be
+        except ImportError:
+            raise Unsupported(
+                "PC/SC support is not installed", hint="install it: pip install 'fidokit[pcsc]'"
+            ) from None
 
 
 def list_readers() -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -130,10 +131,13 @@ class FidoDevices:
 
 
 def _has_pyscard() -> bool:
-    try:
-        import smartcard.System  # noqa: F401  only whether it can be
-    except ImportError:  # or the system's library beneath it is missing
-        return False
+    # Its binding warns while it is imported; Python 3.13 crashes at its end if that is an error.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            import smartcard.System  # noqa: F401  only whether it can be
+        except ImportError:  # or the system's library beneath it is missing
+            return False
     return True
 
 
