@@ -146,7 +146,8 @@ class Heard(io.TextIOBase):
         return self._stream.write(text)
 
     def flush(self) -> None:
-        self._stream.flush()
+        if not self._stream.closed:  # garbage collection flushes, which 3.13 reports
+            self._stream.flush()
 
     def isatty(self) -> bool:
         return self._stream.isatty()
