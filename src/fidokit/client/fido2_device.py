@@ -362,19 +362,12 @@ def require_pcsc() -> None:
     Raises:
         Unsupported: it is not installed.
     """
-    if sys.modules.get("smartcard") is not None:
-        return
-    import warnings
+    from fidokit.system.host import has_pyscard
 
-    # Its binding warns while it is imported; Python 3.13 crashes at its end if that is an error.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            import smartcard  # noqa: F401  # only whether it can be
-        except ImportError:
-            raise Unsupported(
-                "PC/SC support is not installed", hint="install it: pip install 'fidokit[pcsc]'"
-            ) from None
+    if not has_pyscard():
+        raise Unsupported(
+            "PC/SC support is not installed", hint="install it: pip install 'fidokit[pcsc]'"
+        )
 
 
 def list_readers() -> list[str]:

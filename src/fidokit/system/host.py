@@ -93,6 +93,22 @@ def module_exists(name: str) -> bool:
     return find_spec(name) is not None
 
 
+def has_pyscard() -> bool:
+    """Whether pyscard can be imported, and the system's library beneath it.
+
+    Its binding warns meanwhile; Python 3.13 crashes at its end where warnings are errors.
+    """
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            import smartcard.System  # noqa: F401
+        except ImportError:
+            return False
+    return True
+
+
 def xdg_folder(environ: Mapping[str, str], variable: str, usual: str) -> Path:
     """Where a user keeps files of one kind (XDG base directories 0.8: a relative one is ignored).
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -17,6 +16,7 @@ from fido2.hid import CtapHidDevice
 from fido2.hid.base import CtapHidConnection, HidDescriptor
 
 from fidokit.errors import TokenGone, Unsupported
+from fidokit.system.host import has_pyscard
 from fidokit.virtual.framing.ctaphid import REPORT_SIZE
 from fidokit.virtual.framing.usb_descriptors import PRODUCT_ID, VENDOR_ID
 from fidokit.virtual.token import VirtualToken
@@ -73,7 +73,7 @@ class FidoDevices:
             "fido2.hid.get_descriptor": self._descriptor,
             "fido2.hid.open_connection": self._connection,
         }
-        if _has_pyscard():
+        if has_pyscard():
             replacements["smartcard.System.readers"] = self._readers
         for path, replacement in replacements.items():
             patcher.setattr(path, replacement)
@@ -94,7 +94,7 @@ class FidoDevices:
         Raises:
             Unsupported: pyscard, which python-fido2 needs for readers, is not installed.
         """
-        if not _has_pyscard():
+        if not has_pyscard():
             raise Unsupported(
                 "PC/SC support is not installed", hint="install it: pip install 'fidokit[pcsc]'"
             )
@@ -128,17 +128,6 @@ class FidoDevices:
             for number, token in enumerate(self._nfc)
             if token.plugged_in
         ]
-
-
-def _has_pyscard() -> bool:
-    # Its binding warns while it is imported; Python 3.13 crashes at its end if that is an error.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            import smartcard.System  # noqa: F401  only whether it can be
-        except ImportError:  # or the system's library beneath it is missing
-            return False
-    return True
 
 
 @dataclass(frozen=True, slots=True)
