@@ -55,7 +55,8 @@ def test_it_survives(host: Host, command: tuple[str, ...]) -> None:
 
 
 def test_authorize_writes_the_bytes(host: Host) -> None:
-    host.fidokit("server", "authorize", "k.pub", "--path", str(host.home / "authorized"), code=None)
+    command = (sys.executable, "-m", "fidokit", "server", "authorize", "k.pub", "--path")
+    host.run(*command, str(host.home / "authorized"))
     assert (host.home / "authorized").read_bytes().rstrip(b"\n").endswith(b" " + COMMENT)
 
 
