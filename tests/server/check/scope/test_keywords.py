@@ -1,4 +1,4 @@
-"""Every keyword that some sshd prints is read, or harmless for a reason; also of the one installed."""
+"""Every keyword that some sshd prints is read, or harmless for a reason; also the installed one."""
 
 from __future__ import annotations
 
