@@ -20,6 +20,7 @@ _TICK_S: Final = 0.02
 """How exactly the start of a process is known."""
 
 _CLEARING_S: Final = 2.0
+_STARTING_S: Final = 0.3
 
 
 def differences(instance: SshdInstance, settings: SshdSettings) -> Iterator[str]:
@@ -51,7 +52,9 @@ def _loaded(instance: SshdInstance, settings: SshdSettings) -> float:
     with suppress(OSError, ValueError):
         file = Path(settings.first("pidfile"))
         if int(file.read_bytes()[:20]) == instance.pid and file.stat().st_uid in {0, os.geteuid()}:
-            return max(started, file.stat().st_mtime)
+            noted = file.stat().st_mtime
+            # At its start sshd notes it after it has read its files: then the start counts.
+            return noted if noted > started + _STARTING_S else started
     return started
 
 
