@@ -145,4 +145,5 @@ def cell(root: str | Path) -> Iterator[Cell]:
     finally:
         process.stdin.close()
         process.wait(60)
+        process.stdout.close()
         shutil.rmtree(folder, ignore_errors=True)
