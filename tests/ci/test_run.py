@@ -30,7 +30,7 @@ def ci(machine: Machine) -> Machine:
     return machine
 
 
-STAGES = ["check", "demo", "test", "setup", "rest", "roots", "matrix", "wheel", "fuzz", "kernel"]
+STAGES = ["check", "demo", "test", "setup", "roots", "rest", "matrix", "wheel", "fuzz", "kernel"]
 
 
 def test_runs_what_a_newcomer_runs_then_the_rest(ci: Machine) -> None:
@@ -45,8 +45,8 @@ def test_runs_what_a_newcomer_runs_then_the_rest(ci: Machine) -> None:
     ]
     calls.remove("make kernel-test CI=true")
     assert calls[4:] == [
-        "make test-all CI=true",
         "setup matrix",
+        "make test-all CI=true",
         "make matrix CI=true",
         "wheel",
         "make fuzz CI=true",

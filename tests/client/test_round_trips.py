@@ -62,7 +62,7 @@ TABLE: dict[str, tuple[int, Operation]] = {
         lambda s: resident.delete(s, resident.list_credentials(s, application=WORK)[0]),
     ),
     "list and rename": (
-        7,
+        9,  # + PIN, 2 keys, updateUserInformation, 2 keys read back
         lambda s: resident.rename(s, resident.list_credentials(s, application=WORK)[0], "a", "b"),
     ),
     "list, remembering": (8, lambda s: remembering(s, Shelf())),  # + PIN, getInfo, 1 RP, 2 keys

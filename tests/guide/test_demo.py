@@ -102,7 +102,7 @@ def test_another_opinion_is_a_mismatch(
 
 
 def test_a_lost_key_is_a_mismatch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fidokit.guide.demo.download_keys", lambda *args: [])
+    monkeypatch.setattr("fidokit.guide.demo.download_keys", lambda *_args, **_how: [])
     with pytest.raises(DemoMismatch, match="how many keys came back"):
         list(tour(tmp_path, ssh_keygen=None))
 

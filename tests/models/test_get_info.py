@@ -49,7 +49,8 @@ def _of_member(name: str, value: Any, withheld: set[str]) -> Any:
         case "extensions":
             return [extension for extension in value if extension not in withheld]
         case "algorithms":
-            return [entry for entry in value if profiles.has_algorithm(entry["alg"])]
+            algorithms = (entry for entry in value if profiles.has_algorithm(entry["alg"]))
+            return [entry for entry in algorithms if f"algorithm {entry['alg']}" not in withheld]
         case "transportsForReset":
             return [transport.lower() for transport in value]
         case "pinComplexityPolicyURL":

@@ -253,7 +253,7 @@ class _Tour:
     def recover(self) -> Step:
         """Back from the token."""
         with self.session() as session:
-            self.recovered = list(download_keys(session, self.new))
+            self.recovered = list(download_keys(session, self.new, search_home=False))
         for result in self.recovered:
             if result.error:
                 raise result.error

@@ -137,6 +137,7 @@ def download_keys(
     passphrase: PassphraseSource | None = None,
     rounds: int = 24,
     application: str | None = None,
+    search_home: bool = True,
 ) -> Iterator[DownloadResult]:
     """Write resident keys to files, one result a key as it is done; never overwrites.
 
@@ -150,6 +151,7 @@ def download_keys(
         template: file name with the fields of `fidokit.files.filenames.TEMPLATE_FIELDS`; None names
             files as `ssh-keygen -K` does. Always sanitized, and made unique within one call.
         application: as `list_keys` takes it.
+        search_home: look into `~/.ssh` for applications whose names the token cut.
 
     Raises:
         UsageError: an ambiguous selector or a bad template; CredentialNotFound: an unknown one.
@@ -157,7 +159,13 @@ def download_keys(
     """
     if template is not None:
         filenames.check_template(template)
-    rows = list_keys(session, any_rp=any_rp, only_token=True, application=application)
+    rows = list_keys(
+        session,
+        any_rp=any_rp,
+        only_token=True,
+        application=application,
+        search_home=search_home,
+    )
     if selectors:
         chosen = [resolve(selector, rows) for selector in selectors]
         rows = list({row.credential_id: row for row in chosen}.values())

@@ -3,7 +3,6 @@ CTAP messages to a virtual token, without framing."""
 
 from __future__ import annotations
 
-import logging
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -116,7 +115,6 @@ class MemoryLink:
 
 
 _PAUSE_S: Final = 0.1
-_LOG: Final = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -134,7 +132,10 @@ def alone(what: str, *passing: type[Exception]) -> Iterator[None]:
     except passing:
         raise
     except Exception as error:  # noqa: BLE001  the boundary: one's defect is not another's
-        _LOG.warning("%s ended by %s: %s", what, type(error).__name__, error)
+        import logging  # 10 ms, for what should not happen
+
+        log = logging.getLogger(__name__)
+        log.warning("%s ended by %s: %s", what, type(error).__name__, error)
 
 
 class TokenChannel(Protocol):
