@@ -101,7 +101,7 @@ def _let_time_pass(token: VirtualToken, fault: Fault, clock: SteeredClock) -> No
         clock.rush()
 
 
-READ = {NonCanonicalForm.INDEFINITE, NonCanonicalForm.OVERLONG, NonCanonicalForm.UNSORTED}
+READ = [NonCanonicalForm.INDEFINITE, NonCanonicalForm.OVERLONG, NonCanonicalForm.UNSORTED]
 """Order and length forms carry no meaning: docs/tolerance.md."""
 NEVER_READ = [form for form in NonCanonicalForm if form not in READ]
 
