@@ -20,6 +20,8 @@ def escape(text: str) -> str:
 
 def escape_but_bytes(text: str) -> str:
     """Text as `escape` makes it; bytes that are not UTF-8 stay (PEP 383). Not for a terminal."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() or _is_byte(c) else _escaped(c) for c in text)
 
 
