@@ -34,6 +34,9 @@ class ListReadersException(BaseSCardException):
     """The service does not answer."""
 
 
+NO_SERVICE = 0x8010001D
+"""What a library without its service answers."""
+
 _MODULES: dict[str, dict[str, object]] = {
     "smartcard": {},
     "smartcard.System": {"readers": list},
@@ -41,6 +44,11 @@ _MODULES: dict[str, dict[str, object]] = {
         "SmartcardException": SmartcardException,
         "CardConnectionException": CardConnectionException,
         "NoCardException": NoCardException,
+    },
+    "smartcard.scard": {
+        "SCARD_S_SUCCESS": 0,
+        "SCARD_SCOPE_SYSTEM": 2,
+        "SCardEstablishContext": lambda _scope: (NO_SERVICE, 0),
     },
     "smartcard.CardConnection": {"CardConnection": object},
     "smartcard.CardConnectionDecorator": {"CardConnectionDecorator": object},

@@ -45,8 +45,6 @@ GET_INFO: Final = b"\x04"
 _BROADCAST: Final = b"\xff\xff\xff\xff"
 LEAVE_CARD: Final = 0
 """PC/SC: let go of a card without resetting it or taking its power."""
-UNPOWER_CARD: Final = 2
-SHARE_EXCLUSIVE: Final = 1
 SHARING_VIOLATION: Final = 0x8010000B
 """PC/SC: another program holds the card exclusively."""
 BUSY_TRIES: Final = 30
@@ -435,11 +433,30 @@ def _opened(connection: CardConnection, reader_name: str) -> CtapPcscDevice:
     return device
 
 
-def _power_off_if_alone(connection: CardConnection) -> None:
-    """Have the power taken from a token that nobody else uses: its next use is a new tap."""
-    with suppress(*_card_errors(), AttributeError):  # older versions cannot reconnect
-        connection.reconnect(mode=SHARE_EXCLUSIVE, disposition=LEAVE_CARD)
-        getattr(connection, "component", connection).disposition = UNPOWER_CARD
+def _power_off_if_unused(reader_name: str) -> None:
+    """Take the power from a token that nobody uses: its next use is a new tap.
+
+    A connection of ours could not be made exclusive to find out: where another program shares the
+    card, libpcsclite waits in SCardReconnect until that one leaves.
+    """
+    from smartcard import scard
+
+    code, context = scard.SCardEstablishContext(scard.SCARD_SCOPE_SYSTEM)
+    if code != scard.SCARD_S_SUCCESS:
+        return
+    try:
+        asked = [(reader_name, scard.SCARD_STATE_UNAWARE)]
+        code, states = scard.SCardGetStatusChange(context, 0, asked)
+        if code != scard.SCARD_S_SUCCESS or states[0][1] & scard.SCARD_STATE_INUSE:
+            return
+        protocols = scard.SCARD_PROTOCOL_T0 | scard.SCARD_PROTOCOL_T1
+        code, card, _ = scard.SCardConnect(
+            context, reader_name, scard.SCARD_SHARE_EXCLUSIVE, protocols
+        )
+        if code == scard.SCARD_S_SUCCESS:
+            scard.SCardDisconnect(card, scard.SCARD_UNPOWER_CARD)
+    finally:
+        scard.SCardReleaseContext(context)
 
 
 def _let_go(connection: CardConnection) -> None:
@@ -476,8 +493,8 @@ def _card_class(said: list[tuple[int, int]]) -> type[CtapPcscDevice]:
             return answer
 
         def close(self, release: bool = True) -> None:  # noqa: ARG002  python-fido2's name
-            _power_off_if_alone(self._conn)
             _let_go(self._conn)
+            _power_off_if_unused(self._name)
 
         def call(
             self,
