@@ -23,7 +23,7 @@ from tests.support.agent_host import WAIT_S, stock
 from tests.support.children import popen
 from tests.support.signers import PlainKey, certificate, ed25519_key
 
-from fidokit.agent.core.agent import ClientState, Later
+from fidokit.agent.core.agent import ClientState, Later, State
 from fidokit.errors import FidokitError
 from fidokit.openssh import agent_messages, wire
 from fidokit.openssh.agent_constraints import Constraints, Destination, Hop, KeySpec
@@ -86,6 +86,10 @@ class Ours:
             self.world.now = step.when
             return self.ask(client, payload)
         return step if isinstance(step, bytes) else step(threading.Event())
+
+    @property
+    def is_locked(self) -> bool:
+        return self.world.agent.state is State.LOCKED
 
     def forget(self) -> None:
         self._open.clear()
@@ -219,6 +223,8 @@ def essence(answer: bytes) -> object:
     """What has to be alike: the type, and of a list the keys and comments."""
     if answer[0] == agent_messages.Type.IDENTITIES_ANSWER:
         return sorted(agent_messages.parse_identities(answer))
+    if answer == agent_messages.EXTENSION_FAILURE:  # what OpenSSH before 10.3 says by FAILURE
+        return int(agent_messages.Type.FAILURE)
     return answer[0]
 
 
@@ -235,6 +241,8 @@ def test_both_agents_answer_alike(tmp_path: Path) -> None:
             for step in range(40):
                 client = rng.randrange(3)
                 payload = life.request(client)
+                if ours.is_locked and payload[0] == agent_messages.Type.EXTENSION:
+                    continue  # binds count here while it is locked, as from OpenSSH 10.5 on
                 expected = essence(theirs.ask(client, payload))
                 found = essence(ours.ask(client, payload))
                 where = f"life {life_number}, step {step}, client {client}: {payload.hex()}"

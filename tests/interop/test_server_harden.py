@@ -24,8 +24,8 @@ from tests.support.json_members import require_documented
 from tests.support.sshd import running
 
 from fidokit.errors import FidokitError
+from fidokit.server import accounts
 from fidokit.server.accounts import Password, ShadowEntry
-from fidokit.server.check import admission
 from fidokit.server.harden import application
 from fidokit.server.harden import plan as planning
 from fidokit.server.harden.application import apply_hardening, plan_hardening, plan_unhardening
@@ -171,7 +171,7 @@ def test_who_gets_in_by_a_password_is_not_left_with_a_key_that_never_worked(
     """The trial cannot try passwords: what is in the shadow file has to do."""
     entries = {user.pw_name: ShadowEntry(Password.NONE) for user in pwd.getpwall()}
     entries |= {name: ShadowEntry(Password.SET) for name in (USER, ORDINARY.pw_name)}
-    monkeypatch.setattr(admission, "read_shadow", lambda: entries)
+    monkeypatch.setattr(accounts, "read_shadow", lambda *_path: entries)
     first = ("PermitRootLogin yes", "PasswordAuthentication yes")
     with machine(tmp_path / "etc", keys, *first, place="block") as it:
         it.authorize(line(keys, "touch"))

@@ -142,8 +142,9 @@ class Heard(io.TextIOBase):
         self.kept: list[str] = []
 
     def write(self, text: str) -> int:
+        written = self._stream.write(text)  # refuses bytes, with which click finds out what it is
         self.kept.append(text)
-        return self._stream.write(text)
+        return written
 
     def flush(self) -> None:
         if not self._stream.closed:  # garbage collection flushes, which 3.13 reports
