@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final, cast
 from fido2 import cbor as fido_cbor
 
 from fidokit.client.answer import MISBEHAVIOR_HINT
+from fidokit.client.links.card_power import power_off_if_unused
 from fidokit.errors import (
     FidokitError,
     NoFidoCard,
@@ -433,32 +434,6 @@ def _opened(connection: CardConnection, reader_name: str) -> CtapPcscDevice:
     return device
 
 
-def _power_off_if_unused(reader_name: str) -> None:
-    """Take the power from a token that nobody uses: its next use is a new tap.
-
-    A connection of ours could not be made exclusive to find out: where another program shares the
-    card, libpcsclite waits in SCardReconnect until that one leaves.
-    """
-    from smartcard import scard
-
-    code, context = scard.SCardEstablishContext(scard.SCARD_SCOPE_SYSTEM)
-    if code != scard.SCARD_S_SUCCESS:
-        return
-    try:
-        asked = [(reader_name, scard.SCARD_STATE_UNAWARE)]
-        code, states = scard.SCardGetStatusChange(context, 0, asked)
-        if code != scard.SCARD_S_SUCCESS or states[0][1] & scard.SCARD_STATE_INUSE:
-            return
-        protocols = scard.SCARD_PROTOCOL_T0 | scard.SCARD_PROTOCOL_T1
-        code, card, _ = scard.SCardConnect(
-            context, reader_name, scard.SCARD_SHARE_EXCLUSIVE, protocols
-        )
-        if code == scard.SCARD_S_SUCCESS:
-            scard.SCardDisconnect(card, scard.SCARD_UNPOWER_CARD)
-    finally:
-        scard.SCardReleaseContext(context)
-
-
 def _let_go(connection: CardConnection) -> None:
     """Disconnect, and give the service's context back; a service that is gone has both."""
     with suppress(*_card_errors()):
@@ -494,7 +469,7 @@ def _card_class(said: list[tuple[int, int]]) -> type[CtapPcscDevice]:
 
         def close(self, release: bool = True) -> None:  # noqa: ARG002  python-fido2's name
             _let_go(self._conn)
-            _power_off_if_unused(self._name)
+            power_off_if_unused(self._name)
 
         def call(
             self,

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.fake_link import FakeLink, SteeredClock, info
+from tests.support.pyscard import NO_SERVICE
 
 from fidokit.client import fido2_device
 from fidokit.client.links.backends import CardWatch, HidBackend, PcscBackend, tame
@@ -256,6 +257,11 @@ def pyscard(monkeypatch: pytest.MonkeyPatch) -> list[Reader | Exception]:
         "smartcard.System": {"readers": listed},
         "smartcard.Exceptions": {
             "SmartcardException": SmartcardError, "NoCardException": NoCardError,
+        },
+        "smartcard.scard": {
+            "SCARD_S_SUCCESS": 0,
+            "SCARD_SCOPE_SYSTEM": 2,
+            "SCardEstablishContext": lambda _scope: (NO_SERVICE, 0),
         },
         "smartcard.CardConnection": {"CardConnection": object},
         "smartcard.CardConnectionDecorator": {"CardConnectionDecorator": object},
