@@ -192,7 +192,7 @@ def _by_provider(here: Place, key: Path, library: str, count: int) -> Result:
         near = replace(here, environment=here.environment | {"FIDOKIT_TOKEN": selector})
         with stock_agent(near, "-P", library) as path:
             best = _best(path, add(near, path, key, "-S", library), 2, min(count, 10))
-    hello = seconds_of(bench_startup.hello(here.home / "hello"), here.environment)
+    hello = seconds_of(bench_startup.hello(here.home / "peer"), here.environment)
     peer = min(hello() for _ in range(10))
     goal = PROVIDER_GOAL
     return Result("provider: a signature under ssh-agent", best, bench_startup.PEER, peer, goal)
