@@ -11,7 +11,7 @@ from typing import Final
 
 from fidokit.errors import NoPermission, UsageError
 from fidokit.server.user_sources import UserSources
-from fidokit.server.words import Word
+from fidokit.types import Word
 
 
 @dataclass(frozen=True)

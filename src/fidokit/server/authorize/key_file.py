@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import stat
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Final
 
-from fidokit.errors import FidokitError, NoPermission, UsageError
+from fidokit.errors import NoPermission, UsageError
 from fidokit.files import atomic
 from fidokit.files.disk_errors import explained
 from fidokit.files.keyfile import read_bounded
 from fidokit.server.accounts import Account, acting_as
 from fidokit.server.authorize.lines import MAX_FILE, Change
 from fidokit.server.authorize.places import FileKeeper, is_roots, keeper_of
+from fidokit.server.locks import taken
 
 PATIENCE_S: Final = 10.0
 """Seconds to wait for another process that changes the same folder."""
 
-_STEP_S: Final = 0.02
 _FOLDER_MODES: Final = {FileKeeper.USER: 0o700, FileKeeper.ROOT: 0o755}
 _FILE_MODES: Final = {FileKeeper.USER: 0o600, FileKeeper.ROOT: 0o644}
 _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
@@ -119,38 +117,10 @@ def locked(folder: Path) -> Iterator[None]:
     with explained(folder):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        _lock(descriptor, folder)
+        taken(descriptor, folder, PATIENCE_S)  # anybody who may read a folder may hold it
         yield
     finally:
         os.close(descriptor)
-
-
-def _lock(descriptor: int, folder: Path) -> None:
-    """Wait for the lock, but not for ever: anybody who may read a folder may hold it."""
-    until = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > until:
-                raise FidokitError(
-                    f"{folder} is locked by another process{_holder(descriptor)}",
-                    hint="end that process, or wait for it; then run the command again",
-                ) from None
-            time.sleep(_STEP_S)
-        else:
-            return
-
-
-def _holder(descriptor: int) -> str:
-    """The process that holds a lock on a folder, as far as the kernel tells."""
-    number = os.fstat(descriptor).st_ino
-    with suppress(OSError):
-        for line in Path("/proc/locks").read_text("ascii", "replace").splitlines():
-            words = line.split()
-            if len(words) > 5 and words[1] == "FLOCK" and words[5].endswith(f":{number}"):
-                return f" ({words[4]})"
-    return ""
 
 
 # --- writing ---------------------------------------------------------------------------------

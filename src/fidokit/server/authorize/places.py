@@ -21,7 +21,7 @@ from fidokit.files.keyfile import read_bounded
 from fidokit.server.accounts import Account
 from fidokit.server.key_paths import path_of
 from fidokit.server.sshd.settings import SshdSettings
-from fidokit.server.words import Word
+from fidokit.types import Word
 
 _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 _WILD: Final = frozenset("*?[")

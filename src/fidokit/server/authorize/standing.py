@@ -18,7 +18,7 @@ from fidokit.openssh.lines.options import Option
 from fidokit.server.accounts import Account, read_shadow, shadow_entry
 from fidokit.server.authorize.wishes import SshdFacts, WantedKey, futile, left_out_type
 from fidokit.server.sshd.settings import SshdSettings
-from fidokit.server.words import Word
+from fidokit.types import Word
 
 _SK: Final = "sk-"
 _TOUCH: Final = "touch-required"

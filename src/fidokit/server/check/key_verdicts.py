@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from fidokit.server.check import login_methods
 from fidokit.server.check.policy import CheckRule, Claim
 from fidokit.server.sshd.settings import SshdSettings
-from fidokit.server.words import Word
+from fidokit.types import Word
 
 if TYPE_CHECKING:
     from fidokit.openssh.lines.options import Option

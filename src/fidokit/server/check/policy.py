@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from fidokit.errors import UsageError
-from fidokit.server.words import Word
+from fidokit.types import Word
 
 
 class CheckRule(Word):

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from fidokit.errors import FidokitError, Unsupported, UsageError
-from fidokit.server.words import Word
+from fidokit.types import Word
 
 if TYPE_CHECKING:
     from typing import Self

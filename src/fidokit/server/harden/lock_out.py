@@ -16,7 +16,7 @@ from fidokit.server.accounts import Account, account
 from fidokit.server.key_paths import opened_keys, path_of
 from fidokit.server.sshd.key_questions import KeyAnswer, KeyQuestion, PublicText
 from fidokit.server.sshd.settings import SshdSettings
-from fidokit.server.words import Word
+from fidokit.types import Word
 
 _NO_SHELLS: Final = frozenset({"nologin", "false", "sync", ""})
 

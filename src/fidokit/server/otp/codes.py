@@ -13,7 +13,7 @@ from typing import Final
 
 from fidokit.errors import FidokitError, UsageError
 from fidokit.server.otp.format import CODE_DIGITS, Method, OtpFile
-from fidokit.server.words import Word
+from fidokit.types import Word
 
 CodeAt = Callable[[int], str]
 RandomBytes = Callable[[int], bytes]

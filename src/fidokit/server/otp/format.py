@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from fidokit.errors import MalformedFile
-from fidokit.server.words import Word
+from fidokit.types import Word
 
 MAX_FILE: Final = 64 * 1024
 """Bytes; the PAM module refuses a larger one."""

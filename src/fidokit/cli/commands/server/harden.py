@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +21,30 @@ from fidokit.server.harden.levels import Level
 if TYPE_CHECKING:
     from fidokit.server.harden.lock_out import Progress
     from fidokit.server.harden.plan import HardeningPlan
+
+
+def which_sshd(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of a command that changes what an sshd reads."""
+    for option in (
+        click.option("--sshd", metavar="PROGRAM", help="Another sshd than the one installed."),
+        click.option(
+            "--config",
+            metavar="FILE",
+            default="/etc/ssh/sshd_config",
+            show_default=True,
+            type=click.Path(path_type=Path),
+            help="Another configuration, such as a copy.",
+        ),
+        click.option(
+            "--pid-file",
+            metavar="FILE",
+            type=click.Path(path_type=Path),
+            help="Reload the process that this file names, by SIGHUP.",
+        ),
+        click.option("--reload", is_flag=True, help="Have sshd take it now, and back if it fails."),
+    ):
+        command = option(command)
+    return command
 
 
 @verb()
@@ -41,22 +65,7 @@ if TYPE_CHECKING:
 )
 @click.option("--yes-unproved", is_flag=True, help="Go on where the trial is no proof.")
 @click.option("--dry-run", is_flag=True, help="Show and prove; change nothing.")
-@click.option("--reload", is_flag=True, help="Have sshd take it now, and back if it fails.")
-@click.option(
-    "--pid-file",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Reload the process that this file names, by SIGHUP.",
-)
-@click.option(
-    "--config",
-    metavar="FILE",
-    default="/etc/ssh/sshd_config",
-    show_default=True,
-    type=click.Path(path_type=Path),
-    help="Another configuration, such as a copy.",
-)
-@click.option("--sshd", metavar="PROGRAM", help="Another sshd than the one installed.")
+@which_sshd
 @click.option(
     "--pam-file",
     metavar="FILE",

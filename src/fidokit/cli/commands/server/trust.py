@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from fidokit.cli.commands.server.harden import carry_out
+from fidokit.cli.commands.server.harden import carry_out, which_sshd
 from fidokit.cli.options import verb
 from fidokit.cli.settings import Settings
 from fidokit.errors import UsageError
@@ -25,22 +25,7 @@ from fidokit.errors import UsageError
 )
 @click.option("--undo", is_flag=True, help="Take back all that this command has put in.")
 @click.option("--dry-run", is_flag=True, help="Show; change nothing.")
-@click.option("--reload", is_flag=True, help="Have sshd take it now, and back if it fails.")
-@click.option(
-    "--pid-file",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Reload the process that this file names, by SIGHUP.",
-)
-@click.option(
-    "--config",
-    metavar="FILE",
-    default="/etc/ssh/sshd_config",
-    show_default=True,
-    type=click.Path(path_type=Path),
-    help="Another configuration, such as a copy.",
-)
-@click.option("--sshd", metavar="PROGRAM", help="Another sshd than the one installed.")
+@which_sshd
 def trust_ca(
     settings: Settings,
     *,

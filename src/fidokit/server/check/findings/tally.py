@@ -10,7 +10,7 @@ from fidokit.server.check.findings.derivation import ReportEvent
 from fidokit.server.check.findings.finding import CheckFinding
 from fidokit.server.check.key_lines import KeyLine, UnreadableLine
 from fidokit.server.check.key_verdicts import CheckVerdict, Strength
-from fidokit.server.words import Word
+from fidokit.types import Word
 
 
 class LoginWay(Word):
