@@ -48,7 +48,6 @@ def hanging(path: Path) -> Iterator[threading.Semaphore]:
 
 @pytest.fixture
 def host(tmp_path: Path) -> Host:
-    pytest.importorskip("smartcard", reason="pyscard is not installed")
     made = make_host(tmp_path / "h")
     virtual_token(made)
     sk_key(made, "verified", "-t", "ed25519-sk", "-O", "resident", "-O", "verify-required")

@@ -419,7 +419,7 @@ def test_the_command_refuses(one: Machine) -> None:
     assert fidokit(one, "touch", "--user", "no-such-user").returncode == 2
     nobodys = fidokit(one, "touch", "--user", USER, "--login-with", f"{one.host.home}/touch")
     assert nobodys.returncode == 2
-    assert "is no key of" in nobodys.stderr
+    assert "is not a key of" in nobodys.stderr
 
 
 def test_the_command_as_json(one: Machine) -> None:

@@ -41,7 +41,7 @@ class PinProtocolOne:
             peer: the token's COSE key.
 
         Raises:
-            ValueError: it is no point on P-256.
+            ValueError: it is not a point on P-256.
         """
         from cryptography.hazmat.primitives.asymmetric import ec
 

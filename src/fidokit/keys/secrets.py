@@ -90,7 +90,7 @@ class SecretFile(NamedTuple):
         if not held.point:
             raise UsageError("the file holds no public key, which pam_u2f needs")
         if not user or not user.isprintable() or set(user) & set(": ,"):
-            raise UsageError(f"{user!r} is no user's name")
+            raise UsageError(f"{user!r} is not a user name")
         use = "+presence" + ("+pin" if held.verified else "")
         return f"{user}:{_base64(held.credential_id)},{_base64(held.point[1:])},es256,{use}"
 

@@ -208,7 +208,7 @@ def _require_signed(
     try:
         key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), credential.point)
     except ValueError:
-        raise MalformedKey("the credential's public key is no point on P-256") from None
+        raise MalformedKey("the credential's public key is not a point on P-256") from None
     try:
         key.verify(signature, data.raw + digest, ec.ECDSA(SHA256()))
     except InvalidSignature:

@@ -181,7 +181,7 @@ def shared_secret(connection: Connection, why: str) -> pin_protocol.Secret:
 
     Raises:
         CtapRefusal: the token refused.
-        TokenMisbehaved: its key is no point on P-256.
+        TokenMisbehaved: its key is not a point on P-256.
     """
     answer = client_pin(connection, PinCommand.GET_KEY_AGREEMENT, {}, why)
     key = answer.member(1)

@@ -222,7 +222,7 @@ class Planner:
             name, path = self._at_hand(given, number, known)
             if name not in known:
                 raise UsageError(
-                    f"{given} is no key of {', '.join(user.account.name for user in users)}",
+                    f"{given} is not a key of {', '.join(user.account.name for user in users)}",
                     hint="name a key of theirs, or leave --login-with out",
                 )
             found[name] = path
