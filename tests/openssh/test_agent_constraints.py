@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.support.samples import ED25519, RSA, SK_ED25519
+from tests.support.samples import ED25519, ML_DSA, RSA, SK_ED25519
 from tests.support.signers import certificate, ed25519_key
 
 from fidokit.errors import MalformedKey
@@ -19,7 +19,7 @@ from fidokit.openssh.agent_constraints import (
     KeySpec,
     read_constraints,
 )
-from fidokit.openssh.certificates.certificate import CertKind
+from fidokit.openssh.certificates.certificate import CertKind, UnknownKey
 from fidokit.openssh.wire import Reader
 
 HOST_CERT = certificate(ED25519, ed25519_key(), kind=CertKind.HOST, principals=("h",))
@@ -71,6 +71,18 @@ def test_cut_at_every_byte() -> None:
 def _only(part: str) -> dict[str, Any]:
     more = {"certificates_only": True} if part == "certificates" else {}
     return {part: getattr(FULL, part), **more}
+
+
+def test_a_host_key_of_an_unknown_type_is_no_reason_to_fail() -> None:
+    """`ssh-add -h HOST` names every key that known_hosts has of it."""
+    new = UnknownKey(wire.text("ssh-of-tomorrow") + wire.string(b"points"))
+    keys = (KeySpec(new, is_ca=False), KeySpec(ML_DSA, is_ca=False), KeySpec(ED25519, is_ca=False))
+    constraints = Constraints(destinations=(Destination(Hop(), Hop("", "near.example", keys)),))
+    assert read(constraints.encode()) == constraints
+    for broken in (wire.text("ssh-ed25519"), wire.text(""), b"\0\0", wire.text("\x07")):
+        hop = Hop("", "near.example", (KeySpec(UnknownKey(broken), is_ca=False),))
+        with pytest.raises(MalformedKey):
+            read(Constraints(destinations=(Destination(Hop(), hop),)).encode())
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ from .signers import (
     ed25519_key,
     ed25519_private,
     ed25519_token,
+    ml_dsa_key,
     rsa_key,
 )
 
@@ -79,6 +80,11 @@ def rsa() -> Held:
     return Held("rsa", rsa_key().public, fields)
 
 
+def ml_dsa(seed: int = 2) -> Held:
+    public = ml_dsa_key(seed).public
+    return Held("ml_dsa", public, public.blob() + wire.string(2 * seed.to_bytes(32, "big")))
+
+
 AUTHORITY = ed25519_key(99)
 
 
@@ -106,7 +112,8 @@ def sk(
 
 
 PLAIN = (ed25519(), *(ecdsa(curve) for curve in CURVES), rsa())
-ALL = (*PLAIN, *(certified(held) for held in PLAIN))
+ML_DSA = ml_dsa()
+ALL = (*PLAIN, *(certified(held) for held in PLAIN), ML_DSA, certified(ML_DSA))
 
 
 def executable(path: Path, body: str) -> Path:

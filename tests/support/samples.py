@@ -10,6 +10,7 @@ from fidokit.openssh.keys.key_types import NIST_CURVES, NistCurve, on_ed25519_cu
 from fidokit.openssh.keys.public import (
     EcdsaPublic,
     Ed25519Public,
+    MlDsaEd25519Public,
     PublicKey,
     RsaPublic,
     SkEcdsaPublic,
@@ -54,6 +55,9 @@ RSA = RsaPublic(65537, (1 << 1024) + 0x1234567)
 
 SK_KEYS: tuple[SkPublic, ...] = (SK_ED25519, SK_ECDSA)
 PUBLIC_KEYS: tuple[PublicKey, ...] = (*SK_KEYS, ED25519, *ECDSA.values(), RSA)
+"""Of every type that all releases of OpenSSH read."""
+ML_DSA = MlDsaEd25519Public(bytes(1312) + ED25519.point)
+"""OpenSSH 10.6 reads it."""
 
 
 def key_id(value: object) -> str | None:

@@ -10,6 +10,7 @@ from functools import cache
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -25,6 +26,7 @@ from fidokit.openssh.certificates.certificate import (
 from fidokit.openssh.keys.public import (
     EcdsaPublic,
     Ed25519Public,
+    MlDsaEd25519Public,
     PublicKey,
     RsaPublic,
     SkEcdsaPublic,
@@ -162,6 +164,20 @@ def rsa_key(type_name: str = "rsa-sha2-512") -> PlainKey:
         RsaPublic(numbers.e, numbers.n),
         lambda data: PlainSignature(type_name, private.sign(data, padding.PKCS1v15(), hash_alg)),
     )
+
+
+def ml_dsa_key(seed: int = 2, type_name: str = "ssh-mldsa44-ed25519") -> PlainKey:
+    """Both signatures over what draft-ietf-lamps-pq-composite-sigs section 2.2 has signed."""
+    pair = MLDSA44PrivateKey.from_seed_bytes(seed.to_bytes(32, "big")), ed25519_private(seed)
+    label = b"COMPSIG-MLDSA44-Ed25519-SHA512"
+
+    def sign(data: bytes) -> PlainSignature:
+        digest = hashlib.sha512(data).digest()
+        signed = b"CompositeAlgorithmSignatures2025" + label + b"\0" + digest
+        return PlainSignature(type_name, pair[0].sign(signed, label) + pair[1].sign(signed))
+
+    points = b"".join(private.public_key().public_bytes_raw() for private in pair)
+    return PlainKey(MlDsaEd25519Public(points, type_name), sign)
 
 
 def sshsig(

@@ -12,7 +12,12 @@ from typing import Final
 
 from fidokit.errors import MalformedKey
 from fidokit.openssh import wire
-from fidokit.openssh.certificates.certificate import Certificate, parse_certificate, parse_key
+from fidokit.openssh.certificates.certificate import (
+    Certificate,
+    UnknownKey,
+    parse_certificate,
+    parse_host_key,
+)
 from fidokit.openssh.keys.public import PublicKey
 from fidokit.openssh.wire import Reader
 
@@ -34,9 +39,9 @@ HostKey = PublicKey | Certificate
 
 @dataclass(frozen=True, slots=True)
 class KeySpec:
-    """string key blob, bool is_ca."""
+    """string key blob, bool is_ca. A key of an unknown type fits no host."""
 
-    key: HostKey
+    key: HostKey | UnknownKey
     is_ca: bool
 
     def encode(self) -> bytes:
@@ -210,7 +215,7 @@ def _hop(data: bytes) -> Hop:
     _no_extensions(reader.string())
     keys = []
     while reader.remaining:
-        keys.append(KeySpec(parse_key(reader.string()), bool(reader.u8())))
+        keys.append(KeySpec(parse_host_key(reader.string()), bool(reader.u8())))
     return Hop(user, host, tuple(keys))
 
 

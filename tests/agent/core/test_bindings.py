@@ -235,8 +235,9 @@ NOW = 1_700_000_000
     [
         (host_certificate(), True),
         (host_certificate(principals=("far.example", "near.example")), True),
-        (host_certificate(principals=("*.example",)), False),
-        (host_certificate(principals=()), True),
+        (host_certificate(principals=("*.example",)), True),  # from OpenSSH 10.3 on
+        (host_certificate(principals=("*.near.example",)), False),
+        (host_certificate(principals=()), False),
         (host_certificate(principals=("far.example",)), False),
         (host_certificate(kind=CertKind.USER), False),
         (host_certificate(valid_before=NOW), False),

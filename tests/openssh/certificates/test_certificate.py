@@ -42,7 +42,7 @@ from fidokit.openssh.certificates.certificate import (
     verify_signature,
 )
 from fidokit.openssh.keys import fingerprint
-from fidokit.openssh.keys.public import PublicKey, parse_public
+from fidokit.openssh.keys.public import TYPE_NAMES, PublicKey, parse_public
 
 OPTIONS = (
     CertOption.with_value("force-command", "/bin/true"),
@@ -98,8 +98,10 @@ def test_every_key_type_has_its_certificate_type() -> None:
         "ecdsa-sha2-nistp384-cert-v01@openssh.com": "ecdsa-sha2-nistp384",
         "ecdsa-sha2-nistp521-cert-v01@openssh.com": "ecdsa-sha2-nistp521",
         "ssh-rsa-cert-v01@openssh.com": "ssh-rsa",
+        "ssh-mldsa44-ed25519-cert": "ssh-mldsa44-ed25519",
+        "ssh-mldsa44-ed25519-cert-v01@openssh.com": "ssh-mldsa44-ed25519@openssh.com",
     }
-    assert {certificate_type(key.type_name) for key in PUBLIC_KEYS} == set(CERTIFICATE_TYPES)
+    assert {certificate_type(key) for key in TYPE_NAMES} == set(CERTIFICATE_TYPES)
 
 
 def test_layout_byte_for_byte() -> None:

@@ -21,6 +21,7 @@ from tests.support.signers import (
     ecdsa_token,
     ed25519_key,
     ed25519_token,
+    ml_dsa_key,
     plain_keys,
     rsa_key,
     webauthn_signature,
@@ -29,7 +30,13 @@ from tests.support.signers import (
 import fidokit
 from fidokit.errors import MalformedKey, SignatureInvalid, TokenMisbehaved, Unsupported
 from fidokit.openssh import wire
-from fidokit.openssh.keys.public import Ed25519Public, PublicKey, RsaPublic, SkEd25519Public
+from fidokit.openssh.keys.public import (
+    ML_DSA_ED25519_NAMES,
+    Ed25519Public,
+    PublicKey,
+    RsaPublic,
+    SkEd25519Public,
+)
 from fidokit.openssh.signatures.signature import (
     MAX_SIGNATURE,
     TYPE_NAMES,
@@ -257,6 +264,7 @@ SAMPLES: tuple[Signature, ...] = (
     webauthn_signature(MESSAGE),
     webauthn_signature(MESSAGE, flags=0x81, extensions=b"\xa0"),
     *(key.sign(MESSAGE) for key in plain_keys()),
+    *(ml_dsa_key(type_name=name).sign(MESSAGE) for name in ML_DSA_ED25519_NAMES),
 )
 EVERY_SIGNATURE = pytest.mark.parametrize("signature", SAMPLES, ids=lambda s: s.type_name)
 

@@ -194,13 +194,15 @@ def _key_fits(hop: Hop, key: HostKey, wall: int) -> bool:
 def _certificate_fits(hop: Hop, certificate: Certificate, wall: int) -> bool:
     """A host certificate by a listed authority, valid now, for the host that is meant.
 
-    The constraint's host may be a pattern, a certificate's principal is none (OpenSSH's sshkey.c).
+    A principal may be a pattern for the constraint's host, as OpenSSH has it from 10.3 on; the host
+    may be one for the principal, as before. A certificate without principals names no host.
     """
     if not any(spec.is_ca and spec.key == certificate.signature_key for spec in hop.keys):
         return False
     valid = certificate.valid_after <= wall < certificate.valid_before
-    named = not certificate.principals or any(
-        match_pattern(principal, hop.host) for principal in certificate.principals
+    named = any(
+        match_pattern(principal, hop.host) or match_pattern(hop.host, principal)
+        for principal in certificate.principals
     )
     return (
         certificate.kind is CertKind.HOST and valid and named and not certificate.critical_options

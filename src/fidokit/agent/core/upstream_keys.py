@@ -11,7 +11,7 @@ from typing import Final
 
 from fidokit.agent.core.bindings import Refused
 from fidokit.agent.core.policy import KeyRule, Policy
-from fidokit.errors import FidokitError, MalformedKey
+from fidokit.errors import FidokitError, MalformedKey, Unsupported
 from fidokit.openssh.certificates.certificate import (
     CERTIFICATE_TYPES,
     Certificate,
@@ -65,6 +65,8 @@ def _unreadable(blob: bytes, comment: str) -> str | None:
             return "it has no type"
         elif _CERTIFICATE in name:
             return f"a certificate of the unknown type {name[:64]!r}"
+    except Unsupported:
+        return None  # clients may know more than this machine's `cryptography`
     except FidokitError as error:
         return error.message
     return None

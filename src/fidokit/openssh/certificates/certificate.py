@@ -17,6 +17,7 @@ from fidokit.openssh import wire
 from fidokit.openssh.keys import fingerprint
 from fidokit.openssh.keys.public import (
     CERTIFICATE_SUFFIX,
+    ML_DSA_ED25519_NAMES,
     TYPE_NAMES,
     PublicKey,
     parse_public,
@@ -124,7 +125,12 @@ class Certificate(CertificateBody):
 
 
 def certificate_type(key_type: str) -> str:
-    """The certificate's name for a key's: `@openssh.com` moves behind `-cert-v01`."""
+    """The certificate's name for a key's: `@openssh.com` moves behind `-cert-v01`.
+
+    Certificates of the post-quantum type are not OpenSSH's own any more, and not of version 1.
+    """
+    if key_type == ML_DSA_ED25519_NAMES[0]:
+        return f"{key_type}-cert"
     return key_type.removesuffix("@openssh.com") + CERTIFICATE_SUFFIX
 
 
@@ -249,6 +255,33 @@ def parse_key(blob: bytes) -> PublicKey | Certificate:
     """
     type_name = Reader(blob, "public key").text()
     return parse_certificate(blob) if type_name in CERTIFICATE_TYPES else parse_public(blob)
+
+
+@dataclass(frozen=True)
+class UnknownKey:
+    """string type, and what that type has: a key or certificate of a type that is not read here."""
+
+    whole: bytes
+
+    def blob(self) -> bytes:
+        """The bytes on the wire."""
+        return self.whole
+
+
+def parse_host_key(blob: bytes) -> PublicKey | Certificate | UnknownKey:
+    """What a blob holds that names a host; a type that is not known is no reason to fail.
+
+    Clients name every key that a host has (`ssh-add -h`), and tomorrow's hosts have new ones.
+
+    Raises:
+        MalformedKey: a known type, but not its layout; or no type at all.
+    """
+    type_name = Reader(blob, "host key").text()
+    if type_name in TYPE_NAMES or type_name in CERTIFICATE_TYPES:
+        return parse_key(blob)
+    if not (type_name.isascii() and type_name.isprintable() and type_name):
+        raise MalformedKey("host key: it begins with no type")
+    return UnknownKey(blob)
 
 
 # --- trusting ------------------------------------------------------------------------------

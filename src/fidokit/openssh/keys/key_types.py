@@ -2,7 +2,8 @@
 a point is on its curve, in plain integer arithmetic on public values, which needs no constant time.
 
 Sources: OpenSSH PROTOCOL.u2f (both token types), RFC 4253 section 6.6 (rsa), RFC 5656 section
-3.1 (ecdsa), RFC 8709 section 4 (ed25519); SEC 1 sections 2.3.4 and 3.2.2.1 with the curves of
+3.1 (ecdsa), RFC 8709 section 4 (ed25519), draft-miller-sshm-mldsa44-ed25519-composite-sigs
+(mldsa44-ed25519); SEC 1 sections 2.3.4 and 3.2.2.1 with the curves of
 SP 800-186 section 3.2.1, RFC 8032 section 5.1.3 for Ed25519. Keys are not checked here; public.py
 does that.
 """
@@ -220,6 +221,27 @@ class RsaPublic:
         return wire.text(self.type_name) + wire.mpint(self.e) + wire.mpint(self.n)
 
 
+@dataclass(frozen=True)
+class MlDsaEd25519Public:
+    """string type, string points (an ML-DSA-44 key of 1312 bytes, an Ed25519 point of 32).
+
+    A signature is two, and both have to hold. OpenSSH 10.4 and 10.5 wrote the type with their own
+    domain behind it; to 10.6 that is another type, so the name is kept. Source: OpenSSH's
+    ssh-mldsa-eddsa.c, draft-miller-sshm-mldsa44-ed25519-composite-sigs.
+    """
+
+    points: bytes
+    type_name: str = "ssh-mldsa44-ed25519"
+
+    short_type: ClassVar[str] = "MLDSA44-ED25519"
+    bits: ClassVar[int] = 512
+    size: ClassVar[int] = 1312 + 32
+
+    def blob(self) -> bytes:
+        """The wire form, which fingerprints and signatures refer to."""
+        return wire.text(self.type_name) + wire.string(self.points)
+
+
 # Python 3.9 evaluates them
 SkPublic = Union[SkEd25519Public, SkEcdsaPublic]  # noqa: UP007
-PublicKey = Union[SkPublic, Ed25519Public, EcdsaPublic, RsaPublic]  # noqa: UP007
+PublicKey = Union[SkPublic, Ed25519Public, EcdsaPublic, RsaPublic, MlDsaEd25519Public]  # noqa: UP007

@@ -1,4 +1,5 @@
-"""Ordinary private keys (ed25519, ecdsa, rsa, with certificates): read, checked, made to sign.
+"""Ordinary private keys (ed25519, ecdsa, rsa, mldsa44-ed25519, certified or not): read, checked,
+made to sign.
 
 Sources: OpenSSH PROTOCOL.key, draft-ietf-sshm-ssh-agent section 3.2 (the same fields in an agent's
 add request), RFC 8332 section 3 (which hash an RSA signature is over).
@@ -22,15 +23,18 @@ from fidokit.openssh.foreign_numbers import checked
 from fidokit.openssh.keys.container import MAX_ROUNDS, parse_container, passphrase_wrong
 from fidokit.openssh.keys.private import SkPrivate, read_private
 from fidokit.openssh.keys.public import (
+    ML_DSA_ED25519_NAMES,
     RSA_MAX_BITS,
     RSA_MIN_BITS,
     EcdsaPublic,
     Ed25519Public,
+    MlDsaEd25519Public,
     PublicKey,
     RsaPublic,
     SkEcdsaPublic,
     SkEd25519Public,
 )
+from fidokit.openssh.signatures import composite
 from fidokit.openssh.wire import Reader
 
 if TYPE_CHECKING:
@@ -92,7 +96,7 @@ def read_any_private(data: bytes) -> tuple[AnyPrivate, int]:
     if read is None:
         raise MalformedKey(
             f"private key: type {type_name[:64]!r} is not known",
-            hint="Known are ed25519, ecdsa and rsa keys, and those on tokens",
+            hint="Known are ed25519, ecdsa, rsa and mldsa44-ed25519 keys, and those on tokens",
         )
     certificate = _certificate(type_name, reader) if type_name != base else None
     with checked(_mismatch):
@@ -251,11 +255,41 @@ def _rsa_signer(public: RsaPublic, d: int, primes: tuple[int, int, int]) -> Sign
     return sign
 
 
+# --- mldsa44-ed25519 ------------------------------------------------------------------------
+
+_SEED: Final = 32
+"""Bytes of either seed (FIPS 204 section 3.6.1, RFC 8032 section 5.1.5)."""
+
+
+def _read_ml_dsa_ed25519(
+    reader: Reader, type_name: str, certified: PublicKey | None
+) -> tuple[PublicKey, Sign]:
+    """string points (as in the public key), string seeds (ML-DSA-44's 32 bytes, Ed25519's 32);
+    with a certificate the seeds alone. Source: OpenSSH's ssh-mldsa-eddsa.c."""
+    points = reader.string() if certified is None else None
+    seeds = reader.string()
+    if len(seeds) != 2 * _SEED:
+        raise MalformedKey("private key: the ML-DSA and Ed25519 seeds have not their sizes")
+    ml_dsa = composite.ml_dsa_private(seeds[:_SEED])
+    ed25519 = composite.ed25519_private(seeds[_SEED:])
+    own = ml_dsa.public_key().public_bytes_raw() + ed25519.public_key().public_bytes_raw()
+    public = MlDsaEd25519Public(own, type_name)
+    if points not in (None, own) or certified not in (None, public):
+        raise _mismatch()
+    head = wire.text(type_name)
+
+    def sign(message: bytes, _flags: int) -> bytes:
+        return head + wire.string(composite.sign(ml_dsa, ed25519, message))
+
+    return public, sign
+
+
 _Read = Callable[[Reader, str, PublicKey | None], tuple[PublicKey, Sign]]
 _READERS: Final[Mapping[str, _Read]] = {
     Ed25519Public.type_name: _read_ed25519,
     RsaPublic.type_name: _read_rsa,
     **{f"ecdsa-sha2-nistp{bits}": _read_ecdsa for bits in (256, 384, 521)},
+    **dict.fromkeys(ML_DSA_ED25519_NAMES, _read_ml_dsa_ed25519),
 }
 
 

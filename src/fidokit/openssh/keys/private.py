@@ -25,13 +25,13 @@ from fidokit.openssh.keys.container import (
     passphrase_wrong,
 )
 from fidokit.openssh.keys.public import (
-    CERTIFICATE_SUFFIX,
     PublicKey,
     SkEcdsaPublic,
     SkEd25519Public,
     SkPublic,
     as_bytes,
     check_comment,
+    is_certificate_type,
     parse_public,
     read_public_fields,
 )
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from fidokit.openssh.certificates.certificate import Certificate
 
 _WHAT: Final = "private key"
-_CERTIFICATE: Final = CERTIFICATE_SUFFIX.encode()
 
 
 class SkPrivate(NamedTuple):
@@ -102,7 +101,7 @@ def read_private(reader: Reader) -> SkPrivate:
     """
     type_name = reader.text()
     certificate = None
-    if type_name.endswith(CERTIFICATE_SUFFIX):
+    if is_certificate_type(type_name):
         certificate = _read_certificate(type_name, reader)
         public = _on_a_token(certificate.public)
         _expect_of_certificate(public, reader)
@@ -149,7 +148,7 @@ def _on_a_token(public: PublicKey) -> SkPublic:
 
 def _outer_public(blob: bytes) -> PublicKey:
     type_name = blob[4 : 4 + int.from_bytes(blob[:4], "big")]
-    if type_name.endswith(_CERTIFICATE):
+    if is_certificate_type(type_name.decode("latin-1")):
         from fidokit.openssh.certificates.certificate import parse_certificate
 
         return parse_certificate(blob).public

@@ -1,7 +1,7 @@
 """Public keys: SSH wire blobs and the one-line files that ssh-keygen writes.
 
 Sources: OpenSSH PROTOCOL.u2f (both token types), RFC 4253 section 6.6 (rsa), RFC 5656 section
-3.1 (ecdsa), RFC 8709 section 4 (ed25519).
+3.1 (ecdsa), RFC 8709 section 4 (ed25519), OpenSSH's ssh-mldsa-eddsa.c (mldsa44-ed25519).
 
 What `parse_public` checks of an elliptic point: NIST points satisfy the curve's equation; an
 Ed25519 point has 32 bytes, which is all that stock OpenSSH looks at too. Whether those decode
@@ -24,6 +24,7 @@ from fidokit.openssh.keys.key_types import (
     NIST_CURVES,
     EcdsaPublic,
     Ed25519Public,
+    MlDsaEd25519Public,
     PublicKey,
     RsaPublic,
     SkEcdsaPublic,
@@ -39,12 +40,14 @@ from fidokit.types import Application
 __all__ = [
     "CERTIFICATE_SUFFIX",
     "MAX_BLOB",
+    "ML_DSA_ED25519_NAMES",
     "RSA_MAX_BITS",
     "RSA_MIN_BITS",
     "SK_ED25519_HEAD",
     "TYPE_NAMES",
     "EcdsaPublic",
     "Ed25519Public",
+    "MlDsaEd25519Public",
     "PublicKey",
     "PublicLine",
     "RsaPublic",
@@ -56,6 +59,7 @@ __all__ = [
     "decode_base64",
     "fixed_layout",
     "is_ascii_string",
+    "is_certificate_type",
     "parse_public",
     "parse_public_line",
     "read_application",
@@ -134,18 +138,45 @@ def _rsa(reader: Reader) -> RsaPublic:
     return RsaPublic(e, n)
 
 
+ML_DSA_ED25519_NAMES: Final = ("ssh-mldsa44-ed25519", "ssh-mldsa44-ed25519@openssh.com")
+"""The type's name from OpenSSH 10.6 on, and in 10.4 and 10.5."""
+
+
+def _ml_dsa_ed25519(type_name: str) -> Callable[[Reader], MlDsaEd25519Public]:
+    def read(reader: Reader) -> MlDsaEd25519Public:
+        at = reader.offset
+        points = reader.string()
+        if len(points) != MlDsaEd25519Public.size:
+            raise MalformedKey(
+                f"public key: the ML-DSA-44 and Ed25519 points at offset {at} have"
+                f" {len(points)} bytes, not {MlDsaEd25519Public.size}"
+            )
+        return MlDsaEd25519Public(points, type_name)
+
+    return read
+
+
 _FIELDS: Final[Mapping[str, Callable[[Reader], PublicKey]]] = {
     SkEd25519Public.type_name: _sk_ed25519,
     SkEcdsaPublic.type_name: _sk_ecdsa,
     Ed25519Public.type_name: _ed25519,
     RsaPublic.type_name: _rsa,
     **{f"ecdsa-sha2-{curve}": _ecdsa(curve) for curve in NIST_CURVES},
+    **{name: _ml_dsa_ed25519(name) for name in ML_DSA_ED25519_NAMES},
 }
 
 TYPE_NAMES: Final = frozenset(_FIELDS)
 """The wire names of every public key type that is read."""
 
 CERTIFICATE_SUFFIX: Final = "-cert-v01@openssh.com"
+"""What OpenSSH's own certificate types end in."""
+_STANDARD_SUFFIX: Final = "-cert"
+"""What those end in whose key's type is nobody's own (draft-ietf-sshm-ssh-cert)."""
+
+
+def is_certificate_type(type_name: str) -> bool:
+    """Whether a type's name is a certificate's, known or not."""
+    return type_name.endswith((CERTIFICATE_SUFFIX, _STANDARD_SUFFIX))
 
 
 def read_public_fields(type_name: str, reader: Reader) -> PublicKey:
@@ -161,14 +192,14 @@ def read_public_fields(type_name: str, reader: Reader) -> PublicKey:
 
 
 def _unknown_type(type_name: str) -> MalformedKey:
-    if type_name.endswith(CERTIFICATE_SUFFIX):
+    if is_certificate_type(type_name):
         return MalformedKey(
             f"this is a certificate ({type_name}), where a plain public key was expected",
             hint="Name the key's .pub file instead of its -cert.pub file",
         )
     return MalformedKey(
         f"public key: type {type_name[:64]!r} is not known",
-        hint="Known are ed25519-sk, ecdsa-sk, ed25519, ecdsa and rsa keys",
+        hint="Known are ed25519-sk, ecdsa-sk, ed25519, ecdsa, rsa and mldsa44-ed25519 keys",
     )
 
 

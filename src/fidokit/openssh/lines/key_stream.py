@@ -18,7 +18,6 @@ from fidokit.errors import MalformedKey
 from fidokit.openssh import wire
 from fidokit.openssh.keys.fingerprint import sha256
 from fidokit.openssh.keys.public import (
-    CERTIFICATE_SUFFIX,
     SK_ED25519_HEAD,
     TYPE_NAMES,
     Ed25519Public,
@@ -29,6 +28,7 @@ from fidokit.openssh.keys.public import (
     decode_base64,
     fixed_layout,
     is_ascii_string,
+    is_certificate_type,
     parse_public,
 )
 from fidokit.openssh.lines.options import LIST
@@ -208,12 +208,12 @@ _TYPE_FIELDS: Final = frozenset(name.encode() for name in TYPE_NAMES)
 
 
 def _is_type(field: bytes) -> bool:
-    return field in _TYPE_FIELDS or field.endswith(CERTIFICATE_SUFFIX.encode())
+    return field in _TYPE_FIELDS or is_certificate_type(field.decode("latin-1"))
 
 
 def _read_key(type_name: bytes, blob: bytes) -> tuple[PublicKey, str]:
     """The key and ssh-keygen's name for its type; for a certificate, the key that it certifies."""
-    if type_name.endswith(CERTIFICATE_SUFFIX.encode()):
+    if is_certificate_type(type_name.decode("latin-1")):
         from fidokit.openssh.certificates.certificate import parse_certificate
 
         certificate = parse_certificate(blob)

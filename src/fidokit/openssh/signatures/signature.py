@@ -3,8 +3,8 @@ returns for an assertion to the signature that OpenSSH wants.
 
 Sources: OpenSSH PROTOCOL.u2f ("SSH U2F signatures", "webauthn signatures"), WebAuthn sections
 5.8.1.1 and 6.1, RFC 4253 section 6.6, RFC 5656 section 3.1.2, RFC 8332 section 3, RFC 8709 section
-6. The arithmetic is in `primitives`,
-which loads `cryptography` only when called.
+6. The arithmetic is in `primitives` and `composite`,
+which load `cryptography` only when called.
 """
 
 from __future__ import annotations
@@ -18,14 +18,16 @@ from typing import ClassVar, Final, Union
 from fidokit.errors import MalformedKey, SignatureInvalid, TokenMisbehaved, Unsupported
 from fidokit.openssh import wire
 from fidokit.openssh.keys.public import (
+    ML_DSA_ED25519_NAMES,
     EcdsaPublic,
     Ed25519Public,
+    MlDsaEd25519Public,
     PublicKey,
     RsaPublic,
     SkEcdsaPublic,
     SkEd25519Public,
 )
-from fidokit.openssh.signatures import primitives
+from fidokit.openssh.signatures import composite, primitives
 from fidokit.openssh.wire import Reader
 from fidokit.types import Application, KeyType
 
@@ -144,7 +146,7 @@ class PlainSignature:
     """string type, string data: a signature by an ordinary ssh key.
 
     `data` is 64 bytes for ssh-ed25519; mpint r, mpint s for ecdsa-sha2-*; the big-endian
-    number for rsa-sha2-*.
+    number for rsa-sha2-*; 2420 bytes and then 64 for ssh-mldsa44-ed25519.
     """
 
     type_name: str
@@ -222,6 +224,18 @@ def _rsa(type_name: str) -> Callable[[Reader], PlainSignature]:
     return lambda reader: PlainSignature(type_name, reader.string())
 
 
+def _composite(type_name: str) -> Callable[[Reader], PlainSignature]:
+    def read(reader: Reader) -> PlainSignature:
+        data = reader.string()
+        if len(data) != composite.SIGNATURE:
+            raise MalformedKey(
+                f"signature: one of {type_name} has {composite.SIGNATURE} bytes, not {len(data)}"
+            )
+        return PlainSignature(type_name, data)
+
+    return read
+
+
 _FIELDS: Final[Mapping[str, Callable[[Reader], Signature]]] = {
     SkEd25519Signature.type_name: _sk_ed25519,
     SkEcdsaSignature.type_name: _sk_ecdsa,
@@ -229,6 +243,7 @@ _FIELDS: Final[Mapping[str, Callable[[Reader], Signature]]] = {
     "ssh-ed25519": _ed25519,
     **{f"ecdsa-sha2-nistp{bits}": _ecdsa(f"ecdsa-sha2-nistp{bits}") for bits in (256, 384, 521)},
     **{f"rsa-sha2-{bits}": _rsa(f"rsa-sha2-{bits}") for bits in (256, 512)},
+    **{name: _composite(name) for name in ML_DSA_ED25519_NAMES},
 }
 
 TYPE_NAMES: Final = frozenset(_FIELDS)
@@ -395,7 +410,9 @@ def _verify_sk(key: SkEd25519Public | SkEcdsaPublic, signature: SkSignature, dat
 
 
 def _verify_plain(
-    key: Ed25519Public | EcdsaPublic | RsaPublic, signature: PlainSignature, data: bytes
+    key: Ed25519Public | EcdsaPublic | RsaPublic | MlDsaEd25519Public,
+    signature: PlainSignature,
+    data: bytes,
 ) -> bool:
     fits = signature.type_name == key.type_name or (
         isinstance(key, RsaPublic) and signature.type_name.startswith("rsa-sha2-")
@@ -406,6 +423,8 @@ def _verify_plain(
         return primitives.ed25519(key.point, signature.data, data)
     if isinstance(key, EcdsaPublic):
         return primitives.ecdsa(key.curve, key.point, split_ecdsa(signature.data), data)
+    if isinstance(key, MlDsaEd25519Public):
+        return composite.verify(key.points, signature.data, data)
     return primitives.rsa(key.e, key.n, signature.type_name, signature.data, data)
 
 
@@ -439,6 +458,7 @@ def verify(
     Raises:
         SignatureInvalid: it is not, or a requirement is not met.
         MalformedKey: the public key is none that can verify anything (a point off the curve).
+        Unsupported: it is a post-quantum key, and this Python's `cryptography` knows none.
     """
     if isinstance(public, (SkEd25519Public, SkEcdsaPublic)):
         if isinstance(signature, PlainSignature):

@@ -17,7 +17,7 @@ from typing import Final
 
 from fidokit.errors import MalformedKey, SignatureInvalid, UsageError
 from fidokit.openssh import wire
-from fidokit.openssh.certificates.certificate import Certificate, parse_key
+from fidokit.openssh.certificates.certificate import Certificate, parse_host_key, parse_key
 from fidokit.openssh.keys.public import PublicKey
 from fidokit.openssh.signatures import signature as signatures
 from fidokit.openssh.signatures.signature import Signature, parse_signature
@@ -322,7 +322,7 @@ def _login(data: bytes, blob: bytes) -> Login:
     host_key = reader.string() if method == _HOSTBOUND else None
     reader.end()
     if host_key is not None:
-        parse_key(host_key)
+        parse_host_key(host_key)
     if not session_id or number != _USERAUTH_REQUEST or has_signature != 1:
         raise MalformedKey("login request: not one that asks for a signature")
     if method not in {_PLAIN, _HOSTBOUND} or not _fits(algorithm, Reader(blob, "key").text()):

@@ -33,6 +33,7 @@ KNOWN: Final = frozenset(
         *(RSA, DSA, "ssh-ed25519", "sk-ssh-ed25519@openssh.com"),
         "sk-ecdsa-sha2-nistp256@openssh.com",
         *(f"ecdsa-sha2-nistp{size}" for size in (256, 384, 521)),
+        *("ssh-mldsa44-ed25519", "ssh-mldsa44-ed25519@openssh.com"),
     }
 )
 """Types of keys that lines are read for; sshd may know more."""
@@ -44,6 +45,7 @@ _ALGORITHMS: Final = frozenset(
         *(f"{name.partition('@')[0]}-cert-v01@openssh.com" for name in _PLAIN_ALGORITHMS),
         "webauthn-sk-ecdsa-sha2-nistp256@openssh.com",
         "webauthn-sk-ecdsa-sha2-nistp256-cert-v01@openssh.com",
+        "ssh-mldsa44-ed25519-cert",
     }
 )
 """What those keys sign by."""
