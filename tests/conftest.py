@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
+import tempfile
 from contextlib import suppress
 
 import pytest
@@ -42,6 +44,10 @@ def pytest_configure(config: pytest.Config) -> None:
         settings.load_profile("quick")
     if not config.pluginmanager.has_plugin("fidokit"):
         config.pluginmanager.import_plugin("fidokit.pytest_plugin")
+    # What tests compile in this process stays out of the home of whoever runs them.
+    own = tempfile.TemporaryDirectory(prefix="fidokit-data-")
+    os.environ["XDG_DATA_HOME"] = own.name
+    config.add_cleanup(own.cleanup)
     # No test meets this machine's own readers; and where libpcsclite looks is settled only once.
     pcscd.reserve()
     config.add_cleanup(pcscd.free)

@@ -156,8 +156,7 @@ def machine(tmp_path: Path) -> Machine:
     for folder in (found.clone, found.programs, found.state):
         folder.mkdir()
     shutil.copytree(TOP / ".ci", found.clone / ".ci")
-    library = "src/fidokit/provider/sk_fidokit.c"
-    for name in ("pyproject.toml", "setup.py", library, "constraints.txt", "Makefile"):
+    for name in ("pyproject.toml", "constraints.txt", "Makefile"):
         (found.clone / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(TOP / name, found.clone / name)
     for tool in BASICS.split():

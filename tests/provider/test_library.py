@@ -33,15 +33,23 @@ def test_too_old(openssh: tuple[int, int]) -> None:
         library.api_for(openssh)
 
 
-def test_not_built(tmp_path: Path) -> None:
-    with pytest.raises(Unsupported, match="no C compiler") as caught:
-        library.built(10, tmp_path)
-    assert "gcc" in caught.value.hint
+@pytest.mark.compiled
+def test_compiled_for_this_user(tmp_path: Path) -> None:
+    made = library.built(9, {"XDG_DATA_HOME": str(tmp_path)})
+    assert made == tmp_path / "fidokit" / "sk_fidokit_9.so"
+    assert made.read_bytes().startswith(b"\x7fELF")
+    assert library.built(9, {"HOME": str(tmp_path), "XDG_DATA_HOME": "not/whole"}) == (
+        tmp_path / ".local/share/fidokit/sk_fidokit_9.so"
+    )
 
 
-def test_built(tmp_path: Path) -> None:
-    (tmp_path / "sk_fidokit_9.so").write_bytes(b"elf")
-    assert library.built(9, tmp_path) == tmp_path / "sk_fidokit_9.so"
+def test_the_packagers_where_there_is_one(built: Path) -> None:
+    assert library.built(10, {}) == built / "sk_fidokit.so"
+    real = built / "lib" / "elsewhere.so"
+    real.parent.mkdir()
+    (built / "sk_fidokit.so").rename(real)
+    (built / "sk_fidokit.so").symlink_to(real)
+    assert library.built(10, {}) == real, "ssh-agent follows no link out of its allow list"
 
 
 def test_pointing_it_at_a_python(tmp_path: Path) -> None:
@@ -145,6 +153,21 @@ def test_installing_for_this_ssh(built: Path, tmp_path: Path) -> None:
     assert done.path.read_bytes() == b"sk_fidokit_9.so"
     assert done.python == sys.executable
     assert done.closed == library.unreachable_part(sys.executable)
+
+
+@pytest.mark.compiled
+def test_the_copy_for_all_users_is_taken_while_it_fits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(library, "INSTALL_FOLDER", tmp_path / "lib")
+    own = provider_path(10)
+    copy = install_provider(tmp_path / "lib", sk_api=10).path
+    assert provider_path(10) == copy != own
+    library.point_at(copy, "/opt/other/python")
+    assert provider_path(10) == own, "it is another fidokit's"
+    library.point_at(copy, sys.executable)
+    copy.write_bytes(b"an older one")
+    assert provider_path(10) == own
 
 
 def test_what_an_agent_is_told(

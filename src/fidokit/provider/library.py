@@ -1,32 +1,31 @@
 """OpenSSH's SecurityKeyProvider: where its library is, which Python it runs, copies elsewhere.
 
-The library reads the interpreter's path from a file beside it, `sk_fidokit.so.python`: a wheel may
-have been built on another machine, and a copy in /usr/local/lib knows nothing of a virtual
-environment.
+The library is compiled when it is first asked for (files/c_library.py says why). It reads the
+interpreter's path from a file beside it, `sk_fidokit.so.python`: a copy in /usr/local/lib knows
+nothing of a virtual environment.
 """
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from fidokit.errors import NoPermission, Unsupported
 from fidokit.files import atomic
+from fidokit.files.c_library import MODE, MOST, compiled, is_current
 from fidokit.files.disk_errors import explained
 from fidokit.files.keyfile import read_bounded
-from fidokit.system.host import Host
+from fidokit.system.host import Host, xdg_folder
 from fidokit.system.openssh_programs import parse_version
 
 FILES: Final[Mapping[int, str]] = {10: "sk_fidokit.so", 9: "sk_fidokit_9.so"}
 """The library's name for each version of sk-api.h."""
 INSTALL_FOLDER: Final = Path("/usr/local/lib/fidokit")
 """ssh-agent's usual allow list is /usr/lib*/*,/usr/local/lib*/* (ssh-agent(1), -P)."""
-MODE: Final = 0o755
-_MOST: Final = 1 << 24
-"""Bytes; the library has some twenty thousand."""
 
 
 def api_for(openssh: tuple[int, int] | None) -> int:
@@ -49,24 +48,34 @@ def api_for(openssh: tuple[int, int] | None) -> int:
     )
 
 
-def built(api: int, folder: Path | None = None) -> Path:
-    """The library as it was built when fidokit was installed.
+def built(api: int, environ: Mapping[str, str] = os.environ) -> Path:
+    """The library for one version of sk-api.h, compiled if need be.
 
     Args:
         api: version of sk-api.h, 10 or 9.
-        folder: where it is; this package's when None.
+        environ: the environment variables.
+
+    Returns:
+        The one that a packager put beside this module, or to where a link there leads; else the
+        user's own, `$XDG_DATA_HOME/fidokit/sk_fidokit.so`.
 
     Raises:
-        Unsupported: it was not built.
+        Unsupported: no C compiler is here, or it refuses.
+        NoPermission, FidokitError: the disk refused.
     """
-    path = (folder or Path(__file__).parent) / FILES[api]
-    if not path.is_file():
-        raise Unsupported(
-            "the provider library is not there: no C compiler was, when this was installed",
-            hint="install one (Debian: apt install gcc libc6-dev) and install fidokit again: "
-            "pip install --force-reinstall --no-deps --no-cache-dir fidokit",
-        )
-    return path
+    packaged = _source().with_name(FILES[api])
+    if packaged.is_file():
+        return packaged.resolve()
+    own = xdg_folder(environ, "XDG_DATA_HOME", ".local/share") / "fidokit" / FILES[api]
+    return compiled(_source(), own, *_definitions(api))
+
+
+def _source() -> Path:
+    return Path(__file__).with_name("sk_fidokit.c")
+
+
+def _definitions(api: int) -> Sequence[str]:
+    return (f"-DFIDOKIT_SK_API={api}",)
 
 
 def point_at(library: Path, python: str) -> None:
@@ -79,10 +88,13 @@ def point_at(library: Path, python: str) -> None:
         NoPermission: the folder is another user's, and the library runs another Python so far.
         FidokitError: the disk refused.
     """
-    note, text = _note(library), f"{python}\n".encode()
-    if note.is_file() and read_bounded(note, _MOST) == text:
-        return
-    atomic.replace(note, text, atomic.PUBLIC_MODE)
+    if not _points_at(library, python):
+        atomic.replace(_note(library), f"{python}\n".encode(), atomic.PUBLIC_MODE)
+
+
+def _points_at(library: Path, python: str) -> bool:
+    note = _note(library)
+    return note.is_file() and read_bounded(note, MOST) == f"{python}\n".encode()
 
 
 def _note(library: Path) -> Path:
@@ -102,7 +114,7 @@ def install(source: Path, folder: Path, python: str) -> Path:
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
     point_at(copy, python)  # first: a library without it is of no use
-    atomic.replace(copy, read_bounded(source, _MOST), MODE)
+    atomic.replace(copy, read_bounded(source, MOST), MODE)
     return copy
 
 
@@ -136,11 +148,20 @@ def provider_path(sk_api: int | None = None) -> Path:
     Args:
         sk_api: version of sk-api.h, 10 or 9; the one of this machine's ssh when None.
 
+    Returns:
+        The copy that this fidokit installed for all users; else what `built` has.
+
     Raises:
-        Unsupported: it was not built when fidokit was installed, or ssh is too old.
+        Unsupported: ssh is too old, or the library cannot be compiled.
         NoPermission: it was never made ready, and its folder is another user's.
     """
-    path = built(sk_api or provider_api())
+    api = sk_api or provider_api()
+    installed = INSTALL_FOLDER / FILES[api]
+    if is_current(_source(), installed, *_definitions(api)) and _points_at(
+        installed, sys.executable
+    ):
+        return installed
+    path = built(api)
     try:
         point_at(path, sys.executable)
     except NoPermission as error:
@@ -154,7 +175,7 @@ def provider_path(sk_api: int | None = None) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class InstalledProvider:
-    """A copy of the
+    """A copy of the library where ssh-agent trusts it.
 
     Attributes:
         path: the copy.
