@@ -28,6 +28,7 @@ from fidokit.types import CoseAlg, CredentialId, KeyType, SkFlag
 
 if TYPE_CHECKING:
     from fidokit.client.credentials.resident import ResidentCredential
+    from fidokit.openssh.certificates.certificate import Certificate
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class KeyRow:
         credential_id: None where it is not on the token.
         other_type: what kind of key it is where SSH has no such type, such as "ES384".
         application_cut: whether the token returned the application shortened.
+        certificates: those that the token keeps for it, where they were asked for.
     """
 
     fingerprint: str
@@ -66,6 +68,7 @@ class KeyRow:
     credential: ResidentCredential | None = field(default=None, repr=False, compare=False)
     other_type: str = ""
     application_cut: bool = False
+    certificates: tuple[Certificate, ...] = field(default=(), repr=False)
 
 
 # --- joining the keys on a token with the key files on disk, by public key -------------------

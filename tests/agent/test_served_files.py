@@ -10,9 +10,9 @@ import pytest
 from tests.support import agent_keys
 from tests.support.signers import certificate, ed25519_key
 
-from fidokit.agent.served_files import entries_of
+from fidokit.agent.served_files import CertificateFolders, entries_of
 from fidokit.errors import UsageError
-from fidokit.openssh.certificates.certificate import Certificate
+from fidokit.openssh.certificates.certificate import Certificate, CertKind
 from fidokit.openssh.keys.private import PrivateFile, encode_private
 
 SK = agent_keys.sk()
@@ -72,3 +72,45 @@ def test_a_certificate_is_no_key_file(key: Path) -> None:
     with pytest.raises(UsageError, match="certificate") as caught:
         list(entries_of(key.with_name("k-cert.pub"), None, None, print))
     assert str(key) in (caught.value.hint or "")
+
+
+# --- folders of certificates ---------------------------------------------------------------
+
+
+def test_a_folder_is_searched_by_key_and_followed(tmp_path: Path) -> None:
+    log: list[str] = []
+    folder = tmp_path / "certificates"
+    folders = CertificateFolders([folder], log.append)
+    assert not folders.changed()  # it is not there yet
+    folder.mkdir()
+    (folder / "a-cert.pub").write_bytes(line(CERTIFIED))
+    (folder / "b.pub").write_bytes(b"ssh-ed25519 " + b64encode(ed25519_key(3).public.blob()))
+    (folder / "notes").write_bytes(line(CERTIFIED))
+    assert folders.changed()
+    assert not folders.changed()
+    assert (folders.of(SK.public), folders.of(ed25519_key(3).public)) == ((CERTIFIED,), ())
+    renewed = certificate(SK.public, ed25519_key(9), serial=2)
+    (folder / "a-cert.pub").write_bytes(line(renewed) + b"\n")
+    assert folders.changed()
+    assert folders.of(SK.public) == (renewed,)
+    (folder / "a-cert.pub").unlink()
+    assert folders.changed()
+    assert folders.of(SK.public) == ()
+    assert log == []
+
+
+def test_what_is_no_use_in_a_folder_is_named_once_and_hides_nothing(tmp_path: Path) -> None:
+    log: list[str] = []
+    host = certificate(SK.public, ed25519_key(9), kind=CertKind.HOST)
+    (tmp_path / "0-cert.pub").write_bytes(line(replace(CERTIFIED, serial=99)))
+    (tmp_path / "1-cert.pub").write_bytes(line(host))
+    (tmp_path / "2-cert.pub").write_bytes(b"ssh-ed25519-cert-v01@openssh.com AAAA")
+    (tmp_path / "3-cert.pub").mkdir()
+    (tmp_path / "4-cert.pub").write_bytes(line(CERTIFIED))
+    folders = CertificateFolders([tmp_path / "none", tmp_path], log.append)
+    assert folders.changed()
+    assert not folders.changed()
+    assert folders.of(SK.public) == (CERTIFIED,)
+    assert [said.split(" is not served")[0][-10:] for said in log] == [
+        f"{n}-cert.pub" for n in range(4)
+    ]

@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 from tests.support import agent_keys
 from tests.support.desk import PIN, Desk
+from tests.support.signers import certificate, ed25519_key
 
 from fidokit.agent.core.held_keys import HeldKey
 from fidokit.agent.core.ports import Purpose
 from fidokit.agent.notices import Notices
 from fidokit.agent.pin.cache import PinCache
 from fidokit.agent.pin.child import Children
+from fidokit.agent.served_files import CertificateFolders
 from fidokit.agent.token_desk import IDLE_S, Residents, TokenDesk
 from fidokit.client.ports import PinCode
 from fidokit.errors import (
@@ -30,6 +32,8 @@ from fidokit.errors import (
 from fidokit.keys import generation
 from fidokit.keys.generation import GenerateRequest
 from fidokit.keys.holder import read_key_file
+from fidokit.keys.stored_certificates import certificate_line
+from fidokit.openssh.certificates.certificate import Certificate
 from fidokit.openssh.keys.private import SkPrivate
 from fidokit.openssh.signatures.signature import parse_signature, verify
 from fidokit.tokens import owner as pin
@@ -351,19 +355,36 @@ with open({log!r}, "a") as log:
 if order["token"] == "usb:LOCKED":
     print(json.dumps(dict(error="PinRequired", message="nobody answered", hint="")))
 else:
-    print(json.dumps(dict(keys=[dict(key={key!r}, comment="on " + order["token"])])))
+    rows = [dict(key=key, comment="on " + order["token"]) for key in {keys!r}]
+    print(json.dumps(dict(keys=rows, problems={problems!r})))
 """
 
 
+def _child(log: Path, keys: Sequence[str], problems: Sequence[str]) -> str:
+    return LISTING_CHILD.format(log=str(log), keys=list(keys), problems=list(problems))
+
+
 class ResidentBench:
-    def __init__(self, desk: Desk, folder: Path, *, remember: bool = False) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        folder: Path,
+        *,
+        remember: bool = False,
+        certificates: Sequence[Certificate] = (),
+        problems: Sequence[str] = (),
+        folders: Sequence[Path] = (),
+    ) -> None:
         from base64 import b64encode
 
-        key = b64encode(agent_keys.sk().encode()).decode()
+        private = agent_keys.sk()
+        held = [private, *(private._replace(certificate=one) for one in certificates)]
+        keys = [b64encode(key.encode()).decode() for key in held]
+        self.blobs: dict[str, list[bytes]] = {}
         self.log = folder / "children"
         self.found: dict[str, list[str]] = {}
         self.lines: list[str] = []
-        command = [sys.executable, "-c", LISTING_CHILD.format(log=str(self.log), key=key)]
+        command = [sys.executable, "-c", _child(self.log, keys, problems)]
         signer = TokenDesk(
             lambda *, watched: list(desk.candidates()),
             Children(command, threading.Lock()),
@@ -371,10 +392,17 @@ class ResidentBench:
             PinCache(0, lambda: 0.0),
             lambda: 0.0,
         )
-        self.residents = Residents(signer, self.note, self.lines.append, remember=remember)
+        self.residents = Residents(
+            signer,
+            self.note,
+            self.lines.append,
+            remember=remember,
+            folders=CertificateFolders(folders, self.lines.append),
+        )
 
     def note(self, selector: str, entries: Sequence[HeldKey]) -> None:
         self.found[selector] = [entry.comment for entry in entries]
+        self.blobs[selector] = [entry.blob for entry in entries]
 
     def look(self) -> None:
         self.residents.look()
@@ -435,3 +463,24 @@ def test_the_right_to_list_is_kept_where_that_is_wanted(make: Callable[..., Resi
     bench = make(remember=True)
     bench.look()
     assert bench.asked() == ["usb:ONE True"]
+
+
+ON_TOKEN = certificate(agent_keys.sk().public, ed25519_key(9), serial=1)
+IN_FOLDER = certificate(agent_keys.sk().public, ed25519_key(9), serial=2)
+
+
+def test_certificates_of_the_token_and_of_a_folder(
+    make: Callable[..., ResidentBench], tmp_path: Path
+) -> None:
+    key = agent_keys.sk().public.blob()
+    path = tmp_path / "k-cert.pub"
+    path.write_bytes(certificate_line(IN_FOLDER, "me"))
+    bench = make(certificates=[ON_TOKEN], problems=["a broken one"], folders=[tmp_path])
+    bench.look()
+    assert bench.blobs == {"usb:ONE": [key, IN_FOLDER.blob(), ON_TOKEN.blob()]}
+    assert "not served from usb:ONE: a broken one" in bench.lines
+    assert "1 keys on usb:ONE are served, and 1 certificates" in bench.lines
+    path.unlink()
+    bench.look()
+    assert bench.blobs == {"usb:ONE": [key, ON_TOKEN.blob()]}
+    assert len(bench.asked()) == 1  # the token was asked for nothing more

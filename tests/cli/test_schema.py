@@ -168,6 +168,7 @@ def test_downloaded_and_refused() -> None:
     assert schema.downloaded(written) == {
         "path": "out",
         "public_key": "line",
+        "certificate": None,
         "fingerprint": "SHA256:abc",
         "application": "ssh:work",
         "user": "alice",
@@ -289,7 +290,7 @@ def test_documented_members_are_the_ones_that_come() -> None:
     tokens = next(d for d in documented() if "tokens" in d)
     assert set(tokens["tokens"][0]) == set(schema.token(summary()))
     keys = next(d for d in documented() if "keys" in d)
-    listed = {**ROW_JSON, **schema.backup(Backup.HAS)}
+    listed = {**ROW_JSON, **schema.certified(ROW), **schema.backup(Backup.HAS)}
     assert set(keys["keys"][0]) == set(listed)
     pins = next(d for d in documented() if "retries" in d.get("pin", {}))
     assert set(pins["pin"]) == set(PIN_JSON)

@@ -88,9 +88,9 @@ def ml_dsa(seed: int = 2) -> Held:
 AUTHORITY = ed25519_key(99)
 
 
-def certified(held: Held) -> Held:
+def certified(held: Held, made: Certificate | None = None) -> Held:
     """The same key with a certificate, as ssh-add sends it."""
-    made = certificate(held.public, AUTHORITY)
+    made = made or certificate(held.public, AUTHORITY)
     head = wire.text(made.type_name) + wire.string(made.blob())
     if held.name == "ed25519":
         rest = held.fields[len(wire.text("ssh-ed25519")) :]

@@ -1,9 +1,11 @@
-"""Private key files that an agent serves from the start, each with the certificate beside it."""
+"""Files that an agent serves: private keys from the start, each with the certificate beside it; and
+folders of certificates for keys that are on tokens."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -13,8 +15,10 @@ from fidokit.agent.token_places import seconds
 from fidokit.errors import FidokitError, MalformedKey, UsageError
 from fidokit.files.keyfile import read_bounded
 from fidokit.keys.holder import read_key_file
+from fidokit.keys.stored_certificates import holds_certificates, require_user_certificate
 from fidokit.openssh.certificates.certificate import Certificate, require_trustworthy
 from fidokit.openssh.keys.private import SkPrivate
+from fidokit.openssh.keys.public import PublicKey
 from fidokit.openssh.lines import key_text
 from fidokit.types import PassphraseSource
 
@@ -66,6 +70,80 @@ def _certificate_beside(path: Path, say: Callable[[str], None]) -> Certificate |
             say(f"{beside} is not served: {error.message}")
         return None
     return found
+
+
+# --- certificates for keys on tokens ---------------------------------------------------------
+
+MOST_FILES: Final = 1024
+"""Files of a folder that are looked at."""
+_Stamp = tuple[tuple[str, int, int], ...]
+
+
+class CertificateFolders:
+    """Certificates in folders, found by the key that they certify; files may come and go.
+
+    Args:
+        folders: those whose files with names in `.pub` are read; not what is below them.
+        say: takes a line for the log.
+    """
+
+    def __init__(self, folders: Sequence[Path], say: Callable[[str], None]) -> None:
+        self._folders = folders
+        self._say = say
+        self._guard = threading.Lock()
+        self._stamp: _Stamp = ()
+        self._found: dict[bytes, list[Certificate]] = {}
+
+    def changed(self) -> bool:
+        """Look again; whether there is something else than at the last look."""
+        if not self._folders:
+            return False
+        with self._guard:
+            stamp = self._look()
+            if stamp == self._stamp:
+                return False
+            self._stamp, self._found = stamp, {}
+            for name, _, _ in stamp:
+                self._read(Path(name))
+            return True
+
+    def of(self, key: PublicKey) -> Sequence[Certificate]:
+        """The certificates of a key, as they were at the last look that saw something new."""
+        with self._guard:
+            return tuple(self._found.get(key.blob(), ()))
+
+    def _look(self) -> _Stamp:
+        """Name, time and size of each file, which tell a new certificate from an old one."""
+        seen: list[tuple[str, int, int]] = []
+        for folder in self._folders:
+            try:
+                with os.scandir(folder) as entries:
+                    for entry in entries:
+                        if entry.name.endswith(".pub") and len(seen) < MOST_FILES:
+                            seen += _stamp_of(entry)
+            except OSError:
+                continue  # it may be mounted later
+        return tuple(sorted(seen))
+
+    def _read(self, path: Path) -> None:
+        try:
+            text = read_bounded(path, MAX_CERTIFICATE_FILE).strip()
+            if not holds_certificates(text):
+                return  # somebody's public key
+            found = _certificate_in(text)
+            require_user_certificate(found)
+        except FidokitError as error:
+            self._say(f"{path} is not served: {error.message}")
+            return
+        self._found.setdefault(found.public.blob(), []).append(found)
+
+
+def _stamp_of(entry: os.DirEntry[str]) -> list[tuple[str, int, int]]:
+    try:
+        there = entry.stat()
+    except OSError:
+        return []
+    return [(entry.path, there.st_mtime_ns, there.st_size)]
 
 
 def _certificate_in(text: bytes) -> Certificate:

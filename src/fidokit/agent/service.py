@@ -22,7 +22,7 @@ from fidokit.agent.loop import MOST_CLIENTS, AgentServer
 from fidokit.agent.notices import Notices
 from fidokit.agent.pin.cache import PinCache
 from fidokit.agent.pin.child import WORKER, Children
-from fidokit.agent.served_files import entries_of
+from fidokit.agent.served_files import CertificateFolders, entries_of
 from fidokit.agent.sockets import Listening, SocketUpstream, answers, handed_over, listen
 from fidokit.agent.token_desk import Residents, TokenDesk
 from fidokit.agent.token_places import Looks, Sight, seconds
@@ -51,6 +51,7 @@ class AgentOptions:
         key_files: private key files to hold from the start, on tokens or not.
         resident: also serve the SSH keys that are found on tokens.
         remember: keep the right to list a token's keys (`key list --remember`).
+        certificates: folders of certificates for those keys, besides what is on the token.
         selector: the one token to use; None for all that are plugged in.
         lifetime: seconds for keys that are added without a lifetime; None for ever.
         pin_cache: seconds that a PIN is kept; 0 asks each time.
@@ -67,6 +68,7 @@ class AgentOptions:
     key_files: Sequence[Path] = ()
     resident: bool = False
     remember: bool = False
+    certificates: Sequence[Path] = ()
     selector: str | None = None
     lifetime: int | None = None
     pin_cache: int = 0
@@ -192,6 +194,7 @@ class AgentService:
             ),
             self._say,
             remember=self._options.remember,
+            folders=CertificateFolders(self._options.certificates, self._say),
         )
 
     def _keep_up(self) -> None:

@@ -17,6 +17,7 @@ from fidokit.agent.notices import Announcing, Heard, Notices
 from fidokit.agent.pin import worker
 from fidokit.agent.pin.cache import PinCache
 from fidokit.agent.pin.child import Children, PinPipes
+from fidokit.agent.served_files import CertificateFolders
 from fidokit.agent.token_places import TokenPlace, holds_key, mark_of
 from fidokit.client.ports import Candidate
 from fidokit.errors import (
@@ -354,16 +355,25 @@ class Residents:
         found: told of each token's keys.
         say: takes a line for the log.
         remember: keep the right to list.
+        folders: where certificates for the keys may be, besides the token.
     """
 
     def __init__(
-        self, desk: TokenDesk, found: Found, say: Callable[[str], None], *, remember: bool
+        self,
+        desk: TokenDesk,
+        found: Found,
+        say: Callable[[str], None],
+        *,
+        remember: bool,
+        folders: CertificateFolders | None = None,
     ) -> None:
         self._desk = desk
         self._found = found
         self._say = say
         self._remember = remember
+        self._folders = folders or CertificateFolders((), say)
         self._listed: dict[str, TokenPlace] = {}
+        self._keys: dict[str, Sequence[tuple[SkPrivate, str]]] = {}
         self._again: list[str] = []
         self._at_work: list[threading.Thread] = []
         self._stop = threading.Event()
@@ -375,7 +385,11 @@ class Residents:
             self._listed.pop(self._again.pop(), None)
         for selector in [s for s, place in self._listed.items() if now.get(s) is not place]:
             del self._listed[selector]
+            self._keys.pop(selector, None)
             self._found(selector, [])
+        if self._folders.changed():
+            for selector in list(self._keys):
+                self._serve(selector)
         for selector, place in now.items():
             if selector not in self._listed:
                 self._listed[selector] = place
@@ -410,7 +424,24 @@ class Residents:
         except FidokitError as error:
             self._say(f"the keys on {selector} are not served: {error.message}")
             return
+        for problem in worker.problems_of(result):
+            self._say(f"not served from {selector}: {problem}")
         for private, _ in keys:
             self._desk.knows(private, selector)
-        self._found(selector, [HeldKey(key, comment, token=selector) for key, comment in keys])
-        self._say(f"{len(keys)} keys on {selector} are served")
+        self._keys[selector] = keys
+        self._serve(selector)
+        certified = [private for private, _ in keys if private.certificate]
+        more = f", and {len(certified)} certificates" if certified else ""
+        self._say(f"{len(keys) - len(certified)} keys on {selector} are served{more}")
+
+    def _serve(self, selector: str) -> None:
+        """The keys and certificates of a token, each key followed by those that a folder has."""
+        entries = []
+        for private, comment in self._keys.get(selector, ()):
+            entries.append(HeldKey(private, comment, token=selector))
+            if private.certificate is None:
+                entries += [
+                    HeldKey(private._replace(certificate=one), comment, token=selector)
+                    for one in self._folders.of(private.public)
+                ]
+        self._found(selector, entries)

@@ -122,6 +122,7 @@ GROUPS: Mapping[str, Section] = {
         "Certificates of users and hosts",
         {
             "sign": "cert:sign",
+            "store": "cert:store",
             "show": "cert:show_all",
         },
     ),

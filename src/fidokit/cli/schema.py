@@ -33,7 +33,11 @@ if TYPE_CHECKING:
     from fidokit.server.harden.plan import HardeningPlan
     from fidokit.server.otp.codes import CodeVerdict
     from fidokit.server.otp.enrollment import OtpState
-    from fidokit.signing.certificates import IssuedCertificate, ShownCertificate
+    from fidokit.signing.certificates import (
+        IssuedCertificate,
+        KeptCertificate,
+        ShownCertificate,
+    )
     from fidokit.signing.signatures import VerifiedSignature
     from fidokit.tokens import Session
     from fidokit.tokens.access import TokenDetails, TokenSummary
@@ -149,6 +153,20 @@ def key(row: KeyRow) -> Json:
     )
 
 
+def certified(row: KeyRow) -> Json:
+    """The certificates that the token keeps for a key, for `key list`."""
+    listed = [
+        members(
+            one,
+            "key_id serial principals valid_after valid_before",
+            valid_after=_moment(one.valid_after, never=0),
+            valid_before=_moment(one.valid_before, never=(1 << 64) - 1),
+        )
+        for one in row.certificates
+    ]
+    return {"certificates": listed}
+
+
 def unlisted(one: RpFailure) -> Json:
     """An application whose keys the token did not list."""
     return members(one, "application error", error=error_data(one.error))
@@ -184,7 +202,7 @@ def generated(made: GeneratedKey) -> Json:
 def downloaded(result: DownloadResult) -> Json:
     """One key of `key download`; `error` is null where it was written."""
     return {
-        **members(result, "path public_key=public_line"),
+        **members(result, "path public_key=public_line certificate"),
         **members(result.row, "fingerprint application user"),
         "error": error_data(result.error) if result.error else None,
     }
@@ -244,6 +262,11 @@ def certificate(one: IssuedCertificate | ShownCertificate) -> Json:
         critical_options=[members(option, "name value data") for option in cert.critical_options],
         extensions=[members(option, "name value data") for option in cert.extensions],
     )
+
+
+def kept_certificate(one: KeptCertificate) -> Json:
+    """One of `cert store`, and of `cert sign --on-token`."""
+    return members(one, "path key_id fingerprint application user token")
 
 
 def _moment(seconds: int, *, never: int) -> str | None:

@@ -156,6 +156,17 @@ def set_blob(
     large_blobs.put(session, _owner(session, key, any_rp, passphrase), blob)
 
 
+def changeable_keys(session: Session) -> list[KeyRow]:
+    """The SSH keys on the token, after its owner allowed to change what is beside them.
+
+    Raises:
+        Unsupported: the token keeps no large blobs, or cannot list its keys.
+        PinError: the PIN is wrong or cannot be asked for.
+    """
+    large_blobs.authorize_change(session)
+    return list_keys(session, only_token=True, search_home=False)
+
+
 def delete_blobs(
     session: Session,
     keys: Sequence[str],

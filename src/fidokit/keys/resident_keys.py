@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,10 +16,17 @@ from fidokit.errors import (
     Unsupported,
     UsageError,
 )
-from fidokit.files import filenames
-from fidokit.files.keyfile import check_pair_free, read_private, ssh_folder, write_pair
+from fidokit.files import atomic, filenames
+from fidokit.files.keyfile import (
+    check_free,
+    public_path,
+    read_private,
+    ssh_folder,
+    write_pair,
+)
 from fidokit.files.scan import FoundKey, find_keys
 from fidokit.inventory import Backup, KeyRow, backup_states, join, public_line, resolve
+from fidokit.keys.stored_certificates import certificate_line, read_certificates, usable_longest
 from fidokit.openssh.keys.public import SkEcdsaPublic, SkEd25519Public
 from fidokit.tokens.remembered import attach
 from fidokit.types import Application, PassphraseSource, SkFlag
@@ -54,6 +61,7 @@ def list_keys(
     remember: bool | None = None,
     application: str | None = None,
     failed: list[RpFailure] | None = None,
+    certificates: list[str] | None = None,
 ) -> list[KeyRow]:
     """Keys on the token joined with key files, by public key; sorted by application, user.
 
@@ -68,6 +76,8 @@ def list_keys(
             `fidokit.tokens.remembered` for what that means.
         application: only this one; it is found by its hash, where the token cut its name.
         failed: takes the applications that the token did not list; None raises the first error.
+        certificates: also read those that the token keeps; takes what is wrong with them, a
+            sentence each.
 
     Raises:
         Unsupported (a token without credential management, or without such a right), PinError
@@ -88,6 +98,15 @@ def list_keys(
             failed=failed,
         )
     rows = join(held, files, _read_flags)
+    if session and certificates is not None:
+        stored = read_certificates(session, held)
+        certificates += stored.problems
+        rows = [
+            row
+            if row.credential_id is None
+            else replace(row, certificates=stored.by_key.get(row.credential_id, ()))
+            for row in rows
+        ]
     if application is not None:
         rows = [row for row in rows if row.application == application]
     return [row for row in rows if row.on_token] if only_token else rows
@@ -119,12 +138,14 @@ class DownloadResult:
     Attributes:
         path: the private file that was, or would have been, written.
         public_line: without newline.
+        certificate: the file of the certificate that the token keeps for the key; None for none.
     """
 
     row: KeyRow
     path: Path
     public_line: str
     error: FidokitError | None = None
+    certificate: Path | None = None
 
 
 def download_keys(
@@ -138,12 +159,14 @@ def download_keys(
     rounds: int = 24,
     application: str | None = None,
     search_home: bool = True,
+    problems: list[str] | None = None,
 ) -> Iterator[DownloadResult]:
     """Write resident keys to files, one result a key as it is done; never overwrites.
 
     Iterate to the end: keys are written as the iterator advances. verify-required is restored
     from credProtect, no-touch-required and the comment from the label that fidokit stored;
-    without one the comment is the application, as `ssh-keygen -K` has it.
+    without one the comment is the application, as `ssh-keygen -K` has it. A certificate that the
+    token keeps for a key goes beside it, into `NAME-cert.pub`.
 
     Args:
         folder: where to; the current folder when None, as `ssh-keygen -K`.
@@ -152,6 +175,7 @@ def download_keys(
             files as `ssh-keygen -K` does. Always sanitized, and made unique within one call.
         application: as `list_keys` takes it.
         search_home: look into `~/.ssh` for applications whose names the token cut.
+        problems: takes what is wrong with certificates on the token, a sentence each.
 
     Raises:
         UsageError: an ambiguous selector or a bad template; CredentialNotFound: an unknown one.
@@ -165,6 +189,7 @@ def download_keys(
         only_token=True,
         application=application,
         search_home=search_home,
+        certificates=[] if problems is None else problems,
     )
     if selectors:
         chosen = [resolve(selector, rows) for selector in selectors]
@@ -204,11 +229,26 @@ def _download_one(
 ) -> DownloadResult:
     try:
         line = _write_one(row, path, passphrase, rounds)
+        certificate = _write_certificate(row, path)
     except Interrupted:  # of a question for the passphrase: it ends the command, not the file
         raise
     except FidokitError as error:
         return DownloadResult(row, path, row.public_line, error)
-    return DownloadResult(row, path, line)
+    return DownloadResult(row, path, line, certificate=certificate)
+
+
+def _write_certificate(row: KeyRow, path: Path) -> Path | None:
+    """The certificate of a key that was just written, the one that is valid longest."""
+    if not row.certificates:
+        return None
+    line = certificate_line(usable_longest(row.certificates), printable(row.comment))
+    atomic.write_new(certificate_beside(path), line, atomic.PUBLIC_MODE)
+    return certificate_beside(path)
+
+
+def certificate_beside(path: Path) -> Path:
+    """Where ssh looks for the certificate of a private key file."""
+    return path.with_name(f"{path.name}-cert.pub")
 
 
 def _write_one(row: KeyRow, path: Path, passphrase: PassphraseSource | None, rounds: int) -> str:
@@ -218,7 +258,8 @@ def _write_one(row: KeyRow, path: Path, passphrase: PassphraseSource | None, rou
     if held.public is None or held.private is None:
         raise not_for_ssh(row)
     try:
-        check_pair_free(path)
+        beside = [certificate_beside(path)] if row.certificates else []
+        check_free(path, public_path(path), *beside)
     except FileInTheWay as error:  # nothing is ever replaced here
         raise FileInTheWay(
             error.message, hint="move it away, or choose another --dir or --name"

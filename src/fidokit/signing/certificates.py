@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from fidokit.errors import MalformedKey, SignatureInvalid, TokenMisbehaved, UsageError
+from fidokit.errors import (
+    MalformedKey,
+    SignatureInvalid,
+    TokenMisbehaved,
+    Unsupported,
+    UsageError,
+)
 from fidokit.files import atomic
 from fidokit.files.keyfile import check_free
 from fidokit.keys.holder import read_named
+from fidokit.keys.stored_certificates import (
+    FOLDER_HINT,
+    certificate_line,
+    require_user_certificate,
+    store_certificate,
+)
 from fidokit.openssh.certificates.certificate import (
     MAX_PRINCIPALS,
     Certificate,
@@ -28,6 +40,7 @@ from fidokit.openssh.certificates.options import ALWAYS, options_of, parse_valid
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from fidokit.client.session import Session
     from fidokit.openssh.certificates.certificate import CertificateFacts, CertOption
     from fidokit.openssh.keys.public import PublicKey
     from fidokit.signing.signers import Signer
@@ -153,8 +166,65 @@ def issue_certificate(
     check_free(path, force=force)
     made = _sign(signer, _body(signer, key, request, serial))
     write = atomic.replace if force else atomic.write_new
-    write(path, _line(made, comment), atomic.PUBLIC_MODE)
+    write(path, certificate_line(made, comment), atomic.PUBLIC_MODE)
     return IssuedCertificate(path, made, describe(made))
+
+
+@dataclass(frozen=True, slots=True)
+class KeptCertificate:
+    """A certificate that was stored on a token.
+
+    Attributes:
+        path: the file it came from.
+        fingerprint: of its key.
+        token: the token's name.
+    """
+
+    path: Path
+    key_id: str
+    fingerprint: str
+    application: str
+    user: str
+    token: str
+
+
+def store_certificates(
+    session: Session, files: Sequence[Path], *, force: bool = False
+) -> list[KeptCertificate]:
+    """Store certificates beside their keys on a token, each in the place of the one before.
+
+    All files are read, and the owner is asked, before anything is changed.
+
+    Args:
+        files: certificates, as `ssh-keygen -s` and `issue_certificate` write them.
+        force: replace a blob that is no certificate.
+
+    Raises:
+        MalformedKey, SignatureInvalid, UsageError: a file is no user certificate that holds.
+        Unsupported, CredentialNotFound, WouldOverwrite, StoreFull, PinError: see
+        `stored_certificates.store_certificate`. Those that were stored before it stay stored.
+    """
+    from fidokit.keys import blobs
+
+    named = [(path, *_user_certificate(path)) for path in files]
+    try:
+        rows = blobs.changeable_keys(session)
+    except Unsupported as error:
+        raise Unsupported(error.message, hint=FOLDER_HINT) from None
+    kept = []
+    for path, certificate, comment in named:
+        row = store_certificate(session, certificate, comment, rows, force=force)
+        names = row.fingerprint, row.application, row.user, session.name
+        kept.append(KeptCertificate(path, certificate.key_id, *names))
+    return kept
+
+
+def _user_certificate(path: Path) -> tuple[Certificate, str]:
+    named = read_named(path)
+    if not isinstance(named.key, Certificate):
+        raise no_certificate(path)
+    require_user_certificate(named.key)
+    return named.key, named.comment
 
 
 def certificate_path(public: Path) -> Path:
@@ -209,13 +279,6 @@ def _sign(signer: Signer, body: CertificateBody) -> Certificate:
     return made
 
 
-def _line(made: Certificate, comment: str) -> bytes:
-    from binascii import b2a_base64
-
-    base64 = b2a_base64(made.blob(), newline=False)
-    return made.type_name.encode() + b" " + base64 + f" {comment}".rstrip().encode() + b"\n"
-
-
 # --- showing -------------------------------------------------------------------------------
 
 
@@ -229,6 +292,14 @@ class ShownCertificate:
     lines: tuple[str, ...]
 
 
+def no_certificate(path: Path) -> MalformedKey:
+    """Why a plain key is refused where a certificate is wanted."""
+    return MalformedKey(
+        f"{path} is a plain public key and no certificate",
+        hint="name its -cert.pub file, or show the key: fidokit key show",
+    )
+
+
 def show_certificate(path: Path) -> ShownCertificate:
     """What a certificate says, as `ssh-keygen -L`.
 
@@ -238,10 +309,7 @@ def show_certificate(path: Path) -> ShownCertificate:
     """
     key = read_named(path).key
     if not isinstance(key, Certificate):
-        raise MalformedKey(
-            f"{path} is a plain public key and no certificate",
-            hint="name its -cert.pub file, or show the key: fidokit key show",
-        )
+        raise no_certificate(path)
     require_trustworthy(key)
     facts = describe(key)
     return ShownCertificate(path, key, facts, lines(facts))

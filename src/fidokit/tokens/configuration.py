@@ -1,4 +1,5 @@
-"""Which token the person means: the environment, then the configuration file."""
+"""What the user configured: which token is meant, by the environment or the file; and the rest of
+the file."""
 
 from __future__ import annotations
 
@@ -56,6 +57,25 @@ def configured_remember(
             f"{path}: `remember` is neither true nor false", hint="it should say: remember = true"
         )
     return remember
+
+
+def configured_folders(
+    environ: Mapping[str, str] | None = None, config: Path | None = None
+) -> list[Path]:
+    """`certificates` in the configuration file: folders of certificates for keys on tokens.
+
+    Raises:
+        MalformedFile: the file is not TOML, or `certificates` is no list of folders.
+        NoPermission: it cannot be read.
+    """
+    path = config or config_path(os.environ if environ is None else environ)
+    listed = _settings(path).get("certificates", [])
+    if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
+        raise MalformedFile(
+            f"{path}: `certificates` is no list of folders",
+            hint='it should say: certificates = ["~/certificates"]',
+        )
+    return [Path(os.path.expanduser(one)) for one in listed]  # noqa: PTH111  hostile text
 
 
 def _from_file(path: Path) -> str | None:

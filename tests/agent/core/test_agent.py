@@ -119,6 +119,22 @@ def test_lifetimes_end() -> None:
     assert world.agent.tick() is None
 
 
+def test_a_certificate_that_ends_is_dropped_and_its_key_stays() -> None:
+    world = World()
+    held = agent_keys.ed25519(2)
+    ends = int(world.wall) + 60
+    made = certificate(held.public, agent_keys.AUTHORITY, valid_before=ends, key_id="short\x1b")
+    for fields in (held.fields, agent_keys.certified(held, made).fields):
+        assert world.add(fields) == SUCCESS
+    assert len(world.listed()) == 2
+    assert world.agent.tick() == world.now + 60
+    world.wall += 60
+    assert world.sign(made.blob()) == FAILURE
+    assert [blob for blob, _ in world.listed()] == [held.public.blob()]
+    [said] = [line for line in world.log if "has expired" in line]
+    assert "'short\\x1b'" in said
+
+
 def test_the_lifetime_of_the_agent_holds_for_keys_without_one() -> None:
     world = World(lifetime=10)
     world.add(PLAIN.fields)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import pytest
 from tests.support import agent_keys
+from tests.support.signers import certificate
 
-from fidokit.agent.core.held_keys import HeldKey, Keyring
+from fidokit.agent.core.held_keys import LOOK_S, HeldKey, Keyring
+from fidokit.openssh.certificates.certificate import FOREVER
 
 ONE = HeldKey(agent_keys.ed25519(2).read(), "one")
 TWO = HeldKey(agent_keys.ed25519(3).read(), "two")
 FOUND = HeldKey(agent_keys.sk(), "found", token="usb:1")
+NOW = 1_700_000_000.0
 ALSO = HeldKey(agent_keys.sk("ecdsa"), "also", token="usb:1")
 
 
@@ -45,14 +48,38 @@ def test_expiry() -> None:
     keys.add(HeldKey(ONE.private, "one", expires=10.0))
     keys.add(HeldKey(TWO.private, "two", expires=20.0))
     keys.add(FOUND)
-    assert keys.next_expiry() == 10.0
+    assert keys.next_expiry(0.0, NOW) == 10.0
     version = keys.version
-    keys.expire(9.9)
+    keys.expire(9.9, NOW)
     assert keys.version == version
-    keys.expire(10.0)
+    keys.expire(10.0, NOW)
     assert comments(keys) == ["two", "found"]
-    keys.expire(100.0)
-    assert keys.next_expiry() is None
+    keys.expire(100.0, NOW)
+    assert keys.next_expiry(100.0, NOW) is None
+
+
+def test_certificates_end_by_the_wall_clock() -> None:
+    made = certificate(ONE.private.public, agent_keys.AUTHORITY, valid_before=int(NOW) + 60)
+    held = agent_keys.certified(agent_keys.ed25519(2), made).read()
+    keys = Keyring()
+    keys.add(HeldKey(held, "one"))
+    keys.add(ONE)
+    assert keys.next_expiry(5.0, NOW) == 65.0
+    assert keys.expire(1000.0, NOW + 59) == []
+    assert [entry.comment for entry in keys.expire(5.0, NOW + 60)] == ["one"]
+    assert [entry.blob for entry in keys] == [ONE.blob]
+    assert keys.next_expiry(5.0, NOW) is None
+
+
+def test_the_wall_clock_is_looked_at_again() -> None:
+    made = certificate(ONE.private.public, agent_keys.AUTHORITY, valid_before=FOREVER - 1)
+    keys = Keyring()
+    keys.add(HeldKey(agent_keys.certified(agent_keys.ed25519(2), made).read(), "one"))
+    assert keys.next_expiry(5.0, NOW) == 5.0 + LOOK_S
+    forever = agent_keys.certified(agent_keys.ed25519(2)).read()
+    keys.clear()
+    keys.add(HeldKey(forever, "one"))
+    assert keys.next_expiry(5.0, NOW) is None
 
 
 def test_keys_of_a_token_come_and_go_together() -> None:

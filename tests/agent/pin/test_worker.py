@@ -5,23 +5,25 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from tests.support.agent_keys import executable
 from tests.support.desk import Desk, Person
+from tests.support.signers import certificate, ed25519_key
 
 from fidokit.agent.pin import worker
 from fidokit.agent.pin.worker import MOST_QUESTIONS, PinWorker
 from fidokit.client.credentials.resident import ResidentCredential
 from fidokit.client.ports import PinCode
 from fidokit.errors import FidokitError, Interrupted, Malformed, PinRequired, PinWrong, TouchRefused
-from fidokit.keys import generation
+from fidokit.keys import generation, stored_certificates
 from fidokit.keys.generation import GenerateRequest
 from fidokit.keys.holder import read_key_file
 from fidokit.keys.resident_keys import label_of
+from fidokit.keys.stored_certificates import StoredCertificates
 from fidokit.openssh.keys.private import SkPrivate
 from fidokit.openssh.signatures.signature import parse_signature, verify
 from fidokit.prompt import questions
@@ -275,6 +277,23 @@ def test_listing(child: Given, key: SkPrivate) -> None:
         key.flags,
     )
     assert comment == "me"
+
+
+def test_listing_brings_the_certificates_of_the_token(
+    child: Given, key: SkPrivate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = certificate(key.public, ed25519_key(9))
+
+    def read(_session: object, found: Sequence[ResidentCredential]) -> StoredCertificates:
+        return StoredCertificates({found[0].credential_id: (made,)}, ("\x1b" * 1000,))
+
+    monkeypatch.setattr(stored_certificates, "read_certificates", read)
+    order = through_a_pipe(worker.list_request("usb:ONE", remember=False))
+    result = through_a_pipe(worker.perform(order, child, threading.Event()))
+    listed = worker.keys_of(result)
+    assert [private.certificate for private, _ in listed] == [None, made]
+    assert worker.problems_of(result) == ["\x1b" * worker.LONGEST_PROBLEM]
+    assert worker.problems_of({"keys": []}) == worker.problems_of({"problems": [1]}) == []
 
 
 def test_listing_with_a_right_that_lasts_asks_once(child: Given, key: SkPrivate) -> None:

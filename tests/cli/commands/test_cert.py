@@ -25,6 +25,7 @@ def desk(bench: Bench) -> Bench:
 def test_sign_and_show(desk: Bench) -> None:
     args = ("-s", "ca", "-I", "an id", "-n", "alice,bob", "-z", "7", "-V", "20200101Z:forever")
     made = desk.json("cert", "sign", *args, "-O", "clear", "-O", "force-command=/bin/x", "user.pub")
+    assert made.pop("stored") == []
     assert desk.json("cert", "show", "user-cert.pub") == made
     (one,) = made["certificates"]
     assert one.pop("authority").startswith("ED25519-SK SHA256:")
@@ -133,3 +134,85 @@ def test_what_is_written_is_a_certificate_by_the_token(desk: Bench) -> None:
     desk.ok("cert", "sign", "-s", "ca", "-I", "id", "-n", "a", "user.pub")
     blob = base64.b64decode((desk.home / "user-cert.pub").read_bytes().split()[1])
     assert parse_certificate(blob).signature_key.type_name == "sk-ssh-ed25519@openssh.com"
+
+
+# --- on the token --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def resident(desk: Bench) -> Bench:
+    """Keys on the token, one of which has room for a certificate; an authority in a file."""
+    desk.generate("work", "-O", "resident", "--large-blob", "-O", "application=ssh:work")
+    desk.generate("small", "-O", "resident", "-O", "application=ssh:small")
+    return desk
+
+
+def sign_on_token(bench: Bench, name: str, *more: str) -> tuple[str, ...]:
+    args = ("-s", "ca", "-I", "an id", "-n", "alice", "-V", "20200101Z:20991231Z", *more)
+    return (*bench.with_pin("cert", "sign"), *args, "--on-token", f"{name}.pub")
+
+
+def test_a_certificate_on_the_token(resident: Bench) -> None:
+    made = resident.json(*sign_on_token(resident, "work"))
+    [stored] = made["stored"]
+    assert stored.pop("fingerprint").startswith("SHA256:")
+    assert stored.pop("token")
+    assert stored == {
+        "path": "work-cert.pub",
+        "key_id": "an id",
+        "application": "ssh:work",
+        "user": "",
+    }
+    listed = resident.json(*resident.with_pin("key", "list"))["keys"]
+    [(row,)] = [key["certificates"] for key in listed if key["application"] == "ssh:work"]
+    assert row == {
+        "key_id": "an id",
+        "serial": 0,
+        "principals": ["alice"],
+        "valid_after": "2020-01-01T00:00:00Z",
+        "valid_before": "2099-12-31T00:00:00Z",
+    }
+    assert "an id, until 2099-12-31" in resident.ok(*resident.with_pin("key", "list"))
+    got = resident.json(*resident.with_pin("blob", "get", "ssh:work"))
+    assert bytes.fromhex(got["blob"]) == (resident.home / "work-cert.pub").read_bytes()
+    (resident.home / "there").mkdir()
+    args = ("--dir", "there", "--no-passphrase", "ssh:work")
+    [saved] = resident.json(*resident.with_pin("key", "download"), *args)["keys"]
+    assert saved["certificate"] == "there/id_ed25519_sk_rk_work-cert.pub"
+    said = resident.ok("cert", "show", saved["certificate"])
+    assert 'Key ID: "an id"' in said
+
+
+def test_one_that_was_made_is_stored_later(resident: Bench) -> None:
+    resident.ok("cert", "sign", "-s", "ca", "-I", "id", "-n", "alice", "work.pub")
+    said = resident.ok(*resident.with_pin("cert", "store"), "work-cert.pub")
+    assert said.startswith("Stored work-cert.pub on ")
+    assert said.endswith("beside the key for ssh:work.\n")
+
+
+def test_what_was_signed_before_a_failure_is_said(resident: Bench) -> None:
+    done = resident.run(*sign_on_token(resident, "small"))
+    assert done.code == 8
+    assert "Signed user key small-cert.pub" in done.err
+    assert "--large-blob" in done.err
+    assert "--certificates FOLDER" in done.err
+    assert (resident.home / "small-cert.pub").exists()
+
+
+def test_files_that_no_token_is_to_keep(resident: Bench) -> None:
+    resident.ok("cert", "sign", "-s", "ca", "-I", "id", "-h", "-n", "web", "work.pub")
+    for name, code in (("work.pub", 4), ("work-cert.pub", 2), ("nowhere", 1)):
+        assert resident.run(*resident.with_pin("cert", "store"), name).code == code
+    assert resident.json(*resident.with_pin("blob", "list"))["blobs"] == []
+
+
+def test_a_broken_one_is_named_and_the_keys_are_listed(resident: Bench) -> None:
+    resident.ok(*sign_on_token(resident, "work"))
+    text = (resident.home / "work-cert.pub").read_text()
+    (resident.home / "broken").write_text(text[:100] + "\x1b[31m\n")
+    resident.ok(*resident.with_pin("blob", "set", "ssh:work", "broken"))
+    done = resident.run(*resident.with_pin("key", "list"))
+    assert done.code == 0
+    assert "ssh:work" in done.out
+    assert "Passed over: a certificate of ssh:work" in done.err
+    assert "\x1b" not in done.err

@@ -104,12 +104,15 @@ class Agent:
         """Drop keys and PINs whose time has come; the clock's second of the next one."""
         pins = self.tokens.expire()
         self._expire_keys()
-        keys = self.keys.next_expiry()
+        keys = self.keys.next_expiry(self.settings.clock(), self.settings.wall())
         return pins if keys is None else keys if pins is None else min(keys, pins)
 
     def _expire_keys(self) -> None:
         if self.keys.has_deadlines:
-            self.keys.expire(self.settings.clock())
+            for entry in self.keys.expire(self.settings.clock(), self.settings.wall()):
+                certificate = entry.private.certificate
+                name = certificate.key_id if certificate else ""
+                self.settings.say(f"the certificate {name!r} of {entry.called} has expired")
 
     def handle(self, client: ClientState, payload: bytes) -> Step:
         """One request of a client.

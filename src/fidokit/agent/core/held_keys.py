@@ -8,6 +8,7 @@ from typing import Final
 
 from fidokit.openssh.agent_constraints import Destination
 from fidokit.openssh.agent_messages import MAX_FRAME
+from fidokit.openssh.certificates.certificate import FOREVER
 from fidokit.openssh.keys import fingerprint
 from fidokit.openssh.keys.plain_private import AnyPrivate
 from fidokit.openssh.keys.private import SkPrivate
@@ -18,6 +19,8 @@ MOST_BYTES: Final = 8 << 20
 """Of all requests whose keys are held: what clients can have this process keep."""
 MOST_HOST_KEYS: Final = 4096
 """In the destinations of all keys: each list on a forwarded connection looks at every one."""
+LOOK_S: Final = 3600
+"""Certificates are looked at so often: the clock that they go by can be set."""
 _ANSWER_HEAD: Final = 5
 _IDENTITY_HEAD: Final = 8
 """Bytes of an answer with identities around what it lists."""
@@ -51,6 +54,14 @@ class HeldKey:
         return self.private.public_blob()
 
     @property
+    def valid_before(self) -> int | None:
+        """Seconds since 1970 at which its certificate ends; None for a key, and for no end."""
+        certificate = self.private.certificate
+        if certificate is None or certificate.valid_before == FOREVER:
+            return None
+        return certificate.valid_before
+
+    @property
     def fingerprint(self) -> str:
         """Of the plain public key, under a certificate too."""
         return fingerprint.sha256(self.private.public.blob())
@@ -73,7 +84,7 @@ class Keyring:
         self._entries: dict[bytes, HeldKey] = {}
         self._costs: dict[bytes, _Cost] = {}
         self.has_deadlines = False
-        """Whether any key has an end."""
+        """Whether any key, or certificate, has an end."""
         self.version = 0
         """Grows with every change, for whoever keeps an answer that was made of the keys."""
 
@@ -131,23 +142,41 @@ class Keyring:
                 self._put(entry)
         self._changed()
 
-    def expire(self, now: float) -> None:
-        """Drop the keys whose time has come."""
-        if self.has_deadlines and any(_dead(entry, now) for entry in self):
-            self._entries = {b: e for b, e in self._entries.items() if not _dead(e, now)}
-            self._changed()
+    def expire(self, now: float, wall: float) -> list[HeldKey]:
+        """Drop the keys whose time has come, and return the certificates that have ended.
 
-    def next_expiry(self) -> float | None:
-        """When the next key goes."""
+        Args:
+            now: the clock's second.
+            wall: seconds since 1970, which certificates go by.
+        """
+        if not self.has_deadlines:
+            return []
+        ended = [entry for entry in self if _ended(entry, wall)]
+        if ended or any(_dead(entry, now) for entry in self):
+            self._entries = {
+                blob: entry
+                for blob, entry in self._entries.items()
+                if not (_dead(entry, now) or _ended(entry, wall))
+            }
+            self._changed()
+        return ended
+
+    def next_expiry(self, now: float, wall: float) -> float | None:
+        """The clock's second at which the next key goes; the arguments are those of `expire`."""
         if not self.has_deadlines:
             return None
-        return min(e.expires for e in self if e.expires is not None)
+        ends = [entry.expires for entry in self if entry.expires is not None]
+        left = [one.valid_before - wall for one in self if one.valid_before is not None]
+        ends += [now + min(max(seconds, 0), LOOK_S) for seconds in left]
+        return min(ends)
 
     def _changed(self) -> None:
         self.version += 1
         if len(self._costs) != len(self._entries):
             self._costs = {blob: self._costs[blob] for blob in self._entries}
-        self.has_deadlines = any(entry.expires is not None for entry in self)
+        self.has_deadlines = any(
+            entry.expires is not None or entry.valid_before is not None for entry in self
+        )
 
 
 _Cost = tuple[int, int, int]
@@ -158,6 +187,10 @@ def _cost(entry: HeldKey) -> _Cost:
     comment = entry.comment.encode("utf-8", "surrogateescape")
     host_keys = sum(len(d.origin.keys) + len(d.to.keys) for d in entry.destinations)
     return _IDENTITY_HEAD + len(entry.blob) + len(comment), entry.size, host_keys
+
+
+def _ended(entry: HeldKey, wall: float) -> bool:
+    return entry.valid_before is not None and entry.valid_before <= wall
 
 
 def _dead(entry: HeldKey, now: float) -> bool:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 LONGEST_PIN = 64
 MOST_QUESTIONS = 3
 LONGEST_ORDER = 1 << 20
+LONGEST_PROBLEM = 300
 
 
 class PinWorker:
@@ -266,7 +267,7 @@ def perform(order: Json, interaction: Asking, stop: threading.Event) -> dict[str
             return {"signature": b64encode(made).decode()}
         if not order.get("sure"):
             interaction.disown()
-        return {"keys": _listed(session, order)}
+        return _listed(session, order)
 
 
 def _answers_for(session: Session, private: SkPrivate) -> bool:
@@ -282,16 +283,22 @@ def _signed(session: Session, private: SkPrivate, order: Json, stop: threading.E
     return sign(session, private, b64decode(_text(order, "message")), stop=stop).blob()
 
 
-def _listed(session: Session, order: Json) -> list[dict[str, str]]:
+def _listed(session: Session, order: Json) -> dict[str, object]:
     from fidokit.client.credentials import resident
+    from fidokit.keys.stored_certificates import read_certificates
 
     attach(session, True if order.get("remember") else None)
     found = resident.list_credentials(session)
-    return [
-        {"key": b64encode(private.encode()).decode(), "comment": label_of(credential)}
-        for credential in found
-        if (private := credential.private) is not None
-    ]
+    stored = read_certificates(session, found)
+    keys = []
+    for credential in found:
+        private, comment = credential.private, label_of(credential)
+        if private is not None:
+            keys.append((private, comment))
+            certificates = stored.by_key.get(credential.credential_id, ())
+            keys += [(private._replace(certificate=one), comment) for one in certificates]
+    listed = [{"key": b64encode(k.encode()).decode(), "comment": comment} for k, comment in keys]
+    return {"keys": listed, "problems": [one[:LONGEST_PROBLEM] for one in stored.problems]}
 
 
 def signature_of(result: Json) -> bytes:
@@ -304,7 +311,7 @@ def signature_of(result: Json) -> bytes:
 
 
 def keys_of(result: Json) -> list[tuple[SkPrivate, str]]:
-    """The keys in a result, with their comments.
+    """The keys in a result, with their comments; a certified one comes once more as such.
 
     Raises:
         Malformed: it has another form.
@@ -316,6 +323,12 @@ def keys_of(result: Json) -> list[tuple[SkPrivate, str]]:
         (read_private(Reader(_decoded(row, "key"), "private key")), _text(row, "comment"))
         for row in listed
     ]
+
+
+def problems_of(result: Json) -> list[str]:
+    """What was wrong with certificates on the token, a sentence each; hostile text."""
+    listed = result.get("problems")
+    return [one for one in listed if isinstance(one, str)] if isinstance(listed, list) else []
 
 
 def error_of(error: FidokitError) -> dict[str, object]:

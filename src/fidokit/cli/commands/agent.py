@@ -53,6 +53,13 @@ def _duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -
 @click.option("--background", is_flag=True, help="Go on in the background, as ssh-agent does.")
 @click.option("--resident", is_flag=True, help="Serve the SSH keys on tokens, without files.")
 @click.option("--remember", is_flag=True, help="Keep the right to list them without PIN.")
+@click.option(
+    "--certificates",
+    metavar="FOLDER",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Serve the certificates there of keys on tokens, too.",
+)
 @click.option("-t", "lifetime", metavar="TIME", callback=_duration, help="Lifetime of added keys.")
 @click.option(
     "--pin-cache",
@@ -122,8 +129,14 @@ def _options(
     settings: Settings, key_files: tuple[Path, ...], given: dict[str, Any]
 ) -> AgentOptions:
     from fidokit.agent.service import AgentOptions
-    from fidokit.tokens.configuration import configured_selector
+    from fidokit.tokens.configuration import configured_folders, configured_selector
 
+    resident = given["resident"]
+    if given["certificates"] and not resident:
+        raise UsageError(
+            "--certificates is for keys that are found on tokens", hint="say --resident, too"
+        )
+    certificates = given.pop("certificates") or (configured_folders() if resident else ())
     command = _words(given.pop("touch_command"))
     lifetime = given.pop("lifetime") or None  # 0 is for ever, as ssh-agent's -t has it
     notify = not given.pop("no_notify")
@@ -133,6 +146,7 @@ def _options(
         lifetime=lifetime,
         touch_command=command,
         notify=notify,
+        certificates=certificates,
         **given,
     )
 

@@ -1,4 +1,4 @@
-"""`fidokit cert sign` and `fidokit cert show`: OpenSSH certificates."""
+"""`fidokit cert sign`, `store` and `show`: OpenSSH certificates."""
 
 from __future__ import annotations
 
@@ -8,15 +8,22 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fidokit.cli import schema
+from fidokit.cli.interaction import open_token
 from fidokit.cli.options import verb
 from fidokit.cli.passphrase import agent_option, old_passphrase_option, open_signer
 from fidokit.cli.render import Lines, home_path, show
 from fidokit.cli.settings import Settings
 from fidokit.errors import FidokitError
-from fidokit.prompt.text import note
+from fidokit.prompt.text import escape, note
 
 if TYPE_CHECKING:
-    from fidokit.signing.certificates import CertificateRequest, IssuedCertificate
+    from collections.abc import Sequence
+
+    from fidokit.signing.certificates import (
+        CertificateRequest,
+        IssuedCertificate,
+        KeptCertificate,
+    )
 
 PATH = click.Path(path_type=Path)
 
@@ -46,6 +53,7 @@ PATH = click.Path(path_type=Path)
     help="clear, no-pty, force-command=..., verify-required and others of ssh-keygen(1).",
 )
 @click.option("-z", "serial", metavar="N", default="0", help="Number; +N counts up with each key.")
+@click.option("--on-token", is_flag=True, help="Also store them beside their keys on the token.")
 @click.option("--force", is_flag=True, help="Replace certificates that are in the way.")
 @old_passphrase_option
 def sign(
@@ -55,6 +63,7 @@ def sign(
     authority: Path,
     agent: bool,
     serial: str,
+    on_token: bool,
     force: bool,
     passphrase_file: str | None,
     **said: Any,
@@ -62,7 +71,8 @@ def sign(
     """Certify public keys, by an authority's key.
 
     Each of KEYS is certified into KEY-cert.pub, as `ssh-keygen -s` does. The authority's key is on
-    a token, in a file or in the agent.
+    a token, in a file or in the agent. With --on-token each is also stored on the token that holds
+    KEY, as `cert store` does.
     """
     from fidokit.signing.certificates import certificate_request, issue_certificate
 
@@ -74,8 +84,19 @@ def sign(
             issue_certificate(signer, key, request, serial=number, force=force)
             for key, number in zip(keys, numbers, strict=True)
         ]
-    data = {"certificates": [schema.certificate(one) for one in issued]}
-    show(settings, data, Lines([_said(one) for one in issued]))
+    stored = _also_on_token(settings, issued, force=force) if on_token else []
+    data = {"certificates": [schema.certificate(one) for one in issued], **_stored_on(stored)}
+    show(settings, data, Lines([*map(_said, issued), *map(_kept, stored)]))
+
+
+def _also_on_token(
+    settings: Settings, issued: Sequence[IssuedCertificate], *, force: bool
+) -> list[KeptCertificate]:
+    try:
+        return _store(settings, [one.path for one in issued], force=force)
+    except FidokitError:
+        note("\n".join(escape(_said(one)) for one in issued))  # they are there all the same
+        raise
 
 
 sign.context_settings["help_option_names"] = ["--help"]  # -h is for hosts, as ssh-keygen has it
@@ -101,6 +122,35 @@ def _said(one: IssuedCertificate) -> str:
         f'Signed {facts.kind} key {home_path(one.path)}: id "{facts.key_id}" '
         f"serial {facts.serial}{names} valid {facts.valid}"
     )
+
+
+@verb(pin=True)
+@click.argument("files", nargs=-1, required=True, metavar="CERT...", type=PATH)
+@click.option("--force", is_flag=True, help="Replace a blob that is no certificate.")
+def store(settings: Settings, *, files: tuple[Path, ...], force: bool) -> None:
+    """Store certificates on the token, beside their keys.
+
+    `fidokit agent serve --resident` serves them from there without files, also on a new machine,
+    and `key download` writes them. Each key has room for one, which takes the place of the one
+    before. The key has to be a resident one, made with --large-blob.
+    """
+    stored = _store(settings, files, force=force)
+    show(settings, _stored_on(stored), Lines([*map(_kept, stored)]))
+
+
+def _store(settings: Settings, files: Sequence[Path], *, force: bool) -> list[KeptCertificate]:
+    from fidokit.signing.certificates import store_certificates
+
+    with open_token(settings) as session:
+        return store_certificates(session, files, force=force)
+
+
+def _stored_on(stored: Sequence[KeptCertificate]) -> dict[str, object]:
+    return {"stored": [schema.kept_certificate(one) for one in stored]}
+
+
+def _kept(one: KeptCertificate) -> str:
+    return f"Stored {home_path(one.path)} on {one.token}, beside the key for {one.application}."
 
 
 @verb()

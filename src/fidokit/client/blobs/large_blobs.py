@@ -26,11 +26,19 @@ from fidokit.client.blobs.array import (
 from fidokit.client.blobs.credential_blobs import BlobOwner, kept_with_credentials
 from fidokit.client.owner.proofs import Permission
 from fidokit.client.tolerance import BLOB_KEY_UNLISTED
-from fidokit.errors import NotStored, Unsupported
+from fidokit.errors import (
+    FidokitError,
+    Malformed,
+    NotStored,
+    TokenGone,
+    TokenSilent,
+    Unsupported,
+)
 
 if TYPE_CHECKING:
     from fidokit.client.credentials.resident import ResidentCredential
     from fidokit.client.session import Session
+    from fidokit.types import CredentialId
 
 _READING = "reading the blob"
 _WRITING = "changing the blob"
@@ -127,6 +135,52 @@ def _owned(item: bytes, credentials: Sequence[ResidentCredential]) -> StoredBlob
         if entry and key and entry.fits(key):
             return StoredBlob(credential, entry.size, len(item))
     return None
+
+
+def at_no_cost(
+    session: Session, credentials: Sequence[ResidentCredential]
+) -> Iterator[tuple[CredentialId, bytes | FidokitError]]:
+    """The blobs of these keys that can be had without a touch and without another PIN.
+
+    One that cannot be read comes with why, and hides none of the others. A token that keeps no
+    blobs has none.
+
+    Raises:
+        MalformedCbor, TokenMisbehaved: the array as a whole is none.
+    """
+    if kept_with_credentials(session.info):
+        yield from _free_beside(session, credentials)
+        return
+    owners = [(one.credential_id, one.large_blob_key) for one in credentials if one.large_blob_key]
+    if not (owners and session.info.has_large_blobs):
+        return
+    for entry in _entries(read_array(session)):
+        for credential_id, key in owners:
+            if key and entry.fits(key):
+                try:
+                    blob = entry.open(key)
+                except Malformed as error:
+                    yield credential_id, error
+                else:
+                    yield credential_id, blob or b""
+
+
+def _free_beside(
+    session: Session, credentials: Sequence[ResidentCredential]
+) -> Iterator[tuple[CredentialId, bytes | FidokitError]]:
+    """Of keys that each use of wants the PIN for, none: it would be asked for once more."""
+    for credential in credentials:
+        if credential.verify_required:
+            continue
+        try:
+            blob = credential_blobs.read(session, credential, _READING)
+        except (TokenGone, TokenSilent):
+            raise
+        except FidokitError as error:
+            yield credential.credential_id, error
+        else:
+            if blob is not None:
+                yield credential.credential_id, blob
 
 
 def get(session: Session, owner: BlobOwner) -> bytes:

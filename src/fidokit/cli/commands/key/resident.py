@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,6 +83,7 @@ def list_keys(
     from fidokit.keys import resident_keys
 
     failed: list[RpFailure] = []
+    problems: list[str] = []
     if no_token:
         rows = resident_keys.list_keys(None, folders=folders, application=application)
     else:
@@ -94,18 +96,38 @@ def list_keys(
                 remember=remember,
                 application=application,
                 failed=failed,
+                certificates=problems,
             )
     states = resident_keys.backup_states(rows)
     cells = [_cells(row, state) for row, state in zip(rows, states, strict=True)]
-    listing = Listing(COLUMNS, cells, NO_FILES if no_token else EMPTY_STORE)
+    columns: Sequence[Column] = COLUMNS
+    if any(row.certificates for row in rows):
+        columns = (*COLUMNS, Column("Certificate"))
+        cells = [(*cell, _certified(row)) for cell, row in zip(cells, rows, strict=True)]
+    listing = Listing(columns, cells, NO_FILES if no_token else EMPTY_STORE)
     keys = [
-        {**schema.key(row), **schema.backup(state)} for row, state in zip(rows, states, strict=True)
+        {**schema.key(row), **schema.certified(row), **schema.backup(state)}
+        for row, state in zip(rows, states, strict=True)
     ]
     show(settings, {"keys": keys, "failed": [schema.unlisted(one) for one in failed]}, listing)
     for one in failed:
         note(f"The keys of {escape(one.application)} are not listed: {escape(one.error.message)}.")
+    _note_problems(problems)
     if failed:
         ctx.exit(failed[0].error.exit_code)
+
+
+def _note_problems(problems: Sequence[str]) -> None:
+    """What is wrong with certificates on the token; the keys are listed all the same."""
+    for problem in problems:
+        note(f"Passed over: {escape(problem)}.")
+
+
+def _certified(row: KeyRow) -> str | None:
+    from fidokit.keys.stored_certificates import until
+
+    now = time.time()
+    return "; ".join(f"{one.key_id}, {until(one, now)}" for one in row.certificates) or None
 
 
 def _cells(row: KeyRow, backup: Backup) -> tuple[str | None, ...]:
@@ -169,13 +191,15 @@ def download(
     """Recover key files from the token.
 
     Writes the resident keys to files: all, or those named by KEYS. Files are named as `ssh-keygen
-    -K` names them (id_ed25519_sk_rk_NAME). Nothing is ever overwritten: where something is in the
+    -K` names them (id_ed25519_sk_rk_NAME); a certificate that the token keeps (`cert store`) goes
+    beside its key. Nothing is ever overwritten: where something is in the
     way the others are written all the same, and the exit status is 9. KEYS are fingerprints, files,
     applications, users or comments.
     """
     from fidokit.keys import resident_keys
 
     results: list[DownloadResult] = []
+    problems: list[str] = []
     with open_token(settings) as session:
         try:
             results.extend(
@@ -188,6 +212,7 @@ def download(
                     passphrase=new_passphrase(passphrase_file, none=no_passphrase),
                     rounds=rounds,
                     application=application,
+                    problems=problems,
                 )
             )
         except FidokitError as error:
@@ -196,6 +221,7 @@ def download(
             _show_downloads(settings, results)  # what was done before the failure counts
             note(f"fidokit: {escape(error.message)}")
             ctx.exit(error.exit_code)
+    _note_problems(problems)
     if results or settings.json:
         _show_downloads(settings, results)
     else:
@@ -211,7 +237,8 @@ def _show_downloads(settings: Settings, results: Sequence[DownloadResult]) -> No
 
 def _line(result: DownloadResult) -> Check:
     if result.error is None:
-        return Check("saved", "32", home_path(result.path), key_name(result.row))
+        certificate = f", certificate {result.certificate.name}" if result.certificate else ""
+        return Check("saved", "32", home_path(result.path), key_name(result.row) + certificate)
     return Check(
         "NOT SAVED", "1;31", f"{key_name(result.row)}: {result.error.message}", result.error.hint
     )
