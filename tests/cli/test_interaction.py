@@ -113,7 +113,7 @@ def test_new_pin_is_asked_twice_until_both_agree(
 ) -> None:
     prompts = typed("123456", "123457", "123456", "123456")
     assert person().ask_new_pin("Key", 6, 63).utf8() == b"123456"
-    assert prompts[:2] == ["New PIN for Key (6 to 63 characters): ", "The same again: "]
+    assert prompts[:2] == ["New PIN of Key (6 to 63 characters): ", "New PIN again: "]
     assert capsys.readouterr().err == "The two are not the same.\n"
 
 

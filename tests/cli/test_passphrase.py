@@ -36,7 +36,7 @@ def test_new_one_is_asked_twice_and_then_kept(typed: Script) -> None:
     prompts = typed("words", "words")
     secret = new_passphrase(None, none=False)
     assert [secret(KEY), secret(Path("/keys/other"))] == [b"words", b"words"]
-    assert prompts == ["Passphrase for /keys/id (empty for none): ", "The same again: "]
+    assert prompts == ["New passphrase for /keys/id (empty for none): ", "New passphrase again: "]
 
 
 def test_new_one_is_asked_until_both_agree(
@@ -97,7 +97,7 @@ def test_old_one_from_a_file_or_the_person(typed: Script, tmp_path: Path) -> Non
     assert old_passphrase(str(tmp_path / "secret"))(KEY) == b"old"
     prompts = typed("older")
     assert old_passphrase(None)(KEY) == b"older"
-    assert prompts == ["Passphrase of /keys/id: "]
+    assert prompts == ["Passphrase to open /keys/id: "]
 
 
 def test_nobody_knows_the_old_one(typed: Script) -> None:

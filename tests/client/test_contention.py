@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+
 import pytest
 from tests.client.conftest import PIN
 from tests.support.fake_link import (
@@ -14,8 +17,10 @@ from tests.support.fake_link import (
     session_on,
 )
 
+from fidokit.client.contention import until_there
 from fidokit.client.discovery import Opener
-from fidokit.errors import TokenBusy
+from fidokit.errors import Interrupted, TokenBusy, TouchRefused, TouchTimedOut
+from fidokit.types import CtapCommand, CtapStatus
 
 
 class Patient(Person):
@@ -31,7 +36,11 @@ class Patient(Person):
         self.said.append(why)
         return self.waits
 
-    def busy_over(self) -> None:
+    def absent(self, what: str) -> bool:
+        self.said.append(what)
+        return self.waits
+
+    def waiting_over(self) -> None:
         self.over += 1
 
 
@@ -70,3 +79,75 @@ def test_a_token_that_stays_busy_is_given_up_in_the_end() -> None:
         _ = session.info
     assert 30 <= clock.now < 60
     assert person.over == 1
+
+
+def test_an_absent_token_is_looked_for_again() -> None:
+    clock = SteeredClock()
+    person = Patient(PIN)
+    looks: list[float] = []
+
+    def look() -> str | None:
+        looks.append(clock.now)
+        return "token" if len(looks) == 4 else None
+
+    assert until_there(look, "plug it in", person, clock.patience()) == "token"
+    assert looks == [0.0, 0.5, 1.0, 1.5]
+    assert (person.said, person.over) == (["plug it in"], 1)
+
+
+def test_an_absent_token_is_given_up_in_the_end() -> None:
+    clock = SteeredClock()
+    person = Patient(PIN)
+    assert until_there(lambda: None, "plug it in", person, clock.patience(total=30.0)) is None
+    assert 30 <= clock.now < 31
+    assert person.over == 1
+
+
+def test_an_absent_token_is_not_waited_for_alone() -> None:
+    for person in (Person(PIN), Patient(PIN, waits=False)):
+        clock = SteeredClock()
+        assert until_there(lambda: None, "plug it in", person, clock.patience()) is None
+        assert clock.now == 0
+
+
+def test_ctrl_c_ends_the_looking() -> None:
+    def look() -> None:
+        if person.said:
+            raise KeyboardInterrupt
+
+    clock, person = SteeredClock(), Patient(PIN)
+    with pytest.raises(Interrupted):
+        until_there(look, "plug it in", person, clock.patience())
+    assert person.over == 1
+
+
+TOUCH_NEEDED = 2
+
+
+@pytest.mark.parametrize(
+    ("seconds", "error", "said"),
+    [(30, TouchTimedOut, "nobody touched it for 30 seconds"), (2, TouchRefused, "refused")],
+)
+def test_a_token_that_refuses_after_its_time_was_not_touched(
+    seconds: int, error: type[Exception], said: str
+) -> None:
+    clock = SteeredClock()
+
+    def wait(_request: bytes, keepalive: Callable[[int], None], _canceled: object) -> bytes:
+        keepalive(TOUCH_NEEDED)
+        heard.wait(10)
+        clock.now += seconds
+        return bytes([CtapStatus.OPERATION_DENIED])
+
+    class Touched(Person):
+        """Lets the time pass once it was told."""
+
+        def touch_wanted(self, token: str, why: str) -> None:
+            super().touch_wanted(token, why)
+            heard.set()
+
+    heard = threading.Event()
+    session = session_on(FakeLink(ok(GET_INFO), wait), Touched(PIN), clock.patience())
+    assert session.info.versions
+    with pytest.raises(error, match=said):
+        session.connection.request(CtapCommand.SELECTION, None, "answer", why="choosing")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from fidokit.client.status import MEANINGS, error_for
+from fidokit.client.status import MEANINGS, error_for, untouched
 from fidokit.errors import FidokitError, PinWrong, TokenRefused
 from fidokit.types import CtapStatus
 
@@ -43,3 +43,18 @@ def test_extra_arguments_are_filled() -> None:
     other = error_for(CtapStatus.OTHER, "x")
     assert isinstance(other, TokenRefused)
     assert other.status == 0x7F
+
+
+@pytest.mark.parametrize(
+    ("status", "seconds", "said"),
+    [
+        (CtapStatus.OPERATION_DENIED, 30.2, "nobody touched it for 30 seconds"),
+        (CtapStatus.OPERATION_DENIED, 12.0, "for 12 seconds, or it was refused"),
+        (CtapStatus.USER_ACTION_TIMEOUT, 10.0, "nobody touched it for 10 seconds"),
+    ],
+)
+def test_a_touch_that_nobody_gave(status: CtapStatus, seconds: float, said: str) -> None:
+    error = untouched(status, "signing", seconds)
+    assert error.exit_code == 7
+    assert error.message.startswith("signing failed: ")
+    assert error.message.endswith(said)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from tests.support.agent_host import PIN, Host, make_host, serving, sk_key, virtual_token
 from tests.support.agent_keys import executable
+from tests.support.screen import window
 
 pytestmark = pytest.mark.interop
 
@@ -173,3 +174,32 @@ def test_commits_from_before_the_key_was_valid(
         (tmp_path / "allowed").write_text(f"{WHO} {options} {key}")
         for said in judged(machine, repository, "verify-commit", "HEAD", code=code).values():
             assert ("No principal matched." in said) is bool(code)
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("commit", "-q", "-S", "--allow-empty", "-m", "Mend the parser"), "Mend the parser"),
+        (("tag", "-s", "v2", "-m", "a tag"), "v2"),
+    ],
+)
+@pytest.mark.parametrize("program", [OURS, STOCK])
+def test_the_touch_is_seen_though_git_keeps_standard_error(
+    machine: Host, repository: Path, args: tuple[str, ...], said: str, program: str
+) -> None:
+    """Stock ssh-keygen reaches the token by our provider, which says it, too."""
+    if not (machine.home / "slow").exists():
+        virtual_token(machine, "slow", presence="delay:2000", pin=False)
+        sk_key(machine, "slow", "-t", "ecdsa-sk", token="virtual:slow")
+    git(machine, repository, "commit", "-q", "--allow-empty", "--no-gpg-sign", "-m", "first")
+    git(machine, repository, "config", "user.signingKey", str(machine.home / "slow"))
+    git(machine, repository, "config", "gpg.ssh.program", program)
+    env = {
+        **machine.env,
+        "TERM": "xterm-256color",
+        "FIDOKIT_TOKEN": "virtual:slow",
+        "SSH_SK_PROVIDER": machine.fidokit("provider", "path").strip(),
+    }
+    with window(["git", "-C", str(repository), *args], env) as shown:
+        shown.wait(lambda text: "Touch" in text and f'"{said}"' in text.replace("\n", " "))
+        assert shown.status == 0

@@ -190,3 +190,17 @@ def test_the_pin_that_openssh_asked_for() -> None:
     with pytest.raises(PinRequired):
         _OnePin(None).ask_pin("token", 8, "signing", False)
     assert person.choose_token([]) is None
+
+
+def test_a_touch_is_told_where_opensshs_own_line_is_not_seen(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("fidokit.prompt.questions.TERMINAL", str(tmp_path / "none"))
+    monkeypatch.delenv("DBUS_SESSION_BUS_ADDRESS", raising=False)
+    person = _OnePin(None)
+    person.touch_wanted("Token (usb:1)", "signing")
+    person.touch_over()
+    assert capfd.readouterr().err == "Touch your security key (Token (usb:1)): signing\n"
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    person.touch_wanted("Token (usb:1)", "signing")
+    assert capfd.readouterr().err == ""

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from fidokit.agent.core.ports import Purpose
 from fidokit.client.ports import Candidate, Quiet
-
-if TYPE_CHECKING:
-    pass
+from fidokit.prompt.desktop import clean, notify, spawn
 
 WANTED: Final = "touch-wanted"
 OVER: Final = "touch-over"
@@ -40,10 +33,8 @@ class Notices:
     def wanted(self, token: str, purpose: Purpose) -> None:
         """A token waits for a touch."""
         self.say(f"{_TITLE} ({token}): {purpose.what}, key {purpose.key}")
-        if self.desktop and (program := shutil.which("notify-send")):
-            text = f"{_markup_free(purpose.what)}\n{_markup_free(purpose.key)}"
-            title = f"{_TITLE}: {token}"
-            _spawn([program, "--app-name=fidokit", "--expire-time=15000", "--", title, text])
+        if self.desktop:
+            notify(f"{_TITLE}: {token}", f"{clean(purpose.what)}\n{purpose.key}")
         self._run_hook(WANTED, token, purpose)
 
     def over(self) -> None:
@@ -52,12 +43,12 @@ class Notices:
 
     def _run_hook(self, event: str, token: str, purpose: Purpose) -> None:
         if self.hook:
-            _spawn(
+            spawn(
                 self.hook,
                 FIDOKIT_EVENT=event,
-                FIDOKIT_TOKEN=_clean(token),
-                FIDOKIT_KEY=_clean(purpose.key),
-                FIDOKIT_PURPOSE=_clean(purpose.what),
+                FIDOKIT_TOKEN=clean(token),
+                FIDOKIT_KEY=clean(purpose.key),
+                FIDOKIT_PURPOSE=clean(purpose.what),
             )
 
 
@@ -110,27 +101,3 @@ class Heard:
     def pin_wrong(self) -> None:
         """The PIN that the child was handed is wrong."""
         self.forget_pin()
-
-
-def _clean(text: str) -> str:
-    """Text of clients and tokens, harmless in an environment and for what a hook does with it."""
-    return "".join(c if c.isprintable() else "?" for c in text)
-
-
-def _markup_free(text: str) -> str:
-    """Notification servers read a little HTML."""
-    return _clean(text).replace("&", "&amp;").replace("<", "&lt;")
-
-
-def _spawn(command: Sequence[str], **variables: str) -> None:
-    """Run a program and do not wait for it; that it cannot be run spoils nothing."""
-    with suppress(OSError, ValueError):
-        child = subprocess.Popen(  # noqa: S603  the owner's own command, without a shell
-            list(command),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, **variables},
-            start_new_session=True,
-        )
-        threading.Thread(target=child.wait, daemon=True).start()  # or it stays as a zombie

@@ -223,7 +223,18 @@ class LazyGroup(click.Group):
         if not args and not ctx.resilient_parsing:
             click.echo(ctx.get_help(), err=True)
             ctx.exit(ExitCode.USAGE)
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption:
+            self._answer_letters(ctx, args)
+            raise
+
+    def _answer_letters(self, ctx: click.Context, args: list[str]) -> None:
+        from fidokit.cli.habits import answer_to_letters
+
+        known = frozenset(name for param in self.params for name in param.opts)
+        if found := answer_to_letters(args, known):
+            raise click.UsageError(f"there is no {found[0]} here: {found[1]}", ctx) from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
         """The names, in the order of the table: the most used first."""
@@ -251,6 +262,10 @@ class LazyGroup(click.Group):
             return
         import difflib
 
+        from fidokit.cli.habits import answer_to_word
+
+        if said := answer_to_word(self.name or "", name):
+            raise click.UsageError(f"there is no command {name!r} here: {said}", ctx)
         near = difflib.get_close_matches(name, known, n=1)
         meant = f"; did you mean {near[0]!r}?" if near else ""
         raise click.UsageError(f"there is no command {name!r} here{meant}", ctx)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,11 +9,10 @@ from typing import TYPE_CHECKING
 
 from fidokit.errors import PinPolicy, PinRequired, PinWrong
 from fidokit.prompt import questions
-from fidokit.prompt.text import escape, is_fancy, note
+from fidokit.prompt.notices import Notice, tell, touch_notice, waiting_notice
+from fidokit.prompt.text import escape, note
 
 if TYPE_CHECKING:
-    from rich.status import Status
-
     from fidokit.cli.settings import Settings
     from fidokit.prompt.questions import TouchPrompt
     from fidokit.tokens import Candidate, PinCode, Session
@@ -37,21 +35,36 @@ def open_token(settings: Settings) -> Iterator[Session]:
                 note(f"fidokit.trace: {session.round_trips} round trips in {took:.0f} ms")
 
 
-def ask_twice(prompt: str) -> str | None:
-    """A secret that was typed twice alike; None where nobody can be asked."""
+def ask_twice(prompt: str, again: str) -> str | None:
+    """A secret that was typed twice alike; None where nobody can be asked.
+
+    Args:
+        prompt: the first question.
+        again: the second one.
+    """
     while (text := questions.ask_secret(prompt)) is not None:
-        if text == questions.ask_secret("The same again: "):
+        if text == questions.ask_secret(again):
             return text
-        note("The two are not the same.")
+        tell("The two are not the same.")
     return None
 
 
-class TerminalInteraction:
-    """The Interaction of the command (client.ports.Interaction): a terminal, a file, or nobody."""
+CHANGING_PIN = "changing the PIN"
+"""Why a PIN is asked for that is about to be replaced (tokens.owner.change_pin)."""
 
-    def __init__(self, settings: Settings) -> None:
+
+class TerminalInteraction:
+    """The Interaction of the command (client.ports.Interaction): a terminal, a file, or nobody.
+
+    Args:
+        settings: where PINs come from, and whether somebody waits.
+        purpose: what a touch is for, where the caller knows better than the library.
+    """
+
+    def __init__(self, settings: Settings, purpose: str = "") -> None:
         self.settings = settings
-        self._status: Status | None = None
+        self._purpose = purpose
+        self._notice: Notice | None = None
         self._prompt: TouchPrompt | None = None
 
     def ask_pin(
@@ -65,9 +78,9 @@ class TerminalInteraction:
         if given is not None:
             return self._read_pin(given, retries, previous_was_wrong)
         if previous_was_wrong:
-            note("That PIN was wrong.")
+            tell("That PIN was wrong.")
         while True:
-            text = questions.ask_secret(f"PIN of {token}, for {why}{_tries(retries)}: ")
+            text = questions.ask_secret(_pin_prompt(token, retries, self._purpose or why))
             if text is None:
                 from fidokit.tokens import QUIET
 
@@ -75,7 +88,7 @@ class TerminalInteraction:
             try:
                 return PinCode.parse(text)
             except PinPolicy as error:  # no such PIN exists: asking the token would cost a try
-                note(f"{error.message}.")
+                tell(_sentence(error.message))
 
     def _read_pin(
         self, source: str | int, retries: int | None, previous_was_wrong: bool
@@ -97,52 +110,53 @@ class TerminalInteraction:
         from fidokit.tokens import PinCode
 
         if self.settings.new_pin_file is not None:
-            pin = PinCode.parse(questions.read_secret(self.settings.new_pin_file, "new PIN"))
+            given = questions.read_secret(self.settings.new_pin_file, "new PIN")
+            pin = PinCode.parse(given, min_code_points=min_length)
             pin.check_length(min_length, max_length)
             return pin
         while True:
-            text = ask_twice(f"New PIN for {token} ({min_length} to {max_length} characters): ")
+            lengths = f"{min_length} to {max_length} characters"
+            text = ask_twice(f"New PIN of {token} ({lengths}): ", "New PIN again: ")
             if text is None:
                 raise PinRequired(
                     "a new PIN is needed, and nobody can be asked",
                     hint="give it with --new-pin-file, or run this in a terminal",
                 )
             try:
-                pin = PinCode.parse(text)
+                pin = PinCode.parse(text, min_code_points=min_length)
                 pin.check_length(min_length, max_length)
             except PinPolicy as error:
-                note(f"{error.message}.")
+                tell(_sentence(error.message))
             else:
                 return pin
 
     def touch_wanted(self, token: str, why: str) -> None:
-        """Say that the token waits; with a spinner where a person looks on."""
-        text = f"Touch your security key ({escape(token)}): {escape(why)}"
-        if not (self.settings.progress and is_fancy(sys.stderr)):
-            note(text)
-            return
-        from rich.console import Console
-        from rich.text import Text
-
-        console = Console(stderr=True, highlight=False)
-        self._status = console.status(Text(text, style="bold"), spinner="dots")
-        self._status.start()
+        """Say that the token waits, with the seconds that are left where a user looks on."""
+        self._notice = touch_notice(token, self._purpose or why, live=self.settings.progress)
 
     def touch_over(self) -> None:
         """Clear the notice that a touch is wanted."""
-        if self._status is not None:
-            self._status.stop()
-            self._status = None
+        if self._notice is not None:
+            self._notice.over()
+            self._notice = None
 
     def busy(self, token: str, why: str) -> bool:
         """Say that another program uses the token, and wait where a user looks on."""
-        if not questions.has_terminal():
+        return self._wait(f"{token} is busy: {why}. Wait, or end with Ctrl-C")
+
+    def absent(self, what: str) -> bool:
+        """Say that a token is not there, and wait for it where a user looks on."""
+        return self._wait(f"{what}, or end with Ctrl-C")
+
+    def _wait(self, text: str) -> bool:
+        if not (self.settings.wait and questions.has_terminal()):
             return False
-        note(f"{escape(token)} is busy: {escape(why)}. Waiting for it; Ctrl-C ends that.")
+        self._notice = waiting_notice(text, live=self.settings.progress)
         return True
 
-    def busy_over(self) -> None:
-        """Nothing is shown that would have to be cleared."""
+    def waiting_over(self) -> None:
+        """Clear the notice that something is waited for."""
+        self.touch_over()
 
     def ask_gesture(self, token: str, *, verify: bool) -> None:
         """Ask for a touch of a virtual token (virtual.gestures.Gestures)."""
@@ -166,9 +180,13 @@ class TerminalInteraction:
             from fidokit.tokens import QUIET
 
             return QUIET.choose_token(candidates)
-        note("There is more than one token:")
+        width = max(len(candidate.selector) for candidate in candidates)
+        lines = ["There is more than one token:"]
         for number, candidate in enumerate(candidates, start=1):
-            note(f"  {number}  {escape(candidate.selector)}  {escape(candidate.product)}")
+            lines.append(
+                f"  {number}  {escape(candidate.selector):<{width}}  {escape(candidate.product)}"
+            )
+        tell("\n".join(lines))
         while True:
             question = f"Which one? [1-{len(candidates)}, or Enter to touch the one you mean] "
             answer = (questions.ask_line(question) or "").strip()
@@ -176,6 +194,17 @@ class TerminalInteraction:
                 return None
             if answer.isdecimal() and 1 <= int(answer) <= len(candidates):
                 return candidates[int(answer) - 1]
+            tell(f"{answer!r} is not a number from 1 to {len(candidates)}.")
+
+
+def _pin_prompt(token: str, retries: int | None, why: str) -> str:
+    if why == CHANGING_PIN:
+        return f"Current PIN of {token}{_tries(retries)}: "
+    return f"PIN of {token}, for {why}{_tries(retries)}: "
+
+
+def _sentence(message: str) -> str:
+    return f"{message[:1].upper()}{message[1:]}."
 
 
 def _tries_left(retries: int) -> str:

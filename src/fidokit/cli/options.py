@@ -70,7 +70,15 @@ def common_options() -> Iterator[SectionOption]:
         is_flag=True,
         flag_value=False,
         default=True,
-        help="No spinners.",
+        help="Show no lines that change.",
+    )
+    yield SectionOption(
+        ["--no-wait", "wait"],
+        COMMON,
+        is_flag=True,
+        flag_value=False,
+        default=True,
+        help="Fail at once if the token is busy or absent.",
     )
     yield SectionOption(
         ["-v", "--verbose"], COMMON, count=True, help="Trace what is said to the token."
@@ -116,6 +124,13 @@ def format_sections(
 
 class Verb(click.Command):
     """A command at the end of the tree: its own options, and the common ones."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, unless options contradict each other."""
+        settings = ctx.find_root().ensure_object(Settings)
+        if settings.pin_file is not None and settings.pin_fd is not None:
+            raise click.UsageError("--pin-file and --pin-fd exclude each other", ctx)
+        return super().invoke(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options under the headings of their sections."""

@@ -86,7 +86,7 @@ def _ask_for(what: str, state: str, source: str | None) -> bytes:
     """Ask for the passphrase of something, or read it from --passphrase-file."""
     if source is not None:
         return questions.read_secret(source, "passphrase").encode()
-    text = questions.ask_secret(f"Passphrase of {what}: ")
+    text = questions.ask_secret(f"Passphrase to open {what}: ")
     if text is None:
         raise PassphraseRequired(f"{what} is {state}, and nobody can be asked", hint=_HINT)
     return text.encode()
@@ -120,7 +120,9 @@ def _read_or_ask(path: Path, source: str | None) -> bytes:
                 hint="put the passphrase on its first line, or say --no-passphrase",
             )
         return words
-    text = ask_twice(f"Passphrase for {home_path(path)} (empty for none): ")
+    text = ask_twice(
+        f"New passphrase for {home_path(path)} (empty for none): ", "New passphrase again: "
+    )
     if text is None:
         raise PassphraseRequired(
             "no passphrase was chosen, and nobody can be asked",
@@ -224,7 +226,7 @@ def new_seal(what: str, wanted: bool, source: str | None) -> bytes | None:
     if source is not None:
         words: str | None = questions.read_secret(source, "passphrase")
     else:
-        words = ask_twice(f"Passphrase to seal {what} under: ")
+        words = ask_twice(f"New passphrase for {what}: ", "New passphrase again: ")
     if words is None:
         raise PassphraseRequired(f"{what} is to be sealed, and nobody can be asked", hint=_HINT)
     if not words:

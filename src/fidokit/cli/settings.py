@@ -21,7 +21,8 @@ class Settings:
         token: the selector of the token to use.
         json: print JSON.
         verbose: how often -v was given.
-        progress: whether spinners may be shown.
+        progress: whether lines may change while something lasts.
+        wait: whether a busy or absent token is waited for, where a user looks on.
         pin_file: the file that holds the PIN, "-" for standard input.
         pin_fd: the descriptor to read the PIN from.
         new_pin_file: the file that holds the new PIN.
@@ -32,6 +33,7 @@ class Settings:
     json: bool = False
     verbose: int = 0
     progress: bool = True
+    wait: bool = True
     pin_file: str | None = None
     pin_fd: int | None = None
     new_pin_file: str | None = None

@@ -127,7 +127,10 @@ def _sign(options: Options) -> int:
         raise OperationEnded(FAILED, "Cannot sign mix of paths and standard input")
     hash_name = options.taken("hashalg=").get("hashalg", "sha512")
     with open_signer(
-        _path(key), _person(), agent=True if "U" in options.flags else None, passphrase=_passphrase
+        _path(key),
+        _person(_purpose(namespace, options.files)),
+        agent=True if "U" in options.flags else None,
+        passphrase=_passphrase,
     ) as signer:
         for file in options.files or ["-"]:
             _sign_one(options, signer, file, namespace=namespace, hash_name=hash_name)
@@ -137,11 +140,12 @@ def _sign(options: Options) -> int:
 def _sign_one(
     options: Options, signer: Signer, file: str, *, namespace: str, hash_name: str
 ) -> None:
+    from fidokit.prompt.standard_input import standard_input
     from fidokit.signing.signatures import sign_file, sign_message
 
     if file == "-":
         _progress(options, "Signing data on standard input")
-        message = sys.stdin.buffer
+        message = standard_input()
         text = sign_message(signer, message, namespace=namespace, hash_name=hash_name)
         sys.stdout.write(text)
         return
@@ -167,11 +171,20 @@ def _may_write(name: str) -> bool:
     return sys.stdin.readline()[:1] in ("y", "Y")
 
 
-def _person() -> Interaction:
+def _purpose(namespace: str, files: Sequence[str]) -> str:
+    """What git has signed, so that whoever is asked for a touch knows; "" for all else."""
+    if namespace != "git" or len(files) != 1:
+        return ""
+    from fidokit.system.git_signing import described
+
+    return described(_path(files[0]))
+
+
+def _person(purpose: str) -> Interaction:
     from fidokit.cli.interaction import TerminalInteraction
     from fidokit.cli.settings import Settings
 
-    return TerminalInteraction(Settings())
+    return TerminalInteraction(Settings(), purpose)
 
 
 def _passphrase(path: Path) -> bytes:
@@ -195,11 +208,12 @@ def _verify(options: Options) -> int:
     _, _, allowed, principal = options.need("verify", wanted)
 
     def check(namespace: str, signature: str, taken: dict[str, str]) -> VerifiedSignature:
+        from fidokit.prompt.standard_input import standard_input
         from fidokit.signing.signatures import verify_signature
 
         revoked = options.values.get("r")
         return verify_signature(
-            sys.stdin.buffer,
+            standard_input(),
             _path(signature),
             allowed_signers=_path(allowed),
             principal=principal,
@@ -227,10 +241,11 @@ def _check_novalidate(options: Options) -> int:
     options.need("check-novalidate", {"s": "signature file", "n": "namespace"})
 
     def check(namespace: str, signature: str, taken: dict[str, str]) -> VerifiedSignature:
+        from fidokit.prompt.standard_input import standard_input
         from fidokit.signing import signatures
 
         _verify_time(taken)
-        return signatures.check_signature(sys.stdin.buffer, _path(signature), namespace=namespace)
+        return signatures.check_signature(standard_input(), _path(signature), namespace=namespace)
 
     return _judge(options, check, None)
 

@@ -13,7 +13,7 @@ from fidokit.client.info import U2F_ONLY, TokenInfo, decode_info
 from fidokit.client.links.channel import Channel
 from fidokit.client.links.watchdog import TOUCH_NEEDED, Patience
 from fidokit.client.ports import CBOR, NMSG, QUIET, WINK, Interaction, Link
-from fidokit.client.status import CtapRefusal, error_for
+from fidokit.client.status import HASTY_S, UNTOUCHED, CtapRefusal, error_for, untouched
 from fidokit.client.tolerance import ALGORITHMS_UNTOLD, GET_INFO_REFUSED, TOUCH_NOTICE, Notes
 from fidokit.errors import FidokitError, Unsupported
 from fidokit.types import CtapCommand, Transport
@@ -165,7 +165,12 @@ class Connection:
 
         def send() -> Answer:
             with self._announcing(why, silent=silent) as told:
-                return self._channel.cbor(command, params, what, told=told.hear, stop=stop)
+                try:
+                    return self._channel.cbor(command, params, what, told=told.hear, stop=stop)
+                except CtapRefusal as refusal:
+                    if refusal.status in UNTOUCHED and told.waited() >= HASTY_S:
+                        raise untouched(refusal.status, why, told.waited()) from None
+                    raise
 
         return until_free(send, self.name, self.interaction, self.patience)
 
@@ -243,6 +248,7 @@ class _Announcer:
         self._why = why
         self._silent = silent
         self._wanted = False
+        self._since = 0.0
 
     def hear(self, status: int) -> None:
         """Take note of a keep-alive status: 1 processing, 2 a touch is needed."""
@@ -252,7 +258,12 @@ class _Announcer:
             self._connection.notes.note(TOUCH_NOTICE)
         else:
             self._wanted = True
+            self._since = self._connection.patience.clock()
             self._connection.interaction.touch_wanted(self._connection.name, self._why)
+
+    def waited(self) -> float:
+        """Seconds that the token has waited for a touch; 0 where it did not say so."""
+        return self._connection.patience.clock() - self._since if self._wanted else 0.0
 
     def over(self) -> None:
         """Take the notice back once the call has ended."""

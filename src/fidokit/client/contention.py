@@ -17,13 +17,16 @@ POLL: Final = 0.5
 
 @runtime_checkable
 class Waiter(Protocol):
-    """An `Interaction` whose user can be told that a token is busy, and waits for it."""
+    """An `Interaction` whose user can be told that a token is busy or absent, and waits for it."""
 
     def busy(self, token: str, why: str) -> bool:
         """Say once that `token` is busy, and why; false where nobody waits."""
 
-    def busy_over(self) -> None:
-        """The token is free, or was given up."""
+    def absent(self, what: str) -> bool:
+        """Say once what is not there, and how to bring it; false where nobody waits."""
+
+    def waiting_over(self) -> None:
+        """The token is free or there, or was given up."""
 
 
 def until_free(
@@ -51,7 +54,7 @@ def until_free(
     except KeyboardInterrupt:
         raise Interrupted("interrupted while waiting for the token") from None
     finally:
-        interaction.busy_over()
+        interaction.waiting_over()
 
 
 def _retried(attempt: Callable[[], _T], patience: Patience) -> _T:
@@ -63,3 +66,34 @@ def _retried(attempt: Callable[[], _T], patience: Patience) -> _T:
         except TokenBusy:
             if patience.clock() >= deadline:
                 raise
+
+
+def until_there(
+    look: Callable[[], _T | None], what: str, interaction: Interaction, patience: Patience
+) -> _T | None:
+    """What `look` finds, looked for again while a user waits for a token to be plugged in.
+
+    Args:
+        look: None where the token is not there.
+        what: what is missing, and how to bring it; a sentence without its full stop.
+        interaction: waits where it is a `Waiter` and agrees.
+        patience: `total` ends the waiting.
+
+    Returns None where nobody waits, or where it did not come in time.
+
+    Raises:
+        Interrupted: Ctrl-C.
+    """
+    found = look()
+    if found is not None or not isinstance(interaction, Waiter) or not interaction.absent(what):
+        return found
+    deadline = patience.clock() + patience.total
+    try:
+        while found is None and patience.clock() < deadline:
+            patience.sleep(POLL)
+            found = look()
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted while waiting for the token") from None
+    finally:
+        interaction.waiting_over()
+    return found

@@ -12,7 +12,7 @@ from queue import Empty, SimpleQueue
 from typing import Final, Self
 
 from fidokit.client.connection import Label
-from fidokit.client.contention import until_free
+from fidokit.client.contention import until_free, until_there
 from fidokit.client.info import TokenInfo
 from fidokit.client.links.watchdog import Patience
 from fidokit.client.ports import QUIET, Backend, Candidate, Interaction
@@ -151,21 +151,66 @@ def find(selector: str | None, backends: Sequence[Backend], opener: Opener) -> C
         UsageError: the selector cannot be read.
     """
     if selector is None:
-        candidates = in_order(backends)
+        candidates = awaited(backends, opener, "No security key is connected: plug one in")
         if not candidates:
             raise _none_seen(backends)
         return choose(candidates, opener)
-    candidates = _named(Selector.parse(selector), backends, opener)
-    if not candidates:
+    named = Selector.parse(selector)
+    look = _Look(lambda: _named(named, backends, opener), backends)
+    # a virtual token is not plugged in: one that is not there is a slip of the fingers
+    waits = opener.interaction if named.kind != Transport.VIRTUAL else QUIET
+    what = f"{selector} is not connected: plug it in"
+    found = until_there(look, what, waits, opener.patience)
+    if not found:
         raise TokenNotFound(
             f"no token is connected that answers to {selector}",
-            hint=_MISSING.get(selector.partition(":")[0], _MISSING[""]),
+            hint=_MISSING.get(named.kind, _MISSING[""]),
         )
-    return choose(candidates, opener)
+    return choose(found, opener)
+
+
+def awaited(backends: Sequence[Backend], opener: Opener, what: str) -> list[Candidate]:
+    """The tokens that count when none is named, waited for while there are none.
+
+    Args:
+        backends: the ways of reaching tokens.
+        opener: reaches the user who may wait.
+        what: is said to that user, see `contention.until_there`.
+    """
+    interaction, patience = opener.interaction, opener.patience
+    return until_there(lambda: in_order(backends) or None, what, interaction, patience) or []
+
+
+class _Look:
+    """Looks for tokens that have to be opened to be known, anew only when others are there.
+
+    Args:
+        find: opens and asks.
+        backends: the ways of reaching tokens.
+    """
+
+    def __init__(self, find: Callable[[], list[Candidate]], backends: Sequence[Backend]) -> None:
+        self._find = find
+        self._backends = backends
+        self._known: list[str] | None = None
+
+    def __call__(self) -> list[Candidate] | None:
+        """Those that fit; None for none."""
+        if self._known is None:
+            self._known = []
+            return self._found()
+        there = [candidate.path for candidate in seen(self._backends)]
+        if there == self._known:
+            return None
+        self._known = there
+        return self._found()
+
+    def _found(self) -> list[Candidate] | None:
+        return self._find() or None
 
 
 _MISSING: Final[Mapping[str, str]] = {
-    "": "plug it in, or see `fidokit token list` for what is there",
+    "": "plug it in; `fidokit token list` shows what is there",
     Transport.SOCKET: "start it with `fidokit virtual serve NAME --socket PATH`, or check the path",
     _ID: "plug it in; one whose PIN was changed has to be remembered again with "
     "`fidokit key list --remember`",

@@ -237,6 +237,34 @@ def error_for(status: int, doing: str) -> errors.FidokitError:
     return meaning.error(message, hint=meaning.hint)
 
 
+UNTOUCHED: Final = frozenset({S.OPERATION_DENIED, S.USER_ACTION_TIMEOUT, S.ACTION_TIMEOUT})
+"""How tokens end a command for which nobody touched them: CTAP 2.1 section 6 has the first of these
+for a refusal and for the end of the time alike."""
+
+HASTY_S: Final = 9.0
+"""Seconds; whoever is refused sooner was refused: no token gives up its wait so soon."""
+
+_SURE_S: Final = 25.0
+"""Seconds; after so many a refusal is the end of the time."""
+
+
+def untouched(status: int, doing: str, seconds: float) -> errors.TouchTimedOut:
+    """The error for a token that waited for a touch in vain.
+
+    Args:
+        status: one of `UNTOUCHED`.
+        doing: what was under way, such as "making the key".
+        seconds: how long it waited.
+    """
+    sure = status != S.OPERATION_DENIED or seconds >= _SURE_S
+    doubt = "" if sure else ", or it was refused"
+    return errors.TouchTimedOut(
+        f"{doing} failed: the token waited for a touch, and "
+        f"nobody touched it for {seconds:.0f} seconds{doubt}",
+        hint="repeat, and touch the token when it blinks",
+    )
+
+
 def _kind(status: int) -> str:
     if status >= 0xF0:
         return "its maker's own"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -132,7 +131,9 @@ def _read(path: Path | str, fingerprint: Callable[[bytes], str]) -> Iterator[Lis
 @contextmanager
 def _opened(path: Path | str) -> Iterator[BinaryIO]:
     if str(path) == STDIN:
-        yield sys.stdin.buffer
+        from fidokit.prompt.standard_input import standard_input
+
+        yield standard_input()
         return
     with open(path, "rb") as file:  # noqa: PTH123  a str stays one: see disk_errors
         yield file

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from fidokit.errors import FidokitError, Interrupted, Malformed, NoPermission, UsageError
-from fidokit.prompt.text import escape
+from fidokit.prompt.text import columns, escape, wrapped
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,12 +52,61 @@ def ask_secret(prompt: str) -> str | None:
         return _run_askpass(program, prompt)
     if not terminal:
         return None
-    import getpass
-
+    answer = _asked(prompt, hidden=True)
+    if len(answer) > LONGEST_SECRET:
+        raise Malformed(f"what was typed is longer than {LONGEST_SECRET} bytes")
     try:
-        return getpass.getpass(escape(prompt))
-    except (EOFError, UnicodeDecodeError):
+        return answer.decode("utf-8")
+    except UnicodeDecodeError:
         raise Interrupted("the question was not answered") from None
+
+
+def _asked(prompt: str, *, hidden: bool) -> bytes:
+    """What is typed on the terminal.
+
+    Raises:
+        Interrupted: the user closed the question (Ctrl-D).
+    """
+    from fidokit.prompt.hidden import read_hidden, read_line
+
+    terminal = os.open(TERMINAL, os.O_RDWR | os.O_NOCTTY)
+    try:
+        text = _fitting(escape(prompt), columns(terminal))
+        shown = text.encode("utf-8", "backslashreplace")
+        if hidden:
+            answer = read_hidden(terminal, LONGEST_SECRET + 1, shown)
+        else:
+            os.write(terminal, shown)
+            answer = _or_new_line(terminal, lambda: read_line(terminal, LONGEST_SECRET))
+    finally:
+        os.close(terminal)
+    if answer is None:
+        raise Interrupted("the question was not answered")
+    return answer
+
+
+def _or_new_line(terminal: int, read: Callable[[], bytes | None]) -> bytes | None:
+    """What is read; the next message begins on a line of its own where no line end was typed."""
+    try:
+        answer = read()
+    except KeyboardInterrupt:
+        os.write(terminal, b"\n")
+        raise
+    if answer is None:
+        os.write(terminal, b"\n")
+    return answer
+
+
+def _fitting(prompt: str, width: int) -> str:
+    """A prompt broken at words, but not in parentheses, where it is wider than the terminal."""
+    if len(prompt) < width:
+        return prompt
+    import re
+
+    text = prompt.rstrip()
+    whole = re.sub(r"\([^()]*\)", lambda part: part[0].replace(" ", "\u00a0"), text)
+    lines = "\n".join(wrapped(whole, width - 2)).replace("\u00a0", " ")
+    return lines + prompt[len(text) :]
 
 
 def _run_askpass(program: str, prompt: str) -> str:
@@ -84,13 +133,7 @@ def ask_line(prompt: str) -> str | None:
     """
     if not has_terminal():
         return None
-    with open(TERMINAL, "w", errors="backslashreplace") as out, open(TERMINAL) as answers:  # noqa: PTH123
-        out.write(escape(prompt))
-        out.flush()
-        line = answers.readline(LONGEST_SECRET)
-    if not line:
-        raise Interrupted("the question was not answered")
-    return line.rstrip("\r\n")
+    return _asked(prompt, hidden=False).decode("utf-8", "surrogateescape")
 
 
 def typed_path(answer: str) -> Path | None:
@@ -142,9 +185,7 @@ def read_secret(source: str | int, what: str) -> str:
         )
     try:
         if isinstance(source, int) or source == "-":
-            descriptor = 0 if source == "-" else int(source)
-            with open(descriptor, "rb", buffering=0, closefd=False) as stream:
-                data = stream.readline(LONGEST_SECRET + 1)
+            data = _line_of(0 if source == "-" else int(source), what)
         else:
             with open(source, "rb") as stream:  # noqa: PTH123
                 data = stream.readline(LONGEST_SECRET + 1)
@@ -157,7 +198,23 @@ def read_secret(source: str | int, what: str) -> str:
     return _first_line(data, f"the {what} from {name}")
 
 
+def _line_of(descriptor: int, what: str) -> bytes:
+    """The next line of a descriptor; a terminal is told what to type, and does not show it."""
+    if os.isatty(descriptor):
+        from fidokit.prompt.hidden import read_hidden
+
+        shown = f"{what[:1].upper()}{what[1:]}: ".encode()
+        return read_hidden(descriptor, LONGEST_SECRET + 1, shown) or b""
+    with open(descriptor, "rb", buffering=0, closefd=False) as stream:
+        return stream.readline(LONGEST_SECRET + 1)
+
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""What editors of Windows write before UTF-8; it is no part of a secret."""
+
+
 def _first_line(data: bytes, what: str) -> str:
+    data = data.removeprefix(BYTE_ORDER_MARK)
     if len(data) > LONGEST_SECRET:
         raise Malformed(f"{what} is longer than {LONGEST_SECRET} bytes")
     if not data:

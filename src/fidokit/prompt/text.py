@@ -48,3 +48,22 @@ def is_fancy(stream: TextIO) -> bool:
 def note(text: str) -> None:
     """Say something to the person beside the result: on standard error."""
     sys.stderr.write(f"{escape_lines(text)}\n")
+
+
+_USUAL = 80
+_NARROWEST = 20
+
+
+def columns(descriptor: int) -> int:
+    """How wide a terminal is; 80 where it does not tell."""
+    try:
+        return max(os.get_terminal_size(descriptor).columns or _USUAL, _NARROWEST)
+    except OSError:
+        return _USUAL
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Lines of at most `width` columns, broken at words; what has no blanks stays whole."""
+    import textwrap
+
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]

@@ -193,7 +193,8 @@ def token_holding(
         return
     opener = discovery.Opener(interaction, spend_last_try)
     where = all_backends(interaction) if backends is None else backends
-    candidates = discovery.in_order(where)
+    what = "No security key is connected: plug in the one that holds this key"
+    candidates = discovery.awaited(where, opener, what)
     with discovery.holder_of(handle, application, candidates, opener) as session:
         yield session
 

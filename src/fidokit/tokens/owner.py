@@ -69,6 +69,7 @@ def set_pin(session: Session, new: PinCode | None = None) -> None:
         PinPolicy: too short or too long for this token.
         Unsupported: the token has no PIN.
     """
+    owner_pin.supported(session)
     if session.info.pin_set:
         raise WouldOverwrite(
             f"{session.name} already has a PIN", hint="change it with `fidokit pin change`"
@@ -84,13 +85,8 @@ def change_pin(session: Session, old: PinCode | None = None, new: PinCode | None
     """
     if session.info.pin_set is False:
         raise PinNotSet(f"{session.name} has no PIN yet", hint="set one with `fidokit pin set`")
-    old = old or _ask_old(session)
+    old = old or owner_pin.current_pin(session, "changing the PIN")
     owner_pin.change_pin(session, old, new or _ask_new(session))
-
-
-def _ask_old(session: Session) -> PinCode:
-    retries = pin_status(session).retries
-    return session.interaction.ask_pin(session.name, retries, "changing the PIN", False)
 
 
 def _ask_new(session: Session) -> PinCode:

@@ -63,10 +63,10 @@ def test_set_on_a_terminal(fresh: Bench) -> None:
         "set",
         answers=[
             ("New PIN", "abc\n"),
-            ("The same again: ", "abc\n"),
+            ("New PIN again: ", "abc\n"),
             ("too short", ""),
             ("New PIN", f"{PIN}\n"),
-            ("The same again: ", f"{PIN}\n"),
+            ("New PIN again: ", f"{PIN}\n"),
         ],
     )
     assert done.code == 0, done.out

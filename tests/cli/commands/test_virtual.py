@@ -175,10 +175,10 @@ def test_a_sealed_token_is_served_and_then_used_by_all(sandbox: Sandbox) -> None
 
 def test_a_passphrase_is_asked_twice_on_a_terminal(sandbox: Sandbox) -> None:
     answers = [
-        ("to seal virtual:s under: ", "one\n"),
-        ("same again: ", "two\n"),
-        ("to seal virtual:s under: ", "one\n"),
-        ("same again: ", "one\n"),
+        ("New passphrase for virtual:s: ", "one\n"),
+        ("New passphrase again: ", "two\n"),
+        ("New passphrase for virtual:s: ", "one\n"),
+        ("New passphrase again: ", "one\n"),
     ]
     done = sandbox.talk("virtual", "create", "s", "--seal", answers=answers)
     assert done.code == 0

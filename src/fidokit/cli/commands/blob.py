@@ -15,6 +15,7 @@ from fidokit.cli.render import Column, Lines, Listing, home_path, show, write_ra
 from fidokit.cli.settings import Settings
 from fidokit.errors import UsageError
 from fidokit.prompt import questions
+from fidokit.prompt.standard_input import standard_input
 from fidokit.prompt.text import note
 
 if TYPE_CHECKING:
@@ -117,7 +118,8 @@ def set_blob(
     from fidokit.keys import blobs
     from fidokit.keys.blobs import LARGEST_BLOB
 
-    blob = source.read(LARGEST_BLOB + 1)
+    typed = source.fileno() == 0  # a terminal's end counts once
+    blob = (standard_input() if typed else source).read(LARGEST_BLOB + 1)
     with open_token(settings) as session:
         blobs.set_blob(
             session, key, blob, any_rp=any_rp, passphrase=old_passphrase(passphrase_file)

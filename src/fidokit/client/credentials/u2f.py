@@ -31,6 +31,9 @@ NO_TOUCH: Final = 0x08
 OK: Final = 0x9000
 TOUCH_WANTED: Final = 0x6985
 WRONG_DATA: Final = 0x6A80
+TOUCH_S: Final = 30.0
+"""Seconds that a touch is waited for, as tokens of CTAP2 do by themselves."""
+
 POLL_SECONDS: Final = 0.2
 
 
@@ -150,7 +153,8 @@ def _touched(
 
 def _polled(connection: Connection, apdu: bytes, stop: threading.Event | None) -> tuple[bytes, int]:
     patience = connection.patience
-    deadline = patience.clock() + patience.total
+    seconds = min(TOUCH_S, patience.total)
+    deadline = patience.clock() + seconds
     while patience.clock() < deadline:
         patience.sleep(POLL_SECONDS)
         if stop is not None and stop.is_set():
@@ -159,7 +163,8 @@ def _polled(connection: Connection, apdu: bytes, stop: threading.Event | None) -
         if status != TOUCH_WANTED:
             return data, status
     raise TouchTimedOut(
-        "nobody touched the token in time", hint="repeat, and touch the token when it blinks"
+        f"the token waited for a touch, and nobody touched it for {seconds:.0f} seconds",
+        hint="repeat, and touch the token when it blinks",
     )
 
 

@@ -178,7 +178,8 @@ def _gave_up(pulse: Pulse, patience: Patience, keep: Callable[[_T], bool]) -> ob
     if answer is not None and pulse.status == TOUCH_NEEDED:
         return _Failed(
             TouchTimedOut(
-                "nobody touched the token in time",
+                "the token waited for a touch, and "
+                f"nobody touched it for {patience.total:.0f} seconds",
                 hint="repeat, and touch the token when it blinks",
             )
         )

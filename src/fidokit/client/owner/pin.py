@@ -86,7 +86,7 @@ def set_pin(session: Session, new: PinCode) -> None:
         PinRequired: there already is one.
         Unsupported: the token has no PIN.
     """
-    _supported(session)
+    supported(session)
     if session.info.pin_set:
         raise PinRequired(
             f"{session.name} already has a PIN", hint="change it with `fidokit pin change`"
@@ -116,7 +116,7 @@ def change_pin(session: Session, old: PinCode, new: PinCode) -> None:
         PinWrong, PinLastTry, PinBlocked, PinAuthBlocked: about the old one.
         PinNotSet, Unsupported: there is none.
     """
-    _supported(session)
+    supported(session)
     why = "changing the PIN"
     if not session.info.pin_set:
         raise error_for(CtapStatus.PIN_NOT_SET, why)
@@ -161,6 +161,31 @@ def _harmless(session: Session) -> Permission:
     if session.info.options.get("authnrCfg", False):
         return Permission.CONFIG
     return Permission.GET_ASSERTION
+
+
+def current_pin(session: Session, why: str) -> PinCode:
+    """The PIN that is about to be replaced, asked for, and checked where the token can do that.
+
+    One whose PIN has to be changed gives nothing for it but the change (CTAP 2.1 section
+    6.5.5.7.1): there a wrong one shows only when the new one is sent.
+
+    Raises:
+        PinNotSet, Unsupported: there is none.
+        PinWrong, PinLastTry, PinBlocked, PinAuthBlocked: as said.
+    """
+    supported(session)
+    if not session.info.pin_set:
+        raise error_for(CtapStatus.PIN_NOT_SET, why)
+    if not session.info.force_pin_change and _tells_by_pin(session):
+        return auth.check_pin(session.connection, _harmless(session), why)
+    tries = auth.guard_tries(session.connection)
+    return session.interaction.ask_pin(session.name, tries.left, why, False)
+
+
+def _tells_by_pin(session: Session) -> bool:
+    """Whether the token gives anything for its PIN that shows that it is right."""
+    sensor_alone = session.info.options.get("noMcGaPermissionsWithClientPin", False)
+    return not sensor_alone or _harmless(session) is not Permission.GET_ASSERTION
 
 
 def force_pin_change(session: Session) -> None:
@@ -235,7 +260,8 @@ def _check_policy(session: Session, length: int, rp_ids: Sequence[str], complexi
         )
 
 
-def _supported(session: Session) -> None:
+def supported(session: Session) -> None:
+    """Raise Unsupported where the token can have no PIN."""
     if session.info.pin_set is None:
         raise Unsupported(
             f"{session.name} cannot have a PIN", hint="a FIDO2 token is needed for that"
@@ -243,7 +269,7 @@ def _supported(session: Session) -> None:
 
 
 def _minimum_supported(session: Session, why: str) -> None:
-    _supported(session)
+    supported(session)
     if not session.info.options.get("setMinPINLength", False):
         raise Unsupported(
             f"{why} is not possible on {session.name}", hint="a token of CTAP 2.1 is needed"

@@ -266,6 +266,11 @@ def _by_uv(connection: Connection, wish: Wish) -> PinToken | None:
 
 
 def _by_pin(connection: Connection, wish: Wish) -> PinToken:
+    return _known(connection, wish)[1]
+
+
+def _known(connection: Connection, wish: Wish) -> tuple[PinCode, PinToken]:
+    """The PIN that the token took, and what it gave for it."""
     require_pin(connection, wish.why)
     command = pin_command(connection, wish.permissions, wish.why)
     wrong: PinCode | None = None
@@ -285,7 +290,7 @@ def _by_pin(connection: Connection, wish: Wish) -> PinToken:
         else:
             if tries.locked:
                 connection.notes.note(PIN_LOCK_KEPT)
-            return token
+            return pin, token
 
 
 def pin_command(connection: Connection, permissions: Permission, why: str) -> PinCommand:
@@ -317,14 +322,14 @@ def wrong_pin(connection: Connection, retries: int | None) -> PinWrong:
     )
 
 
-def check_pin(connection: Connection, permissions: Permission, why: str) -> None:
-    """Ask for the PIN, and for nothing but the PIN, and let the token check it.
+def check_pin(connection: Connection, permissions: Permission, why: str) -> PinCode:
+    """The PIN, asked for and checked by the token.
 
     Raises:
         PinError, PinBlocked, PinAuthBlocked: as `obtain`.
     """
     rp_id = "ssh:" if Permission.GET_ASSERTION in permissions else None
-    _by_pin(connection, Wish(permissions, rp_id, why))
+    return _known(connection, Wish(permissions, rp_id, why))[0]
 
 
 def _exchange(

@@ -85,7 +85,7 @@ def test_passphrase_on_a_terminal(bench: Bench) -> None:
     done = bench.sandbox.talk(
         "key", "passphrase", "k",
         answers=[
-            ("Passphrase of k: ", f"{PASSPHRASE}\n"),
+            ("Passphrase to open k: ", f"{PASSPHRASE}\n"),
             ("(empty for none): ", "\n"),
             ("again: ", "\n"),
         ],

@@ -144,10 +144,10 @@ def test_on_a_terminal(bench: Bench) -> None:
         answers=[
             ("File for the key (~/.ssh/id_ed25519_sk): ", "\n"),
             ("(empty for none): ", f"{PASSPHRASE}\n"),
-            ("The same again: ", "something else\n"),
+            ("New passphrase again: ", "something else\n"),
             ("not the same", ""),
             ("(empty for none): ", f"{PASSPHRASE}\n"),
-            ("The same again: ", f"{PASSPHRASE}\n"),
+            ("New passphrase again: ", f"{PASSPHRASE}\n"),
             ("tries left): ", f"{PIN}\n"),
         ],
     )

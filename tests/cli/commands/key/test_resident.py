@@ -113,7 +113,7 @@ def test_download_asks_on_a_terminal(bench: Bench) -> None:
         answers=[
             ("tries left): ", f"{PIN}\n"),
             ("(empty for none): ", f"{PASSPHRASE}\n"),
-            ("The same again: ", f"{PASSPHRASE}\n"),
+            ("New passphrase again: ", f"{PASSPHRASE}\n"),
         ],
     )  # fmt: skip
     assert done.code == 0, done.out

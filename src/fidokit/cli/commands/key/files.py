@@ -52,14 +52,12 @@ def passphrase(
 
     FILE is the private key, as for `ssh-keygen -p`. Needs no token.
     """
-    from fidokit.keys.key_files import change_passphrase, describe_key_file
+    from fidokit.keys.key_files import change_passphrase
 
-    old = old_passphrase(passphrase_file)
-    known = (
-        old(file) if describe_key_file(file).encrypted else b""
-    )  # the old one first, as people expect
-    new = new_passphrase(new_passphrase_file, none=no_passphrase)(file)
-    change_passphrase(file, old=lambda _: known, new=lambda _: new, rounds=rounds)
+    secret = new_passphrase(new_passphrase_file, none=no_passphrase)
+    # asks for the old one first, and for the new one only where the old one is right
+    change_passphrase(file, old=old_passphrase(passphrase_file), new=secret, rounds=rounds)
+    new = secret(file)  # known by now
     said = (
         f"{home_path(file)} is now {'under the new passphrase' if new else 'without passphrase'}."
     )

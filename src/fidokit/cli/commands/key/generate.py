@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fidokit.cli import schema
+from fidokit.cli.habits import LETTERS
 from fidokit.cli.interaction import open_token
 from fidokit.cli.options import verb
 from fidokit.cli.passphrase import new_passphrase, new_passphrase_options, old_passphrase
@@ -52,7 +53,7 @@ NOT_HERE = {
     "-b": "the size of these keys is fixed: leave -b out",
     "-Z": "the cipher of key files is fixed (aes256-ctr): leave -Z out",
     "-w": "choose the token with --token; no provider library is needed",
-    "-K": "to recover keys from a token use: fidokit key download",
+    **{letter: LETTERS[letter] for letter in ("-B", "-K", "-L", "-P", "-Y", "-l", "-p", "-y")},
 }
 
 

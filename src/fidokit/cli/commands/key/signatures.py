@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
@@ -12,6 +11,7 @@ from fidokit.cli.options import verb
 from fidokit.cli.passphrase import agent_option, old_passphrase_option, open_signer
 from fidokit.cli.render import Lines, home_path, show
 from fidokit.cli.settings import Settings
+from fidokit.prompt.standard_input import standard_input
 
 HASHES = ("sha512", "sha256")
 STDIN = Path("-")
@@ -59,7 +59,7 @@ def sign(
     hash_name = _hash_of(options, hash_name)
     with open_signer(settings, key, agent=agent, passphrase_file=passphrase_file) as signer:
         if files in ((), (STDIN,)):
-            message = sys.stdin.buffer
+            message = standard_input()
             text = sign_message(signer, message, namespace=namespace, hash_name=hash_name)
             show(settings, {"signature": text}, Lines(text.splitlines()))
             return
@@ -136,7 +136,7 @@ def verify(
     if signature is None and file is None:
         raise click.UsageError("say where the signature is: -s SIG")
     good = signatures.verify_signature(
-        file or sys.stdin.buffer,
+        file or standard_input(),
         signature or Path(f"{file}.sig"),
         public_key=public_key,
         allowed_signers=allowed_signers,

@@ -1,0 +1,128 @@
+"""What a terminal shows: a program runs on one, and its screen is read as a person sees it."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import termios
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyte
+from tests.support.children import popen
+
+LIMIT_S = 60
+"""Seconds after which what does not show fails its test."""
+
+
+@dataclass
+class Window:
+    """A terminal with a program on it.
+
+    Args:
+        terminal: our end.
+        screen: what is shown.
+        process: setsid, which waits for the program.
+    """
+
+    terminal: int
+    screen: pyte.HistoryScreen
+    process: subprocess.Popen[bytes]
+    raw: bytes = b""
+    ended: bool = False
+    stream: pyte.ByteStream = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.stream = pyte.ByteStream(self.screen)
+
+    def text(self) -> str:
+        """All lines, those that scrolled away too, without blanks at their ends."""
+        gone = ["".join(row[n].data for n in range(self.screen.columns)) for row in self._gone()]
+        return "\n".join(line.rstrip() for line in [*gone, *self.screen.display]).rstrip()
+
+    def _gone(self) -> Iterator[Mapping[int, pyte.screens.Char]]:
+        return iter(self.screen.history.top)
+
+    def wait(self, seen: str | Callable[[str], bool]) -> str:
+        """Read on until the screen shows this; returns the screen."""
+        shown = seen if callable(seen) else lambda text: bool(re.search(seen, text))
+        until = time.monotonic() + LIMIT_S
+        while not shown(self.text()):
+            assert not self.ended, f"ended without {seen!r}:\n{self.text()}"
+            assert time.monotonic() < until, f"never showed {seen!r}:\n{self.text()}"
+            self._read(until)
+        return self.text()
+
+    def _read(self, until: float) -> None:
+        if not select.select([self.terminal], [], [], max(until - time.monotonic(), 0))[0]:
+            return
+        try:
+            data = os.read(self.terminal, 65536)
+        except OSError:  # EIO: the other side is closed
+            data = b""
+        self.ended = not data
+        self.raw += data
+        self.stream.feed(data)
+
+    def type(self, text: str) -> None:
+        """Type this."""
+        os.write(self.terminal, text.encode())
+
+    def end(self) -> str:
+        """Read until the program has ended; returns the screen."""
+        until = time.monotonic() + LIMIT_S
+        while not self.ended:
+            assert time.monotonic() < until, f"does not end:\n{self.text()}"
+            self._read(until)
+        return self.text()
+
+    @property
+    def status(self) -> int:
+        """The program's exit status, once it has ended."""
+        self.end()
+        return self.process.wait(LIMIT_S)
+
+    @property
+    def echoes(self) -> bool:
+        """Whether the terminal shows what is typed."""
+        return bool(termios.tcgetattr(self.terminal)[3] & termios.ECHO)
+
+
+@contextmanager
+def window(
+    command: Sequence[str], env: Mapping[str, str], *, columns: int = 80, rows: int = 40
+) -> Iterator[Window]:
+    """Run a program on a terminal of its own; it is ended with the block."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (rows, columns))
+    process = popen(
+        ["setsid", "--ctty", "--wait", *command],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=dict(env),
+        start_new_session=True,
+    )
+    os.close(theirs)
+    try:
+        yield Window(ours, pyte.HistoryScreen(columns, rows, history=500), process)
+    finally:
+        if process.poll() is None:
+            _end(process.pid)
+            process.wait(LIMIT_S)
+        os.close(ours)
+
+
+def _end(pid: int) -> None:
+    """End setsid and the session that it made."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    for group in (*map(int, children), pid):
+        with suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
