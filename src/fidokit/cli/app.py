@@ -223,10 +223,11 @@ class LazyGroup(click.Group):
         if not args and not ctx.resilient_parsing:
             click.echo(ctx.get_help(), err=True)
             ctx.exit(ExitCode.USAGE)
+        given = list(args)  # the parser takes words away
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption:
-            self._answer_letters(ctx, args)
+            self._answer_letters(ctx, given)
             raise
 
     def _answer_letters(self, ctx: click.Context, args: list[str]) -> None:

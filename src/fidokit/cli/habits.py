@@ -24,7 +24,7 @@ LETTERS: Final[Mapping[str, str]] = {
     "-e": "public keys are written in OpenSSH's form: `fidokit key show --public FILE`",
     "-l": "for the fingerprint of a key use `fidokit key show FILE`",
     "-p": "to change a passphrase use `fidokit key passphrase FILE`",
-    "-t": "to make a key use `fidokit key generate -t TYPE`",
+    "-t": "to make a key use `fidokit key generate -t ed25519-sk`",
     "-y": "for the public line of a key use `fidokit key show --public FILE`",
 }
 """Answers to letters that are options of another program's one command."""

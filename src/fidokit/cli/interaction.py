@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from fidokit.errors import PinPolicy, PinRequired, PinWrong
 from fidokit.prompt import questions
-from fidokit.prompt.notices import Notice, tell, touch_notice, waiting_notice
+from fidokit.prompt.notices import LastingNotice, tell, touch_notice, waiting_notice
 from fidokit.prompt.text import escape, note
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class TerminalInteraction:
     def __init__(self, settings: Settings, purpose: str = "") -> None:
         self.settings = settings
         self._purpose = purpose
-        self._notice: Notice | None = None
+        self._notice: LastingNotice | None = None
         self._prompt: TouchPrompt | None = None
 
     def ask_pin(

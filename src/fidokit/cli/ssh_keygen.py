@@ -175,7 +175,7 @@ def _purpose(namespace: str, files: Sequence[str]) -> str:
     """What git has signed, so that whoever is asked for a touch knows; "" for all else."""
     if namespace != "git" or len(files) != 1:
         return ""
-    from fidokit.system.git_signing import described
+    from fidokit.prompt.git_signing import described
 
     return described(_path(files[0]))
 

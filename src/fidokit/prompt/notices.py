@@ -54,7 +54,7 @@ def tell(text: str) -> bool:
         return True
 
 
-class Notice:
+class LastingNotice:
     """Something that lasts: one line that tells the seconds, and goes when it is over.
 
     Where that line would not fit, or where the terminal can do no more than lines, the text is
@@ -142,16 +142,18 @@ def _write(descriptor: int, text: str) -> None:
         data = data[os.write(descriptor, data) :]
 
 
-def touch_notice(token: str, why: str, *, live: bool) -> Notice:
+def touch_notice(token: str, why: str, *, live: bool) -> LastingNotice:
     """Say that a token waits for a touch, and for how long: on the terminal, else the desktop.
 
     Args:
         token: its name.
         why: what the touch is for.
-        live: as of `Notice`.
+        live: as of `LastingNotice`.
     """
     text = f"Touch your security key ({token}): {why}"
-    shown = Notice(text, _left, live=live, short=f"Touch {token}: {why}", head="Touch it now")
+    shown = LastingNotice(
+        text, _left, live=live, short=f"Touch {token}: {why}", head="Touch it now"
+    )
     if not shown.show():
         from fidokit.prompt import desktop
 
@@ -165,14 +167,14 @@ def _left(passed: int) -> str:
     return f" ({left} s left)" if left > 0 else ""
 
 
-def waiting_notice(text: str, *, live: bool) -> Notice:
+def waiting_notice(text: str, *, live: bool) -> LastingNotice:
     """Say what is waited for, with the seconds that have passed.
 
     Args:
         text: a sentence without its full stop.
-        live: as of `Notice`.
+        live: as of `LastingNotice`.
     """
-    shown = Notice(text, passed_seconds, live=live, head="Waiting")
+    shown = LastingNotice(text, passed_seconds, live=live, head="Waiting")
     shown.show()
     return shown
 

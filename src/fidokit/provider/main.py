@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fidokit.client.session import Session
-    from fidokit.prompt.notices import Notice
+    from fidokit.prompt.notices import LastingNotice
     from fidokit.types import Application, KeyHandle
 
 _MOST_DESCRIPTORS: Final = 1 << 20
@@ -101,12 +101,12 @@ class _OnePin(Quiet):
     """Nobody to ask, but for the PIN that OpenSSH asked for, if it did; touch chooses a token."""
 
     pin: str | None = field(repr=False)
-    shown: list[Notice] = field(default_factory=list)
+    shown: list[LastingNotice] = field(default_factory=list)
 
     def touch_wanted(self, token: str, why: str) -> None:
         """Say so where OpenSSH's own line is seen by nobody: git, rsync and scripts keep it."""
         from fidokit.prompt import notices
-        from fidokit.system.git_signing import described_by_callers
+        from fidokit.prompt.git_signing import described_by_callers
 
         if not sys.stderr.isatty():
             self.shown.append(notices.touch_notice(token, described_by_callers() or why, live=True))

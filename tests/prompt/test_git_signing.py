@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fidokit.system.git_signing import described, described_by_callers
+from fidokit.prompt.git_signing import described, described_by_callers
 
 COMMIT = "tree 4b\nparent 4c\nauthor A\ncommitter A\n\n{}\n\nMore.\n"
 TAG = "object 4b\ntype commit\ntag {}\ntagger A\n\nA release\n"
