@@ -40,10 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ[RUN] = str(folder)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-    capture = config.pluginmanager.getplugin("capturemanager")
-    capture.suspend_global_capture(in_=True)
     said = os.dup(2)
-    capture.resume_global_capture()
     prctl(_SET_CHILD_SUBREAPER, 1)
     guardian = os.getpid()
     child = os.fork()

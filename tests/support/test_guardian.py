@@ -132,7 +132,10 @@ def test_ctrl_c(start: Callable[[str], Run]) -> None:
     run = start(HANGS)
     for pid in (run.process.pid, run.pid):
         os.kill(pid, signal.SIGINT)
-    assert run.process.wait(WAIT_S) != 0
+    said = run.said()
+    assert run.process.returncode == pytest.ExitCode.INTERRUPTED, said
+    assert "! KeyboardInterrupt !" in said, "the report is pytest's own"
+    assert "Traceback" not in said
     run.nothing_is_left()
 
 
