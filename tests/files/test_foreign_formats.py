@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,8 +16,7 @@ from tests.support.signers import _rsa_private
 from fidokit.errors import MalformedKey
 from fidokit.files.foreign_formats import require_own_form
 from fidokit.files.scan import read_key
-from fidokit.openssh.keys.public import PublicLine
-from fidokit.openssh.keys.rfc4716 import encode_rfc4716
+from fidokit.openssh.keys.public import PublicKey, PublicLine
 
 LINE = PublicLine(agent_keys.rsa().public, "me").encode() + "\n"
 
@@ -25,10 +25,17 @@ def rsa_as(form: PublicFormat) -> bytes:
     return _rsa_private().public_key().public_bytes(Encoding.PEM, form)
 
 
+def rfc4716(key: PublicKey) -> bytes:
+    base64 = b64encode(key.blob())
+    body = [base64[at : at + 70] for at in range(0, len(base64), 70)]
+    lines = [b"---- BEGIN SSH2 PUBLIC KEY ----", b'Comment: "me"', *body]
+    return b"\n".join([*lines, b"---- END SSH2 PUBLIC KEY ----", b""])
+
+
 FORMS = {
     "UTF-16": (lambda: LINE.encode("utf-16"), "UTF-16"),
     "a byte order mark": (lambda: b"\xef\xbb\xbf" + LINE.encode(), "byte order mark"),
-    "RFC 4716": (lambda: encode_rfc4716(agent_keys.rsa().public, "me").encode(), "RFC 4716"),
+    "RFC 4716": (lambda: rfc4716(agent_keys.rsa().public), "RFC 4716"),
     "PKCS #8": (lambda: rsa_as(PublicFormat.SubjectPublicKeyInfo), "PKCS #8"),
     "PEM": (lambda: rsa_as(PublicFormat.PKCS1), "PEM"),
 }

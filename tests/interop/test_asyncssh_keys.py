@@ -18,7 +18,6 @@ from fidokit.openssh.keys.public import (
     parse_public,
     parse_public_line,
 )
-from fidokit.openssh.keys.rfc4716 import encode_rfc4716, parse_rfc4716
 from fidokit.types import KeyHandle, SkFlag
 
 PASSPHRASE = "correct horse"
@@ -58,13 +57,6 @@ def test_fingerprints(key: PublicKey) -> None:
     theirs = asyncssh.import_public_key(PublicLine(key, "").encode())
     assert theirs.get_fingerprint("sha256") == sha256(key.blob())
     assert theirs.get_fingerprint("md5") == md5(key.blob())
-
-
-@EVERY_KEY
-def test_rfc4716_both_ways(key: PublicKey) -> None:
-    theirs = asyncssh.import_public_key(encode_rfc4716(key, "me@here"))
-    assert theirs.public_data == key.blob()
-    assert parse_rfc4716(theirs.export_public_key("rfc4716").decode()).key == key
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

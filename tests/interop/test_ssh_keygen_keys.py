@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import socket
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +20,6 @@ from fidokit.openssh.keys.private import (
     peek_public,
 )
 from fidokit.openssh.keys.public import PublicKey, PublicLine, SkPublic, parse_public_line
-from fidokit.openssh.keys.rfc4716 import encode_rfc4716, parse_rfc4716, stock_comment
 from fidokit.openssh.lines.key_stream import Listed, list_fingerprints
 from fidokit.types import Application, KeyHandle, SkFlag
 
@@ -78,20 +75,6 @@ class TestPublic:
         shown = ssh_keygen("-l", "-v", "-E", hash_name, "-f", write_public(tmp_path, key))
         title = randomart_title(key.short_type, key.bits)
         assert shown.partition("\n")[2].strip("\n") == randomart(key.blob(), title, hash_name)
-
-    @EVERY_KEY
-    def test_export(self, key: PublicKey, ssh_keygen: Run, tmp_path: Path) -> None:
-        exported = ssh_keygen("-e", "-f", write_public(tmp_path, key))
-        comment = stock_comment(key, getpass.getuser(), socket.gethostname())
-        assert encode_rfc4716(key, comment) == exported
-        assert parse_rfc4716(exported) == PublicLine(key, comment)
-
-    @EVERY_KEY
-    @pytest.mark.parametrize("comment", ["", "me@here", "a comment that needs folding " * 5])
-    def test_import(self, key: PublicKey, comment: str, ssh_keygen: Run, tmp_path: Path) -> None:
-        path = tmp_path / "key.ssh2"
-        path.write_text(encode_rfc4716(key, comment))
-        assert parse_public_line(ssh_keygen("-i", "-f", path)).key == key
 
     @EVERY_KEY
     def test_certificates(self, key: PublicKey, ssh_keygen: Run, tmp_path: Path) -> None:

@@ -70,7 +70,6 @@ def describe(path: Path) -> None:
         "lv": ["-l", "-v"],
         "lv_md5": ["-l", "-v", "-E", "md5"],
         "B": ["-B"],
-        "e": ["-e"],
     }.items():
         path.with_suffix(f".{suffix}").write_text(keygen(*options, "-f", path))
 

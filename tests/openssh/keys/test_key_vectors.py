@@ -12,7 +12,6 @@ from fidokit.openssh.keys.container import parse_container
 from fidokit.openssh.keys.fingerprint import bubblebabble, randomart, randomart_title
 from fidokit.openssh.keys.private import encode_private, parse_private, peek_public
 from fidokit.openssh.keys.public import parse_public_line
-from fidokit.openssh.keys.rfc4716 import encode_rfc4716, parse_rfc4716
 from fidokit.openssh.lines.key_stream import Listed, list_fingerprints
 
 EVERY_SK = pytest.mark.parametrize("name", SK)
@@ -53,14 +52,6 @@ def test_fingerprint_and_randomart(name: str, suffix: str, hash_name: str) -> No
 def test_bubblebabble(name: str) -> None:
     key = parse_public_line(read(name, ".pub")).key
     assert read(name, ".B").split()[1] == bubblebabble(key.blob())
-
-
-@EVERY_KEY
-def test_rfc4716(name: str) -> None:
-    text = read(name, ".e")
-    line = parse_rfc4716(text)
-    assert line.key == parse_public_line(read(name, ".pub")).key
-    assert encode_rfc4716(line.key, line.comment) == text
 
 
 @EVERY_SK
@@ -128,4 +119,4 @@ def test_every_vector_is_read_by_some_test() -> None:
     assert {path.name for path in Path(HERE).iterdir()} == described | seals | defaults
 
 
-DESCRIPTIONS = ("", ".pub", ".lv", ".lv_md5", ".B", ".e")
+DESCRIPTIONS = ("", ".pub", ".lv", ".lv_md5", ".B")

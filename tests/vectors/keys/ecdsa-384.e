@@ -1,6 +1,0 @@
----- BEGIN SSH2 PUBLIC KEY ----
-Comment: "384-bit ECDSA, converted by root@vm from OpenSSH"
-AAAAE2VjZHNhLXNoYTItbmlzdHAzODQAAAAIbmlzdHAzODQAAABhBFBT1OBFOrkPz7vbMJ
-G/cpGhON4bYUN18bsrIGbvjy2xm/TAjuEkhpGnwTpux9pe57L630wTlSlNKyfy2BWRJi4j
-ZKDJ/sxXJCgdTD8OTl7mZbufTSW8DOoB/gi5vXSceA==
----- END SSH2 PUBLIC KEY ----

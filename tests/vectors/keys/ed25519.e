@@ -1,4 +1,0 @@
----- BEGIN SSH2 PUBLIC KEY ----
-Comment: "256-bit ED25519, converted by root@vm from OpenSSH"
-AAAAC3NzaC1lZDI1NTE5AAAAIFkx0s6tn+TJAig2uF09TA5n4wQ7XLbEOc5E/bJ2r75t
----- END SSH2 PUBLIC KEY ----
