@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -133,6 +135,55 @@ def test_sshd_that_cannot_be_asked_is_never_taken_for_its_defaults(town: Town) -
     town.authorize("--user", "bob", "--revoke", "plain.pub", code=4)
 
 
+# --- several sshds ---------------------------------------------------------------------------
+
+OTHER = (
+    "PidFile none\nUsePAM yes\nKbdInteractiveAuthentication no\nAuthorizedKeysFile /etc/keys/%u\n"
+)
+
+
+def advised(said: str) -> list[str]:
+    """The options that let a key in at the other sshd, too."""
+    found = re.search(r"to let it in there: (.*)", said)
+    assert found, said
+    return shlex.split(found[1])
+
+
+@pytest.mark.parametrize(
+    "other", [("-f", "/etc/ssh/other"), ("-o", "AuthorizedKeysFile=/etc/keys/%u")]
+)
+def test_another_sshd_that_reads_other_files(town: Town, other: tuple[str, str]) -> None:
+    town.key("plain")
+    (town.etc / "ssh/other").write_text(OTHER)
+    with town.serving() as usual, town.serving(*other) as second:
+        said = town.authorize("--user", "bob", "plain.pub")
+        assert "lets in: plain" in said
+        assert "is another sshd here, and reads /etc/keys/bob: plain is not there" in said
+        assert usual.says("bob", town.key("plain")) == "bob"
+        assert second.says("bob", town.key("plain")) == ""
+        said = town.authorize("--user", "bob", "plain.pub", *advised(said))
+        assert "File: /etc/keys/bob" in said
+        assert "lets in: plain" in said
+        assert second.says("bob", town.key("plain")) == "bob"
+        assert "another sshd" not in town.authorize("--user", "bob", "plain.pub")
+        said = town.authorize("--revoke", "--user", "bob", "plain.pub")
+        assert said.count("removed  SHA256:") == 2
+        assert "Proved: sshd takes none of them from bob now." in said
+        assert usual.says("bob", town.key("plain")) == second.says("bob", town.key("plain")) == ""
+
+
+def test_an_sshd_that_cannot_be_asked_beside_the_usual_one(town: Town) -> None:
+    town.key("plain")
+    other = town.etc / "ssh/other"
+    other.write_text(OTHER)
+    with town.serving(), town.serving("-f", "/etc/ssh/other"):
+        other.write_text("NoSuchKeyword yes\n")
+        said = town.authorize("--user", "bob", "plain.pub")
+        assert "lets in: plain" in said
+        assert "is another sshd here: sshd could not be asked" in said
+        town.authorize("--revoke", "--user", "bob", "plain.pub", code=4)
+
+
 # --- central folders -------------------------------------------------------------------------
 
 
@@ -213,12 +264,24 @@ def test_a_file_that_all_users_share(town: Town) -> None:
 
 
 @pytest.mark.parametrize(
-    "names",
-    ['"/etc/ssh/my keys/%u" .ssh/authorized_keys', '"/etc/ssh/my keys/%u"', "none .ssh/keys"],
+    "names", ['"/etc/ssh/my keys/%u" .ssh/authorized_keys', '"/etc/ssh/my keys/%u"']
 )
 def test_names_as_sshd_reads_them(town: Town, names: str) -> None:
     town.key("plain")
     town.configure(f"AuthorizedKeysFile {names}")
+    assert "lets in" in town.authorize("--user", "alice", "plain.pub")
+    with town.serving() as login:
+        assert login.says("alice", town.key("plain")) == "alice"
+
+
+def test_none_beside_a_name(town: Town) -> None:
+    """Some versions of sshd take that, and newer ones refuse it."""
+    town.key("plain")
+    town.configure("AuthorizedKeysFile none .ssh/keys")
+    if "must appear alone" in town.run(town.sshd, "-t", code=None):
+        said = town.authorize("--user", "alice", "plain.pub", code=4)
+        assert "must appear alone" in said
+        return
     assert "lets in" in town.authorize("--user", "alice", "plain.pub")
     with town.serving() as login:
         assert login.says("alice", town.key("plain")) == "alice"

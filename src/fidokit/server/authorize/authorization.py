@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+import shlex
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -21,6 +22,7 @@ from fidokit.server.authorize.local import (
     files_of,
     local_sshd,
     prover,
+    reader_of,
 )
 from fidokit.server.authorize.outcome import (
     Authorized,
@@ -30,9 +32,15 @@ from fidokit.server.authorize.outcome import (
 )
 from fidokit.server.authorize.over_ssh import far_account
 from fidokit.server.authorize.places import KeyPlace, place_to_write
-from fidokit.server.authorize.removal import Remover, files_of_all, other_ways, others_with
+from fidokit.server.authorize.removal import (
+    Progress,
+    Remover,
+    files_of_all,
+    other_ways,
+    others_with,
+)
 from fidokit.server.authorize.sources import Fetch, Fetched
-from fidokit.server.authorize.standing import Admittance, KeyStanding
+from fidokit.server.authorize.standing import WORDS, Admittance, KeyStanding
 from fidokit.server.authorize.wishes import SshdFacts, WantedKey, check, merged, remarks
 
 SSH: Final = ("ssh",)
@@ -117,9 +125,10 @@ def authorize_keys(
     if only and any(key.fingerprint != only for key in wanted):
         raise UsageError(f"another key than {only} stands there", hint="nothing was changed")
     if place.destination is None:
-        with local_sshd(place.sshd, place.config) as server, prover(server) as asking:
-            files = files_of(server, account(place.user), place.path)
-            done = let_in(server, files, wanted, how, asking)
+        with local_sshd(place.sshd, place.config) as server, prover(server) as provers:
+            asking = reader_of(provers, account(place.user), place.path)
+            files = files_of(asking.server, account(place.user), place.path)
+            done = let_in(files, wanted, how, asking)
     else:
         done = far_account.let_in(_destination(place), place.path, wanted, how)
     remote = tuple(found for found in fetched if of.is_remote(found.source))
@@ -148,7 +157,6 @@ def wanted_keys(
 
 
 def let_in(
-    server: LocalSshd,
     files: UserFiles,
     wanted: Sequence[WantedKey],
     how: How,
@@ -159,7 +167,7 @@ def let_in(
     Raises:
         As `authorize_keys`.
     """
-    facts = server.facts(files.settings)
+    facts = asking.server.facts(files.settings)
     for key in wanted:
         check(key, facts)
     changes = _write(files, wanted, dry_run=how.dry_run)
@@ -170,6 +178,7 @@ def let_in(
         *(why for key in wanted for why in remarks(key, facts)),
         *_place_warnings(files, changes, standings),
         *_line_warnings(changes, facts),
+        *_at_others(asking, files, wanted, dry_run=how.dry_run),
     ]
     if how.exclusive:
         changes += _alone(files, wanted, standings, how)
@@ -200,6 +209,38 @@ def _line_warnings(changes: Sequence[FileChange], facts: SshdFacts) -> Iterator[
         for line in file.change.present:
             for why in problems(line.options, now=facts.now, names=facts.names):
                 yield f"{file.where}, line {line.line_number}: {why}"
+
+
+def _at_others(
+    asking: Prover, files: UserFiles, wanted: Sequence[WantedKey], *, dry_run: bool
+) -> Iterator[str]:
+    """Where the other sshds of this machine do not let the keys in, a sentence each."""
+    for other in asking.others:
+        server = other.server
+        try:
+            theirs = files_of(server, files.user, None)
+        except FidokitError as error:
+            yield f"{server.name} is another sshd here: {error.message}"
+            continue
+        read = [place.path for place in theirs.places]
+        names = " and ".join(map(str, read)) or "no file"
+        if dry_run and not {place.path for place in files.places} & set(read):
+            yield f"{server.name} is another sshd here, and reads {names}"
+        held = [WantedKey(line.key, options=line.options) for _, line in theirs.lines()]
+        for one in [] if dry_run else other.standings(theirs, wanted):
+            if one.standing in {Admittance.LETS_IN, Admittance.ACCEPTED}:
+                continue
+            why = f"{WORDS[one.standing]}, {one.why}" if _is_in(one.key, held) else "is not there"
+            yield (
+                f"{server.name} is another sshd here, and reads {names}:"
+                f" {one.key.comment or one.key.fingerprint} {why}{_to_let_in_at(server, read)}"
+            )
+
+
+def _to_let_in_at(server: LocalSshd, read: Sequence[Path]) -> str:
+    if server.sshd is not None and server.sshd.named_config:
+        return f"; to let it in there: --config {shlex.quote(server.sshd.named_config)}"
+    return f"; to let it in there: --path {shlex.quote(str(read[0]))}" if read else ""
 
 
 def _logged_in(asking: Prover, files: UserFiles, standing: KeyStanding) -> KeyStanding:
@@ -303,7 +344,7 @@ def revoke_keys(
     all_users: bool = False,
     dry_run: bool = False,
     fetch: Fetch | None = None,
-    progress: Callable[[int, int], None] = lambda _done, _all: None,
+    progress: Progress = lambda _done, _all: None,
 ) -> Authorized:
     """Take keys out of an account, or out of all, and find out whether any still gets in.
 
@@ -336,14 +377,17 @@ def revoke_keys(
         return far_account.take_out(where, place.path, known, prints, dry_run=dry_run)
     notes: list[str] = []
     with local_sshd(place.sshd, place.config) as server, prover(server) as asking:
-        remover = Remover(server, prints, known, dry_run)
-        for files in _those(server, place, all_users=all_users):
-            remover.remove(files, always_ask=not all_users)
-            notes += [*other_ways(files, prints), *([files.doubt] if files.doubt else [])]
+        remover = Remover(prints, known, dry_run)
+        provers = _provers(asking, place, all_users=all_users)
+        for one in provers:
+            for files in _those(one.server, place, remover, progress, all_users=all_users):
+                remover.remove(one.server, files, always_ask=not all_users)
+                notes += [*other_ways(files, prints), *([files.doubt] if files.doubt else [])]
         if not dry_run:
-            remover.prove(asking, progress)
+            remover.prove(provers, progress)
         if not all_users and not server.why:
-            notes += others_with(server, prints, account(place.user))
+            servers = [one.server for one in provers]
+            notes += others_with(servers, prints, account(place.user))
     done = remover.done
     return Authorized(
         tuple(done.files),
@@ -353,15 +397,28 @@ def revoke_keys(
     )
 
 
-def _those(server: LocalSshd, place: AuthorizeTarget, *, all_users: bool) -> Iterator[UserFiles]:
-    if not all_users:
-        yield files_of(server, account(place.user), place.path)
-        return
-    if place.user is not None or place.path is not None:
+def _provers(asking: Prover, place: AuthorizeTarget, *, all_users: bool) -> list[Prover]:
+    """Of every sshd that may read a key from what is looked at."""
+    if all_users and (place.user is not None or place.path is not None):
         raise UsageError("--all-users goes with neither --user nor --path")
-    if os.geteuid() != 0:
+    if all_users and os.geteuid() != 0:
         raise NoPermission("only root can look into every user's files", hint="use sudo")
-    yield from files_of_all(server)
+    if place.path is not None:
+        return [reader_of(asking, account(place.user), place.path)]
+    return [asking, *asking.others]
+
+
+def _those(
+    server: LocalSshd,
+    place: AuthorizeTarget,
+    remover: Remover,
+    progress: Progress,
+    *,
+    all_users: bool,
+) -> Iterator[UserFiles]:
+    if not all_users:
+        return iter([files_of(server, account(place.user), place.path)])
+    return files_of_all(server, progress=progress, failed=remover.done.failures.append)
 
 
 def named_blobs(names: Sequence[str], fetch: Fetch) -> dict[str, bytes]:

@@ -88,7 +88,7 @@ def authorize_many(
     with local_sshd(place.sshd, place.config) as server:
         planned = _planned(server, path, options, fetch or download.fetch)
         with prover(server) as asking:
-            return [_carry_out(server, row, asking, dry_run=dry_run) for row in planned]
+            return [_carry_out(row, asking, dry_run=dry_run) for row in planned]
 
 
 def _planned(
@@ -165,10 +165,10 @@ def _refuse_options_behind(found: AuthorizedKey) -> None:
         raise MalformedFile("options stand behind the key, where they are a comment to sshd")
 
 
-def _carry_out(server: LocalSshd, row: _Planned, asking: Prover, *, dry_run: bool) -> BulkRow:
+def _carry_out(row: _Planned, asking: Prover, *, dry_run: bool) -> BulkRow:
     name = row.files.user.name
     try:
-        done = let_in(server, row.files, row.keys, How(dry_run=dry_run), asking)
+        done = let_in(row.files, row.keys, How(dry_run=dry_run), asking)
     except FidokitError as error:
         return BulkRow(row.number, name, error=error.message)
     return BulkRow(row.number, name, replace(done, warnings=(*row.warnings, *done.warnings)))

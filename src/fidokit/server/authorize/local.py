@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,13 +24,15 @@ from fidokit.server.authorize.standing import KeyStanding, ServerAnswer
 from fidokit.server.authorize.wishes import SshdFacts, Version, WantedKey
 from fidokit.server.key_paths import path_of, strict_modes_problems
 from fidokit.server.sshd.key_questions import KeyAnswer, KeyQuestion, PublicText
-from fidokit.server.sshd.query import LOOPBACK, LoginOrigin, Sshd, sshd_here, without_option
+from fidokit.server.sshd.instances import SshdInstance, find_instances
+from fidokit.server.sshd.query import LOOPBACK, LoginOrigin, Sshd, without_option
 from fidokit.server.sshd.settings import SshdSettings
 from fidokit.server.sshd.trial import Bench, Trial, bench, environment
 from fidokit.system.host import run_program
 from fidokit.system.openssh_programs import parse_version
 
 _FROM_ROOT: Final = "only root can ask sshd about other users"
+_NONE_STARTED: Final = "no throw-away sshd could be started"
 _FROM: Final = "from= keeps this machine out, so it cannot be tried from here"
 _NAME_A_FILE: Final = "or name the file yourself, if you know that sshd reads it: --path FILE"
 _Lines = list[tuple[KeyPlace, AuthorizedKey]]
@@ -45,12 +47,16 @@ class LocalSshd:
         why: what is in the way; empty where it can be asked.
         version: of OpenSSH; None where it does not tell.
         clock: seconds since 1970.
+        name: what users would call it.
+        others: further sshds of this machine, which are started with other arguments.
     """
 
     sshd: Sshd | None
     why: str = ""
     version: Version | None = None
     clock: Callable[[], float] = time.time
+    name: str = "sshd"
+    others: tuple[LocalSshd, ...] = ()
 
     def settings(self, user: Account) -> SshdSettings:
         """The effective settings for a user's logins, with the lines that decide.
@@ -89,19 +95,28 @@ def find_local(
     config: str | None = None,
     spare_key: Callable[[], str | None] = lambda: None,
 ) -> LocalSshd:
-    """The sshd of this machine.
+    """The sshd of this machine, as it runs or would be started, and the others beside it.
+
+    Of several, the first is one that has no configuration file named: it is the usual one.
 
     Args:
         program: its path; looked for where None.
-        config: another configuration file than its own.
+        config: another configuration file than its own; then only those with this one count.
         spare_key: makes a host key, for users who may not read the machine's own.
     """
     try:
-        sshd = sshd_here(program, config, spare_key)
+        found = find_instances(program, config, spare_key=spare_key)
     except FidokitError as error:
         return LocalSshd(None, error.message)
+    found.sort(key=lambda one: one.sshd.named_config is not None)
+    first, *others = map(_as_local, found)
+    return replace(first, others=tuple(others))
+
+
+def _as_local(instance: SshdInstance) -> LocalSshd:
+    sshd = instance.sshd
     ran = sshd.run([sshd.program, "-V"])  # older ones say it before they complain about -V
-    return LocalSshd(sshd, version=parse_version(ran.out + ran.err))
+    return LocalSshd(sshd, version=parse_version(ran.out + ran.err), name=instance.name)
 
 
 @contextmanager
@@ -196,11 +211,13 @@ class Prover:
     Attributes:
         trial: None where it could not be started.
         why: why not.
+        others: of the other sshds of this machine.
     """
 
     server: LocalSshd
     trial: Trial | None
     why: str = ""
+    others: tuple[Prover, ...] = ()
 
     def standings(self, files: UserFiles, keys: Sequence[WantedKey]) -> list[KeyStanding]:
         """What is proved of keys in a user's account now."""
@@ -232,6 +249,17 @@ class Prover:
         if os.geteuid() not in {0, user.uid}:
             return _FROM_ROOT
         return _FROM if source and os.geteuid() != 0 else ""
+
+    def ask_all(
+        self, users: Sequence[Account], keys: Sequence[PublicText]
+    ) -> Iterator[tuple[KeyAnswer, ...]]:
+        """What sshd says of keys, for each of some users in their order; several at a time."""
+        if self.trial is None:
+            yield from (tuple(KeyAnswer(key, None, why=self.why) for key in keys) for _ in users)
+            return
+        questions = [KeyQuestion(user.name, tuple(keys)) for user in users]
+        for _, answers in self.trial.ask_all(questions):
+            yield answers
 
     def ask(self, user: Account, key: PublicText, source: str = "") -> KeyAnswer:
         """What sshd says of a key, for a login from an address; from loopback by default."""
@@ -265,16 +293,49 @@ def prover(server: LocalSshd, environ: Mapping[str, str] | None = None) -> Itera
     """
     with ExitStack() as stack:
         try:
-            trial = _trial(stack.enter_context(bench()), server, environ)
+            made = stack.enter_context(bench())
         except FidokitError as error:
-            yield Prover(server, None, f"no throw-away sshd could be started: {error.message}")
+            yield _without(server, error)
             return
-        yield Prover(server, trial)
+        yield _prover(made, server, environ, "sshd_config")
 
 
-def _trial(made: Bench, server: LocalSshd, environ: Mapping[str, str] | None) -> Trial:
+def reader_of(asking: Prover, user: Account, path: str | None) -> Prover:
+    """Of the sshds of this machine the one that reads a named file for a user, and the others.
+
+    Args:
+        asking: the first one's.
+        path: as for `files_of`; None for none.
+
+    Returns:
+        `asking` itself where no other reads the file.
+    """
+    everybody = [asking, *asking.others]
+    for one in everybody if path is not None and asking.others else ():
+        if not files_of(one.server, user, path).doubt:
+            return replace(one, others=tuple(other for other in everybody if other is not one))
+    return asking
+
+
+def _without(server: LocalSshd, error: FidokitError) -> Prover:
+    others = tuple(_without(other, error) for other in server.others)
+    return Prover(server, None, f"{_NONE_STARTED}: {error.message}", others)
+
+
+def _prover(made: Bench, server: LocalSshd, environ: Mapping[str, str] | None, name: str) -> Prover:
+    others = tuple(
+        _prover(made, other, environ, f"{name}.{number}")
+        for number, other in enumerate(server.others, 1)
+    )
+    try:
+        return Prover(server, _trial(made, server, environ, name), others=others)
+    except FidokitError as error:
+        return Prover(server, None, f"{_NONE_STARTED}: {error.message}", others)
+
+
+def _trial(made: Bench, server: LocalSshd, environ: Mapping[str, str] | None, name: str) -> Trial:
     if server.sshd is None:
         raise FidokitError(server.why)
-    config = made.stage_original("sshd_config", server.sshd)
+    config = made.stage_original(name, server.sshd)
     more = without_option(server.sshd.arguments, "-f")
     return Trial(made, server.sshd.program, config, environment(environ), more)

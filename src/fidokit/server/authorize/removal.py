@@ -11,20 +11,25 @@ import os
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Final, Union
 
-from fidokit.errors import FidokitError
+from fidokit.errors import FidokitError, UsageError
 from fidokit.openssh.lines.authorized_keys import AuthorizedKey, BadLine
 from fidokit.server.accounts import Account, all_accounts
 from fidokit.server.authorize import blobs, key_file, lines
 from fidokit.server.authorize.local import LocalSshd, Prover, UserFiles, files_of
 from fidokit.server.authorize.outcome import FileChange
 from fidokit.server.authorize.places import KeyPlace
-from fidokit.server.sshd.key_questions import PublicText
+from fidokit.server.sshd.key_questions import KeyAnswer, PublicText
+from fidokit.server.sshd.query import in_batches
 from fidokit.server.sshd.settings import ConfigPlace, SshdSettings
 
 _MOST_NAMED: Final = 20
+Progress = Callable[[int, int], None]
+"""Called with how many users were asked about, of how many."""
+
 _Identities = set[Union[tuple[int, int], Path]]  # noqa: UP007  Python 3.9 evaluates it
 
 
@@ -50,25 +55,25 @@ class Remover:
     """Takes keys out of the files of one user after the other.
 
     Attributes:
-        server: the sshd of this machine.
         prints: fingerprints of the keys.
         known: their blobs, as far as they are known, by fingerprint; lines add to it.
         dry_run: find out and write nothing.
     """
 
-    server: LocalSshd
     prints: frozenset[str]
     known: dict[str, bytes]
     dry_run: bool = False
     done: Removal = field(default_factory=Removal)
     _seen: _Identities = field(default_factory=set)
-    _to_ask: list[UserFiles] = field(default_factory=list)
+    _changed: set[tuple[object, str]] = field(default_factory=set)
+    _to_ask: list[tuple[LocalSshd, UserFiles]] = field(default_factory=list)
 
-    def remove(self, files: UserFiles, *, always_ask: bool) -> None:
+    def remove(self, server: LocalSshd, files: UserFiles, *, always_ask: bool) -> None:
         """Take the keys out of a user's files.
 
         Args:
-            always_ask: have sshd asked about this user afterwards, even where no file had a key.
+            server: which reads these files.
+            always_ask: have it asked about this user afterwards, even where no file had a key.
         """
         ask = always_ask or _command_of(files.settings) != ""
         for place in files.places:
@@ -81,22 +86,29 @@ class Remover:
             if text is not None:
                 ask |= self._from_file(files, place, text)
         if ask:
-            self._to_ask.append(files)
+            self._to_ask.append((server, files))
 
     def _from_file(self, files: UserFiles, place: KeyPlace, text: bytes) -> bool:
         """Take the keys out of one file; whether sshd is to be asked about it afterwards."""
         identity = _identity(place.path)
+        mark = identity, files.user.name
         if identity in self._seen:
-            return False
+            return mark in self._changed
         self._seen.add(identity)
         change = lines.revoke(text, self.prints)
+        if change.is_empty and not change.unreadable:
+            return False
+        self._changed.add(mark)
         if change.is_empty:
-            return bool(change.unreadable)
+            return True
         self.known.update(blobs_of_lines(change.removed, self.prints))
         try:
             self._edit(files, place)
         except FidokitError as error:
             self.done.failures.append(f"{place.path} could not be changed: {error.message}")
+        else:
+            self._changed.add((_identity(place.path), files.user.name))  # it was replaced
+            self._seen.add(_identity(place.path))
         return True
 
     def _edit(self, files: UserFiles, place: KeyPlace) -> None:
@@ -112,35 +124,51 @@ class Remover:
 
     # --- proving -----------------------------------------------------------------------------
 
-    def prove(self, prover: Prover, progress: Callable[[int, int], None]) -> None:
-        """Ask sshd whether any of the keys still gets in."""
+    def prove(self, provers: Sequence[Prover], progress: Progress) -> None:
+        """Ask every sshd whether any of the keys still gets in.
+
+        Args:
+            provers: one for each sshd whose files were looked at.
+            progress: called with how many users were asked about, of how many.
+        """
         keys = [text_of(blob) for print_, blob in self.known.items() if print_ in self.prints]
         missing = self.prints - set(self.known)
-        if missing and any(_command_of(files.settings) for files in self._to_ask):
+        if missing and any(_command_of(files.settings) for _, files in self._to_ask):
             self.done.notes.append(
                 "AuthorizedKeysCommand could not be asked about a key of which only the fingerprint"
                 " is known; name its file to have that proved"
             )
-        for number, files in enumerate(self._to_ask):
-            progress(number, len(self._to_ask))
-            self._prove_one(prover, files, keys)
+        refused: dict[str, bool] = {}
+        asked = count()
+        for prover in provers:
+            those = [files for server, files in self._to_ask if server is prover.server]
+            askable = [files for files in those if self._can_be_asked(files)]
+            refused.update({one.user.name: False for one in those if one not in askable})
+            answered = prover.ask_all([files.user for files in askable], keys)
+            where = f" ({prover.server.name})" if len(provers) > 1 else ""
+            for files, answers in zip(askable, answered):  # noqa: B905  Python 3.9
+                progress(next(asked), len(self._to_ask))
+                name = files.user.name
+                refused[name] = self._judge(files, answers, where) and refused.get(name, True)
+        self.done.proved += [name for name, is_refused in refused.items() if is_refused]
 
-    def _prove_one(self, prover: Prover, files: UserFiles, keys: Sequence[PublicText]) -> None:
-        name = files.user.name
+    def _can_be_asked(self, files: UserFiles) -> bool:
         why = files.doubt or ("" if os.geteuid() in {0, files.user.uid} else "only root can ask")
         if why:
-            self.done.notes.append(f"not proved for {name}: {why}")
-            return
-        answers = [prover.ask(files.user, key) for key in keys]
+            self.done.notes.append(f"not proved for {files.user.name}: {why}")
+        return not why
+
+    def _judge(self, files: UserFiles, answers: Sequence[KeyAnswer], where: str) -> bool:
+        """Whether an sshd takes none of the keys; where it may, a sentence says so."""
+        name = files.user.name
         for answer in answers:
             if answer.accepted is None and not _takes_no_keys(files.settings):
-                self.done.notes.append(f"not proved for {name}: {answer.why}")
+                self.done.notes.append(f"not proved for {name}: {answer.why}{where}")
             elif answer.accepted:
                 by = _by(answer.place, _command_of(files.settings))
                 print_ = answer.key.fingerprint
-                self.done.failures.append(f"{print_} still lets in as {name}: {by}")
-        if keys and all(answer.accepted is False for answer in answers):
-            self.done.proved.append(name)
+                self.done.failures.append(f"{print_} still lets in as {name}: {by}{where}")
+        return bool(answers) and all(answer.accepted is False for answer in answers)
 
 
 def _takes_no_keys(settings: SshdSettings | None) -> bool:
@@ -220,14 +248,16 @@ def _is_listed(path: Path, prints: frozenset[str]) -> bool:
     return any(lines.holds_any(line, prints) for line in lines.lines_of(text))
 
 
-def others_with(server: LocalSshd, prints: frozenset[str], but: Account) -> Iterator[str]:
+def others_with(
+    servers: Sequence[LocalSshd], prints: frozenset[str], but: Account
+) -> Iterator[str]:
     """The other users' lines of the keys, as far as this process may look: root sees all."""
     if os.geteuid() != 0:
         yield "other users' files were not looked at; root can: --all-users"
         return
     seen: _Identities = set()
     named = 0
-    for files in files_of_all(server, but=but):
+    for files in (files for server in servers for files in files_of_all(server, but=but)):
         for place in files.places:
             identity = _identity(place.path)
             if identity in seen:
@@ -249,12 +279,37 @@ def _lines_with(files: UserFiles, place: KeyPlace, prints: frozenset[str]) -> It
             yield line.line_number
 
 
-def files_of_all(server: LocalSshd, *, but: Account | None = None) -> Iterator[UserFiles]:
-    """The files of every user that this machine lists.
+def files_of_all(
+    server: LocalSshd,
+    *,
+    but: Account | None = None,
+    progress: Progress = lambda _done, _all: None,
+    failed: Callable[[str], None] = lambda _: None,
+) -> Iterator[UserFiles]:
+    """The files of every user that this machine lists; several users are asked about at a time.
+
+    Args:
+        but: a user to leave out.
+        progress: see `Progress`.
+        failed: called with a sentence about a user that sshd cannot be asked about.
 
     Raises:
         SshdNotAsked: sshd did not tell.
     """
-    for user in all_accounts():
-        if but is None or user.name != but.name:
-            yield files_of(server, user, None)
+
+    def found(user: Account) -> UserFiles | FidokitError:
+        try:
+            return files_of(server, user, None)
+        except FidokitError as error:
+            return error
+
+    users = [user for user in all_accounts() if but is None or user.name != but.name]
+    workers = min(16, (os.cpu_count() or 1) + 2)
+    for number, (user, files) in enumerate(in_batches(users, found, workers)):
+        progress(number, len(users))
+        if isinstance(files, UserFiles):
+            yield files
+        elif isinstance(files, UsageError):  # a name that -C cannot hold
+            failed(f"not looked into for {user.name!r}: {files.message}")
+        else:
+            raise files
