@@ -11,11 +11,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pyotp
 import pytest
 from tests.server.otp.test_format import LIVED_IN
-from tests.support.otp_desk import PROMPT, SECRET, Desk, otp_desk
+from tests.support.otp_desk import ENROLL, PROMPT, SECRET, Desk, otp_desk
 from tests.support.private_etc import USER
 from tests.support.typist import converse
 
@@ -309,3 +310,21 @@ def test_nobody_gets_in_without_a_file(desk: Desk) -> None:
     desk.file.unlink(missing_ok=True)
     assert desk.ssh("123456").status == 255
     assert desk.fidokit("verify", "--code-file", "-", text="123456").returncode == 1
+
+
+# --- another PAM service -------------------------------------------------------------------
+
+
+def test_the_service_of_the_sshd_that_runs(tmp_path: Path, stock: Callable[[str], str]) -> None:
+    """By its setting, or by its name where the version has none; nobody names it to us."""
+    with otp_desk(tmp_path, stock, "codes", "secret=${HOME}/elsewhere") as other:
+        other.etc.service("sshd", "auth required pam_deny.so\n")
+        done = other.fidokit(*ENROLL, "--force")
+        assert done.returncode == 0, done.stderr
+        assert done.stderr == ""
+        assert not other.file.exists()
+        secret = parse((other.etc.home / "elsewhere").read_bytes())
+        code = pyotp.TOTP(secret.base32).now()
+        assert other.verifies(code)
+        assert other.lets_in(code)
+        assert not other.verifies(code)

@@ -181,7 +181,10 @@ def test_an_sshd_that_cannot_be_asked_beside_the_usual_one(town: Town) -> None:
         said = town.authorize("--user", "bob", "plain.pub")
         assert "lets in: plain" in said
         assert "is another sshd here: sshd could not be asked" in said
-        town.authorize("--revoke", "--user", "bob", "plain.pub", code=4)
+        said = town.authorize("--revoke", "--user", "bob", "plain.pub", code=1)
+        assert "removed  SHA256:" in said
+        assert "may still let in: sshd could not be asked" in said
+        assert "Proved" not in said
 
 
 # --- central folders -------------------------------------------------------------------------

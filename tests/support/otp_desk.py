@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyotp
+from tests.support.openssh_version import openssh
 from tests.support.private_etc import UID, USER, PrivateEtc, private_etc
 from tests.support.sshd import Sshd, running
 from tests.support.typist import Seen, converse
@@ -103,17 +104,30 @@ class Desk:
 
 
 @contextmanager
-def otp_desk(folder: Path, stock: Callable[[str], str]) -> Iterator[Desk]:
-    """One of them, for the `with` block."""
+def otp_desk(
+    folder: Path, stock: Callable[[str], str], service: str = "", options: str = ""
+) -> Iterator[Desk]:
+    """One of them, for the `with` block.
+
+    Args:
+        service: of PAM, where it has another name than sshd.
+        options: more of the module's.
+    """
     stock("google-authenticator")  # of the same package as the module
     etc = private_etc(folder)
     for path in Path("/etc/pam.d").glob("common-*"):
         shutil.copy(path, folder / "pam.d" / path.name)
-    etc.service("sshd", SERVICE)
+    module = "pam_google_authenticator.so"
+    etc.service(service or "sshd", SERVICE.replace(module, f"{module} {options}"))
     key = folder / "key"
     subprocess.run([stock("ssh-keygen"), "-qt", "ed25519", "-N", "", "-f", key], check=True)
     (folder / "home/keys").write_text(key.with_suffix(".pub").read_text())
     settings = (*SETTINGS.splitlines(), "AuthorizedKeysFile /home/keys")
     sshd = stock("/usr/sbin/sshd")
+    if service and openssh(sshd) >= (9, 8):
+        settings = (f"PAMServiceName {service}", *settings)
+    elif service:  # the name by which sshd is called
+        (folder / service).symlink_to(sshd)
+        sshd = str(folder / service)
     with running(folder / "sshd", *settings, sshd=sshd, within=etc.within([])) as server:
         yield Desk(etc, server, key)

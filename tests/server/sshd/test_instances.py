@@ -62,6 +62,18 @@ def process(
     (entry / "stat").write_text(f"{pid} (ss) hd) S " + " ".join(["0"] * 18) + " 5000 0\n")
 
 
+def test_an_sshd_that_is_called_by_another_name(proc: Path, tmp_path: Path) -> None:
+    """Its name is its PAM service before OpenSSH 9.8."""
+    program, link = tmp_path / "sshd", tmp_path / "codes"
+    program.touch()
+    link.symlink_to(program)
+    title = f"codes: {link} -D -f /x [listener] 0 of 10-100 startups"
+    process(proc, 1, title, str(program))
+    process(proc, 2, title, "/usr/bin/python3")
+    (found,) = running(proc)
+    assert (found.pid, found.sshd.program, found.sshd.arguments) == (1, str(link), ("-f", "/x"))
+
+
 def test_what_listens_is_found_and_nothing_else(proc: Path) -> None:
     process(proc, 1, LISTENS.format("/usr/sbin/sshd -D -o PermitRootLogin=yes"))
     process(proc, 2, "/opt/sshd\0-f\0/a b\0-D", "/opt/sshd (deleted)")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from fidokit.errors import FidokitError, NoPermission, UsageError
+from fidokit.errors import FidokitError, NoPermission, SshdNotAsked, UsageError
 from fidokit.openssh.lines.admission import problems
 from fidokit.openssh.lines.options import Option, check_options
 from fidokit.server.accounts import Account, account
@@ -380,9 +380,14 @@ def revoke_keys(
         remover = Remover(prints, known, dry_run)
         provers = _provers(asking, place, all_users=all_users)
         for one in provers:
-            for files in _those(one.server, place, remover, progress, all_users=all_users):
-                remover.remove(one.server, files, always_ask=not all_users)
-                notes += [*other_ways(files, prints), *([files.doubt] if files.doubt else [])]
+            try:
+                for files in _those(one.server, place, remover, progress, all_users=all_users):
+                    remover.remove(one.server, files, always_ask=not all_users)
+                    notes += [*other_ways(files, prints), *([files.doubt] if files.doubt else [])]
+            except SshdNotAsked as error:
+                if one is provers[0]:
+                    raise
+                remover.fail_at(one.server, error.message)
         if not dry_run:
             remover.prove(provers, progress)
         if not all_users and not server.why:

@@ -23,8 +23,8 @@ from fidokit.server.authorize.places import KeyPlace, places_for
 from fidokit.server.authorize.standing import KeyStanding, ServerAnswer
 from fidokit.server.authorize.wishes import SshdFacts, Version, WantedKey
 from fidokit.server.key_paths import path_of, strict_modes_problems
-from fidokit.server.sshd.key_questions import KeyAnswer, KeyQuestion, PublicText
 from fidokit.server.sshd.instances import SshdInstance, find_instances
+from fidokit.server.sshd.key_questions import KeyAnswer, KeyQuestion, PublicText
 from fidokit.server.sshd.query import LOOPBACK, LoginOrigin, Sshd, without_option
 from fidokit.server.sshd.settings import SshdSettings
 from fidokit.server.sshd.trial import Bench, Trial, bench, environment

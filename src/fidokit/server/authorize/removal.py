@@ -15,7 +15,7 @@ from itertools import count
 from pathlib import Path
 from typing import Final, Union
 
-from fidokit.errors import FidokitError, UsageError
+from fidokit.errors import FidokitError, SshdNotAsked, UsageError
 from fidokit.openssh.lines.authorized_keys import AuthorizedKey, BadLine
 from fidokit.server.accounts import Account, all_accounts
 from fidokit.server.authorize import blobs, key_file, lines
@@ -67,6 +67,7 @@ class Remover:
     _seen: _Identities = field(default_factory=set)
     _changed: set[tuple[object, str]] = field(default_factory=set)
     _to_ask: list[tuple[LocalSshd, UserFiles]] = field(default_factory=list)
+    _unknown: bool = False
 
     def remove(self, server: LocalSshd, files: UserFiles, *, always_ask: bool) -> None:
         """Take the keys out of a user's files.
@@ -87,6 +88,11 @@ class Remover:
                 ask |= self._from_file(files, place, text)
         if ask:
             self._to_ask.append((server, files))
+
+    def fail_at(self, server: LocalSshd, why: str) -> None:
+        """Note that an sshd beside the usual one cannot be asked: it may let the keys in."""
+        self.done.failures.append(f"{server.name} may still let in: {why}")
+        self._unknown = True
 
     def _from_file(self, files: UserFiles, place: KeyPlace, text: bytes) -> bool:
         """Take the keys out of one file; whether sshd is to be asked about it afterwards."""
@@ -150,7 +156,8 @@ class Remover:
                 progress(next(asked), len(self._to_ask))
                 name = files.user.name
                 refused[name] = self._judge(files, answers, where) and refused.get(name, True)
-        self.done.proved += [name for name, is_refused in refused.items() if is_refused]
+        if not self._unknown:
+            self.done.proved += [name for name, is_refused in refused.items() if is_refused]
 
     def _can_be_asked(self, files: UserFiles) -> bool:
         why = files.doubt or ("" if os.geteuid() in {0, files.user.uid} else "only root can ask")
@@ -257,16 +264,25 @@ def others_with(
         return
     seen: _Identities = set()
     named = 0
-    for files in (files for server in servers for files in files_of_all(server, but=but)):
-        for place in files.places:
-            identity = _identity(place.path)
-            if identity in seen:
-                continue
-            seen.add(identity)
-            for number in _lines_with(files, place, prints):
+    try:
+        for files in (files for server in servers for files in files_of_all(server, but=but)):
+            for place, number in _new_lines(files, prints, seen):
                 named += 1
                 if named <= _MOST_NAMED:
                     yield f"{files.user.name} has the key, too: {place.path}:{number}; --all-users"
+    except SshdNotAsked as error:
+        yield f"other users' files were not looked at: {error.message}"
+
+
+def _new_lines(
+    files: UserFiles, prints: frozenset[str], seen: _Identities
+) -> Iterator[tuple[KeyPlace, int]]:
+    """The lines of the keys in files that were not looked at before."""
+    for place in files.places:
+        identity = _identity(place.path)
+        if identity not in seen:
+            seen.add(identity)
+            yield from ((place, number) for number in _lines_with(files, place, prints))
 
 
 def _lines_with(files: UserFiles, place: KeyPlace, prints: frozenset[str]) -> Iterator[int]:

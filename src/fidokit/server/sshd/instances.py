@@ -1,7 +1,8 @@
 """The sshds of this machine: those that run, and those that the service manager would start.
 
 Sources: sshd(8) for its arguments, proc(5), systemctl(1); what sshd writes over its own command
-line once it listens ("sshd: PATH ARGUMENTS [listener] 0 of 10-100 startups").
+line once it listens ("NAME: PATH ARGUMENTS [listener] 0 of 10-100 startups"), by the name that it is
+called by.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ _OPTIONS_VARIABLES: Final = ("SSHD_OPTS", "OPTIONS", "SSHD_OPTIONS")
 _WITH_VALUE: Final = "CEbcfghkopu"
 _DECISIVE: Final = frozenset("fopch46")
 _TITLE: Final = re.compile(
-    r"\Asshd: (?P<words>/.*?)(?: \[(?:listener|accepted|net|priv)\].*)?\Z", re.DOTALL
+    r"\A(?P<name>[^/: ]+): (?P<words>/\S*?(?P=name)(?: .*?)?)"
+    r"(?: \[(?:listener|accepted|net|priv)\].*)?\Z",
+    re.DOTALL,
 )
 
 
@@ -112,8 +115,13 @@ def _instance(proc: Path, entry: Path, spare: Sshd | None) -> Iterator[SshdInsta
     if not words or not _is_ours(proc, entry):
         return
     exe = _program(entry, words[0])
-    template = spare or Sshd(exe)
-    sshd = replace(template, program=exe.removesuffix(_DELETED), arguments=decisive(words[1:]))
+    program = exe.removesuffix(_DELETED)
+    if "sshd" not in {Path(words[0]).name, Path(program).name}:
+        return  # another program with such a title
+    if Path(words[0]).is_absolute() and os.path.realpath(words[0]) == program:
+        program = words[0]  # a link stays: before OpenSSH 9.8 its name is the PAM service
+    template = spare or Sshd(program)
+    sshd = replace(template, program=program, arguments=decisive(words[1:]))
     yield SshdInstance(
         sshd, int(entry.name), _started(proc, entry), replaced=exe.endswith(_DELETED)
     )
@@ -125,10 +133,9 @@ _DELETED: Final = " (deleted)"
 def _command(raw: bytes) -> list[str]:
     """The words of a listening sshd's command line; none for other processes and for children."""
     text = raw.rstrip(b"\0").decode("utf-8", "surrogateescape")
-    if text.startswith("sshd: "):
-        match = _TITLE.match(text.replace("\0", " "))
-        listens = match is not None and "[listener]" in text
-        return match["words"].split() if match and listens else []
+    match = _TITLE.match(text.replace("\0", " "))
+    if match:
+        return match["words"].split() if "[listener]" in text else []
     words = text.split("\0")
     once = any(option in {"-i", "-t", "-T", "-G", "-R", "-V"} for option, _ in _options(words[1:]))
     is_sshd = Path(words[0]).name == "sshd"

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from fidokit.server.authorize.lines import Change
     from fidokit.server.authorize.outcome import Authorized
 
+MOST_NAMED = 10
+"""Users as whom a key is proved to be out; JSON has all of them."""
+
 ATTESTED = ("attestation", "challenge", "require_certified")
 
 
@@ -275,8 +278,12 @@ def _told(done: Authorized, dry_run: bool) -> Iterator[str]:
     if not done.files:
         yield "No file has the key."
     yield from _standing_lines(done)
-    for user in done.proved:
-        yield f"Proved: sshd takes none of them from {user} now."
+    if len(done.proved) > MOST_NAMED:
+        more = len(done.proved) - MOST_NAMED
+        named = ", ".join(done.proved[:MOST_NAMED])
+        yield f"Proved: sshd takes none of them from {named} and {more} more users now."
+    else:
+        yield from (f"Proved: sshd takes none of them from {user} now." for user in done.proved)
 
 
 def _standing_lines(done: Authorized) -> Iterator[str]:

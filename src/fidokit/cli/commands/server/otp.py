@@ -44,10 +44,8 @@ def _place_options(command: Callable[..., None]) -> Callable[..., None]:
     pam = click.option(
         "--pam-file",
         metavar="FILE",
-        default="/etc/pam.d/sshd",
-        show_default=True,
         type=click.Path(path_type=Path),
-        help="The PAM service whose line says where secrets are.",
+        help="The PAM service whose line says where secrets are.  [default: sshd's own]",
     )
     own = click.option(
         "--secret-file",
@@ -57,10 +55,18 @@ def _place_options(command: Callable[..., None]) -> Callable[..., None]:
     return own(pam(command))
 
 
-def _place(secret_file: str | None, pam_file: Path) -> SecretPlace:
+def _place(secret_file: str | None, pam_file: Path | None) -> SecretPlace:
     from fidokit.server.otp.pam import SecretPlace, place_of
+    from fidokit.server.otp.sshd_service import service_of_sshd
 
-    return SecretPlace.of_root(secret_file) if secret_file else place_of(pam_file)
+    if secret_file:
+        return SecretPlace.of_root(secret_file)
+    if pam_file is None:
+        service = service_of_sshd()
+        if service.doubt:
+            note(f"warning: {service.doubt}")
+        pam_file = service.path
+    return place_of(pam_file)
 
 
 _user_option = click.option(
@@ -131,7 +137,7 @@ def enroll(
     no_confirm: bool,
     force: bool,
     secret_file: str | None,
-    pam_file: Path,
+    pam_file: Path | None,
 ) -> None:
     """Set up one-time codes for a user who has no token.
 
@@ -191,7 +197,7 @@ def verify(
     resync: bool,
     clear_skew: bool,
     secret_file: str | None,
-    pam_file: Path,
+    pam_file: Path | None,
 ) -> None:
     """Tell whether a code would let a user in, and why not.
 
@@ -262,7 +268,7 @@ def recover(
     code_file: str | None,
     force: bool,
     secret_file: str | None,
-    pam_file: Path,
+    pam_file: Path | None,
 ) -> None:
     """Give a user new emergency codes, or use one up.
 
