@@ -44,10 +44,14 @@ def users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_several_users_at_a_time_and_progress(users: list[str]) -> None:
-    sshd, steps, failures = Counted(), [], []
+    sshd = Counted()
+    steps: list[tuple[int, int]] = []
+    failures: list[str] = []
     server = LocalSshd(Sshd("/sshd", run=sshd))
     files = list(
-        files_of_all(server, progress=lambda *at: steps.append(at), failed=failures.append)
+        files_of_all(
+            server, progress=lambda done, of: steps.append((done, of)), failed=failures.append
+        )
     )
     assert [one.user.name for one in files] == users
     assert {spec.partition(",")[0] for spec in sshd.asked} == {f"user={name}" for name in users}

@@ -1,8 +1,8 @@
 """The sshds of this machine: those that run, and those that the service manager would start.
 
 Sources: sshd(8) for its arguments, proc(5), systemctl(1); what sshd writes over its own command
-line once it listens ("NAME: PATH ARGUMENTS [listener] 0 of 10-100 startups"), by the name that it is
-called by.
+line once it listens ("NAME: PATH ARGUMENTS [listener] 0 of 10-100 startups"), NAME being the one
+that it is called by.
 """
 
 from __future__ import annotations
