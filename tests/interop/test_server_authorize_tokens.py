@@ -97,6 +97,27 @@ def test_flags_that_do_not_satisfy_sshd(host: Host, server: Sshd, tmp_path: Path
     assert not logs_in(host, server, tmp_path / "my key")
 
 
+@pytest.mark.root
+@pytest.mark.parametrize("options", OPTIONS[:2])
+def test_a_break_glass_key_holds_where_it_logs_in(
+    host: Host, server: Sshd, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    """Its touch is not seen from the public half: bare, the line is a doubt for either kind."""
+    generate(host, tmp_path, *options)
+    key = tmp_path / "my key"
+    line = key.with_suffix(".pub").read_text()
+    shown = host.fidokit("key", "show", str(key.with_suffix(".pub")))
+    rule = f"break-glass={USER}:{shown.split()[1]}"
+    check = ("check", "--config", str(server.config), "--user", USER, "--require", rule)
+    words = (sys.executable, "-m", "fidokit", "server", *check)
+    (tmp_path / USER).write_text(line)
+    assert logs_in(host, server, key) is (not options)
+    assert b"log in with it once" in host.run(*words, code=10).stdout
+    (tmp_path / USER).write_text(f"no-touch-required {line}")
+    assert logs_in(host, server, key)
+    host.run(*words, code=0)
+
+
 def test_the_public_half_alone_is_accepted_until_a_login(
     host: Host, server: Sshd, tmp_path: Path
 ) -> None:

@@ -120,14 +120,16 @@ def test_what_is_broken_without_asking(
     assert world.asked == []
 
 
-def test_a_pin_is_a_doubt_and_a_touch_is_none(world: World) -> None:
+def test_a_pin_and_a_touch_are_doubts(world: World) -> None:
     rule = BreakGlass(print_of(TOKEN))
     world.user("alice", b"verify-required " + text(TOKEN))
-    found = world.verdict(rule)
-    assert found is not None
-    assert found.doubt is True
-    assert "only a login can show" in found.why
-    world.user("bob", text(TOKEN))
+    for name in ("bob", "carol"):
+        found = world.verdict(rule)
+        assert found is not None
+        assert found.doubt is True
+        assert "only a login can show" in found.why
+        world.user(name, b"no-pty " + text(TOKEN))
+    world.user("dan", b"no-touch-required " + text(TOKEN))
     assert world.verdict(rule) is None
 
 

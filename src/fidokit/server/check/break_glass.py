@@ -1,8 +1,8 @@
 """Whether a key gets in that has to, whatever happens to other ways: the rule `break-glass`.
 
 It holds where the installed sshd accepts the key for the user, asked by a throw-away instance, and
-nothing else is wanted for a login that can do something: no second method, no PIN that nobody here
-has seen the key give, no command of the line's own. Everything else is broken, or cannot be known.
+nothing else is wanted for a login that can do something: no second method, no PIN or touch that
+nobody here has seen the key give, no command of the line's own. Everything else is broken, or cannot be known.
 """
 
 from __future__ import annotations
@@ -46,6 +46,10 @@ Accepts = Callable[[str, str, str], Acceptance]
 _BASE64: Final = re.compile(rb"([A-Za-z0-9@.-]+)[ \t]+([A-Za-z0-9+/]{40,}={0,2})")
 _MOST_PLACES: Final = 20
 _PIN: Final = "sshd wants a PIN or fingerprint from the token, which only a login can show"
+_TOUCH: Final = (
+    "sshd wants a touch, and whether the key asks its token for one only a login can show; with"
+    " no-touch-required in its line the key gets in either way"
+)
 
 
 class _Place(NamedTuple):
@@ -100,6 +104,8 @@ class BreakGlassWatch:
             return refusal, False
         if place.key.verdict.verify:
             return _PIN, True
+        if place.key.verdict.touch is not False and place.key.verdict.hardware is not False:
+            return _TOUCH, True
         account = place.user.account
         line = public_text(account, place.path, place.key)
         if not line:
