@@ -94,6 +94,7 @@ class Advice:
         yield self._harden("touch")
 
     def _unseen(self, finding: CheckFinding) -> Iterator[NextStep]:
+        yield from self._as_root(finding)
         if finding.rules:
             yield self._harden("hardware-only")
 

@@ -95,15 +95,25 @@ def _authorities(path: Path) -> Iterator[tuple[int, str, str]]:
     try:
         data = read_bounded(path, _MAX_FILE)
     except FidokitError:
-        if path.exists():
-            yield 0, "", ""
-        return  # sshd cannot read it either, and takes no certificate
+        if not _is_missing(path):
+            yield 0, "", ""  # sshd may read what we may not
+        return
     for number, raw in enumerate(data.split(b"\n"), 1):
         line = parse_line(raw, number)
         if isinstance(line, AuthorizedKey):
             yield number, line.key.type_name, sha256(line.key.blob())
         elif not isinstance(line, OtherLine):
             yield number, "", ""
+
+
+def _is_missing(path: Path) -> bool:
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False  # a folder on the way is closed to us
+    return False
 
 
 def _is_revoked(name: str, line: int, view: View) -> bool:
