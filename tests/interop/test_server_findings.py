@@ -169,6 +169,11 @@ class World:
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
+    return make_world(tmp_path)
+
+
+def make_world(tmp_path: Path) -> World:
+    """A machine that has no keys yet."""
     ssh, tools = tmp_path / "ssh", tmp_path / "tools"
     (ssh / "sshd_config.d").mkdir(parents=True)
     tools.mkdir()
@@ -461,70 +466,3 @@ def test_a_break_glass_key_that_does_not_get_in(
     assert broken["doubt"] is doubt
     assert broken["next"]
     assert shlex.split(broken["next"][0].rpartition(": ")[2])
-
-
-# --- what only root sees -----------------------------------------------------------------------
-
-AS_NOBODY = """
-import importlib, os, pkgutil, sys
-import fidokit.cli, fidokit.server
-for package in (fidokit.cli, fidokit.server):  # the way to them may be closed to others
-    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-        importlib.import_module(module.name)
-os.setgroups([])
-os.setresgid(65534, 65534, 65534)
-os.setresuid(65534, 65534, 65534)
-sys.argv = ["fidokit", *sys.argv[1:]]
-importlib.import_module("fidokit.cli.main").main()
-"""
-
-
-def a_command(world: World) -> None:
-    program = world.ssh / "keys-of"
-    program.write_text(f"#!/bin/sh\necho '{TOKEN.encode()}'\n")
-    program.chmod(0o755)
-    world.configure("AuthorizedKeysCommand /etc/ssh/keys-of", "AuthorizedKeysCommandUser nobody")
-
-
-def a_closed_file(world: World) -> None:
-    a_token(world)
-    for place in (world.etc.home, world.etc.home / ".ssh"):
-        place.chmod(0o755)
-
-
-def a_closed_folder(world: World) -> None:
-    a_token(world)
-    closed = world.ssh / "closed"
-    closed.mkdir(mode=0o700)
-    (closed / "ca").write_bytes(text(PLAIN))
-    world.configure("TrustedUserCAKeys /etc/ssh/closed/ca")
-
-
-def a_hidden_shadow(world: World) -> None:
-    a_token(world)
-
-
-@pytest.mark.parametrize(
-    ("kind", "prepare"),
-    [
-        ("FK109", a_command),
-        ("FK402", a_closed_file),
-        ("FK405", a_closed_folder),
-        ("FK406", a_hidden_shadow),
-    ],
-)
-def test_what_root_is_told_to_repeat(world: World, kind: str, prepare: Prepare) -> None:
-    prepare(world)
-    rules = (HARDWARE, NO_PASSWORD)
-    words = ["fidokit", "--json", "server", "check", "--user", USER, *rules]
-    said = world.run([sys.executable, "-c", AS_NOBODY, *words[1:]], None)
-    findings = json.loads(said)["findings"]
-    mine = [found for found in findings if found["id"] == kind]
-    assert mine, said
-    assert "FK304" not in {found["id"] for found in findings}, "the key to ask sshd with is ours"
-    steps = {step for found in mine for step in found["next"] if "root can look" in step}
-    for step in steps:
-        command = step.partition("root can look: ")[2]
-        seen = json.loads(world.shell(command, None))
-        assert kind not in {found["id"] for found in seen["findings"]}, seen
-    assert steps, mine

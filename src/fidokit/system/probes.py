@@ -171,14 +171,14 @@ def _judge(host: Host, check: str, folder: Path) -> Iterator[Finding]:
             check,
             Status.FAIL,
             f"{folder} belongs to another user (id {status.st_uid})",
-            f"`sudo chown -R $USER {folder}`",
+            f"`sudo chown -R $USER {shlex.quote(str(folder))}`",
         )
     elif mode & 0o077:
         yield Finding(
             check,
             Status.WARN,
             f"others may look into {folder} (mode {mode:04o})",
-            f"`chmod 700 {folder}`",
+            f"`chmod 700 {shlex.quote(str(folder))}`",
         )
     else:
         yield Finding(check, Status.OK, f"{folder} is yours alone")

@@ -8,7 +8,7 @@ from tests.cli.commands.conftest import PIN, Bench
 def test_status_before_a_pin_says_what_to_do(fresh: Bench) -> None:
     out = fresh.ok("pin", "status")
     assert "not set" in out
-    assert "fidokit pin set" in out
+    assert "fidokit --token virtual:t pin set" in out
 
 
 def test_status_as_json(bench: Bench) -> None:
@@ -112,7 +112,7 @@ def test_force_change_and_min_length(bench: Bench) -> None:
     assert bench.json("pin", "status")["pin"]["min_length"] == 6
     assert "fidokit pin change" in bench.ok(*bench.with_pin("pin", "force-change"))
     assert bench.json("pin", "status")["pin"]["change_required"] is True
-    assert "fidokit pin change" in bench.ok("pin", "status")
+    assert "fidokit --token virtual:t pin change" in bench.ok("pin", "status")
 
 
 def test_always_uv(bench: Bench) -> None:
@@ -129,4 +129,4 @@ def test_a_blocked_pin_is_called_so(bench: Bench) -> None:
     assert bench.json("pin", "status")["pin"]["blocked"] is True
     said = bench.ok("pin", "status")
     assert "blocked" in said
-    assert "fidokit token reset" in said
+    assert "fidokit --token virtual:t token reset" in said

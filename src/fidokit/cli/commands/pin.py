@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import click
@@ -60,7 +61,9 @@ def status(settings: Settings) -> None:
     with open_token(settings) as session:
         found = pin_status(session)
         data = {**schema.on_token(session), "pin": schema.pin(found)}
-        show(settings, data, Facts(session.name, pin_facts(found), _next_step(found)))
+        named = f" --token {shlex.quote(session.selector)}" if settings.token else ""
+        step = _next_step(found, f"fidokit{named}")
+        show(settings, data, Facts(session.name, pin_facts(found), step))
 
 
 def pin_facts(found: PinStatus) -> list[tuple[str, str]]:
@@ -78,17 +81,18 @@ def pin_facts(found: PinStatus) -> list[tuple[str, str]]:
     return pairs
 
 
-def _next_step(found: PinStatus) -> str:
+def _next_step(found: PinStatus, program: str) -> str:
+    """What to do next, with the token that was asked about where the user named one."""
     if found.blocked:
         return (
             "No try is left, and only a reset gives the token a new PIN. It destroys every key:\n"
-            "fidokit token reset"
+            f"{program} token reset"
         )
     if found.needs_power_cycle:
         return "Three wrong PINs in a row: unplug the token and plug it in again."
     if found.supported and not found.set:
-        return "Set one: fidokit pin set"
-    return "A new PIN is due: fidokit pin change" if found.change_required else ""
+        return f"Set one: {program} pin set"
+    return f"A new PIN is due: {program} pin change" if found.change_required else ""
 
 
 @verb(pin=True)

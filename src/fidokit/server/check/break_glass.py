@@ -2,7 +2,8 @@
 
 It holds where the installed sshd accepts the key for the user, asked by a throw-away instance, and
 nothing else is wanted for a login that can do something: no second method, no PIN or touch that
-nobody here has seen the key give, no command of the line's own. Everything else is broken, or cannot be known.
+nobody here has seen the key give, no command of the line's own. Everything else is broken, or
+cannot be known.
 """
 
 from __future__ import annotations

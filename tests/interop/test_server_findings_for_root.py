@@ -1,0 +1,91 @@
+"""What only root sees: `server check` sends to root, and root, repeating it, is sent no further."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from tests.interop.test_server_findings import (
+    HARDWARE,
+    NO_PASSWORD,
+    Prepare,
+    World,
+    a_token,
+    make_world,
+)
+from tests.server.samples import PLAIN, TOKEN, text
+from tests.support.private_etc import USER
+
+pytestmark = [pytest.mark.interop, pytest.mark.root]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return make_world(tmp_path)
+
+
+AS_NOBODY = """
+import importlib, os, pkgutil, sys
+import fidokit.cli, fidokit.server
+for package in (fidokit.cli, fidokit.server):  # the way to them may be closed to others
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        importlib.import_module(module.name)
+os.setgroups([])
+os.setresgid(65534, 65534, 65534)
+os.setresuid(65534, 65534, 65534)
+sys.argv = ["fidokit", *sys.argv[1:]]
+importlib.import_module("fidokit.cli.main").main()
+"""
+
+
+def a_command(world: World) -> None:
+    program = world.ssh / "keys-of"
+    program.write_text(f"#!/bin/sh\necho '{TOKEN.encode()}'\n")
+    program.chmod(0o755)
+    world.configure("AuthorizedKeysCommand /etc/ssh/keys-of", "AuthorizedKeysCommandUser nobody")
+
+
+def a_closed_file(world: World) -> None:
+    a_token(world)
+    for place in (world.etc.home, world.etc.home / ".ssh"):
+        place.chmod(0o755)
+
+
+def a_closed_folder(world: World) -> None:
+    a_token(world)
+    closed = world.ssh / "closed"
+    closed.mkdir(mode=0o700)
+    (closed / "ca").write_bytes(text(PLAIN))
+    world.configure("TrustedUserCAKeys /etc/ssh/closed/ca")
+
+
+def a_hidden_shadow(world: World) -> None:
+    a_token(world)
+
+
+@pytest.mark.parametrize(
+    ("kind", "prepare"),
+    [
+        ("FK109", a_command),
+        ("FK402", a_closed_file),
+        ("FK405", a_closed_folder),
+        ("FK406", a_hidden_shadow),
+    ],
+)
+def test_what_root_is_told_to_repeat(world: World, kind: str, prepare: Prepare) -> None:
+    prepare(world)
+    rules = (HARDWARE, NO_PASSWORD)
+    words = ["fidokit", "--json", "server", "check", "--user", USER, *rules]
+    said = world.run([sys.executable, "-c", AS_NOBODY, *words[1:]], None)
+    findings = json.loads(said)["findings"]
+    mine = [found for found in findings if found["id"] == kind]
+    assert mine, said
+    assert "FK304" not in {found["id"] for found in findings}, "the key to ask sshd with is ours"
+    steps = {step for found in mine for step in found["next"] if "root can look" in step}
+    for step in steps:
+        command = step.partition("root can look: ")[2]
+        seen = json.loads(world.shell(command, None))
+        assert kind not in {found["id"] for found in seen["findings"]}, seen
+    assert steps, mine
