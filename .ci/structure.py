@@ -28,6 +28,7 @@ ROWS = (
     ("agent", "testing"),
     ("guide",),
     ("cli", "pytest_plugin"),
+    ("one_file",),
 )
 """The rows of docs/architecture.md from the lowest up: a package imports lower rows alone."""
 

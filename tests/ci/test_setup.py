@@ -34,7 +34,7 @@ def test_makes_an_environment_and_installs_under_the_constraints(machine: Machin
 def test_each_level_installs_its_extra(machine: Machine, level: str, extra: str) -> None:
     machine.have(*READY)
     assert machine.run(".ci/setup", level).returncode == 0
-    assert machine.calls()[-1].endswith(f"--editable {extra}")
+    assert any(call.endswith(f"--editable {extra}") for call in machine.calls())
 
 
 def test_each_long_step_is_told_before_it_is_taken(machine: Machine) -> None:
@@ -46,7 +46,10 @@ def test_each_long_step_is_told_before_it_is_taken(machine: Machine) -> None:
     assert said[0] == "setup: making the virtual environment .venv"
     assert said[1] == "setup: fetching pip from Debian's packages"
     assert said[2] == "setup: installing Debian packages: python3.11-dev"
-    assert said[3:] == ["setup: installing Python packages"]
+    assert said[3:] == [
+        "setup: installing Python packages",
+        "setup: fetching what the one-file program carries",
+    ]
 
 
 def test_second_run_does_nothing_and_says_nothing(machine: Machine) -> None:
@@ -211,7 +214,7 @@ def test_debian_packages_come_before_the_python_ones(machine: Machine, level: st
     machine.have("ensurepip", "lists")
     machine.user(0)
     assert machine.run(".ci/setup", level).returncode == 0
-    calls = [call for call in machine.calls() if "apt-get" in call or "-m pip" in call]
+    calls = [call for call in machine.calls() if "apt-get" in call or "pip install" in call]
     kinds = [
         next(
             word
@@ -255,7 +258,7 @@ def test_a_newcomer_needs_no_debian_packages(machine: Machine, level: str) -> No
 def test_unknown_level_is_refused(machine: Machine, level: str) -> None:
     done = machine.run(".ci/setup", level)
     assert done.returncode == 1
-    assert "venv, run, check, test, test-all, fuzz or matrix" in done.stderr
+    assert "venv, run, check, test, test-all, fuzz, matrix or pyz" in done.stderr
 
 
 def test_command_runs_in_the_environment_from_the_top(machine: Machine) -> None:

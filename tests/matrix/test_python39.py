@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.server.test_python39 import SRC, travels
+from tests.server.test_python39 import SRC, packer
 from tests.support.roots import required
 
 pytestmark = [pytest.mark.interop, pytest.mark.root]
@@ -23,7 +23,7 @@ print("imported")
 
 def test_it_is_imported(tmp_path: Path) -> None:
     names = tmp_path / "names"
-    names.write_text("\n".join(travels()))
+    names.write_text("\n".join(packer.reached(SRC, packer.servers(SRC))))
     show = {str(SRC): "/src", str(names): "/names"}
     command = required("bullseye").within(["python3", "-B", "-W", "error", "-c", IMPORT], show=show)
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

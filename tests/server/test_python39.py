@@ -1,4 +1,4 @@
-"""What travels to other hosts keeps to Python 3.9: `server`, and all that it imports.
+"""What travels to other hosts keeps to Python 3.9: all that goes into the one-file program.
 
 These are rules over the source; tests/matrix/test_python39.py has a real Python 3.9 import it.
 """
@@ -8,12 +8,14 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import pytest
+from tests.ci.loading import load
 
 SRC = Path(__file__).parents[2] / "src"
+packer = load("pyz")
+PACKED = packer.packed(SRC)
 NEWER = {
     "ExceptionGroup",
     "LiteralString",
@@ -51,63 +53,20 @@ NEWER = {
     "tomllib",
 }
 """Names of the standard library that came after 3.9, as attributes or imports."""
-KEYWORDS = {"dataclass": {"slots", "kw_only"}, "zip": {"strict"}, "field": {"kw_only"}}
+KEYWORDS = {
+    "a2b_base64": {"strict_mode"},
+    "dataclass": {"slots", "kw_only"},
+    "zip": {"strict"},
+    "field": {"kw_only"},
+}
 BUILTIN = {"bool", "bytes", "dict", "float", "int", "list", "set", "str", "tuple", "type"}
 POSSESSIVE = re.compile(r"(?<!\\)[*+?}]\+|\(\?>")
-
-
-@cache
-def modules() -> dict[str, Path]:
-    found = {}
-    for path in (SRC / "fidokit").rglob("*.py"):
-        parts = path.relative_to(SRC).with_suffix("").parts
-        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return found
-
-
-@cache
-def travels() -> tuple[str, ...]:
-    """`server` and everything below that it imports, in functions, too."""
-    todo = [name for name in modules() if name.split(".")[1:2] == ["server"]]
-    seen = set(todo)
-    while todo:
-        for name in imported(todo.pop()):
-            parts = name.split(".")
-            for end in range(1, len(parts) + 1):
-                one = ".".join(parts[:end])
-                if one in modules() and one not in seen:
-                    seen.add(one)
-                    todo.append(one)
-    return tuple(sorted(seen))
-
-
-def imported(name: str) -> Iterator[str]:
-    for node in evaluated(ast.parse(modules()[name].read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-def evaluated(node: ast.AST) -> Iterator[ast.AST]:
-    """All below a node that Python runs: no annotations, nothing for the type checker alone."""
-    yield node
-    for field, value in ast.iter_fields(node):
-        if field in {"annotation", "returns"}:
-            continue
-        for child in value if isinstance(value, list) else [value]:
-            if isinstance(child, ast.AST) and not is_for_types(child):
-                yield from evaluated(child)
-
-
-def is_for_types(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
 
 
 def too_new(source: str) -> list[str]:
     """What Python 3.9 would stumble over, with its line."""
     found = []
-    for node in evaluated(ast.parse(source, feature_version=(3, 9))):
+    for node in packer.evaluated(ast.parse(source, feature_version=(3, 9))):
         line = getattr(node, "lineno", 0)
         if isinstance(node, ast.Match):
             found.append(f"{line}: match")
@@ -120,13 +79,20 @@ def too_new(source: str) -> list[str]:
             if is_type(node.left) and is_type(node.right):
                 found.append(f"{line}: {ast.unparse(node)}")
         elif isinstance(node, ast.Call):
-            newer = KEYWORDS.get(getattr(node.func, "id", ""), set())
-            found += [f"{line}: {word.arg}=" for word in node.keywords if word.arg in newer]
+            found += [f"{line}: {word}" for word in newer_call(node)]
         elif isinstance(node, ast.Constant) and isinstance(node.value, str | bytes):
             text = node.value if isinstance(node.value, str) else node.value.decode("latin-1")
             if POSSESSIVE.search(text) and "\n" not in text:
                 found.append(f"{line}: {text!r}")
     return found
+
+
+def newer_call(node: ast.Call) -> Iterator[str]:
+    called = getattr(node.func, "id", "") or getattr(node.func, "attr", "")
+    newer = KEYWORDS.get(called, set())
+    yield from (f"{word.arg}=" for word in node.keywords if word.arg in newer)
+    if called in {"from_bytes", "to_bytes"} and len(node.args) + len(node.keywords) < 2:
+        yield f"{called} without byteorder"
 
 
 def is_type(node: ast.AST) -> bool:
@@ -153,17 +119,17 @@ def is_type(node: ast.AST) -> bool:
     return builtin or (name[:1].isupper() and not name.isupper())
 
 
-def test_it_is_more_than_server_and_less_than_all() -> None:
-    found = travels()
+def test_server_needs_the_standard_library_and_little_of_ours() -> None:
+    found = packer.reached(SRC, packer.servers(SRC))
     assert {"fidokit.server.check", "fidokit.openssh.wire", "fidokit.types"} <= set(found)
     rooms = {name.split(".")[1] for name in found if "." in name}
     lower = {"errors", "types", "facade", "findings", "openssh", "files", "system"}
     assert rooms <= {"server", *lower}
 
 
-@pytest.mark.parametrize("name", travels())
+@pytest.mark.parametrize("name", PACKED)
 def test_nothing_is_newer(name: str) -> None:
-    assert too_new(modules()[name].read_text()) == []
+    assert too_new(PACKED[name].read_text()) == []
 
 
 @pytest.mark.parametrize(
@@ -180,6 +146,9 @@ def test_nothing_is_newer(name: str) -> None:
         "re.compile(r'[a-z]++')",
         "re.compile(rb'(?>a)')",
         "n.bit_count()",
+        "int.from_bytes(data)",
+        "n.to_bytes(4)",
+        "a2b_base64(text, strict_mode=True)",
     ],
 )
 def test_each_rule_can_fail(source: str) -> None:

@@ -61,11 +61,7 @@ class Installation:
     package: Path = Path(__file__).parents[1]
     argv0: str = field(default_factory=lambda: sys.argv[0])
     path: str = field(default_factory=lambda: os.environ.get("PATH", os.defpath))
-    user_site: str = field(
-        default_factory=lambda: sysconfig.get_path(
-            "purelib", sysconfig.get_preferred_scheme("user")
-        )
-    )
+    user_site: str = field(default_factory=lambda: sysconfig.get_path("purelib", _users_scheme()))
     managed: bool = field(
         default_factory=lambda: Path(sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED").exists()
     )
@@ -137,6 +133,13 @@ class Installation:
 def _is_ours(called: Path) -> bool:
     """Whether this is the command, or a zip file that is run."""
     return called.is_file() and (called.name == PROGRAM or called.suffix == ".pyz")
+
+
+def _users_scheme() -> str:
+    """Sysconfig's name for what `pip install --user` does."""
+    if sys.version_info < (3, 10):  # noqa: UP036  the one-file program runs on 3.9
+        return f"{os.name}_user"
+    return str(sysconfig.get_preferred_scheme("user"))
 
 
 def _made_by_uv(prefix: Path) -> bool:

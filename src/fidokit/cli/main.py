@@ -8,9 +8,12 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from fidokit.errors import ExitCode, FidokitError, Interrupted, UsageError
+from fidokit.errors import ExitCode, FidokitError, Interrupted, Unsupported, UsageError
+
+if TYPE_CHECKING:
+    import click
 
 _BY_SIGNAL = 128
 """What shells add to the number of the signal that ended a program."""
@@ -116,20 +119,30 @@ def _explain(error: Exception) -> FidokitError:
     """Any exception as one of ours."""
     import click
 
-    match error:
-        case FidokitError():
-            return error
-        case click.UsageError():
-            return UsageError(_sentence(error.format_message()), hint=_usage_hint(error))
-        case click.Abort():
-            return Interrupted("interrupted")
-        case click.ClickException():
-            return FidokitError(_sentence(error.format_message()))
-        case OSError() if error.strerror:
-            where = "reading or writing" if error.filename is None else error.filename
-            return FidokitError(f"{where} failed: {error.strerror}")
-        case _:
-            return FidokitError(f"unexpected {type(error).__name__}", hint=BUG_HINT)
+    if isinstance(error, FidokitError):
+        return error
+    if isinstance(error, (click.Abort, click.ClickException)):
+        return _of_click(error)
+    if isinstance(error, OSError) and error.strerror:
+        where = "reading or writing" if error.filename is None else error.filename
+        return FidokitError(f"{where} failed: {error.strerror}")
+    if isinstance(error, ModuleNotFoundError):  # in the one-file program, which lacks most of it
+        return Unsupported(
+            f"this needs {error.name or 'a module'}, which is not installed here",
+            hint="install all of fidokit: pipx install fidokit",
+        )
+    return FidokitError(f"unexpected {type(error).__name__}", hint=BUG_HINT)
+
+
+def _of_click(error: click.Abort | click.ClickException) -> FidokitError:
+    import click
+
+    if isinstance(error, click.Abort):
+        return Interrupted("interrupted")
+    sentence = _sentence(error.format_message())
+    if isinstance(error, click.UsageError):
+        return UsageError(sentence, hint=_usage_hint(error))
+    return FidokitError(sentence)
 
 
 def _sentence(text: str) -> str:
@@ -172,7 +185,7 @@ def _print_traceback(cause: Exception) -> None:
 
     from fidokit.prompt.text import escape_lines
 
-    text = "".join(traceback.format_exception(cause))
+    text = "".join(traceback.format_exception(type(cause), cause, cause.__traceback__))
     print(escape_lines(text), file=sys.stderr)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from types import TracebackType
-from typing import Self
 
 from fidokit.cli.settings import Settings
 from fidokit.prompt.text import is_fancy
@@ -28,7 +27,7 @@ class Counter:
         self._next = time.monotonic() + _AFTER_S
         self._shown = False
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Counter:
         return self
 
     def __exit__(

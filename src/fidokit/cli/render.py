@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Final, NamedTuple, TextIO, assert_never
+from typing import TYPE_CHECKING, Final, NamedTuple, TextIO, Union
 
 from fidokit.prompt.text import escape, escape_but_bytes, escape_lines, is_fancy, note
 
@@ -76,7 +76,7 @@ class Checks(NamedTuple):
     checks: Sequence[Check]
 
 
-Shown = Listing | Facts | Lines | Checks
+Shown = Union[Listing, Facts, Lines, Checks]  # noqa: UP007  Python 3.9
 
 
 def show(settings: Settings, data: Json, human: Shown) -> None:
@@ -84,17 +84,14 @@ def show(settings: Settings, data: Json, human: Shown) -> None:
     if settings.json:
         write_json(data)
         return
-    match human:
-        case Lines():
-            write_lines(human.lines)
-        case Facts():
-            show_facts(human)
-        case Listing():
-            _show_listing(human)
-        case Checks():
-            _show_checks(human)
-        case _:
-            assert_never(human)
+    if isinstance(human, Lines):
+        write_lines(human.lines)
+    elif isinstance(human, Facts):
+        show_facts(human)
+    elif isinstance(human, Listing):
+        _show_listing(human)
+    else:
+        _show_checks(human)
 
 
 def write_json(data: Json) -> None:
@@ -263,6 +260,6 @@ def _show_table(listing: Listing) -> None:
 def _show_cards(listing: Listing) -> None:
     first, *others = (c.title if c.title.isupper() else c.title.lower() for c in listing.columns)
     for row in listing.rows:
-        pairs = [(label, cell) for label, cell in zip(others, row[1:], strict=True) if cell]
+        pairs = [(label, cell) for label, cell in zip(others, row[1:]) if cell]  # noqa: B905  Python 3.9
         show_facts(Facts(row[0] or first, pairs))
         print()

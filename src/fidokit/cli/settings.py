@@ -13,7 +13,7 @@ PROGRAM = "fidokit"
 COMPLETION_VARIABLE = "_FIDOKIT_COMPLETE"
 
 
-@dataclass(slots=True)
+@dataclass
 class Settings:
     """What the command line said apart from the verb's own options.
 

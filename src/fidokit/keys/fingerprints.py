@@ -23,7 +23,7 @@ _CHUNK: Final = 1 << 18
 _PRIVATE_HEAD: Final = b"-----BEGIN "
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ShownKey:
     """One key of a file, as `ssh-keygen -l` shows it.
 

@@ -62,7 +62,7 @@ class Reader:
     def string(self) -> bytes:
         """A uint32 length and as many bytes."""
         start = self._at + 4
-        end = start + int.from_bytes(self._buf[start - 4 : start])
+        end = start + int.from_bytes(self._buf[start - 4 : start], "big")
         if end > len(self._buf):
             return self.raw(self.u32())  # which of the two is missing, it says
         self._at = end

@@ -8,6 +8,7 @@ private.py's.
 
 from __future__ import annotations
 
+import base64
 import binascii
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -278,8 +279,8 @@ _WHAT: Final = "private key"
 
 def enarmor(data: bytes) -> bytes:
     """The text that ssh-keygen writes around `data`: base64 in lines of 70 columns."""
-    base64 = binascii.b2a_base64(data, newline=False)
-    lines = [base64[at : at + _COLUMNS] for at in range(0, len(base64), _COLUMNS)]
+    text = binascii.b2a_base64(data, newline=False)
+    lines = [text[at : at + _COLUMNS] for at in range(0, len(text), _COLUMNS)]
     return b"\n".join([_BEGIN, *lines, _END, b""])
 
 
@@ -301,7 +302,7 @@ def dearmor(text: bytes) -> bytes:
         raise _no_armor(text)
     try:
         lines = text[len(_BEGIN) : end].split()
-        return binascii.a2b_base64(b"".join(lines), strict_mode=True)
+        return base64.b64decode(b"".join(lines), validate=True)
     except ValueError as error:
         raise MalformedKey(
             "private key: the text between the BEGIN and END lines is no base64"

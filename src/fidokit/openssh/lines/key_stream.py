@@ -8,10 +8,12 @@ short cut by fixed offsets; every other line takes the full parser.
 from __future__ import annotations
 
 import re
+import sys
+from base64 import b64decode
 from binascii import Error as BinasciiError
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final, NamedTuple, Union
 
 from fidokit.errors import MalformedKey
@@ -122,6 +124,11 @@ def list_fingerprints(
             yield found
 
 
+if sys.version_info >= (3, 11):  # noqa: UP036  the one-file program runs on 3.9
+    _decoded = partial(a2b_base64, strict_mode=True)
+else:
+    _decoded = partial(b64decode, validate=True)
+
 # Python 3.9 evaluates it
 Usual = Union[type[SkPublic], type[Ed25519Public]]  # noqa: UP007
 """The types of keys that a line can be told to hold without taking all of it apart."""
@@ -138,7 +145,7 @@ def usual_key(line: bytes, fingerprint: Callable[[bytes], str]) -> tuple[str, st
     type_name, _, rest = line.partition(b" ")
     base64, _, tail = rest.partition(b" ")
     try:
-        blob = a2b_base64(base64, strict_mode=True)
+        blob = _decoded(base64)
         comment = tail.rstrip(b"\r\n").decode()
     except (BinasciiError, UnicodeDecodeError):
         return None

@@ -86,24 +86,23 @@ class _Lines:
             yield f"{head}\t{key.line}\t{key.type}\t{key.fingerprint}\t{says}\t{comment or '-'}"
 
     def _other(self, event: ReportEvent) -> Iterator[str]:
-        match event:
-            case ServerReport():
-                yield "\t".join(_COLUMNS)
-                for name, value in _settings(event):
-                    yield _row("setting", says=f"{name} {value}")
-                yield from (_row("note", says=note) for note in event.notes)
-            case UserReport():
-                self._user = escape(event.account.name)
-                yield _row("password", self._user, says=password(event))
-                yield from (_row("refused", self._user, says=why) for why in event.refusals)
-            case FileReport():
-                self._path = escape(event.path)
-                for why in of_file(event):
-                    yield _row("file", self._user, self._path, says=why)
-            case UnreadableLine():
-                against = [f"against {rule}" for rule, _ in event.violates]
-                says = "; ".join((event.reason, *against))
-                yield _row("unreadable", self._user, self._path, str(event.line), says)
+        if isinstance(event, ServerReport):
+            yield "\t".join(_COLUMNS)
+            for name, value in _settings(event):
+                yield _row("setting", says=f"{name} {value}")
+            yield from (_row("note", says=note) for note in event.notes)
+        elif isinstance(event, UserReport):
+            self._user = escape(event.account.name)
+            yield _row("password", self._user, says=password(event))
+            yield from (_row("refused", self._user, says=why) for why in event.refusals)
+        elif isinstance(event, FileReport):
+            self._path = escape(event.path)
+            for why in of_file(event):
+                yield _row("file", self._user, self._path, says=why)
+        elif isinstance(event, UnreadableLine):
+            against = [f"against {rule}" for rule, _ in event.violates]
+            says = "; ".join((event.reason, *against))
+            yield _row("unreadable", self._user, self._path, str(event.line), says)
 
 
 def _row(what: str, user: str = "-", path: str = "-", line: str = "-", says: str = "") -> str:
@@ -155,17 +154,16 @@ class _Sections:
                     self._flush()
                 continue
             self._flush()
-            match event:
-                case ServerReport():
-                    self._server(event)
-                case UserReport():
-                    self._forget_waiting()
-                    self._waiting = event
-                    if event.password.possible or event.violations:
-                        self._user()
-                case FileReport():
+            if isinstance(event, ServerReport):
+                self._server(event)
+            elif isinstance(event, UserReport):
+                self._forget_waiting()
+                self._waiting = event
+                if event.password.possible or event.violations:
                     self._user()
-                    self._file(event)
+            elif isinstance(event, FileReport):
+                self._user()
+                self._file(event)
         self._flush()
         self._forget_waiting()
         if self._quiet:

@@ -79,20 +79,18 @@ def _json(report: Iterable[ReportEvent]) -> Iterator[str]:
 
 def _placed(event: CheckEvent) -> tuple[int, Json, str]:
     """How deep a part stands in the document, the part, and its array that the next parts fill."""
-    from fidokit.server.check.audit import FileReport, ServerReport, UserReport
+    from fidokit.server.check.audit import FileReport, UserReport
     from fidokit.server.check.key_lines import KeyLine, UnreadableLine
 
-    match event:
-        case KeyLine():
-            return 2, _key(event), ""
-        case UnreadableLine():
-            return 2, _unreadable(event), ""
-        case FileReport():
-            return 1, _file(event), "lines"
-        case UserReport():
-            return 0, _user(event), "files"
-        case ServerReport():
-            raise AssertionError("there is one, and it comes first")
+    if isinstance(event, KeyLine):
+        return 2, _key(event), ""
+    if isinstance(event, UnreadableLine):
+        return 2, _unreadable(event), ""
+    if isinstance(event, FileReport):
+        return 1, _file(event), "lines"
+    if isinstance(event, UserReport):
+        return 0, _user(event), "files"
+    raise AssertionError("there is one report of a server, and it comes first")
 
 
 # --- its parts ---------------------------------------------------------------------------------

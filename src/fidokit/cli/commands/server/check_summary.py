@@ -130,7 +130,7 @@ def _write_kind(
     most = len(groups) if in_full else _SHOWN
     steps = [_steps(group, advice) for group in groups]
     shared = len(groups) > 1 and all(step == steps[0] for step in steps)
-    for group, own in zip(groups[:most], steps, strict=False):
+    for group, own in zip(groups[:most], steps):  # noqa: B905  Python 3.9
         _write_group(group)
         _write_steps([] if shared else own, advice, 4)
     if len(groups) > most:
