@@ -234,6 +234,16 @@ def test_an_existing_credential_and_force(with_pin: Bench) -> None:
     assert with_pin.made(flags=flags | FORCE, pin=PIN) != first
 
 
+def test_an_existing_credential_where_nobody_can_ask(with_pin: Bench) -> None:
+    """OpenSSH 8.9 and 9.0 know no number for it: the old key stays, and a sentence says why."""
+    handle = with_pin.made(flags=TOUCH | RESIDENT, pin=PIN)[1]
+    fields = {"alg": 1, "application": "ssh:", "data": b"challenge", "pin": PIN}
+    said = with_pin.ask(Request(9, Operation.ENROLL, TOUCH | RESIDENT, **fields))  # type: ignore[arg-type]
+    assert said.status == SkError.GENERAL
+    assert len(said.told) == 1
+    assert with_pin.sign(handle).status == OK
+
+
 def test_no_touch_is_remembered_on_the_token(with_pin: Bench) -> None:
     with_pin.made(flags=RESIDENT, pin=PIN)
     said = with_pin.load(PIN)

@@ -199,7 +199,6 @@ USER = (abi.SkOption("user", "alice", True),)
 
 @pytest.mark.parametrize("api", abi.API_VERSIONS)
 def test_what_it_asks(tmp_path: Path, api: int) -> None:
-    """Version 9 knows no SK_FORCE_OPERATION: there a resident key replaces its namesake."""
     (tmp_path / "caller.c").write_text(CALLER)
     include = (f"-DFIDOKIT_SK_API={api}", f"-I{SOURCE.parent}", "-rdynamic")
     program = compiled(tmp_path / "caller", *include, tmp_path / "caller.c")
@@ -212,10 +211,9 @@ def test_what_it_asks(tmp_path: Path, api: int) -> None:
         done = subprocess.run([program, call], capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (abi.SkError.PIN_REQUIRED, "")
         asked.append(abi.parse_request((tmp_path / "request").read_bytes()))
-    force = 0 if api == 10 else 0x10
     text = b"what is signed"
     assert asked == [
-        abi.Request(api, abi.Operation.ENROLL, 0x21 | force, None, USER, 1, "ssh:", text),
+        abi.Request(api, abi.Operation.ENROLL, 0x21, None, USER, 1, "ssh:", text),
         abi.Request(*(api, abi.Operation.SIGN, 0x05, "1234", (), 0, "ssh:x", text, b"handle")),
         abi.Request(api, abi.Operation.LOAD_RESIDENT_KEYS, 0, "", USER),
     ]

@@ -24,6 +24,11 @@ API_VERSIONS: Final = (10, 9)
 """Versions of sk-api.h that the library is built for, the usual one first."""
 
 
+NEWEST: Final = 10
+CAN_ASK: Final = 10
+"""The first sk-api whose programs know "credential exists", and ask whether to replace it."""
+
+
 class Operation(IntEnum):
     """Which of sk-api.h's functions was called."""
 

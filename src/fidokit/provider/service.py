@@ -72,14 +72,17 @@ def answer(
         who: user@host, stored beside a resident key.
         tell: shows what went wrong, in words that may have come from a token.
     """
+    api = abi.NEWEST
     try:
         request = abi.parse_request(message)
+        api = request.api
         _check_options(request)
         return _WORK[request.operation](request, tokens(request.pin), who).encode()
     except FidokitError as error:
-        if not isinstance(error, _ASKED_BY_OPENSSH):
-            tell(error)
-        return abi.ErrorReply(error_number(error)).encode()
+        said = _in_words_of(api, error)
+        if not isinstance(said, _ASKED_BY_OPENSSH):
+            tell(said)
+        return abi.ErrorReply(error_number(said)).encode()
     except Exception as defect:  # noqa: BLE001  the boundary: OpenSSH gets an answer in any case
         tell(FidokitError(f"unexpected {type(defect).__name__}", hint="this is a bug in fidokit"))
         return abi.ErrorReply(SkError.GENERAL).encode()
@@ -211,6 +214,18 @@ OpenSSH would ask for one."""
 
 _ASKED_BY_OPENSSH: Final = (PinRequired, CredentialInTheWay)
 """Ordinary turns of the conversation, after which OpenSSH's programs ask the person."""
+
+_NOBODY_ASKS: Final = (
+    "OpenSSH before 9.1 cannot ask whether to replace it: make the new one with another -O user= or "
+    "-O application=, or delete the old one first: fidokit key delete"
+)
+
+
+def _in_words_of(api: int, error: FidokitError) -> FidokitError:
+    """The error; another one where programs of this sk-api have no number to ask about it."""
+    if isinstance(error, CredentialInTheWay) and api < abi.CAN_ASK:
+        return FidokitError(error.message, hint=_NOBODY_ASKS)
+    return error
 
 
 def error_number(error: FidokitError) -> SkError:

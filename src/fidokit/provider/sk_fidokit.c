@@ -6,7 +6,7 @@
  * runs that program stands in a file beside this library (see library.py).
  *
  * -DFIDOKIT_SK_API=9 builds it for OpenSSH 8.9 and 9.0, which know neither SK_FORCE_OPERATION nor
- * "credential exists": there, as with their own code, a resident key replaces its namesake.
+ * "credential exists": there a resident key that would replace its namesake is refused.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -26,7 +26,6 @@
 
 #define SK_ERR_GENERAL (-1)
 #define SK_ERR_LAST (-5)
-#define SK_FORCE_OPERATION 0x10
 #define LONGEST (4U << 20) /* bytes of a message, as in abi.py */
 #define MOST_KEYS 4096U
 #define EXPORT __attribute__((visibility("default")))
@@ -450,7 +449,7 @@ EXPORT int sk_enroll(uint32_t alg, const uint8_t *challenge, size_t challenge_le
 {
 	struct bytes request = { 0 }, answer = { 0 };
 	*enroll_response = NULL;
-	begin(&request, ENROLL, FIDOKIT_SK_API < 10 ? flags | SK_FORCE_OPERATION : flags, pin, options);
+	begin(&request, ENROLL, flags, pin, options);
 	add_u32(&request, alg);
 	add_text(&request, application);
 	add_string(&request, challenge, challenge_len);
