@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from tests.support.agent_host import PIN, Host, make_host, serving, sk_key, virtual_token
+from tests.support.openssh_version import openssh
 from tests.support.sshd import Sshd, running
 
 from fidokit.openssh.certificates.certificate import Certificate, encode_tbs, parse_certificate
@@ -21,6 +22,7 @@ from fidokit.openssh.certificates.certificate import Certificate, encode_tbs, pa
 pytestmark = pytest.mark.interop
 
 NOW = ("-V", "20200101:20380101")
+BERLIN = "CET-1CEST,M3.5.0,M10.5.0/3"
 FIDOKIT = (sys.executable, "-m", "fidokit")
 USER = pwd.getpwuid(os.geteuid()).pw_name
 AUTHORITIES = ("ca", "ca_rsa", "ca_sk", "ca_uv")
@@ -93,6 +95,31 @@ def test_times_from_now(machine: Host, validity: str) -> None:
     made = ours(machine, "-V", validity)
     assert 0 <= made.valid_after - theirs.valid_after <= 60
     assert 0 <= made.valid_before - theirs.valid_before <= 60
+
+
+@pytest.mark.parametrize(
+    ("validity", "in_summer"),
+    [
+        ("20260701:20260801123456", (True, True)),
+        ("20260101:20260701", (False, True)),
+        ("20260328:20260330", (False, True)),
+        ("20261024:20261026", (True, False)),
+        ("20260328Z:20260330Z", (False, False)),
+        ("20260701Z:20260801123456", (False, True)),
+    ],
+)
+def test_local_times_have_summer_time(
+    machine: Host, validity: str, in_summer: tuple[bool, bool]
+) -> None:
+    """OpenSSH before 10.6 takes them for standard time all the year: an hour late in summer."""
+    late = 0 if openssh() >= (10, 6) else 3600
+    (machine.home / "user-cert.pub").unlink(missing_ok=True)
+    words = ("-q", "-s", "ca", "-I", "an id", "-V", validity, "user.pub")
+    machine.run("ssh-keygen", *words, TZ=BERLIN)
+    theirs = read(machine.home / "user-cert.pub")
+    made = ours(machine, "-V", validity, TZ=BERLIN)
+    assert theirs.valid_after - made.valid_after == in_summer[0] * late
+    assert theirs.valid_before - made.valid_before == in_summer[1] * late
 
 
 @pytest.mark.parametrize("ca", AUTHORITIES)

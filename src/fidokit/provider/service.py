@@ -216,8 +216,8 @@ _ASKED_BY_OPENSSH: Final = (PinRequired, CredentialInTheWay)
 """Ordinary turns of the conversation, after which OpenSSH's programs ask the person."""
 
 _NOBODY_ASKS: Final = (
-    "OpenSSH before 9.1 cannot ask whether to replace it: make the new one with another -O user= or "
-    "-O application=, or delete the old one first: fidokit key delete"
+    "OpenSSH before 9.1 cannot ask whether to replace it: make the new one with another -O user= "
+    "or -O application=, or delete the old one first: fidokit key delete"
 )
 
 

@@ -68,7 +68,7 @@ class CertOption:
         """The text that the option carries; None for a flag and for data that is no text."""
         reader = Reader(self.data, "certificate option")
         try:
-            value = reader.text()
+            value = _c_text(reader)
             reader.end()
         except MalformedKey:
             return None
@@ -174,12 +174,15 @@ def _list_of(data: bytes, what: str, read_one: Callable[[Reader], T]) -> tuple[T
 
 
 def _c_text(reader: Reader) -> str:
-    """Text as C reads it: OpenSSH refuses a NUL inside, and so does this."""
+    """Text as C reads it: OpenSSH refuses a NUL inside, and so does this.
+
+    Bytes that are not UTF-8 become lone surrogates (PEP 383): an issuer may write Latin-1.
+    """
     at = reader.offset
-    text = reader.text()
-    if "\0" in text:
+    data = reader.string()
+    if b"\0" in data:
         raise MalformedKey(f"certificate: text at offset {at} holds a NUL")
-    return text
+    return data.decode("utf-8", "surrogateescape")
 
 
 def _option(reader: Reader) -> CertOption:

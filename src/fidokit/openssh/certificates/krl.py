@@ -19,7 +19,7 @@ from typing import Final, NamedTuple, Union
 
 from fidokit.errors import Malformed, MalformedFile, MalformedKey
 from fidokit.openssh.certificates.certificate import Certificate, parse_key
-from fidokit.openssh.keys.public import PublicKey
+from fidokit.openssh.keys.public import PublicKey, as_bytes
 from fidokit.openssh.lines import key_text
 from fidokit.openssh.wire import Reader
 
@@ -163,7 +163,7 @@ class _Question:
 
 def _certificate_answer(entry: Serials | Bitmap | KeyId, certificate: Certificate) -> str | None:
     if isinstance(entry, KeyId):
-        same = entry.key_id == certificate.key_id.encode()
+        same = entry.key_id == as_bytes(certificate.key_id)
         return f"the key id {certificate.key_id!r} is revoked" if same else None
     serial = certificate.serial
     if serial == 0:  # what an authority writes that does not count
