@@ -136,6 +136,17 @@ def test_what_is_written_is_a_certificate_by_the_token(desk: Bench) -> None:
     assert parse_certificate(blob).signature_key.type_name == "sk-ssh-ed25519@openssh.com"
 
 
+def test_key_show_tells_of_the_certificate_beside_a_key(desk: Bench) -> None:
+    desk.ok("cert", "sign", "-s", "ca", "-I", "an id", "-n", "alice", "user.pub")
+    done = desk.run("key", "show", "user.pub")
+    assert done.code == 0
+    assert "certificate" not in done.out
+    advice = done.err.strip().partition(": fidokit ")[2].split()
+    assert 'Key ID: "an id"' in desk.ok(*advice)
+    for quiet in (("user-cert.pub",), ("host.pub",), ("user.pub", "user-cert.pub"), ("ca",)):
+        assert desk.run("key", "show", *quiet).err == ""
+
+
 # --- on the token --------------------------------------------------------------------------
 
 

@@ -255,6 +255,21 @@ def test_a_certificate_without_principals_stands_for_nobody() -> None:
     assert refusal(sample, kind=CertKind.USER, at=0) == "it lists no principals"
 
 
+@pytest.mark.parametrize(
+    ("kind", "principal", "fits"),
+    [
+        (CertKind.HOST, "web1.example.com", True),
+        (CertKind.HOST, "web1.example.org", False),
+        (CertKind.USER, "web1.example.com", False),
+        (CertKind.USER, "*.example.com", True),
+    ],
+)
+def test_a_hosts_principals_may_be_patterns(kind: CertKind, principal: str, fits: bool) -> None:
+    public = ed25519_token().public
+    sample = certificate(public, ed25519_key(), principals=("*.example.com",), kind=kind)
+    assert (refusal(sample, kind=kind, at=0, principal=principal) is None) is fits
+
+
 @pytest.mark.parametrize("at", [0, 1, 1 << 40, FOREVER - 1])
 def test_forever(at: int) -> None:
     sample = certificate(ed25519_token().public, ed25519_key())

@@ -23,6 +23,7 @@ from fidokit.openssh.keys.public import (
     parse_public,
     read_public_fields,
 )
+from fidokit.openssh.lines.patterns import match_pattern
 from fidokit.openssh.signatures import signature as signatures
 from fidokit.openssh.signatures.signature import Signature, parse_signature
 from fidokit.openssh.wire import Reader
@@ -324,9 +325,16 @@ def refusal(
         return "it has expired"
     if not certificate.principals:
         return "it lists no principals"
-    if principal is not None and principal not in certificate.principals:
+    if principal is not None and not _stands_for(certificate, principal):
         return f"{principal!r} is not among its principals"
     return None
+
+
+def _stands_for(certificate: Certificate, name: str) -> bool:
+    """Whether one of the principals is `name`; a host's may be patterns, from OpenSSH 10.3 on."""
+    if certificate.kind is CertKind.USER:
+        return name in certificate.principals
+    return any(match_pattern(name, principal) for principal in certificate.principals)
 
 
 def require_trustworthy(certificate: Certificate) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, cast
@@ -12,6 +14,7 @@ from fidokit.cli import schema
 from fidokit.cli.options import verb
 from fidokit.cli.render import write_json, write_lines
 from fidokit.cli.settings import Settings
+from fidokit.prompt.text import note
 
 if TYPE_CHECKING:
     from fidokit.keys.fingerprints import HashName, ShownKey
@@ -61,6 +64,16 @@ def show(
         write_lines(chain.from_iterable(map(_with_art, _keys(files, chosen))))
     else:
         write_lines(chain.from_iterable(fingerprint_lines(f, hash_name=chosen) for f in files))
+    if not settings.json:
+        _name_certificates(files)
+
+
+def _name_certificates(files: tuple[str, ...]) -> None:
+    """Say which of the keys have a certificate beside them, which nobody named."""
+    for file in files:
+        beside = f"{file.removesuffix('.pub')}-cert.pub"
+        if beside not in files and os.path.isfile(beside):  # noqa: PTH113  a 40th of the time
+            note(f"A certificate of it is beside it: fidokit cert show {shlex.quote(beside)}")
 
 
 def _keys(files: tuple[str, ...], hash_name: HashName) -> Iterator[ShownKey]:
