@@ -130,7 +130,10 @@ class TokenPlace:
         """Let go of the token; only by whoever has the turn."""
         session, self.session = self.session, None
         if session is not None:
-            session.close()
+            from fidokit.tokens.departures import keep
+
+            with session:
+                keep(session)
 
 
 def holds_key(place: TokenPlace, private: SkPrivate, announcing: Announcing) -> bool:

@@ -123,6 +123,8 @@ class Connection:
                 return U2F_ONLY
             raise error_for(refusal.status, why) from None
         info = decode_info(answer, self.notes)
+        if any(info.aaguid):
+            self.notes.model = f"{info.aaguid.hex()} {info.firmware_version or 0}"
         if not info.algorithms:
             self.notes.note(ALGORITHMS_UNTOLD)
         self._channel.max_request = max(info.max_msg_size, self._channel.max_request)

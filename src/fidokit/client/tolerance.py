@@ -91,7 +91,8 @@ DEPARTURES: Final[Mapping[str, Departure]] = MappingProxyType(
         ),
         RP_ID_CUT: Departure(
             "shortens applications, as CTAP allows",
-            "name such a key by `--application`",
+            "its key is found by the whole application: `fidokit key delete ssh:NAME`, "
+            "`--application ssh:NAME`",
             "6.8.7",
         ),
     }
@@ -118,10 +119,20 @@ class Departed(NamedTuple):
     sentence: str
 
 
+def departed(name: str) -> Departed:
+    """A departure of `DEPARTURES` with its sentence."""
+    return Departed(name, f"{DEPARTURES[name].sentence}; {DEPARTURES[name].remedy}")
+
+
 class Notes:
-    """The departures that one open token has shown, in the order in which they were met."""
+    """The departures that one open token has shown, in the order in which they were met.
+
+    Attributes:
+        model: AAGUID and firmware version of the token; empty before it told, and without AAGUID.
+    """
 
     def __init__(self) -> None:
+        self.model = ""
         self._names: dict[str, None] = {}
 
     def note(self, name: str) -> None:
@@ -131,10 +142,7 @@ class Notes:
     @property
     def found(self) -> tuple[Departed, ...]:
         """What was met so far, each with a sentence for the user."""
-        return tuple(
-            Departed(name, f"{DEPARTURES[name].sentence}; {DEPARTURES[name].remedy}")
-            for name in self._names
-        )
+        return tuple(map(departed, self._names))
 
     @property
     def names(self) -> tuple[str, ...]:

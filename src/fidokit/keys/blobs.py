@@ -213,7 +213,7 @@ def _owner(
 
     # a file is known to the list by the folder it is in
     folders = [Path(key).expanduser().parent] if Path(key).expanduser().is_file() else []
-    rows = list_keys(session, folders=folders, any_rp=any_rp, only_token=True)
+    rows = list_keys(session, folders=folders, any_rp=any_rp, only_token=True, named=[key])
     return credential_of(resolve(key, rows))
 
 

@@ -60,6 +60,7 @@ def list_keys(
     search_home: bool = True,
     remember: bool | None = None,
     application: str | None = None,
+    named: Sequence[str] = (),
     failed: list[RpFailure] | None = None,
     certificates: list[str] | None = None,
 ) -> list[KeyRow]:
@@ -75,6 +76,7 @@ def list_keys(
             (True), use none that is kept (False), or do as was agreed before (None). See
             `fidokit.tokens.remembered` for what that means.
         application: only this one; it is found by its hash, where the token cut its name.
+        named: what the user called keys; an application among it is found by its hash, too.
         failed: takes the applications that the token did not list; None raises the first error.
         certificates: also read those that the token keeps; takes what is wrong with them, a
             sentence each.
@@ -94,7 +96,7 @@ def list_keys(
             session,
             application=None if application is None else Application(application),
             any_rp=any_rp,
-            known=_applications(files),
+            known=_applications(files).union(named, (f"ssh:{name}" for name in named)),
             failed=failed,
         )
     rows = join(held, files, _read_flags)
@@ -188,6 +190,7 @@ def download_keys(
         any_rp=any_rp,
         only_token=True,
         application=application,
+        named=selectors,
         search_home=search_home,
         certificates=[] if problems is None else problems,
     )

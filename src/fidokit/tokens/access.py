@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from fidokit.client.info import TokenInfo
 from fidokit.client.ports import QUIET, Backend, Candidate, Interaction, Link
 from fidokit.errors import FidokitError, Interrupted, TokenGone
+from fidokit.tokens.departures import met, watched
 from fidokit.types import Transport
 from fidokit.virtual.gestures import PROMPT, Gestures, PromptPerson
 
@@ -109,7 +110,7 @@ def _summary(candidate: Candidate, *, with_info: bool, with_pin: bool) -> TokenS
         with discovery.open_session(candidate) as session:
             pin = pin_status(session) if with_pin else None
             found = _recognized(seen, session.info)
-            return replace(found, pin=pin, departures=session.connection.notes.found)
+            return replace(found, pin=pin, departures=met(session))
     except Interrupted:
         raise
     except FidokitError as error:
@@ -156,7 +157,7 @@ def open_token(
         candidate = discovery.find(chosen, where, opener)
     else:
         candidate = _virtual_candidate(selector.name, selector.identity, selector.link)
-    with opener(candidate) as session:
+    with watched(opener(candidate)) as session:
         yield session
 
 
@@ -195,7 +196,7 @@ def token_holding(
     where = all_backends(interaction) if backends is None else backends
     what = "No security key is connected: plug in the one that holds this key"
     candidates = discovery.awaited(where, opener, what)
-    with discovery.holder_of(handle, application, candidates, opener) as session:
+    with watched(discovery.holder_of(handle, application, candidates, opener)) as session:
         yield session
 
 
@@ -211,7 +212,7 @@ def token_info(session: Session) -> TokenDetails:
         session.info,
         pin_status(session),
         identify(session.info),
-        session.connection.notes.found,
+        met(session),
     )
 
 

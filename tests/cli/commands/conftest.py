@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,9 +66,16 @@ class Bench:
         assert isinstance(document, dict)
         return document
 
-    def plug(self, name: str, profile: str, *, pin: bool = False) -> tuple[str, str]:
+    def plug(
+        self,
+        name: str,
+        profile: str | None = None,
+        *,
+        pin: bool = False,
+        quirks: Sequence[str] = (),
+    ) -> tuple[str, str]:
         """Make another virtual token, of another model; returns the option that names it."""
-        create_virtual(name, profile=profile)
+        create_virtual(name, profile=profile, quirks=quirks)
         if pin:
             where = ("--new-pin-file", str(self.home / "pin"))
             self.ok("--token", f"virtual:{name}", "pin", "set", *where)

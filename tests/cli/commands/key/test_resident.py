@@ -189,3 +189,39 @@ def test_it_stays_on_its_line(hostile: str) -> None:
 
 def test_flags_that_may_be_unknown() -> None:
     assert [yes_no(value) for value in (True, False, None)] == ["yes", "no", "?"]
+
+
+LONG = "ssh:a-name-that-is-longer-than-thirty-two-bytes"
+
+
+def test_a_key_whose_application_was_cut_is_named_by_all_of_it(bench: Bench) -> None:
+    at = bench.plug("cut", pin=True, quirks=["rp-ids-cut-at-32"])
+    (bench.home / "saved").mkdir()
+    folder = str(bench.home / "saved")
+    bench.generate("long", "-O", "resident", "-O", f"application={LONG}", *at)
+    refused = bench.run(*at, *bench.with_pin("key", "download", "--no-passphrase", "--dir", folder))
+    assert (refused.code, "()" in refused.out) == (8, False)
+    assert "(credential " in refused.out
+    saved = bench.ok(
+        *at, *bench.with_pin("key", "download", "--no-passphrase", "--dir", folder, LONG)
+    )
+    assert f"{LONG} (SHA256:" in saved
+    renamed = bench.ok(*at, *bench.with_pin("key", "rename", LONG.removeprefix("ssh:"), "new"))
+    assert f"Renamed {LONG} (SHA256:" in renamed
+    assert f"Deleted {LONG} (SHA256:" in bench.ok(*at, *bench.with_pin("key", "delete", LONG, "-y"))
+    told = [one["name"] for one in bench.json(*at, "token", "info")["departures"]]
+    assert "rp-id-cut" in told
+    assert "rp-id-cut" in bench.run("doctor").out
+
+
+def test_the_only_key_of_an_application_is_deleted_by_it_alone(bench: Bench) -> None:
+    resident(bench, "work", "-O", "user=one")
+    resident(bench, "work2", "-O", "application=ssh:work", "-O", "user=two")
+    several = bench.run(*bench.with_pin("key", "delete", "--application", "ssh:work", "-y"))
+    assert several.code == 2
+    assert "fits 2 keys" in several.err
+    bench.ok(*bench.with_pin("key", "delete", "--application", "ssh:work", "two", "-y"))
+    alone = bench.ok(*bench.with_pin("key", "delete", "--application", "ssh:work", "-y"))
+    assert alone.startswith("Deleted ssh:work / one (SHA256:")
+    nothing = bench.run("key", "delete", "-y")
+    assert (nothing.code, "say which keys" in nothing.err) == (2, True)

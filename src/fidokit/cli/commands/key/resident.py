@@ -250,7 +250,7 @@ def _worst(codes: list[ExitCode]) -> ExitCode:
 
 
 @verb(pin=True)
-@click.argument("keys", nargs=-1, required=True)
+@click.argument("keys", nargs=-1)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @click.option("--any-rp", is_flag=True, help="Also logins to websites.")
 @application_option
@@ -267,13 +267,19 @@ def delete(
     """Delete resident keys from the token.
 
     There is no way back. KEYS are fingerprints, files, applications, users, comments or credential
-    ids; a name that fits several keys is refused. Files stay where they are, but are of no use
-    afterwards. A key that cannot be deleted does not stop the others.
+    ids, or left out for the only key of --application; a name that fits several keys is refused.
+    Files stay where they are, but are of no use afterwards. A key that cannot be deleted does not
+    stop the others.
     """
     from fidokit.keys.resident_keys import delete_keys, list_keys, resolve
 
+    keys = keys or ((application,) if application else ())
+    if not keys:
+        raise click.UsageError("say which keys, or --application")
     with open_token(settings) as session:
-        rows = list_keys(session, any_rp=any_rp, only_token=True, application=application)
+        rows = list_keys(
+            session, any_rp=any_rp, only_token=True, application=application, named=keys
+        )
         chosen = list({id(row): row for row in (resolve(key, rows) for key in keys)}.values())
         if not yes:
             note("\n".join(f"  {key_name(row)}" for row in chosen))
@@ -324,7 +330,9 @@ def rename(
     if comment is None and user_name is None:
         raise click.UsageError("say the new comment, or --user-name")
     with open_token(settings) as session:
-        rows = list_keys(session, any_rp=any_rp, only_token=True, application=application)
+        rows = list_keys(
+            session, any_rp=any_rp, only_token=True, application=application, named=[key]
+        )
         row = resolve(key, rows)
         kept = rename_key(session, row, comment=comment, user_name=user_name, any_rp=any_rp)
     data = {"renamed": {**schema.key(row), "new_comment": comment, "new_user_name": user_name}}
@@ -342,4 +350,5 @@ def yes_no(value: bool | None) -> str:
 def key_name(row: KeyRow) -> str:
     """A key in a sentence on one line, harmless for a terminal: what it is for, its fingerprint."""
     user = f" / {row.user}" if row.user else ""
-    return escape(f"{row.application}{user} ({row.fingerprint})")
+    print_ = row.fingerprint or f"credential {(row.credential_id or b'').hex()[:16]}"
+    return escape(f"{row.application}{user} ({print_})")
