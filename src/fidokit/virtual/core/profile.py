@@ -129,7 +129,7 @@ class Behavior:
     reset_window_ms: int = 10_000
     always_uv_fixed: bool = False
     u2f_under_always_uv: int = 0x6986
-    wrong_reset_transport: CtapStatus = CtapStatus.NOT_ALLOWED
+    wrong_reset_transport: CtapStatus = CtapStatus.OPERATION_DENIED
     upload_is_kept: bool = False
     tap_is_touch: bool = True
     touch_before_no_credentials: bool = False

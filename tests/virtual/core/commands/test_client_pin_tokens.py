@@ -256,6 +256,17 @@ def test_sensor_blocked_and_restored_by_pin(sensed: Platform) -> None:
     assert len(sensed.uv_token()) == 32
 
 
+@pytest.mark.check("PIN-28", "PIN-30")
+def test_a_blocked_pin_blocks_the_sensor(sensed: Platform) -> None:
+    bench = sensed.bench
+    sensed.set_pin(PIN_CODE)
+    bench.authenticator.token.save(pin_retries=0)
+    assert bench.ok(PIN, {2: 7}) == {5: 8}
+    assert bench.status(PIN, sensed.uv_request(1)) == S.UV_BLOCKED
+    assert bench.touches() == 0
+    assert bench.ok(PIN, {2: 7}) == {5: 0}
+
+
 @pytest.mark.check("PIN-30")
 def test_sensor_attempt_is_durable_first(sensed: Platform) -> None:
     answer = sensed.bench.authenticator.begin(b"\x06" + encode(sensed.uv_request(1)))

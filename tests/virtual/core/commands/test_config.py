@@ -334,12 +334,23 @@ def test_forcing_a_change(pinned: Platform) -> None:
 
 
 @pytest.mark.check("CFG-08")
-def test_not_forcing_takes_nothing_back(pinned: Platform) -> None:
+@pytest.mark.parametrize("params", [{3: False}, {}])
+def test_not_forcing_takes_nothing_back(pinned: Platform, params: dict[int, bool]) -> None:
     token = pinned.token(PIN_CODE, ACFG)
-    for params in ({3: True}, {3: False}, {}):
-        made = request(pinned, SET_MIN, params, token=token)
-        assert pinned.bench.status(CONFIG, made) == S.OK
+    pinned.bench.authenticator.token.save(force_pin_change=True)
+    made = request(pinned, SET_MIN, params, token=token)
+    assert pinned.bench.status(CONFIG, made) == S.OK
     assert pinned.bench.info()[0x0C] is True
+
+
+@pytest.mark.check("CFG-08", "TOK-10")
+@pytest.mark.parametrize("params", [{3: True}, {1: len(PIN_CODE) + 1}])
+def test_forcing_a_change_ends_the_token(pinned: Platform, params: dict[int, object]) -> None:
+    token = pinned.token(PIN_CODE, ACFG)
+    toggle = request(pinned, TOGGLE, token=token)
+    assert pinned.bench.status(CONFIG, toggle) == S.OK
+    assert pinned.bench.status(CONFIG, request(pinned, SET_MIN, params, token=token)) == S.OK
+    assert pinned.bench.status(CONFIG, toggle) == S.PIN_AUTH_INVALID
 
 
 @pytest.mark.check("CFG-08")
@@ -372,7 +383,7 @@ def test_the_list_is_replaced_and_bounded() -> None:
     assert bare(bench, SET_MIN, {2: ["x"]}) == S.OK
     assert bench.state.min_pin_rp_ids == ("x",)
     assert bare(bench, SET_MIN, {2: []}) == S.OK
-    assert bench.state.min_pin_rp_ids == ()
+    assert bench.state.min_pin_rp_ids == ("x",)
 
 
 @pytest.mark.check("CFG-11")

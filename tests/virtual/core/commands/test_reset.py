@@ -126,7 +126,7 @@ def test_a_long_touch_is_asked_for() -> None:
 
 
 @pytest.mark.check("RST-06")
-@pytest.mark.parametrize(("transport", "expected"), [("usb", S.OK), ("nfc", S.NOT_ALLOWED)])
+@pytest.mark.parametrize(("transport", "expected"), [("usb", S.OK), ("nfc", S.OPERATION_DENIED)])
 def test_transports_for_reset(transport: str, expected: int) -> None:
     bench = Bench(replace(CTAP_2_3, transports=("usb", "nfc"), transports_for_reset=("usb",)))
     assert bench.info()[0x1A] == ["usb"]

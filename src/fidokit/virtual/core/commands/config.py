@@ -146,7 +146,10 @@ def _set_min_pin_length(token: TokenContext, inner: Params) -> Reply:
         "force_pin_change": token.state.force_pin_change or forced,
         "pin_complexity": token.state.pin_complexity or complexity,
     }
-    token.save(**changes, **(persistent_token.renewed(token) if forced else {}))
+    renewed = persistent_token.renewed(token) if changes["force_pin_change"] else {}
+    token.save(**changes, **renewed)
+    if renewed:
+        token.tokens.revoke()
     return None
 
 
@@ -167,7 +170,7 @@ def _judged_rp_ids(token: TokenContext, inner: Params) -> tuple[str, ...]:
     rp_ids: list[str] = inner["minPinLengthRPIDs"]
     if len(rp_ids) > token.profile.max_min_pin_rp_ids:
         raise CtapRejection(CtapStatus.KEY_STORE_FULL)
-    return tuple(rp_ids)
+    return tuple(rp_ids) or token.state.min_pin_rp_ids
 
 
 _SUBCOMMANDS: Final[Mapping[int, _Subcommand]] = MappingProxyType(

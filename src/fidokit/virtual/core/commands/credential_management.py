@@ -195,6 +195,8 @@ def _named(token: TokenContext, inner: Params) -> StoredCredential:
     """The resident credential that the parameters name, if the token may manage its RP."""
     found = token.store.find(CredentialId(inner["credentialID"]["id"]))
     if found is None:
+        # who may manage one relying party alone does not learn whether others have the credential
+        token.tokens.require_unbound()
         raise CtapRejection(CtapStatus.NO_CREDENTIALS)
     token.tokens.require_rp(found.rp_id)
     return found

@@ -118,6 +118,9 @@ def verify(token: TokenContext, statuses: StatusTable) -> Steps[None]:
 
 
 def _attempt(token: TokenContext) -> Steps[Verification]:
+    """One attempt; a blocked PIN blocks the sensor, too (CTAP 2.3 section 6.5.3.1, step 3)."""
+    if token.pin_set and token.state.pin_retries == 0 and token.state.uv_retries:
+        token.save(uv_retries=0)
     if token.state.uv_retries == 0:
         return Verification.BLOCKED
     # durable before the sensor is asked: pulling the plug must cost an attempt
