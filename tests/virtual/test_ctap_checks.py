@@ -33,3 +33,11 @@ def test_choices_that_the_page_names_are_there(name: str, kind: type) -> None:
     named = set(re.findall(rf"{name}\.(\w+)", PAGE.read_text()))
     assert named
     assert named <= known
+
+
+def test_checks_that_were_held_against_the_text_are_there_and_named_once() -> None:
+    held = PAGE.read_text().partition("## What was held against the text")[2]
+    named = re.findall(r"\b[A-Z0-9]{2,3}-\d\d\b", held)
+    assert named
+    assert len(named) == len(set(named))
+    assert set(named) <= {check for check, _, _ in ROWS}

@@ -230,7 +230,7 @@ def test_sensor_not_configured(fresh: Platform) -> None:
     [
         (Outcome.UV_MISMATCHED, S.UV_INVALID, 7),
         (Outcome.TIMED_OUT, S.USER_ACTION_TIMEOUT, 7),
-        (Outcome.REFUSED, S.OPERATION_DENIED, 7),
+        (Outcome.REFUSED, S.UV_INVALID, 7),
         (Outcome.CANCELED, S.KEEPALIVE_CANCEL, 7),
     ],
 )

@@ -92,7 +92,10 @@ def test_a_token_bound_to_another_rp_changes_nothing(pinned: Platform) -> None:
     change = {2: descriptor(made.id), 3: {"id": b"ada", "name": "Eve"}}
     assert stranger.status(7, change) == S.PIN_AUTH_INVALID
     for bound in (stranger, Manager(pinned, RP)):  # neither learns what others have
-        for sub, params in ((6, {2: descriptor(bytes(64))}), (7, change | {2: descriptor(bytes(64))})):
+        for sub, params in (
+            (6, {2: descriptor(bytes(64))}),
+            (7, change | {2: descriptor(bytes(64))}),
+        ):
             assert bound.status(sub, params) == S.PIN_AUTH_INVALID
     owner = Manager(pinned, RP)
     assert owner.status(7, change) == S.OK

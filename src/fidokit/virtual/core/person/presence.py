@@ -88,7 +88,7 @@ WHERE_A_PIN_WOULD_DO: StatusTable = {
 
 IN_CLIENT_PIN: StatusTable = {
     Verification.MISMATCHED: CtapStatus.UV_INVALID,
-    Verification.REFUSED: CtapStatus.OPERATION_DENIED,
+    Verification.REFUSED: CtapStatus.UV_INVALID,
     Verification.TIMED_OUT: CtapStatus.USER_ACTION_TIMEOUT,
     Verification.BLOCKED: CtapStatus.UV_BLOCKED,
 }
@@ -129,7 +129,7 @@ def _attempt(token: TokenContext) -> Steps[Verification]:
     ended = _ENDED.get(outcome, Verification.MISMATCHED)
     if ended is Verification.MATCHED:
         token.save(uv_retries=token.profile.uv_attempts)
-    elif ended is Verification.MISMATCHED and token.state.uv_retries == 0:
+    elif ended is not Verification.TIMED_OUT and token.state.uv_retries == 0:
         return Verification.BLOCKED
     return ended
 
