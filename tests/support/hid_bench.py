@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fidokit.virtual.core.profile import TEXTBOOK_MANNERS, HidManners
 from fidokit.virtual.framing.ctaphid import BROADCAST, HidCommand, Message
 from fidokit.virtual.framing.ctaphid_device import Action, HidDevice, RunCommand
 
@@ -15,13 +16,18 @@ class Bench:
     Args:
         capabilities: as INIT shows them.
         channels: how many are given out at once.
-        last_channel: as `HidDevice`.
+        last_channel, manners: as `HidDevice`.
     """
 
     def __init__(
-        self, capabilities: int = 5, *, channels: int = len(CHANNELS), last_channel: int = 0
+        self,
+        capabilities: int = 5,
+        *,
+        channels: int = len(CHANNELS),
+        last_channel: int = 0,
+        manners: HidManners = TEXTBOOK_MANNERS,
     ) -> None:
-        self.device = HidDevice(capabilities, last_channel=last_channel)
+        self.device = HidDevice(capabilities, last_channel=last_channel, manners=manners)
         self.now_ms = 1_000_000
         for _ in range(channels):
             self.open()

@@ -99,6 +99,20 @@ def test_a_token_that_another_program_holds(machine: Machine) -> None:
     assert "bash" not in found.sentence
 
 
+def test_who_uses_the_card_service_is_named(machine: Machine) -> None:
+    libraries = {
+        77: ("scdaemon", "/usr/lib/x86_64-linux-gnu/libpcsclite.so.1.0.0"),
+        78: ("pcscd", "/usr/lib/x86_64-linux-gnu/libpcsclite_real.so.1.0.0"),
+        79: ("gpg", "/usr/lib/x86_64-linux-gnu/libgcrypt.so.20"),
+        80: ("fidokit", "/usr/lib/x86_64-linux-gnu/libpcsclite.so.1"),
+    }
+    for pid, (name, library) in libraries.items():
+        machine.process(pid, name)
+        (machine.root / f"proc/{pid}/maps").write_text(f"7f00-7f01 r-xp 0 fe:00 1 {library}\n")
+    machine.process(81, "gone")
+    assert hid.card_programs(machine.host(), but=80) == ["scdaemon (pid 77)"]
+
+
 def test_a_device_that_vanishes_meanwhile(machine: Machine) -> None:
     machine.hidraw("hidraw3", FIDO_DESCRIPTOR)
     (machine.root / "sys/class/hidraw/hidraw3/device/report_descriptor").unlink()

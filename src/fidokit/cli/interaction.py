@@ -66,6 +66,8 @@ class TerminalInteraction:
         self._purpose = purpose
         self._notice: LastingNotice | None = None
         self._prompt: TouchPrompt | None = None
+        self._read: dict[str, PinCode] = {}
+        """By token: a descriptor gives its PIN once, and a proof that dies asks again."""
 
     def ask_pin(
         self, token: str, retries: int | None, why: str, previous_was_wrong: bool
@@ -76,7 +78,7 @@ class TerminalInteraction:
         source = self.settings.pin_fd
         given = source if source is not None else self.settings.pin_file
         if given is not None:
-            return self._read_pin(given, retries, previous_was_wrong)
+            return self._read_pin(token, given, retries, previous_was_wrong)
         if previous_was_wrong:
             tell("That PIN was wrong.")
         while True:
@@ -91,13 +93,15 @@ class TerminalInteraction:
                 tell(_sentence(error.message))
 
     def _read_pin(
-        self, source: str | int, retries: int | None, previous_was_wrong: bool
+        self, token: str, source: str | int, retries: int | None, previous_was_wrong: bool
     ) -> PinCode:
         from fidokit.tokens import PinCode
 
         if previous_was_wrong:  # the file says the same again, and would burn the tries
             raise PinWrong("the PIN is wrong", retries=retries, hint=_tries_hint(retries))
-        return PinCode.parse(questions.read_secret(source, "PIN"))
+        if token not in self._read:
+            self._read[token] = PinCode.parse(questions.read_secret(source, "PIN"))
+        return self._read[token]
 
     def ask_new_pin(self, token: str, min_length: int, max_length: int) -> PinCode:
         """A new PIN, from --new-pin-file, else from the person, twice.

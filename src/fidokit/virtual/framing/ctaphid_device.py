@@ -268,7 +268,7 @@ class HidDevice:
         _require(len(message.payload) == NONCE_SIZE, message, CtapStatus.INVALID_LENGTH)
         channel = message.channel
         if channel == BROADCAST:
-            channel = self._newest = 1 if self._newest >= _LAST_CHANNEL else self._newest + 1
+            channel = self._unclaimed()
             self._highest = max(self._highest, channel)
         elif not self._is_known(channel):
             self._claim(channel)
@@ -277,6 +277,13 @@ class HidDevice:
         about = bytes([PROTOCOL_VERSION, *_DEVICE_VERSION, self._capabilities])
         body = message.payload + channel.to_bytes(4) + about
         self._actions.append(Message(message.channel, HidCommand.INIT, body))
+
+    def _unclaimed(self) -> int:
+        """The next number, without those that hosts invented: two hosts never share one."""
+        while True:
+            self._newest = 1 if self._newest >= _LAST_CHANNEL else self._newest + 1
+            if self._newest not in self._claimed:
+                return self._newest
 
     def _claim(self, channel: int) -> None:
         """Take a number that the host invented; the oldest of too many is forgotten."""

@@ -240,3 +240,32 @@ def test_scripts_are_never_asked(bench: Bench, options: list[str]) -> None:
     if options:
         kind = bench.json(*generate(*options)[2:], code=9)["error"]["kind"]
         assert kind == "CredentialInTheWay"
+
+
+def test_an_enterprise_attestation_is_asked_for(fresh: Bench) -> None:
+    at = fresh.plug("company", "ctap2.3-enterprise")
+
+    def make(name: str, *options: str) -> tuple[str, ...]:
+        written = "-O", f"write-attestation={fresh.home / name}.att"
+        where = "-f", str(fresh.home / name), "--no-passphrase"
+        return (*at, "key", "generate", *where, *written, *options)
+
+    def serial(name: str) -> str:
+        shown = fresh.json("attestation", "show", f"{fresh.home / name}.att")
+        return str(shown["attestation"]["certificate"]["serial"])
+
+    asked = "-O", "enterprise-attestation"
+    off = fresh.run(*make("a", *asked))
+    assert (off.code, "fidokit config enterprise-attestation on" in off.err) == (8, True)
+    assert not (fresh.home / "a").exists()
+    fresh.ok(*at, "config", "enterprise-attestation", "on", "--yes")
+    for name, options in (("a", asked), ("b", asked), ("c", ()), ("d", ())):
+        assert "ordinary attestation" not in fresh.run(*make(name, *options)).err
+    assert serial("a") == serial("b") != serial("c") == serial("d")
+
+
+def test_a_token_without_enterprise_attestation_says_so(fresh: Bench) -> None:
+    args = ("key", "generate", "-f", str(fresh.home / "k"), "--no-passphrase")
+    refused = fresh.run(*args, "-O", "enterprise-attestation")
+    assert (refused.code, "without -O enterprise-attestation" in refused.err) == (8, True)
+    assert not (fresh.home / "k").exists()

@@ -225,3 +225,16 @@ def test_the_only_key_of_an_application_is_deleted_by_it_alone(bench: Bench) -> 
     assert alone.startswith("Deleted ssh:work / one (SHA256:")
     nothing = bench.run("key", "delete", "-y")
     assert (nothing.code, "say which keys" in nothing.err) == (2, True)
+
+
+@pytest.mark.parametrize("source", [("--pin-fd", "0"), ("--pin-file", "-")])
+def test_a_pin_that_is_read_once_serves_a_proof_that_dies(
+    bench: Bench, source: tuple[str, str]
+) -> None:
+    at = bench.plug("forgets", pin=True, quirks=["deletion-ends-pin-token"])
+    for name in ("one", "two"):
+        bench.generate(name, "-O", "resident", "-O", f"application=ssh:{name}", *at)
+    done = bench.run(
+        *at, "key", "delete", "ssh:one", "ssh:two", "-y", *source, stdin=f"{PIN}\n".encode()
+    )
+    assert (done.code, done.out.count("Deleted ssh:")) == (0, 2)
