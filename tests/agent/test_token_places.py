@@ -113,6 +113,43 @@ def test_another_node_under_the_same_name_is_another_token(tmp_path: Path, desk:
     assert mark_of(candidate) not in (0, first)
 
 
+def test_a_number_of_a_node_is_not_given_again_while_its_token_is_remembered(
+    tmp_path: Path, desk: Desk
+) -> None:
+    """The PIN that is kept belongs to the node, and a file system gives numbers out anew."""
+    desk.plug("a")
+    node = tmp_path / "hidraw0"
+    node.write_bytes(b"")
+    candidate = replace(desk.candidates()[0], path=str(node))
+    place = TokenPlace(candidate, mark_of(candidate))
+    try:
+        for _ in range(200):
+            node.unlink()
+            node.write_bytes(b"")
+            assert mark_of(candidate) != place.mark
+    finally:
+        place.leave()
+
+
+def test_a_node_that_was_replaced_while_it_was_looked_at_is_nobodys(
+    tmp_path: Path, desk: Desk
+) -> None:
+    desk.plug("a")
+    node = tmp_path / "hidraw0"
+    node.write_bytes(b"")
+    candidate = replace(desk.candidates()[0], path=str(node))
+    mark = mark_of(candidate)
+    held = node.open("rb")  # so that the number is not given again
+    node.unlink()
+    node.write_bytes(b"")
+    place = TokenPlace(candidate, mark)
+    try:
+        assert place.mark == 0
+    finally:
+        place.leave()
+        held.close()
+
+
 def test_a_virtual_token_is_told_by_its_file() -> None:
     named_tokens.create_virtual("t")
     [candidate] = VirtualBackend().candidates()

@@ -16,6 +16,7 @@ from fidokit.tokens.access import open_token
 from fidokit.tokens.owner import set_pin
 from fidokit.types import KeyType
 from fidokit.virtual.faults import WrongSignature
+from fidokit.virtual.quirks.catalog import PRESETS, QUIRKS
 from fidokit.virtual.token import VirtualToken
 
 pytestmark = [pytest.mark.long, pytest.mark.interop]
@@ -192,7 +193,17 @@ DIFFERENCES = {
     "nitrokey-3": set[str](),
     "opensk": set[str](),
     "u2f-with-cbor-bit": set[str](),
+    "gotrust-idem": set[str](),
+    "token2": set[str](),
+    "yubikey5-early": set[str](),
+    "uv-flag-under-always-uv": set[str](),
 }
+"""Presets, and the quirks that are in none."""
+
+
+def test_every_quirk_is_lived_with() -> None:
+    lived = {quirk for name in DIFFERENCES for quirk in PRESETS.get(name, (name,))}
+    assert lived == set(QUIRKS)
 
 
 @pytest.mark.parametrize("preset", DIFFERENCES)

@@ -310,6 +310,19 @@ def test_readers_with_tokens_are_seen(pyscard: list[Reader | Exception]) -> None
     assert PcscBackend().problem() is None
 
 
+def test_readers_of_tokens_that_are_seen_on_usb_are_left_alone(
+    pyscard: list[Reader | Exception],
+) -> None:
+    usb = Reader("Yubico YubiKey OTP+FIDO+CCID 00 00")
+    pyscard += [usb, Reader("ACS ACR122U 01 00")]
+    backend = PcscBackend(
+        patience=NO_WAIT, elsewhere=lambda: ["yubico yubikey OTP+FIDO+CCID", "", "Other"]
+    )
+    assert [found.path for found in backend.candidates()] == ["ACS ACR122U 01 00"]
+    assert usb.apdus == []
+    assert PcscBackend(patience=NO_WAIT).candidates()[0].path == usb.name  # nothing is on USB
+
+
 def test_getinfo_is_asked_for_once_on_a_card_too(pyscard: list[Reader | Exception]) -> None:
     from tests.support.fake_link import session_on
 

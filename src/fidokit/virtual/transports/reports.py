@@ -23,7 +23,7 @@ from fidokit.types import CtapStatus
 from fidokit.virtual.core.profile import HidManners
 from fidokit.virtual.framing.ctaphid import REPORT_SIZE, HidCommand, Message
 from fidokit.virtual.framing.ctaphid_device import Action, Cancel, HidDevice, RunCommand
-from fidokit.virtual.transports.memory import TokenChannel
+from fidokit.virtual.transports.memory import TokenChannel, alone
 
 LINGER_S: Final = 1.0
 """How long an idle thread waits for more; commands of one program come closer together."""
@@ -306,15 +306,20 @@ class HidPort:
 
     def _run(self, job: _Job) -> None:
         ticket = job.command.ticket
+        reply: bytes | None = None
         try:
-            reply = _CANCELED if job.canceled else self._answer(job)
+            with alone("a command on USB", FidokitError):
+                reply = _CANCELED if job.canceled else self._answer(job)
         except FidokitError as error:
             self._fail(ticket, error)
-        except BaseException:
-            self._do(lambda: self._device.fail(ticket, CtapStatus.OTHER))
-            raise
         else:
-            self._do(lambda: self._device.finish(ticket, reply))
+            self._do(lambda: self._settled(ticket, reply))
+
+    def _settled(self, ticket: int, reply: bytes | None) -> list[Action]:
+        """Without a reply there was a defect of ours, which the log has."""
+        if reply is None:
+            return self._device.fail(ticket, CtapStatus.OTHER)
+        return self._device.finish(ticket, reply)
 
     def _answer(self, job: _Job) -> bytes:
         command = job.command
