@@ -16,7 +16,7 @@ from fidokit.types import CredentialId
 MEMBERS = {
     "fingerprint", "type", "application", "user", "user_name", "comment", "verify_required",
     "touch_required", "on_token", "created", "files", "credential_id", "public_key",
-    "has_backup", "is_backup", "other_type", "application_cut",
+    "has_backup", "is_backup", "other_type", "application_cut", "certificates",
 }  # fmt: skip
 
 
