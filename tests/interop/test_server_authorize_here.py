@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from tests.support.town import Town, found_town
 
+VECTORS = Path(__file__).parents[1] / "vectors"
+
 pytestmark = [pytest.mark.interop, pytest.mark.root]
 
 
@@ -75,6 +77,18 @@ def test_what_lets_nobody_in_is_refused_and_sshd_agrees(town: Town, option: str)
         assert login.says("bob", town.key("plain")) == ""
 
 
+def test_times_with_z_are_written_where_sshd_reads_them(town: Town) -> None:
+    line = with_options(town, 'expiry-time="20991231Z"').read_text()
+    found = re.search(r"OpenSSH_(\d+)\.(\d+)", town.run(town.sshd, "-V", code=None))
+    assert found
+    reads_it = (int(found[1]), int(found[2])) >= (9, 1)
+    said = town.authorize("--user", "bob", "plain.lines", code=0 if reads_it else 2)
+    assert ("lets in: plain" if reads_it else "reads no Z in times") in said
+    town.put("bob", line)
+    with town.serving() as login:
+        assert login.says("bob", town.key("plain")) == ("bob" if reads_it else "")
+
+
 def test_from_is_tried_from_where_it_allows(town: Town) -> None:
     town.key("plain")
     said = town.authorize("--user", "bob", "--from", "203.0.113.0/24", "plain.pub")
@@ -133,6 +147,29 @@ def test_sshd_that_cannot_be_asked_is_never_taken_for_its_defaults(town: Town) -
     assert "could not be asked" in said
     assert not town.home("bob").joinpath(".ssh").exists()
     town.authorize("--user", "bob", "--revoke", "plain.pub", code=4)
+
+
+# --- types of keys ---------------------------------------------------------------------------
+
+
+def test_a_type_that_only_newer_sshds_take(town: Town) -> None:
+    """In and out where it is known; elsewhere it is said that it lets nobody in."""
+    name = "ssh-mldsa44-ed25519"
+    is_known = name in town.run("ssh", "-Q", "key").split()
+    if is_known:
+        key = town.key("pq", kind=name.removeprefix("ssh-"))
+    else:
+        key = town.folder / "keys/pq.pub"
+        key.write_bytes((VECTORS / "ml_dsa/key.pub").read_bytes())
+    said = town.authorize("--user", "bob", "pq.pub", code=0 if is_known else 1)
+    assert ("lets in: " in said) is is_known
+    assert (f"leaves out {name}" in said) is not is_known
+    with town.serving() as login:
+        assert login.says("bob", key) == ("bob" if is_known else "")
+        said = town.authorize("--revoke", "--user", "bob", "pq.pub")
+        assert "removed  SHA256:" in said
+        assert ("Proved: sshd takes none of them from bob now." in said) is is_known
+        assert login.says("bob", key) == ""
 
 
 # --- several sshds ---------------------------------------------------------------------------

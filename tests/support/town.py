@@ -1,6 +1,8 @@
 """A machine with users, an sshd and an /etc of its own, as root: this one's are not touched.
 
 Programs run in a mount namespace where a copy of /etc and an empty /home lie over this machine's.
+Of a release whose Python is too old for fidokit (tests/matrix) all programs but fidokit are the
+release's: Python starts outside, and goes into the userland with what it has loaded.
 """
 
 from __future__ import annotations
@@ -9,13 +11,21 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.children import popen
+from tests.support.roots import TOO_OLD, required
 from tests.support.sshd import Sshd, _wait, free_port
+
+REPOSITORY = Path(__file__).parents[2]
+OUTSIDE = tuple(
+    dict.fromkeys([sys.prefix, *map(sysconfig.get_path, ("stdlib", "platstdlib")), str(REPOSITORY)])
+)
+"""What of this machine is seen in another userland, read-only."""
 
 FIRST_UID = 64_400
 USERS = ("alice", "bob", "carol")
@@ -27,6 +37,41 @@ mkdir -p /run/sshd
 shift
 exec "$@"
 """
+ENTER_ANOTHER = """
+set -e
+town=$1 lower=$2
+shift 2
+mount -t tmpfs -o mode=755 none "$town/layer"
+cd "$town/layer"
+mkdir upper work root
+mount -t overlay -o "lowerdir=$lower,upperdir=upper,workdir=work" overlay root
+mkdir -p "root$town" root/run/sshd
+mount --rbind /proc root/proc
+mount --rbind /dev root/dev
+mount --bind "$town" "root$town"
+mount --bind "$town/etc" root/etc
+mount --bind "$town/home" root/home
+while [ "$1" != -- ]; do
+    mkdir -p "root$1"
+    mount --bind "$1" "root$1"
+    mount -o remount,bind,ro "root$1"
+    shift
+done
+shift
+cd "$town/keys"
+exec "$@"
+"""
+GO_IN = """
+import ctypes, hashlib, importlib, os, ssl, sys  # three bring libraries of the machine outside
+root, python, *command = sys.argv[1:]
+folder = os.getcwd()
+os.chroot(root)
+os.chdir(folder)
+if command[:3] != [python, "-m", "fidokit"]:
+    os.execvp(command[0], command)
+sys.argv = ["fidokit", *command[3:]]
+importlib.import_module("fidokit.cli.main").main()
+"""
 CONFIG = "Include /etc/ssh/sshd_config.d/*.conf\nUsePAM yes\nKbdInteractiveAuthentication no\n"
 
 
@@ -37,15 +82,25 @@ class Town:
     Attributes:
         folder: holds etc, home and keys.
         sshd: the server program.
+        userland: another release's, where one is looked at from outside.
     """
 
     folder: Path
     sshd: str
+    userland: Path | None = None
 
     def within(self, command: Sequence[str]) -> list[str]:
         """The command line that runs a program there."""
+        if self.userland:
+            return self._within_another(self.userland, command)
         enter = ["unshare", "--mount", "--propagation", "private", "sh", "-c", ENTER, "sh"]
         return [*enter, str(self.folder), *command]
+
+    def _within_another(self, userland: Path, command: Sequence[str]) -> list[str]:
+        unshare = ["unshare", "--mount", "--propagation", "private"]
+        enter = ["sh", "-c", ENTER_ANOTHER, "sh", str(self.folder), str(userland), *OUTSIDE, "--"]
+        go_in = [sys.executable, "-c", GO_IN, f"{self.folder}/layer/root", sys.executable]
+        return [*unshare, *enter, *go_in, *command]
 
     def run(self, *command: str, code: int | None = 0, env: dict[str, str] | None = None) -> str:
         """Run a program there, in the folder of keys; what it printed, errors included.
@@ -161,11 +216,14 @@ class Login:
 
 def found_town(folder: Path, sshd: str) -> Town:
     """Make one: users without passwords, an sshd that takes keys."""
-    shutil.copytree("/etc", folder / "etc", symlinks=True, ignore=_not_files)
-    for name in ("home", "keys", "own-home"):
+    suite = os.environ.get("FIDOKIT_MATRIX", "")
+    userland = required(suite).folder if suite in TOO_OLD else None
+    etc = f"{userland or ''}/etc"
+    shutil.copytree(etc, folder / "etc", symlinks=True, ignore=_not_files)
+    for name in ("home", "keys", "own-home", "layer"):
         (folder / name).mkdir()
     (folder / "home").chmod(0o755)
-    town = Town(folder, sshd)
+    town = Town(folder, "/usr/sbin/sshd" if userland else sshd, userland)
     files = {name: (town.etc / name).read_text() for name in ("passwd", "group", "shadow")}
     for number, name in enumerate(USERS, FIRST_UID):
         files["passwd"] += f"{name}:x:{number}:{number}::/home/{name}:/bin/sh\n"

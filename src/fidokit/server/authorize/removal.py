@@ -190,7 +190,8 @@ def _command_of(settings: SshdSettings | None) -> str:
 
 
 def _by(place: ConfigPlace | None, command: str) -> str:
-    if command and (place is None or place.path == command.split(maxsplit=1)[0]):
+    # sshd names the program, or from some version on the whole line.
+    if command and (place is None or place.path in {command, command.split(maxsplit=1)[0]}):
         return f"AuthorizedKeysCommand {command} gives it out"
     return str(place) if place else "see sshd's log"
 

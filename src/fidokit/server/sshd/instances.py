@@ -118,8 +118,11 @@ def _instance(proc: Path, entry: Path, spare: Sshd | None) -> Iterator[SshdInsta
     program = exe.removesuffix(_DELETED)
     if "sshd" not in {Path(words[0]).name, Path(program).name}:
         return  # another program with such a title
-    if Path(words[0]).is_absolute() and os.path.realpath(words[0]) == program:
-        program = words[0]  # a link stays: before OpenSSH 9.8 its name is the PAM service
+    # A link stays: before OpenSSH 9.8 its name is the PAM service. And a process in mounts of its
+    # own has its program elsewhere, as it is seen from here.
+    is_same = os.path.realpath(words[0]) == program or not Path(exe).exists()
+    if Path(words[0]).is_absolute() and is_same and Path(words[0]).exists():
+        program = words[0]
     template = spare or Sshd(program)
     sshd = replace(template, program=program, arguments=decisive(words[1:]))
     yield SshdInstance(
