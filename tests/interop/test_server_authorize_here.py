@@ -118,7 +118,7 @@ def test_all_lines_of_a_key_are_narrowed(town: Town) -> None:
     [
         ("AllowUsers carol", "AllowUsers is set"),
         ("PubkeyAuthentication no", "PubkeyAuthentication is off"),
-        ("PubkeyAcceptedAlgorithms ssh-rsa,rsa-sha2-512", "leaves out ssh-ed25519"),
+        ("PubkeyAcceptedKeyTypes ssh-rsa,rsa-sha2-512", "leaves out ssh-ed25519"),
         ("AuthenticationMethods publickey,password", "AuthenticationMethods"),
     ],
 )
@@ -345,7 +345,7 @@ def test_exclusive(town: Town) -> None:
 def test_exclusive_takes_nobodys_last_way_in(town: Town) -> None:
     town.put("alice", town.key("other").read_text())
     town.key("plain")
-    town.configure("PubkeyAcceptedAlgorithms rsa-sha2-512")
+    town.configure("PubkeyAcceptedKeyTypes rsa-sha2-512")
     said = town.authorize("--user", "alice", "--exclusive", "plain.pub", code=2)
     assert "the others stay" in said
     assert town.key("other").read_text() in authorized(town, "alice")

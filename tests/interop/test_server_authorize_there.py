@@ -90,7 +90,7 @@ def test_only_these_there(town: Town) -> None:
 def test_what_is_in_the_way_there(town: Town) -> None:
     town.put("alice", town.key("admin").read_text())
     town.key("rsa", kind="rsa")
-    town.configure("PubkeyAcceptedAlgorithms ssh-ed25519")
+    town.configure("PubkeyAcceptedKeyTypes ssh-ed25519")
     with town.serving() as login:
         said = there(town, login, "rsa.pub", user="alice", code=1)
         assert "does not let in: rsa (sshd's PubkeyAcceptedAlgorithms leaves out ssh-rsa)" in said
