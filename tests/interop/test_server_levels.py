@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from fidokit.server.check.report import CheckRequest, check_server
 pytestmark = pytest.mark.interop
 
 EVERY_RULE = frozenset(CheckRule)
+EITHER = "hardware-or-certified"
+ROLE = "deploy"
 
 
 @pytest.fixture(scope="module")
@@ -56,11 +59,11 @@ def broken(it: Machine) -> dict[str, set[int | None]]:
 
 def test_hardware_only(it: Machine) -> None:
     it.authorize(line(it.host, "plain"), line(it.host, "uv", "verify-required"))
-    assert broken(it) == {"hardware": {1}, "verify": {1}}
+    assert broken(it) == {"hardware": {1}, EITHER: {1}, "verify": {1}}
     it.harden("hardware-only")
     assert broken(it) == {}
     it.undo()
-    assert broken(it) == {"hardware": {1}, "verify": {1}}
+    assert broken(it) == {"hardware": {1}, EITHER: {1}, "verify": {1}}
 
 
 def test_verify(it: Machine) -> None:
@@ -70,6 +73,33 @@ def test_verify(it: Machine) -> None:
     assert broken(it) == {}
     assert it.lets_in("uv")
     assert not it.lets_in("touch")
+
+
+def session(it: Machine) -> bool:
+    """Whether the certificate of an agent session gets in."""
+    client = [word for word in it.server.client() if "IdentitiesOnly" not in word]
+    login = (*client, "-oIdentityFile=none", f"{USER}@127.0.0.1", "true")
+    pin = ("--pin-file", str(it.host.home / "pin"), "-s", str(it.host.home / "uv"))
+    command = ("agent", "session", "5m", "--principal", ROLE, *pin, "--", *login)
+    done = it.host.run(sys.executable, "-m", "fidokit", *command, stdin=b"", code=None)
+    assert done.returncode in {0, 255}, done
+    return done.returncode == 0
+
+
+def test_a_session_is_no_hardware_and_hardware_only_keeps_it_out(it: Machine) -> None:
+    bounded = f'cert-authority,principals="{ROLE}",expiry-time="20990101"'
+    it.authorize(line(it.host, "uv", bounded), line(it.host, "touch", "no-touch-required"))
+    assert broken(it) == {"hardware": {1}, "verify": {1, 2}}
+    assert session(it)
+    it.harden("hardware-only")
+    assert broken(it) == {"verify": {1, 2}}
+    assert not session(it)
+    it.undo()
+    it.authorize(line(it.host, "uv", f'cert-authority,principals="{ROLE}"'))
+    assert broken(it) == {"hardware": {1}, EITHER: {1}, "verify": {1}}
+    assert session(it)
+    it.authorize(line(it.host, "uv", bounded.replace("2099", "2020")))
+    assert not session(it)
 
 
 def test_touch(it: Machine) -> None:

@@ -56,7 +56,12 @@ class Host:
         return self.process.pid
 
     def run(
-        self, *command: str | Path, stdin: bytes = b"", code: int | None = 0, **env: str
+        self,
+        *command: str | Path,
+        stdin: bytes = b"",
+        code: int | None = 0,
+        wait: float = WAIT_S,
+        **env: str,
     ) -> CompletedProcess[bytes]:
         """Run a program without a terminal, with the agent's socket in its environment."""
         done = subprocess.run(
@@ -65,7 +70,7 @@ class Host:
             capture_output=True,
             cwd=self.home,
             env=self.env | {"SSH_AUTH_SOCK": self.socket} | env,
-            timeout=WAIT_S,
+            timeout=wait,
             start_new_session=True,
             check=False,
         )

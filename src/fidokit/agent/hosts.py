@@ -5,7 +5,7 @@ Source: ssh-add(1); a destination is `[user@]host`, or `host>[user@]host`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +17,7 @@ from fidokit.openssh.lines.known_hosts import (
     LONGEST_FILE,
     KnownHost,
     hosts_of,
+    keys_like,
     keys_of,
     parse_known_hosts,
 )
@@ -26,7 +27,7 @@ def destinations(specs: Sequence[str], known: Sequence[KnownHost]) -> tuple[Dest
     """The constraints that these words mean.
 
     Args:
-        specs: as given with -h.
+        specs: as given with -h; a host may be a pattern with `*` and `?`.
         known: the lines of known_hosts files.
 
     Raises:
@@ -35,7 +36,7 @@ def destinations(specs: Sequence[str], known: Sequence[KnownHost]) -> tuple[Dest
     return tuple(_destination(spec, known) for spec in specs)
 
 
-def _destination(spec: str, known: Iterable[KnownHost]) -> Destination:
+def _destination(spec: str, known: Sequence[KnownHost]) -> Destination:
     origin, arrow, target = spec.rpartition(">")
     user, _, host = target.rpartition("@")
     if not host or (arrow and not origin) or ">" in origin:
@@ -53,14 +54,25 @@ def _unreadable(spec: str) -> UsageError:
     return UsageError(f"{spec!r} is no destination", hint="write [user@]host, or host>[user@]host")
 
 
-def _hop(user: str, host: str, known: Iterable[KnownHost]) -> Hop:
-    keys = tuple(KeySpec(key, is_ca) for key, is_ca in keys_of(host, known))
-    if not keys:
+_WILD: Final = "*?"
+
+
+def _hop(user: str, host: str, known: Sequence[KnownHost]) -> Hop:
+    pattern = any(sign in host for sign in _WILD)
+    found = keys_like(host, known) if pattern else keys_of(host, known)
+    if found:
+        return Hop(user, host, tuple(KeySpec(key, is_ca) for key, is_ca in found))
+    if pattern and any(line.hashed for line in known):
         raise UsageError(
-            f"the host key of {host!r} is not known",
-            hint="log in there once, or name a file that has it with -H",
+            f"no host is known that fits {host!r}, as far as known_hosts is not hashed",
+            hint="hashed names fit no pattern: name the hosts in full",
         )
-    return Hop(user, host, keys)
+    raise UsageError(
+        f"no host is known that fits {host!r}"
+        if pattern
+        else f"the host key of {host!r} is not known",
+        hint="log in there once, or name a file that has it with -H",
+    )
 
 
 # --- by their keys, in known_hosts -----------------------------------------------------------

@@ -23,14 +23,13 @@ from fidokit.agent.notices import Notices
 from fidokit.agent.pin.cache import PinCache
 from fidokit.agent.pin.child import WORKER, Children
 from fidokit.agent.served_files import CertificateFolders, entries_of
-from fidokit.agent.sockets import Listening, SocketUpstream, answers, handed_over, listen
+from fidokit.agent.sockets import Listening, SocketUpstream, answers, handed_over, is_own, listen
 from fidokit.agent.token_desk import Residents, TokenDesk
 from fidokit.agent.token_places import Looks, Sight, seconds
 from fidokit.errors import MalformedFile
 from fidokit.files.keyfile import read_bounded
 from fidokit.system import process_memory
 from fidokit.types import PassphraseSource
-from fidokit.unix_socket import peer_uid
 
 if TYPE_CHECKING:
     from fidokit.agent.core.ports import Approver
@@ -172,7 +171,7 @@ class AgentService:
         self._listening.remove()
 
     def _admits(self, channel: socket.socket) -> bool:
-        if peer_uid(channel) in {None, 0, os.geteuid()}:
+        if is_own(channel):
             return True
         self._say("another user was turned away")
         return False

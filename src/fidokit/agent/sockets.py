@@ -19,6 +19,7 @@ from typing import Final
 
 from fidokit.errors import FidokitError, Malformed, NoPermission, UsageError, WouldOverwrite
 from fidokit.openssh.agent_messages import FAILURE, FrameReader, frame
+from fidokit.unix_socket import peer_uid
 
 BACKLOG: Final = 128
 FIRST_DESCRIPTOR: Final = 3
@@ -112,6 +113,12 @@ def answers(path: Path) -> bool:
         except OSError:
             return False
     return True
+
+
+def is_own(channel: socket.socket) -> bool:
+    """Whether this user, or root, is at the other end; where the system does not say who is, the
+    folder's mode keeps others out."""
+    return peer_uid(channel) in {None, 0, os.geteuid()}
 
 
 def _bound(path: Path) -> socket.socket:

@@ -108,6 +108,7 @@ GROUPS: Mapping[str, Section] = {
         {
             "add": "agent:add",
             "serve": "agent:serve",
+            "session": "agent_session:session",
             "units": "agent:units",
         },
     ),

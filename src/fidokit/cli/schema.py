@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fidokit.agent.addition import Added
+    from fidokit.agent.session.opening import OpenSession, SessionPlan
     from fidokit.guide.demo import Step
     from fidokit.guide.doctor import Finding
     from fidokit.keys import KeyRow
@@ -311,6 +312,19 @@ def preset(summary: PresetSummary) -> Json:
 def agent(socket: Path, pid: int) -> Json:
     """An agent that was started."""
     return {"socket": str(socket), "pid": pid}
+
+
+def agent_session(opened: OpenSession, plan: SessionPlan) -> Json:
+    """An agent session that was opened; `host_keys` is null where it holds for any host."""
+    certificate = opened.certificate
+    return {
+        "socket": str(opened.socket),
+        "key_id": certificate.key_id,
+        "serial": certificate.serial,
+        "principals": list(certificate.principals),
+        "valid_before": _moment(certificate.valid_before, never=0),
+        "host_keys": plan.host_keys if plan.destinations else None,
+    }
 
 
 def added(result: Added) -> Json:

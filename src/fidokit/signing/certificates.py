@@ -164,10 +164,28 @@ def issue_certificate(
     key, comment = _subject(public)
     path = certificate_path(public)
     check_free(path, force=force)
-    made = _sign(signer, _body(signer, key, request, serial))
+    made = certify(signer, key, request, serial)
     write = atomic.replace if force else atomic.write_new
     write(path, certificate_line(made, comment), atomic.PUBLIC_MODE)
     return IssuedCertificate(path, made, describe(made))
+
+
+def certify(
+    signer: Signer, key: PublicKey, request: CertificateRequest, serial: int
+) -> Certificate:
+    """A certificate for a public key, in no file.
+
+    Args:
+        signer: the authority, from `open_signer`.
+        key: whose certificate it is.
+        request: what it says.
+        serial: its number, 0 to 2**64 - 1.
+
+    Raises:
+        UsageError: the authority is named by a certificate.
+        TokenMisbehaved: what the signer made does not verify; and what it raises.
+    """
+    return _sign(signer, _body(signer, key, request, serial))
 
 
 @dataclass(frozen=True, slots=True)

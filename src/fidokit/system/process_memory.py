@@ -7,6 +7,8 @@ import mmap
 import sys
 from typing import Final
 
+from fidokit.errors import Unsupported
+
 _PR_SET_DUMPABLE: Final = 4
 _LINUX: Final[bool] = sys.platform == "linux"
 
@@ -24,14 +26,23 @@ def harden() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
-def locked_page() -> mmap.mmap:
+def locked_page(*, required: bool = False) -> mmap.mmap:
     """A page of memory, never written to the swap, to a core, or into a child.
 
-    Where the system refuses to lock it (RLIMIT_MEMLOCK), it is kept out of cores and children.
+    Args:
+        required: whether a page that the system refuses to lock (RLIMIT_MEMLOCK) is of no use; else
+            such a page is kept out of cores and children alone.
+
+    Raises:
+        Unsupported: it has to be locked, and the system refuses.
     """
     page = mmap.mmap(-1, mmap.PAGESIZE)
     address = ctypes.addressof(ctypes.c_char.from_buffer(page))
-    ctypes.CDLL(None).mlock(ctypes.c_void_p(address), ctypes.c_size_t(mmap.PAGESIZE))
+    size = ctypes.c_size_t(mmap.PAGESIZE)
+    if ctypes.CDLL(None).mlock(ctypes.c_void_p(address), size) and required:
+        raise Unsupported(
+            "the system lets this process lock no memory", hint="raise the limit: ulimit -l 64"
+        )
     for advice in ("MADV_DONTDUMP", "MADV_DONTFORK"):
         if (number := getattr(mmap, advice, None)) is not None:
             page.madvise(number)

@@ -9,7 +9,7 @@ from tests.server.settings import TOKENS, settings
 
 from fidokit.openssh.lines.options import Option
 from fidokit.server.check.key_verdicts import CheckVerdict, KeyRules, Strength, rules_for
-from fidokit.server.check.policy import CheckRule
+from fidokit.server.check.policy import CheckRule, Claim
 
 SK = "sk-ssh-ed25519@openssh.com"
 PLAIN = "ssh-ed25519"
@@ -61,7 +61,7 @@ def test_demands(server: str, given: list[str], touch: bool, verify: bool) -> No
 def test_nothing_is_demanded_of_a_key_that_is_on_no_token() -> None:
     found = judge(PLAIN, "verify-required", pubkeyauthoptions="verify-required")
     assert (found.hardware, found.touch, found.verify) == (False, None, None)
-    assert broken(found) == {"hardware", "verify"}
+    assert broken(found) == {"hardware", EITHER, "verify"}
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,45 @@ def test_an_authority_may_certify_anything() -> None:
     found = judge(PLAIN, AUTHORITY, "verify-required")
     assert found.is_authority
     assert (found.hardware, found.touch, found.verify) == (None, None, None)
-    assert broken(found) == {"hardware", "verify"}
+    assert broken(found) == {"hardware", EITHER, "verify"}
+
+
+BOUNDED = (AUTHORITY, "principals=alice", "expiry-time=20990101")
+EITHER = "hardware-or-certified"
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "why"),
+    [
+        (SK, BOUNDED, ""),
+        (PLAIN, BOUNDED, "the authority's own key is on no token"),
+        (SK, BOUNDED[:2], "no expiry-time= sets an end"),
+        (SK, (AUTHORITY, BOUNDED[2]), "names no principals="),
+        (SK, (AUTHORITY, "principals=", BOUNDED[2]), "names no principals="),
+        (SK, (AUTHORITY,), "names no principals="),
+        (SK, (), ""),
+        (PLAIN, (), "the key is on no token"),
+    ],
+)
+def test_a_bounded_authority_on_a_token(kind: str, given: tuple[str, ...], why: str) -> None:
+    found = dict(judge(kind, *given).violates)
+    assert (CheckRule.HARDWARE in found) == (kind == PLAIN or bool(given))
+    assert why in found.get(CheckRule.HARDWARE_OR_CERTIFIED, "")
+    assert (CheckRule.HARDWARE_OR_CERTIFIED in found) == bool(why)
+
+
+def test_nothing_bounds_an_authority_of_trusted_user_ca_keys() -> None:
+    found = dict(rules().authority(SK).violates)
+    assert "no expiry-time=" in found[CheckRule.HARDWARE_OR_CERTIFIED]
+
+
+def test_what_two_places_say_of_an_authority() -> None:
+    bounded = Claim(False, False, "", None)
+    free = Claim(False, False, "", "no end")
+    only = frozenset({CheckRule.HARDWARE_OR_CERTIFIED})
+    assert (bounded & Claim(True, True)).broken(only) == ()
+    for both in (bounded & free, free & bounded):
+        assert both.broken(only) == ((CheckRule.HARDWARE_OR_CERTIFIED, "no end"),)
 
 
 def test_an_authority_where_only_tokens_are_certified() -> None:
@@ -157,10 +195,12 @@ def test_a_file_that_is_passed_over() -> None:
     assert broken(passed.judge(PLAIN, 256)) == set()
     assert {rule for rule, _ in passed.judge(PLAIN, 256).spared} == {
         CheckRule.HARDWARE,
+        CheckRule.HARDWARE_OR_CERTIFIED,
         CheckRule.VERIFY,
     }
     assert {rule for rule, _ in rules().doubted("too long")} == {
         CheckRule.HARDWARE,
+        CheckRule.HARDWARE_OR_CERTIFIED,
         CheckRule.VERIFY,
     }
     assert rules().refusing([]) == rules()
@@ -169,6 +209,7 @@ def test_a_file_that_is_passed_over() -> None:
 def test_keys_that_nobody_sees() -> None:
     assert {r for r, _ in rules().unseen().broken(EVERY_RULE)} == {
         CheckRule.HARDWARE,
+        CheckRule.HARDWARE_OR_CERTIFIED,
         CheckRule.VERIFY,
     }
     tokens = rules(pubkeyacceptedalgorithms=TOKENS)

@@ -83,10 +83,18 @@ class Agent:
         settings: how it was started.
         tokens: signs with keys on tokens.
         person: allows or refuses uses that are asked for.
+        handlers: what it does at all, as `HANDLERS`, which is the default.
     """
 
-    def __init__(self, settings: AgentSettings, tokens: TokenSigner, person: Approver) -> None:
+    def __init__(
+        self,
+        settings: AgentSettings,
+        tokens: TokenSigner,
+        person: Approver,
+        handlers: Handlers | None = None,
+    ) -> None:
         self.settings = settings
+        self._handlers = HANDLERS if handlers is None else handlers
         self.tokens = tokens
         self.person = person
         self.keys = Keyring()
@@ -124,7 +132,7 @@ class Agent:
             return self._list_all()
         kind = wire.kind_of(payload)
         # by state first: what is refused anyway is not worth the cost of reading it
-        handler = HANDLERS[self.state].get(kind)
+        handler = self._handlers[self.state].get(kind)
         if handler is None:
             return FAILURE
         if self.settings.read_only and kind in CHANGES:
@@ -363,11 +371,9 @@ class Agent:
             return EXTENSION_FAILURE if upstream is None else _told_and_refused(upstream, payload)
         return self._told_too(client, payload)
 
-    def on_extension_locked(
-        self, client: ClientState, request: wire.Request, payload: bytes
-    ) -> Step:
-        """A bind counts while the agent is locked, too: else the connection, forwarded meanwhile,
-        would pass for a local one afterwards (CVE-2026-73281)."""
+    def on_bind(self, client: ClientState, request: wire.Request, payload: bytes) -> Step:
+        """The one extension that counts while the agent is locked, too: else the connection,
+        forwarded meanwhile, would pass for a local one afterwards (CVE-2026-73281)."""
         assert isinstance(request, wire.AgentExtension)  # noqa: S101  by the table
         if request.name != wire.SESSION_BIND:
             return FAILURE
@@ -427,8 +433,9 @@ def _that_fit(identities: list[Identity], say: Callable[[str], None]) -> list[Id
 
 
 Handler = Callable[[Agent, ClientState, wire.Request, bytes], Step]
+Handlers = Mapping[State, Mapping[type[wire.Request], Handler]]
 
-HANDLERS: Final[Mapping[State, Mapping[type[wire.Request], Handler]]] = {
+HANDLERS: Final[Handlers] = {
     State.OPEN: {
         wire.ListKeys: Agent.on_list,
         wire.SignRequest: Agent.on_sign,
@@ -442,11 +449,21 @@ HANDLERS: Final[Mapping[State, Mapping[type[wire.Request], Handler]]] = {
     },
     State.LOCKED: {
         wire.ListKeys: Agent.on_list_locked,
-        wire.AgentExtension: Agent.on_extension_locked,
+        wire.AgentExtension: Agent.on_bind,
         wire.Unlock: Agent.on_unlock,
     },
 }
 """What is done; a request that a state does not list is answered with FAILURE."""
+
+SIGNS_ALONE: Final[Handlers] = {
+    State.OPEN: {
+        wire.ListKeys: Agent.on_list,
+        wire.SignRequest: Agent.on_sign,
+        wire.AgentExtension: Agent.on_bind,
+    },
+    State.LOCKED: {},
+}
+"""Of an agent that clients can have list and sign, and nothing else."""
 
 CHANGES: Final[frozenset[type[wire.Request]]] = frozenset(
     {wire.AddKey, wire.RemoveKey, wire.RemoveAll, wire.Smartcard}

@@ -15,7 +15,7 @@ from typing import Final
 
 from fidokit.errors import MalformedKey
 from fidokit.openssh.keys.public import PublicKey, decode_base64, parse_public
-from fidokit.openssh.lines.patterns import match_pattern_list
+from fidokit.openssh.lines.patterns import match_pattern, match_pattern_list
 
 CERT_AUTHORITY: Final = "@cert-authority"
 REVOKED: Final = "@revoked"
@@ -34,9 +34,14 @@ class KnownHost:
     hosts: str
     key: PublicKey
 
+    @property
+    def hashed(self) -> bool:
+        """Whether nobody can tell which host it is about."""
+        return self.hosts.startswith(_HASHED)
+
     def names(self, host: str) -> bool:
         """Whether the line is about this host, `name` or `[name]:port`."""
-        if self.hosts.startswith(_HASHED):
+        if self.hashed:
             return _hash_fits(self.hosts, host)
         return match_pattern_list(host.lower(), self.hosts.lower())
 
@@ -80,11 +85,38 @@ def keys_of(host: str, lines: Iterable[KnownHost]) -> list[tuple[PublicKey, bool
     return list(dict.fromkeys(found))
 
 
+def keys_like(pattern: str, lines: Iterable[KnownHost]) -> list[tuple[PublicKey, bool]]:
+    """The keys of all hosts whose names fit a pattern, and of authorities for such hosts.
+
+    Args:
+        pattern: with `*` and `?`; a name `[name]:port` fits with and without its port.
+        lines: of known_hosts files. Hashed names fit no pattern.
+    """
+    lines = [line for line in lines if not line.hashed]
+    wanted = pattern.lower()
+    revoked = {line.key for line in lines if line.marker == REVOKED}
+    found = [
+        (line.key, line.marker == CERT_AUTHORITY)
+        for line in lines
+        if line.key not in revoked
+        and (
+            line.names(pattern)  # an authority's line has patterns of its own
+            if line.marker == CERT_AUTHORITY
+            else not line.marker and any(_fits(name, wanted) for name in line.hosts.split(","))
+        )
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _fits(name: str, pattern: str) -> bool:
+    name = name.lower()
+    bare = name[1:].partition("]:")[0] if name.startswith("[") else name
+    return not name.startswith("!") and any(match_pattern(one, pattern) for one in (name, bare))
+
+
 def hosts_of(key: PublicKey, lines: Iterable[KnownHost]) -> list[str]:
     """The names of hosts with this key, as far as they are not hashed."""
     plain = [
-        line.hosts
-        for line in lines
-        if line.key == key and not line.marker and not line.hosts.startswith(_HASHED)
+        line.hosts for line in lines if line.key == key and not line.marker and not line.hashed
     ]
     return list(dict.fromkeys(name for hosts in plain for name in hosts.split(",")))

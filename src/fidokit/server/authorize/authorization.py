@@ -41,7 +41,7 @@ from fidokit.server.authorize.removal import (
 )
 from fidokit.server.authorize.sources import Fetch, Fetched
 from fidokit.server.authorize.standing import WORDS, Admittance, KeyStanding
-from fidokit.server.authorize.wishes import SshdFacts, WantedKey, check, merged, remarks
+from fidokit.server.authorize.wishes import AUTHORITY, SshdFacts, WantedKey, check, merged, remarks
 
 SSH: Final = ("ssh",)
 _PLAINLY: Final = How()
@@ -148,12 +148,19 @@ def wanted_keys(
     if not found:
         raise UsageError(
             "none of these keys is on a token" if only_hardware else "no key was named",
-            hint="leave --only-hardware out to take the others" if only_hardware else "",
+            hint=_for_others(options) if only_hardware else "",
         )
     keys = [replace(key, options=merged(key.options, options)) for key in found]
     for key in keys:
         check_options(key.options)
     return keys
+
+
+def _for_others(options: Sequence[Option]) -> str:
+    """How keys that are on no token are let in."""
+    if any(option.name == AUTHORITY for option in options):
+        return f"name one that is, or use -O {AUTHORITY} for another authority"
+    return "leave --only-hardware out to take the others"
 
 
 def let_in(

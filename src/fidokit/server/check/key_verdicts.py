@@ -198,7 +198,8 @@ class KeyRules:
         if authority:
             sure = self.only_tokens_certify
             doubt = "" if sure else "an authority may certify keys that are on no token"
-            return Claim(sure, sure and verify, doubt), CheckVerdict(
+            unbounded = _unbounded(type_name, options)
+            return Claim(sure, sure and verify, doubt, unbounded), CheckVerdict(
                 True if sure else None, touch if sure else None, verify if sure else None
             )
         if not type_name.startswith(SK):
@@ -303,6 +304,19 @@ def _last_of(options: Sequence[Option], name: str) -> str | None:
     """The last of NAME and no-NAME, which is the one that counts."""
     said = [option.name for option in options if option.name in {name, f"no-{name}"}]
     return said[-1] if said else None
+
+
+def _unbounded(type_name: str, options: Sequence[Option]) -> str | None:
+    """Why an authority's certificates are as good as keys in files; None if it is on a token and
+    bounded. (TrustedUserCAKeys knows no options: nothing sets an end there.)"""
+    if not type_name.startswith(SK):
+        return "the authority's own key is on no token"
+    given = {option.name for option in options if option.value}
+    if "principals" not in given and options:
+        return "the authority's line names no principals="
+    return (
+        None if _EXPIRY in given else f"no {_EXPIRY}= sets an end to the authority's certificates"
+    )
 
 
 def _certifies(algorithm: str) -> bool:

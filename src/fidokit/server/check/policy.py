@@ -15,6 +15,9 @@ class CheckRule(Word):
 
     HARDWARE = "hardware"
     """Every key that gets in is on a token."""
+    HARDWARE_OR_CERTIFIED = "hardware-or-certified"
+    """Every key that gets in is on a token, or is certified by one that is, and that a line of
+    authorized_keys trusts for named principals and until a set time."""
     VERIFY = "verify"
     """Every key that gets in is on a token that asks for PIN or fingerprint each time."""
     NO_PASSWORD = "no-password"  # noqa: S105  a policy's name
@@ -105,17 +108,23 @@ class Claim:
     Attributes:
         hardware, verify: it is so; it is not, or nobody can tell.
         doubt: why nobody can tell; else empty.
+        uncertified: why no authority on a token, bounded in names and time, stands behind it; None
+            if one does, empty if there is no authority.
     """
 
     hardware: bool
     verify: bool
     doubt: str = ""
+    uncertified: str | None = ""
 
     def broken(self, rules: frozenset[CheckRule]) -> tuple[tuple[CheckRule, str], ...]:
         """The rules that such a login breaks, and why."""
         found = []
         if CheckRule.HARDWARE in rules and not self.hardware:
             found.append((CheckRule.HARDWARE, self.doubt or "the key is on no token"))
+        if CheckRule.HARDWARE_OR_CERTIFIED in rules and not self._certified:
+            why = self.uncertified or self.doubt or "the key is on no token"
+            found.append((CheckRule.HARDWARE_OR_CERTIFIED, why))
         if CheckRule.VERIFY in rules and not self.verify:
             found.append((CheckRule.VERIFY, self.doubt or self._unverified()))
         return tuple(found)
@@ -123,7 +132,17 @@ class Claim:
     def __and__(self, other: Claim) -> Claim:
         """What both promise."""
         hardware, verify = self.hardware and other.hardware, self.verify and other.verify
-        return Claim(hardware, verify, "" if hardware and verify else self.doubt or other.doubt)
+        doubt = "" if hardware and verify else self.doubt or other.doubt
+        both = self._certified and other._certified
+        return Claim(hardware, verify, doubt, None if both else self._why or other._why)
+
+    @property
+    def _certified(self) -> bool:
+        return self.hardware or self.uncertified is None
+
+    @property
+    def _why(self) -> str:
+        return "" if self._certified else self.uncertified or ""
 
     def _unverified(self) -> str:
         if not self.hardware:

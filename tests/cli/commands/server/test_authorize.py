@@ -56,6 +56,43 @@ def test_an_option_of_tokens_alone_is_no_promise(home: Sandbox) -> None:
     assert "warning: verify-required means nothing for keys that are on no token" in done.err
 
 
+AUTHORITY = ("--as-authority", "--principals", "a,b", "--expiry-time", "20990101")
+
+
+def test_an_authority_is_bounded_in_names_and_time(home: Sandbox) -> None:
+    done = authorize(home, "token.pub", *AUTHORITY)
+    assert done.code == 0
+    expected = b'cert-authority,expiry-time="20990101",principals="a,b" '
+    assert authorized(home) == expected + text(TOKEN)
+    assert "only a certificate signed by this authority can show it" in done.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("token.pub", *AUTHORITY[:3]), "--as-authority wants --principals and --expiry-time"),
+        (("token.pub", "--as-authority"), "--as-authority wants --principals and --expiry-time"),
+        (("token.pub", *AUTHORITY, "--verify-required"), "makes no sense with --as-authority"),
+        (("token.pub", "--principals", "a"), "makes no sense without --as-authority"),
+        (("token.pub", *AUTHORITY, "--revoke"), "makes no sense with --revoke"),
+        (("plain.pub", *AUTHORITY), "none of these keys is on a token"),
+    ],
+)
+def test_what_is_refused_of_an_authority(
+    home: Sandbox, arguments: tuple[str, ...], says: str
+) -> None:
+    done = authorize(home, *arguments)
+    assert done.code == 2
+    assert says in done.err
+    assert not (home.home / ".ssh").exists()
+
+
+def test_the_hint_for_an_authority_in_a_file_works(home: Sandbox) -> None:
+    done = authorize(home, "plain.pub", *AUTHORITY)
+    assert "use -O cert-authority" in done.err
+    assert authorize(home, "plain.pub", "-O", "cert-authority").code == 0
+
+
 def test_a_dry_run_shows_the_difference(home: Sandbox) -> None:
     done = authorize(home, "plain.pub", "--dry-run")
     assert "would be added" in done.out

@@ -52,6 +52,13 @@ ATTESTED = ("attestation", "challenge", "require_certified")
 @click.option(
     "-O", "extra", metavar="NAME[=VALUE]", multiple=True, help="Any other option of sshd(8)."
 )
+@click.option(
+    "--as-authority",
+    is_flag=True,
+    help="Trust certificates that the token's key signs, as `agent session` has it sign; wants "
+    "--principals and --expiry-time.",
+)
+@click.option("--principals", metavar="NAMES", help="With --as-authority: whom they may name.")
 @click.option("--only-hardware", is_flag=True, help="Leave out keys that are on no token.")
 @click.option("--no-backup", is_flag=True, help="Leave the backups of the keys out.")
 @click.option("--exclusive", is_flag=True, help="Take every other key out, once one is proved.")
@@ -87,6 +94,7 @@ def authorize(
     byte. Afterwards the installed sshd is asked whether it takes the key.
     """
     place = _place(given)
+    _check_authority(given)
     if from_file is not None:
         if keys or revoke:
             raise click.UsageError("--from-file names users and keys itself")
@@ -95,7 +103,8 @@ def authorize(
     if not keys:
         raise click.UsageError("name a key: a file, gh:NAME, or an https address")
     if revoke:
-        _refuse(given, "with --revoke", ("exclusive", "login", "yes_unproved", *ATTESTED))
+        refused = ("exclusive", "login", "yes_unproved", "as_authority", *ATTESTED)
+        _refuse(given, "with --revoke", refused)
         done = _revoked(settings, keys, place, given, dry_run=dry_run)
     else:
         _refuse(given, "without --revoke", ("all_users",))
@@ -131,6 +140,17 @@ def _refuse(given: Mapping[str, Any], where: str, names: tuple[str, ...]) -> Non
             raise click.UsageError(f"--{name.replace('_', '-')} makes no sense {where}")
 
 
+def _check_authority(given: Mapping[str, Any]) -> None:
+    """An authority for any name, or for ever, is more than a session wants."""
+    if not given["as_authority"]:
+        _refuse(given, "without --as-authority", ("principals",))
+        return
+    if not (given["principals"] and given["expiry_time"]):
+        raise click.UsageError("--as-authority wants --principals and --expiry-time")
+    # sshd demands neither of an authority's signature, and who asks for it expects that it does
+    _refuse(given, "with --as-authority", ("verify_required", "no_touch_required"))
+
+
 def _let_in(
     keys: tuple[str, ...], place: AuthorizeTarget, given: Mapping[str, Any], *, dry_run: bool
 ) -> Authorized:
@@ -142,8 +162,8 @@ def _let_in(
         keys,
         place,
         options=key_options([*_named(given), *given["extra"]]),
-        only_hardware=given["only_hardware"],
-        backups=not given["no_backup"] and not only,
+        only_hardware=given["only_hardware"] or given["as_authority"],
+        backups=not (given["no_backup"] or given["as_authority"] or only),
         how=How(given["exclusive"], given["yes_unproved"], given["login"], dry_run),
         only=only,
     )
@@ -194,11 +214,13 @@ def _revoked(
 
 
 _FLAGS = ("verify_required", "no_touch_required", "restrict")
-_VALUES = ("from_", "command", "expiry_time")
+_VALUES = ("from_", "command", "expiry_time", "principals")
 
 
 def _named(given: Mapping[str, Any]) -> Iterator[str]:
     """The options that have a switch of their own, in the order of sshd(8)."""
+    if given["as_authority"]:
+        yield "cert-authority"
     for name in (*_FLAGS, *_VALUES):
         option = name.rstrip("_").replace("_", "-")
         if name in _FLAGS and given[name]:

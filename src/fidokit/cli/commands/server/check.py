@@ -33,8 +33,8 @@ FORMATS = ("text", "json", "sarif", "junit", "openmetrics")
     "rules",
     metavar="RULE",
     multiple=True,
-    help="Hold every login to hardware, verify or no-password; or demand that a key gets in:"
-    " break-glass=[USER:]SHA256:...; may be repeated.",
+    help="Hold every login to hardware, hardware-or-certified, verify or no-password; or demand"
+    " that a key gets in: break-glass=[USER:]SHA256:...; may be repeated.",
 )
 @click.option("--problems", is_flag=True, help="Show only what breaks or cannot be known.")
 @click.option("--long", "long_", is_flag=True, help="Show every setting, file and key, too.")
@@ -74,8 +74,9 @@ def check(
     line that decide, and what to do next.
 
     With --require, exit status 10 where a login is possible that breaks the rule, or where that
-    cannot be known: by a key that is on no token (hardware), without PIN or fingerprint (verify),
-    by a password alone (no-password). break-glass=SHA256:... is broken unless that key gets in.
+    cannot be known: by a key that is on no token (hardware) and that no bounded authority on a
+    token certified (hardware-or-certified), without PIN or fingerprint (verify), by a password
+    alone (no-password). break-glass=SHA256:... is broken unless that key gets in.
     """
     from fidokit.server.check.findings.tally import CheckTally
     from fidokit.server.check.policy import parse_rule

@@ -1,0 +1,1 @@
+"""One touch, many hosts: a certificate that ends soon, for a key that one process keeps."""
