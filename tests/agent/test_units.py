@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.support.agent_keys import executable
 from tests.support.children import popen
 
-from fidokit.agent.units import NAMES, install_systemd_units, systemd_units, unit_folder
+from fidokit.agent.units import (
+    NAMES,
+    install_systemd_units,
+    remove_systemd_units,
+    start_systemd_units,
+    systemd_units,
+    unit_folder,
+)
 from fidokit.agent_client import AgentClient
 from fidokit.errors import FidokitError, FileInTheWay
 
@@ -64,6 +76,82 @@ def test_the_program_is_named_and_quoted() -> None:
 )
 def test_where_they_go(environ: dict[str, str], folder: str) -> None:
     assert unit_folder(environ) == Path(folder)
+
+
+# --- systemctl -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def systemctl(home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
+    """One that notes down what it is asked; gives the notes."""
+    notes = home / "asked"
+    (home / "bin").mkdir()
+    program = executable(home / "bin" / "systemctl", NOTING.format(path=str(notes)))
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(home / "run"))
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    return lambda: notes.read_text().splitlines()
+
+
+NOTING = """
+import sys
+with open({path!r}, "a") as notes:
+    print(*sys.argv[1:], file=notes)
+"""
+
+
+def test_they_are_started_and_taken_away(systemctl: Callable[[], list[str]]) -> None:
+    paths = install_systemd_units(Path("/opt/50% fidokit"))
+    assert start_systemd_units() == ""
+    assert remove_systemd_units() == paths
+    assert not any(path.exists() for path in paths)
+    assert systemctl() == [
+        "--user daemon-reload",
+        "--user enable --now fidokit-agent.socket",
+        "--user disable --now fidokit-agent.socket fidokit-agent.service",
+        "--user daemon-reload",
+        "--user unset-environment SSH_AUTH_SOCK",
+    ]
+    assert remove_systemd_units() == []
+
+
+def test_the_desktops_agent_gets_its_variable_back(
+    systemctl: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_systemd_units()
+    with tempfile.TemporaryDirectory(prefix="fk-", dir="/tmp") as folder:
+        path = f"{folder}/openssh_agent"
+        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        with socket.socket(socket.AF_UNIX) as agent:
+            agent.bind(path)
+            agent.listen()
+            remove_systemd_units()
+    assert systemctl()[-1] == f"--user set-environment SSH_AUTH_SOCK={path}"
+
+
+def test_units_that_were_changed_stay(systemctl: Callable[[], list[str]]) -> None:
+    socket_unit, service = install_systemd_units()
+    service.write_text(service.read_text().replace("LimitCORE=0", "LimitCORE=1"))
+    with pytest.raises(FileInTheWay):
+        remove_systemd_units()
+    assert socket_unit.exists()
+    assert remove_systemd_units(force=True) == [socket_unit, service]
+
+
+def test_why_systemd_cannot_be_asked(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(home))
+    assert "systemctl" in start_systemd_units()
+    executable(home / "systemctl", "import sys; sys.exit('no bus')")
+    assert start_systemd_units() == "no bus"
+
+
+def test_ours_sets_the_variable_last() -> None:
+    """Debian 13's ssh-agent.socket sets it, too."""
+    text = systemd_units()["fidokit-agent.socket"]
+    ordered = {
+        unit for found in re.findall("^After=(.*)", text, re.MULTILINE) for unit in found.split()
+    }
+    assert {"ssh-agent.socket", "gcr-ssh-agent.socket", "gpg-agent-ssh.socket"} <= ordered
 
 
 def stock(program: str) -> str:

@@ -354,6 +354,36 @@ def test_read_only(machine: Host) -> None:
         host.add("-T", "rsa2048.pub")
 
 
+def test_in_front_of_the_desktops_agent(machine: Host) -> None:
+    """As Debian 13's unit has it; it may come later, and go."""
+    path = machine.home / "openssh_agent"
+    where = {"XDG_RUNTIME_DIR": str(machine.home), "SSH_AUTH_SOCK": ""}
+    with serving(machine, "--upstream", "auto", **where) as host:
+        assert "no other agent is there yet" in host.said()
+        host.add("ecdsa256")
+        with popen(["ssh-agent", "-D", "-a", str(path)], stdout=subprocess.PIPE) as theirs:
+            assert theirs.stdout
+            theirs.stdout.readline()
+            try:
+                host.add("rsa2048", "sk")
+                assert comments(host) == ["ecdsa256", "sk", "rsa2048"]
+                behind = host.run("ssh-add", "-l", SSH_AUTH_SOCK=str(path)).stdout
+                assert b"rsa2048" in behind
+                assert behind.count(b"\n") == 1
+                host.add("-T", "rsa2048.pub", "ecdsa256.pub")
+            finally:
+                theirs.terminate()
+        assert comments(host) == ["ecdsa256", "sk"]
+    with popen(["ssh-agent", "-D", "-a", str(path)], stdout=subprocess.PIPE) as theirs:
+        assert theirs.stdout
+        theirs.stdout.readline()
+        try:
+            with serving(machine, "--upstream", "auto", **where) as host:
+                assert f"in front of the agent at {path}" in host.said()
+        finally:
+            theirs.terminate()
+
+
 def test_in_front_of_ssh_agent(machine: Host) -> None:
     path = machine.home / "stock.sock"
     with popen(["ssh-agent", "-D", "-a", str(path)], stdout=subprocess.PIPE) as theirs:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from fidokit.agent.core.agent import Agent
 from fidokit.agent.core.policy import Policy, parse_policy
 from fidokit.agent.core.ports import AgentSettings, Consent
+from fidokit.agent.desktop_agent import AUTO, desktop_agent
 from fidokit.agent.hosts import host_name
 from fidokit.agent.loop import MOST_CLIENTS, AgentServer
 from fidokit.agent.notices import Notices
@@ -29,10 +30,11 @@ from fidokit.agent.token_places import Looks, Sight, seconds
 from fidokit.errors import MalformedFile
 from fidokit.files.keyfile import read_bounded
 from fidokit.system import process_memory
+from fidokit.system.ssh_agent import kind_of_agent
 from fidokit.types import PassphraseSource
 
 if TYPE_CHECKING:
-    from fidokit.agent.core.ports import Approver
+    from fidokit.agent.core.ports import Approver, Upstream
     from fidokit.agent.sockets import Listening
 
 MAX_POLICY: Final = 1 << 16
@@ -57,7 +59,7 @@ class AgentOptions:
         pin_prompt: "auto", "terminal", "askpass" or "pinentry".
         read_only: clients can add and remove no keys.
         policy: a file of rules.
-        upstream: the socket of an agent behind this one.
+        upstream: the socket of an agent behind this one; "auto" for the desktop's.
         notify: use desktop notifications.
         touch_command: a command to run when a token waits; empty for none.
         worker: the program that handles a PIN.
@@ -105,7 +107,7 @@ class AgentService:
         self._ended = threading.Event()
         self._sight = Sight(options.selector, say)
         self._desk = self._make_desk(say)
-        settings = _settings(options, say)
+        settings = _settings(options, say, lambda: self._listening.path)
         self.agent = Agent(settings, self._desk, _OneAtATime(person, self._asking))
         for path in options.key_files:
             for entry in entries_of(path, passphrase, options.lifetime, say):
@@ -116,8 +118,8 @@ class AgentService:
             self.agent, self._listening.socket, self._admits, most=_most_clients()
         )
         self._residents = self._find_residents() if options.resident else None
-        if options.upstream is not None and not answers(Path(options.upstream)):
-            say(f"no agent answers at {options.upstream} yet; its keys are served once one does")
+        if options.upstream is not None:
+            _say_upstream(options.upstream, self._listening.path, say)
         if settings.policy.keeps_from_forwarding:
             say(
                 "rules with `forwarded = false` need ssh 8.9 or later, which names what it forwards"
@@ -239,7 +241,35 @@ def _listening(path: Path | None) -> Listening:
     return handed or listen(path)
 
 
-def _settings(options: AgentOptions, say: Callable[[str], None]) -> AgentSettings:
+def _say_upstream(upstream: str, own: Path, say: Callable[[str], None]) -> None:
+    if upstream != AUTO:
+        if not answers(Path(upstream)):
+            say(f"no agent answers at {upstream} yet; its keys are served once one does")
+        return
+    path = desktop_agent(os.environ, own)
+    if path is None:
+        say("no other agent is there yet; once the desktop has one, its keys are served")
+    else:
+        kind = kind_of_agent(path)
+        say(f"in front of {kind.name if kind else 'the agent'} at {path}")
+
+
+def _connect(upstream: str | None, own: Callable[[], Path]) -> Callable[[], Upstream | None] | None:
+    if upstream is None:
+        return None
+    if upstream != AUTO:
+        return partial(SocketUpstream, upstream)
+
+    def connect() -> Upstream | None:
+        path = desktop_agent(os.environ, own())
+        return None if path is None else SocketUpstream(path)
+
+    return connect
+
+
+def _settings(
+    options: AgentOptions, say: Callable[[str], None], own: Callable[[], Path]
+) -> AgentSettings:
     return AgentSettings(
         say=say,
         clock=seconds,
@@ -249,7 +279,7 @@ def _settings(options: AgentOptions, say: Callable[[str], None]) -> AgentSetting
         providers=is_our_provider,
         policy=_policy(options.policy),
         host_name=host_name,
-        connect=partial(SocketUpstream, options.upstream) if options.upstream else None,
+        connect=_connect(options.upstream, own),
     )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
+from fidokit.agent.desktop_agent import desktop_agent
 from fidokit.errors import FileInTheWay
 from fidokit.files import atomic
 from fidokit.files.disk_errors import explained
@@ -18,6 +20,9 @@ ENABLE: Final = (
     "systemctl --user daemon-reload && systemctl --user enable --now fidokit-agent.socket"
 )
 """What makes them count."""
+_SYSTEMCTL: Final = ("systemctl", "--user")
+_WAIT_S: Final = 60.0
+_VARIABLE: Final = "SSH_AUTH_SOCK"
 _PROGRAM: Final = "ExecStart=fidokit "
 _SPECIAL: Final = str.maketrans({"\\": "\\\\", '"': '\\"', "%": "%%", "$": "$$"})
 """What systemd.service(5) reads as more than itself within quotes."""
@@ -65,3 +70,72 @@ def install_systemd_units(program: Path | None = None, *, force: bool = False) -
     for path in changed:
         atomic.replace(path, texts[path], atomic.PUBLIC_MODE)
     return list(texts)
+
+
+def start_systemd_units() -> str:
+    """Have systemd read the units, and open the agent's socket now and at each login.
+
+    Returns:
+        Why it could not be done; empty where it was.
+    """
+    return _systemctl("daemon-reload") or _systemctl("enable", "--now", NAMES[0])
+
+
+def remove_systemd_units(*, force: bool = False) -> list[Path]:
+    """Stop the agent, take this user's units away, and give SSH_AUTH_SOCK back to the desktop's
+    agent; returns the files that were removed.
+
+    Args:
+        force: remove units that differ from ours, too.
+
+    Raises:
+        FileInTheWay: one differs; NoPermission, FidokitError: the disk.
+    """
+    folder = unit_folder(os.environ)
+    there = [folder / name for name in NAMES if os.path.lexists(folder / name)]
+    changed = [path for path in there if not _is_ours(path)]
+    if changed and not force:
+        raise FileInTheWay(
+            f"{changed[0]} is not as it was installed", hint="remove it with --force"
+        )
+    if not there:
+        return []
+    _systemctl("disable", "--now", *NAMES)
+    with explained(folder):
+        for path in there:
+            path.unlink()
+    _systemctl("daemon-reload")
+    _give_back()
+    return there
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a unit is what `systemd_units` gives, for whatever program."""
+    text = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    ours = systemd_units()[path.name].splitlines()
+    return len(text) == len(ours) and all(
+        mine == found or (mine.startswith(_PROGRAM) and found.endswith(mine.partition(" ")[2]))
+        for mine, found in zip(ours, text, strict=True)
+    )
+
+
+def _give_back() -> None:
+    """Programs that are started from now on find the agent that they would find without ours."""
+    own = Path(os.environ.get("XDG_RUNTIME_DIR", "")) / "fidokit" / "agent.sock"
+    path = desktop_agent(os.environ, own)
+    if path is None:
+        _systemctl("unset-environment", _VARIABLE)
+    else:
+        _systemctl("set-environment", f"{_VARIABLE}={path}")
+
+
+def _systemctl(*words: str) -> str:
+    """Why it failed, its own words; empty where it did not."""
+    try:
+        done = subprocess.run(  # noqa: S603  stock, and words of ours
+            [*_SYSTEMCTL, *words], capture_output=True, check=False, timeout=_WAIT_S
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    said = done.stderr.decode("utf-8", "replace").strip()
+    return "" if done.returncode == 0 else said or f"exit status {done.returncode}"

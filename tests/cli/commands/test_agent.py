@@ -146,11 +146,24 @@ def test_shown(sandbox: Sandbox) -> None:
 def test_installed(sandbox: Sandbox) -> None:
     done = sandbox.run("agent", "units", "--install")
     assert done.code == 0, done.err
-    assert "systemctl --user" in done.err
+    assert "systemd could not be asked to start the agent: " in done.err
+    assert "Now: systemctl --user daemon-reload && " in done.err
     assert sorted(path.name for path in (sandbox.home / "config/systemd/user").iterdir()) == [
         "fidokit-agent.service",
         "fidokit-agent.socket",
     ]
+
+
+def test_removed(sandbox: Sandbox) -> None:
+    sandbox.run("agent", "units", "--install")
+    done = sandbox.run("agent", "units", "--remove")
+    assert done.code == 0, done.err
+    assert done.out.count("Removed ") == 2
+    assert list((sandbox.home / "config/systemd/user").iterdir()) == []
+    again = sandbox.run("agent", "units", "--remove", "--json")
+    assert json.loads(again.out)["removed"] == []
+    assert "No units of the agent are installed." in again.err
+    assert sandbox.run("agent", "units", "--remove", "--install").code == 2
 
 
 def test_they_start_the_program_that_was_called(

@@ -92,7 +92,8 @@ class AgentSettings:
         policy: the owner's rules.
         host_name: names a host key blob for the person.
         say: takes a line for the log.
-        connect: opens a connection to the upstream agent, None where there is none.
+        connect: opens a connection to the upstream agent, None where there is none now; None where
+            there is never one.
         clock: monotonic seconds; `wall` seconds since 1970.
         random: gives random bytes.
     """
@@ -105,5 +106,5 @@ class AgentSettings:
     providers: Callable[[str], bool] = lambda _path: False
     policy: Policy = field(default_factory=Policy)
     host_name: Callable[[bytes], str] = lambda _blob: ""
-    connect: Callable[[], Upstream] | None = None
+    connect: Callable[[], Upstream | None] | None = None
     random: Callable[[int], bytes] = os.urandom

@@ -82,7 +82,11 @@ def _duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -
     type=click.Path(path_type=Path),
     help="Rules for keys: what they may sign, for whom, how.",
 )
-@click.option("--upstream", metavar="SOCKET", help="Serve the keys of the agent there, too.")
+@click.option(
+    "--upstream",
+    metavar="SOCKET",
+    help="Serve the keys of the agent there, too; `auto` finds the desktop's.",
+)
 @click.option("--no-notify", is_flag=True, help="No desktop notifications of touches.")
 @click.option("--touch-command", metavar="COMMAND", default="", help="Run it at each touch.")
 def serve(
@@ -254,16 +258,33 @@ def _added_line(result: Added) -> Check:
 
 
 @verb()
-@click.option("--install", is_flag=True, help="Write them into ~/.config/systemd/user.")
-@click.option("--force", is_flag=True, help="Replace units that are there and differ.")
-def units(settings: Settings, *, install: bool, force: bool) -> None:
-    """Show or install the agent's units for systemd.
+@click.option("--install", is_flag=True, help="Write them, and have systemd start the agent.")
+@click.option("--remove", is_flag=True, help="Undo it: stop the agent, and take the units away.")
+@click.option("--force", is_flag=True, help="Replace or remove units that are there and differ.")
+def units(settings: Settings, *, install: bool, remove: bool, force: bool) -> None:
+    """Show or install the agent's units for systemd, or remove them.
 
-    By them systemd starts the agent at its first client. They take the agent's options from
-    ~/.config/fidokit/agent.env: FIDOKIT_AGENT_OPTIONS="--resident --pin-cache 10m".
+    They are in ~/.config/systemd/user. By them systemd starts the agent at its first client, in
+    front of the desktop's agent. They take the agent's options from ~/.config/fidokit/agent.env:
+    FIDOKIT_AGENT_OPTIONS="--resident --pin-cache 10m".
     """
-    from fidokit.agent.units import ENABLE, install_systemd_units, systemd_units
+    from fidokit.agent.units import (
+        ENABLE,
+        install_systemd_units,
+        remove_systemd_units,
+        start_systemd_units,
+        systemd_units,
+    )
 
+    if install and remove:
+        raise click.UsageError("--install and --remove exclude each other")
+    if remove:
+        gone = remove_systemd_units(force=force)
+        lines = Lines([f"Removed {home_path(path)}." for path in gone])
+        show(settings, {"removed": [str(path) for path in gone]}, lines)
+        if not gone:
+            note("No units of the agent are installed.")
+        return
     program = this_program()
     texts = systemd_units(program)
     written = install_systemd_units(program, force=force) if install else []
@@ -273,4 +294,9 @@ def units(settings: Settings, *, install: bool, force: bool) -> None:
         show(settings, data, Lines(shown))
         return
     show(settings, data, Lines([f"Wrote {home_path(path)}." for path in written]))
-    note(f"Now: {ENABLE}")
+    why = start_systemd_units()
+    if why:
+        note(f"systemd could not be asked to start the agent: {why}")
+        note(f"Now: {ENABLE}")
+    else:
+        note("The agent is set up: programs that are started from now on find it.")
