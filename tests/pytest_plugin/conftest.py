@@ -12,7 +12,7 @@ TOP = Path(__file__).parents[2]
 Run = Callable[..., pytest.RunResult]
 QUICK = [
     word
-    for name in ("cacheprovider", "hypothesispytest", "xdist", "xdist.looponfail", "benchmark")
+    for name in ("cacheprovider", "hypothesispytest", "xdist", "xdist.looponfail")
     for word in ("-p", f"no:{name}")
 ]
 """Without the plug-ins of others that are installed for our own tests: they take long to start."""

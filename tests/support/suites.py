@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from _pytest.runner import runtestprotocol
 from tests.support.children import place
 
 NEEDS = {
@@ -93,8 +94,25 @@ class Suites:
             config.hook.pytest_deselected(items=left_out)
             items[:] = [item for item in items if "root" not in marks(item)]
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+    def pytest_runtest_protocol(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> bool | None:
+        """Report what a test did; of its set-up and its end only what went wrong.
+
+        A worker sends each report to the run, which takes as long as a short test. Who asks for
+        durations wants all of them.
+        """
+        if item.config.option.durations is not None:
+            return None
+        item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        for report in runtestprotocol(item, log=False, nextitem=nextitem):
+            if report.when == "call" or not report.passed:
+                item.ihook.pytest_runtest_logreport(report=report)
+        item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        return True
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True, specname="pytest_runtest_protocol")
+    def pytest_hide_programs(self, item: pytest.Item) -> Generator[None, object, object]:
         """Hide what the test does not say that it needs."""
         if marks(item) & PROGRAMS:
             return (yield)

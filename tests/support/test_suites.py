@@ -63,6 +63,25 @@ def test_may(nothing):
     pass
 """
 
+BREAKS = """
+import pytest
+
+@pytest.fixture
+def before():
+    assert False
+
+@pytest.fixture
+def after():
+    yield
+    assert False
+
+def test_one(before):
+    pass
+
+def test_two(after):
+    pass
+"""
+
 
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
@@ -99,6 +118,11 @@ def test_a_test_that_skips_itself_fails(project: pytest.Pytester) -> None:
     found = outcomes(project)
     assert found.pop("skipped") == 1
     assert found.pop("failed", 0) + found.pop("errors", 0) == 3
+
+
+def test_what_breaks_around_a_test_is_reported(project: pytest.Pytester) -> None:
+    project.makepyfile(BREAKS)
+    assert outcomes(project) == {"passed": 1, "errors": 2}
 
 
 def test_the_rule_holds_here() -> None:
