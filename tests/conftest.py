@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import pytest
 from hypothesis import settings
-from tests.support import pcscd
+from tests.support import children, pcscd
 
 pytest_plugins = ["pytester", "tests.conformance"]
 with suppress(ModuleNotFoundError):  # Unix has terminals; elsewhere the tests of formats run alone
@@ -44,8 +44,9 @@ def pytest_configure(config: pytest.Config) -> None:
         settings.load_profile("quick")
     if not config.pluginmanager.has_plugin("fidokit"):
         config.pluginmanager.import_plugin("fidokit.pytest_plugin")
+    os.umask(0o022)  # many users have 002, and then others may change what a test makes
     # What tests compile in this process stays out of the home of whoever runs them.
-    own = tempfile.TemporaryDirectory(prefix="fidokit-data-")
+    own = tempfile.TemporaryDirectory(prefix="data-", dir=children.place())
     os.environ["XDG_DATA_HOME"] = own.name
     config.add_cleanup(own.cleanup)
     # No test meets this machine's own readers; and where libpcsclite looks is settled only once.

@@ -42,7 +42,8 @@ def key(desk: Desk, path: Path, application: str = "ssh:work", **wishes: object)
         KeyType.ECDSA_SK,
         path=path,
         application=application,
-        **{"resident": True, "large_blob": True, "allow_any_application": True, "rounds": 1, **wishes},  # type: ignore[arg-type]
+        rounds=1,
+        **{"resident": True, "large_blob": True, "allow_any_application": True, **wishes},  # type: ignore[arg-type]
     )
     with desk.open() as session:
         generate_key(session, request, passphrase=lambda _: b"secret")
