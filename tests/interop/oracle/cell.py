@@ -55,8 +55,10 @@ HIDDEN = "libnss_hidden.so.2"
 SSHD = "/usr/sbin/sshd"
 LOG = Path("/run/sshd.log")
 PID = Path("/run/sshd.pid")
+SECOND_PID = Path("/run/second.pid")
 ANSWER = "/run/answer"
 CODES = Path("/run/codes")
+USER = Path("/run/user.conf")
 WAIT_S = 60
 ALWAYS = """\
 HostKey /run/keys/host
@@ -93,6 +95,8 @@ def enter(root: str, scratch: str) -> None:
     run("mount", "-t", "tmpfs", "none", f"{top}/run")
     run("mount", "-t", "proc", "proc", f"{top}/proc")
     run("mount", "--rbind", "/dev", f"{top}/dev")
+    for name in ("home", "root", "srv"):  # others may write to this machine's own meanwhile
+        run("mount", "-t", "tmpfs", "-o", "mode=755", "none", f"{top}/{name}")
     for path in OUTSIDE:
         inside = Path(f"{top}{path}")
         inside.mkdir(parents=True, exist_ok=True)
@@ -193,7 +197,11 @@ class Machine:
                 mine = [p for p in site.people if str(folder).startswith(p.home + "/")]
                 set_rights(folder, 0o700 if mine else 0o755, mine[0].owner if mine else "root")
         if link:
-            path.symlink_to(text)
+            path.unlink(missing_ok=True)
+            if text:
+                path.symlink_to(text)
+        elif text.startswith("<krl "):
+            revoke(path, text[len("<krl ") : -1].split())
         else:
             write(path, PLACE.sub(self._key, text))
 
@@ -208,11 +216,17 @@ class Machine:
     def judge(self, site: Site) -> dict[str, Any]:
         """Set a site up, ask fidokit about it, and try to log in."""
         self.set_up(site)
-        tested = subprocess.run([SSHD, "-t", *site.arguments], capture_output=True, check=False)
-        if tested.returncode:
-            return {"refused": tested.stderr.decode(errors="replace")[-500:]}
+        tested = [
+            subprocess.run([SSHD, "-t", *words], capture_output=True, check=False)
+            for words in (site.arguments, *site.others)
+        ]
+        for one in tested:
+            if one.returncode:
+                return {"refused": one.stderr.decode(errors="replace")[-500:]}
         with_sshd = Sshd(site)
         try:
+            for path, file in site.later.items():
+                self._write(site, Path(path), file.text, link=False)
             verdict = check()
             logins = [login for person in site.people for login in self._logins(site, person)]
         finally:
@@ -254,7 +268,7 @@ class Machine:
         old = ["-oPubkeyAcceptedKeyTypes=+ssh-dss,ssh-rsa"] if self.version < (9, 8) else [
             "-oPubkeyAcceptedAlgorithms=+ssh-rsa"]  # fmt: skip
         command = [
-            *("ssh", "-F", "none", "-v", "-N", "-b", source, "-p", str(target[1])),
+            *("ssh", "-F", str(USER), "-v", "-N", "-b", source, "-p", str(target[1])),
             *("-oStrictHostKeyChecking=no", "-oUserKnownHostsFile=/dev/null"),
             *("-oGlobalKnownHostsFile=/dev/null", "-oIdentitiesOnly=yes"),
             *(f"-oIdentityAgent={AGENT}", "-oNumberOfPasswordPrompts=1", "-oConnectTimeout=20"),
@@ -265,11 +279,13 @@ class Machine:
             ),
             *old,
             *identities,
-            *(f"-oUser={user}", target[0]),
+            target[0],
         ]
+        USER.write_text(f"User {user}\n")  # 10.6 takes no name of a host as a word
         before = LOG.stat().st_size
         chain = follow(command)
-        return chain if chain and accepted(before, f" for {user} from {source} ") else []
+        shown = user.replace("\\", "\\\\")  # as sshd's log has it
+        return chain if chain and accepted(before, f" for {shown} from {source} ") else []
 
 
 FILES = ("passwd", "shadow", "group", "gshadow", "nsswitch.conf")
@@ -326,10 +342,15 @@ def write(path: Path, text: str) -> None:
     path.write_bytes(text.encode("latin-1"))
 
 
+def revoke(path: Path, names: list[str]) -> None:
+    """A revocation list in binary form."""
+    publics = [f"/run/keys/{name}.pub" for name in names if Path(f"/run/keys/{name}.pub").exists()]
+    run("ssh-keygen", "-q", "-k", "-f", str(path), *publics)
+
+
 def set_rights(path: Path, mode: int, owner: str) -> None:
     """Mode and owner; names as the site's own files have them."""
-    user, _, group = owner.partition(":")
-    run("chown", f"{user}:{group or user}", str(path))
+    run("chown", owner if ":" in owner else f"{owner}:", str(path))
     path.chmod(mode)
 
 
@@ -337,25 +358,33 @@ def set_rights(path: Path, mode: int, owner: str) -> None:
 
 
 class Sshd:
-    """The root's own, running."""
+    """The root's own, running; one, or several."""
 
     def __init__(self, site: Site) -> None:
-        PID.unlink(missing_ok=True)
         LOG.write_text("")
-        self.process = subprocess.Popen(
-            [SSHD, "-D", "-E", str(LOG), *site.arguments],
+        self.processes: list[subprocess.Popen[bytes]] = []
+        for words, noted in zip((site.arguments, *site.others), (PID, SECOND_PID), strict=False):
+            noted.unlink(missing_ok=True)
+            self.processes.append(self._started(words, noted))
+
+    @staticmethod
+    def _started(words: list[str], noted: Path) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            [SSHD, "-D", "-E", str(LOG), *words],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         until = time.monotonic() + WAIT_S
-        while not (PID.exists() and PID.read_text().strip()):
-            if self.process.poll() is not None or time.monotonic() > until:
+        while not (noted.exists() and noted.read_text().strip()):
+            if process.poll() is not None or time.monotonic() > until:
                 raise OSError(f"sshd did not start: {LOG.read_text(errors='replace')}")
             time.sleep(0.004)
+        return process
 
     def stop(self) -> None:
-        """End it, and reap what it left."""
-        self.process.terminate()
-        self.process.wait(WAIT_S)
+        """End them, and reap what they left."""
+        for process in self.processes:
+            process.terminate()
+            process.wait(WAIT_S)
         try:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass

@@ -31,6 +31,12 @@ expiry-time="20200101Z" KEY
 expiry-time="20991231",expiry-time="20200101" KEY
 expiry-time="x" KEY
 verify-required KEY
+no-verify-required KEY
+VERIFY-REQUIRED KEY
+verify-required,no-touch-required KEY
+verify-required,no-verify-required KEY
+verify-required,command="a,no-verify-required" KEY
+no-touch-required,restrict KEY
 no-touch-required KEY
 touch-required KEY
 permitopen="h:22" KEY
@@ -228,6 +234,21 @@ account required pam_permit.so
 auth sufficient pam_shells.so
 auth required pam_deny.so
 account sufficient pam_shells.so
+
+auth sufficient pam_access.so accessfile=/srv/access
+auth required pam_deny.so
+account required pam_permit.so
+
+auth required pam_unix.so nodelay broken_shadow
+account required pam_unix.so broken_shadow
+
+auth sufficient pam_wheel.so trust
+@include common-auth
+@include common-account
+
+auth [success=done new_authtok_reqd=done default=die] pam_unix.so nodelay
+account [default=ignore] pam_unix.so
+account required pam_permit.so
 
 auth required pam_warn.so
 account required pam_warn.so

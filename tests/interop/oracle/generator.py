@@ -23,6 +23,9 @@ AcceptEnv LANG LC_*
 Subsystem sftp /usr/lib/openssh/sftp-server
 """
 
+NAMES = ("bob", "bob", "bob", "bob", "bob", "host$", "DOM\\carol", "1234", "d.e-f_g")
+"""Of the second user; hosts of a domain and its users have names such as these."""
+
 
 def generate(seed: int, version: Version) -> Site:
     """The site of a number; the same one for the same version of sshd."""
@@ -30,7 +33,7 @@ def generate(seed: int, version: Version) -> Site:
     rng, site = maker.rng, maker.site
     site.people = [Person("alice", 1001)]
     if rng.random() < 0.5:
-        site.people.append(Person("bob", 1002))
+        site.people.append(Person(rng.choice(NAMES), 1002))
     if rng.random() < 0.2:
         site.people.append(Person("root", 0))
     for person in site.people:
@@ -68,11 +71,33 @@ def _compose(maker: Maker) -> None:
         else:
             include += spelled(maker, line) + "\n"
     site.config = include + DEBIAN + "\n".join(maker.last) + "\n"
-    if maker.last and rng.random() < 0.3:
+    if maker.last and rng.random() < 0.15:
+        _chain(maker)
+    elif maker.last and rng.random() < 0.3:
         kept = rng.choice(INCLUDES).format(path="/etc/ssh/more/m.conf", number="m")
         site.files["/etc/ssh/more/m.conf"] = File("\n".join(maker.last) + "\n")
         site.config = include + DEBIAN + kept
 
+
+def _chain(maker: Maker) -> None:
+    """The Match blocks in files that include each other, some of them from within a block."""
+    site, rest = maker.site, "\n".join(maker.last) + "\n"
+    first, second, third = (f"/etc/ssh/more/c{number}.conf" for number in (1, 2, 3))
+    site.files[third] = File(rest)
+    site.files[second] = File(maker.one(CHAINED).format(path=third))
+    site.files[first] = File(maker.one(CHAINED).format(path=second))
+    site.config = site.config.removesuffix(rest) + maker.one(CHAINED).format(path=first)
+
+
+CHAINED = (
+    "Include {path}\n",
+    "Match User alice\n  Include {path}\nMatch all\n",
+    "Match Address 127.0.0.0/8\n  Include {path}\n",
+    "Match User nobody\nInclude {path}\nMatch all\nX11Forwarding no\n",
+    "X11Forwarding yes\nMatch all\nInclude {path}\n",
+    "Include /etc/ssh/none.conf {path}\n",
+)
+"""What a file of a chain does with the next."""
 
 INCLUDES = (
     "Include {path}\n",
@@ -112,7 +137,7 @@ def _places(maker: Maker) -> None:
                         ("198.51", "198.51.100.9")):  # fmt: skip
         if mark in text and place not in site.sources:
             site.sources.append(place)
-    if "2222" in text:
+    if "2222" in text and not site.others and "ListenAddress" not in text:
         site.config = "Port 22\nPort 2222\n" + site.config
         site.targets.append(("127.0.0.1", 2222))
     if "::1" in site.sources:

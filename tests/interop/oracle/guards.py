@@ -119,6 +119,9 @@ PATTERNS = (
     "alice@10.0.0.5 bob",
     "root",
     "alice,bob",
+    "*$",
+    "DOM\\*",
+    "alice@127.0.0.1,10.0.0.5",
 )
 
 
@@ -282,6 +285,13 @@ AAAAAAAAAAAAAAAAAAAAAAAAAA
 def pam(maker: Maker) -> None:
     service = maker.one(["sshd"] * 6 + ["other", "own"])
     maker.site.files[f"/etc/pam.d/{service}"] = File(maker.one(STACKS))
+    if service == "sshd" and maker.rng.random() < 0.15:
+        text = maker.site.files.pop("/etc/pam.d/sshd").text
+        maker.site.files["/usr/lib/pam.d/sshd"] = File(text)
+        maker.site.files["/etc/pam.d/sshd"] = File(maker.one(["/dev/null", ""]), link=True)
+        if maker.rng.random() < 0.5:
+            maker.site.files["/etc/pam.conf"] = File("sshd auth required pam_permit.so\n")
+    maker.site.files["/srv/access"] = File(maker.one(["+:alice:ALL\n", "-:ALL:ALL\n"]))
     if service == "other":
         maker.site.files["/etc/pam.d/sshd"] = File("account required pam_permit.so\n")
     if service == "own" and maker.version >= (9, 8):
@@ -305,6 +315,10 @@ def revoked(maker: Maker) -> None:
             "",
             "<plain> comment\n<rsa>\n",
             "junk\n",
+            "<krl plain>",
+            "<krl token>",
+            "<krl ca>",
+            "<krl rsa certified>",
         ]
     )
     maker.site.files["/etc/ssh/revoked"] = File(text, maker.rng.choice([0o644, 0o600, 0o000]))
@@ -329,6 +343,50 @@ def other_ways(maker: Maker) -> None:
     )
 
 
+def listeners(maker: Maker) -> None:
+    maker.first += ["ListenAddress 127.0.0.1:22", "ListenAddress 127.0.0.9:2222"]
+    maker.site.targets = [("127.0.0.1", 22), ("127.0.0.9", 2222)]
+    maker.last += [
+        maker.one(["Match LocalPort 2222", "Match LocalAddress 127.0.0.9", "Match LocalPort 22"]),
+        maker.one(OPENING),
+    ]
+    maker.first.append("PasswordAuthentication no")
+
+
+OPENING = (
+    "PasswordAuthentication yes",
+    "AuthorizedKeysFile keys",
+    "PubkeyAuthOptions none",
+    "AuthenticationMethods any",
+    "PubkeyAuthentication no",
+    "AuthorizedKeysFile none",
+    "DenyUsers alice",
+)
+"""Settings by which two places, or two sshds, may differ."""
+
+
+def second_sshd(maker: Maker) -> None:
+    site, name = maker.site, "/etc/ssh/second_config"
+    lines = ["HostKey /run/keys/host", "PidFile /run/second.pid", "Port 2222", maker.one(OPENING)]
+    lines += ["PerSourcePenalties no"] * (maker.version >= (9, 8))
+    lines += [maker.one([*OPENING, "UsePAM yes"]), "PasswordAuthentication no"]
+    site.files[name] = File("\n".join(lines) + "\n")
+    site.others = [["-f", name]]
+    site.targets.append(("127.0.0.1", 2222))
+    maker.first.append(maker.one(["PasswordAuthentication no", *OPENING]))
+
+
+def changed_since(maker: Maker) -> None:
+    folder = "/etc/ssh/sshd_config.d"
+    name = maker.one([f"{folder}/00-0.conf", f"{folder}/00-1.conf", "/etc/ssh/more/later.conf"])
+    if not name.startswith(folder):
+        maker.first.append(f"Include {name}")
+    before, after = maker.rng.sample(OPENING, 2)
+    if maker.rng.random() < 0.7:
+        maker.site.files[name] = File(f"{before}\n")
+    maker.site.later[name] = File(f"{after}\n")
+
+
 def arguments(maker: Maker) -> None:
     maker.site.arguments += maker.one(
         [
@@ -339,6 +397,11 @@ def arguments(maker: Maker) -> None:
             "-oPermitEmptyPasswords=yes",
             "-oStrictModes=no",
             "-oKbdInteractiveAuthentication=yes",
+            "-oAuthenticationMethods=any",
+            "-f /etc/ssh/./sshd_config",
+            "-u0",
+            "-oPubkeyAuthOptions=none",
+            "-o PermitRootLogin=yes",
         ]
     ).split()
     maker.first.append("PasswordAuthentication no")
@@ -366,4 +429,7 @@ GUARDS: tuple[Change, ...] = (
     revoked,
     other_ways,
     arguments,
+    listeners,
+    second_sshd,
+    changed_since,
 )

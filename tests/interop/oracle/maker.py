@@ -54,10 +54,11 @@ def match_line(maker: Maker) -> str:
     """The head of a block."""
     criteria = maker.rng.sample(
         [
-            f"User {maker.one(['alice', 'al*', 'alice,bob', '!bob,*', 'bob', '*', 'nobody'])}",
+            f"User {maker.one(['alice', 'al*', 'alice,bob', '!bob,*', 'bob', '*', '*$', 'DOM*'])}",
             f"Group {maker.one(['alice', 'staff', 'users', '*', '!alice,*', 'root'])}",
             f"Address {maker.one(NETWORKS)}",
             f"Host {maker.one(['*', 'localhost', '127.*', 'inside.example', '10.0.0.*'])}",
+            f"RDomain {maker.one(['*', 'vrf0', '!vrf0,*'])}",
             f"LocalPort {maker.one(['22', '2222'])}",
             f"LocalAddress {maker.one(['127.0.0.1', '127.0.0.9', '127.0.0.0/8'])}",
         ],

@@ -29,7 +29,7 @@ class File:
     text: str
     mode: int = 0o644
     owner: str = "root"
-    link: bool = False  # the text is where it points
+    link: bool = False  # the text is where it points; empty where nothing is to be there
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Person:
     @property
     def owner(self) -> str:
         """For chown."""
-        return self.name if self.listed else f"{self.uid}:{self.uid}"
+        return self.name if self.listed and self.uid else f"{self.uid}:{self.uid}"
 
 
 @dataclass
@@ -69,6 +69,8 @@ class Site:
         sources: addresses that logins come from.
         targets: addresses and ports that they go to.
         arguments: further ones of sshd.
+        others: the arguments of further sshds that run; files name their configurations.
+        later: files that are written once the sshds run.
     """
 
     name: str
@@ -82,6 +84,8 @@ class Site:
     sources: list[str] = field(default_factory=lambda: ["127.0.0.1"])
     targets: list[tuple[str, int]] = field(default_factory=lambda: [("127.0.0.1", 22)])
     arguments: list[str] = field(default_factory=list)
+    others: list[list[str]] = field(default_factory=list)
+    later: dict[str, File] = field(default_factory=dict)
     features: list[str] = field(default_factory=list)
 
     def to_json(self) -> str:
@@ -93,7 +97,8 @@ class Site:
         """What `to_json` wrote."""
         data: dict[str, Any] = json.loads(text)
         data["people"] = [Person(**person) for person in data["people"]]
-        data["files"] = {path: File(**file) for path, file in data["files"].items()}
+        for files in ("files", "later"):
+            data[files] = {path: File(**file) for path, file in data[files].items()}
         data["folders"] = {path: (mode, who) for path, (mode, who) in data["folders"].items()}
         data["targets"] = [(address, port) for address, port in data["targets"]]
         return cls(**data)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from tests.interop.oracle.forms import key_lines
 from tests.interop.oracle.guards import keys_file
 from tests.interop.oracle.maker import Maker
-from tests.interop.oracle.site import HASH, HASHES, SHADOW_REST, File, Person
+from tests.interop.oracle.site import GHOST, HASH, HASHES, SHADOW_REST, File, Person
 
 Change = Callable[[Maker], None]
 
@@ -35,6 +35,18 @@ def key_of_all(maker: Maker) -> None:
     keys_file(maker)
 
 
+def token_in_a_line(maker: Maker) -> None:
+    name = maker.one(["quiet", "token", "ectoken", "verified"])
+    maker.site.authorize(maker.user.name, maker.one(key_lines(name)))
+
+
+def hidden_user(maker: Maker) -> None:
+    sources = ["files hidden", "hidden files", "files [!UNAVAIL=return] hidden"]
+    maker.site.switch["passwd"] = maker.one(sources)
+    maker.site.people.append(Person(GHOST, 4711, listed=False))
+    maker.site.authorize(GHOST, maker.one(["<plain>", "<token>", "verify-required <token>"]))
+
+
 def certificates(maker: Maker) -> None:
     if maker.rng.random() < 0.5:
         maker.site.files["/etc/ssh/ca.pub"] = File("# of ours\n<ca>\n")
@@ -48,6 +60,13 @@ def certificates(maker: Maker) -> None:
             )
             maker.site.files["/etc/ssh/p/alice"] = File(names)
             maker.site.files["/home/alice/.ssh/principals"] = File(names, 0o600, "alice")
+        elif maker.rng.random() < 0.5:
+            text = maker.one(["echo admin", "exit 1", "echo $1", "[ $1 = bob ] && echo admin"])
+            maker.site.files["/srv/principals"] = File(f"#!/bin/sh\n{text}\n", 0o755)
+            maker.first += [
+                f"AuthorizedPrincipalsCommand /srv/principals {maker.one(['%u', '%u %i', '%s'])}",
+                "AuthorizedPrincipalsCommandUser nobody",
+            ]
     else:
         options = maker.one(
             [
@@ -131,10 +150,8 @@ def root_may_log_in(maker: Maker) -> None:
 
 
 def another_root(maker: Maker) -> None:
-    maker.site.lines["passwd"] = ["toor:x:0:0::/root:/bin/sh"]
-    maker.site.lines["shadow"] = [f"toor:{maker.one([HASH, '*'])}{SHADOW_REST}"]
-    maker.site.people.append(Person("toor", 1010))
-    maker.site.people.pop()
+    root_may_log_in(maker)
+    maker.site.people.append(Person("toor", 0, maker.one([HASH, "*"]) + SHADOW_REST))
 
 
 TEMPTATIONS: tuple[Change, ...] = (
@@ -143,6 +160,9 @@ TEMPTATIONS: tuple[Change, ...] = (
     key_in_a_file,
     key_in_another_file,
     key_of_all,
+    token_in_a_line,
+    hidden_user,
+    another_root,
     certificates,
     keys_by_command,
     password,
