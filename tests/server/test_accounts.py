@@ -111,6 +111,10 @@ def test_users_that_shadow_does_not_list(
     # PAM looks at the field first
     listed = {"alice": ShadowEntry(Password.NONE)}
     assert accounts.shadow_entry("alice", field, listed).password is (state or Password.NONE)
+    closed = {"alice": ShadowEntry(Password.LOCKED, 10)}
+    found = accounts.shadow_entry("alice", field, closed, complete=complete)
+    assert found.expires == (10 if complete else None)
+    assert found.bypassed is (field != "x")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -102,6 +102,7 @@ def acting_as(user: Account, *, alone: bool = False) -> Iterator[None]:
 
 SHADOW: Final = Path("/etc/shadow")
 _NO_HASH: Final = ("*", "!")
+_IN_SHADOW: Final = "x"
 _DAY: Final = 86400
 _FIELDS: Final = 9
 
@@ -134,10 +135,12 @@ class ShadowEntry:
         expires: seconds since 1970 from which on the account is closed, whichever program looks;
             None is never. sshd still lets in on the day that the line names, and so do some
             versions of PAM.
+        bypassed: passwd(5) does not refer to /etc/shadow, so that pam_unix does not look there.
     """
 
     password: Password
     expires: int | None = None
+    bypassed: bool = False
 
     def beside(self, other: ShadowEntry) -> ShadowEntry:
         """What two lines of one user shut together."""
@@ -211,10 +214,12 @@ def shadow_entry(
     here = password_state(field)
     missing = Password.NONE if complete and entries is not None else Password.UNKNOWN
     entry = (entries or {}).get(name, ShadowEntry(missing))
+    closed = entry.expires if complete else None
+    entry = replace(entry, expires=closed, bypassed=field != _IN_SHADOW)
     if here in {Password.SET, Password.EMPTY}:
-        return ShadowEntry(_worst(here, entry.password), entry.expires)
+        return replace(entry, password=_worst(here, entry.password))
     if not complete and entry.password in {Password.NONE, Password.LOCKED}:
-        return ShadowEntry(Password.UNKNOWN)
+        return replace(entry, password=Password.UNKNOWN)
     return entry
 
 

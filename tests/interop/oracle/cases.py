@@ -141,6 +141,9 @@ BROKEN: dict[str, Callable[[], Site]] = {
     "an account that expires today": lambda: site(
         "UsePAM no", "<plain>", user={"shadow": f"*:20000:0:99999:7::{_today()}:"}
     ),
+    "an account that expired, but not for PAM": lambda: site(
+        "", "<plain>", user={"shadow": "*:20000:0:99999:7::1:", "field": "*"}
+    ),
     "started with another setting": lambda: site(
         "PasswordAuthentication no", user=SET, arguments=["-oPasswordAuthentication=yes"]
     ),

@@ -207,6 +207,8 @@ def test_expired_accounts(tmp_path: Path, usepam: str, text: str, closed: bool) 
     assert login_methods.is_closed(found, entry, 10, pam=pam) is closed
     assert not login_methods.is_closed(found, entry, 9, pam=pam)
     assert not login_methods.is_closed(found, ShadowEntry(Password.NONE), 10, pam=pam)
+    past_shadow = ShadowEntry(Password.NONE, 10, bypassed=True)  # pam_unix does not look there
+    assert login_methods.is_closed(found, past_shadow, 10, pam=pam) is (usepam == "no")
 
 
 @pytest.mark.parametrize(

@@ -279,6 +279,8 @@ def is_closed(
         return False
     if not settings.is_on("usepam"):
         return True
+    if entry.bypassed:
+        return False
     name = settings.first("pamservicename", service)
     try:
         stacks = (pam or PamFiles()).stacks(name, pam_stack.ACCOUNT)
