@@ -29,6 +29,7 @@ from fidokit.server.harden.levels import (
 )
 from fidokit.server.harden.lock_out import KeyHolder, UserProof, everybody, key_holder
 from fidokit.server.harden.plan import HardeningPlan, HardeningRequest, HardeningTarget
+from fidokit.server.harden.running import others_that_read
 from fidokit.server.harden.second_factor import SecondFactor
 from fidokit.server.harden.standing import ways_to_find_out
 from fidokit.server.sshd import drop_in
@@ -354,6 +355,7 @@ class Planner:
             )
         if plan.outside:
             yield f"would be locked out besides: {', '.join(plan.outside)}"
+        yield from self._others_that_read(plan)
         for keyword in ("AuthorizedKeysCommand", "TrustedUserCAKeys"):
             if settings.is_set(keyword):
                 yield f"sshd also lets in whom {keyword} knows; nothing is proved of them"
@@ -362,6 +364,14 @@ class Planner:
                 yield f"{proof.user} has {proof.left_over} more keys, which were not asked about"
             if proof.is_refused and not proof.got_in_before:
                 yield f"no key of {proof.user} gets in, neither before the change nor after it"
+
+    def _others_that_read(self, plan: HardeningPlan) -> Iterator[str]:
+        edited = [edit.path for edit in plan.edits]
+        for one in others_that_read(self.sshd, self.target.config, edited) if edited else ():
+            yield (
+                f"{one.name} reads {self.files.place}, too: nothing is proved of its users; "
+                "`--config` names its configuration"
+            )
 
     def _match_warnings(self, users: Sequence[KeyHolder]) -> Iterator[str]:
         """Match blocks that overrule a level, for the users and for everybody else."""

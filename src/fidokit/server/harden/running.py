@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,6 +87,25 @@ def _reads(sshd: Sshd, config: Path) -> bool:
             return False  # it would not start any more
         named = reading.files[0] if reading and reading.files else ""
     return os.path.realpath(named) == str(config)
+
+
+def others_that_read(sshd: Sshd, config: Path, paths: Iterable[Path]) -> list[SshdInstance]:
+    """The sshds that run with another configuration file, and read one of the paths as well.
+
+    Args:
+        sshd: the installed one.
+        config: the other's, without symbolic links.
+        paths: of files that may not be there yet.
+    """
+    found = []
+    for one in running(spare=sshd):
+        if _reads(one.sshd, config):
+            continue
+        with suppress(SshdNotAsked):
+            reading = one.sshd.explained().reading
+            if reading and any(reading.includes(path) for path in paths):
+                found.append(one)
+    return found
 
 
 def find_running(

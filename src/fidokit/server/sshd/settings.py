@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _NONE: Final = "none"
 _OLDER: Final[Mapping[str, str]] = {
@@ -43,6 +46,10 @@ class ConfigReading:
     files: tuple[str, ...]
     matches: tuple[str, ...] = ()
     patterns: tuple[str, ...] = ()
+
+    def includes(self, path: Path) -> bool:
+        """Whether sshd reads a file, or would once it is there."""
+        return str(path) in self.files or any(map(path.match, self.patterns))
 
 
 @dataclass(frozen=True)
