@@ -112,9 +112,9 @@ def test_users_that_shadow_does_not_list(
     listed = {"alice": ShadowEntry(Password.NONE)}
     assert accounts.shadow_entry("alice", field, listed).password is (state or Password.NONE)
     closed = {"alice": ShadowEntry(Password.LOCKED, 10)}
-    found = accounts.shadow_entry("alice", field, closed, complete=complete)
-    assert found.expires == (10 if complete else None)
-    assert found.bypassed is (field != "x")
+    entry = accounts.shadow_entry("alice", field, closed, complete=complete)
+    assert entry.expires == (10 if complete else None)
+    assert entry.bypassed is (field != "x")
 
 
 @pytest.mark.parametrize(

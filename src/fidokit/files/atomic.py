@@ -73,10 +73,17 @@ def staged(path: Path, data: bytes, mode: int) -> Iterator[Path]:
 
     The name does not derive from `path`'s, which may use up all of the 255 bytes a name has.
     """
-    _sweep(path.parent)
-    temporary = path.parent / f".fidokit-{os.urandom(8).hex()}.tmp"
-    try:
+    with reserved(path.parent) as temporary:
         _write_synced(temporary, data, mode)
+        yield temporary
+
+
+@contextmanager
+def reserved(folder: Path) -> Iterator[Path]:
+    """A name for a temporary file in a folder; what has it after the block is removed."""
+    _sweep(folder)
+    temporary = folder / f".fidokit-{os.urandom(8).hex()}.tmp"
+    try:
         yield temporary
     finally:
         with suppress(FileNotFoundError):

@@ -17,6 +17,7 @@ def main(root: str, first: int, count: int) -> int:
     """Run them; 1 if a verdict was wrong."""
     tally: Counter[str] = Counter()
     overcautious: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
     wrong = 0
     began = time.monotonic()
     with cell(root) as it:
@@ -38,12 +39,15 @@ def main(root: str, first: int, count: int) -> int:
                 if not holds and not broken:
                     overcautious[rule] += 1
                     overcautious.update(f"{rule} {f}" for f in outcome.site.features)
+            reasons.update(outcome.needless())
             for text in outcome.false_holds():
                 wrong += 1
                 print(f"== FALSE HOLDS seed {seed}: {text}\n{outcome.site.to_json()}", flush=True)
         print(f"cpu {it.cpu:.0f} s, {time.monotonic() - began:.0f} s in all")
     print("\n".join(f"{number:6d} {name}" for name, number in tally.items()))
     print("kept, and not said to hold:", overcautious.most_common(25))
+    for reason, number in reasons.most_common(40):
+        print(f"{number:6d} {reason}")
     print(f"{wrong} false verdicts")
     return bool(wrong)
 

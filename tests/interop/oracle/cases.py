@@ -104,6 +104,12 @@ BROKEN: dict[str, Callable[[], Site]] = {
         user=SET,
         targets=[("127.0.0.1", 22), ("127.0.0.1", 2222)],
     ),
+    "a port of ListenAddress": lambda: site(
+        "ListenAddress 127.0.0.1:22\nListenAddress 127.0.0.9:2222",
+        "<plain>",
+        tail="Match LocalPort 22\nAuthorizedKeysFile none",
+        targets=[("127.0.0.9", 2222)],
+    ),
     "Match of a group": lambda: site(
         "", tail="Match Group staff\nAuthorizedKeysFile keys",
         groups={"staff": ["alice"]},

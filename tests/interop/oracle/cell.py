@@ -393,7 +393,8 @@ class Sshd:
 
 
 OFFERED = re.compile(r"Server accepts key: (\S+)")
-PARTLY = re.compile(r'Authenticated using "([^"]+)" with partial success')
+NEXT = re.compile(r"Next authentication method: (\S+)")
+PARTLY = re.compile(r'Authenticated (?:using "([^"]+)" )?with partial success')
 WHOLLY = re.compile(
     r'Authenticated to .* using "([^"]+)"|^debug1: Authentication succeeded \((.+)\)'
 )
@@ -409,13 +410,16 @@ def follow(command: list[str]) -> list[tuple[str, str]]:
     watchdog = threading.Timer(WAIT_S, process.kill)
     watchdog.start()
     chain: list[tuple[str, str]] = []
-    key, done = "", False
+    key, tried, done = "", "", False
     assert process.stderr
     for line in process.stderr:
         if found := OFFERED.search(line):
             key = Path(found[1]).name.removesuffix(".pub").removesuffix("-cert")
+        elif found := NEXT.search(line):
+            tried = found[1]
         elif found := PARTLY.search(line):
-            chain.append((found[1], key if found[1] == "publickey" else ""))
+            method = found[1] or tried  # 8.4 names none
+            chain.append((method, key if method == "publickey" else ""))
         elif found := WHOLLY.search(line):
             method = found[1] or found[2]
             chain.append((method, key if method == "publickey" else ""))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from tests.interop.oracle.maker import Version
 from tests.interop.oracle.site import Site
 from tests.support.children import popen
 
+NAMES = re.compile(r"/\S+|[0-9]+")
 REPOSITORY = Path(__file__).parents[3]
 RULES = ("hardware", "verify", "no-password")
 
@@ -69,6 +71,14 @@ class Outcome:
             for (user, rule), how in self.broken().items()
             if self.holds(user, rule)
         ]
+
+    def needless(self) -> Iterator[str]:
+        """Why fidokit does not say that a rule holds which no login broke; names left out."""
+        broken = self.broken()
+        for found in self.result.get("violations", ()):
+            if not any(rule == found["rule"] for _, rule in broken):
+                doubt = "doubt" if found["doubt"] else "broken"
+                yield f"{doubt} {found['id']}: {re.sub(NAMES, '…', found['why'])[:110]}"
 
     def pairs(self) -> Iterator[tuple[str, str, bool, bool]]:
         """User, rule, whether fidokit says that it holds, whether a login broke it."""

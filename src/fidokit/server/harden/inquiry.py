@@ -12,8 +12,6 @@ from typing import Final
 from fidokit.errors import FidokitError, UsageError
 from fidokit.files.scan import read_key
 from fidokit.openssh.keys import fingerprint
-from fidokit.openssh.keys.public import PublicLine
-from fidokit.openssh.lines.authorized_keys import AuthorizedKey
 from fidokit.server.accounts import Account, account, all_accounts
 from fidokit.server.check.admission import WaysIn
 from fidokit.server.harden import lock_out
@@ -217,7 +215,7 @@ class Planner:
 
     def _identities(self, users: Sequence[KeyHolder]) -> dict[str, Path]:
         """Files of keys that are at hand, by fingerprint."""
-        known = {fingerprint.sha256(key.key.blob()): key for user in users for key in user.keys}
+        known = {lock_out.name_of(line): line for user in users for line in user.keys}
         found = {}
         for number, given in enumerate(map(str, self.request.login_with)):
             name, path = self._at_hand(given, number, known)
@@ -230,7 +228,7 @@ class Planner:
         return found
 
     def _at_hand(
-        self, given: str, number: int, known: Mapping[str, AuthorizedKey]
+        self, given: str, number: int, known: Mapping[str, lock_out.HeldLine]
     ) -> tuple[str, Path]:
         """A key's fingerprint, and a file of it; of one in the agent, the public half will do."""
         if not given.startswith("SHA256:"):
@@ -239,9 +237,8 @@ class Planner:
             return fingerprint.sha256(line.key.blob()), path
         path = self.bench.folder / f"at-hand-{number}.pub"
         if given in known:
-            path = self.bench.stage(
-                path.name, PublicLine(known[given].key, "").encode().encode() + b"\n"
-            )
+            text = lock_out.public_texts(known[given])[0].text
+            path = self.bench.stage(path.name, f"{text}\n".encode())
             path.chmod(0o600)
         return given, path
 

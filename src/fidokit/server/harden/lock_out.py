@@ -6,13 +6,15 @@ import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, Union
 
 from fidokit.errors import FidokitError, NoPermission
 from fidokit.openssh.keys import fingerprint
 from fidokit.openssh.keys.public import PublicLine, SkEcdsaPublic, SkEd25519Public
-from fidokit.openssh.lines.authorized_keys import AuthorizedKey, parse_file
+from fidokit.openssh.lines.authorized_keys import AuthorizedKey, BadLine, parse_file
 from fidokit.server.accounts import Account, account
+from fidokit.server.check.key_verdicts import SK
+from fidokit.server.check.keys.evidence import keys_in
 from fidokit.server.key_paths import opened_keys, path_of
 from fidokit.server.sshd.key_questions import KeyAnswer, KeyQuestion, PublicText
 from fidokit.server.sshd.settings import SshdSettings
@@ -21,13 +23,17 @@ from fidokit.types import Word
 _NO_SHELLS: Final = frozenset({"nologin", "false", "sync", ""})
 
 
+HeldLine = Union[AuthorizedKey, BadLine]  # noqa: UP007  Python 3.9 evaluates it
+"""A line with a key; one that we cannot read may still hold a key that sshd takes."""
+
+
 @dataclass(frozen=True)
 class KeyHolder:
     """A user and the keys in their files, each once; comments are hostile text."""
 
     account: Account
     files: tuple[Path, ...]
-    keys: tuple[AuthorizedKey, ...]
+    keys: tuple[HeldLine, ...]
 
 
 def key_holder(user: Account, patterns: Sequence[str]) -> KeyHolder:
@@ -40,21 +46,44 @@ def key_holder(user: Account, patterns: Sequence[str]) -> KeyHolder:
         NoPermission: a file that is there cannot be read.
     """
     files = tuple(dict.fromkeys(path_of(user, pattern) for pattern in patterns))
-    found: dict[bytes, AuthorizedKey] = {}
+    found: dict[str, HeldLine] = {}
     for path in files:
         for line in _lines(path, user):
-            found.setdefault(line.key.blob(), line)  # sshd takes the first line that fits
+            found.setdefault(name_of(line), line)  # sshd takes the first line that fits
     return KeyHolder(user, files, tuple(found.values()))
 
 
-def _lines(path: Path, user: Account) -> Iterator[AuthorizedKey]:
+def _lines(path: Path, user: Account) -> Iterator[HeldLine]:
     with opened_keys(user, path, strict=False) as source:
         if source is None:
             return
         if source.hidden:
             raise NoPermission(source.hidden, hint="repeat it with sudo")
         if source.file:
-            yield from (x for x in parse_file(source.file) if isinstance(x, AuthorizedKey))
+            yield from (
+                line
+                for line in parse_file(source.file)
+                if isinstance(line, AuthorizedKey)
+                or (isinstance(line, BadLine) and keys_in(line.raw))
+            )
+
+
+def public_texts(line: HeldLine) -> tuple[PublicText, ...]:
+    """The key of a line for ssh; of one that we cannot read, every key that sshd might read."""
+    if isinstance(line, BadLine):
+        return keys_in(line.raw)
+    return (PublicText.of(PublicLine(line.key, "")),)
+
+
+def is_authority(line: HeldLine) -> bool:
+    """Whether the key of a line signs certificates, and does not log in itself."""
+    return isinstance(line, AuthorizedKey) and line.is_authority
+
+
+def _has(line: HeldLine, option: str) -> bool:
+    if isinstance(line, BadLine):
+        return option.encode() in line.raw.lower()
+    return line.has(option)
 
 
 def everybody(patterns: Sequence[str]) -> list[Account]:
@@ -101,6 +130,7 @@ MOST_KEYS: Final = 300
 """Of one user that are asked about."""
 
 _OPTIONS: Final = "pubkeyauthoptions"
+_RANKS: Final = (False, None, True)
 
 
 class Proof(Word):
@@ -116,7 +146,7 @@ class Proof(Word):
 class KeyProof:
     """What is known of one key; the line's comment is hostile text."""
 
-    line: AuthorizedKey
+    line: HeldLine
     proof: Proof
     why: str
 
@@ -162,7 +192,7 @@ class TrialServer(Protocol):
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and how much there is."""
 
-_Lines = Sequence[AuthorizedKey]
+_Lines = Sequence[HeldLine]
 
 
 def prove_all(
@@ -199,7 +229,7 @@ def prove_all(
     ]
 
 
-def _asked(holder: KeyHolder) -> list[AuthorizedKey]:
+def _asked(holder: KeyHolder) -> list[HeldLine]:
     return sorted(holder.keys, key=lambda line: not on_token(line))[:MOST_KEYS]
 
 
@@ -211,9 +241,9 @@ def _answers(
 ) -> dict[str, _Answers]:
     """What a server says of each user's keys, by their fingerprints."""
     questions = [
-        KeyQuestion(name, tuple(PublicText.of(PublicLine(line.key, "")) for line in lines))
+        KeyQuestion(name, tuple(text for line in lines for text in public_texts(line)))
         for name, some in asked.items()
-        if (lines := [line for line in some if not line.is_authority])
+        if (lines := [line for line in some if not is_authority(line)])
     ]
     said = server.ask_all(questions, progress=lambda done: progress(done, len(questions)))
     return {q.user: {x.key.fingerprint: x for x in answers} for q, answers in said}
@@ -222,7 +252,7 @@ def _answers(
 def _user_proof(holder: KeyHolder, keys: Sequence[KeyProof], before: _Answers) -> UserProof:
     explained, got_in = [], False
     for key in keys:
-        known = before.get(name_of(key.line))
+        known = _answer(before, key.line)
         got_in_before = known is not None and known.accepted is True
         if key.proof is Proof.REFUSED:
             explained.append(_explain_refusal(key, got_in_before=got_in_before))
@@ -232,8 +262,17 @@ def _user_proof(holder: KeyHolder, keys: Sequence[KeyProof], before: _Answers) -
     return UserProof(holder.account.name, tuple(explained), got_in, len(holder.keys) - len(keys))
 
 
-def name_of(line: AuthorizedKey) -> str:
-    """The fingerprint of a line's key."""
+def _answer(answers: _Answers, line: HeldLine) -> KeyAnswer | None:
+    """What was said of a line's key; of several that it might hold, of one that was taken."""
+    names = [text.fingerprint for text in public_texts(line)]
+    found = [answers[name] for name in names if name in answers]
+    return max(found, key=lambda one: _RANKS.index(one.accepted), default=None)
+
+
+def name_of(line: HeldLine) -> str:
+    """The fingerprint of a line's key; of several that it might hold, of the first."""
+    if isinstance(line, BadLine):
+        return keys_in(line.raw)[0].fingerprint
     return fingerprint.sha256(line.key.blob())
 
 
@@ -247,11 +286,11 @@ class _Judging:
     answers: _Answers
     identities: Mapping[str, Path]
 
-    def proof(self, line: AuthorizedKey) -> KeyProof:
-        if line.is_authority:
+    def proof(self, line: HeldLine) -> KeyProof:
+        if is_authority(line):
             why = "who holds this authority's certificates is unknown"
             return KeyProof(line, Proof.UNPROVED, why)
-        answer = self.answers.get(name_of(line))
+        answer = _answer(self.answers, line)
         if answer is None or answer.accepted is None:
             why = answer.why if answer else "nothing was said"
             why = f"the throw-away sshd could not be asked: {why}"
@@ -260,7 +299,7 @@ class _Judging:
             return KeyProof(line, Proof.REFUSED, "the public-key query")
         return self._of_accepted(line)
 
-    def _of_accepted(self, line: AuthorizedKey) -> KeyProof:
+    def _of_accepted(self, line: HeldLine) -> KeyProof:
         identity = self.identities.get(name_of(line))
         if identity is not None:
             if self.server.logs_in(identity, self.user):
@@ -272,21 +311,21 @@ class _Judging:
         return KeyProof(line, Proof.QUERY, "the public-key query")
 
 
-def _doubt(line: AuthorizedKey, settings: SshdSettings) -> str:
+def _doubt(line: HeldLine, settings: SshdSettings) -> str:
     """Why the query is no proof: it asks for no signature, and the signature says what was done."""
     options = settings.first(_OPTIONS).split()
     if not on_token(line):
         return ""
     if "verify-required" in options:
         return "the query cannot tell whether its token verifies the user"
-    if "touch-required" in options and line.has("no-touch-required"):
+    if "touch-required" in options and _has(line, "no-touch-required"):
         return "it was let in without a touch, and the query cannot tell whether it can ask for one"
     return ""
 
 
 def _explain_refusal(proof: KeyProof, *, got_in_before: bool) -> KeyProof:
     if not got_in_before:
-        if proof.line.has("from"):
+        if _has(proof.line, "from"):
             return KeyProof(proof.line, Proof.UNPROVED, "its from= keeps this machine out")
         return KeyProof(proof.line, Proof.REFUSED, "as before the change")
     if not on_token(proof.line):
@@ -294,8 +333,10 @@ def _explain_refusal(proof: KeyProof, *, got_in_before: bool) -> KeyProof:
     return proof
 
 
-def on_token(line: AuthorizedKey) -> bool:
+def on_token(line: HeldLine) -> bool:
     """Whether a line is for a key on a token."""
+    if isinstance(line, BadLine):
+        return all(text.text.startswith(SK) for text in keys_in(line.raw))
     return isinstance(line.key, (SkEd25519Public, SkEcdsaPublic))
 
 

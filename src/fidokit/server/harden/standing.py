@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from fidokit.server.harden.lock_out import Proof, locked_out, name_of, unproved
+from fidokit.server.harden.lock_out import Proof, is_authority, locked_out, name_of, unproved
 from fidokit.server.harden.plan import HardeningPlan
 from fidokit.types import Word
 
@@ -40,7 +40,7 @@ def ways_to_find_out(plan: HardeningPlan) -> Iterator[tuple[str, str]]:
     """Users of whom it cannot be known without a login, each with a command that finds out."""
     for proof in unproved(plan.proofs):
         keys = [key.line for key in proof.keys if key.proof is Proof.UNPROVED]
-        known = next((line for line in keys if not line.is_authority), None)
+        known = next((line for line in keys if not is_authority(line)), None)
         which = name_of(known) if known else "FILE"
         user = shlex.quote(proof.user)
         yield proof.user, f"fidokit server harden {plan.level} --user {user} --login-with {which}"

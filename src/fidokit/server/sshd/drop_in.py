@@ -168,7 +168,10 @@ class PreparedEdit:
             NoPermission, FidokitError: the disk refused; then the file is as it was.
         """
         with explained(self.edit.path):
-            _rename(self.new, self.edit.path)
+            if self.edit.after is None and self.old is not None:
+                _rename(self.edit.path, self.old)  # which takes no space on the disk
+            else:
+                _rename(self.new, self.edit.path)
 
     def take_back(self) -> None:
         """Put the old file there again, which takes no space on the disk."""
@@ -188,8 +191,7 @@ def prepared(edits: Iterable[Edit]) -> Iterator[list[PreparedEdit]]:
         for edit in edits:
             with explained(edit.path):
                 _make_folder(edit.path.parent)
-            old = _staged(stack, edit.path, edit.before)
-            new = _staged(stack, edit.path, edit.after)
+            old, new = _old(stack, edit), _staged(stack, edit.path, edit.after)
             if edit.before is not None and not _has_block(edit.before, edit.path):
                 stack.enter_context(_kept(edit))
             ready.append(PreparedEdit(edit, new, old))
@@ -217,6 +219,13 @@ def write(edit: Edit) -> None:
     if not edit.is_empty:
         with prepared([edit]) as ready:
             ready[0].carry_out()
+
+
+def _old(stack: ExitStack, edit: Edit) -> Path | None:
+    """Where the old text is until all is done; a file that goes is moved there, and not written."""
+    if edit.after is None:
+        return stack.enter_context(atomic.reserved(edit.path.parent))
+    return _staged(stack, edit.path, edit.before)
 
 
 def _staged(stack: ExitStack, path: Path, text: bytes | None) -> Path | None:

@@ -46,6 +46,9 @@ PubkeyAcceptedAlgorithms leaves out."""
 _ACCEPTS: Final = re.compile(r"Server accepts key: .*(SHA256:\S+)")
 _OFFERED: Final = re.compile(r"Offering public key: .*(SHA256:\S+)")
 _REFUSALS: Final = ("Authentications that can continue", "no mutual signature")
+_SKIPPED: Final = re.compile(r"Skipping \S+ key .*/(\d+)\.pub - .* not supported by server")
+"""From 10.0 on: the server announced that it takes no signature of this type (RFC 8308)."""
+
 _METHODS: Final = re.compile(r"Authentications that can continue: ?(.*)")
 _AUTHENTICATED: Final = re.compile(r'^Authenticated (to .* )?using "publickey"', re.MULTILINE)
 """Also where it is one of several methods that are asked for: "with partial success"."""
@@ -410,6 +413,7 @@ def own_arguments(arguments: Sequence[str]) -> tuple[str, ...]:
 
 def _answers(keys: Sequence[PublicText], said: str, log: str) -> list[KeyAnswer]:
     taken, refused = set(_ACCEPTS.findall(said)), _refused(said)
+    refused |= {keys[int(number)].fingerprint for number in _SKIPPED.findall(said)}
     methods = _METHODS.findall(said)
     if methods and not any("publickey" in names for names in methods):
         return [KeyAnswer(key, False) for key in keys]

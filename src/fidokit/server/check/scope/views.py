@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from fidokit.server.check.key_verdicts import CheckVerdict, KeyRules
 from fidokit.server.check.policy import CheckRule, Claim
 from fidokit.server.check.scope.places import Places
+from fidokit.server.sshd import services
 from fidokit.server.sshd.instances import SshdInstance
 from fidokit.server.sshd.query import LoginOrigin
 from fidokit.server.sshd.settings import SshdSettings
@@ -85,7 +86,7 @@ def plan_for(instance: SshdInstance, given: LoginOrigin | None = None) -> Plan:
     general = instance.sshd.explained(None, first)
     if given is not None:
         return Plan(instance, general, given, (given,), is_fixed=True)
-    ports = general.all("port") or ("22",)
+    ports = _ports(general)
     usual = replace(first, lport=ports[0])
     places = Places(ports=set(ports))
     for conditions in general.reading.matches if general.reading else ():
@@ -95,6 +96,14 @@ def plan_for(instance: SshdInstance, given: LoginOrigin | None = None) -> Plan:
     if places.is_empty or (len(ports) == 1 and places == Places(ports=set(ports))):
         origins = [usual]
     return Plan(instance, general, usual, tuple(origins), complete)
+
+
+def _ports(settings: SshdSettings) -> list[str]:
+    """Where sshd listens, or a socket of systemd that starts it; what Port says may not count."""
+    socket = services.of_socket()
+    listening = [*services.addresses(settings), *(socket[1] if socket else ())]
+    found = [*(str(port) for _, port in listening), *settings.all("port")]
+    return list(dict.fromkeys(found)) or ["22"]
 
 
 def distinct(views: Sequence[View]) -> list[View]:
