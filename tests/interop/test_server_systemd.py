@@ -96,7 +96,8 @@ def test_a_reload_is_named_as_systemd_does_it(server: SshMachine, way: str) -> N
     server.lets_in()  # what the socket wakes runs from then on
     said = server.done("server", "harden", "hardware-only", "--user", "alice")
     try:
-        command = "systemctl reload ssh.service"
+        verb = "restart" if way == "woken" else "reload"
+        command = f"systemctl {verb} ssh.service"
         assert (command in said) is (way != "connection"), said
         if way != "connection":
             assert not server.holds()  # it runs with the old text

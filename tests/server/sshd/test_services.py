@@ -166,6 +166,34 @@ def test_systemd() -> None:
     assert Systemd("ssh.service", os.getpid(), systemctl).generation() is not None
 
 
+def test_systemd_that_starts_it_by_a_socket(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As systemd 257 shows it; SIGHUP would end Debian 13's sshd."""
+    active, calls = {"ssh.socket"}, []
+
+    def run(command: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
+        calls.append(command[1])
+        shown = {
+            "TriggeredBy": b"TriggeredBy=ssh.socket\n",
+            "MainPID": b"MainPID=%d\n" % os.getpid(),
+        }
+        missing = command[1] == "is-active" and command[-1] not in active
+        return subprocess.CompletedProcess(command, int(missing), shown.get(command[-2], b""), b"")
+
+    monkeypatch.setattr(services, "_SYSTEMD", str(tmp_path))
+    monkeypatch.setattr(services, "unit_of", lambda _: "ssh.service")
+    instance = SshdInstance(Sshd("/usr/sbin/sshd"), 7)
+    manager = services.of_instance(instance, run)
+    assert manager.command == "systemctl restart ssh.service"
+    assert manager.generation() == services.incarnation(os.getpid())
+    calls.clear()
+    manager.reload()
+    assert calls == ["restart"]
+    active.clear()
+    assert services.of_instance(instance, run).command == "systemctl reload ssh.service"
+
+
 def test_systemd_that_refuses() -> None:
     manager = Systemd("ssh.service", None, Systemctl("ssh.service", fails="reload"))
     with pytest.raises(FidokitError, match=r"systemctl reload ssh\.service failed: no"):

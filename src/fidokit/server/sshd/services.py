@@ -100,6 +100,27 @@ class Systemd:
 
 
 @dataclass(frozen=True)
+class SystemdWoken(Systemd):
+    """sshd as a unit that a socket of systemd has started: SIGHUP may end it (10.0 on Debian 13),
+    since it cannot bind again what systemd holds."""
+
+    @property
+    def command(self) -> str:
+        """What an administrator types to have it take its configuration; sessions stay."""
+        return f"systemctl restart {self.unit}"
+
+    def reload(self) -> None:
+        """Run `systemctl restart` for the unit."""
+        self._do("restart")
+
+    def generation(self) -> object:
+        """What tells its process from one before."""
+        shown = self.run(["systemctl", "show", "-p", "MainPID", self.unit]).stdout
+        pid = shown.decode("utf-8", "replace").strip().rpartition("=")[2]
+        return incarnation(int(pid)) if pid.isdecimal() else None
+
+
+@dataclass(frozen=True)
 class ByConnection:
     """A socket of systemd, which starts an sshd for each connection, or for the next one.
 
@@ -290,8 +311,17 @@ def of_instance(instance: SshdInstance, run: Systemctl | None = None) -> Service
     pid = instance.pid or 0
     unit = unit_of(pid) if Path(_SYSTEMD).is_dir() else ""
     if unit:
-        return Systemd(unit, pid, run or _run)
+        run = run or _run
+        kind = SystemdWoken if _is_woken(unit, run) else Systemd
+        return kind(unit, pid, run)
     return Process(pid, (instance.sshd.program, *instance.sshd.arguments))
+
+
+def _is_woken(unit: str, run: Systemctl) -> bool:
+    """Whether a socket that listens starts a unit (systemd.socket(5))."""
+    shown = run(["systemctl", "show", "-p", "TriggeredBy", unit]).stdout.decode("utf-8", "replace")
+    sockets = [name for name in shown.rpartition("=")[2].split() if name.endswith(".socket")]
+    return any(run(["systemctl", "is-active", "--quiet", name]).returncode == 0 for name in sockets)
 
 
 def of_socket(run: Systemctl | None = None) -> tuple[ByConnection, list[Address]] | None:

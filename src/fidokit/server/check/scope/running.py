@@ -70,5 +70,5 @@ def _changed(settings: SshdSettings, loaded: float) -> Iterator[str]:
         after = loaded if path in files else loaded + _CLEARING_S
         with suppress(OSError):
             found = Path(path).stat()
-            if max(found.st_ctime, found.st_mtime) > after:
+            if max(found.st_ctime, found.st_mtime) >= after:  # the clock of files ticks slowly
                 yield path
