@@ -29,6 +29,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 def measure(here: Place, *, quick: bool) -> Iterator[Result]:
     """Yield every result; the big files come before what loads libraries into this process."""
     yield from bench_authorized_keys.run(here, 1) if quick else bench_authorized_keys.run(here)
+    yield from bench_server_check.run_hardening(here, 1 if quick else 2)
     yield from bench_server_check.run(here, 1) if quick else bench_server_check.run(here)
     yield from (
         bench_server_check.run_users(here, 1) if quick else bench_server_check.run_users(here)

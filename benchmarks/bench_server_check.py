@@ -113,6 +113,32 @@ def populate(folder: Path, users: int, keys_each: int) -> list[str]:
     return names
 
 
+def _entering(folder: Path) -> list[str]:
+    mounts = ["unshare", "--mount", "--propagation", "private"]
+    return [*mounts, "sh", "-c", _ENTER, "sh", str(folder)]
+
+
+HARDENED_USERS = 100
+HARDEN_CEILING = 30.0
+
+
+def run_hardening(
+    here: Place, rounds: int = 2, users: int = HARDENED_USERS, keys_each: int = KEYS_EACH
+) -> Iterator[Result]:
+    """Measure the proofs of `server harden` for many users, which root alone can run."""
+    if os.geteuid() != 0:
+        return
+    folder = here.home / "hardened"
+    folder.mkdir()
+    populate(folder, users, keys_each)
+    config = configure(folder, Path(".ssh/authorized_keys"))
+    words = ["server", "harden", "hardware-only", "--dry-run", "--config", str(config)]
+    command = [*_entering(folder), *FIDOKIT, *words]
+    ours, _ = take_turns(seconds_of(command, here.environment), lambda: 1.0, rounds)
+    what = f"server harden proves {users:,} users with {keys_each} keys each"
+    yield Result(what, ours, "ceiling", HARDEN_CEILING, 1.0)
+
+
 def run_users(
     here: Place, rounds: int = 2, users: int = USERS, keys_each: int = KEYS_EACH
 ) -> Iterator[Result]:
@@ -123,17 +149,7 @@ def run_users(
     folder.mkdir()
     names = populate(folder, users, keys_each)
     config = configure(folder, Path(".ssh/authorized_keys"))
-    enter = [
-        "unshare",
-        "--mount",
-        "--propagation",
-        "private",
-        "sh",
-        "-c",
-        _ENTER,
-        "sh",
-        str(folder),
-    ]
+    enter = _entering(folder)
     rules = [f"--require={rule}" for rule in RULES]
     check = shlex.join([*FIDOKIT, "server", "check", "--config", str(config), *rules])
     ask = f"/usr/sbin/sshd -T -f {shlex.quote(str(config))} -C host=h,addr=192.0.2.1,user="

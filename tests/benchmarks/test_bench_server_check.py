@@ -45,6 +45,14 @@ def test_many_users_are_reported_beside_bare_questions() -> None:
 
 
 @pytest.mark.root
+def test_many_users_are_proved_to_get_in() -> None:
+    with place() as here:
+        (result,) = bench_server_check.run_hardening(here, rounds=1, users=3, keys_each=2)
+    assert (result.peer_name, result.unit) == ("ceiling", "s")
+    assert result.ours > 0
+
+
+@pytest.mark.root
 def test_the_users_of_the_machine(tmp_path: Path) -> None:
     names = bench_server_check.populate(tmp_path, 4, 3)
     for number, name in enumerate(names):

@@ -92,7 +92,7 @@ def test_many_users_are_proved_with_all_their_keys(it: SshMachine) -> None:
 def fill(it: SshMachine, folder: str) -> None:
     """Put a file system over a folder that is full, with the files that were there."""
     keep = f"mkdir /root/kept && cp -a {folder}/. /root/kept"
-    mount = f"mount -t tmpfs -o size=64k,mode=755 none {folder} && cp -a /root/kept/. {folder}"
+    mount = f"mount -t tmpfs -o size=2m,mode=755 none {folder} && cp -a /root/kept/. {folder}"
     fill_it = f"dd if=/dev/zero of={folder}/full bs=1k 2>/dev/null; ! touch {folder}/x 2>/dev/null"
     it.machine.tried("sh", "-c", f"{keep}; {mount}; {fill_it}")
     assert it.machine.tried("sh", "-c", f"echo x >{folder}/more").returncode != 0

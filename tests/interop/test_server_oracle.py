@@ -27,6 +27,9 @@ SEED = int(os.environ.get("FIDOKIT_ORACLE_SEED", "1"))
 ENOUGH = 0.6
 """Of the verdicts that no login disproves, how many are to be `holds` at the least."""
 
+FORCED = {"hidden_user", "changed_since"}
+"""Where a doubt is the only answer: users whom nothing lists, and text that is not in force."""
+
 
 @pytest.fixture(scope="module", params=RELEASES)
 def debian(request: pytest.FixtureRequest) -> Iterator[tuple[str, Cell]]:
@@ -40,7 +43,8 @@ def debian(request: pytest.FixtureRequest) -> Iterator[tuple[str, Cell]]:
 def judged(outcome: Outcome, name: object) -> Outcome:
     """It, tried without a mishap."""
     assert not outcome.failure, (name, outcome.failure)
-    assert "said" not in outcome.result, (name, outcome.result)
+    # a file that changed since sshd started may be one that sshd would not take
+    assert "said" not in outcome.result or outcome.site.later, (name, outcome.result)
     return outcome
 
 
@@ -76,6 +80,8 @@ def test_generated(debian: tuple[str, Cell], capsys: pytest.CaptureFixture[str])
         outcome = judged(it.judge(generate(seed, it.version)), seed)
         if found := outcome.false_holds():
             wrong[seed] = found, outcome.site.to_json()
+        if FORCED & set(outcome.site.features):
+            continue
         for _, _, holds, broken in outcome.pairs():
             kept += not broken
             held += holds and not broken

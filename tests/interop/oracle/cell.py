@@ -365,26 +365,30 @@ class Sshd:
         self.processes: list[subprocess.Popen[bytes]] = []
         for words, noted in zip((site.arguments, *site.others), (PID, SECOND_PID), strict=False):
             noted.unlink(missing_ok=True)
-            self.processes.append(self._started(words, noted))
+            self._start(words, noted)
 
-    @staticmethod
-    def _started(words: list[str], noted: Path) -> subprocess.Popen[bytes]:
+    def _start(self, words: list[str], noted: Path) -> None:
         process = subprocess.Popen(
             [SSHD, "-D", "-E", str(LOG), *words],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
+        self.processes.append(process)
         until = time.monotonic() + WAIT_S
         while not (noted.exists() and noted.read_text().strip()):
             if process.poll() is not None or time.monotonic() > until:
+                self.stop()
                 raise OSError(f"sshd did not start: {LOG.read_text(errors='replace')}")
             time.sleep(0.004)
-        return process
 
     def stop(self) -> None:
         """End them, and reap what they left."""
         for process in self.processes:
             process.terminate()
-            process.wait(WAIT_S)
+            try:
+                process.wait(WAIT_S)
+            except subprocess.TimeoutExpired:  # seen once of 8.4
+                process.kill()
+                process.wait()
         try:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
