@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from fidokit.server.sshd.settings import ConfigPlace, SshdSettings, joined, parse_settings
+from fidokit.server.sshd.settings import (
+    ConfigPlace,
+    ConfigReading,
+    SshdSettings,
+    joined,
+    parse_settings,
+)
 
 PRINTED = sorted((Path(__file__).parent / "printed").glob("*.txt"))
 VERSIONS = ["8.4", "8.9", "9.2", "9.6", "10.0", "10.4", "10.5", "10.6"]
@@ -68,3 +74,11 @@ def test_names_with_blanks_are_printed_without_quotes(text: str, found: tuple[st
 def test_places_read_as_people_write_them() -> None:
     assert str(ConfigPlace("/etc/x", 3)) == "/etc/x:3"
     assert str(ConfigPlace("-o", 0)) == "-o"
+
+
+def test_files_that_sshd_reads_or_would_read() -> None:
+    reading = ConfigReading({}, ("/etc/ssh/sshd_config",), patterns=("/etc/ssh/d/*.conf",))
+    assert reading.includes(Path("/etc/ssh/sshd_config"))
+    assert reading.includes(Path("/etc/ssh/d/0-new.conf"))
+    assert not reading.includes(Path("/etc/ssh/d/e/0-new.conf"))
+    assert not reading.includes(Path("/etc/ssh/d/0-new.txt"))
