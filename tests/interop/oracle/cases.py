@@ -57,6 +57,15 @@ def hidden(config: str) -> Site:
     return found
 
 
+SECOND = """\
+HostKey /run/keys/host
+PidFile /run/second.pid
+Port 2222
+UsePAM yes
+AuthorizedKeysFile none
+PasswordAuthentication no
+ChallengeResponseAuthentication no
+"""
 SET = {"shadow": HASH + SHADOW_REST}
 EMPTY = {"shadow": SHADOW_REST}
 INSIDE = ["127.0.0.1", "10.0.0.5", "192.0.2.7"]
@@ -159,6 +168,12 @@ BROKEN: dict[str, Callable[[], Site]] = {
     ),
     "an RSA key beside revoked ones": lambda: site(
         "RevokedKeys /etc/ssh/revoked", "<rsa>", files={"/etc/ssh/revoked": File("<plain>\n")}
+    ),
+    "a line that one of two sshds takes": lambda: site(
+        "",
+        "ssh-ed25519 \x0b<plain:blob>",
+        files={"/etc/ssh/second_config": File(SECOND)},
+        others=[["-f", "/etc/ssh/second_config"]],
     ),
     "certificates": lambda: site(
         "TrustedUserCAKeys /etc/ssh/ca.pub", files={"/etc/ssh/ca.pub": File("<ca>\n")}

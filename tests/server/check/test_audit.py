@@ -58,11 +58,14 @@ class FakeEvidence:
 
     taken: bool | None = False
     asked: list[str] = field(default_factory=list)
+    open_place: str = "nowhere"
 
     def user_is_allowed(
-        self, _sshd: object, user: str, _origin: LoginOrigin
+        self, _sshd: object, user: str, origin: LoginOrigin
     ) -> tuple[bool | None, str]:
         self.asked.append(user)
+        if origin.addr.startswith(self.open_place):
+            return True, ""
         return self.taken, "nobody answers" if self.taken is None else ""
 
     def keys_are_taken(
@@ -234,6 +237,21 @@ def test_a_file_that_we_call_refused_is_asked_about(
     assert bool(key.verdict.refusals) is (taken is not True)
     assert ("nobody answers" in key.verdict.doubt) is (taken is None)
     assert evidence.asked == [key.fingerprint]
+
+
+def test_every_place_is_asked_about_where_a_reading_keeps_somebody_out(
+    homes: Mapping[str, Account],
+) -> None:
+    """The settings are the same from everywhere, and sshd lets in from one place alone."""
+    write(homes["alice"], text(PLAIN))
+    sshd = FakeSshd(settings(denyusers="alice\nalice@10.0.0.0/8"))
+    only_alice = {"alice": homes["alice"]}
+    shut = FakeEvidence(False)
+    assert run(sshd, only_alice, CheckRule.HARDWARE, evidence=shut)[1].violations == []
+    assert len(shut.asked) > 1
+    opened = FakeEvidence(False, open_place="10.")
+    (found,) = run(sshd, only_alice, CheckRule.HARDWARE, evidence=opened)[1].broken_rules
+    assert (found.rule, found.doubt) == (CheckRule.HARDWARE, False)
 
 
 def test_what_breaks_no_rule_is_not_asked_about(homes: Mapping[str, Account]) -> None:

@@ -232,27 +232,33 @@ class Audit:
 
         A view that keeps the user out says nothing new beside one that does not, and is the same.
         """
-        found: dict[object, JudgedView] = {}
+        found: dict[object, list[JudgedView]] = {}
         for view in views:
             stated = tuple(admission.stated(person, view.settings))
             if self._is_closed(person, view):
                 stated = (*stated, "the account has expired")
             readings = tuple(admission.readings(person, view.settings, view.origin, self.now))
             key = (view.instance.sshd.program, *sorted(view.settings.values.items()))
-            if key not in found or (found[key].readings and not readings):
-                found[key] = JudgedView(view, stated, readings)
-        return [self._confirmed(account, person, one) for one in found.values()]
+            found.setdefault(key, []).append(JudgedView(view, stated, readings))
+        return [self._confirmed(account, person, alike) for alike in found.values()]
 
-    def _confirmed(self, account: Account, person: LoginUser, one: JudgedView) -> JudgedView:
-        if not one.readings or one.stated or not self._is_at_stake(account, person, one.view):
-            return one
-        view = one.view
-        allowed, why = self.evidence.user_is_allowed(view.instance.sshd, account.name, view.origin)
-        if allowed:
-            return JudgedView(view, one.stated, ())
-        if allowed is None:
-            return JudgedView(view, one.stated, one.readings, doubt=why)
-        return one
+    def _confirmed(
+        self, account: Account, person: LoginUser, alike: Sequence[JudgedView]
+    ) -> JudgedView:
+        """One of several places with the same settings: where somebody gets in, if there is one."""
+        worst = next((one for one in alike if not one.readings), alike[0])
+        if not worst.readings or worst.stated:
+            return worst
+        if not self._is_at_stake(account, person, worst.view):
+            return worst
+        for one in alike:
+            sshd, origin = one.view.instance.sshd, one.view.origin
+            allowed, why = self.evidence.user_is_allowed(sshd, account.name, origin)
+            if allowed:
+                return JudgedView(one.view, one.stated, ())
+            if allowed is None:
+                worst = JudgedView(one.view, one.stated, one.readings, doubt=why)
+        return worst
 
     def _is_at_stake(self, account: Account, person: LoginUser, view: View) -> bool:
         """Whether a rule could hold only because sshd keeps the user out."""

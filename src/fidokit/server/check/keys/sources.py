@@ -83,7 +83,9 @@ class KeySources:
     rules: frozenset[CheckRule]
     _seen: dict[str, int] = field(default_factory=dict, repr=False)  # a place as one number
     _files: list[tuple[str, str, tuple[int, int] | None]] = field(default_factory=list, repr=False)
-    _printed: dict[tuple[str, str], commands.Printed] = field(default_factory=dict, repr=False)
+    _printed: dict[tuple[str, str, str, LoginOrigin | None], commands.Printed] = field(
+        default_factory=dict, repr=False
+    )
 
     def has_any(self, account: Account, view: View) -> bool:
         """Whether a user may have keys at all, whatever they are."""
@@ -149,9 +151,11 @@ class KeySources:
 
     def _run(self, account: Account, view: View) -> commands.Printed | None:
         keyword = "AuthorizedKeysCommand"
-        asked = (account.name, view.settings.first(keyword))
+        line, by = view.settings.first(keyword), view.settings.first(f"{keyword}User")
+        place = view.origin if "%C" in line or "%D" in line else None
+        asked = (account.name, line, by, place)
         if asked not in self._printed:
-            if len(self._printed) > 1:
+            if any(name != account.name for name, *_ in self._printed):
                 self._printed.clear()  # the user before is done with
             found = commands.run_command(keyword, account, view.settings, view.origin)
             if found is None:
@@ -229,7 +233,8 @@ class KeySources:
     ) -> dict[int, AnyLine]:
         keys = {key.fingerprint: key for line in lines for key in keys_in(line.raw)}
         said: dict[str, tuple[bool | None, str]] = {}
-        for sshd in {view.instance.sshd.program: view.instance.sshd for view in views}.values():
+        sshds = (view.instance.sshd for view in views)
+        for sshd in {(one.program, one.arguments): one for one in sshds}.values():
             taken = self.evidence.keys_are_taken(sshd, account.name, list(keys.values()), origins)
             for name, answer in taken.items():
                 old = said.get(name)
