@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 from tests.support.agent_host import stock
+from tests.support.openssh_version import openssh
 from tests.support.sshd import Sshd, running
 
 from fidokit.openssh.keys.key_types import RsaPublic
@@ -179,6 +180,8 @@ def test_names_of_files(place: Path, keys: Keys, name: str, setting: str, gets_i
     path = place / name.format(user=ME, uid=os.geteuid())
     path.parent.mkdir(exist_ok=True)
     path.write_text(keys.line("ed25519") + "\n")
+    if openssh(SSHD) >= (10, 3):  # which takes `none` alone
+        setting = setting.replace(" none", "") if gets_in else setting
     with serving(place, setting.format(place=place)) as server:
         agree(server, keys.path("ed25519"), gets_in)
 
@@ -330,13 +333,15 @@ def command(place: Path, text: str, mode: int = 0o755) -> str:
         ("[ $(id -un) = daemon ] && echo '{line}'", "%u", True),
         ("exit 0", "%u", False),
         ("exit 1", "%u", False),
+        ("#not to be run", "%u", False),
         ("[ $1 = nobody ] && echo '{line}'; exit 0", "%u", False),
     ],
 )
 def test_a_command_is_asked_as_sshd_asks_it(
     place: Path, keys: Keys, text: str, arguments: str, gets_in: bool
 ) -> None:
-    program = command(place, text.replace("{line}", keys.line("ed25519")))
+    mode = 0o644 if text == "#not to be run" else 0o755
+    program = command(place, text.replace("{line}", keys.line("ed25519")), mode)
     settings = (f"AuthorizedKeysCommand {program} {arguments}", "AuthorizedKeysCommandUser daemon")
     with serving(place, "AuthorizedKeysFile none", *settings) as server:
         agree(server, keys.path("ed25519"), gets_in)

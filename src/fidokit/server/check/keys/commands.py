@@ -7,6 +7,7 @@ environment, and counts only if it ends with status 0.
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
 import re
@@ -27,6 +28,7 @@ TIMEOUT_S: Final = 15.0
 MAX_OUTPUT: Final = 1 << 20
 _PATH: Final = "/usr/bin:/bin:/usr/sbin:/sbin"
 _TOKEN: Final = re.compile(r"%(.)")
+_NEVER_RUN: Final = frozenset({errno.EACCES, errno.ENOENT, errno.ENOEXEC})
 _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -168,6 +170,8 @@ def _run(keyword: str, shown: str, words: list[str], runner: pwd.struct_passwd) 
             start_new_session=True,
         )
     except OSError as error:
+        if error.errno in _NEVER_RUN:
+            return Printed(shown)  # sshd cannot run it either, and finds no key
         why = os.strerror(error.errno or 0)
         return Printed(shown, doubt=f"{keyword} ({shown}) cannot be run: {why}")
     text, doubt = _output(process)
