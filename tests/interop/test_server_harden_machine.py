@@ -71,19 +71,22 @@ def test_a_token_key_in_a_line_that_only_sshd_can_read_is_proved(it: SshMachine)
     assert "would get in: alice, tabbed" in said
 
 
-@pytest.mark.parametrize("name", ["DOM\\carol", "host$", "1234", "a.b-c_d", "UPPER"])
-def test_names_of_domains_and_hosts(it: SshMachine, name: str) -> None:
-    it.add_user(name, 2001, it.token)
-    assert f"would get in: {name}\n" in it.done(*HARDEN, "--user", name)
+def test_names_of_domains_and_hosts(it: SshMachine) -> None:
+    names = ["DOM\\carol", "host$", "1234", "a.b-c_d", "UPPER"]
+    for number, name in enumerate(names, 2001):
+        it.add_user(name, number, it.token)
+    assert f"would get in: alice, {', '.join(names)}\n" in it.done(*HARDEN)
+    it.done("server", "harden", "--undo", "--reload")
+    assert "would get in: DOM\\carol\n" in it.done(*HARDEN, "--user", names[0])
     assert not it.lets_in()
 
 
 def test_many_users_are_proved_with_all_their_keys(it: SshMachine) -> None:
-    for number in range(30):
+    for number in range(10):
         it.add_user(f"u{number}", 3000 + number, *(token_line(number * 10 + n) for n in range(10)))
     done = it.fidokit("--json", *HARDEN)
     assert done.returncode == 0, done
-    assert done.stdout.count('"query"') == 301  # alice's other key is on no token
+    assert done.stdout.count('"query"') == 101  # alice's other key is on no token
 
 
 # --- no room -------------------------------------------------------------------------------
