@@ -159,6 +159,11 @@ BROKEN: dict[str, Callable[[], Site]] = {
     "an account that expired, but not for PAM": lambda: site(
         "", "<plain>", user={"shadow": "*:20000:0:99999:7::1:", "field": "*"}
     ),
+    "started with methods of its own": lambda: site(
+        "AuthenticationMethods publickey",
+        "ssh-ed25519 \x0b<plain:blob>",
+        arguments=["-oAuthenticationMethods=any"],
+    ),
     "started with another setting": lambda: site(
         "PasswordAuthentication no", user=SET, arguments=["-oPasswordAuthentication=yes"]
     ),

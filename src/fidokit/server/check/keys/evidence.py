@@ -141,8 +141,19 @@ class SshdEvidence:
         else:
             more, always = "", bench.stage(f"{name}.always", _KEYS_ALONE.encode())
         config = bench.stage_original(name, sshd, f"{more}Include {always}\n")
-        own = trial.own_arguments(sshd.arguments)
+        own = _without_methods(trial.own_arguments(sshd.arguments))
         return Trial(bench, sshd.program, config, trial.environment(), (*_FIRST, *own))
+
+
+def _without_methods(arguments: Sequence[str]) -> tuple[str, ...]:
+    """Arguments that leave AuthenticationMethods to the trial, which asks about keys alone."""
+    found: list[str] = []
+    for word in arguments:
+        if found and found[-1] == "-o" and word.lower().startswith("authenticationmethods"):
+            found.pop()
+        else:
+            found.append(word)
+    return tuple(found)
 
 
 def _words(sshd: Sshd) -> str:
