@@ -88,12 +88,19 @@ def test_a_symbolic_link_is_left_alone(home: Path) -> None:
         listen(home / "s")
 
 
-@pytest.mark.parametrize("bits", [0o755, 0o770, 0o1777])
-def test_a_folder_that_others_may_enter_is_refused(home: Path, bits: int) -> None:
+@pytest.mark.parametrize("bits", [0o775, 0o770, 0o1777])
+def test_a_folder_that_others_may_write_to_is_refused(home: Path, bits: int) -> None:
     (home / "open").mkdir()
     (home / "open").chmod(bits)
     with pytest.raises(NoPermission, match="others"):
         listen(home / "open" / "s")
+
+
+def test_nobody_else_may_connect_in_a_folder_that_others_may_enter(home: Path) -> None:
+    home.chmod(0o755)
+    made = listen(home / "s")
+    assert mode(home / "s") == 0o600
+    made.socket.close()
 
 
 def test_a_folder_that_cannot_be_made(home: Path) -> None:

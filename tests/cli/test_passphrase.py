@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 import pytest
 
-from fidokit.cli.passphrase import new_passphrase, old_passphrase
+from fidokit.cli.passphrase import MOST_ROUNDS, new_passphrase, old_passphrase
 from fidokit.errors import Malformed, PassphraseRequired
+from fidokit.openssh.keys.container import MAX_ROUNDS
 from fidokit.prompt import questions
 
 Script = Callable[..., list[str]]
@@ -105,3 +106,7 @@ def test_nobody_knows_the_old_one(typed: Script) -> None:
     with pytest.raises(PassphraseRequired) as caught:
         old_passphrase(None)(KEY)
     assert "--passphrase-file" in caught.value.hint
+
+
+def test_no_more_rounds_are_promised_than_are_taken() -> None:
+    assert MOST_ROUNDS == MAX_ROUNDS

@@ -359,7 +359,7 @@ def test_any_patterns_match_alike(keygen: Keygen, principals: list[str], name: s
 )
 def test_matching_gives_up_at_the_same_bad_lines(keygen: Keygen, bad: bytes) -> None:
     signers = bad + line(TOKEN.public)
-    entries = [allowed_signers.parse_line(raw) for raw in signers.splitlines()]
+    entries = [allowed_signers.parse_line(raw) for raw in signers.splitlines(keepends=True)]
     try:
         ours = allowed_signers.match_principals([entry for entry in entries if entry], "alice")
     except MalformedFile:

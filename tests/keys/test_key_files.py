@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
+from tests.support.agent_host import stock
 
 from fidokit.errors import (
     MalformedKey,
@@ -13,7 +15,7 @@ from fidokit.errors import (
     UsageError,
     WouldOverwrite,
 )
-from fidokit.keys import key_files
+from fidokit.keys import fingerprints, key_files
 from fidokit.openssh.keys.container import parse_container
 from fidokit.openssh.keys.private import PrivateFile, SkPrivate, encode_private, parse_private
 from fidokit.openssh.keys.public import PublicLine, SkEd25519Public
@@ -180,3 +182,21 @@ def test_public_lines(plain: Path, locked: Path, tmp_path: Path) -> None:
     (tmp_path / "junk").write_text("junk")
     with pytest.raises(MalformedKey):
         list(key_files.public_lines([tmp_path / "junk"]))
+
+
+@pytest.mark.interop
+@pytest.mark.parametrize("kind", ["ed25519", "rsa"])
+def test_an_ordinary_private_file_keeps_its_comment(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "key"
+    program = [stock("ssh-keygen"), "-q"]
+    made = [*program, "-t", kind, "-N", "", "-C", "my comment", "-f", path]
+    subprocess.run(made, check=True)
+    line = path.with_name(f"{path.name}.pub")
+    expected = line.read_text().strip()
+    line.unlink()
+    assert list(key_files.public_lines([path])) == [expected]
+    assert [shown.comment for shown in fingerprints.show(path)] == ["my comment"]
+    subprocess.run([*program, "-p", "-P", "", "-N", "words", "-f", path], check=True)
+    assert [shown.comment for shown in fingerprints.show(path)] == [""]
+    line.write_text(expected)
+    assert list(key_files.public_lines([path])) == [expected]

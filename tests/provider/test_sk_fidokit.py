@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from tests.support.agent_host import stock
 from tests.support.mutate import fuzz_count, mutants
 from tests.support.sanitized import SOURCE, compiled, preload
 
-from fidokit.provider import abi
+from fidokit.provider import abi, library
 
 pytestmark = pytest.mark.compiled
 
@@ -228,3 +229,87 @@ def test_no_python_is_known(tmp_path: Path) -> None:
     Path(f"{program}.python").write_text("/nonexistent/python\n")
     done = subprocess.run([program, "l"], capture_output=True, text=True, check=False)
     assert "cannot run /nonexistent/python: No such file" in done.stderr
+
+
+# --- what it is built with, and what it believes -------------------------------------------
+
+
+@pytest.mark.parametrize("api", library.FILES)
+def test_it_is_hardened(api: int) -> None:
+    command = ["readelf", "-W", "--dynamic", "--segments", "--dyn-syms", str(library.built(api))]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "BIND_NOW" in said
+    assert "GNU_RELRO" in said
+    assert "__snprintf_chk" in said
+    assert "__stack_chk_fail" in said
+
+
+CALL = """
+import ctypes, sys
+keys, count = ctypes.c_void_p(), ctypes.c_size_t()
+load = ctypes.CDLL(sys.argv[1]).sk_load_resident_keys
+print(load(None, None, ctypes.byref(keys), ctypes.byref(count)))
+"""
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of the library, in a folder of a folder; the Python that it names says that it ran."""
+    (tmp_path / "up/here").mkdir(parents=True)
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\n: >{tmp_path}/ran\n")
+    program.chmod(0o755)
+    return library.install(library.built(10), tmp_path / "up/here", str(program))
+
+
+def called(copy: Path) -> tuple[bool, str]:
+    """Whether the Python ran, and what the library says."""
+    ran = copy.parents[2] / "ran"
+    ran.unlink(missing_ok=True)
+    done = subprocess.run([sys.executable, "-c", CALL, copy], capture_output=True, check=True)
+    assert done.stdout == b"-1\n"
+    return ran.exists(), done.stderr.decode()
+
+
+def test_the_file_that_names_its_python_is_believed(copy: Path) -> None:
+    assert called(copy) == (True, "")
+    link = copy.parents[1] / "link"
+    link.symlink_to(copy.parent)
+    assert called(link / copy.name)[0]
+
+
+@pytest.mark.parametrize("place", ["up/here/sk_fidokit.so.python", "up/here", "up"])
+@pytest.mark.parametrize("mode", [0o777, 0o757])
+def test_not_where_others_may_change_it(copy: Path, place: str, mode: int) -> None:
+    changed = copy.parents[2] / place
+    changed.chmod(mode)
+    ran, said = called(copy)
+    assert not ran
+    advice = said.strip().partition("; run: ")[2]
+    assert advice == f"chmod go-w {changed}"
+    subprocess.run(advice.split(), check=True)
+    assert called(copy) == (True, "")
+
+
+@pytest.mark.root
+def test_nor_where_another_user_or_group_may(copy: Path) -> None:
+    note = copy.with_name(copy.name + ".python")
+    os.chown(note, 1, 0)
+    assert not called(copy)[0]
+    os.chown(note, 0, 1)
+    note.chmod(0o664)
+    assert not called(copy)[0]
+    note.chmod(0o644)
+    assert called(copy)[0]
+
+
+def test_a_sticky_folder_is_no_harm(copy: Path) -> None:
+    copy.parents[1].chmod(0o1777)
+    assert called(copy)[0]
+
+
+def test_without_the_file(copy: Path) -> None:
+    copy.with_name(copy.name + ".python").unlink()
+    ran, said = called(copy)
+    assert not ran
+    assert "is missing; run: fidokit provider path" in said

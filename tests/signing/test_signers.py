@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -137,7 +138,11 @@ def test_the_private_half_of_another_key(plain: Path) -> None:
 
 def test_no_private_half(plain: Path) -> None:
     plain.unlink()
-    with pytest.raises(FidokitError, match="does not exist"), open_signer(Path(f"{plain}.pub")):
+    public = Path(f"{plain}.pub")
+    with (
+        pytest.raises(FidokitError, match=r"does not exist; there is no agent"),
+        open_signer(public),
+    ):
         pass
 
 
@@ -225,6 +230,27 @@ def test_an_agent_without_the_key(socket_path: Path, plain: Path) -> None:
             assert isinstance(signer, FileSigner)
         with pytest.raises(CredentialNotFound), open_signer(plain, agent=True):
             pass
+
+
+@pytest.mark.parametrize(
+    ("agent", "runs", "said"),
+    [
+        (None, True, "does not exist; the agent does not hold its key"),
+        (None, False, "does not exist; no agent answers at"),
+        (False, True, "does not exist; the agent was not to be asked"),
+    ],
+)
+def test_a_public_key_that_the_agent_lacks(
+    socket_path: Path, folder: Path, agent: bool | None, runs: bool, said: str
+) -> None:
+    running = small_agent(socket_path, [private(ed25519())]) if runs else nullcontext()
+    public = named(folder, private(ed25519(7)))
+    with (
+        running,
+        pytest.raises(CredentialNotFound, match=said),
+        open_signer(public, agent=agent),
+    ):
+        pass
 
 
 def test_no_agent(socket_path: Path, plain: Path, monkeypatch: pytest.MonkeyPatch) -> None:

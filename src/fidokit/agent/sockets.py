@@ -25,7 +25,7 @@ BACKLOG: Final = 128
 FIRST_DESCRIPTOR: Final = 3
 """Where the descriptors begin that systemd hands over (sd_listen_fds(3))."""
 _FOLDER_MODE: Final = 0o700
-_OTHERS: Final = 0o077
+_OTHERS_WRITE: Final = 0o022
 _LONGEST: Final = 103
 """Bytes of a path in sockaddr_un beside its NUL: 103 on BSD and macOS, 107 on Linux."""
 
@@ -63,7 +63,7 @@ def listen(path: Path | None) -> Listening:
 
     Raises:
         WouldOverwrite: an agent answers there already, or something else has the name.
-        NoPermission: others may enter its folder, or we may not.
+        NoPermission: others may write to its folder, or we may not.
         UsageError: the path is too long for a socket.
     """
     if path is None:
@@ -86,10 +86,10 @@ def _check_folder(path: Path) -> None:
         found = folder.stat()
     except OSError as error:
         raise NoPermission(f"the folder {folder} cannot be used: {error.strerror}") from None
-    if found.st_uid not in {0, os.geteuid()} or stat.S_IMODE(found.st_mode) & _OTHERS:
+    if found.st_uid not in {0, os.geteuid()} or stat.S_IMODE(found.st_mode) & _OTHERS_WRITE:
         raise NoPermission(
-            f"others may enter the folder {folder}",
-            hint="put the socket into a folder of your own, of mode 0700",
+            f"others may replace the socket in the folder {folder}",
+            hint="put it into a folder of your own, of mode 0700 or 0755",
         )
 
 

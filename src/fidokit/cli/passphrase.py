@@ -63,12 +63,15 @@ def new_passphrase_options(function: F) -> F:
     return function
 
 
+MOST_ROUNDS = 4096
+"""Of bcrypt, half a minute; as many as we take from a file (openssh.keys.container)."""
+
 rounds_option = click.option(
     "-a",
     "--rounds",
     cls=PassphraseOption,
     metavar="N",
-    type=click.IntRange(1, 1_000_000),
+    type=click.IntRange(1, MOST_ROUNDS),
     default=24,
     help="Rounds of bcrypt for the passphrase.  [default: 24]",
 )

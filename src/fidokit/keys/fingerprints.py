@@ -149,22 +149,15 @@ def _no_key(path: Path | str, first: Unreadable | None) -> MalformedKey:
 
 
 def _private(path: Path | str, data: bytes, fingerprint: Callable[[bytes], str]) -> Listed:
+    from pathlib import Path
+
+    from fidokit.keys.key_files import comment_of
     from fidokit.openssh.keys.private import peek_public
     from fidokit.openssh.lines.key_stream import Listed
 
     key = peek_public(data)
-    comment = "" if str(path) == STDIN else _private_comment(path)
+    comment = comment_of(data, None if str(path) == STDIN else Path(path))
     return Listed(0, key.bits, fingerprint(key.blob()), comment, key.short_type)
-
-
-def _private_comment(path: Path | str) -> str:
-    from pathlib import Path
-
-    from fidokit.files.keyfile import read_bounded
-    from fidokit.keys.key_files import comment_of
-
-    path = Path(path)
-    return comment_of(path, read_bounded(path, _CHUNK))
 
 
 def _shown(found: Listed | Unreadable) -> ShownKey:

@@ -8,13 +8,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from fidokit.errors import FidokitError, MalformedKey, PassphraseRequired
+from fidokit.errors import FidokitError, PassphraseRequired
 from fidokit.files.atomic import replace as replace_file
 from fidokit.files.keyfile import mode_warnings, public_path, read_private
 from fidokit.files.scan import read_key
 from fidokit.inventory import public_line
 from fidokit.openssh.keys import fingerprint
 from fidokit.openssh.keys.container import DEFAULT_CIPHER, parse_container
+from fidokit.openssh.keys.plain_private import parse_any_private
 from fidokit.openssh.keys.private import encode_private, parse_private, peek_public
 from fidokit.types import PassphraseSource, SkFlag
 
@@ -90,16 +91,22 @@ def _open_if_possible(data: bytes, ask: Asker | None) -> PrivateFile | None:
         return None
 
 
-def comment_of(path: Path, data: bytes) -> str:
-    """The comment of a private key file, as far as it can be had without its passphrase.
+def comment_of(data: bytes, path: Path | None = None) -> str:
+    """The comment of a private key file, on a token or not, as far as it can be had without its
+    passphrase: that of the public file beside it where the private one does not tell.
 
-    An ordinary key's is its public file's, as for ssh-keygen.
+    Args:
+        data: the file.
+        path: where it lies; None for one that has no place.
     """
     try:
-        opened = _open_if_possible(data, None)
-    except MalformedKey:
-        opened = None
-    return opened.comment if opened else _public_comment(path)
+        return parse_any_private(data, _nobody)[1]
+    except FidokitError:
+        return "" if path is None else _public_comment(path)
+
+
+def _nobody() -> bytes:
+    raise PassphraseRequired("the file is under a passphrase")
 
 
 def _public_comment(path: Path) -> str:
@@ -234,8 +241,9 @@ def public_lines(paths: Iterable[Path]) -> Iterator[str]:
     The comment of a private file under a passphrase is its public file's, where there is one.
 
     Raises:
-        MalformedKey, NoPermission, and what `describe_key_file` raises.
+        MalformedKey, NoPermission.
     """
     for path in paths:
         line, is_private = read_key(path)
-        yield describe_key_file(path).public_line if is_private else line.encode()
+        comment = comment_of(read_private(path), path) if is_private else line.comment
+        yield public_line(line.key, comment) if is_private else line.encode()

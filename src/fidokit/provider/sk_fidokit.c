@@ -11,12 +11,15 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <grp.h>
+#include <pwd.h>
 #include <spawn.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -333,6 +336,53 @@ static int take_keys(struct reply from, struct sk_resident_key ***result, size_t
 
 static const char here; /* an address inside of this library */
 
+/* Whether a group that may write is a user's own, as Debian gives each one, or Debian's group for
+ * /usr/local while nobody is in it. */
+static int is_private(const struct stat *at)
+{
+	struct passwd *owner = getpwuid(at->st_uid);
+	char *name = owner ? strdup(owner->pw_name) : NULL;
+	struct group *group = name ? getgrgid(at->st_gid) : NULL;
+	int private = group && (!strcmp(group->gr_name, name) || !strcmp(group->gr_name, "staff"));
+	for (char **member = private ? group->gr_mem : NULL; member && *member; member++)
+		private = private && !strcmp(*member, name);
+	free(name);
+	return private;
+}
+
+/* Whether root, this user and the library's owner alone may change what is there. */
+static int is_ours(const struct stat *at, uid_t owner)
+{
+	if (at->st_uid != 0 && at->st_uid != geteuid() && at->st_uid != owner)
+		return 0;
+	if (S_ISDIR(at->st_mode) && at->st_mode & S_ISVTX)
+		return 1;
+	return !(at->st_mode & S_IWOTH) && (!(at->st_mode & S_IWGRP) || is_private(at));
+}
+
+/* The same for a file and for each folder above it: whoever may rename one puts another there. */
+static int is_believed(const char *library, const char *file)
+{
+	struct stat at;
+	char *place = stat(library, &at) ? NULL : realpath(file, NULL);
+	uid_t owner = at.st_uid;
+	int believed = place != NULL;
+	while (believed) {
+		believed = !lstat(place, &at) && is_ours(&at, owner);
+		char *slash = strrchr(place, '/');
+		if (!believed || slash == NULL || slash[1] == 0)
+			break;
+		slash[slash == place] = 0;
+	}
+	if (place && !believed)
+		fprintf(stderr, "fidokit: others may change %s, so it is not believed; run: chmod go-w %s\n",
+		    place, place);
+	else if (!place)
+		fprintf(stderr, "fidokit: %s is missing; run: fidokit provider path\n", file);
+	free(place);
+	return believed;
+}
+
 /* The interpreter that the file beside this library names, without its newline. */
 static int find_python(char *python, int size)
 {
@@ -342,12 +392,14 @@ static int find_python(char *python, int size)
 		return -1;
 	if (snprintf(path, sizeof(path), "%s.python", self.dli_fname) >= (int)sizeof(path))
 		return -1;
+	if (!is_believed(self.dli_fname, path))
+		return -1;
 	FILE *file = fopen(path, "re");
 	char *read = file ? fgets(python, size, file) : NULL;
 	if (file)
 		fclose(file);
 	if (read == NULL) {
-		fprintf(stderr, "fidokit: %s is missing; run: fidokit provider path\n", path);
+		fprintf(stderr, "fidokit: %s cannot be read; run: fidokit provider path\n", path);
 		return -1;
 	}
 	python[strcspn(python, "\n")] = 0;

@@ -124,9 +124,8 @@ def find_principals(
     Args:
         at: the time that counts for validity, seconds since 1970; now when None.
     """
-    made = _read(signature)
-    entries = _entries(allowed_signers)
-    return signers.find_principals(entries, made.public, at=_moment(at), note=note)
+    key = sshsig.parse_signer(_blob(signature))
+    return signers.find_principals(_entries(allowed_signers), key, at=_moment(at), note=note)
 
 
 def match_principals(
@@ -165,10 +164,10 @@ def _moment(at: int | None) -> int:
     return int(time.time()) if at is None else at
 
 
-def _read(signature: str | bytes | Path) -> SshSig:
+def _blob(signature: str | bytes | Path) -> bytes:
     if isinstance(signature, Path):
-        return sshsig.parse_armor(read_bounded(signature, MAX_SIGNATURE))
-    return sshsig.parse_armor(signature.encode() if isinstance(signature, str) else signature)
+        signature = read_bounded(signature, MAX_SIGNATURE)
+    return sshsig.dearmored(signature.encode() if isinstance(signature, str) else signature)
 
 
 def _parts(message: Message) -> Iterable[bytes]:
@@ -176,7 +175,7 @@ def _parts(message: Message) -> Iterable[bytes]:
 
 
 def _checked(message: Message, signature: str | bytes | Path, namespace: str) -> SshSig:
-    made = _read(signature)
+    made = sshsig.parse_sshsig(_blob(signature))
     parts = _parts(message)
     sshsig.verify_digest(made, sshsig.digest(made.hash_alg, parts), namespace)
     return made

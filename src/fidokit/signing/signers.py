@@ -150,7 +150,7 @@ def open_signer(
         if held is not None:
             yield held
         else:
-            with _private_signer(path, named, passphrase, open_token) as signer:
+            with _private_signer(path, named, passphrase, agent, open_token) as signer:
                 yield signer
 
 
@@ -195,12 +195,18 @@ def _private_signer(
     path: Path,
     named: NamedKey,
     passphrase: PassphraseSource | None,
+    agent: bool | None,
     open_token: Callable[[KeyHandle, Application], AbstractContextManager[Session]],
 ) -> Iterator[Signer]:
     private = private_path(path)
     if private == path and not named.is_private:
         raise CredentialNotFound(
             f"{path} is a public key, whose private half is neither beside it nor in the agent",
+            hint="see what the agent holds with ssh-add -L, or name the private file",
+        )
+    if private != path and not private.exists():
+        raise CredentialNotFound(
+            f"{path} is a public key, and {private} does not exist; {_said_by_agent(agent)}",
             hint="see what the agent holds with ssh-add -L, or name the private file",
         )
     key, comment = read_key_file(private, passphrase)
@@ -210,6 +216,21 @@ def _private_signer(
         return
     with open_token(key.key_handle, key.public.application) as session:
         yield SessionSigner(session, PrivateFile(key, comment), certificate)
+
+
+def _said_by_agent(wanted: bool | None) -> str:
+    """Why the agent does not sign in its place."""
+    from fidokit.agent_client import VARIABLE, AgentClient, is_named
+
+    if wanted is False:
+        return "the agent was not to be asked"
+    if not is_named():
+        return f"there is no agent ({VARIABLE} is not set)"
+    try:
+        AgentClient.of_environment().close()
+    except FidokitError as error:
+        return error.message
+    return "the agent does not hold its key"
 
 
 def _certificate(

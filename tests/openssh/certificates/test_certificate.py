@@ -238,11 +238,11 @@ def test_a_token_can_be_the_authority() -> None:
         (100, "alice", CertKind.USER, None),
         (199, "bob", CertKind.USER, None),
         (150, None, CertKind.USER, None),
-        (99, "alice", CertKind.USER, "it is not valid yet"),
-        (200, "alice", CertKind.USER, "it has expired"),
-        (150, "alic", CertKind.USER, "'alic' is not among its principals"),
-        (150, "a*", CertKind.USER, "'a*' is not among its principals"),
-        (150, "alice", CertKind.HOST, "it is a user certificate"),
+        (99, "alice", CertKind.USER, "Certificate invalid: not yet valid"),
+        (200, "alice", CertKind.USER, "Certificate invalid: expired"),
+        (150, "alic", CertKind.USER, "Certificate invalid: name is not a listed principal"),
+        (150, "a*", CertKind.USER, "Certificate invalid: name is not a listed principal"),
+        (150, "alice", CertKind.HOST, "Certificate invalid: not a host certificate"),
     ],
 )
 def test_refusals(at: int, principal: str | None, kind: CertKind, reason: str | None) -> None:
@@ -252,7 +252,7 @@ def test_refusals(at: int, principal: str | None, kind: CertKind, reason: str | 
 
 def test_a_certificate_without_principals_stands_for_nobody() -> None:
     sample = certificate(ed25519_token().public, ed25519_key(), principals=())
-    assert refusal(sample, kind=CertKind.USER, at=0) == "it lists no principals"
+    assert refusal(sample, kind=CertKind.USER, at=0) == "Certificate lacks principal list"
 
 
 @pytest.mark.parametrize(

@@ -306,7 +306,7 @@ def verify_signature(certificate: Certificate) -> None:
 def refusal(
     certificate: Certificate, *, kind: CertKind, at: int, principal: str | None = None
 ) -> str | None:
-    """Why OpenSSH would refuse the certificate; None where it would not.
+    """Why OpenSSH would refuse the certificate, in its words; None where it would not.
 
     Args:
         certificate: its signature is not looked at.
@@ -318,15 +318,15 @@ def refusal(
     how OpenSSH treats it wherever it demands a name.
     """
     if certificate.kind is not kind:
-        return f"it is a {certificate.kind.name.lower()} certificate"
+        return f"Certificate invalid: not a {kind.name.lower()} certificate"
     if at < certificate.valid_after:
-        return "it is not valid yet"
+        return "Certificate invalid: not yet valid"
     if at >= certificate.valid_before:
-        return "it has expired"
+        return "Certificate invalid: expired"
     if not certificate.principals:
-        return "it lists no principals"
+        return "Certificate lacks principal list"
     if principal is not None and not _stands_for(certificate, principal):
-        return f"{principal!r} is not among its principals"
+        return "Certificate invalid: name is not a listed principal"
     return None
 
 

@@ -86,18 +86,18 @@ _MISSING_KEY: Final = "missing key"
 _INVALID_KEY: Final = "invalid key"
 _INVALID_OPTIONS: Final = "invalid options"
 
-_PRINCIPALS: Final = re.compile(rb'([^ \t\r\n"]*)(?:"([^"]*)")?[ \t\r\n]*')
+_PRINCIPALS: Final = re.compile(rb'([^ \t\r\n"]*)("[^"]*")?([ \t\r\n]*)')
 
 
 def _split_principals(text: bytes) -> tuple[str, bytes]:
+    """The principals, and what follows them; bytes outside UTF-8 become lone surrogates."""
     found = _PRINCIPALS.match(text)
-    if found is None or text[found.end() : found.end() + 1] == b'"':
+    assert found is not None  # noqa: S101  nothing is demanded of the text
+    name, quoted, blanks = found.groups(b"")
+    rest = text[found.end() :]
+    if not (quoted or blanks):
         raise MalformedFile(_INVALID_LINE)
-    field = found.group(1) + (found.group(2) or b"")
-    try:
-        return field.decode("utf-8"), text[found.end() :]
-    except UnicodeDecodeError:
-        raise MalformedFile("the principals are not UTF-8") from None
+    return (name + quoted.strip(b'"')).decode("utf-8", "surrogateescape"), rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,18 +169,19 @@ def _moment(name: str, text: str) -> int | None:
 
 
 def _entry(principals: str, rest: bytes, line_number: int) -> AllowedSigner:
-    listed = b""
-    if not key_text.starts_with_key(rest):
+    """A line by what follows its principals, the line end included."""
+    listed, found = b"", _key(rest)
+    if found is None:
         try:
-            listed, rest = split_list(rest)
+            listed, behind = split_list(rest)
         except MalformedFile:
             raise MalformedFile(_INVALID_OPTIONS) from None
-        if not rest:
+        if len(listed) == len(rest):
             raise MalformedFile(_MISSING_KEY)
-    try:
-        key, comment = key_text.read_key(rest)
-    except MalformedKey:
-        raise MalformedFile(_INVALID_KEY) from None
+        found = _key(behind)
+    if found is None:
+        raise MalformedFile(_INVALID_KEY)
+    key, comment = found
     options = _read_options(listed.decode("utf-8", "backslashreplace"))
     return AllowedSigner(
         principals=principals,
@@ -194,16 +195,22 @@ def _entry(principals: str, rest: bytes, line_number: int) -> AllowedSigner:
     )
 
 
+def _key(text: bytes) -> tuple[PublicKey | Certificate, str] | None:
+    """The key and the comment at the start of `text`."""
+    try:
+        return key_text.read_key(text.rstrip(b"\r\n"))
+    except MalformedKey:
+        return None
+
+
 def parse_line(raw: bytes, line_number: int = 1) -> Entry | None:
     """What one line says; None for a blank line or a comment."""
-    text = key_text.content(raw)
+    text = raw.split(b"\0", 1)[0].lstrip(b" \t\r\n")
     if not text or text.startswith(b"#"):
         return None
     principals = None
     try:
         principals, rest = _split_principals(text)
-        if not rest:
-            raise MalformedFile(_MISSING_KEY if raw.endswith(b"\n") else _INVALID_LINE)
         return _entry(principals, rest, line_number)
     except Malformed as error:
         return BadSigner(error.message, principals, line_number)
@@ -284,11 +291,12 @@ def find_principals(
             note(entry.line_number, entry.reason)
             continue
         principals = _principals(entry, key, at)
-        refusal = entry.refusal(at=at) if principals else None
-        if refusal is not None:
-            note(entry.line_number, refusal)
-        elif principals:
+        if principals is None:
+            continue
+        refusal = entry.refusal(at=at) if principals else _NO_PRINCIPALS
+        if refusal is None:
             return principals
+        note(entry.line_number, refusal)
     return ()
 
 
@@ -296,19 +304,22 @@ def _is_authority_of(entry: AllowedSigner, key: PublicKey | Certificate) -> bool
     return entry.is_authority and isinstance(key, Certificate) and key.signature_key == entry.key
 
 
-def _principals(entry: AllowedSigner, key: PublicKey | Certificate, at: int) -> tuple[str, ...]:
-    patterns = entry.principals.split(",")
-    if not entry.is_authority:  # ssh-keygen lists them up to the first empty one
-        return tuple(takewhile(bool, patterns)) if key == entry.key else ()
+_NO_PRINCIPALS: Final = "no valid principals found"
+
+
+def _principals(
+    entry: AllowedSigner, key: PublicKey | Certificate, at: int
+) -> tuple[str, ...] | None:
+    """Those that a line gives a key; None where it is about another one."""
+    patterns = list(takewhile(bool, entry.principals.split(",")))  # ssh-keygen stops there
+    if not entry.is_authority:
+        return tuple(patterns) if key == entry.key else None
     if not (isinstance(key, Certificate) and _is_authority_of(entry, key)):
-        return ()
+        return None
     if certificates.refusal(key, kind=CertKind.USER, at=at) is not None:
         return ()
     return tuple(
-        name
-        for pattern in filter(None, patterns)
-        for name in key.principals
-        if match_pattern(name, pattern)
+        name for pattern in patterns for name in key.principals if match_pattern(name, pattern)
     )
 
 

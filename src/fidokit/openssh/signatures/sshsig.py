@@ -11,13 +11,19 @@ from __future__ import annotations
 
 import binascii
 import hashlib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from fidokit.errors import MalformedKey, SignatureInvalid, UsageError
 from fidokit.openssh import wire
-from fidokit.openssh.certificates.certificate import Certificate, parse_host_key, parse_key
+from fidokit.openssh.certificates.certificate import (
+    Certificate,
+    parse_host_key,
+    parse_key,
+    require_trustworthy,
+)
 from fidokit.openssh.keys.public import PublicKey
 from fidokit.openssh.signatures import signature as signatures
 from fidokit.openssh.signatures.signature import Signature, parse_signature
@@ -49,6 +55,7 @@ class SshSig:
     hash_alg: str
     signature: Signature
     reserved: bytes = b""
+    version: int = VERSION
 
     @property
     def signing_key(self) -> PublicKey:
@@ -59,7 +66,7 @@ class SshSig:
         """The bytes on the wire, as the grammar of the class says."""
         return (
             MAGIC
-            + wire.u32(VERSION)
+            + wire.u32(self.version)
             + wire.string(self.public.blob())
             + wire.text(self.namespace)
             + wire.string(self.reserved)
@@ -77,12 +84,11 @@ class SshSig:
 # --- parsing -------------------------------------------------------------------------------
 
 
-def _version(reader: Reader) -> None:
+def _version(reader: Reader) -> int:
     version = reader.u32()
-    if version != VERSION:
-        raise MalformedKey(
-            f"SSH signature: version {version} is not the one that exists, {VERSION}"
-        )
+    if version > VERSION:  # ssh-keygen takes 0 for 1, too
+        raise MalformedKey(f"SSH signature: version {version} is newer than {VERSION}")
+    return version
 
 
 def _c_text(reader: Reader, field: str) -> str:
@@ -99,49 +105,93 @@ def _hash_alg(reader: Reader) -> str:
     return hash_alg
 
 
+def _signer(reader: Reader) -> tuple[int, PublicKey | Certificate]:
+    """Version and key, with which a blob begins."""
+    if reader.raw(len(MAGIC)) != MAGIC:
+        raise MalformedKey("SSH signature: the magic bytes SSHSIG are missing")
+    return _version(reader), parse_key(reader.string())
+
+
+def parse_signer(blob: bytes) -> PublicKey | Certificate:
+    """The key or certificate that an SSHSIG blob names; what follows it is not looked at.
+
+    Raises:
+        MalformedKey: as `parse_sshsig`.
+    """
+    return _signer(Reader(blob, "SSH signature"))[1]
+
+
 def parse_sshsig(blob: bytes) -> SshSig:
     """The signature in an SSHSIG blob, without verifying it.
 
     Raises:
-        MalformedKey: not an SSHSIG blob of version 1, or a part of it that cannot be read.
+        MalformedKey: not an SSHSIG blob of a known version, or a part of it that cannot be read.
     """
     reader = Reader(blob, "SSH signature")
-    if reader.raw(len(MAGIC)) != MAGIC:
-        raise MalformedKey("SSH signature: the magic bytes SSHSIG are missing")
-    _version(reader)
-    public = parse_key(reader.string())
+    version, public = _signer(reader)
     namespace = _c_text(reader, "namespace")
     reserved = reader.string()
     hash_alg = _hash_alg(reader)
     signature = parse_signature(reader.string())
     reader.end()
-    return SshSig(public, namespace, hash_alg, signature, reserved)
+    return SshSig(public, namespace, hash_alg, signature, reserved, version)
 
 
 def parse_armor(text: bytes) -> SshSig:
     """The signature in the text that `ssh-keygen -Y sign` writes.
 
-    Line ends may be CRLF, and lines of any width; nothing but blank space may stand around
-    the two markers, so that nobody takes words beside a signature for signed words.
+    Raises:
+        MalformedKey: as `dearmored` and `parse_sshsig`.
+    """
+    return parse_sshsig(dearmored(text))
+
+
+def dearmored(text: bytes) -> bytes:
+    """The blob in the text that `ssh-keygen -Y sign` writes.
+
+    As ssh-keygen reads it: the text begins with the BEGIN line, to the byte; what follows the first
+    END line counts for nothing. Line ends may be CRLF, and lines of any width.
 
     Args:
         text: at most `MAX_ARMOR` bytes.
 
     Raises:
-        MalformedKey: not such a text, or not an SSHSIG blob in it.
+        MalformedKey: not such a text.
     """
     if len(text) > MAX_ARMOR:
         raise MalformedKey(f"SSH signature: {len(text)} bytes are more than {MAX_ARMOR}")
-    lines = [line.strip(b" \t\r") for line in text.strip().split(b"\n")]
-    if len(lines) < 3 or lines[0] != BEGIN or lines[-1] != END:
-        raise MalformedKey(
-            "this is not an SSH signature: the BEGIN and END lines are not both there",
-            hint="Give the .sig file that `ssh-keygen -Y sign` or `fidokit key sign` wrote",
-        )
+    body = _ARMOR.match(text)
+    if body is None:
+        raise _no_armor(text)
+    base64 = b"".join(body.group(1).split())
     try:
-        return parse_sshsig(binascii.a2b_base64(b"".join(lines[1:-1]), strict_mode=True))
+        blob = binascii.a2b_base64(base64, strict_mode=True)
     except binascii.Error:
-        raise MalformedKey("SSH signature: the text between the markers is not base64") from None
+        blob = b""
+    if binascii.b2a_base64(blob, newline=False) != base64:
+        raise MalformedKey("SSH signature: the text between the markers is not base64")
+    return blob
+
+
+_ARMOR: Final = re.compile(BEGIN + rb"\r?\n(.*?)\n" + END, re.DOTALL)
+
+
+def _no_armor(text: bytes) -> MalformedKey:
+    """What is amiss, and what to do."""
+    if text.startswith(BEGIN):
+        return MalformedKey(
+            "SSH signature: the lines from BEGIN to END are not whole",
+            hint="Get the .sig file again; it was cut short or changed on its way",
+        )
+    if BEGIN in text:
+        return MalformedKey(
+            "SSH signature: it does not begin in the first line, and ssh-keygen refuses it, too",
+            hint="Delete what stands before the BEGIN line",
+        )
+    return MalformedKey(
+        "this is not an SSH signature: it does not begin with the BEGIN line",
+        hint="Give the .sig file that `ssh-keygen -Y sign` or `fidokit key sign` wrote",
+    )
 
 
 # --- signing and verifying -----------------------------------------------------------------
@@ -207,8 +257,8 @@ def verify_digest(
 ) -> None:
     """Return where the signature is one over the digest, made for `namespace`.
 
-    It says nothing about whose key that is: `allowed_signers` does, certificates included. As
-    `ssh-keygen -Y check-novalidate`.
+    As `ssh-keygen -Y check-novalidate`: a certificate has to be signed by the authority that it
+    names. Whose key it is, and for whom a certificate speaks, is what `allowed_signers` says.
 
     Args:
         sshsig: the signature.
@@ -225,6 +275,8 @@ def verify_digest(
             f"the signature was made for namespace {sshsig.namespace!r}, not {namespace!r}",
             hint="Name the namespace that it was signed for, if that is what you want to verify",
         )
+    if isinstance(sshsig.public, Certificate):
+        require_trustworthy(sshsig.public)
     signatures.verify(
         sshsig.signing_key,
         sshsig.signature,
