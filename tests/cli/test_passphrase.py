@@ -23,11 +23,12 @@ def typed(monkeypatch: pytest.MonkeyPatch) -> Script:
         prompts: list[str] = []
         left = list(answers)
 
-        def answer(prompt: str) -> str | None:
+        def answer(prompt: str) -> bytes | None:
             prompts.append(prompt)
-            return left.pop(0)
+            typed = left.pop(0)
+            return None if typed is None else typed.encode()
 
-        monkeypatch.setattr(questions, "ask_secret", answer)
+        monkeypatch.setattr(questions, "ask_passphrase", answer)
         return prompts
 
     return install
@@ -73,6 +74,12 @@ def test_file_is_read_once_for_many_keys(tmp_path: Path) -> None:
     assert secret(KEY) == "gr\u00fc\u00dfe".encode()
     (tmp_path / "secret").unlink()
     assert secret(KEY) == "gr\u00fc\u00dfe".encode()
+
+
+def test_a_passphrase_is_bytes(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"gr\xfc\xdfe\n")
+    assert new_passphrase(str(tmp_path / "secret"), none=False)(KEY) == b"gr\xfc\xdfe"
+    assert old_passphrase(str(tmp_path / "secret"))(KEY) == b"gr\xfc\xdfe"
 
 
 def test_file_that_is_empty_is_a_mistake_and_not_none(tmp_path: Path) -> None:

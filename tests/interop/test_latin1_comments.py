@@ -3,6 +3,7 @@ rewrites the file, or writes its public half, keeps the bytes; so does stock ssh
 
 from __future__ import annotations
 
+import base64
 import sys
 from pathlib import Path
 
@@ -64,3 +65,52 @@ def test_the_agent_lists_the_bytes(host: Host) -> None:
     with serving(host, host.home / "k", "--no-notify"):
         listed = host.run(stock("ssh-add"), "-L").stdout
     assert COMMENT in listed
+
+
+WORDS = b"gr\xfc\xdfe"
+
+
+@pytest.fixture
+def locked(host: Host) -> Host:
+    """The key under a passphrase in Latin-1, as stock ssh-keygen takes it from its askpass."""
+    (host.home / "words").write_bytes(WORDS + b"\n")
+    program = host.home / "askpass"
+    program.write_text('#!/bin/sh\ncat "$HOME/words"\n')
+    program.chmod(0o700)
+    host.run(stock("ssh-keygen"), "-p", "-f", "k", "-a", "1", SSH_ASKPASS_REQUIRE="force")
+    assert (
+        b"none"
+        not in base64.b64decode(b"".join((host.home / "k").read_bytes().split(b"\n")[1:-2]))[:40]
+    )
+    return host
+
+
+@pytest.mark.parametrize("asked", [False, True], ids=["file", "askpass"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("key", "flags", "--no-touch", "k"),
+        ("key", "passphrase", "--no-passphrase", "k"),
+        ("key", "sign", "-f", "k", "data"),
+        ("cert", "sign", "-s", "k", "-I", "id", "-n", "me", "k.pub"),
+    ],
+    ids=lambda words: "-".join(words[:2]),
+)
+def test_a_latin1_passphrase_opens_its_file(
+    locked: Host, command: tuple[str, ...], asked: bool
+) -> None:
+    (locked.home / "data").write_text("data")
+    how = () if asked else ("--passphrase-file", "words")
+    locked.run(sys.executable, "-m", "fidokit", *command, *how, SSH_ASKPASS_REQUIRE="force")
+
+
+def test_stock_opens_what_we_put_under_one(host: Host) -> None:
+    (host.home / "words").write_bytes(WORDS + b"\n")
+    fidokit = (sys.executable, "-m", "fidokit")
+    host.run(*fidokit, "key", "passphrase", "k", "-a", "1", "--new-passphrase-file", "words")
+    program = host.home / "askpass"
+    program.write_text('#!/bin/sh\ncat "$HOME/words"\n')
+    program.chmod(0o700)
+    (host.home / "k.pub").unlink()
+    out = host.run(stock("ssh-keygen"), "-y", "-f", "k", SSH_ASKPASS_REQUIRE="force").stdout
+    assert out.startswith(b"sk-ssh-ed25519@openssh.com ")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from fidokit.errors import PinPolicy, PinRequired, PinWrong
 from fidokit.prompt import questions
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from fidokit.cli.settings import Settings
     from fidokit.prompt.questions import TouchPrompt
     from fidokit.tokens import Candidate, PinCode, Session
+
+Secret = TypeVar("Secret", str, bytes)
 
 
 @contextmanager
@@ -35,16 +37,17 @@ def open_token(settings: Settings) -> Iterator[Session]:
                 note(f"fidokit.trace: {session.round_trips} round trips in {took:.0f} ms")
 
 
-def ask_twice(prompt: str, again: str) -> str | None:
+def ask_twice(ask: Callable[[str], Secret | None], prompt: str, again: str) -> Secret | None:
     """A secret that was typed twice alike; None where nobody can be asked.
 
     Args:
+        ask: `questions.ask_secret` or `ask_passphrase`.
         prompt: the first question.
         again: the second one.
     """
-    while (text := questions.ask_secret(prompt)) is not None:
-        if text == questions.ask_secret(again):
-            return text
+    while (typed := ask(prompt)) is not None:
+        if typed == ask(again):
+            return typed
         tell("The two are not the same.")
     return None
 
@@ -120,7 +123,9 @@ class TerminalInteraction:
             return pin
         while True:
             lengths = f"{min_length} to {max_length} characters"
-            text = ask_twice(f"New PIN of {token} ({lengths}): ", "New PIN again: ")
+            text = ask_twice(
+                questions.ask_secret, f"New PIN of {token} ({lengths}): ", "New PIN again: "
+            )
             if text is None:
                 raise PinRequired(
                     "a new PIN is needed, and nobody can be asked",

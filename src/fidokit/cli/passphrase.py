@@ -88,11 +88,11 @@ def old_passphrase(source: str | None) -> PassphraseSource:
 def _ask_for(what: str, state: str, source: str | None) -> bytes:
     """Ask for the passphrase of something, or read it from --passphrase-file."""
     if source is not None:
-        return questions.read_secret(source, "passphrase").encode()
-    text = questions.ask_secret(f"Passphrase to open {what}: ")
-    if text is None:
+        return questions.read_passphrase(source)
+    words = questions.ask_passphrase(f"Passphrase to open {what}: ")
+    if words is None:
         raise PassphraseRequired(f"{what} is {state}, and nobody can be asked", hint=_HINT)
-    return text.encode()
+    return words
 
 
 def new_passphrase(source: str | None, *, none: bool) -> PassphraseSource:
@@ -116,22 +116,24 @@ def new_passphrase(source: str | None, *, none: bool) -> PassphraseSource:
 
 def _read_or_ask(path: Path, source: str | None) -> bytes:
     if source is not None:
-        words = questions.read_secret(source, "passphrase").encode()
+        words = questions.read_passphrase(source)
         if not words:  # a variable that was never set must not write a key without protection
             raise PassphraseRequired(
                 "the passphrase file begins with an empty line",
                 hint="put the passphrase on its first line, or say --no-passphrase",
             )
         return words
-    text = ask_twice(
-        f"New passphrase for {home_path(path)} (empty for none): ", "New passphrase again: "
+    typed = ask_twice(
+        questions.ask_passphrase,
+        f"New passphrase for {home_path(path)} (empty for none): ",
+        "New passphrase again: ",
     )
-    if text is None:
+    if typed is None:
         raise PassphraseRequired(
             "no passphrase was chosen, and nobody can be asked",
             hint="use --passphrase-file FILE, or --no-passphrase",
         )
-    return text.encode()
+    return typed
 
 
 # --- who signs -----------------------------------------------------------------------------
@@ -227,11 +229,13 @@ def new_seal(what: str, wanted: bool, source: str | None) -> bytes | None:
             raise UsageError("--passphrase-file is for a seal", hint="say --seal too")
         return None
     if source is not None:
-        words: str | None = questions.read_secret(source, "passphrase")
+        words: bytes | None = questions.read_passphrase(source)
     else:
-        words = ask_twice(f"New passphrase for {what}: ", "New passphrase again: ")
+        words = ask_twice(
+            questions.ask_passphrase, f"New passphrase for {what}: ", "New passphrase again: "
+        )
     if words is None:
         raise PassphraseRequired(f"{what} is to be sealed, and nobody can be asked", hint=_HINT)
     if not words:
         raise UsageError("a seal needs a passphrase", hint="leave --seal out for none")
-    return words.encode()
+    return words

@@ -41,11 +41,11 @@ def askpass_program(environ: Mapping[str, str], *, terminal: bool) -> str | None
     return program if program and use else None
 
 
-def ask_secret(prompt: str) -> str | None:
-    """Ask for a PIN or passphrase without showing it; None where nobody can be asked.
+def ask_passphrase(prompt: str) -> bytes | None:
+    """Ask for a passphrase, any bytes, without showing it; None where nobody can be asked.
 
     Raises:
-        Interrupted when the person closed the question.
+        Interrupted: the user closed the question. Malformed: what was typed is too long.
     """
     terminal = has_terminal()
     if program := askpass_program(os.environ, terminal=terminal):
@@ -55,10 +55,17 @@ def ask_secret(prompt: str) -> str | None:
     answer = _asked(prompt, hidden=True)
     if len(answer) > LONGEST_SECRET:
         raise Malformed(f"what was typed is longer than {LONGEST_SECRET} bytes")
-    try:
-        return answer.decode("utf-8")
-    except UnicodeDecodeError:
-        raise Interrupted("the question was not answered") from None
+    return answer
+
+
+def ask_secret(prompt: str) -> str | None:
+    """Ask for a PIN or a code, which is text; as `ask_passphrase`.
+
+    Raises:
+        Malformed: also where the answer is not UTF-8.
+    """
+    answer = ask_passphrase(prompt)
+    return None if answer is None else _text(answer, "the answer")
 
 
 def _asked(prompt: str, *, hidden: bool) -> bytes:
@@ -109,7 +116,7 @@ def _fitting(prompt: str, width: int) -> str:
     return lines + prompt[len(text) :]
 
 
-def _run_askpass(program: str, prompt: str) -> str:
+def _run_askpass(program: str, prompt: str) -> bytes:
     """Run SSH_ASKPASS as ssh does: the prompt is its argument, its answer is on its output."""
     import subprocess
 
@@ -165,7 +172,20 @@ def require_yes(question: str) -> None:
 
 
 def read_secret(source: str | int, what: str) -> str:
-    """The next line of a file, of standard input (`-`) or of a file descriptor.
+    """A PIN or a code, which is text; as `read_passphrase`.
+
+    Raises:
+        Malformed: also where the line is not UTF-8.
+    """
+    return _text(read_passphrase(source, what), f"the {what} from {_named(source)}")
+
+
+def _named(source: str | int) -> str:
+    return f"file descriptor {source}" if isinstance(source, int) else source
+
+
+def read_passphrase(source: str | int, what: str = "passphrase") -> bytes:
+    """The next line of a file, of standard input (`-`) or of a file descriptor, as it is.
 
     Two secrets read from the same descriptor are two lines of it.
 
@@ -174,10 +194,10 @@ def read_secret(source: str | int, what: str) -> str:
         what: names the secret in errors, such as "PIN".
 
     Raises:
-        NoPermission, FidokitError: it cannot be read; Malformed: empty, too long, not UTF-8.
+        NoPermission, FidokitError: it cannot be read; Malformed: empty or too long.
         UsageError: a number that no descriptor has.
     """
-    name = f"file descriptor {source}" if isinstance(source, int) else source
+    name = _named(source)
     if isinstance(source, int) and not 0 <= source <= LARGEST_DESCRIPTOR:
         raise UsageError(
             f"there is no {name} to read the {what} from",
@@ -213,14 +233,18 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 """What editors of Windows write before UTF-8; it is no part of a secret."""
 
 
-def _first_line(data: bytes, what: str) -> str:
+def _first_line(data: bytes, what: str) -> bytes:
     data = data.removeprefix(BYTE_ORDER_MARK)
     if len(data) > LONGEST_SECRET:
         raise Malformed(f"{what} is longer than {LONGEST_SECRET} bytes")
     if not data:
         raise Malformed(f"{what} is missing: there is nothing to read")
+    return data.split(b"\n", 1)[0].rstrip(b"\r")
+
+
+def _text(data: bytes, what: str) -> str:
     try:
-        return data.split(b"\n", 1)[0].rstrip(b"\r").decode("utf-8")
+        return data.decode("utf-8")
     except UnicodeDecodeError:
         raise Malformed(f"{what} is not UTF-8") from None
 
