@@ -68,10 +68,6 @@ class AgentClient:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End the connection."""
         self._socket.close()
 
     def exchange(self, payload: bytes) -> bytes:

@@ -189,14 +189,14 @@ def test_public_lines(plain: Path, locked: Path, tmp_path: Path) -> None:
 def test_an_ordinary_private_file_keeps_its_comment(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "key"
     program = [stock("ssh-keygen"), "-q"]
-    made = [*program, "-t", kind, "-N", "", "-C", "my comment", "-f", path]
+    made = [*program, "-t", kind, "-N", "", "-C", "my comment", "-f", str(path)]
     subprocess.run(made, check=True)
     line = path.with_name(f"{path.name}.pub")
     expected = line.read_text().strip()
     line.unlink()
     assert list(key_files.public_lines([path])) == [expected]
     assert [shown.comment for shown in fingerprints.show(path)] == ["my comment"]
-    subprocess.run([*program, "-p", "-P", "", "-N", "words", "-f", path], check=True)
+    subprocess.run([*program, "-p", "-P", "", "-N", "words", "-f", str(path)], check=True)
     assert [shown.comment for shown in fingerprints.show(path)] == [""]
     line.write_text(expected)
     assert list(key_files.public_lines([path])) == [expected]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from fidokit.errors import UsageError
-from fidokit.files.keyfile import public_path
+from fidokit.files.keyfile import name_of, public_path
 from fidokit.types import KeyType
 
 MAX_NAME = 230
@@ -143,8 +143,11 @@ def backup_path(path: Path, number: int = 1) -> Path:
     Args:
         path: the first key's private file.
         number: which backup, from 1.
+
+    Raises:
+        UsageError: the path ends in no name.
     """
-    return path.with_name(f"{path.name}_backup{number if number > 1 else ''}")
+    return path.with_name(f"{name_of(path)}_backup{number if number > 1 else ''}")
 
 
 def backup_comment(comment: str, number: int = 1) -> str:

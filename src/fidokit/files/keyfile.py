@@ -45,9 +45,18 @@ def public_path(path: Path) -> Path:
     Raises:
         UsageError: the path ends in no name (it is empty, `.` or `/`).
     """
+    return path.with_name(name_of(path) + ".pub")
+
+
+def name_of(path: Path) -> str:
+    """The name of a key file.
+
+    Raises:
+        UsageError: the path ends in no name (it is empty, `.` or `/`).
+    """
     if not path.name:
         raise UsageError(f"{str(path)!r} names no file", hint="name one, such as ~/.ssh/id_work")
-    return path.with_name(path.name + ".pub")
+    return path.name
 
 
 def check_pair_free(path: Path, *, force: bool = False) -> None:

@@ -227,10 +227,10 @@ def _said_by_agent(wanted: bool | None) -> str:
     if not is_named():
         return f"there is no agent ({VARIABLE} is not set)"
     try:
-        AgentClient.of_environment().close()
+        with AgentClient.of_environment():
+            return "the agent does not hold its key"
     except FidokitError as error:
         return error.message
-    return "the agent does not hold its key"
 
 
 def _certificate(

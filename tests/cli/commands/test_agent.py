@@ -119,13 +119,15 @@ def test_what_starts_no_agent(bench: Bench, options: tuple[str, ...], code: int)
         ("1h30m", 5400),
         ("1W", 604_800),
         ("999999999w", 2**31 - 1),
+        ("9" * 5000, 2**31 - 1),
+        ("0" * 5000 + "7m", 420),
     ],
 )
 def test_times(text: str, seconds: int) -> None:
     assert seconds_of(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "m", "1x", "-1", "1.5h", "1 h"])
+@pytest.mark.parametrize("text", ["", "m", "1x", "-1", "1.5h", "1 h", "\u0661"])
 def test_what_is_no_time(text: str) -> None:
     with pytest.raises(UsageError):
         seconds_of(text)

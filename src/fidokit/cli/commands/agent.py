@@ -37,9 +37,10 @@ def seconds_of(text: str) -> int:
     """
     import re
 
-    if not re.fullmatch(r"(\d{1,9}[smhdw]?)+", text.lower()):
+    text = text.lower()
+    if not re.fullmatch(r"(\d+[smhdw])*\d+[smhdw]?", text, re.ASCII):
         raise UsageError(f"{text!r} is no time", hint="write 600, 10m or 1h30m")
-    parts = re.findall(r"(\d+)([smhdw]?)", text.lower())
+    parts = re.findall(r"0*(\d{1,12})\d*([smhdw]?)", text)  # twelve digits are too many already
     return min(sum(int(n) * SECONDS[unit or "s"] for n, unit in parts), MOST_SECONDS)
 
 
