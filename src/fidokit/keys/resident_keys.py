@@ -172,7 +172,7 @@ def download_keys(
 
     Args:
         folder: where to; the current folder when None, as `ssh-keygen -K`.
-        selectors: which keys (see `resolve`); all when empty.
+        selectors: which keys, each by fingerprint, application, user or file name; all when empty.
         template: file name with the fields of `fidokit.files.filenames.TEMPLATE_FIELDS`; None names
             files as `ssh-keygen -K` does. Always sanitized, and made unique within one call.
         application: as `list_keys` takes it.

@@ -105,7 +105,16 @@ def check_signature(
 ) -> VerifiedSignature:
     """Verify that a signature is one over the message; says nothing of who may sign.
 
-    As `ssh-keygen -Y check-novalidate`. Arguments and errors as for `verify`.
+    As `ssh-keygen -Y check-novalidate`.
+
+    Args:
+        message: bytes, the file's path, or a stream.
+        signature: the armored text, or the file's path.
+        namespace: what the signature has to be for.
+
+    Raises:
+        SignatureInvalid: it is not; or its certificate is not signed by the authority it names.
+        MalformedKey: it is no signature. NoPermission, FidokitError: a file cannot be read.
     """
     return _verified(_checked(message, signature, namespace), "")
 
@@ -280,9 +289,17 @@ def sign_file(
 ) -> Path:
     """Sign a file of any size; writes and returns `FILE.sig`, as `ssh-keygen -Y sign`.
 
+    Args:
+        signer: from `open_signer`.
+        file: what is signed.
+        namespace: what the signature is for, not empty.
+        hash_name: "sha512" or "sha256".
+        force: replace a `FILE.sig` that is there.
+
     Raises:
-        WouldOverwrite when `FILE.sig` exists and `force` is not given (before any touch); and
-        what `sign` raises.
+        WouldOverwrite: `FILE.sig` exists, and `force` is not given; before any touch.
+        UsageError: an empty namespace, or another hash; and what the signer raises.
+        TokenMisbehaved: what it made does not verify.
     """
     target = file.with_name(file.name + ".sig")
     check_free(target, force=force)

@@ -134,8 +134,10 @@ def open_signer(
         selector: the token, for a key on one; found by the key where it is None.
 
     Raises:
-        FidokitError: the agent was wanted and does not hold the key; what `open_key_file`,
-        `token_holding` and the agent raise.
+        CredentialNotFound: neither the agent nor a file nor a token has the private half.
+        UsageError: the private file is that of another key.
+        MalformedKey, PassphraseRequired, PassphraseWrong, NoPermission: a file cannot be opened.
+        TokenNotFound, TokenBusy, FidokitError: a token or the agent cannot be reached.
     """
     open_token = partial(
         token_holding,
