@@ -135,6 +135,17 @@ def test_a_certificate_that_ends_is_dropped_and_its_key_stays() -> None:
     assert "'short\\x1b'" in said
 
 
+def test_a_certificate_that_is_added_late_stays() -> None:
+    """As in ssh-agent: `ssh-add -N` wants it so."""
+    world = World()
+    held = agent_keys.ed25519(2)
+    made = certificate(held.public, agent_keys.AUTHORITY, valid_before=int(world.wall))
+    assert world.add(agent_keys.certified(held, made).fields) == SUCCESS
+    world.wall += 60
+    assert world.agent.tick() is None
+    assert [blob for blob, _ in world.listed()] == [made.blob()]
+
+
 def test_the_lifetime_of_the_agent_holds_for_keys_without_one() -> None:
     world = World(lifetime=10)
     world.add(PLAIN.fields)

@@ -290,12 +290,13 @@ class Agent:
             raise Refused(f"the provider {provider!r} is not ours; add the key with -S internal")
 
     def _entry(self, request: wire.AddKey, size: int) -> HeldKey:
-        limits = request.constraints
+        limits, certificate = request.constraints, request.key.certificate
         lifetime = self.settings.lifetime if limits.lifetime is None else limits.lifetime
         expires = None if lifetime is None else self.settings.clock() + lifetime
         return HeldKey(
             *(request.key, request.comment, expires, limits.confirm, limits.destinations),
             size=size,
+            late=certificate is not None and certificate.valid_before <= self.settings.wall(),
         )
 
     def on_remove(self, client: ClientState, request: wire.Request, payload: bytes) -> Step:

@@ -38,6 +38,7 @@ class HeldKey:
         destinations: where it may be used; empty for anywhere.
         token: the selector of the token that it was found on; None where it was added.
         size: bytes of the request that added it.
+        late: whether its certificate had expired when a client added it, which then wants it so.
     """
 
     private: AnyPrivate
@@ -47,6 +48,7 @@ class HeldKey:
     destinations: tuple[Destination, ...] = ()
     token: str | None = None
     size: int = 0
+    late: bool = False
 
     @property
     def blob(self) -> bytes:
@@ -55,9 +57,9 @@ class HeldKey:
 
     @property
     def valid_before(self) -> int | None:
-        """Seconds since 1970 at which its certificate ends; None for a key, and for no end."""
+        """Seconds since 1970 at which its certificate ends; None where none does or it is late."""
         certificate = self.private.certificate
-        if certificate is None or certificate.valid_before == FOREVER:
+        if certificate is None or self.late or certificate.valid_before == FOREVER:
             return None
         return certificate.valid_before
 
