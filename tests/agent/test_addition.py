@@ -10,16 +10,20 @@ import pytest
 from tests.agent.core.world import HOST, World
 from tests.support import agent_keys
 from tests.support.desk import Desk
+from tests.support.signers import certificate, ed25519_key
 
 from fidokit.agent.addition import Added, AddOptions, add_to_agent, why_refused
 from fidokit.agent.core.agent import EXTENSIONS
 from fidokit.errors import CredentialNotFound, FidokitError, UsageError
 from fidokit.keys import generation
+from fidokit.keys.blobs import set_blob
 from fidokit.keys.generation import GenerateRequest
+from fidokit.keys.stored_certificates import certificate_line
 from fidokit.openssh import agent_messages
 from fidokit.openssh.agent_constraints import SK_PROVIDER, Constraints, Destination, Hop, KeySpec
 from fidokit.openssh.agent_messages import AddKey, AgentExtension
-from fidokit.openssh.keys.private import SkPrivate
+from fidokit.openssh.certificates.certificate import FOREVER
+from fidokit.openssh.keys.private import SkPrivate, peek_public
 from fidokit.types import Application, KeyType
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -105,6 +109,26 @@ def test_chosen_keys(filled: Desk) -> None:
     assert agent.comments == ["you"]
     with pytest.raises(CredentialNotFound):
         run(filled, agent, selectors=["ssh:none"])
+
+
+def test_certificates_of_the_token_go_along(desk: Desk, folder: Path) -> None:
+    request = GenerateRequest(
+        KeyType.ED25519_SK, path=folder / "a", comment="me", resident=True, large_blob=True
+    )
+    with desk.open() as session:
+        generation.generate_key(session, request)
+    public = peek_public((folder / "a").read_bytes())
+    valid, ended = (
+        certificate(public, ed25519_key(9), valid_before=end) for end in (FOREVER, 1_600_000_000)
+    )
+    lines = b"".join(certificate_line(one, "") for one in (ended, valid))
+    with desk.open() as session:
+        set_blob(session, "ssh:", lines)
+    agent = Agent()
+    [result] = run(desk, agent)
+    assert result.error is None
+    assert [request.key.certificate for request in agent.added] == [None, valid]
+    assert agent.world.listed() == [(public.blob(), "me"), (valid.blob(), "me")]
 
 
 def test_constraints_go_along(filled: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ than were asked for, and a made-up one may stay for good.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,12 +68,16 @@ class Added:
 def add_to_agent(session: Session, agent: AgentClient, options: AddOptions) -> Iterator[Added]:
     """Put resident keys of an open token into an agent, one result a key as it is done.
 
+    A key goes with the certificates that the token keeps for it, but for those that have expired.
+
     Raises:
         UsageError: a destination that cannot be read or is not known, or an ambiguous selector.
         What listing the keys raises. What the agent refuses is a result, not an error.
     """
     limits = _constraints(options)
-    rows = list_keys(session, only_token=True, search_home=False, remember=options.remember)
+    rows = list_keys(
+        session, only_token=True, search_home=False, remember=options.remember, certificates=[]
+    )
     if options.selectors:
         chosen = [resolve(selector, rows) for selector in options.selectors]
         rows = list({row.credential_id: row for row in chosen}.values())
@@ -103,9 +108,12 @@ def _add(agent: AgentClient, row: KeyRow, comment: str, limits: Constraints) -> 
     private = credential_of(row).private
     if private is None:
         return Unsupported(f"OpenSSH does not know the type of the key for {row.application!r}")
-    if agent.accepts(agent_messages.encode_add(private.encode(), comment, limits)):
-        return None
-    return why_refused(agent, limits)
+    now = time.time()
+    valid = [one for one in row.certificates if now < one.valid_before]
+    for held in (private, *(private._replace(certificate=one) for one in valid)):
+        if not agent.accepts(agent_messages.encode_add(held.encode(), comment, limits)):
+            return why_refused(agent, limits)
+    return None
 
 
 # --- what an agent does not like -----------------------------------------------------------
