@@ -23,13 +23,17 @@ USER = "charlie"
 
 PACKAGES = (
     "linux-image-amd64",
+    "cryptsetup-bin",
     "fido2-tools",
     "iproute2",
     "kmod",
+    "libpam-u2f",
     "openssh-client",
     "openssh-server",
+    "pamtester",
     "pamu2fcfg",
     "python3",
+    "systemd",
     "udev",
     "usbip",
 )
