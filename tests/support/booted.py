@@ -78,9 +78,8 @@ done
 mkdir -p etc/systemd/system
 printf '[Unit]\\nDefaultDependencies=no\\n' >etc/systemd/system/tests.target
 ip link set lo up
-pivot_root . mnt
-umount -l /mnt
-exec env -i container=fidokit PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 \\
+mount --move . /
+exec chroot . env -i container=fidokit PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 \\
     /usr/lib/systemd/systemd --unit=tests.target
 """
 
