@@ -49,9 +49,9 @@ def pam(text: str, config: str = "ChallengeResponseAuthentication yes", **more: 
     return site(config, files=files, **more)  # type: ignore[arg-type]
 
 
-def hidden(config: str) -> Site:
+def hidden(config: str, tail: str = "") -> Site:
     """With a user of a source that lists nobody, who has a key in a file, and a password."""
-    found = site(config, switch={"passwd": "files hidden"})
+    found = site(config, tail=tail, switch={"passwd": "files hidden"})
     found.people.append(Person(GHOST, 4711, listed=False))
     found.authorize(GHOST, "<plain>")
     return found
@@ -185,6 +185,10 @@ BROKEN: dict[str, Callable[[], Site]] = {
     ),
     "a token that is not asked for its PIN": lambda: site("", "<token>"),
     "a user whom nothing lists": lambda: hidden("PermitRootLogin no"),
+    "a user whom nothing lists, in a Match block": lambda: hidden(
+        "PasswordAuthentication no\nAuthorizedKeysFile none",
+        "Match Address 127.0.0.0/8\nPasswordAuthentication yes",
+    ),
 }  # fmt: skip
 """A login breaks a rule, in the releases from `SINCE` on: it must not be said to hold."""
 

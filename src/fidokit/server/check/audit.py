@@ -34,6 +34,7 @@ from fidokit.server.sshd.query import LoginOrigin, in_batches
 from fidokit.server.sshd.settings import SshdSettings
 
 _SUPERUSER: Final = 0
+_EVERYBODY: Final = "all"
 _WORKERS: Final = 6
 
 
@@ -171,7 +172,10 @@ class Audit:
             yield NOT_ALL_PLACES, "name a place with -C addr=ADDRESS"
 
     def _unlisted(self, plan: Plan) -> Iterator[Violation]:
-        """What users may do whom nobody lists: they may have any password and any key."""
+        """What users may do whom nobody lists: they may have any password and any key.
+
+        A Match block may be about any of them, and about the places that they come from.
+        """
         view = View(plan.instance, plan.usual, plan.general)
         nobody = LoginUser("", -1, "", (), ShadowEntry(Password.UNKNOWN))
         way = self._password(nobody, view)
@@ -179,6 +183,9 @@ class Audit:
         broken = [] if rules.refusals else [rule for rule, _ in rules.unseen().broken(self.rules)]
         if way.possible and CheckRule.NO_PASSWORD in self.rules:
             broken.append(CheckRule.NO_PASSWORD)
+        matches = plan.general.reading.matches if plan.general.reading else ()
+        if any(conditions.strip().lower() != _EVERYBODY for conditions in matches):
+            broken = sorted(self.rules)
         for why in self.unlisted:
             how = "name the users that matter with --user"
             yield from (Violation(rule, "", why, doubt=True, find_out=how) for rule in broken)
