@@ -28,6 +28,9 @@ from fidokit.server.sshd.settings import SshdSettings
 STRANGER = LoginOrigin()
 
 
+ABOUT_KEYS = set(CheckRule) - {CheckRule.NO_PASSWORD}
+
+
 @dataclass
 class FakeSshd:
     """Answers with some settings for all, and others for some users or places."""
@@ -270,7 +273,7 @@ def test_a_line_that_nobody_understands_is_a_doubt(
 ) -> None:
     write(homes["alice"], line + b"\n")
     _, tally = run(FakeSshd(settings()), homes, *CheckRule)
-    assert {found.rule for found in tally.broken_rules} == {CheckRule.HARDWARE, CheckRule.VERIFY}
+    assert {found.rule for found in tally.broken_rules} == ABOUT_KEYS
 
 
 def test_every_user_is_asked_about_and_every_place(homes: Mapping[str, Account]) -> None:
@@ -332,6 +335,7 @@ def test_every_violation_has_its_place(homes: Mapping[str, Account]) -> None:
             2,
         ),
         Violation(CheckRule.HARDWARE, "alice", "the key is on no token", path, 3),
+        Violation(CheckRule.HARDWARE_OR_CERTIFIED, "alice", "the key is on no token", path, 3),
         Violation(
             CheckRule.VERIFY,
             "alice",
@@ -389,4 +393,4 @@ def test_a_hidden_file_is_no_promise(
     hidden = KeySource(Path("/x"), hidden="cannot be read by you")
     monkeypatch.setattr(sources, "opened_keys", lambda *_, **__: nullcontext(hidden))
     _, tally = run(FakeSshd(settings()), homes, *CheckRule)
-    assert {v.rule for v in tally.broken_rules} == {CheckRule.HARDWARE, CheckRule.VERIFY}
+    assert {v.rule for v in tally.broken_rules} == ABOUT_KEYS
