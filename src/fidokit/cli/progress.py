@@ -7,6 +7,7 @@ import time
 from types import TracebackType
 
 from fidokit.cli.settings import Settings
+from fidokit.prompt.notices import LastingNotice, passed_seconds
 from fidokit.prompt.text import is_fancy
 
 _EVERY_S = 0.1
@@ -52,3 +53,25 @@ class Counter:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
             self._shown = False
+
+
+class Working:
+    """`what (SECONDS s)` on standard error while the block runs, where a user looks on.
+
+    Args:
+        what: such as "Asking the tokens".
+    """
+
+    def __init__(self, settings: Settings, what: str) -> None:
+        self._notice: LastingNotice | None = None
+        if settings.progress and not settings.json and is_fancy(sys.stderr):
+            self._notice = LastingNotice(what, passed_seconds, after=_AFTER_S)
+
+    def __enter__(self) -> Self:
+        if self._notice is not None:
+            self._notice.show()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._notice is not None:
+            self._notice.over()

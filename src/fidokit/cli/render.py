@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple, TextIO, Union
 
+from fidokit.cli.table import GAP, cell_width, lay_out, padded
+from fidokit.cli.table import Column as Column  # noqa: PLC0414  what verbs show is here
 from fidokit.prompt.text import escape, escape_but_bytes, escape_lines, is_fancy, note
 
 if TYPE_CHECKING:
@@ -31,20 +33,17 @@ def home_path(path: Path) -> str:
         return str(path)
 
 
-class Column(NamedTuple):
-    """A column's heading, and its rich style on a terminal."""
-
-    title: str
-    style: str = ""
-
-
 class Listing(NamedTuple):
-    """Rows under columns; `empty` says what to do next where there is none. None shows as -."""
+    """Rows under columns; `empty` says what to do next where there is none. None shows as -.
+
+    `short` is what a terminal shows instead, one line a row.
+    """
 
     columns: Sequence[Column]
     rows: Sequence[Sequence[str | None]]
     empty: str
     footer: str = ""
+    short: Listing | None = None
 
 
 class Facts(NamedTuple):
@@ -123,11 +122,11 @@ def write_raw(data: bytes) -> None:
         ) from None
 
 
-def labeled(label: str, text: str) -> str:
-    """Text for standard error behind a label; further lines are indented, so none can pose as
-    another message."""
+def labeled(label: str, text: str, stream: TextIO | None = None) -> str:
+    """Text behind a label, for standard error or another stream; further lines are indented, so
+    that none can pose as another message."""
     indent = len(label)
-    lines = [_hanging(escape(line), indent, sys.stderr) for line in text.split("\n")]
+    lines = [_hanging(escape(line), indent, stream or sys.stderr) for line in text.split("\n")]
     return label + ("\n" + " " * indent).join(lines)
 
 
@@ -228,6 +227,14 @@ def _show_listing(listing: Listing) -> None:
         _show_plain(listing)
 
 
+def show_cards(listing: Listing) -> None:
+    """All of each row, one below the other, on a terminal; for a pipe as every listing."""
+    if listing.rows and is_fancy(sys.stdout):
+        _show_cards(listing)
+    else:
+        _show_listing(listing)
+
+
 def _show_plain(listing: Listing) -> None:
     """One line a row, fields apart by tabs (escape() leaves none inside), under a heading."""
     print("\t".join(column.title.upper().replace(" ", "-") for column in listing.columns))
@@ -237,24 +244,30 @@ def _show_plain(listing: Listing) -> None:
 
 def _show_table(listing: Listing) -> None:
     """A table where it fits the terminal, else one card a row; columns without content go."""
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-
-    filled = [n for n in range(len(listing.columns)) if any(row[n] for row in listing.rows)]
-    console = Console(highlight=False, markup=False, emoji=False)
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for column in (listing.columns[n] for n in filled):
-        table.add_column(column.title, style=column.style, no_wrap=True)
-    for row in listing.rows:
-        table.add_row(*(escape(row[n] or "-") for n in filled))
-    unbounded = console.options.update(width=sys.maxsize)
-    if console.measure(table, options=unbounded).maximum <= console.width:
-        console.print(table)
-    else:
+    listing = listing.short or listing
+    rows = [[escape(cell or "") for cell in row] for row in listing.rows]
+    laid = lay_out(listing.columns, rows, _width())
+    if laid is None:
         _show_cards(listing)
-    if listing.footer:
-        print(listing.footer)
+    else:
+        titles = [padded(listing.columns[n].title, w) for n, w in zip(*laid, strict=True)]
+        print(styled((" " * GAP).join(titles).rstrip()))
+        for row in rows:
+            print(_row_of(listing.columns, row, *laid))
+    for line in listing.footer.splitlines():
+        print(_hanging(line, 0))
+
+
+def _row_of(
+    columns: Sequence[Column], row: Sequence[str], chosen: Sequence[int], widths: Sequence[int]
+) -> str:
+    last = chosen[-1]
+    cells = []
+    for n, width in zip(chosen, widths, strict=True):
+        cell = row[n] or "-"
+        text = cell if n == last and cell_width(cell) <= width else padded(cell, width)
+        cells.append(styled(text, columns[n].style) if columns[n].style else text)
+    return (" " * GAP).join(cells)
 
 
 def _show_cards(listing: Listing) -> None:

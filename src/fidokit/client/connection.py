@@ -21,6 +21,8 @@ from fidokit.types import CtapCommand, Transport
 _GET_VERSION = bytes([0, 3, 0, 0, 0, 0, 0])
 """U2F's one command that every U2F token answers (U2F Raw Message Formats section 6)."""
 _U2F_V2 = (b"U2F_V2", 0x9000)
+_MODELED = frozenset({Transport.USB, Transport.PCSC})
+"""Transports whose tokens are what they say; a virtual one that poses as a model stays virtual."""
 _OPTIONS = 5
 """The member of getAssertion that holds its options."""
 
@@ -61,7 +63,7 @@ class Connection:
         spend_last_try: bool = False,
         patience: Patience | None = None,
     ) -> None:
-        self.name = label.name
+        self._label = label
         self.selector = label.selector
         self.durable = label.durable
         self.transport = label.transport
@@ -79,6 +81,16 @@ class Connection:
     def close(self) -> None:
         """Let go of the token; a second call does nothing."""
         self._channel.close()
+
+    @property
+    def name(self) -> str:
+        """How a user is told of the token: by its model, once it has said which it is."""
+        if self._info is None or self.transport not in _MODELED:
+            return self._label.name
+        from fidokit.metadata.model_names import model_name
+
+        model = model_name(self._info.aaguid)
+        return f"{model} ({self.selector})" if model else self._label.name
 
     @property
     def round_trips(self) -> int:

@@ -55,6 +55,11 @@ class TokenSummary:
     identifier: str | None = None
     departures: tuple[Departed, ...] = ()
 
+    @property
+    def model(self) -> str:
+        """What the FIDO metadata calls its model; "" where that is not known."""
+        return _model(self.info)
+
 
 @dataclass(frozen=True, slots=True)
 class TokenDetails:
@@ -71,6 +76,17 @@ class TokenDetails:
     pin: PinStatus
     identifier: str | None = None
     departures: tuple[Departed, ...] = ()
+
+    @property
+    def model(self) -> str:
+        """What the FIDO metadata calls its model; "" where that is not known."""
+        return _model(self.info)
+
+
+def _model(info: TokenInfo | None) -> str:
+    from fidokit.metadata.model_names import model_name
+
+    return model_name(info.aaguid) if info is not None else ""
 
 
 def list_tokens(

@@ -17,7 +17,7 @@ from fidokit.prompt.text import note
 if TYPE_CHECKING:
     from fidokit.tokens.owner import Finger, Sample
 
-COLUMNS = (Column("Name", "bold"), Column("Id"))
+COLUMNS = (Column("Name", "1"), Column("Id"))
 EMPTY = "No finger is enrolled. Enroll one: fidokit bio enroll"
 
 

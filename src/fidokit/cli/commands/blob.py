@@ -21,7 +21,7 @@ from fidokit.prompt.text import note
 if TYPE_CHECKING:
     from fidokit.keys.blobs import BlobTable
 
-COLUMNS = (Column("Application", "bold"), Column("User"), Column("Size"), Column("On token"))
+COLUMNS = (Column("Application", "1"), Column("User"), Column("Size"), Column("On token"))
 EMPTY = """No blobs of these keys on this token.
 A key that can have one: fidokit key generate -O resident --large-blob"""
 DAMAGED = "What was there is damaged, perhaps by a write that was cut short, and counts as nothing."

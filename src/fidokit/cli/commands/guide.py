@@ -8,6 +8,7 @@ import click
 
 from fidokit.cli import schema
 from fidokit.cli.options import verb
+from fidokit.cli.progress import Working
 from fidokit.cli.render import Check, Checks, Lines, show, styled, write_json, write_lines
 from fidokit.cli.settings import COMPLETION_VARIABLE, PROGRAM, Settings
 from fidokit.errors import ExitCode
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from fidokit.guide.demo import Step
     from fidokit.guide.doctor import Finding
 
-MARKS = {"ok": ("ok", "32"), "warn": ("note", "33"), "fail": ("PROBLEM", "1;31")}
+MARKS = {"ok": ("ok", "32"), "warn": ("note", "35"), "fail": ("PROBLEM", "1;31")}
 
 
 @verb()
@@ -41,7 +42,8 @@ def doctor(ctx: click.Context, settings: Settings, *, udev: bool) -> None:
         show(settings, udev_data, Lines(rules.splitlines()))
         return
     advice = Installation().advice
-    findings = [replace(finding, hint=advice(finding.hint)) for finding in diagnose()]
+    with Working(settings, "Looking at this machine and its tokens"):
+        findings = [replace(finding, hint=advice(finding.hint)) for finding in diagnose()]
     data = [schema.finding(f) for f in findings]
     checks = [Check(*MARKS[str(f.status)], _with_id(f), f.hint) for f in findings]
     show(settings, {"findings": data}, Checks(checks))
@@ -90,7 +92,7 @@ def _tell(number: int, step: Step) -> None:
     print(styled(f"{number}. {escape(step.title)}"))
     write_lines(_wrapped(step.explanation))
     for command in step.commands:
-        print(styled(f"   $ {escape(command)}", "36"))
+        print(styled(f"   $ {escape(command)}"))
     write_lines([f"   {line}" for line in step.result])
     print(flush=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -10,11 +11,12 @@ from fidokit.cli import schema
 from fidokit.cli.commands.pin import pin_facts
 from fidokit.cli.interaction import TerminalInteraction, open_token
 from fidokit.cli.options import verb
-from fidokit.cli.render import Column, Facts, Lines, Listing, show
+from fidokit.cli.progress import Working
+from fidokit.cli.render import Column, Facts, Lines, Listing, labeled, show, show_cards
 from fidokit.cli.settings import Settings
 from fidokit.errors import UsageError
 from fidokit.prompt import questions
-from fidokit.prompt.text import escape, note
+from fidokit.prompt.text import escape, is_fancy, note
 from fidokit.types import KeyType
 
 if TYPE_CHECKING:
@@ -24,30 +26,52 @@ if TYPE_CHECKING:
 
 EMPTY = """No token found. Plug one in, or find out what is wrong: fidokit doctor
 To try things out without one: fidokit virtual create NAME"""
-NOT_DURABLE = "* this selector may name another token after the next plugging-in"
+NOT_DURABLE = "*: this selector may name another token after the next plugging-in"
+COLUMNS = tuple(map(Column, ("Selector", "Token", "Serial", "Speaks", "PIN", "Problem", "Model")))
+SHORT = (
+    Column("Selector", "1"),
+    Column("Token", least=12),
+    Column("Speaks", drop=1),
+    Column("PIN"),
+)
 
 
 @verb()
-def list_tokens(settings: Settings) -> None:
+@click.option("--long", "long_", is_flag=True, help="Show all that is known of each.")
+def list_tokens(settings: Settings, *, long_: bool) -> None:
     """List the tokens at hand: USB, contactless, and virtual ones.
 
-    The selector is what --token takes. Those marked * are good for now only.
+    One line a token; --long shows more. The selector is what --token takes. Those marked * are good
+    for now only.
     """
     from fidokit.tokens import access
 
-    found = access.list_tokens()
-    titles = ("Selector", "Token", "Serial", "Speaks", "PIN", "Problem")
-    columns = [Column(title, "bold" if title == "Selector" else "") for title in titles]
+    with Working(settings, "Asking the tokens"):
+        found = access.list_tokens()
     footer = "" if all(t.durable for t in found) else NOT_DURABLE
-    listing = Listing(columns, [_row(t) for t in found], EMPTY, footer)
-    show(settings, {"tokens": [schema.token(t) for t in found]}, listing)
+    troubled = [t for t in found if t.problem]
+    short = Listing(SHORT, [_short_row(t) for t in found], EMPTY, footer)
+    listing = Listing(COLUMNS, [_row(t) for t in found], EMPTY, footer, short)
+    data = {"tokens": [schema.token(t) for t in found]}
+    if long_ and not settings.json:
+        show_cards(listing)
+        return
+    show(settings, data, listing)
+    for token in troubled if not settings.json and is_fancy(sys.stdout) else ():
+        hint = f"\n{token.hint}" if token.hint else ""
+        print(labeled(f"{escape(token.selector)}: ", f"{token.problem}{hint}", sys.stdout))
 
 
 def _row(token: TokenSummary) -> tuple[str | None, ...]:
+    selector, _, speaks, pin = _short_row(token)
+    return selector, token.product, token.serial, speaks, pin, token.problem, token.model
+
+
+def _short_row(token: TokenSummary) -> tuple[str | None, ...]:
     selector = token.selector if token.durable else token.selector + " *"
     speaks = _newest(token.info) if token.info else None
     pin = _pin_word(token.info) if token.info else None
-    return selector, token.product, token.serial, speaks, pin, token.problem
+    return selector, token.model or token.product, speaks, pin
 
 
 def _newest(info: TokenInfo) -> str:
@@ -94,7 +118,8 @@ def _facts(found: TokenDetails) -> list[tuple[str, str]]:
         ("selector", found.selector + ("" if found.durable else " (for now)")),
         *([("remembered as", found.identifier)] if found.identifier else []),
         ("speaks", ", ".join(info.versions)),
-        ("model (AAGUID)", info.aaguid.hex()),
+        *([("model", found.model)] if found.model else []),
+        ("AAGUID", info.aaguid.hex()),
         ("firmware", _firmware(info.firmware_version)),
         ("key types", ", ".join(filter(None, types))),
         ("resident keys", "yes" if info.has_resident else "no"),
@@ -123,7 +148,11 @@ def forget(settings: Settings, *, every: bool) -> None:
 
     if every:
         count = forget_tokens()
-        show(settings, {"forgotten": count}, Lines([f"Forgot {count} token(s)."]))
+        show(
+            settings,
+            {"forgotten": count},
+            Lines([f"Forgot {count} {'token' if count == 1 else 'tokens'}."]),
+        )
         return
     with open_token(settings) as session:
         known = forget_token(session)

@@ -152,7 +152,7 @@ def list_virtual(settings: Settings) -> None:
     from fidokit.lab import named_tokens
 
     found = named_tokens.list_virtual()
-    columns = [Column("Selector", "bold"), Column("Profile"), Column("File"), Column("Problem")]
+    columns = [Column("Selector", "1"), Column("Profile"), Column("File"), Column("Problem")]
     rows = [
         (v.selector, " ".join([v.model or v.profile, *v.quirks]), str(v.path), v.problem)
         for v in found
@@ -172,7 +172,7 @@ def models(settings: Settings, *, search: str) -> None:
     from fidokit.lab import list_models
 
     found = list_models(search)
-    columns = [Column("Model", "bold"), Column("AAGUID"), Column("Versions"), Column("Status")]
+    columns = [Column("Model", "1"), Column("AAGUID"), Column("Versions"), Column("Status")]
     rows = [(m.description, m.aaguid, " ".join(m.versions), m.certification) for m in found.models]
     data = {
         "models": [schema.model(m) for m in found.models],
@@ -193,7 +193,7 @@ def quirks(settings: Settings) -> None:
     from fidokit.lab import named_tokens
 
     found, presets = named_tokens.list_quirks(), named_tokens.list_presets()
-    columns = [Column("Quirk", "bold"), Column("What it does"), Column("Seen in")]
+    columns = [Column("Quirk", "1"), Column("What it does"), Column("Seen in")]
     rows = [(q.name, q.effect, " ".join(q.firmwares)) for q in found]
     rows += [(p.name, f"all quirks of {p.firmware}", "") for p in presets]
     data = {

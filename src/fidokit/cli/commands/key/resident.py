@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from fidokit.cli import schema
+from fidokit.cli.commands.key.short_list import SORTS, short_listing
 from fidokit.cli.interaction import open_token
 from fidokit.cli.options import verb
 from fidokit.cli.passphrase import new_passphrase, new_passphrase_options
-from fidokit.cli.render import Check, Checks, Column, Lines, Listing, home_path, show
+from fidokit.cli.render import Check, Checks, Column, Lines, Listing, home_path, show, show_cards
 from fidokit.cli.settings import Settings
-from fidokit.errors import ExitCode, FidokitError
+from fidokit.errors import ExitCode, FidokitError, TokenNotFound
 from fidokit.prompt import questions
 from fidokit.prompt.text import escape, note
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from fidokit.keys import KeyRow
     from fidokit.keys.resident_keys import Backup, DeleteResult, DownloadResult, RpFailure
+    from fidokit.tokens import Session
 
 application_option = click.option(
     "--application",
@@ -31,10 +34,10 @@ application_option = click.option(
 )
 
 COLUMNS = (
-    Column("Application", "bold"),
+    Column("Application", "1"),
     Column("User"),
     Column("Type"),
-    Column("Fingerprint", "cyan"),
+    Column("Fingerprint"),
     Column("Comment"),
     Column("Verify"),
     Column("On token"),
@@ -58,6 +61,8 @@ NO_FILES = "No key files found. Create one: fidokit key generate"
     default=None,
     help="Keep the right to list this token, so that the next time needs no PIN; or do not use it.",
 )
+@click.option("--long", "long_", is_flag=True, help="Show all of each key.")
+@click.option("--sort", type=click.Choice(list(SORTS)), help="The order of the keys.")
 @click.pass_context
 def list_keys(
     ctx: click.Context,
@@ -69,12 +74,15 @@ def list_keys(
     any_rp: bool,
     application: str | None,
     remember: bool | None,
+    long_: bool,
+    sort: str | None,
 ) -> None:
     """List keys on the token and their files.
 
-    The files are looked for in ~/.ssh and in FOLDERS. Keys that are not resident are known by their
-    files alone. Backup says whether a key has one on another token, made with `key generate
-    --also`; the loss of a token is the loss of a key that has none.
+    One line a key on a terminal; --long shows all of each. If no token is there, the files are
+    listed alone. They are looked for in ~/.ssh and in FOLDERS. Keys that are not resident are known
+    by their files alone. Backup says whether a key has one on another token, made with `key
+    generate --also`; the loss of a token is the loss of a key that has none.
 
     With --remember (tokens of CTAP 2.2 and later) a right to read is kept in a file of yours:
     whoever has that file and the token can list what is on it, but neither sign nor change
@@ -84,37 +92,62 @@ def list_keys(
 
     failed: list[RpFailure] = []
     problems: list[str] = []
-    if no_token:
+    needed = only_token or any_rp or remember is not None or settings.json
+    session = None if no_token else _opened_unless_absent(ctx, settings, needed=needed)
+    asked = session is not None
+    if session is None:
         rows = resident_keys.list_keys(None, folders=folders, application=application)
     else:
-        with open_token(settings) as session:
-            rows = resident_keys.list_keys(
-                session,
-                folders=folders,
-                any_rp=any_rp,
-                only_token=only_token,
-                remember=remember,
-                application=application,
-                failed=failed,
-                certificates=problems,
-            )
+        rows = resident_keys.list_keys(
+            session,
+            folders=folders,
+            any_rp=any_rp,
+            only_token=only_token,
+            remember=remember,
+            application=application,
+            failed=failed,
+            certificates=problems,
+        )
+    rows = sorted(rows, key=SORTS[sort]) if sort else rows  # type: ignore[arg-type]
     states = resident_keys.backup_states(rows)
     cells = [_cells(row, state) for row, state in zip(rows, states, strict=True)]
     columns: Sequence[Column] = COLUMNS
     if any(row.certificates for row in rows):
         columns = (*COLUMNS, Column("Certificate"))
         cells = [(*cell, _certified(row)) for cell, row in zip(cells, rows, strict=True)]
-    listing = Listing(columns, cells, NO_FILES if no_token else EMPTY_STORE)
+    empty = EMPTY_STORE if asked else NO_FILES
+    short = short_listing(rows, states, asked=asked, empty=empty)
+    listing = Listing(columns, cells, empty, short=short)
     keys = [
         {**schema.key(row), **schema.certified(row), **schema.backup(state)}
         for row, state in zip(rows, states, strict=True)
     ]
-    show(settings, {"keys": keys, "failed": [schema.unlisted(one) for one in failed]}, listing)
+    if long_ and not settings.json:
+        show_cards(listing)
+    else:
+        show(settings, {"keys": keys, "failed": [schema.unlisted(one) for one in failed]}, listing)
     for one in failed:
         note(f"The keys of {escape(one.application)} are not listed: {escape(one.error.message)}.")
     _note_problems(problems)
     if failed:
         ctx.exit(failed[0].error.exit_code)
+
+
+def _opened_unless_absent(
+    ctx: click.Context, settings: Settings, *, needed: bool
+) -> Session | None:
+    """The token, open until the command ends; None where none is there and files will do.
+
+    Args:
+        needed: whether nothing but a token will do; so it is where one was named by --token.
+    """
+    if needed or settings.token is not None:
+        return ctx.with_resource(open_token(settings))
+    try:
+        return ctx.with_resource(open_token(replace(settings, wait=False)))
+    except TokenNotFound as error:
+        note(f"{error.message[:1].upper()}{error.message[1:]}: these are the key files alone.")
+        return None
 
 
 def _note_problems(problems: Sequence[str]) -> None:

@@ -24,7 +24,7 @@ _WAYS: Final = {
     LoginWay.CERTIFICATE: "by a certificate",
     LoginWay.UNKNOWN: "cannot be known",
 }
-_COLORS: Final = {Severity.ERROR: "1;31", Severity.WARNING: "33", Severity.NOTE: "2"}
+_COLORS: Final = {Severity.ERROR: "1;31", Severity.WARNING: "35", Severity.NOTE: "2"}
 _ORDER: Final = (Severity.ERROR, Severity.WARNING, Severity.NOTE)
 _SHOWN: Final = 10
 """Findings of one kind; --long shows all."""
