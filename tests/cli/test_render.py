@@ -34,7 +34,7 @@ def show_on(screen: Terminal, human: render.Shown) -> str:
 
 
 def listing(rows: list[tuple[str | None, ...]]) -> render.Listing:
-    columns = [render.Column("Application", "bold"), render.Column("User name")]
+    columns = [render.Column("Application", "1"), render.Column("User name")]
     return render.Listing(columns, rows, "Nothing here. Do this: fidokit")
 
 
@@ -56,7 +56,7 @@ def test_terminal_gets_a_table(terminal: Terminal, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("COLUMNS", "80")
     show_on(terminal, listing([("ssh:work", "alice")]))
     assert "Application" in terminal.getvalue()
-    assert "\u2500" in terminal.getvalue()  # the rule under the headings
+    assert "\x1b[1mssh:work   \x1b[0m  alice\n" in terminal.getvalue()
 
 
 def test_narrow_terminal_gets_cards_with_nothing_cut(

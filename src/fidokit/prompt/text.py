@@ -46,8 +46,32 @@ def is_fancy(stream: TextIO) -> bool:
 
 
 def note(text: str) -> None:
-    """Say something to the person beside the result: on standard error."""
-    sys.stderr.write(f"{escape_lines(text)}\n")
+    """Say something to the user beside the result: on standard error."""
+    text = escape_lines(text)
+    if is_fancy(sys.stderr):
+        text = fitted(text, columns(sys.stderr.fileno()))
+    sys.stderr.write(f"{text}\n")
+
+
+def fitted(text: str, width: int) -> str:
+    """Lines broken at words where they are wider than `width`; those that go on are as far in.
+
+    A command between backticks stays whole, so that it can be copied.
+    """
+    return "\n".join(
+        line if len(line) <= width else "\n".join(_broken(line, width)) for line in text.split("\n")
+    )
+
+
+_NO_BREAK = "\u00a0"
+
+
+def _broken(line: str, width: int) -> list[str]:
+    parts = line.split("`")
+    whole = "`".join(p.replace(" ", _NO_BREAK) if n % 2 else p for n, p in enumerate(parts))
+    indent = " " * (len(line) - len(line.lstrip()))
+    lines = wrapped(whole.strip(), width - len(indent))
+    return [indent + one.replace(_NO_BREAK, " ") for one in lines]
 
 
 _USUAL = 80

@@ -65,10 +65,30 @@ def test_list_of_files_needs_no_token(bench: Bench) -> None:
 def test_list_is_readable_on_a_terminal(bench: Bench) -> None:
     made = resident(bench, "work")
     done = bench.sandbox.talk(
-        "--token", "virtual:t", "key", "list", answers=[("tries left): ", f"{PIN}\n")]
+        "--token", "virtual:t", "key", "list", "--long", answers=[("tries left): ", f"{PIN}\n")]
     )
     assert done.code == 0, done.out
     assert made in done.out  # whole, also on a narrow terminal
+
+
+def test_list_is_sorted_as_asked(bench: Bench) -> None:
+    for name, comment in (("a", "Zoe"), ("b", "anna"), ("c", "Max")):
+        bench.generate(name, "-O", "resident", "-O", f"application=ssh:{name}", "-C", comment)
+    listed = bench.json(*bench.with_pin("key", "list", "--sort", "name"))["keys"]
+    assert [key["comment"] for key in listed] == ["anna", "Max", "Zoe"]
+
+
+def test_without_a_token_the_files_are_listed_and_that_is_said(bench: Bench) -> None:
+    made = bench.generate("k")
+    args = ("key", "list", str(bench.home))
+    done = bench.sandbox.run(*args, FIDOKIT_TOKEN="usb:123")
+    assert done.code == 0, done.err
+    assert made["fingerprint"] in done.out
+    assert (
+        "No token is connected that answers to usb:123: these are the key files alone." in done.err
+    )
+    for more in (("--json",), ("--only-token",), ("--token", "usb:123")):
+        assert bench.sandbox.run(*args, *more, FIDOKIT_TOKEN="usb:123").code == 3
 
 
 def test_download_restores_and_never_overwrites(bench: Bench) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fidokit.cli import schema
+from fidokit.cli.commands.key.generate import NO_TOUCH
 from fidokit.cli.options import verb
 from fidokit.cli.passphrase import (
     PassphraseOption,
@@ -18,6 +19,7 @@ from fidokit.cli.passphrase import (
 )
 from fidokit.cli.render import Facts, Lines, home_path, show
 from fidokit.cli.settings import Settings
+from fidokit.prompt.text import note
 
 if TYPE_CHECKING:
     from fidokit.keys.key_files import KeyFile
@@ -94,6 +96,8 @@ def flags(
     names = ", ".join(schema.flag_names(change.after)) or "none"
     said = f"{'Changed' if change.changed else 'As it was'}: {home_path(file)} has {names}."
     show(settings, {"file": schema.flags_change(change)}, Lines([said]))
+    if touch is False and change.changed:
+        note(NO_TOUCH)
 
 
 def _facts(found: KeyFile) -> list[tuple[str, str]]:

@@ -208,6 +208,8 @@ def generate(
         finally:
             if made and (settings.json or not quiet):
                 show_made(settings, made)
+            elif any(not one.touch_required for one in made):
+                note(NO_TOUCH)
 
 
 def _make_all(
@@ -308,6 +310,7 @@ def _request(
     )
 
 
+NO_TOUCH = "note: GitHub, GitLab and others refuse keys that sign without a touch"
 LOST_FILES = """{what}.
 A key that is not resident lives in its file alone: overwriting loses it for good."""
 LOST_KEY = """{what}.
@@ -445,7 +448,7 @@ def _said(made: Sequence[GeneratedKey]) -> list[str]:
         line = " ".join([*needed, first.public_line])
         parts += ["or add this line to ~/.ssh/authorized_keys there:", f"  {line}"]
     if needed:
-        warnings.append("note: GitHub and GitLab refuse keys that sign without a touch")
+        warnings.append(NO_TOUCH)
     return [*parts, *warnings]
 
 

@@ -68,14 +68,17 @@ def short_listing(
 
 
 def names(rows: Sequence[KeyRow]) -> list[str]:
-    """A name for each key that tells it from the others: what its user called it comes first."""
+    """A name for each key that tells it from the others, also where its end is cut.
+
+    It is what its user called it; where that is not enough, its application stands before.
+    """
     short = [row.comment or _of_application(row) for row in rows]
     longer = [
-        f"{name} ({_of_application(row)})" if row.comment and count > 1 else name
+        f"{_of_application(row)}, {name}" if row.comment and count > 1 else name
         for name, row, count in _counted(short, rows)
     ]
     return [
-        f"{name} {row.fingerprint[:_SHORT_PRINT]}" if count > 1 else name
+        f"{row.fingerprint[:_SHORT_PRINT]} {name}" if count > 1 else name
         for name, row, count in _counted(longer, rows)
     ]
 

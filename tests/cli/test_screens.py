@@ -1,0 +1,160 @@
+"""What users see, as captures: each screen at its width, compared with the one that is committed.
+
+`FIDOKIT_WRITE_SCREENS=1` before pytest writes them anew; read the difference before a commit.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from tests.support.sandbox import Sandbox, environment
+from tests.support.screen import window
+from tests.support.warm import Warm
+
+PIN = "123456"
+FOLDER = Path(__file__).parents[1] / "vectors" / "screens"
+CHANGING = {r"SHA256:[A-Za-z0-9+/]{43}": "SHA256:" + "x" * 43, r"FK[0-9A-F]{10}": "FK0000000000"}
+"""What differs from run to run, and what stands for it, as long as itself."""
+
+ALICE = ("-C", "alice@example.org")
+KEYS = (
+    ("id_work", "-O", "resident", "-O", "application=ssh:work", "-C", "work laptop"),
+    ("id_home", "-O", "resident", "-O", "application=ssh:home", "-O", "verify-required", *ALICE),
+    ("id_backup", "-O", "resident", "-O", "application=ssh:backup", *ALICE),
+    ("id_git", "-O", "no-touch-required", "-C", "signing of commits, without a touch at each"),
+)
+
+
+class Scene(NamedTuple):
+    """A command, what is typed at its questions, and what else is in its environment."""
+
+    args: tuple[str, ...]
+    answers: tuple[tuple[str, str], ...] = ()
+    env: Mapping[str, str] = {}
+    sizes: tuple[int, ...] = (80, 60)
+    code: int = 0
+
+
+TRIES = r"tries left\): ?$"
+CHOICE = r"touch the one you mean\] ?$"
+ASKED = ((TRIES, f"{PIN}\n"),)
+SCENES: Mapping[str, Scene] = {
+    "key-list": Scene(("key", "list"), ASKED, sizes=(120, 80, 60, 40)),
+    "key-list-long": Scene(("key", "list", "--long", "--sort", "name"), ASKED, sizes=(80,)),
+    "key-list-no-token": Scene(("key", "list", "--no-token", "--sort", "file")),
+    "key-list-absent": Scene(("key", "list"), env={"FIDOKIT_TOKEN": "usb:123"}),
+    "token-list": Scene(("token", "list")),
+    "token-list-long": Scene(("token", "list", "--long"), sizes=(80,)),
+    "token-info": Scene(("token", "info")),
+    "token-choice": Scene(
+        ("pin", "status"), ((CHOICE, "9\n"), (CHOICE, "2\n")), {"FIDOKIT_TOKEN": ""}
+    ),
+    "pin-status": Scene(("pin", "status")),
+    "pin-wrong": Scene(("pin", "verify"), ((TRIES, "000000\n"), (TRIES, f"{PIN}\n"))),
+    "pin-change": Scene(
+        ("pin", "change"),
+        (
+            ("Current PIN", "1\n"), ("Current PIN", f"{PIN}\n"),
+            ("New PIN", "1\n"), ("again", "1\n"),
+            ("New PIN", "2\n"), ("again", "1\n"),
+            ("New PIN", f"{PIN}\n"), ("again", f"{PIN}\n"),
+        ),
+    ),
+    "key-generate-quiet": Scene(
+        ("key", "generate", "-q", "-f", "new", "--no-passphrase"), sizes=(80,)
+    ),
+    "key-generate-no-touch": Scene(
+        ("key", "generate", "-q", "-f", "new", "-O", "no-touch-required", "--no-passphrase"),
+        sizes=(80,),
+    ),
+    "absent": Scene(("--token", "usb:123", "token", "info", "--no-wait"), code=3),
+    "help-key": Scene(("key", "--help")),
+    "wrong-letter": Scene(("key", "-P", "words"), code=2),
+    "wrong-word": Scene(("key", "create"), code=2),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, warm: Warm | None) -> Sandbox:
+    """A home with a token, four keys of it, and one more token; scenes leave it as it is."""
+    folder = tmp_path_factory.mktemp("screens")
+    sandbox = Sandbox(folder, environment(folder), warm)
+    for name in ("everyday", "spare"):
+        assert sandbox.run("virtual", "create", name).code == 0
+    (sandbox.home / "pin").write_text(f"{PIN}\n")
+    (sandbox.home / ".ssh").mkdir(mode=0o700)
+    token = ("--token", "virtual:everyday")
+    assert sandbox.run(*token, "pin", "set", "--new-pin-file", "pin").code == 0
+    for name, *options in KEYS:
+        made = sandbox.run(
+            *token, "key", "generate", "-f", f".ssh/{name}", "--no-passphrase", *options,
+            "--pin-file", "pin",
+        )  # fmt: skip
+        assert made.code == 0, made.err
+    return sandbox
+
+
+def capture(home: Sandbox, scene: Scene, columns: int, **more: str) -> tuple[str, bytes]:
+    """The screen of a scene, and the bytes that made it."""
+    env = {"FIDOKIT_TOKEN": "virtual:everyday", "TERM": "xterm-256color", **scene.env, **more}
+    script = f'cd "$HOME" && exec {sys.executable} -m fidokit "$@"'
+    command = ["bash", "-c", script, "bash", *scene.args]
+    with window(command, {**home.env, **env}, columns=columns, rows=60) as shown:
+        before = 0
+        for asked, typed in scene.answers:
+            text = shown.wait(lambda text: bool(re.search(asked, text[before:])))  # noqa: B023
+            before = len(text)
+            shown.type(typed)
+        assert shown.status == scene.code, shown.text()
+        text = shown.text()
+    for changing, stands in CHANGING.items():
+        text = re.sub(changing, stands, text)
+    return re.sub(r"\d{4}-\d\d-\d\d", "2026-11-30", text) + "\n", shown.raw
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_screens_are_those_that_are_committed(home: Sandbox, name: str) -> None:
+    scene = SCENES[name]
+    parts = []
+    for columns in scene.sizes:
+        text, _ = capture(home, scene, columns)
+        clear(home)
+        assert all(len(line) <= columns for line in text.splitlines())
+        parts.append(f"--- {columns} columns ---\n{text}")
+        assert PIN not in text
+    committed = FOLDER / f"{name}.txt"
+    if os.environ.get("FIDOKIT_WRITE_SCREENS"):
+        committed.write_text("".join(parts))
+    assert "".join(parts) == committed.read_text()
+
+
+@pytest.mark.parametrize("name", ["key-list", "pin-wrong", "absent", "token-choice"])
+def test_without_color_the_same_is_shown(home: Sandbox, name: str) -> None:
+    text, _ = capture(home, SCENES[name], 80)
+    plain, unstyled = capture(home, SCENES[name], 80, NO_COLOR="1")
+    assert plain == text
+    assert not re.search(rb"\x1b\[[0-9;]*m", unstyled)
+
+
+def clear(home: Sandbox) -> None:
+    """Take away what a scene made."""
+    for name in ("new", "new.pub"):
+        (home.home / name).unlink(missing_ok=True)
+
+
+def test_every_capture_has_its_scene() -> None:
+    assert {path.stem for path in FOLDER.glob("*.txt")} == set(SCENES)
+
+
+@pytest.mark.parametrize("name", ["key-list", "pin-status", "absent"])
+def test_colors_read_on_white_and_on_black(home: Sandbox, name: str) -> None:
+    """Bold and the colors that both kinds of terminal show: no yellow, cyan, white or black."""
+    _, raw = capture(home, SCENES[name], 80)
+    used = {part for found in re.findall(rb"\x1b\[([0-9;]*)m", raw) for part in found.split(b";")}
+    assert used <= {b"", b"0", b"1", b"2", b"31", b"32", b"35"}
