@@ -67,7 +67,7 @@ class Working:
         if settings.progress and not settings.json and is_fancy(sys.stderr):
             self._notice = LastingNotice(what, passed_seconds, after=_AFTER_S)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Working:
         if self._notice is not None:
             self._notice.show()
         return self

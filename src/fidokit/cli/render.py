@@ -247,7 +247,7 @@ def _show_table(listing: Listing) -> None:
     if laid is None:
         _show_cards(listing)
     else:
-        titles = [padded(listing.columns[n].title, w) for n, w in zip(*laid, strict=True)]
+        titles = [padded(listing.columns[n].title, w) for n, w in zip(*laid)]  # noqa: B905  Python 3.9
         print(styled((" " * GAP).join(titles).rstrip()))
         for row in rows:
             print(_row_of(listing.columns, row, *laid))
@@ -260,7 +260,7 @@ def _row_of(
 ) -> str:
     last = chosen[-1]
     cells = []
-    for n, width in zip(chosen, widths, strict=True):
+    for n, width in zip(chosen, widths):  # noqa: B905  Python 3.9
         cell = row[n] or "-"
         text = cell if n == last and cell_width(cell) <= width else padded(cell, width)
         cells.append(styled(text, columns[n].style) if columns[n].style else text)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -63,5 +62,5 @@ def described_by_callers(pid: int | None = None, proc: Path = Path("/proc")) -> 
 
 
 def _signs_for_git(words: Sequence[bytes]) -> bool:
-    pairs = set(pairwise(words))
+    pairs = set(zip(words, words[1:]))  # noqa: B905, RUF007  Python 3.9
     return {(b"-Y", b"sign"), (b"-n", b"git")} <= pairs
