@@ -31,7 +31,7 @@ def test_the_whole_tour(tmp_path: Path) -> None:
     assert len(titles) == len(set(titles)) == 10
     for step in steps:
         assert step.explanation
-        assert step.commands
+        assert step.commands or step is steps[-1]  # which has nobody to ask
         assert step.result
     names = {path.name for path in (tmp_path / "new-computer").iterdir()}
     assert {"id_ed25519_sk_rk_work_demo", "id_ecdsa_sk_rk_home_demo.pub"} <= names

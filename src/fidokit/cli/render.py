@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, TextIO, Union
 
@@ -149,7 +149,7 @@ def write_lines(lines: Iterable[str]) -> None:
     What is no terminal gets bytes that are not UTF-8 as they are: they are a key's comment.
     """
     iterator: Iterator[str] = iter(lines)
-    harmless = escape if sys.stdout.isatty() else escape_but_bytes
+    harmless: Callable[[str], str] = escape if sys.stdout.isatty() else escape_but_bytes
     if is_fancy(sys.stdout):
         harmless = _fitting
     while batch := [harmless(line) for line in islice(iterator, _LINES_A_WRITE)]:

@@ -53,11 +53,11 @@ class Step:
     result: tuple[str, ...]
 
 
-def tour(workspace: Path | None = None, *, ssh_keygen: str | None = "ssh-keygen") -> Iterator[Step]:
+def tour(place: Path | None = None, *, ssh_keygen: str | None = "ssh-keygen") -> Iterator[Step]:
     """Run the tour step by step; what is yielded has been checked.
 
     Args:
-        workspace: an empty folder to use and keep; a temporary one, removed at the end, if None.
+        place: a folder to use and keep; a temporary one, removed at the end, if None.
         ssh_keygen: program to compare with, where it is installed; None leaves that out.
 
     Raises:
@@ -65,12 +65,13 @@ def tour(workspace: Path | None = None, *, ssh_keygen: str | None = "ssh-keygen"
     """
     from fidokit.virtual.token import VirtualToken
 
-    with _workspace(workspace) as folder, VirtualToken(folder / "token") as token:
+    with workspace(place) as folder, VirtualToken(folder / "token") as token:
         yield from _Tour(folder, token, ssh_keygen).steps()
 
 
 @contextmanager
-def _workspace(chosen: Path | None) -> Iterator[Path]:
+def workspace(chosen: Path | None) -> Iterator[Path]:
+    """The folder that was chosen, else a temporary one that goes with the block."""
     if chosen is not None:
         yield chosen
         return
@@ -337,7 +338,7 @@ class _Tour:
             "same fingerprints, and verifies the same signatures.",
             tuple(
                 command
-                for result in self.recovered
+                for result in (self.recovered if program else ())
                 for command in _asked_of_ssh_keygen(result.path.name)
             ),
             tuple(lines),
@@ -386,6 +387,18 @@ def _run(argv: Sequence[str], stdin: bytes = b"") -> str:
             hint="OpenSSH 8.2 or newer is needed to read keys on tokens",
         )
     return output
+
+
+def require_same_keys(printed: Sequence[str]) -> None:
+    """Hold what the commands of a tour printed against each other: they tell of the same keys.
+
+    Raises:
+        DemoMismatch: they do not.
+    """
+    import re
+
+    found = {print_ for line in printed for print_ in re.findall(r"SHA256:[\w+/]{43}", line)}
+    _same("how many keys the commands tell of", len(found), len(KEYS))
 
 
 def _same(what: str, found: object, wanted: object) -> None:

@@ -75,28 +75,34 @@ def test_udev_rules_can_be_piped(sandbox: Sandbox) -> None:
     assert document["udev"]["path"].startswith("/")
 
 
-def test_demo_is_a_tour_that_agrees(sandbox: Sandbox) -> None:
-    done = sandbox.run("demo")
-    assert done.code == 0, done.err
-    assert done.out.startswith("1. ")
-    assert "   $ fidokit key generate" in done.out
-    assert "All of it agrees." in done.out
-    assert max(map(len, done.out.split("\n   $ ")[0].splitlines())) <= 100
-
-
-def test_demo_as_json_in_a_folder_that_is_kept(sandbox: Sandbox) -> None:
-    kept = sandbox.home / "kept"
-    done = sandbox.run("demo", "--json", "--keep", str(kept))
+def test_demo_runs_the_commands_that_it_shows(sandbox: Sandbox) -> None:
+    done = sandbox.run("demo", "--json", "--keep", "kept", FIDOKIT_TOKEN="virtual:none")
     assert done.code == 0, done.err
     steps = json.loads(done.out)["steps"]
     assert all(set(s) == {"title", "explanation", "commands", "result"} for s in steps)
-    assert kept.is_dir()
+    printed = {step["title"]: "\n".join(step["result"]) for step in steps}
+    assert "The PIN of fidokit virtual token (virtual:demo) is set." in printed["Set a PIN"]
+    assert "2 keys; --long shows all of each." in printed["List the keys"]
+    assert printed["Sign a challenge with each"].count("Good 'file' signature with") == 2
+    assert max(len(line) for line in printed["List the keys"].splitlines()) <= 76
+    assert (sandbox.home / "kept" / "desk" / "id_ed25519_sk_rk_work_demo").exists()
+    again = sandbox.run("demo", "--keep", "kept")
+    assert again.code == 9
+    assert "kept is not empty" in again.err
+
+
+def test_demo_waits_for_enter_on_a_terminal(sandbox: Sandbox) -> None:
+    answers = [("Enter goes on", "\n"), ("Enter goes on", "\x03")]
+    done = sandbox.talk("demo", answers=answers)
+    assert done.code == 130
+    assert "2. Set a PIN" in done.out
+    assert "3. Create" not in done.out
 
 
 def test_demo_ends_with_an_error_at_a_mismatch(
     in_process: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def wrong(_workspace: object) -> list[Step]:
+    def wrong(_place: object) -> list[Step]:
         raise DemoMismatch("two keys differ")
 
     monkeypatch.setattr("fidokit.guide.demo.tour", wrong)

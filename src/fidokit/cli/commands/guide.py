@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -12,11 +13,16 @@ from fidokit.cli.progress import Working
 from fidokit.cli.render import Check, Checks, Lines, show, styled, write_json, write_lines
 from fidokit.cli.settings import COMPLETION_VARIABLE, PROGRAM, Settings
 from fidokit.errors import ExitCode
+from fidokit.prompt import questions
 from fidokit.prompt.text import escape
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from fidokit.guide.demo import Step
     from fidokit.guide.doctor import Finding
+    from fidokit.guide.stage import Stage
 
 MARKS = {"ok": ("ok", "32"), "warn": ("note", "35"), "fail": ("PROBLEM", "1;31")}
 
@@ -63,38 +69,68 @@ def _with_id(found: Finding) -> str:
     metavar="FOLDER",
     help="Work in this empty or new folder, and leave the files there.",
 )
-def demo(settings: Settings, *, keep: str | None) -> None:
+@click.option("--fast", is_flag=True, help="Do not wait between steps.")
+def demo(settings: Settings, *, keep: str | None, fast: bool) -> None:
     """Take a guided tour on a virtual token.
 
     Shows the life of two SSH keys, step by step: sets a PIN, creates keys, loses their files,
-    recovers them from the token, and proves with a signature that they are the same. Needs no
-    hardware and touches none of your files.
+    recovers them from the token, and proves with a signature that they are the same. Runs each
+    command that it shows, and waits for Enter between steps on a terminal. Needs no hardware and
+    touches none of your files.
     """
+    from dataclasses import replace
     from pathlib import Path
 
-    from fidokit.guide.demo import tour
+    from fidokit.guide.demo import PIN, require_same_keys, tour, workspace
+    from fidokit.guide.stage import Stage
 
     folder = None if keep is None else Path(keep)
     if folder is not None:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _require_empty(folder)
     steps: list[Step] = []
-    for step in tour(folder):
-        steps.append(step)
-        if not settings.json:
-            _tell(len(steps), step)
+    waits = not fast and sys.stdout.isatty() and questions.has_terminal()
+    with workspace(folder) as here:
+        stage = Stage(here, PIN)
+        for checked in tour(here):
+            if steps and waits:
+                questions.ask_line("Enter goes on, Ctrl-C ends the tour. ")
+            if not settings.json:
+                _introduce(len(steps) + 1, checked)
+            printed = tuple(_performed(settings, stage, checked))
+            if not printed and not settings.json:
+                write_lines([f"   {line}" for line in checked.result])
+            steps.append(replace(checked, result=printed or checked.result))
+            if not settings.json:
+                print(flush=True)
+    require_same_keys([line for step in steps for line in step.result])
     if settings.json:
         write_json({"steps": [schema.step(step) for step in steps]})
     else:
         write_lines(["All of it agrees. Your own token: fidokit doctor, then fidokit pin set"])
 
 
-def _tell(number: int, step: Step) -> None:
+def _require_empty(folder: Path) -> None:
+    from fidokit.errors import WouldOverwrite
+
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise WouldOverwrite(f"{folder} is not empty", hint="name a folder that is new or empty")
+
+
+def _introduce(number: int, step: Step) -> None:
     print(styled(f"{number}. {escape(step.title)}"))
     write_lines(_wrapped(step.explanation))
+
+
+def _performed(settings: Settings, stage: Stage, step: Step) -> Iterator[str]:
+    """Run the step's commands; what they print, which is shown at once."""
     for command in step.commands:
-        print(styled(f"   $ {escape(command)}"))
-    write_lines([f"   {line}" for line in step.result])
-    print(flush=True)
+        if not settings.json:
+            print(styled(f"   $ {escape(command)}"), flush=True)
+        for line in stage.run(command):
+            if not settings.json:
+                write_lines([f"   {line}"])
+            yield line
 
 
 def _wrapped(text: str) -> list[str]:
