@@ -11,6 +11,7 @@ from typing import cast
 import pytest
 from tests.support.desk import Desk
 
+from fidokit.client.connection import Label
 from fidokit.client.info import TokenInfo
 from fidokit.client.session import Session
 from fidokit.errors import PinRequired, TokenNotFound, Unsupported, UsageError
@@ -241,7 +242,7 @@ def test_the_words_for_a_token_without_a_name(desk: Desk) -> None:
     with desk.open() as session:
         session.connection.durable = False
         assert resetting.plan_reset(session).confirm == "Maker Token"
-        session.connection.name = "\x1b\x07 (usb:/dev/hidraw3)"
+        session.connection._label = Label("\x1b\x07 (usb:/dev/hidraw3)")
         assert resetting.plan_reset(session).confirm == "reset"
 
 

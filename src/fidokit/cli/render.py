@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, TextIO, Union
 
-from fidokit.cli.table import GAP, cell_width, lay_out, padded
-from fidokit.cli.table import Column as Column  # noqa: PLC0414  what verbs show is here
+from fidokit.prompt.table import GAP, cell_width, lay_out, padded
+from fidokit.prompt.table import Column as Column  # noqa: PLC0414  what verbs show is here
 from fidokit.prompt.text import escape, escape_but_bytes, escape_lines, fitted, is_fancy, note
 
 if TYPE_CHECKING:

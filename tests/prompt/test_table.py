@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fidokit.cli.table import Column, cell_width, lay_out, padded
+from fidokit.prompt.table import Column, cell_width, lay_out, padded
 
 COLUMNS = (Column("Key", least=6), Column("Type", drop=1), Column("File", least=4))
 ROWS = [["a long name", "ed25519-sk", "a-file"], ["b", "ecdsa-sk", ""]]
