@@ -211,13 +211,22 @@ def login(net: Network, session: OpenSession, code: int) -> str:
     return net.ssh(NEAR, "true", code=code)
 
 
-def test_servers_refuse_it_when_its_time_is_over(net: Network, opened: Opener) -> None:
-    """The agent drops it, too; here it does not, so that sshd is asked."""
+def test_it_is_refused_when_its_time_is_over(
+    net: Network, opened: Opener, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """By its agent, and by servers that are shown such a certificate without it."""
     now = int(time.time())
     plan = plan_of()
     past = replace(plan, request=replace(plan.request, validity=(now - 700, now - 100)))
     with opened(past) as session:
         assert "Permission denied" in login(net, session, 255)
+    assert "has expired" in capfd.readouterr().err
+    net.host.keygen("-t", "ed25519", "-N", "", "-f", "old", "-C", "old")
+    pin = ("--pin-file", str(net.host.home / "pin"))
+    sign = ("cert", "sign", "-s", ".ssh/id_ca", "-I", "old", "-n", ROLE, "-V", "20250101:20250102")
+    net.host.fidokit(*sign, *pin, "old.pub", stdin=b"")
+    shown = ("-oIdentityAgent=none", "-i", str(net.host.home / "old"), NEAR, "true")
+    assert "Permission denied" in net.ssh(*shown, code=255)
     assert "Certificate invalid: expired" in net.log(NEAR)
 
 
