@@ -148,14 +148,15 @@ GROUPS: Mapping[str, Section] = {
     "virtual": Section(
         "Virtual tokens, for tests and for trying things out",
         {
-            "create": "virtual:create",
-            "list": "virtual:list_virtual",
-            "models": "virtual:models",
-            "quirks": "virtual:quirks",
-            "serve": "virtual:serve",
-            "export": "virtual:export",
-            "import": "virtual:import_virtual",
-            "delete": "virtual:delete",
+            "create": "virtual.tokens:create",
+            "list": "virtual.tokens:list_virtual",
+            "models": "virtual.tokens:models",
+            "quirks": "virtual.tokens:quirks",
+            "run": "virtual.program:run",
+            "serve": "virtual.tokens:serve",
+            "export": "virtual.tokens:export",
+            "import": "virtual.tokens:import_virtual",
+            "delete": "virtual.tokens:delete",
         },
     ),
     "udev": Section(

@@ -16,7 +16,7 @@ from tests.support.children import popen
 from tests.support.json_members import documents
 from tests.support.sandbox import Sandbox
 
-from fidokit.cli.commands import virtual
+from fidokit.cli.commands.virtual import tokens as virtual
 from fidokit.virtual.transports import vpcd
 
 

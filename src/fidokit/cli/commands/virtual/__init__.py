@@ -1,0 +1,1 @@
+"""`fidokit virtual ...`: the tokens, and programs that see them."""

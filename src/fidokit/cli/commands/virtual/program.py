@@ -1,0 +1,91 @@
+"""`fidokit virtual run`: a program for which virtual tokens are USB keys."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+import click
+
+from fidokit.cli.interaction import TerminalInteraction
+from fidokit.cli.options import verb
+from fidokit.cli.passphrase import known_if_sealed, seal_passphrase_option
+from fidokit.cli.settings import Settings
+from fidokit.errors import UsageError
+
+_SELECTOR = "virtual:"
+
+
+@verb()
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.option(
+    "--with",
+    "others",
+    metavar="NAME",
+    multiple=True,
+    help="One more virtual token. Repeatable; they come behind --token's, in this order.",
+)
+@click.option("--profile", metavar="NAME", help="What a throw-away token speaks.")
+@click.option(
+    "--model", metavar="AAGUID|NAME", help="The model that a throw-away token stands for."
+)
+@click.option(
+    "--quirk",
+    "quirks",
+    metavar="NAME",
+    multiple=True,
+    help="A quirk of it. Repeatable.",
+)
+@click.option(
+    "--presence",
+    metavar="POLICY",
+    help="Who touches the tokens meanwhile, as `virtual create --presence` has it.",
+)
+@seal_passphrase_option
+def run(
+    settings: Settings,
+    *,
+    command: tuple[str, ...],
+    others: tuple[str, ...],
+    profile: str | None,
+    model: str | None,
+    quirks: tuple[str, ...],
+    presence: str | None,
+    passphrase_file: str | None,
+) -> int:
+    """Run a program that sees a virtual token as a USB key.
+
+    COMMAND is a program and its words, best behind --. It and what it starts see the token of
+    --token, or a throw-away one, at /dev/hidraw90: without root, kernel modules or settings of
+    theirs. Ends with the program, and with its exit status.
+
+    \b
+    fidokit virtual run -- ssh-keygen -t ed25519-sk -f key
+    fidokit virtual run --token virtual:work -- fido2-token -L
+
+    Programs that are statically linked, or setuid, are out of reach.
+    """
+    from fidokit.lab.named_tokens import serve_virtual
+    from fidokit.lab.program import require_reachable, run_program, throw_away
+
+    require_reachable(command[0])
+    made_up = {"--profile": profile, "--model": model, "--quirk": quirks}
+    names = [name.removeprefix(_SELECTOR) for name in (settings.token, *others) if name]
+    if names and (given := [option for option, value in made_up.items() if value]):
+        raise UsageError(
+            f"{given[0]} is for a throw-away token, and --token or --with names one",
+            hint=f"leave one of them out, or: fidokit virtual create NAME {given[0]} ...",
+        )
+    with ExitStack() as stack:
+        tokens = []
+        for name in names:
+            words = known_if_sealed(name, passphrase_file)
+            asked = TerminalInteraction(settings)
+            serving = serve_virtual(name, presence=presence, passphrase=words, interaction=asked)
+            tokens.append(stack.enter_context(serving))
+        if not tokens:
+            made = throw_away(profile=profile, model=model, quirks=quirks, presence=presence)
+            tokens.append(stack.enter_context(made))
+        return run_program(command, tokens)
+
+
+run.context_settings["allow_interspersed_args"] = False  # what follows is the program's

@@ -1,0 +1,196 @@
+"""A program, and those that it starts, for whom virtual tokens are USB keys: no root, no kernel.
+
+A library is preloaded into them (hidraw_nodes.c); it shows the tokens as hidraw nodes.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import stat
+import struct
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Final
+
+from fidokit.errors import FidokitError, Unsupported, UsageError
+from fidokit.files.c_library import compiled
+from fidokit.system.host import xdg_folder
+from fidokit.virtual.framing.usb_descriptors import UsbIdentity
+from fidokit.virtual.transports.hidraw_nodes import HidrawNodes
+
+if TYPE_CHECKING:
+    from fidokit.virtual.token import VirtualToken
+
+LIBRARY: Final = "fidokit_hidraw_nodes.so"
+ELSEWHERE: Final = (
+    "serve the token another way: fidokit virtual serve NAME --uhid (root), or give the program "
+    "fidokit's provider library"
+)
+_ELF: Final = b"\x7fELF"
+_INTERPRETER: Final = 3
+"""PT_INTERP: the program is dynamically linked (elf(5))."""
+
+_MOST_HEADERS: Final = 256
+_PASSED_ON: Final = (signal.SIGTERM, signal.SIGHUP)
+_BY_SIGNAL: Final = 128
+
+
+def library(environ: Mapping[str, str] = os.environ) -> Path:
+    """The library, compiled if need be.
+
+    Args:
+        environ: the environment variables; `XDG_DATA_HOME` says where it is kept.
+
+    Raises:
+        Unsupported: no C compiler is here, or it refuses.
+        NoPermission, FidokitError: the disk refused.
+    """
+    here = Path(__file__).parent
+    packaged = here / LIBRARY
+    if packaged.is_file():
+        return packaged.resolve()
+    own = xdg_folder(environ, "XDG_DATA_HOME", ".local/share") / "fidokit" / LIBRARY
+    return compiled(here / "hidraw_nodes.c", own)
+
+
+@contextmanager
+def plugged_in(
+    tokens: Sequence[VirtualToken], environ: Mapping[str, str] = os.environ
+) -> Iterator[dict[str, str]]:
+    """The environment in which programs see tokens as USB keys, until the block ends.
+
+    Args:
+        tokens: powered virtual tokens; the first is /dev/hidraw90, and so on.
+        environ: the environment variables to start from.
+
+    Raises:
+        Unsupported: the library cannot be compiled, or this system lacks something.
+    """
+    loaded = f"{library(environ)}:{environ.get('LD_PRELOAD', '')}".rstrip(":")
+    with tempfile.TemporaryDirectory(prefix="fidokit-", ignore_cleanup_errors=True) as folder:
+        named = [(token, replace(UsbIdentity(), serial=token.identity.serial)) for token in tokens]
+        nodes = HidrawNodes(Path(folder), named)
+        try:
+            yield {**environ, "LD_PRELOAD": loaded, "FIDOKIT_NODES": folder}
+        finally:
+            nodes.close()
+
+
+def throw_away(
+    *,
+    profile: str | None = None,
+    model: str | None = None,
+    quirks: Sequence[str] = (),
+    presence: str | None = None,
+) -> VirtualToken:
+    """A virtual token in memory; what is None is as `create_virtual` has it.
+
+    Raises:
+        UsageError: a bad profile, model, policy or quirk; Unsupported: no metadata is installed.
+    """
+    from fidokit.virtual.token import VirtualToken
+
+    return VirtualToken(profile=profile, model=model, quirks=quirks, presence=presence)
+
+
+def run_program(command: Sequence[str], tokens: Sequence[VirtualToken]) -> int:
+    """Run a program for which virtual tokens are USB keys.
+
+    Signals that end a process go to it; Ctrl-C reaches it by the terminal.
+
+    Args:
+        command: the program and its words.
+        tokens: powered virtual tokens.
+
+    Returns:
+        Its exit status; 128 and the signal's number where a signal ended it.
+
+    Raises:
+        UsageError: there is no such program.
+        Unsupported: the program cannot be reached, or the library cannot be compiled.
+    """
+    require_reachable(command[0])
+    with plugged_in(tokens) as environ, _ignored(signal.SIGINT):
+        try:
+            child = subprocess.Popen(list(command), env=environ)  # noqa: S603  the user's own
+        except OSError as error:
+            raise FidokitError(f"{command[0]} cannot be started: {error.strerror}") from None
+        with child, _passed_on(child):
+            code = child.wait()
+    return code if code >= 0 else _BY_SIGNAL - code
+
+
+def require_reachable(program: str) -> None:
+    """Refuse programs into which the system preloads nothing.
+
+    Raises:
+        UsageError: there is no such program.
+        Unsupported: it is statically linked, or changes its user or group (setuid, setgid).
+    """
+    found = shutil.which(program)
+    if found is None:
+        raise UsageError(f"there is no program {program!r}", hint="give its path")
+    with suppress(OSError), Path(found).open("rb") as file:
+        if _changes_rights(os.fstat(file.fileno())):
+            raise Unsupported(
+                f"{found} runs as another user or group, and the system preloads nothing into "
+                "such programs",
+                hint=f"run a copy of it, or {ELSEWHERE}",
+            )
+        if _is_static(file.read(1 << 12)):
+            raise Unsupported(
+                f"{found} is statically linked: nothing can be preloaded into it", hint=ELSEWHERE
+            )
+
+
+def _changes_rights(found: os.stat_result) -> bool:
+    """Whether the system runs it in secure-execution mode (ld.so(8))."""
+    user = found.st_mode & stat.S_ISUID and found.st_uid != os.geteuid()
+    group = found.st_mode & stat.S_ISGID and found.st_gid != os.getegid()
+    return bool(user or group)
+
+
+def _is_static(head: bytes) -> bool:
+    """Whether this is the beginning of an ELF program without an interpreter, of this machine."""
+    try:
+        if not head.startswith(_ELF) or head[4] != 2:
+            return False
+        order = "<" if head[5] == 1 else ">"
+        (at,) = struct.unpack_from(f"{order}Q", head, 32)
+        size, count = struct.unpack_from(f"{order}HH", head, 54)
+        kinds = [
+            struct.unpack_from(f"{order}I", head, at + size * one)[0]
+            for one in range(min(count, _MOST_HEADERS))
+        ]
+    except (struct.error, IndexError):
+        return False
+    return bool(kinds) and _INTERPRETER not in kinds
+
+
+@contextmanager
+def _ignored(number: int) -> Iterator[None]:
+    before = signal.signal(number, lambda *_: None)  # not SIG_IGN, which the child would inherit
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
+@contextmanager
+def _passed_on(child: subprocess.Popen[bytes]) -> Iterator[None]:
+    def pass_on(number: int, _frame: FrameType | None) -> None:
+        child.send_signal(number)
+
+    before = {number: signal.signal(number, pass_on) for number in _PASSED_ON}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
