@@ -55,7 +55,7 @@ def told() -> list[tuple[str, str]]:
                 first = words.split()[0]
                 prose = first not in KNOWN and match[1] is None
                 if not prose and words not in NO_COMMANDS and first not in LATER - KNOWN:
-                    found.add((words, match[3]))
+                    found.add((words, match[3].partition(" -- ")[0]))
     return sorted(found)
 
 

@@ -302,7 +302,7 @@ def test_a_reset_over_another_transport(token: VirtualToken) -> None:
     by_nfc = Ctap2(LinkDevice(token.link("nfc")))
     with pytest.raises(CtapError) as caught:
         by_nfc.reset()
-    assert caught.value.code is ERR.NOT_ALLOWED
+    assert caught.value.code is ERR.OPERATION_DENIED
 
 
 # --- reading for good ----------------------------------------------------------------------------

@@ -310,7 +310,7 @@ def test_the_token_knows_that_it_lies_on_a_reader(
     (device,) = CtapPcscDevice.list_devices()
     with pytest.raises(CtapError) as refused:
         Ctap2(device).reset()
-    assert refused.value.code is CtapError.ERR.NOT_ALLOWED  # RST-06: over USB alone
+    assert refused.value.code is CtapError.ERR.OPERATION_DENIED  # RST-06: over USB alone
     with open_device(token) as usb:
         Ctap2(usb).reset()
 

@@ -12,7 +12,7 @@ import stat
 import struct
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +23,7 @@ from fidokit.errors import FidokitError, Unsupported, UsageError
 from fidokit.files.c_library import compiled
 from fidokit.system.host import xdg_folder
 from fidokit.virtual.framing.usb_descriptors import UsbIdentity
-from fidokit.virtual.transports.hidraw_nodes import HidrawNodes
+from fidokit.virtual.transports.hidraw_nodes import FIRST_NUMBER, HidrawNodes
 
 if TYPE_CHECKING:
     from fidokit.virtual.token import VirtualToken
@@ -100,7 +100,11 @@ def throw_away(
     return VirtualToken(profile=profile, model=model, quirks=quirks, presence=presence)
 
 
-def run_program(command: Sequence[str], tokens: Sequence[VirtualToken]) -> int:
+def run_program(
+    command: Sequence[str],
+    tokens: Sequence[VirtualToken],
+    seen: Callable[[list[str]], None] = lambda _: None,
+) -> int:
     """Run a program for which virtual tokens are USB keys.
 
     Signals that end a process go to it; Ctrl-C reaches it by the terminal.
@@ -108,6 +112,7 @@ def run_program(command: Sequence[str], tokens: Sequence[VirtualToken]) -> int:
     Args:
         command: the program and its words.
         tokens: powered virtual tokens.
+        seen: told before the program starts by which paths it sees the tokens.
 
     Returns:
         Its exit status; 128 and the signal's number where a signal ended it.
@@ -118,6 +123,7 @@ def run_program(command: Sequence[str], tokens: Sequence[VirtualToken]) -> int:
     """
     require_reachable(command[0])
     with plugged_in(tokens) as environ, _ignored(signal.SIGINT):
+        seen([f"/dev/hidraw{FIRST_NUMBER + at}" for at in range(len(tokens))])
         try:
             child = subprocess.Popen(list(command), env=environ)  # noqa: S603  the user's own
         except OSError as error:

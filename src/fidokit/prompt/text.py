@@ -49,7 +49,7 @@ def note(text: str) -> None:
     """Say something to the user beside the result: on standard error."""
     text = escape_lines(text)
     if is_fancy(sys.stderr):
-        text = fitted(text, columns(sys.stderr.fileno()))
+        text = fitted(text, columns(sys.stderr))
     sys.stderr.write(f"{text}\n")
 
 
@@ -78,11 +78,12 @@ _USUAL = 80
 _NARROWEST = 20
 
 
-def columns(descriptor: int) -> int:
-    """How wide a terminal is; 80 where it does not tell."""
+def columns(terminal: TextIO | int) -> int:
+    """How wide a terminal is, a stream or a descriptor; 80 where it does not tell."""
     try:
+        descriptor = terminal if isinstance(terminal, int) else terminal.fileno()
         return max(os.get_terminal_size(descriptor).columns or _USUAL, _NARROWEST)
-    except OSError:
+    except (OSError, ValueError):
         return _USUAL
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -19,6 +20,7 @@ from fidokit.errors import (
     PinAuthBlocked,
     PinBlocked,
     PinError,
+    PinRequired,
     TokenGone,
     TokenSilent,
     Unsupported,
@@ -208,7 +210,25 @@ def delete(session: Session, credential: ResidentCredential, *, any_rp: bool = F
     """
     _require_ssh(credential.application, any_rp)
     command = _Manager(session, credential.whole_rp_id)
-    command.call(DELETE, {2: _descriptor(credential)}, "deleting the key")
+    with _told_if_gone(command, credential, "deleting the key"):
+        command.call(DELETE, {2: _descriptor(credential)}, "deleting the key")
+
+
+@contextmanager
+def _told_if_gone(command: _Manager, credential: ResidentCredential, why: str) -> Iterator[None]:
+    """Say that a credential is gone where the token speaks of the proof (CTAP 2.1, 6.8.5).
+
+    A proof for one relying party does not tell which credentials others have, nor so whether one
+    exists at all.
+    """
+    try:
+        yield
+    except PinRequired:
+        of = credential.rp_id_hash or _hash(credential.application)
+        listed = command.keys(credential.application, of)
+        if any(key.credential_id == credential.credential_id for key in listed):
+            raise
+        raise error_for(CtapStatus.NO_CREDENTIALS, why) from None
 
 
 def rename(
@@ -234,7 +254,8 @@ def rename(
     names = {"name": cut(user_name, LONGEST), "displayName": cut(display_name, LONGEST)}
     user = {"id": bytes(credential.user_id), **{k: v for k, v in names.items() if v}}
     command = _Manager(session, credential.whole_rp_id)
-    command.call(UPDATE, {2: _descriptor(credential), 3: user}, "renaming the key")
+    with _told_if_gone(command, credential, "renaming the key"):
+        command.call(UPDATE, {2: _descriptor(credential), 3: user}, "renaming the key")
     return _read_back(session, command, credential, (names["name"], names["displayName"]))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 import pytest
@@ -27,6 +28,16 @@ def test_tokens_that_were_created(sandbox: Sandbox) -> None:
         sandbox.run("virtual", "create", name)
     done = sandbox.run("virtual", "run", "--token", "virtual:one", "--with", "two", *LIST)
     assert (done.code, done.out) == (0, "hidraw90 hidraw91\n")
+
+
+@pytest.mark.compiled
+def test_as_json_first(sandbox: Sandbox) -> None:
+    sandbox.run("virtual", "create", "one")
+    for words, name in (((), None), (("--token", "virtual:one"), "virtual:one")):
+        done = sandbox.run("--json", "virtual", "run", *words, "--", *LIST)
+        document, _, rest = done.out.rpartition("}\n")
+        assert json.loads(document + "}")["tokens"] == [{"token": name, "path": "/dev/hidraw90"}]
+        assert rest == "hidraw90\n"
 
 
 @pytest.mark.compiled

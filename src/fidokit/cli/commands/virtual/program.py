@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import ExitStack
 
 import click
@@ -9,6 +10,7 @@ import click
 from fidokit.cli.interaction import TerminalInteraction
 from fidokit.cli.options import verb
 from fidokit.cli.passphrase import known_if_sealed, seal_passphrase_option
+from fidokit.cli.render import Lines, show
 from fidokit.cli.settings import Settings
 from fidokit.errors import UsageError
 
@@ -85,7 +87,17 @@ def run(
         if not tokens:
             made = throw_away(profile=profile, model=model, quirks=quirks, presence=presence)
             tokens.append(stack.enter_context(made))
-        return run_program(command, tokens)
+        named: list[str | None] = [f"{_SELECTOR}{name}" for name in names]
+
+        def tell(paths: list[str]) -> None:
+            pairs = [
+                {"token": name, "path": path}
+                for name, path in zip(named or [None], paths, strict=True)
+            ]
+            show(settings, {"tokens": pairs}, Lines([]))
+            sys.stdout.flush()  # before the program prints anything
+
+        return run_program(command, tokens, tell)
 
 
 run.context_settings["allow_interspersed_args"] = False  # what follows is the program's
