@@ -1,8 +1,10 @@
 """Our agent beside OpenSSH's ssh-agent: lists, signatures, new connections, a token's signature.
 
 Both are driven by the same client over their sockets, in turns; so the client's own time is in both
-figures. For tokens the peer is the token itself: what our agent adds to its time; and ssh-agent,
-whose helper reaches the same token by our library, which starts Python for each signature.
+figures. In front of an ssh-agent with a hundred keys, our agent's peer is that agent itself. Others
+wait, while one client adds the costliest key, as long as the longest of many lists takes. For
+tokens the peer is the token itself: what our agent adds to its time; and ssh-agent, whose helper
+reaches the same token by our library, which starts Python for each signature.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -27,6 +30,12 @@ REQUESTS = 400
 LIST = b"\0\0\0\1\x0b"
 GOALS = {"list": 1 / 0.5, "sign": 1 / 3, "connect": 1 / 0.3}
 """As ratios of times: half the requests a second, three times, 0.3 times."""
+UPSTREAM_KEYS = 100
+UPSTREAM_GOAL = 2.0
+HOST_KEYS = 4096
+"""As many as all keys of our agent may name in their destinations."""
+OTHERS_WAIT_S = 0.05
+"""What other clients may wait while one adds the costliest key that the agent takes."""
 TOKEN = "virtual:agent"
 TOKEN_EXTRA_S = 0.001
 PROVIDER_GOAL = 80 / 30
@@ -135,6 +144,72 @@ def per_connection(path: str, count: int) -> Measure:
     return measure
 
 
+def add_request(number: int, constraints: bytes = b"") -> bytes:
+    """The frame that adds an ed25519 key; the same number gives the same key."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    seed = hashlib.sha256(b"fidokit benchmark %d" % number).digest()
+    point = Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+    fields = string(b"ssh-ed25519") + string(point) + string(seed + point)
+    comment = string(b"user%d@example.org" % number)
+    return string((b"\x19" if constraints else b"\x11") + fields + comment + constraints)
+
+
+def costliest() -> bytes:
+    """The frame that adds a key for one host with as many host keys as our agent takes."""
+    keys = b"".join(
+        string(string(b"ssh-ed25519") + string(hashlib.sha256(b"%d" % number).digest())) + b"\0"
+        for number in range(HOST_KEYS)
+    )
+    origin = string(b"") * 3
+    to = string(b"") + string(b"host.example.org") + string(b"") + keys
+    destination = string(string(origin) + string(to) + string(b""))
+    name = b"restrict-destination-v00@openssh.com"
+    return add_request(0, b"\xff" + string(name) + string(destination))
+
+
+def upstream_row(here: Place, rounds: int, count: int) -> Result:
+    """A list through our agent, beside one of the upstream agent itself."""
+    with stock_agent(here) as stock, our_agent(here, "--upstream", stock) as ours:
+        through, direct = Client(ours), Client(stock)
+        for number in range(UPSTREAM_KEYS):
+            assert direct.ask(add_request(number)) == b"\x06"
+        assert through.ask(LIST) == direct.ask(LIST)
+        best = take_turns(
+            per_request(through, LIST, count), per_request(direct, LIST, count), rounds
+        )
+        through.close()
+        direct.close()
+    title = f"agent: a list, upstream of {UPSTREAM_KEYS} keys"
+    return Result(title, best[0], "that upstream", best[1], UPSTREAM_GOAL)
+
+
+def others_row(here: Place, rounds: int, times: int = 5) -> Result:
+    """The longest time of a list while another client adds the costliest key again and again."""
+    request = costliest()
+    with our_agent(here) as path:
+        adding, other = Client(path), Client(path)
+
+        def measure() -> float:
+            answers: list[bytes] = []
+            work = threading.Thread(
+                target=lambda: answers.extend(adding.ask(request) for _ in range(times))
+            )
+            list_once = per_request(other, LIST, 1)
+            work.start()
+            longest = list_once()
+            while work.is_alive():
+                longest = max(longest, list_once())
+            assert answers == [b"\x06"] * times
+            return longest
+
+        longest = min(measure() for _ in range(rounds + 1))
+        adding.close()
+        other.close()
+    title = "agent: others' wait while a key is added"
+    return Result(title, longest, "ceiling", OTHERS_WAIT_S, 1.0)
+
+
 def run(here: Place, rounds: int = ROUNDS, count: int = REQUESTS) -> Iterator[Result]:
     """Measure ours against ssh-agent, then what our agent adds to a token's own time."""
     with ExitStack() as stack:
@@ -158,6 +233,8 @@ def run(here: Place, rounds: int = ROUNDS, count: int = REQUESTS) -> Iterator[Re
         for name, (title, make) in pairs.items():
             best = take_turns(make(mine, ours), make(theirs, stock), rounds)
             yield Result(title, best[0], peer, best[1], GOALS[name])
+    yield upstream_row(here, rounds, count)
+    yield others_row(here, rounds)
     yield from _token(here, rounds, max(count // 4, 10))
 
 

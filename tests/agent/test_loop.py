@@ -6,136 +6,25 @@ import errno
 import itertools
 import socket
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from tests.agent.core.world import HOST as HOST_KEY
 from tests.agent.core.world import PLAIN, SK, World, bind, login
+from tests.agent.serving import WAIT_S, Served, serving
 from tests.support import agent_keys
 
-from fidokit.agent.core.agent import Agent, ClientState, Step
-from fidokit.agent.core.ports import Purpose
+from fidokit.agent.core.agent import ClientState, Step
 from fidokit.agent.loop import AgentServer
-from fidokit.errors import Interrupted
 from fidokit.openssh import agent_messages, wire
-from fidokit.openssh.agent_messages import EXTENSION_FAILURE, FAILURE, SUCCESS, FrameReader, frame
-from fidokit.openssh.keys.private import SkPrivate
-
-WAIT_S = 20.0
-
-
-class Client:
-    """A client's end."""
-
-    def __init__(self, path: Path) -> None:
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(WAIT_S)
-        self.socket.connect(str(path))
-        self._reader = FrameReader()
-
-    def send(self, payload: bytes) -> None:
-        with suppress(BrokenPipeError, ConnectionResetError):
-            self.socket.sendall(frame(payload))
-
-    def answer(self) -> bytes | None:
-        """The next answer; None where the agent hung up."""
-        while (payload := self._reader.next()) is None:
-            try:
-                data = self.socket.recv(1 << 16)
-            except ConnectionResetError:
-                return None
-            if not data:
-                return None
-            self._reader.feed(data)
-        return payload
-
-    def ask(self, payload: bytes) -> bytes | None:
-        self.send(payload)
-        return self.answer()
-
-    def close(self) -> None:
-        self.socket.close()
-
-
-@dataclass
-class Waiting:
-    """Tokens that wait until a test lets them go on, or the client hangs up."""
-
-    begun: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
-    canceled: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
-    go: threading.Event = field(default_factory=threading.Event)
-
-    def sign(
-        self, private: SkPrivate, message: bytes, purpose: Purpose, stop: threading.Event
-    ) -> bytes:
-        self.begun.release()
-        while not self.go.wait(0.01):
-            if stop.is_set():
-                self.canceled.release()
-                raise Interrupted("canceled")
-        return wire.text("signature") + wire.string(b"s")
-
-    def forget(self) -> None:
-        """Nothing is kept."""
-
-    def expire(self) -> float | None:
-        """Nothing is kept."""
-        return None
-
-
-@dataclass
-class Served:
-    world: World
-    server: AgentServer
-    path: Path
-    tokens: Waiting
-    admits: list[bool]
-    clients: list[Client] = field(default_factory=list)
-
-    def client(self) -> Client:
-        self.clients.append(Client(self.path))
-        return self.clients[-1]
-
-    def until(self, condition: Callable[[], bool]) -> None:
-        """Let the server's thread take turns until it did something."""
-        deadline = time.monotonic() + WAIT_S
-        while not condition():
-            assert time.monotonic() < deadline, "it did not happen"
-            turned = threading.Event()
-            self.server.call(turned.set)
-            assert turned.wait(WAIT_S)
-
-    def all_gone(self) -> None:
-        self.until(lambda: self.server.clients == 0)
+from fidokit.openssh.agent_messages import EXTENSION_FAILURE, FAILURE, SUCCESS, frame
 
 
 @pytest.fixture(name="served")
 def _served(tmp_path: Path) -> Iterator[Served]:
     yield from serving(tmp_path / "s", World(), most=512)
-
-
-def serving(path: Path, world: World, *, most: int) -> Iterator[Served]:
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(str(path))
-    listener.listen(64)
-    tokens, admits = Waiting(), [True]
-    world.agent = Agent(world.settings, tokens, world.person)
-    server = AgentServer(world.agent, listener, lambda _channel: admits[0], most)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    served = Served(world, server, path, tokens, admits)
-    try:
-        yield served
-    finally:
-        server.stop()
-        thread.join(WAIT_S)
-        for client in served.clients:
-            client.close()
-        assert not thread.is_alive()
 
 
 SIGN = agent_messages.SignRequest(SK.public.blob(), login(SK)).encode()
@@ -365,6 +254,77 @@ def test_without_descriptors_it_pauses_and_goes_on(served: Served) -> None:
     assert late.answer() is not None
     pairs = itertools.pairwise(seen)
     assert (True, True) not in pairs
+
+
+LARGE = agent_messages.encode_add(PLAIN.fields, "l" * 10_000)
+
+
+@dataclass
+class SlowReading:
+    """Large requests are read when a test lets them; others at once.
+
+    Args:
+        patch: puts this in the place of the reader.
+    """
+
+    patch: pytest.MonkeyPatch
+    begun: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    go: threading.Event = field(default_factory=threading.Event)
+    ended: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+
+    def __post_init__(self) -> None:
+        parse = agent_messages.parse_request
+
+        def read(payload: bytes) -> agent_messages.Request:
+            if len(payload) < len(LARGE):
+                return parse(payload)
+            self.begun.release()
+            assert self.go.wait(WAIT_S)
+            self.ended.release()
+            return parse(payload)
+
+        self.patch.setattr(agent_messages, "parse_request", read)
+
+
+def test_who_adds_a_large_key_blocks_nobody_else_and_keeps_its_turns(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, adding, other = SlowReading(monkeypatch), served.client(), served.client()
+    adding.socket.sendall(frame(LARGE) + frame(LIST))
+    assert reading.begun.acquire(timeout=WAIT_S)
+    assert other.ask(LIST) == agent_messages.encode_identities([])
+    assert other.ask(ADD_SK) == SUCCESS
+    assert len(agent_messages.parse_identities(other.ask(LIST) or b"")) == 1
+    reading.go.set()
+    assert adding.answer() == SUCCESS
+    assert len(agent_messages.parse_identities(adding.answer() or b"")) == 2
+
+
+def test_who_hangs_up_while_its_large_key_is_read_adds_nothing(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, adding, other = SlowReading(monkeypatch), served.client(), served.client()
+    adding.send(LARGE)
+    assert reading.begun.acquire(timeout=WAIT_S)
+    adding.close()
+    served.until(lambda: served.server.clients == 1)
+    reading.go.set()
+    assert reading.ended.acquire(timeout=WAIT_S)
+    # read one after the other: when the second is there, the first has come to its end
+    assert other.ask(agent_messages.encode_add(SK.encode(), "s" * 10_000)) == SUCCESS
+    assert [entry.blob for entry in served.world.agent.keys] == [SK.public.blob()]
+
+
+def test_an_agent_that_is_locked_while_a_large_key_is_read_does_not_take_it(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, adding, other = SlowReading(monkeypatch), served.client(), served.client()
+    adding.send(LARGE)
+    assert reading.begun.acquire(timeout=WAIT_S)
+    assert other.ask(bytes([22]) + wire.string(b"words")) == SUCCESS
+    reading.go.set()
+    assert adding.answer() == FAILURE
+    assert len(served.world.agent.keys) == 0
 
 
 @dataclass

@@ -223,6 +223,73 @@ def test_an_answer_that_is_none(path: Path, answer: bytes) -> None:
     peer.close()
 
 
+LATE_S = 0.0
+
+
+def test_an_answer_that_comes_soon(path: Path) -> None:
+    peer = Peer(path, [frame(SUCCESS), frame(b"\x0c\0\0\0\0")])
+    upstream = SocketUpstream(str(path))
+    assert upstream.ask(b"\x13", WAIT_S) == SUCCESS
+    assert upstream.exchange(b"\x0b") == b"\x0c\0\0\0\0"
+    peer.close()
+    assert peer.heard == [frame(b"\x13"), frame(b"\x0b")]
+    upstream.close()
+
+
+def test_an_answer_that_comes_late_is_waited_for_and_asked_for_once(path: Path) -> None:
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen()
+    upstream, answers = SocketUpstream(str(path)), []
+    assert upstream.ask(b"\x0b", LATE_S) is None
+    channel, _ = listener.accept()
+    answer = frame(b"\x0c\0\0\0\0")
+    channel.sendall(answer[:3])
+    assert upstream.ask(b"\x0b", 0.01) is None, "what came is kept"
+    work = threading.Thread(target=lambda: answers.append(upstream.exchange(b"\x0b")))
+    work.start()
+    channel.sendall(answer[3:])
+    work.join(WAIT_S)
+    assert answers == [b"\x0c\0\0\0\0"]
+    upstream.close()
+    assert channel.recv(100) == frame(b"\x0b")
+    assert channel.recv(100) == b""
+    channel.close()
+    listener.close()
+
+
+def test_a_late_answer_is_not_taken_for_another_requests(path: Path) -> None:
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen()
+    upstream = SocketUpstream(str(path))
+    assert upstream.ask(b"\x0b", LATE_S) is None
+    assert upstream.exchange(b"\x13") == FAILURE
+    listener.close()
+
+
+def test_an_answer_that_nobody_asked_for_ends_the_connection(path: Path) -> None:
+    peer = Peer(path, [frame(SUCCESS) * 2])
+    upstream = SocketUpstream(str(path))
+    assert upstream.exchange(b"\x13") == FAILURE
+    peer.close()
+
+
+def test_nobody_is_there_to_be_asked(path: Path) -> None:
+    upstream = SocketUpstream(str(path))
+    assert upstream.ask(b"\x0b", WAIT_S) is None
+    assert upstream.exchange(b"\x0b") == FAILURE
+    assert upstream.ask(b"\x0b", WAIT_S) is None, "it is closed for good"
+
+
+@pytest.mark.parametrize("answer", [b"", bytes(4), b"\xff" * 8])
+def test_who_is_asked_and_hangs_up_has_failed(path: Path, answer: bytes) -> None:
+    peer = Peer(path, [answer])
+    upstream = SocketUpstream(str(path))
+    assert upstream.ask(b"\x0b", WAIT_S) == FAILURE
+    peer.close()
+
+
 def test_a_broken_connection_is_not_made_anew(path: Path) -> None:
     """Its bindings are lost: that agent would take a new one for a local client."""
     peer = Peer(path, [b""])

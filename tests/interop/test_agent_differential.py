@@ -11,13 +11,12 @@ import os
 import random
 import socket
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.agent.core.world import World, bind, login
+from tests.agent.core.world import World, bind, done, login
 from tests.support import agent_keys
 from tests.support.agent_host import WAIT_S, stock
 from tests.support.children import popen
@@ -86,7 +85,7 @@ class Ours:
         if isinstance(step, Later):
             self.world.now = step.when
             return self.ask(client, payload)
-        return step if isinstance(step, bytes) else step(threading.Event())
+        return done(step)
 
     @property
     def is_locked(self) -> bool:

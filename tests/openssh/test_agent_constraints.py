@@ -132,6 +132,21 @@ def test_too_many_destinations() -> None:
         read(restricted(one * (con.MAX_DESTINATIONS + 1)))
 
 
+@pytest.mark.parametrize("split", [True, False], ids=["in two destinations", "in one"])
+def test_too_many_host_keys(split: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(con, "MAX_HOST_KEYS", 4)
+    key = (KeySpec(ED25519, is_ca=False),)
+
+    def some(count: int) -> bytes:
+        parts = (count // 2, count - count // 2) if split else (count,)
+        hops = [Destination(Hop(), Hop("", "h", key * part)).encode() for part in parts]
+        return restricted(b"".join(hops))
+
+    assert sum(len(found.to.keys) for found in read(some(4)).destinations) == 4
+    with pytest.raises(MalformedKey, match="host keys"):
+        read(some(5))
+
+
 def test_extensions_of_destinations_are_refused() -> None:
     hop = wire.text("") + wire.text("h") + wire.string(b"new")
     inner = wire.string(Hop().encode()) + wire.string(hop) + wire.string(b"")

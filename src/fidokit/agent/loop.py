@@ -1,4 +1,4 @@
-"""The loop around the core: one thread for all clients, and one for each answer that takes long.
+"""The loop around the core: one thread for all clients, others for answers that take long.
 
 A client has at most one request at work and one answer on its way; what it sends meanwhile stays in
 the kernel. One that hangs up cancels its work. What is wrong with one client ends that one alone,
@@ -18,8 +18,9 @@ from contextlib import suppress
 from functools import partial
 from typing import Final
 
-from fidokit.agent.core.agent import Agent, ClientState, Later
+from fidokit.agent.core.agent import Agent, ClientState, Later, SlowRead, Step
 from fidokit.agent.core.signatures import Work
+from fidokit.agent.work_threads import WorkThreads
 from fidokit.errors import Malformed
 from fidokit.openssh.agent_messages import FAILURE, FrameReader, frame
 from fidokit.unix_socket import peer_process
@@ -82,7 +83,7 @@ class AgentServer:
         self._clients: dict[int, _Client] = {}
         self._calls: deque[Callable[[], None]] = deque()
         self._later: list[tuple[float, _Client, bytes]] = []
-        self._working: set[threading.Thread] = set()
+        self._threads = WorkThreads()
         self._wake_in, self._wake_out = os.pipe()
         self._turn_of_wake = threading.RLock()  # a signal may come while its holder is at work
         self._running = True
@@ -127,9 +128,7 @@ class AgentServer:
         for client in list(self._clients.values()):
             self._drop(client)
         self._listener.close()
-        deadline = time.monotonic() + GRACE_S
-        for work in list(self._working):  # a question on the terminal has to be taken back
-            work.join(max(deadline - time.monotonic(), 0))
+        self._threads.close(GRACE_S)  # a question on the terminal has to be taken back
         with self._turn_of_wake:  # its number must not be written to once it is another file's
             if self._wake_out < 0:
                 return
@@ -263,42 +262,51 @@ class AgentServer:
             self._handle(client, payload)
 
     def _handle(self, client: _Client, payload: bytes) -> None:
-        step = self._agent.handle(client.connection, payload)
+        self._take(client, payload, self._agent.handle(client.connection, payload))
+
+    def _take(self, client: _Client, payload: bytes, step: Step) -> None:
+        """Answer a request, or have it worked at."""
         if isinstance(step, bytes):
             self._send(client, frame(step))
             return
-        client.stop = threading.Event()
+        stop = client.stop = threading.Event()
         self._poll.modify(client.socket, _HANGUP)
         if isinstance(step, Later):
             self._later.append((step.when, client, payload))
-        else:
-            work = threading.Thread(target=self._work, args=(client, step, client.stop))
-            work.daemon = True
-            self._working.add(work)
-            try:
-                work.start()
-            except RuntimeError:  # the system has no thread for it: that request fails, no other
-                self._working.discard(work)
-                self._agent.settings.say("refused: the system has no thread for another request")
-                self._done(client, FAILURE)
+            return
+        try:
+            self._threads.start(partial(self._work, client, payload, step, stop))
+        except RuntimeError:  # the system has no thread for it: that request fails, no other
+            self._agent.settings.say("refused: the system has no thread for another request")
+            self._done(client, payload, lambda: FAILURE)
 
-    def _work(self, client: _Client, step: Work, stop: threading.Event) -> None:
-        answer = [FAILURE]
-        self._guard(lambda: answer.append(step(stop)))
-        self._working.discard(threading.current_thread())
-        self.call(lambda: self._done(client, answer[-1]))
+    def _work(
+        self, client: _Client, payload: bytes, step: Work | SlowRead, stop: threading.Event
+    ) -> None:
+        then: list[Callable[[], Step]] = [lambda: FAILURE]
 
-    def _done(self, client: _Client, answer: bytes) -> None:
+        def work() -> None:
+            if isinstance(step, SlowRead):
+                then.append(step.read(stop))
+            else:
+                answer = step(stop)
+                then.append(lambda: answer)
+
+        self._guard(work)
+        self.call(lambda: self._done(client, payload, then[-1]))
+
+    def _done(self, client: _Client, payload: bytes, then: Callable[[], Step]) -> None:
+        """Go on with a client whose work is done, in the loop's thread."""
         if client.socket.fileno() < 0:
             return  # it hung up meanwhile
         client.stop = None
         self._poll.modify(client.socket, select.POLLIN)
         if len(self._clients) >= self._most:
             self._let_in()
-        self._guard(partial(self._send_and_advance, client, frame(answer)), client)
+        self._guard(partial(self._take_and_advance, client, payload, then), client)
 
-    def _send_and_advance(self, client: _Client, data: bytes) -> None:
-        self._send(client, data)
+    def _take_and_advance(self, client: _Client, payload: bytes, then: Callable[[], Step]) -> None:
+        self._take(client, payload, then())
         self._advance(client)
 
     def _repeat(self) -> None:

@@ -11,6 +11,7 @@ import socket
 import stat
 import tempfile
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -176,33 +177,87 @@ class SocketUpstream:
         self._turn = threading.Lock()
         self._socket: socket.socket | None = None
         self._closed = False
+        self._reader = FrameReader()
+        self._asked: bytes | None = None
+        """The request whose answer is to come."""
+
+    def ask(self, payload: bytes, wait_s: float) -> bytes | None:
+        """Send a request, return the answer where it comes within so many seconds.
+
+        After None, `exchange` with the same request waits for the answer.
+        """
+        with self._turn:
+            deadline = time.monotonic() + wait_s
+            try:
+                channel = self._connected(wait=False)
+            except OSError:
+                return None  # `exchange` has the same trouble, or waits
+            try:
+                channel.settimeout(wait_s)
+                self._send(channel, payload)
+                return self._answer(channel, deadline)
+            except TimeoutError:
+                return None if self._asked else self._failed()
+            except (OSError, Malformed):
+                return self._failed()
 
     def exchange(self, payload: bytes) -> bytes:
         """Send a request and wait for the answer; FAILURE where that agent does not answer."""
         with self._turn:
             try:
-                channel = self._connected()
-                channel.sendall(frame(payload))
-                return _answer(channel)
+                channel = self._connected(wait=True)
+                channel.settimeout(_WAIT_S)
+                self._send(channel, payload)
+                return self._answer(channel, None)
             except (OSError, Malformed):
-                self._closed = True  # its bindings are lost: a new connection would be a local one
-                self._hang_up()
-                return FAILURE
+                return self._failed()
+
+    def _failed(self) -> bytes:
+        self._closed = True  # its bindings are lost: a new connection would be a local one
+        self._hang_up()
+        return FAILURE
 
     def close(self) -> None:
         """Hang up; an exchange that is under way ends with FAILURE."""
         self._closed = True
         self._hang_up()
 
-    def _connected(self) -> socket.socket:
+    def _connected(self, *, wait: bool) -> socket.socket:
         if self._closed:
             raise OSError
         if self._socket is None:
             channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            channel.settimeout(_WAIT_S)
-            self._socket = channel
-            channel.connect(self._path)
+            channel.settimeout(_WAIT_S if wait else 0)
+            try:
+                self._socket = channel
+                channel.connect(self._path)
+            except OSError:
+                self._socket = None
+                channel.close()
+                raise
         return self._socket
+
+    def _send(self, channel: socket.socket, payload: bytes) -> None:
+        """Send a request, unless it was sent and its answer is to come."""
+        if self._asked is None:
+            channel.sendall(frame(payload))
+            self._asked = payload
+        elif self._asked != payload:
+            raise OSError  # the answer to come would be taken for this one's
+
+    def _answer(self, channel: socket.socket, deadline: float | None) -> bytes:
+        """The answer that is to come; TimeoutError at the deadline, what came is kept."""
+        answer = None
+        while answer is None:
+            if deadline is not None and time.monotonic() > deadline:
+                raise TimeoutError
+            data = channel.recv(_CHUNK)
+            self._reader.feed(data)
+            answer = self._reader.next()
+            if not data or (answer is not None and self._reader.pending):
+                raise OSError  # it hung up, or sent what nobody asked for
+        self._asked = None
+        return answer
 
     def _hang_up(self) -> None:
         channel = self._socket
@@ -210,12 +265,3 @@ class SocketUpstream:
             with suppress(OSError):
                 channel.shutdown(socket.SHUT_RDWR)
             channel.close()
-
-
-def _answer(channel: socket.socket) -> bytes:
-    reader = FrameReader()
-    while data := channel.recv(_CHUNK):
-        reader.feed(data)
-        if (answer := reader.next()) is not None:
-            return answer
-    raise OSError

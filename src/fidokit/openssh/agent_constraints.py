@@ -31,6 +31,8 @@ ASSOCIATED_CERTS: Final = "associated-certs-v00@openssh.com"
 
 MAX_DESTINATIONS: Final = 1024
 MAX_CERTIFICATES: Final = 1024
+MAX_HOST_KEYS: Final = 4096
+"""In the destinations of one key; OpenSSH has no limit but that of a request."""
 
 _WHAT: Final = "key constraint"
 
@@ -161,10 +163,14 @@ def _provider(reader: Reader, found: Constraints) -> Constraints:
 def _destinations(reader: Reader, found: Constraints) -> Constraints:
     listed = Reader(reader.string(), _WHAT)
     destinations: list[Destination] = []
+    host_keys = 0
     while listed.remaining:
         if len(destinations) == MAX_DESTINATIONS:
             raise MalformedKey(f"{_WHAT}: more than {MAX_DESTINATIONS} destinations")
-        destinations.append(_destination(Reader(listed.string(), _WHAT)))
+        destination = _destination(Reader(listed.string(), _WHAT))
+        host_keys += len(destination.origin.keys) + len(destination.to.keys)
+        _limit_host_keys(host_keys)
+        destinations.append(destination)
     # OpenSSH takes an empty list for no restriction; whoever wrote one meant something else
     if not destinations:
         raise MalformedKey(f"{_WHAT}: an empty list of destinations")
@@ -216,7 +222,13 @@ def _hop(data: bytes) -> Hop:
     keys = []
     while reader.remaining:
         keys.append(KeySpec(parse_host_key(reader.string()), bool(reader.u8())))
+        _limit_host_keys(len(keys))
     return Hop(user, host, tuple(keys))
+
+
+def _limit_host_keys(count: int) -> None:
+    if count > MAX_HOST_KEYS:
+        raise MalformedKey(f"{_WHAT}: more than {MAX_HOST_KEYS} host keys in destinations")
 
 
 def _no_extensions(data: bytes) -> None:

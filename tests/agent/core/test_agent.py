@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 
 import pytest
-from tests.agent.core.world import HOST, PLAIN, SK, WEB, World, bind, login
+from tests.agent.core.world import HOST, PLAIN, SK, WEB, World, bind, done, lock, login, to, unlock
 from tests.support import agent_keys
 from tests.support.agent_keys import ALL, Held
 from tests.support.mutate import fuzz_count, mutants
-from tests.support.signers import PlainKey, certificate, ed25519_key, ed25519_token
+from tests.support.signers import certificate, ed25519_key, ed25519_token
 
 from fidokit.agent.core.agent import (
     CHANGES,
@@ -22,25 +22,12 @@ from fidokit.agent.core.agent import (
 from fidokit.agent.core.ports import Consent
 from fidokit.errors import TouchRefused
 from fidokit.openssh import agent_messages, wire
-from fidokit.openssh.agent_constraints import Constraints, Destination, Hop, KeySpec
+from fidokit.openssh.agent_constraints import Constraints
 from fidokit.openssh.agent_messages import EXTENSION_FAILURE, FAILURE, SUCCESS, AgentExtension
 from fidokit.openssh.keys.plain_private import SignFlag
 from fidokit.openssh.keys.public import RsaPublic
 from fidokit.openssh.signatures.signature import verify
 from fidokit.openssh.signatures.sshsig import digest, to_be_signed
-
-
-def lock(words: bytes) -> bytes:
-    return bytes([22]) + wire.string(words)
-
-
-def to(host: PlainKey) -> Destination:
-    return Destination(Hop(), Hop("", "near.example", (KeySpec(host.public, is_ca=False),)))
-
-
-def unlock(words: bytes) -> bytes:
-    return bytes([23]) + wire.string(words)
-
 
 # --- ordinary keys -------------------------------------------------------------------------
 
@@ -462,7 +449,7 @@ def test_fuzz_any_request_gets_an_answer() -> None:
             continue
         world.client = client
         step = world.step(payload)
-        answer = step if isinstance(step, bytes | Later) else step(threading.Event())
+        answer = step if isinstance(step, Later) else done(step)
         assert isinstance(answer, Later) or answer[0] in {5, 6, 12, 14, 28, 29}
         world.log.clear()
 

@@ -5,22 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.agent.core.world import HOST, PLAIN, SK, Behind, World, bind, login
+from tests.agent.core.world import HOST, PLAIN, SK, Behind, World, bind, done, lock, login, unlock
+from tests.support import agent_keys
 from tests.support.samples import ED25519
 from tests.support.signers import certificate, ed25519_key
 
+from fidokit.agent.core.agent import ClientState, Later
+from fidokit.agent.core.policy import KeyRule, Policy
+from fidokit.agent.core.upstream_keys import MOST_ANSWERS
 from fidokit.openssh import agent_messages, wire
 from fidokit.openssh.agent_messages import EXTENSION_FAILURE, FAILURE, SUCCESS, AgentExtension
 from fidokit.openssh.keys.public import RsaPublic
-
-
-def lock(words: bytes) -> bytes:
-    return bytes([22]) + wire.string(words)
-
-
-def unlock(words: bytes) -> bytes:
-    return bytes([23]) + wire.string(words)
-
 
 THEIRS = ED25519.blob()
 
@@ -146,3 +141,106 @@ def test_a_list_that_is_too_long_is_cut_and_ours_stay() -> None:
     assert len(answer) <= agent_messages.MAX_FRAME
     assert world.listed()[0] == (SK.public.blob(), "ours")
     assert "do not fit" in world.log[-1]
+
+
+# --- answers that are remembered -----------------------------------------------------------
+
+
+class Changing:
+    """An upstream agent whose list a test changes.
+
+    Args:
+        listed: blobs and comments, in their order.
+    """
+
+    def __init__(self, *listed: tuple[bytes, str]) -> None:
+        self.listed = list(listed)
+
+    def __call__(self, payload: bytes) -> bytes:
+        if payload != agent_messages.REQUEST_IDENTITIES:
+            return SUCCESS
+        return agent_messages.encode_identities(self.listed)
+
+
+BAD = (b"", "bad")
+
+
+def test_a_list_is_judged_once_until_the_upstream_agent_answers_otherwise() -> None:
+    changing = Changing(BAD, (THEIRS, "theirs"))
+    world = World(behind=Behind(changing))
+    assert [world.listed() for _ in range(3)] == [[(THEIRS, "theirs")]] * 3
+    assert len(world.log) == 1, "what is left out is logged when the list is new"
+    for number in range(2 * MOST_ANSWERS):
+        changing.listed = [(THEIRS, f"theirs {number}"), BAD]
+        assert [world.listed() for _ in range(2)] == [[(THEIRS, f"theirs {number}")]] * 2
+    changing.listed = []
+    assert world.listed() == []
+    changing.listed = [BAD, (THEIRS, "theirs")]
+    assert world.listed() == [(THEIRS, "theirs")]
+
+
+def test_what_is_held_here_leaves_the_upstream_agents_place_and_comes_back() -> None:
+    blob = SK.public.blob()
+    world = World(behind=Behind(Changing((THEIRS, "theirs"), (blob, "twice"))))
+    theirs = [(THEIRS, "theirs"), (blob, "twice")]
+    assert world.listed() == theirs
+    world.add(SK.encode(), comment="ours")
+    assert world.listed() == [(blob, "ours"), (THEIRS, "theirs")]
+    world.add(SK.encode(), comment="renamed")
+    assert world.listed() == [(blob, "renamed"), (THEIRS, "theirs")]
+    world.ask(agent_messages.encode_remove(blob))
+    assert world.listed() == theirs
+
+
+@pytest.mark.parametrize("rule", [KeyRule("theirs", forwarded=False), KeyRule("th*", hidden=True)])
+def test_clients_under_another_judgment_get_another_answer(rule: KeyRule) -> None:
+    world = World(behind=Behind(Changing((THEIRS, "theirs"))), policy=Policy([rule]))
+    remote = ClientState()
+    world.bind(HOST, forwarding=True, client=remote)
+    for _ in range(3):
+        assert world.listed() == ([] if rule.hidden else [(THEIRS, "theirs")])
+        assert world.listed(remote) == []
+
+
+def test_a_comment_that_changes_changes_the_rule() -> None:
+    changing = Changing((THEIRS, "theirs"))
+    world = World(behind=Behind(changing), policy=Policy([KeyRule("secret*", hidden=True)]))
+    assert world.listed() == [(THEIRS, "theirs")]
+    changing.listed = [(THEIRS, "secret")]
+    assert world.listed() == []
+
+
+def test_a_locked_agent_remembers_nothing_to_clients() -> None:
+    world = World(behind=Behind(Changing((THEIRS, "theirs"))))
+    assert world.listed() == [(THEIRS, "theirs")]
+    world.ask(lock(b"words"))
+    assert world.listed() == []
+    world.ask(unlock(b"words"))
+    assert world.listed() == [(THEIRS, "theirs")]
+
+
+def test_a_key_of_ours_that_ends_is_not_remembered() -> None:
+    world = World(behind=Behind(Changing((THEIRS, "theirs"))), lifetime=5)
+    world.add(SK.encode(), comment="ours")
+    assert len(world.listed()) == 2
+    world.now += 6
+    assert world.listed() == [(THEIRS, "theirs")]
+
+
+def test_a_large_addition_is_relayed() -> None:
+    peer = Behind(behind)
+    world = World(behind=peer)
+    large = agent_messages.encode_add(agent_keys.ed25519().fields, "x" * 9000)
+    assert world.ask(large) == SUCCESS
+    assert peer.heard == [large]
+
+
+def test_an_upstream_agent_that_answers_late_is_waited_for_elsewhere() -> None:
+    peer = Behind(Changing((THEIRS, "theirs")), late=2)
+    world = World(behind=peer)
+    for remembered in (False, False, True):
+        step = world.step(agent_messages.REQUEST_IDENTITIES)
+        assert isinstance(step, bytes) is remembered
+        assert not isinstance(step, Later)
+        assert agent_messages.parse_identities(done(step)) == [(THEIRS, "theirs")]
+    assert len(peer.heard) == 3

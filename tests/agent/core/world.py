@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from tests.support import agent_keys
 from tests.support.signers import PlainKey, ed25519_key, ed25519_token
 
-from fidokit.agent.core.agent import Agent, ClientState, Later, Step
+from fidokit.agent.core.agent import Agent, ClientState, Later, SlowRead, Step
 from fidokit.agent.core.policy import Policy
 from fidokit.agent.core.ports import AgentSettings, Consent, Purpose, Upstream
+from fidokit.agent.core.signatures import Work
 from fidokit.errors import FidokitError
 from fidokit.openssh import agent_messages, wire
-from fidokit.openssh.agent_constraints import Constraints
+from fidokit.openssh.agent_constraints import Constraints, Destination, Hop, KeySpec
 from fidokit.openssh.agent_messages import SessionBind
 from fidokit.openssh.keys.plain_private import AnyPrivate
 from fidokit.openssh.keys.private import SkPrivate
@@ -57,11 +58,18 @@ class Approver:
 
 @dataclass
 class Behind:
-    """The agent behind, by a script."""
+    """The agent behind, by a script; `late` is how many requests it does not answer soon."""
 
     answers: Callable[[bytes], bytes]
     heard: list[bytes] = field(default_factory=list)
     closed: bool = False
+    late: int = 0
+
+    def ask(self, payload: bytes, wait_s: float) -> bytes | None:
+        if self.late:
+            self.late -= 1
+            return None
+        return self.exchange(payload)
 
     def exchange(self, payload: bytes) -> bytes:
         self.heard.append(payload)
@@ -110,7 +118,7 @@ class World:
         """The answer, work done."""
         step = self.step(payload, client)
         assert not isinstance(step, Later)
-        return step if isinstance(step, bytes) else step(threading.Event())
+        return done(step)
 
     def add(
         self,
@@ -149,6 +157,15 @@ SK = agent_keys.sk()
 WEB = agent_keys.sk(application="https://example.org")
 
 
+def done(step: bytes | Work | SlowRead) -> bytes:
+    """The answer that a step comes to, where nobody hangs up."""
+    while isinstance(step, SlowRead):
+        then = step.read(threading.Event())()
+        assert not isinstance(then, Later)
+        step = then
+    return step if isinstance(step, bytes) else step(threading.Event())
+
+
 def bind(
     host: PlainKey, session: bytes = b"session", *, forwarding: bool = False, signed: bytes = b""
 ) -> bytes:
@@ -179,3 +196,18 @@ def login(
         + wire.string(blob)
         + (b"" if host is None else wire.string(host.public.blob()))
     )
+
+
+def lock(words: bytes) -> bytes:
+    """Lock the agent with a passphrase."""
+    return bytes([22]) + wire.string(words)
+
+
+def unlock(words: bytes) -> bytes:
+    """Unlock it."""
+    return bytes([23]) + wire.string(words)
+
+
+def to(host: PlainKey) -> Destination:
+    """A destination: that host, from here."""
+    return Destination(Hop(), Hop("", "near.example", (KeySpec(host.public, is_ca=False),)))

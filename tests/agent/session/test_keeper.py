@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.agent.core.world import FAR, HOST, bind, login
+from tests.agent.core.world import FAR, HOST, bind, done, login
 from tests.support import agent_keys
 from tests.support.signers import certificate, ed25519_key
 
@@ -43,7 +42,7 @@ class Session:
     def ask(self, payload: bytes, client: ClientState | None = None) -> bytes:
         step = self.agent.handle(client or self.client, payload)
         assert not isinstance(step, Later)
-        return step if isinstance(step, bytes) else step(threading.Event())
+        return done(step)
 
     def sign(self, data: bytes, client: ClientState | None = None) -> bytes:
         return self.ask(SignRequest(self.certificate.blob(), data, 0).encode(), client)

@@ -13,12 +13,12 @@ from enum import Enum, auto
 from typing import Final
 
 from fidokit.agent.core.bindings import Bindings, Refused, visible
-from fidokit.agent.core.held_keys import MOST_KEYS, HeldKey, Keyring
+from fidokit.agent.core.held_keys import HeldKey, Keyring
 from fidokit.agent.core.padlock import Padlock
 from fidokit.agent.core.policy import FREE, KeyRule
 from fidokit.agent.core.ports import AgentSettings, Approver, TokenSigner, Upstream
 from fidokit.agent.core.signatures import Signing, Work
-from fidokit.agent.core.upstream_keys import Identity, readable, rule_of
+from fidokit.agent.core.upstream_keys import Identity, JoinedLists, parsed, rule_of
 from fidokit.errors import FidokitError
 from fidokit.openssh import agent_constraints as constraint
 from fidokit.openssh import agent_messages as wire
@@ -28,6 +28,10 @@ from fidokit.openssh.keys import fingerprint
 from fidokit.openssh.keys.private import SkPrivate
 
 INTERNAL: Final = "internal"
+LARGEST_READ_AT_ONCE: Final = 8192
+"""Bytes of a request with a key that others can wait for: RSA of 16,384 bits has 7 kB."""
+SOON_S: Final = 0.002
+"""How long the agent's thread waits for an upstream agent's list."""
 
 EXTENSIONS: Final = (
     wire.QUERY,
@@ -46,7 +50,17 @@ class Later:
     when: float
 
 
-Step = bytes | Work | Later
+@dataclass(frozen=True, slots=True)
+class SlowRead:
+    """A request that takes long to read: `read` runs elsewhere, and gives what to do with it.
+
+    What it gives runs in the agent's thread, and gives the step that the request comes to.
+    """
+
+    read: Callable[[threading.Event], Callable[[], Step]]
+
+
+Step = bytes | Work | Later | SlowRead
 
 
 class State(Enum):
@@ -101,6 +115,8 @@ class Agent:
         self._signing = Signing(settings, tokens, person)
         self.padlock = Padlock(settings.random)
         self._listed: tuple[int, bytes] = (-1, b"")
+        self._joined = JoinedLists(settings.policy, settings.say)
+        self._reading = threading.Lock()
         self._plain = not (settings.policy or settings.connect)
 
     @property
@@ -126,26 +142,64 @@ class Agent:
         """One request of a client.
 
         Returns:
-            The answer's payload; or work that gives it; or when to come again with the request.
+            The answer's payload; or work, or a slow read, that leads to it; or when to come again.
         """
         if payload == wire.REQUEST_IDENTITIES and self._everybody_sees_all(client):
             return self._list_all()
         kind = wire.kind_of(payload)
         # by state first: what is refused anyway is not worth the cost of reading it
-        handler = self._handlers[self.state].get(kind)
+        handler = self._handler(kind)
         if handler is None:
             return FAILURE
-        if self.settings.read_only and kind in CHANGES:
-            self.settings.say("refused: the agent is read-only")
-            return FAILURE
+        if kind in HAVE_KEYS and len(payload) > LARGEST_READ_AT_ONCE:
+            return SlowRead(lambda stop: self._read_elsewhere(client, payload, stop))
         try:
-            step = handler(self, client, wire.parse_request(payload), payload)
+            request = wire.parse_request(payload)
+        except FidokitError as error:
+            return self._unread(error)
+        return self._handled(handler, client, request, payload)
+
+    def _handler(self, kind: type[wire.Request]) -> Handler | None:
+        """What handles such requests in the state that the agent is in; None refuses them."""
+        handler = self._handlers[self.state].get(kind)
+        if handler is not None and self.settings.read_only and kind in CHANGES:
+            self.settings.say("refused: the agent is read-only")
+            return None
+        return handler
+
+    def _handled(
+        self, handler: Handler, client: ClientState, request: wire.Request, payload: bytes
+    ) -> Step:
+        try:
+            step = handler(self, client, request, payload)
         except Refused as refusal:
             return self._refused(refusal)
         except FidokitError as error:
-            self.settings.say(f"a request that cannot be read: {error.message}")
-            return FAILURE
+            return self._unread(error)
         return self._refusable(step) if callable(step) else step
+
+    def _read_elsewhere(
+        self, client: ClientState, payload: bytes, stop: threading.Event
+    ) -> Callable[[], Step]:
+        """Read a request; one at a time, so that many do not slow down the agent's own thread."""
+        with self._reading:
+            if stop.is_set():
+                return lambda: FAILURE
+            try:
+                request = wire.parse_request(payload)
+            except FidokitError as error:
+                unread = error
+                return lambda: self._unread(unread)
+        return lambda: self._resume(client, request, payload)
+
+    def _resume(self, client: ClientState, request: wire.Request, payload: bytes) -> Step:
+        """What was read elsewhere is judged by the state of now: the agent may be locked since."""
+        handler = self._handler(type(request))
+        return FAILURE if handler is None else self._handled(handler, client, request, payload)
+
+    def _unread(self, error: FidokitError) -> bytes:
+        self.settings.say(f"a request that cannot be read: {error.message}")
+        return FAILURE
 
     def _refused(self, refusal: Refused) -> bytes:
         self.settings.say(f"refused: {refusal}")
@@ -184,15 +238,13 @@ class Agent:
         return [
             (entry.blob, entry.comment)
             for entry in self.keys
-            if self._may_list(client, self._rule(entry)) and self._is_visible(entry, client)
+            if self._rule(entry).lists(remote=client.bindings.remote)
+            and self._is_visible(entry, client)
         ]
 
     def _rule(self, entry: HeldKey) -> KeyRule:
         policy = self.settings.policy
         return policy.rule(entry.fingerprint, entry.comment) if policy else FREE
-
-    def _may_list(self, client: ClientState, rule: KeyRule) -> bool:
-        return not rule.hidden and (rule.forwarded or not client.bindings.remote)
 
     def on_list(self, client: ClientState, _request: wire.Request, _raw: bytes) -> Step:
         """The keys that this client may see, and then those of the upstream agent."""
@@ -200,26 +252,19 @@ class Agent:
         upstream = self._upstream(client)
         if upstream is None:
             return wire.encode_identities(ours)
-        held = {entry.blob for entry in self.keys}
+        held, remote = self.keys.blobs(), client.bindings.remote
+
+        # to hand it to another thread takes longer than what most agents need for the answer
+        soon = upstream.ask(wire.REQUEST_IDENTITIES, SOON_S)
+        known = soon and self._joined.remembered(soon, tuple(ours), held, remote=remote)
+        if known:
+            return known
 
         def work(_stop: threading.Event) -> bytes:
-            theirs = [
-                (blob, comment)
-                for blob, comment in readable(_identities(upstream), self.settings.say)
-                if blob not in held and self._upstream_may_list(client, blob, comment)
-            ]
-            return wire.encode_identities(_that_fit([*ours, *theirs], self.settings.say))
+            theirs = upstream.exchange(wire.REQUEST_IDENTITIES) if soon is None else soon
+            return self._joined.answer(theirs, tuple(ours), held, remote=remote)
 
         return work
-
-    def _upstream_may_list(self, client: ClientState, blob: bytes, comment: str) -> bool:
-        policy = self.settings.policy
-        if not policy:
-            return True
-        try:
-            return self._may_list(client, rule_of(policy, blob, comment))
-        except Refused:
-            return False
 
     def on_list_locked(self, _client: ClientState, _request: wire.Request, _raw: bytes) -> Step:
         """A locked agent has no keys."""
@@ -245,7 +290,8 @@ class Agent:
             return self._relay(client, payload)
 
         def work(stop: threading.Event) -> bytes:
-            comment = dict(_identities(upstream)).get(request.blob)
+            listed = upstream.exchange(wire.REQUEST_IDENTITIES)
+            comment = dict(parsed(listed)).get(request.blob)
             rule = rule_of(policy, request.blob, comment)
             called = f"{comment or 'of the upstream agent'} ({fingerprint.sha256(request.blob)})"
             return self._signing.by_upstream(client, upstream, (rule, called), request, stop)
@@ -412,27 +458,6 @@ def _told_and_refused(upstream: Upstream, payload: bytes) -> Work:
     return work
 
 
-def _identities(upstream: Upstream) -> list[Identity]:
-    """What the upstream agent lists; nothing where its answer cannot be read."""
-    try:
-        return wire.parse_identities(upstream.exchange(wire.REQUEST_IDENTITIES))
-    except FidokitError:
-        return []
-
-
-def _that_fit(identities: list[Identity], say: Callable[[str], None]) -> list[Identity]:
-    """As many as fit into one answer that stock ssh takes."""
-    room, fitting = wire.MAX_FRAME - len(wire.encode_identities([])), []
-    for blob, comment in identities[:MOST_KEYS]:
-        room -= len(wire.encode_identities([(blob, comment)]))
-        if room < 0:
-            break
-        fitting.append((blob, comment))
-    if len(fitting) < len(identities):
-        say(f"{len(identities) - len(fitting)} keys of the upstream agent do not fit into a list")
-    return fitting
-
-
 Handler = Callable[[Agent, ClientState, wire.Request, bytes], Step]
 Handlers = Mapping[State, Mapping[type[wire.Request], Handler]]
 
@@ -470,3 +495,6 @@ CHANGES: Final[frozenset[type[wire.Request]]] = frozenset(
     {wire.AddKey, wire.RemoveKey, wire.RemoveAll, wire.Smartcard}
 )
 """What a read-only agent refuses."""
+
+HAVE_KEYS: Final[frozenset[type[wire.Request]]] = frozenset({wire.AddKey, wire.Smartcard})
+"""Requests that may hold keys, as many as fit into one, which all have to be parsed."""

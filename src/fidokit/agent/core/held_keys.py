@@ -96,6 +96,10 @@ class Keyring:
     def __len__(self) -> int:
         return len(self._entries)
 
+    def blobs(self) -> frozenset[bytes]:
+        """The public blobs of all keys, as they are now."""
+        return frozenset(self._entries)
+
     def get(self, blob: bytes) -> HeldKey | None:
         """The key of that public blob."""
         return self._entries.get(blob)

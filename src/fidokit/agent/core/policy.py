@@ -56,6 +56,10 @@ class KeyRule:
             raise Refused("the policy goes by comments, and the upstream agent shows none for it")
         return match_pattern(comment or "", self.key)
 
+    def lists(self, *, remote: bool) -> bool:
+        """Whether the key is listed to a client, which may be on another machine (`remote`)."""
+        return not self.hidden and (self.forwarded or not remote)
+
     def require(self, meaning: Meaning | None, bindings: Bindings) -> None:
         """Let the key sign this.
 

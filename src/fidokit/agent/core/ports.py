@@ -72,7 +72,13 @@ class Approver(Protocol):
 
 
 class Upstream(Protocol):
-    """A connection to the upstream agent."""
+    """A connection to the upstream agent, which has one request at a time."""
+
+    def ask(self, payload: bytes, wait_s: float) -> bytes | None:
+        """Send a request, return the answer where it comes within so many seconds.
+
+        After None, `exchange` with the same request gives the answer.
+        """
 
     def exchange(self, payload: bytes) -> bytes:
         """Send a request, return the answer; FAILURE where that agent is not there."""

@@ -6,12 +6,16 @@ cannot read, so that one bad key upstream would hide all others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Final
 
 from fidokit.agent.core.bindings import Refused
+from fidokit.agent.core.held_keys import MOST_KEYS
 from fidokit.agent.core.policy import KeyRule, Policy
 from fidokit.errors import FidokitError, MalformedKey, Unsupported
+from fidokit.openssh import agent_messages as wire
 from fidokit.openssh.certificates.certificate import (
     CERTIFICATE_TYPES,
     Certificate,
@@ -29,6 +33,92 @@ _CERTIFICATE: Final = "-cert"
 """What the type name of every certificate holds."""
 _HEAD: Final = 128
 """Bytes in which a type name stands."""
+MOST_ANSWERS: Final = 4
+"""That are remembered: for local clients and those of other machines, and what changes between."""
+
+
+class JoinedLists:
+    """Answers to lists: this agent's keys, and then those of the upstream agent.
+
+    They are remembered by the very bytes of the upstream agent's list and all else that they
+    depend on: to judge a hundred identities takes longer than to list them.
+
+    Args:
+        policy: the owner's rules, the same for as long as the agent lives.
+        say: takes a line for the log.
+    """
+
+    def __init__(self, policy: Policy, say: Callable[[str], None]) -> None:
+        self._policy = policy
+        self._say = say
+        self._answers: OrderedDict[Hashable, bytes] = OrderedDict()
+        self._turn = threading.Lock()
+
+    def remembered(
+        self, theirs: bytes, ours: tuple[Identity, ...], held: frozenset[bytes], *, remote: bool
+    ) -> bytes | None:
+        """The answer to a client's list where it was made before; the arguments of `answer`."""
+        key = theirs, ours, held, remote
+        with self._turn:
+            found = self._answers.get(key)
+            if found is not None:
+                self._answers.move_to_end(key)
+        return found
+
+    def answer(
+        self, theirs: bytes, ours: tuple[Identity, ...], held: frozenset[bytes], *, remote: bool
+    ) -> bytes:
+        """The answer to a client's list; may take long, and may be called from any thread.
+
+        Args:
+            theirs: what the upstream agent answered.
+            ours: the keys of this agent that the client may see.
+            held: the blobs of all of them, which are never the upstream agent's.
+            remote: whether the client may be on another machine.
+        """
+        found = self.remembered(theirs, ours, held, remote=remote)
+        if found is not None:
+            return found
+        listed = [
+            (blob, comment)
+            for blob, comment in readable(parsed(theirs), self._say)
+            if blob not in held and self._may_list(blob, comment, remote=remote)
+        ]
+        made = wire.encode_identities(_that_fit([*ours, *listed], self._say))
+        with self._turn:
+            self._answers[theirs, ours, held, remote] = made
+            while len(self._answers) > MOST_ANSWERS:
+                self._answers.popitem(last=False)
+        return made
+
+    def _may_list(self, blob: bytes, comment: str, *, remote: bool) -> bool:
+        if not self._policy:
+            return True
+        try:
+            return rule_of(self._policy, blob, comment).lists(remote=remote)
+        except Refused:
+            return False
+
+
+def parsed(theirs: bytes) -> list[Identity]:
+    """What the upstream agent lists; nothing where its answer cannot be read."""
+    try:
+        return wire.parse_identities(theirs)
+    except FidokitError:
+        return []
+
+
+def _that_fit(identities: list[Identity], say: Callable[[str], None]) -> list[Identity]:
+    """As many as fit into one answer that stock ssh takes."""
+    room, fitting = wire.MAX_FRAME - len(wire.encode_identities([])), []
+    for blob, comment in identities[:MOST_KEYS]:
+        room -= len(wire.encode_identities([(blob, comment)]))
+        if room < 0:
+            break
+        fitting.append((blob, comment))
+    if len(fitting) < len(identities):
+        say(f"{len(identities) - len(fitting)} keys of the upstream agent do not fit into a list")
+    return fitting
 
 
 def readable(identities: Iterable[Identity], say: Callable[[str], None]) -> Iterator[Identity]:
