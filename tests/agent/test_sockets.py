@@ -264,7 +264,10 @@ def test_a_late_answer_is_not_taken_for_another_requests(path: Path) -> None:
     listener.listen()
     upstream = SocketUpstream(str(path))
     assert upstream.ask(b"\x0b", LATE_S) is None
+    channel, _ = listener.accept()
+    channel.sendall(frame(SUCCESS))
     assert upstream.exchange(b"\x13") == FAILURE
+    channel.close()
     listener.close()
 
 
