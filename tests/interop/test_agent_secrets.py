@@ -155,9 +155,10 @@ def test_no_process_of_the_same_user_may_look(public_folder: Path) -> None:
         "print(os.getpid(), flush=True); sys.stdin.read()"
     )
     become = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-    source = Path(__file__).parents[2] / "src" / "fidokit" / "system" / "process_memory.py"
     (public_folder / "fidokit" / "system").mkdir(parents=True)
-    (public_folder / "fidokit" / "system" / "process_memory.py").write_text(source.read_text())
+    for name in ("errors.py", "system/process_memory.py"):
+        source = Path(__file__).parents[2] / "src" / "fidokit" / name
+        (public_folder / "fidokit" / name).write_text(source.read_text())
     with popen(
         [*become, "/usr/bin/python3", "-c", program],
         stdin=subprocess.PIPE,
