@@ -23,6 +23,10 @@ pytestmark = [
 
 SITES = int(os.environ.get("FIDOKIT_ORACLE", "150"))
 """How many, over all releases."""
+OPEN = {
+    ("trixie", 102): "sshd runs with keys of a command, the files were changed to no keys at all"
+}
+"""False "holds" that are known and not mended yet; each run says so."""
 SEED = int(os.environ.get("FIDOKIT_ORACLE_SEED", "1"))
 ENOUGH = 0.6
 """Of the verdicts that no login disproves, how many are to be `holds` at the least."""
