@@ -82,7 +82,11 @@ def test_generated(debian: tuple[str, Cell], capsys: pytest.CaptureFixture[str])
     wrong = {}
     for seed in range(first, first + share):
         outcome = judged(it.judge(generate(seed, it.version)), seed)
-        if found := outcome.false_holds():
+        found = outcome.false_holds()
+        if found and (suite, seed) in OPEN:
+            with capsys.disabled():
+                print(f" seed {seed}: OPEN, a false 'holds': {OPEN[suite, seed]}")
+        elif found:
             wrong[seed] = found, outcome.site.to_json()
         if FORCED & set(outcome.site.features):
             continue
