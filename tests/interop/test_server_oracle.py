@@ -23,10 +23,6 @@ pytestmark = [
 
 SITES = int(os.environ.get("FIDOKIT_ORACLE", "150"))
 """How many, over all releases."""
-OPEN = {
-    ("trixie", 102): "sshd runs with keys of a command, the files were changed to no keys at all"
-}
-"""False "holds" that are known and not mended yet; each run says so."""
 SEED = int(os.environ.get("FIDOKIT_ORACLE_SEED", "1"))
 ENOUGH = 0.6
 """Of the verdicts that no login disproves, how many are to be `holds` at the least."""
@@ -82,11 +78,7 @@ def test_generated(debian: tuple[str, Cell], capsys: pytest.CaptureFixture[str])
     wrong = {}
     for seed in range(first, first + share):
         outcome = judged(it.judge(generate(seed, it.version)), seed)
-        found = outcome.false_holds()
-        if found and (suite, seed) in OPEN:
-            with capsys.disabled():
-                print(f" seed {seed}: OPEN, a false 'holds': {OPEN[suite, seed]}")
-        elif found:
+        if found := outcome.false_holds():
             wrong[seed] = found, outcome.site.to_json()
         if FORCED & set(outcome.site.features):
             continue

@@ -189,6 +189,12 @@ BROKEN: dict[str, Callable[[], Site]] = {
         "PasswordAuthentication no\nAuthorizedKeysFile none",
         "Match Address 127.0.0.0/8\nPasswordAuthentication yes",
     ),
+    "keys that the files turned off a moment after the start": lambda: site(
+        "Include /etc/ssh/later.conf",
+        "<plain>",
+        files={"/etc/ssh/later.conf": File("")},
+        later={"/etc/ssh/later.conf": File("PubkeyAuthentication no\n")},
+    ),
 }  # fmt: skip
 """A login breaks a rule, in the releases from `SINCE` on: it must not be said to hold."""
 

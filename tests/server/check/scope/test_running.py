@@ -37,6 +37,16 @@ def test_what_was_there_before_is_no_difference(config: Path) -> None:
     assert changed(config, before=-60) == []
 
 
+def test_a_file_as_new_as_the_process_counts_as_changed(config: Path) -> None:
+    """Clocks are too coarse to tell which came first; sshd may have read the old text."""
+    moment = config.stat().st_mtime
+    for after, told in ((-1.0, True), (0.0, True), (0.015, True), (0.05, False)):
+        reading = ConfigReading({}, (str(config),))
+        found = SshdInstance(Sshd("/usr/sbin/sshd"), pid=os.getpid(), started=moment + after)
+        said = [*differences(found, replace(settings(), reading=reading))]
+        assert bool(said) is told, after
+
+
 def test_files_and_folders_that_are_newer_are_named(config: Path) -> None:
     drop_in = config.parent / "d" / "a.conf"
     drop_in.write_text("")

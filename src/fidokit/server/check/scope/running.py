@@ -17,7 +17,8 @@ from fidokit.server.sshd.instances import SshdInstance
 from fidokit.server.sshd.settings import SshdSettings
 
 _TICK_S: Final = 0.02
-"""How exactly the start of a process is known."""
+"""How exactly the start of a process and the time of a file are known: /proc counts in hundredths of
+a second, files in ticks of the kernel. What may have been written after the start counts so."""
 
 _CLEARING_S: Final = 2.0
 _STARTING_S: Final = 0.3
@@ -48,7 +49,7 @@ def differences(instance: SshdInstance, settings: SshdSettings) -> Iterator[str]
 
 def _loaded(instance: SshdInstance, settings: SshdSettings) -> float:
     """When it read its configuration last, in seconds since 1970."""
-    started = (instance.started or 0.0) + _TICK_S
+    started = (instance.started or 0.0) - _TICK_S
     with suppress(OSError, ValueError):
         file = Path(settings.first("pidfile"))
         if int(file.read_bytes()[:20]) == instance.pid and file.stat().st_uid in {0, os.geteuid()}:
@@ -70,5 +71,5 @@ def _changed(settings: SshdSettings, loaded: float) -> Iterator[str]:
         after = loaded if path in files else loaded + _CLEARING_S
         with suppress(OSError):
             found = Path(path).stat()
-            if max(found.st_ctime, found.st_mtime) >= after:  # the clock of files ticks slowly
+            if max(found.st_ctime, found.st_mtime) >= after:
                 yield path
