@@ -17,8 +17,10 @@ from fidokit.server.sshd.instances import SshdInstance
 from fidokit.server.sshd.settings import SshdSettings
 
 _TICK_S: Final = 0.02
-"""How exactly the start of a process and the time of a file are known: /proc counts in hundredths of
-a second, files in ticks of the kernel. What may have been written after the start counts so."""
+"""How exactly the start of a process and the time of a file are known.
+
+/proc counts in hundredths of a second, files in the kernel's ticks. A file that may have been
+written after the start counts as written after it."""
 
 _CLEARING_S: Final = 2.0
 _STARTING_S: Final = 0.3
