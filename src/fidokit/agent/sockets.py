@@ -118,7 +118,7 @@ def answers(path: Path) -> bool:
 
 def is_own(channel: socket.socket) -> bool:
     """Whether this user, or root, is at the other end; where the system does not say who is, the
-    folder's mode keeps others out."""
+    socket's mode 0600 keeps others out."""
     return peer_uid(channel) in {None, 0, os.geteuid()}
 
 

@@ -37,6 +37,28 @@ TIMEOUT: Final = 120.0
 """Seconds that the compiler gets; it needs less than one."""
 
 
+def ready(source: Path, name: str, own: Path, *definitions: str) -> Path:
+    """The library of a source that comes with us.
+
+    Args:
+        source: one file in C.
+        name: of the library.
+        own: the user's folder, where it is compiled to.
+        definitions: arguments such as "-DNAME=1".
+
+    Returns:
+        The one that a packager put beside the source, or to where a link there leads; else the
+        user's own.
+
+    Raises:
+        Unsupported, NoPermission, FidokitError: see `compiled`.
+    """
+    packaged = source.with_name(name)
+    if packaged.is_file():
+        return packaged.resolve()
+    return compiled(source, own / name, *definitions)
+
+
 def compiled(source: Path, made: Path, *definitions: str) -> Path:
     """The library, made where it is missing or was made from something else.
 

@@ -246,8 +246,9 @@ static mode_t mode_in(int flags, va_list rest)
 	return flags & (O_CREAT | O_TMPFILE) ? va_arg(rest, mode_t) : 0;
 }
 
-#define OPEN(name)                                                       \
-	EXPORT int name(const char *path, int flags, ...)                \
+/* Both with a mode behind the flags, which is there where a file may be made. */
+#define OPENING(name, parameters, arguments)                             \
+	EXPORT int name parameters                                       \
 	{                                                                \
 		static void *name##_next;                                \
 		va_list rest;                                            \
@@ -257,23 +258,12 @@ static mode_t mode_in(int flags, va_list rest)
 		int file = open_ours(path, flags);                       \
 		if (file != NOT_OURS)                                    \
 			return file;                                     \
-		int (*next)(const char *, int, ...) = NEXT(name);        \
-		return next(path, flags, mode);                          \
+		int (*next) parameters = NEXT(name);                     \
+		return next arguments;                                   \
 	}
-#define OPENAT(name)                                                     \
-	EXPORT int name(int folder_file, const char *path, int flags, ...) \
-	{                                                                \
-		static void *name##_next;                                \
-		va_list rest;                                            \
-		va_start(rest, flags);                                   \
-		mode_t mode = mode_in(flags, rest);                      \
-		va_end(rest);                                            \
-		int file = open_ours(path, flags);                       \
-		if (file != NOT_OURS)                                    \
-			return file;                                     \
-		int (*next)(int, const char *, int, ...) = NEXT(name);   \
-		return next(folder_file, path, flags, mode);             \
-	}
+#define OPEN(name) OPENING(name, (const char *path, int flags, ...), (path, flags, mode))
+#define OPENAT(name) \
+	OPENING(name, (int of, const char *path, int flags, ...), (of, path, flags, mode))
 OPEN(open)
 OPEN(open64)
 OPEN(__open_2)

@@ -7,21 +7,19 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import stat
 import struct
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Final
 
 from fidokit.errors import FidokitError, Unsupported, UsageError
-from fidokit.files.c_library import compiled
-from fidokit.system.host import xdg_folder
+from fidokit.files.c_library import ready
+from fidokit.system.foreground import run_command
+from fidokit.system.host import Host
 from fidokit.virtual.framing.usb_descriptors import UsbIdentity
 from fidokit.virtual.transports.hidraw_nodes import FIRST_NUMBER, HidrawNodes
 
@@ -38,8 +36,6 @@ _INTERPRETER: Final = 3
 """PT_INTERP: the program is dynamically linked (elf(5))."""
 
 _MOST_HEADERS: Final = 256
-_PASSED_ON: Final = (signal.SIGTERM, signal.SIGHUP)
-_BY_SIGNAL: Final = 128
 
 
 def library(environ: Mapping[str, str] = os.environ) -> Path:
@@ -52,12 +48,8 @@ def library(environ: Mapping[str, str] = os.environ) -> Path:
         Unsupported: no C compiler is here, or it refuses.
         NoPermission, FidokitError: the disk refused.
     """
-    here = Path(__file__).parent
-    packaged = here / LIBRARY
-    if packaged.is_file():
-        return packaged.resolve()
-    own = xdg_folder(environ, "XDG_DATA_HOME", ".local/share") / "fidokit" / LIBRARY
-    return compiled(here / "hidraw_nodes.c", own)
+    source = Path(__file__).with_name("hidraw_nodes.c")
+    return ready(source, LIBRARY, Host(environ=environ).data_folder)
 
 
 @contextmanager
@@ -105,9 +97,7 @@ def run_program(
     tokens: Sequence[VirtualToken],
     seen: Callable[[list[str]], None] = lambda _: None,
 ) -> int:
-    """Run a program for which virtual tokens are USB keys.
-
-    Signals that end a process go to it; Ctrl-C reaches it by the terminal.
+    """Run a program for which virtual tokens are USB keys, to its end.
 
     Args:
         command: the program and its words.
@@ -122,15 +112,12 @@ def run_program(
         Unsupported: the program cannot be reached, or the library cannot be compiled.
     """
     require_reachable(command[0])
-    with plugged_in(tokens) as environ, _ignored(signal.SIGINT):
+    with plugged_in(tokens) as environ:
         seen([f"/dev/hidraw{FIRST_NUMBER + at}" for at in range(len(tokens))])
         try:
-            child = subprocess.Popen(list(command), env=environ)  # noqa: S603  the user's own
+            return run_command(command, environ)
         except OSError as error:
             raise FidokitError(f"{command[0]} cannot be started: {error.strerror}") from None
-        with child, _passed_on(child):
-            code = child.wait()
-    return code if code >= 0 else _BY_SIGNAL - code
 
 
 def require_reachable(program: str) -> None:
@@ -178,25 +165,3 @@ def _is_static(head: bytes) -> bool:
     except (struct.error, IndexError):
         return False
     return bool(kinds) and _INTERPRETER not in kinds
-
-
-@contextmanager
-def _ignored(number: int) -> Iterator[None]:
-    before = signal.signal(number, lambda *_: None)  # not SIG_IGN, which the child would inherit
-    try:
-        yield
-    finally:
-        signal.signal(number, before)
-
-
-@contextmanager
-def _passed_on(child: subprocess.Popen[bytes]) -> Iterator[None]:
-    def pass_on(number: int, _frame: FrameType | None) -> None:
-        child.send_signal(number)
-
-    before = {number: signal.signal(number, pass_on) for number in _PASSED_ON}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -16,10 +16,10 @@ from typing import Final
 
 from fidokit.errors import NoPermission, Unsupported
 from fidokit.files import atomic
-from fidokit.files.c_library import MODE, MOST, compiled, is_current
+from fidokit.files.c_library import MODE, MOST, is_current, ready
 from fidokit.files.disk_errors import explained
 from fidokit.files.keyfile import read_bounded
-from fidokit.system.host import Host, xdg_folder
+from fidokit.system.host import Host
 from fidokit.system.openssh_programs import parse_version
 
 FILES: Final[Mapping[int, str]] = {10: "sk_fidokit.so", 9: "sk_fidokit_9.so"}
@@ -63,11 +63,8 @@ def built(api: int, environ: Mapping[str, str] = os.environ) -> Path:
         Unsupported: no C compiler is here, or it refuses.
         NoPermission, FidokitError: the disk refused.
     """
-    packaged = _source().with_name(FILES[api])
-    if packaged.is_file():
-        return packaged.resolve()
-    own = xdg_folder(environ, "XDG_DATA_HOME", ".local/share") / "fidokit" / FILES[api]
-    return compiled(_source(), own, *_definitions(api))
+    own = Host(environ=environ).data_folder
+    return ready(_source(), FILES[api], own, *_definitions(api))
 
 
 def _source() -> Path:

@@ -162,6 +162,11 @@ class Host:
         return home_folder(self.environ)
 
     @property
+    def data_folder(self) -> Path:
+        """Where what can be made anew is kept: `$XDG_DATA_HOME/fidokit`."""
+        return xdg_folder(self.environ, "XDG_DATA_HOME", ".local/share") / "fidokit"
+
+    @property
     def state_folder(self) -> Path:
         """Where what has to last is kept: `$XDG_STATE_HOME/fidokit`."""
         return xdg_folder(self.environ, "XDG_STATE_HOME", ".local/state") / "fidokit"

@@ -19,6 +19,7 @@ from fidokit.files.scan import find_keys
 from fidokit.openssh.agent_constraints import Constraints, Destination
 from fidokit.openssh.keys.public import parse_public
 from fidokit.signing.certificates import certificate_request, certify
+from fidokit.system.foreground import run_command
 
 if TYPE_CHECKING:
     from fidokit.openssh.certificates.certificate import Certificate
@@ -178,6 +179,27 @@ def open_session(
         _end(keeper)
         if folder is not None:  # where it was killed
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def run_in_session(
+    opened: OpenSession, command: Sequence[str], on_child: Callable[[], None]
+) -> int:
+    """Run a command that finds the session's agent, and no other.
+
+    Args:
+        opened: the session.
+        command: program and arguments.
+        on_child: called now and then while it runs.
+
+    Returns:
+        Its exit status; 128 and the number of the signal that ended it.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    environ = {**os.environ, "SSH_AUTH_SOCK": str(opened.socket)}
+    environ.pop("SSH_AGENT_PID", None)
+    return run_command(command, environ, on_child)
 
 
 def _certified(signer: Signer, plan: SessionPlan, key: PublicKey) -> Certificate:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import os
 import shutil
 import socket
 import sys
@@ -83,7 +82,6 @@ def session(ctx: click.Context, /, settings: Settings, **given: Any) -> None:
     fidokit agent session 10m --hosts '*.example' -- ansible-playbook site.yml
     """
     from fidokit.agent.session import opening
-    from fidokit.agent.session.command import run_command
 
     command = _found(given["command"])
     plan = opening.plan_session(_wish(given))
@@ -98,9 +96,7 @@ def session(ctx: click.Context, /, settings: Settings, **given: Any) -> None:
             show(settings, {"session": schema.agent_session(opened, plan)}, Lines([]))
             sys.stdout.flush()  # before the command prints anything
         note(_opened(plan, opened, given["hosts"]))
-        environ = {**os.environ, "SSH_AUTH_SOCK": str(opened.socket)}
-        environ.pop("SSH_AGENT_PID", None)
-        status = run_command(command, environ, _Watch(opened))
+        status = opening.run_in_session(opened, command, _Watch(opened))
     ctx.exit(status)
 
 

@@ -29,7 +29,9 @@ _KILLED: Final = 128
 
 
 def run_command(
-    command: Sequence[str], environ: Mapping[str, str], on_child: Callable[[], None]
+    command: Sequence[str],
+    environ: Mapping[str, str],
+    on_child: Callable[[], None] = lambda: None,
 ) -> int:
     """Run a command to its end, without a shell, in this terminal.
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 from tests.support.children import popen
 
-from fidokit.agent.session.command import run_command
+from fidokit.system.foreground import run_command
 
 HERE = dict(os.environ)
 
