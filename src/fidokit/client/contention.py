@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final, Protocol, TypeVar, runtime_checkable
 
 from fidokit.client.links.watchdog import Patience
@@ -47,10 +48,19 @@ def until_free(
     try:
         return attempt()
     except TokenBusy as error:
-        if not isinstance(interaction, Waiter) or not interaction.busy(token, error.message):
+        if not isinstance(interaction, Waiter):
             raise
+        with _waiting(interaction):
+            if not interaction.busy(token, error.message):
+                raise
+            return _retried(attempt, patience)
+
+
+@contextmanager
+def _waiting(interaction: Waiter) -> Iterator[None]:
+    """Ctrl-C ends the block from the moment on at which a user is told that something lasts."""
     try:
-        return _retried(attempt, patience)
+        yield
     except KeyboardInterrupt:
         raise Interrupted("interrupted while waiting for the token") from None
     finally:
@@ -85,15 +95,12 @@ def until_there(
         Interrupted: Ctrl-C.
     """
     found = look()
-    if found is not None or not isinstance(interaction, Waiter) or not interaction.absent(what):
+    if found is not None or not isinstance(interaction, Waiter):
         return found
-    deadline = patience.clock() + patience.total
-    try:
-        while found is None and patience.clock() < deadline:
+    with _waiting(interaction):
+        deadline = patience.clock() + patience.total
+        waits = interaction.absent(what)
+        while waits and found is None and patience.clock() < deadline:
             patience.sleep(POLL)
             found = look()
-    except KeyboardInterrupt:
-        raise Interrupted("interrupted while waiting for the token") from None
-    finally:
-        interaction.waiting_over()
     return found

@@ -99,9 +99,13 @@ class LastingNotice:
                 return self.seen
         started = threading.Event()
         self._thread = threading.Thread(target=self._draw, args=(started,), daemon=True)
-        self._thread.start()
-        if not self._after:
-            started.wait(1.0)  # what is written next comes after it
+        try:
+            self._thread.start()
+            if not self._after:
+                started.wait(1.0)  # what is written next comes after it
+        except KeyboardInterrupt:
+            self.over()
+            raise
         return True
 
     def over(self) -> None:
