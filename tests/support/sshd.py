@@ -16,6 +16,8 @@ from tests.support.children import popen
 from tests.support.openssh_version import openssh
 
 STARTED_S = 20
+CLOCKS_S = 0.05
+"""How far the times of files and of processes may be apart."""
 
 
 @dataclass
@@ -82,6 +84,7 @@ def running(
     if user is not None:
         for path in (folder, *folder.rglob("*")):
             os.chown(path, user, -1)
+    _outlast(folder / "sshd_config")
     with (folder / "log").open("wb") as log:
         process = popen(
             [*within, sshd, "-D", "-e", "-f", str(folder / "sshd_config")],
@@ -126,6 +129,12 @@ def _write_files(
         *tail,
     ]
     (folder / "sshd_config").write_text("\n".join(lines) + "\n")
+
+
+def _outlast(file: Path) -> None:
+    """Wait until a file is older than a process that starts now, by clocks as coarse as theirs."""
+    while time.time() < file.stat().st_ctime + CLOCKS_S:
+        time.sleep(0.005)
 
 
 def _wait(server: Sshd) -> None:

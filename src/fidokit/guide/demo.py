@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,7 +53,9 @@ class Step:
     result: tuple[str, ...]
 
 
-def tour(place: Path | None = None, *, ssh_keygen: str | None = "ssh-keygen") -> Iterator[Step]:
+def tour(
+    place: Path | None = None, *, ssh_keygen: str | None = "ssh-keygen"
+) -> Generator[Step, None, None]:
     """Run the tour step by step; what is yielded has been checked.
 
     Args:

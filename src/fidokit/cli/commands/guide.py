@@ -78,6 +78,7 @@ def demo(settings: Settings, *, keep: str | None, fast: bool) -> None:
     command that it shows, and waits for Enter between steps on a terminal. Needs no hardware and
     touches none of your files.
     """
+    from contextlib import closing
     from dataclasses import replace
     from pathlib import Path
 
@@ -89,9 +90,9 @@ def demo(settings: Settings, *, keep: str | None, fast: bool) -> None:
         _require_empty(folder)
     steps: list[Step] = []
     waits = not fast and sys.stdout.isatty() and questions.has_terminal()
-    with workspace(folder) as here:
+    with workspace(folder) as here, closing(tour(here)) as tested:
         stage = Stage(here, PIN)
-        for checked in tour(here):
+        for checked in tested:
             if steps and waits:
                 questions.ask_line("Enter goes on, Ctrl-C ends the tour. ")
             if not settings.json:
