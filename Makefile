@@ -5,7 +5,7 @@ FIDOKIT_FUZZ ?= 100000
 FIDOKIT_KILLS ?= 500
 FIDOKIT_SOAK ?= 100000
 
-.PHONY: help demo test test-all kernel-test matrix check bench fuzz soak lock docs clean
+.PHONY: help demo test test-all kernel-test matrix check bench fuzz soak lock docs site clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\): .*##/\1\t/p' Makefile | expand -t 13
@@ -43,6 +43,9 @@ docs: ## rewrite the transcripts and the tables of models and conformance in doc
 	@.ci/in-venv test-all python -m tests.models.page
 	@.ci/in-venv test-all python -m tests.virtual.quirks.page
 	@.ci/in-venv test-all python -m pytest -q -m check --conformance=write
+
+site: ## the pages of docs/ as a web site, into build/site; strict about links and anchors
+	@.ci/in-venv site env NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet $(ARGS)
 
 lock: ## newest versions that pyproject.toml allows, into constraints.txt
 	@.ci/in-venv venv python .ci/lock.py

@@ -16,6 +16,7 @@ DIRECT = [
     *PROJECT["project"]["dependencies"],
     *PROJECT["project"]["optional-dependencies"]["test"],
     *PROJECT["project"]["optional-dependencies"]["pcsc"],
+    *PROJECT["project"]["optional-dependencies"]["site"],
     *PROJECT["project"]["optional-dependencies"]["check"],
     *PROJECT["project"]["optional-dependencies"]["fuzz"],
 ]
@@ -47,7 +48,7 @@ def test_the_newcomers_tests_need_nothing_that_is_compiled() -> None:
     extras = PROJECT["project"]["optional-dependencies"]
     wanted = [Requirement(text) for text in (*PROJECT["project"]["dependencies"], *extras["test"])]
     assert not any(requirement.extras for requirement in wanted)
-    assert "fidokit[pcsc,test]" in extras["test-all"]
+    assert "fidokit[pcsc,site,test]" in extras["test-all"]
 
 
 def test_the_project_itself_is_not_pinned() -> None:

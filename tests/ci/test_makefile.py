@@ -22,6 +22,7 @@ TARGETS = [
     "fuzz",
     "soak",
     "docs",
+    "site",
     "lock",
     "clean",
 ]
@@ -65,6 +66,7 @@ def test_every_target_is_declared_phony() -> None:
         ("check", ".ci/check"),
         ("kernel-test", ".ci/in-venv test-all python -m pytest -q tests/kernel"),
         ("bench", ".ci/in-venv test-all python -m benchmarks"),
+        ("site", ".ci/in-venv site env NO_MKDOCS_2_WARNING=1 mkdocs build --strict"),
         ("lock", ".ci/in-venv venv python .ci/lock.py"),
     ],
 )

@@ -27,6 +27,7 @@ def test_makes_an_environment_and_installs_under_the_constraints(machine: Machin
     [
         ("check", ".[check]"),
         ("test", ".[test]"),
+        ("site", ".[site]"),
         ("test-all", ".[test-all]"),
         ("fuzz", ".[test-all,fuzz]"),
     ],
@@ -243,7 +244,7 @@ def test_packages_can_be_left_to_the_user(machine: Machine) -> None:
     assert machine.run(".ci/setup", "test-all", FIDOKIT_PACKAGES="skip").returncode == 0
 
 
-@pytest.mark.parametrize("level", ["run", "check", "test"])
+@pytest.mark.parametrize("level", ["run", "check", "test", "site"])
 def test_a_newcomer_needs_no_debian_packages(machine: Machine, level: str) -> None:
     """Neither apt-get nor root nor Python's headers are there, and nobody asks for them."""
     machine.have("ensurepip")
@@ -258,7 +259,7 @@ def test_a_newcomer_needs_no_debian_packages(machine: Machine, level: str) -> No
 def test_unknown_level_is_refused(machine: Machine, level: str) -> None:
     done = machine.run(".ci/setup", level)
     assert done.returncode == 1
-    assert "venv, run, check, test, test-all, fuzz, matrix or pyz" in done.stderr
+    assert "venv, run, check, test, site, test-all, fuzz, matrix or pyz" in done.stderr
 
 
 def test_command_runs_in_the_environment_from_the_top(machine: Machine) -> None:

@@ -1,0 +1,122 @@
+"""Every sentence that an error of fidokit can print, read from the source, with its FAQ entry."""
+
+from __future__ import annotations
+
+import ast
+import html
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from fidokit import errors
+
+GAP = "…"
+"""Stands where a message names what it is about."""
+KINDS = {
+    name: kind
+    for name, kind in vars(errors).items()
+    if isinstance(kind, type) and issubclass(kind, errors.FidokitError)
+}
+HEAD = """\
+# Every error message
+
+Each sentence that an error of fidokit can print, with … where it names what it is about, or where
+it passes on the words of another program. The link leads to what it means and what to do. Search finds
+a sentence by a few of its words.
+
+| message | entry | exit code |
+|---|---|---|
+"""
+
+
+@dataclass(frozen=True, order=True)
+class Message:
+    """One sentence, with the class of its error."""
+
+    sentence: str
+    kind: str
+
+
+def page(source: Path) -> str:
+    """Return the page of messages, in their order by letters."""
+    rows = [
+        f"| {html.escape(each.sentence, quote=False).replace('|', '&#124;').replace('*', '&#42;')} "
+        f"| [{each.kind}](faq.md#{each.kind.lower()}) | {int(KINDS[each.kind].exit_code)} |"
+        for each in sorted(messages(source), key=lambda m: m.sentence.lstrip(f"{GAP} '").lower())
+    ]
+    return HEAD + "\n".join(rows) + "\n"
+
+
+def messages(source: Path) -> set[Message]:
+    """Return what the errors that are made below a folder say."""
+    found: set[Message] = set()
+    for path in sorted(source.rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        constants = dict(_constants(tree))
+        for kind, said in _made(tree):
+            for text in _sentences(said, constants):
+                if text.strip(f"{GAP} :'"):
+                    found.add(Message(" ".join(text.split()), kind))
+    return found
+
+
+def unread(source: Path) -> list[str]:
+    """Return where an error gets words that are not written there, and these: `file: words`."""
+    found = []
+    for path in sorted(source.rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        constants = dict(_constants(tree))
+        for _, said in _made(tree):
+            if not any(text.strip(f"{GAP} :'") for text in _sentences(said, constants)):
+                found.append(f"{path.relative_to(source)}: {ast.unparse(said)}")
+    return found
+
+
+def _made(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
+    """Yield each error that is made, by its class or a row of a table: kind, words."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and node.args:
+            if kind := _kind(node.func):
+                yield kind, node.args[0]
+            elif len(node.args) > 1 and (kind := _kind(node.args[0])):
+                yield kind, node.args[1]
+
+
+def _kind(called: ast.expr) -> str | None:
+    name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
+    return name if name in KINDS else None
+
+
+def _constants(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    for node in ast.walk(tree):
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        if isinstance(node, ast.AnnAssign):
+            targets = [node.target]
+        for target in targets:
+            value = getattr(node, "value", None)
+            if isinstance(target, ast.Name) and value is not None and (text := _whole(value)):
+                yield target.id, text
+
+
+def _whole(node: ast.expr) -> str:
+    if isinstance(node, ast.Constant):
+        return node.value if isinstance(node.value, str) else ""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(_whole(part) or GAP for part in node.values)
+    return ""
+
+
+def _sentences(node: ast.expr, constants: dict[str, str]) -> Iterator[str]:
+    """Yield each text that an expression may be; nothing for one that was made elsewhere."""
+    if isinstance(node, ast.IfExp):
+        yield from _sentences(node.body, constants)
+        yield from _sentences(node.orelse, constants)
+    elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        left = list(_sentences(node.left, constants)) or [GAP]
+        right = list(_sentences(node.right, constants)) or [GAP]
+        yield from (a + b for a in left for b in right)
+    elif isinstance(node, ast.Name):
+        if node.id in constants:
+            yield constants[node.id]
+    elif text := _whole(node):
+        yield text

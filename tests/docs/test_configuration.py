@@ -1,0 +1,79 @@
+"""The page on configuration has every variable, file and path that the source reads."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from tests.docs import sources
+
+from fidokit.cli import manual
+from fidokit.tokens.configuration import (
+    configured_folders,
+    configured_remember,
+    configured_selector,
+)
+
+PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
+VARIABLES = sources.variables()
+PATHS = sources.paths()
+ELSEWHERE = {
+    "/dev/null": "nowhere",
+    "/dev/stdin": "a name for standard input",
+    "/dev/urandom": "where the kernel's randomness is",
+    "/var/tmp": "named in a hint, as a place with room",
+    "/usr/bin": "a part of a PATH",
+    "/usr/local/bin": "the same",
+    "/usr/local/sbin": "the same",
+    "/usr/sbin": "the same",
+}
+
+
+def test_the_reader_finds_what_is_known_to_be_read() -> None:
+    assert {"FIDOKIT_TOKEN", "XDG_DATA_HOME", "SSH_SK_PROVIDER", "FIDOKIT_NODES"} <= VARIABLES
+    assert {"SSH_ASKPASS_PROMPT", "NO_COLOR", "TMPDIR", "FIDOKIT_AGENT_OPTIONS"} <= VARIABLES
+    assert {"/run/fidokit", "/etc/shadow", "/usr/local/lib/fidokit"} <= PATHS
+
+
+@pytest.mark.parametrize("variable", sorted(VARIABLES))
+def test_variable_is_on_the_page(variable: str) -> None:
+    assert f"`{variable}`" in PAGE
+
+
+def test_no_variable_is_on_the_page_for_nothing() -> None:
+    shown = {
+        name
+        for row in re.findall(r"^\| (`[A-Z].*?) \|", PAGE, re.MULTILINE)
+        for name in re.findall(r"`([A-Z_]+)`", row)
+    }
+    source = "".join(
+        path.read_text() for path in sources.SOURCE.rglob("*") if path.suffix in {".py", ".c"}
+    )
+    service = "".join(path.read_text() for path in sources.SOURCE.rglob("*.service"))
+    assert {name for name in shown if name not in source + service} == set()
+
+
+@pytest.mark.parametrize("path", sorted(PATHS))
+def test_path_is_on_the_page(path: str) -> None:
+    """By itself, by what is in it, or by what it is in: /proc stands for all of it."""
+    shown = [found.rstrip("*") for found in re.findall(r"`(/[^`\s]+)`", PAGE)]
+    known = any(path.startswith(each) or each.startswith(f"{path}/") for each in shown)
+    assert known or path in ELSEWHERE, f"{path} is not in docs/configuration.md"
+
+
+def test_the_man_page_says_no_more() -> None:
+    names = {name for row in manual.ENVIRONMENT for name in row.split(", ")}
+    assert {name for name in names if f"`{name}`" not in PAGE} == set()
+
+
+def test_the_file_that_is_shown_is_read_as_it_says(tmp_path: Path) -> None:
+    shown = re.search(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    assert shown
+    file = tmp_path / "config.toml"
+    file.write_text(shown[1])
+    assert configured_selector({}, file) == "usb:12345678"
+    assert configured_remember({}, file) is False
+    assert configured_folders({}, file) == [Path("~/certificates").expanduser()]
+    assert len(tomllib.loads(shown[1])) == 3, "one line for each function above"
