@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import inspect
 import re
 from collections.abc import Iterator
@@ -79,8 +80,8 @@ def _options(
         record = param.get_help_record(context) if isinstance(param, click.Option) else None
         shared = getattr(param, "section", "") == COMMON
         if record and shared == common and "--help" not in record[0]:
-            name = record[0].replace("|", "\\|")
-            rows.append(f"| `{name}` | {_text(' '.join(record[1].split()))} |")
+            name = html.escape(record[0], quote=False).replace("|", "&#124;")
+            rows.append(f"| <code>{name}</code> | {_text(' '.join(record[1].split()))} |")
     if rows:
         yield "| option | |\n|---|---|"
         yield from rows

@@ -21,8 +21,8 @@ HEAD = """\
 # Every error message
 
 Each sentence that an error of fidokit can print, with … where it names what it is about, or where
-it passes on the words of another program. The link leads to what it means and what to do. Search finds
-a sentence by a few of its words.
+it passes on the words of another program. The link leads to what it means and what to do. Search
+finds a sentence by a few of its words.
 
 | message | entry | exit code |
 |---|---|---|
