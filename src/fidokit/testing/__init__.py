@@ -1,20 +1,26 @@
 """Virtual tokens in other people's tests: what the pytest plug-in's fixtures hand out.
 
-The fixtures are in `fidokit.pytest_plugin`; here is what they are made of, for annotations, and
-for tests that need something else.
+The fixtures are in `fidokit.pytest_plugin`; here is what they are made of, for annotations, for
+unittest, and for tests that need something else. `fidokit.testing.strategies`, which needs
+Hypothesis, is imported by itself.
 """
 
 from __future__ import annotations
 
 from fidokit.testing.devices import FidoDevices, open_device
-from fidokit.testing.factory import Credential, TokenFactory
+from fidokit.testing.environment import token_environment
+from fidokit.testing.factory import Credential, NamedTokens, TokenFactory
+from fidokit.testing.test_case import VirtualTokenTestCase
 from fidokit.testing.token import Stalled, WatchedToken
 
 __all__ = [
     "Credential",
     "FidoDevices",
+    "NamedTokens",
     "Stalled",
     "TokenFactory",
+    "VirtualTokenTestCase",
     "WatchedToken",
     "open_device",
+    "token_environment",
 ]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from fido2.ctap1 import Ctap1
 from fido2.ctap2.base import Ctap2
@@ -90,11 +90,56 @@ class TokenFactory:
             provision(token, pin, wanted)
         return token
 
+    def between_tests(self) -> list[Stalled]:
+        """Prepare the tokens for another test, for which they stay as they are.
+
+        Gestures and faults that wait are dropped, for the next test did not ask for them.
+
+        Returns:
+            The stalls that the last test left unmentioned; they are not told again.
+        """
+        for token in self.made:
+            token.faults.clear()
+            if token.takes_gestures:
+                token.forget_gestures()
+        return taken(self.made)
+
     def close(self) -> list[Stalled]:
         """Unplug every token; returns the stalls that the test left unmentioned."""
         for token in self.made:
             token.unplug()
         return [stalled for token in self.made for stalled in token.stalls]
+
+
+def taken(tokens: Iterable[WatchedToken]) -> list[Stalled]:
+    """The stalls of these tokens, taken out of them."""
+    found = [stalled for token in tokens for stalled in token.stalls]
+    for token in tokens:
+        token.stalls.clear()
+    return found
+
+
+class NamedTokens(dict[str, WatchedToken]):
+    """Tokens by the names that a test gives them; one that is not there yet is made when asked for.
+
+    Args:
+        factory: makes and looks after them.
+        orders: the factory's arguments for those that are made at once.
+    """
+
+    def __init__(self, factory: TokenFactory, orders: Mapping[str, Mapping[str, Any]]) -> None:
+        super().__init__()
+        self._factory = factory
+        for name, order in orders.items():
+            self._make(name, order)
+
+    def __missing__(self, name: str) -> WatchedToken:
+        return self._make(name, {})
+
+    def _make(self, name: str, order: Mapping[str, Any]) -> WatchedToken:
+        self[name] = token = self._factory(**order)
+        token.name = name
+        return token
 
 
 # --- what a token has before a test begins, made through python-fido2's client ---------------

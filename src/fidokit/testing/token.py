@@ -97,6 +97,7 @@ class WatchedToken(VirtualToken):
         )
         self.patience_s = patience_s
         self.stalls: list[Stalled] = []
+        self.on_stall: Callable[[WatchedToken], None] = lambda _: None
         self.credentials: Sequence[AttestedCredentialData] = ()
         self.takes_gestures = presence is None or isinstance(presence, str)
         self._asked_for_touch: float | None = None
@@ -165,4 +166,10 @@ class WatchedToken(VirtualToken):
             "faults.clear()",
         )
         self.stalls.append(stalled)
+        self.on_stall(self)
         return stalled
+
+    def __repr__(self) -> str:
+        """What a failing test shows of it."""
+        words = [self.name, self.profile.name, *self.quirks, self.identity.serial]
+        return f"<virtual token {' '.join(words)}>"
