@@ -9,13 +9,17 @@ from __future__ import annotations
 import hmac
 import struct
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from fidokit.types import CoseAlg, CredentialId, CredProtect
 from fidokit.virtual.core.keys.algorithms import ALGORITHMS, RSA_PADDINGS
 from fidokit.virtual.core.ports import Rng
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _VERSION = b"\x01"
 _GCM_NONCE = 12
@@ -69,8 +73,15 @@ class Wrapper:
     """
 
     def __init__(self, key: bytes, rng: Rng) -> None:
-        self._cipher = AESGCM(key)
+        self._key = key
         self._rng = rng
+
+    @cached_property
+    def _cipher(self) -> AESGCM:
+        # Ciphers take 8 ms to import, for which a token that tells of itself alone has no use.
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        return AESGCM(self._key)
 
     def wrap(
         self,

@@ -9,10 +9,6 @@ from __future__ import annotations
 import hmac
 from typing import Final
 
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
 from fidokit.virtual.core import factory
 from fidokit.virtual.core.context import TokenContext
 from fidokit.virtual.core.person import pin_protocol
@@ -75,6 +71,10 @@ def _sealed(token: TokenContext, name: bytes, what: bytes) -> bytes | None:
     key = _alive(token)
     if key is None:
         return None
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
     plain = hmac.digest(token.state.hmac_secret_key, name + what, "sha256")[:_BLOCK]
     derive = HKDF(hashes.SHA256(), length=_BLOCK, salt=bytes(32), info=name)
     iv = token.rng.bytes(_BLOCK)

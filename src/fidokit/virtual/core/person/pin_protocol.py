@@ -5,17 +5,17 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from fidokit.types import CoseAlg, CtapStatus
 from fidokit.virtual.core.keys.algorithms import p256_private_key
 from fidokit.virtual.core.ports import CtapRejection, Rng
 from fidokit.virtual.core.schema import BYTES, INT, Member, Record, check
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers import Cipher, modes
 
 _BLOCK = 16
 _ECDH_ES_HKDF_256 = -25
@@ -61,6 +61,9 @@ class PinProtocol(NamedTuple):
         return decryptor.update(body) + decryptor.finalize()
 
     def _cipher(self, secret: SharedSecret, iv: bytes) -> Cipher[modes.CBC]:
+        # Needed with a shared secret alone; see `keys.non_resident`.
+        from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
         return Cipher(algorithms.AES(secret.aes_key), modes.CBC(iv or bytes(_BLOCK)))
 
 
@@ -70,6 +73,9 @@ def _derive_one(x: bytes) -> SharedSecret:
 
 
 def _hkdf(x: bytes, info: bytes) -> bytes:
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
     return HKDF(hashes.SHA256(), 32, _HKDF_SALT, info).derive(x)
 
 
