@@ -79,7 +79,20 @@ def run(args: Sequence[str]) -> int:
     Args:
         args: the words after the program's name.
     """
+    if shell := os.environ.get("_FIDOKIT_COMPLETE"):
+        return _complete(shell, args)
     return guarded(lambda: _dispatch(args), args)
+
+
+def _complete(shell: str, args: Sequence[str]) -> int:
+    """Answer a shell that completes a line; a word that cannot be completed is no news to it."""
+    try:
+        from fidokit.cli.completion.answers import answer
+
+        answer(shell, args)
+    except (Exception, KeyboardInterrupt, SystemExit):  # noqa: BLE001  nothing may disturb the line
+        return ExitCode.OTHER
+    return ExitCode.OK
 
 
 def guarded(work: Callable[[], int], args: Sequence[str]) -> int:

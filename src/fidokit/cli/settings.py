@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PROGRAM = "fidokit"
-COMPLETION_VARIABLE = "_FIDOKIT_COMPLETE"
 
 
 @dataclass

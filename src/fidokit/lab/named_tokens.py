@@ -115,6 +115,13 @@ def list_virtual() -> list[VirtualSummary]:
 delete_virtual = registry.delete
 
 
+def list_profiles() -> list[str]:
+    """What a virtual token can be made to speak, by name."""
+    from fidokit.virtual.core.profile import PROFILES
+
+    return list(PROFILES)
+
+
 def list_quirks() -> list[QuirkSummary]:
     """The departures of real firmware that a virtual token can have, by name."""
     from fidokit.virtual.quirks import choice

@@ -36,6 +36,7 @@ from fidokit.openssh.certificates.certificate import (
     verify_signature,
 )
 from fidokit.openssh.certificates.options import ALWAYS, options_of, parse_validity
+from fidokit.openssh.certificates.options import option_names as option_names  # noqa: PLC0414
 
 if TYPE_CHECKING:
     from pathlib import Path

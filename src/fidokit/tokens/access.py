@@ -108,6 +108,21 @@ def list_tokens(
     return [_summary(one, with_info=with_info, with_pin=with_pin) for one in found]
 
 
+def selectors() -> Iterator[tuple[str, str]]:
+    """What `--token` can be now, with the token's name; nothing is opened, and no reader is asked.
+
+    Readers are left out because asking one may disturb the program that uses its card.
+    """
+    from fidokit.client.owner.persistent import selector_of
+    from fidokit.tokens.remembered import keeper
+
+    found = (one for make in (_virtual, _hid) for one in make(QUIET).candidates())
+    yield from ((one.selector, one.product) for one in found)
+    for kept in keeper().kept():
+        if kept.identifier:
+            yield selector_of(kept.identifier), kept.name
+
+
 def _summary(candidate: Candidate, *, with_info: bool, with_pin: bool) -> TokenSummary:
     seen = TokenSummary(
         selector=candidate.selector,

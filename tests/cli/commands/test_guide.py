@@ -1,10 +1,8 @@
-"""`fidokit doctor`, `demo` and `completion`, and what the shells then ask."""
+"""`fidokit doctor`, `demo` and `completion`."""
 
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 from collections.abc import Callable
 
 import pytest
@@ -117,39 +115,32 @@ def test_demo_ends_with_an_error_at_a_mismatch(
 def test_script_names_the_command(sandbox: Sandbox, shell: str) -> None:
     done = sandbox.run("completion", shell)
     assert done.code == 0
-    assert f"_FIDOKIT_COMPLETE={shell}_complete" in done.out
+    assert f"_FIDOKIT_COMPLETE={shell}" in done.out
+    assert "\\n" not in done.out
     document = json.loads(sandbox.run("completion", shell, "--json").out)
     assert document["script"].strip() == done.out.strip()
 
 
 def test_unknown_shell_is_refused(sandbox: Sandbox) -> None:
     assert sandbox.run("completion", "tcsh").code == 2
+    done = sandbox.run("completion", "--install", SHELL="/bin/tcsh")
+    assert done.code == 2
+    assert "name the shell: bash, zsh or fish" in done.err
 
 
-@pytest.mark.parametrize(
-    ("words", "offered"),
-    [
-        ("fidokit ke", {"key"}),
-        ("fidokit key ge", {"generate"}),
-        ("fidokit key s", {"show", "sign"}),
-        ("fidokit key generate --no-p", {"--no-passphrase", "--no-progress"}),
-        ("fidokit key generate -t ", {"ed25519-sk", "ecdsa-sk"}),
-        ("fidokit --tok", {"--token"}),
-    ],
-)
-def test_words_are_completed(sandbox: Sandbox, words: str, offered: set[str]) -> None:
-    done = sandbox.run(
-        _FIDOKIT_COMPLETE="bash_complete",
-        COMP_WORDS=words,
-        COMP_CWORD=str(len(words.split(" ")) - 1),
-    )
+def test_completion_is_installed_for_the_login_shell_and_removed(sandbox: Sandbox) -> None:
+    done = sandbox.run("completion", "--install", SHELL="/usr/bin/zsh")
     assert done.code == 0, done.err
-    assert {line.partition(",")[2] for line in done.out.splitlines()} == offered
-
-
-def test_bash_takes_the_script(sandbox: Sandbox) -> None:
-    bash = shutil.which("bash")
-    assert bash is not None
-    script = sandbox.run("completion", "bash").out
-    done = subprocess.run([bash, "-n"], input=script, text=True, capture_output=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
+    script = sandbox.home / ".local/share/zsh/site-functions/_fidokit"
+    assert done.out.splitlines() == [
+        "Installed for zsh: ~/.local/share/zsh/site-functions/_fidokit",
+        "Loaded by: ~/.zshrc",
+        "New shells have it. For this shell: source ~/.local/share/zsh/site-functions/_fidokit",
+    ]
+    assert script.exists()
+    again = json.loads(sandbox.run("completion", "zsh", "--install", "--json").out)
+    assert again["install"] == {
+        "script": str(script), "startup": str(sandbox.home / ".zshrc"), "changed": False
+    }  # fmt: skip
+    assert sandbox.run("completion", "zsh", "--remove").out == "Removed.\n"
+    assert sandbox.run("completion", "zsh", "--remove").out == "Nothing to remove.\n"

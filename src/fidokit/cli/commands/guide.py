@@ -10,8 +10,17 @@ import click
 from fidokit.cli import schema
 from fidokit.cli.options import verb
 from fidokit.cli.progress import Working
-from fidokit.cli.render import Check, Checks, Lines, show, styled, write_json, write_lines
-from fidokit.cli.settings import COMPLETION_VARIABLE, PROGRAM, Settings
+from fidokit.cli.render import (
+    Check,
+    Checks,
+    Lines,
+    home_path,
+    show,
+    styled,
+    write_json,
+    write_lines,
+)
+from fidokit.cli.settings import Settings
 from fidokit.errors import ExitCode
 from fidokit.prompt import questions
 from fidokit.prompt.text import escape
@@ -22,6 +31,7 @@ if TYPE_CHECKING:
 
     from fidokit.guide.demo import Step
     from fidokit.guide.doctor import Finding
+    from fidokit.guide.shell_completion import CompletionFiles
     from fidokit.guide.stage import Stage
 
 MARKS = {"ok": ("ok", "32"), "warn": ("note", "35"), "fail": ("PROBLEM", "1;31")}
@@ -141,21 +151,55 @@ def _wrapped(text: str) -> list[str]:
 
 
 @verb()
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-def completion(settings: Settings, *, shell: str) -> None:
-    """Print the completion script for a shell.
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]), required=False)
+@click.option("--install", "wish", flag_value="install", help="Install it for your user.")
+@click.option("--remove", "wish", flag_value="remove", help="Remove what --install installed.")
+def completion(settings: Settings, *, shell: str | None, wish: str | None) -> None:
+    """Complete commands and their values with the Tab key.
 
-    \b
-    bash:  fidokit completion bash > ~/.local/share/bash-completion/completions/fidokit
-    zsh:   fidokit completion zsh > ~/.zfunc/_fidokit
-           (with `fpath+=~/.zfunc; autoload -Uz compinit; compinit` in ~/.zshrc)
-    fish:  fidokit completion fish > ~/.config/fish/completions/fidokit.fish
+    Completes commands, options, and values: tokens, keys, models, quirks, users and files. Without
+    --install, prints the script for SHELL. SHELL is the one that you log in with unless you name
+    another.
+
+    --install writes the script to a folder of your own and, for bash and zsh, adds one line to
+    ~/.bashrc or ~/.zshrc. Shells that you start afterwards have it.
     """
-    from click.shell_completion import ShellComplete, get_completion_class
+    from fidokit.guide import shell_completion
 
-    completer = get_completion_class(shell)
-    assert completer is not None  # noqa: S101  click has these three
-    # ShellComplete's own source(): that of bash runs bash to look at its version.
-    root = click.get_current_context().find_root().command
-    script = ShellComplete.source(completer(root, {}, PROGRAM, COMPLETION_VARIABLE))
-    show(settings, {"shell": shell, "script": script}, Lines(script.splitlines()))
+    chosen = shell or _login_shell()
+    if wish is None:
+        script = shell_completion.script_for(chosen)
+        show(settings, {"shell": chosen, "script": script}, Lines(script.splitlines()))
+        return
+    done = (shell_completion.install if wish == "install" else shell_completion.remove)(chosen)
+    data = {
+        "shell": chosen,
+        wish: {
+            "script": str(done.script),
+            "startup": str(done.startup) if done.startup else None,
+            "changed": done.changed,
+        },
+    }
+    show(settings, data, Lines(list(_completion_lines(chosen, wish, done))))
+
+
+def _login_shell() -> str:
+    import os
+
+    from fidokit.guide.shell_completion import SHELLS
+
+    name = os.environ.get("SHELL", "").rpartition("/")[2]
+    if name not in SHELLS:
+        raise click.UsageError("name the shell: bash, zsh or fish")
+    return name
+
+
+def _completion_lines(shell: str, wish: str, done: CompletionFiles) -> Iterator[str]:
+    script = escape(home_path(done.script))
+    if wish == "remove":
+        yield "Removed." if done.changed else "Nothing to remove."
+        return
+    yield f"Installed for {shell}: {script}"
+    if done.startup is not None:
+        yield f"Loaded by: {escape(home_path(done.startup))}"
+    yield f"New shells have it. For this shell: source {script}"

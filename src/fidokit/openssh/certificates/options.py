@@ -114,6 +114,11 @@ def _addresses(value: str) -> None:
             )
 
 
+def option_names() -> list[str]:
+    """What `options_of` takes; those that take a value end in `=`."""
+    return sorted(["clear", *_FLAGS, *(f"{name}=" for name in _VALUES)])
+
+
 def _any(_value: str) -> None:
     """A command is what the server's shell makes of it."""
 

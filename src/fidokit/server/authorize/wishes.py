@@ -15,7 +15,7 @@ from fidokit.errors import UsageError
 from fidokit.openssh.keys import fingerprint
 from fidokit.openssh.keys.public import PublicKey, PublicLine
 from fidokit.openssh.lines import admission
-from fidokit.openssh.lines.options import Option
+from fidokit.openssh.lines.options import FLAGS, VALUED, Option
 
 Version = tuple[int, int]
 
@@ -116,6 +116,11 @@ class SshdFacts:
 def _base_name(option: Option) -> str:
     """What an option and its opposite share."""
     return option.name.removeprefix("no-")
+
+
+def option_names() -> list[str]:
+    """What may stand before a key; those that take a value end in `=`."""
+    return sorted([*(FLAGS - {AUTHORITY}), *(f"{name}=" for name in VALUED)])
 
 
 def merged(own: Sequence[Option], wished: Sequence[Option]) -> tuple[Option, ...]:
