@@ -13,15 +13,14 @@ from tests.support.desk import Desk
 from tests.support.signers import certificate, ed25519_key
 
 from fidokit.agent.addition import Added, AddOptions, add_to_agent, why_refused
-from fidokit.agent.core.agent import EXTENSIONS
 from fidokit.errors import CredentialNotFound, FidokitError, UsageError
 from fidokit.keys import generation
 from fidokit.keys.blobs import set_blob
 from fidokit.keys.generation import GenerateRequest
 from fidokit.keys.stored_certificates import certificate_line
 from fidokit.openssh import agent_messages
-from fidokit.openssh.agent_constraints import SK_PROVIDER, Constraints, Destination, Hop, KeySpec
-from fidokit.openssh.agent_messages import AddKey, AgentExtension
+from fidokit.openssh.agent_constraints import Constraints, Destination, Hop, KeySpec
+from fidokit.openssh.agent_messages import AddKey
 from fidokit.openssh.certificates.certificate import FOREVER
 from fidokit.openssh.keys.private import SkPrivate, peek_public
 from fidokit.types import Application, KeyType
@@ -37,7 +36,6 @@ class Agent:
 
     dislikes: Dislikes = lambda _request: False
     path: str = "/nowhere"
-    extensions: list[str] | None = field(default_factory=lambda: list(EXTENSIONS))
     world: World = field(default_factory=World)
     added: list[AddKey] = field(default_factory=list)
 
@@ -47,9 +45,6 @@ class Agent:
             self.added.append(request)
             if self.dislikes(request):
                 return agent_messages.FAILURE
-        if isinstance(request, AgentExtension):
-            names = self.extensions
-            return agent_messages.FAILURE if names is None else agent_messages.encode_query(names)
         return self.world.ask(payload)
 
     def keys(self) -> list[tuple[bytes, str]]:
@@ -162,22 +157,17 @@ RESTRICTED = Constraints(
 
 
 @pytest.mark.parametrize(
-    ("path", "extensions", "limits", "said"),
+    ("path", "limits", "said"),
     [
-        ("/run/user/1/gnupg/S.gpg-agent.ssh", None, LIMITS, "gpg-agent cannot hold keys of tokens"),
-        ("/h/.1password/agent.sock", None, LIMITS, "1Password's agent cannot hold keys of tokens"),
-        ("/run/user/1/keyring/ssh", None, LIMITS, "not every version takes keys of tokens"),
-        ("/run/user/1/gcr/ssh", None, LIMITS, "not every version takes keys of tokens"),
-        ("/s", ["query"], LIMITS, "does not know keys of tokens"),
-        ("/s", [SK_PROVIDER], RESTRICTED, "does not know destination constraints"),
-        ("/s", list(EXTENSIONS), LIMITS, "does not say why"),
-        ("/s", None, LIMITS, "does not say why"),
+        ("/run/user/1/gnupg/S.gpg-agent.ssh", LIMITS, "gpg-agent cannot hold keys of tokens"),
+        ("/h/.1password/agent.sock", LIMITS, "1Password's agent cannot hold keys of tokens"),
+        ("/run/user/1/keyring/ssh", LIMITS, "not every version takes keys of tokens"),
+        ("/run/user/1/gcr/ssh", LIMITS, "not every version takes keys of tokens"),
+        ("/s", LIMITS, "does not say why"),
     ],
 )
-def test_why_an_agent_refuses(
-    path: str, extensions: list[str] | None, limits: Constraints, said: str
-) -> None:
-    agent = Agent(lambda _request: True, path=path, extensions=extensions)
+def test_why_an_agent_refuses(path: str, limits: Constraints, said: str) -> None:
+    agent = Agent(lambda _request: True, path=path)
     error = why_refused(agent, limits)  # type: ignore[arg-type]
     assert isinstance(error, FidokitError)
     assert said in error.message
@@ -200,14 +190,14 @@ def test_why_an_agent_refuses(
     ],
 )
 def test_what_cannot_be_told_is_named(limits: Constraints, reasons: list[str]) -> None:
-    error = why_refused(Agent(lambda _: True, extensions=None), limits)  # type: ignore[arg-type]
+    error = why_refused(Agent(lambda _: True), limits)  # type: ignore[arg-type]
     assert error.hint is not None
     assert error.hint.count("; or ") == len(reasons) - 1
     assert all(reason in error.hint for reason in reasons)
 
 
 def test_an_agent_that_shows_keys_is_not_locked() -> None:
-    agent = Agent(lambda _: True, extensions=None)
+    agent = Agent(lambda _: True)
     agent.world.add(agent_keys.ed25519().fields)
     error = why_refused(agent, LIMITS)  # type: ignore[arg-type]
     assert "locked" not in (error.hint or "")
@@ -215,7 +205,7 @@ def test_an_agent_that_shows_keys_is_not_locked() -> None:
 
 def test_no_other_key_is_ever_tried(filled: Desk) -> None:
     """gpg-agent keeps on disk what it is given, and asks its user for a passphrase twice."""
-    agent = Agent(lambda _request: True, extensions=None)
+    agent = Agent(lambda _request: True)
     results = run(filled, agent, confirm=True)
     assert all(result.error for result in results)
     assert len(agent.added) == len(results) == 3

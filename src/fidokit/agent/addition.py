@@ -19,7 +19,7 @@ from fidokit.errors import FidokitError, Unsupported
 from fidokit.inventory import KeyRow
 from fidokit.keys.resident_keys import credential_of, label_of, list_keys, resolve
 from fidokit.openssh import agent_messages
-from fidokit.openssh.agent_constraints import RESTRICT_DESTINATION, SK_PROVIDER, Constraints
+from fidokit.openssh.agent_constraints import Constraints
 from fidokit.provider.library import trusted_provider
 from fidokit.system.ssh_agent import OURS_HOLDS_THEM, kind_of_agent
 
@@ -123,7 +123,8 @@ def why_refused(agent: AgentClient, limits: Constraints) -> FidokitError:
     """Why an agent took no key with these constraints, as far as that can be told.
 
     No other key is tried: what an agent takes it may keep for good, as gpg-agent does on disk. What
-    counts is which agent it is, and the extensions that it names.
+    counts is which agent it is. The extensions that it names tell nothing: OpenSSH 10's ssh-agent
+    names its messages alone, not the constraints that it takes.
     """
     kind = kind_of_agent(agent.path)
     if kind is not None:
@@ -133,10 +134,6 @@ def why_refused(agent: AgentClient, limits: Constraints) -> FidokitError:
             else f"{kind.name} refused the key; not every version takes keys of tokens",
             hint=f"use ssh-agent of OpenSSH 8.2 or later; {OURS_HOLDS_THEM}",
         )
-    names = _extensions(agent)
-    for wanted, name, error in _LACKING:
-        if names is not None and name not in names and wanted(limits):
-            return error
     reasons = [reason.format(limits.provider) for holds, reason in _REASONS if holds(limits)]
     if not _shows_keys(agent):
         reasons.insert(0, "be locked (`ssh-add -X` unlocks it)")
@@ -144,15 +141,6 @@ def why_refused(agent: AgentClient, limits: Constraints) -> FidokitError:
         "the agent refused the key, and does not say why",
         hint="it may " + "; or ".join(reasons),
     )
-
-
-def _extensions(agent: AgentClient) -> list[str] | None:
-    """The extensions that it names; None where it does not."""
-    try:
-        query = agent_messages.AgentExtension(agent_messages.QUERY)
-        return agent_messages.parse_query(agent.exchange(query.encode()))
-    except FidokitError:
-        return None
 
 
 def _shows_keys(agent: AgentClient) -> bool:
@@ -164,25 +152,6 @@ def _shows_keys(agent: AgentClient) -> bool:
 
 
 _Wanted = Callable[[Constraints], bool]
-
-_LACKING: Final[Sequence[tuple[_Wanted, str, FidokitError]]] = (
-    (
-        lambda limits: limits.provider is not None,
-        SK_PROVIDER,
-        Unsupported(
-            "the agent does not know keys of tokens",
-            hint=f"use ssh-agent of OpenSSH 8.2 or later; {OURS_HOLDS_THEM}",
-        ),
-    ),
-    (
-        lambda limits: bool(limits.destinations),
-        RESTRICT_DESTINATION,
-        Unsupported(
-            "the agent does not know destination constraints",
-            hint="ssh-agent of OpenSSH 8.9 or later does, and so does `fidokit agent serve`",
-        ),
-    ),
-)
 
 _REASONS: Final[Sequence[tuple[_Wanted, str]]] = (
     (lambda _: True, "take no keys of tokens, or no keys at all"),
