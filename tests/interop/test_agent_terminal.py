@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -90,16 +91,19 @@ def terminal(machine: Host, stock: Callable[[str], str], tmp_path: Path) -> Iter
     made.tmux("kill-server")
 
 
+def exported(terminal: Terminal, agent: str) -> str:
+    """What an agent's window tells to type; where it was typed early, a prompt stands before."""
+    shown = terminal.wait(agent, "export SSH_AUTH_SOCK;")
+    found = re.search(r"SSH_AUTH_SOCK=\S+; export SSH_AUTH_SOCK;", shown)
+    assert found, shown
+    return found[0]
+
+
 def started(terminal: Terminal, *options: str) -> tuple[str, str]:
     """An agent in one window, and another that uses it."""
     agent, user = terminal.window("agent"), terminal.window("user")
     terminal.type(agent, shlex.join([*shlex.split(SERVE), *options]))
-    line = next(
-        line
-        for line in terminal.wait(agent, "export SSH_AUTH_SOCK;").splitlines()
-        if line.startswith("SSH_AUTH_SOCK=")
-    )
-    terminal.type(user, line)
+    terminal.type(user, exported(terminal, agent))
     terminal.type(user, f"cd {terminal.host.home}; clear; ssh-add plain uv; ssh-add -l")
     terminal.wait(user, "uv (ED25519-SK)")
     return agent, user
@@ -180,12 +184,7 @@ def test_by_stock_pinentry(terminal: Terminal) -> None:
     agent, user = terminal.window("agent2"), terminal.window("user2")
     terminal.type(agent, f"export GPG_TTY=/dev/pts/{tty}")
     terminal.type(agent, f"{SERVE} --pin-prompt pinentry")
-    line = next(
-        line
-        for line in terminal.wait(agent, "export SSH_AUTH_SOCK;").splitlines()
-        if line.startswith("SSH_AUTH_SOCK=")
-    )
-    terminal.type(user, line)
+    terminal.type(user, exported(terminal, agent))
     terminal.type(user, f"cd {terminal.host.home}; ssh-add uv; ssh-add -T uv.pub && echo sig''ned")
     shown = terminal.wait(asked, "tries left")
     assert "virtual:t" in shown

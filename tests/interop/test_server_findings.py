@@ -254,6 +254,17 @@ def kerberos(world: World) -> None:
     world.configure("UsePAM yes", "GSSAPIAuthentication yes")
 
 
+def knows_gssapi() -> bool:
+    """Whether the installed sshd was built with it; Debian sid's is a package of its own."""
+    done = subprocess.run(
+        [stock("sshd"), "-T", "-o", "GSSAPIAuthentication=yes"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return "gssapiauthentication yes" in done.stdout
+
+
 def loose_configuration(world: World) -> None:
     world.config.chmod(0o666)
 
@@ -372,7 +383,7 @@ def test_the_next_steps_mend_it(
 ) -> None:
     prepare(world)
     before = world.found(kind, *more)
-    assert before
+    assert before or (prepare is kerberos and not knows_gssapi())
     for found in before:
         assert found["next"], found
         for step in found["next"]:

@@ -55,7 +55,7 @@ def test_keys_that_only_sshd_can_read(it: SshMachine) -> None:
         key = "/root/mldsa"
         it.machine.run("ssh-keygen", "-q", "-t", "mldsa44-ed25519", "-N", "", "-f", key)
         it.add_user("newest", 2002, it.machine.path(f"{key}.pub").read_text())
-        names.insert(0, "newest")
+        names.append("newest")
     said = refused(it, *HARDEN)
     assert f"{', '.join(names)} would be locked out" in said
     assert it.lets_in()
