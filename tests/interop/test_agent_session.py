@@ -109,6 +109,7 @@ def test_a_hundred_logins_by_ssh_and_one_touch(net: Network) -> None:
     assert counter(session(net, "ssh-add -L")) == counter(done) + 1
 
 
+@pytest.mark.skipif("FIDOKIT_MATRIX" in os.environ, reason="ansible is on the host alone")
 def test_a_hundred_logins_by_ansible_and_one_touch(net: Network) -> None:
     home = net.host.home
     rows = [f"host{i:03} ansible_host={net.names[i % 4]}\n" for i in range(LOGINS)]
