@@ -62,6 +62,7 @@ def way(request: pytest.FixtureRequest, server: SshMachine) -> Iterator[str]:
     finally:
         for unit in ("ssh.socket", "ssh.service", "ssh-second.service"):
             it.tried("systemctl", "stop", unit)  # new systemd stops none where one is unknown
+        it.tried("systemctl", "reset-failed")  # which counts how often they began, too
         it.tried("sh", "-c", "rm -rf /etc/systemd/system/ssh*; systemctl daemon-reload")
         it.write("/etc/default/ssh", "SSHD_OPTS=\n")
 

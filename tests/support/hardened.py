@@ -11,13 +11,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.agent_host import Host
-from tests.support.sshd import Sshd, running
+from tests.support.sshd import Sshd, outlast, running
 
 from fidokit.server.harden.application import apply_hardening, plan_hardening, plan_unhardening
 from fidokit.server.harden.plan import HardeningPlan, HardeningRequest, HardeningTarget
 
 USER = pwd.getpwuid(os.geteuid()).pw_name
 SSHD = "/usr/sbin/sshd"
+BEGUN_S = 0.3
+"""When a reload is told from the start of an sshd: sooner, nobody can harden it by hand."""
 
 
 def line(host: Host, name: str, options: str = "") -> str:
@@ -96,4 +98,5 @@ def machine(
     include = [f"Include {folder}/sshd_config.d/*.conf"] if place == "include" else []
     settings = (*first, *include, f"AuthorizedKeysFile {folder}/authorized")
     with running(folder, *settings, sshd=sshd, tail=tail) as server:
+        outlast(folder / "pid", BEGUN_S)
         yield Machine(server, host)

@@ -84,7 +84,7 @@ def running(
     if user is not None:
         for path in (folder, *folder.rglob("*")):
             os.chown(path, user, -1)
-    _outlast(folder / "sshd_config")
+    outlast(folder / "sshd_config", CLOCKS_S)
     with (folder / "log").open("wb") as log:
         process = popen(
             [*within, sshd, "-D", "-e", "-f", str(folder / "sshd_config")],
@@ -131,9 +131,9 @@ def _write_files(
     (folder / "sshd_config").write_text("\n".join(lines) + "\n")
 
 
-def _outlast(file: Path) -> None:
-    """Wait until a file is older than a process that starts now, by clocks as coarse as theirs."""
-    while time.time() < file.stat().st_ctime + CLOCKS_S:
+def outlast(file: Path, seconds: float) -> None:
+    """Wait until a file is that old."""
+    while time.time() < file.stat().st_ctime + seconds:
         time.sleep(0.005)
 
 
