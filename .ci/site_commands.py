@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import click
 
 from fidokit.cli.app import HELP, root
+from fidokit.cli.manual.examples import examples_of
 from fidokit.cli.options import COMMON
 
 PROGRAM = "fidokit"
@@ -59,6 +60,8 @@ def _command(command: click.Command, context: click.Context) -> Iterator[str]:
     usage = " ".join(command.collect_usage_pieces(context))
     yield f"```text\n{context.command_path} {usage}\n```\n"
     yield from _paragraphs(command.help or "")
+    if examples := examples_of(context.command_path.partition(" ")[2]):
+        yield "```sh\n" + "\n".join(examples) + "\n```\n"
     yield from _options(command, context)
 
 

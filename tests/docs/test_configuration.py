@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.docs import sources
 
-from fidokit.cli import manual
+from fidokit.cli.manual import pages
 from fidokit.tokens.configuration import (
     configured_folders,
     configured_remember,
@@ -64,7 +64,7 @@ def test_path_is_on_the_page(path: str) -> None:
 
 
 def test_the_man_page_says_no_more() -> None:
-    names = {name for row in manual.ENVIRONMENT for name in row.split(", ")}
+    names = {name for row in pages.ENVIRONMENT for name in row.split(", ")}
     assert {name for name in names if f"`{name}`" not in PAGE} == set()
 
 

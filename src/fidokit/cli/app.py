@@ -172,6 +172,7 @@ TOP: Mapping[str, str] = {
     "doctor": "guide:doctor",
     "demo": "guide:demo",
     "completion": "guide:completion",
+    "help": "manual:show_manual",
 }
 
 HELP = """Manage FIDO2 security keys for SSH.

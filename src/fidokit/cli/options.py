@@ -133,7 +133,12 @@ class Verb(click.Command):
         return super().invoke(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options under the headings of their sections."""
+        """Write examples, then the options under the headings of their sections."""
+        from fidokit.cli.manual.examples import examples_of
+
+        if found := examples_of(ctx.command_path.partition(" ")[2]):
+            with formatter.section("Examples"):
+                formatter.write("".join(f"{'':{formatter.current_indent}}{one}\n" for one in found))
         format_sections(self, ctx, formatter)
 
 

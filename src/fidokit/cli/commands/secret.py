@@ -141,11 +141,6 @@ def derive(
     line of pam_u2f. Without a salt the one in FILE is used. Raw bytes go to a file, a descriptor
     or a pipe, and never to a terminal. With --also the backup's secret, which is another one, is
     derived from FILE_backup into OUT_backup.
-
-    \b
-    Examples:
-      fidokit secret derive disk.fido | cryptsetup open --key-file=- disk.img vault
-      fidokit secret derive id.fido --format age -o id.txt
     """
     from fidokit.keys import secrets
     from fidokit.keys.secrets import SecretForm, beside

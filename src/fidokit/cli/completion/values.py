@@ -225,6 +225,19 @@ def _time_option(_place: Cursor) -> Iterator[Value]:
     yield Value("verify-time=")
 
 
+def _commands(cursor: Cursor) -> Iterator[Value]:
+    """Words behind `help`."""
+    from fidokit.cli.app import GROUPS, TOP, load
+
+    named = cursor.given.get("words", ())
+    if not named:
+        yield from (Value(name, section.summary) for name, section in GROUPS.items())
+        yield from (Value(name, load(target).short_help or "") for name, target in TOP.items())
+    elif len(named) == 1 and named[0] in GROUPS:
+        for name, target in GROUPS[named[0]].verbs.items():
+            yield Value(name, load(target).short_help or "")
+
+
 def _list_of(source: Source) -> Source:
     """Values behind commas."""
 
@@ -250,6 +263,7 @@ BY_NAME: Final[Mapping[str, Source]] = {
     "blob keys": _keys,
     "cert sign -O": _certified,
     "cert sign -n": _list_of(_users),
+    "help words": _commands,
     "key generate -O": _enrollment,
     "key key": _keys,
     "key keys": _keys,

@@ -175,13 +175,6 @@ def generate(
     The private file holds no secret that works without the token. With -O resident the key can
     be recovered from the token on another computer: fidokit key download.
 
-    \b
-    Examples:
-      fidokit key generate
-      fidokit key generate -t ed25519-sk -O resident -O application=ssh:work
-      fidokit key generate -O resident -O verify-required -C laptop
-      fidokit key generate --token usb:123 --also usb:456
-
     With --also a lost token is no lost key: each token makes a key of its own, the backup in
     FILE_backup and with "(backup)" behind its comment. `server authorize` takes both along.
     """
