@@ -6,12 +6,14 @@ import os
 import stat
 import struct
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from fidokit.errors import Unsupported, UsageError
-from fidokit.lab.program import require_reachable, run_program
+from fidokit.lab.bay import kept_in_memory
+from fidokit.lab.program import Plugged, require_reachable, run_program
 from fidokit.virtual.token import VirtualToken
 
 
@@ -20,6 +22,10 @@ def elf(*kinds: int) -> bytes:
     head = b"\x7fELF\2\1\1" + bytes(9) + bytes(16) + struct.pack("<Q", 64) + bytes(14)
     head += struct.pack("<HH", 56, len(kinds)) + bytes(6)
     return head + b"".join(struct.pack("<I", kind) + bytes(52) for kind in kinds)
+
+
+def kept(token: VirtualToken) -> Plugged:
+    return Plugged("a token", partial(kept_in_memory, token))
 
 
 def program(folder: Path, data: bytes, mode: int = 0o755) -> str:
@@ -73,7 +79,7 @@ def test_a_program_of_other_rights_is_named(
 @pytest.mark.parametrize(("script", "code"), [("exit 7", 7), ("kill -9 $$", 137), (":", 0)])
 def test_its_end_is_ours(script: str, code: int) -> None:
     with VirtualToken() as token:
-        assert run_program(["sh", "-c", script], [token]) == code
+        assert run_program(["sh", "-c", script], [kept(token)]) == code
 
 
 @pytest.mark.compiled
@@ -86,7 +92,7 @@ def test_python_fido2_sees_the_tokens(capfd: pytest.CaptureFixture[str]) -> None
                 print(device.descriptor.path, "FIDO_2_3" in Ctap2(device).info.versions)
     """
     with VirtualToken() as one, VirtualToken(profile="ctap2.0") as other:
-        assert run_program([sys.executable, "-c", script], [one, other]) == 0
+        assert run_program([sys.executable, "-c", script], [kept(one), kept(other)]) == 0
     seen = sorted(capfd.readouterr().out.splitlines())
     assert [line.split()[0] for line in seen] == ["/dev/hidraw90", "/dev/hidraw91"]
     assert [line.split()[1] for line in seen] == ["True", "False"]
@@ -114,7 +120,7 @@ def test_what_is_not_ours_is_untouched(capfd: pytest.CaptureFixture[str], tmp_pa
     os.environ["KEPT"] = "1"
     try:
         with VirtualToken() as token:
-            assert run_program([sys.executable, "-c", script], [token]) == 0
+            assert run_program([sys.executable, "-c", script], [kept(token)]) == 0
     finally:
         del os.environ["KEPT"]
     assert capfd.readouterr().err == ""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from fidokit.facade import Facade
 
 if TYPE_CHECKING:
+    from fidokit.lab.control_client import Control as Control
     from fidokit.lab.named_tokens import create_virtual as create_virtual
     from fidokit.lab.named_tokens import delete_virtual as delete_virtual
     from fidokit.lab.named_tokens import list_virtual as list_virtual
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 _PUBLIC = Facade(
     __name__,
     {
+        "fidokit.lab.control_client": ("Control",),
         "fidokit.lab.named_tokens": (
             "create_virtual",
             "delete_virtual",

@@ -14,6 +14,8 @@ from fidokit.client.ports import QUIET, Interaction
 from fidokit.errors import Malformed, WouldOverwrite
 from fidokit.files import atomic
 from fidokit.files.disk_errors import explained
+from fidokit.lab import repeatable
+from fidokit.lab.repeatable import World
 from fidokit.types import PassphraseSource
 from fidokit.virtual import places, registry
 from fidokit.virtual.gestures import PROMPT, Gestures, PromptPerson
@@ -71,6 +73,7 @@ def create_virtual(
     presence: str = "auto",
     passphrase: bytes | None = None,
     quirks: Sequence[str] = (),
+    seed: str | None = None,
 ) -> VirtualSummary:
     """Create a virtual token.
 
@@ -84,6 +87,8 @@ def create_virtual(
         passphrase: to seal its secrets under; None leaves them in plain in its file.
         quirks: departures of real firmware that it shall have, by the names that `list_quirks`
             and `list_presets` give.
+        seed: what its serial number and keys follow from, for tests that compare bytes; None for
+            keys that nobody can foresee.
 
     Raises:
         UsageError (a bad name, profile, model, policy or quirk), WouldOverwrite (it exists),
@@ -99,6 +104,7 @@ def create_virtual(
         presence=presence,
         passphrase=passphrase,
         quirks=quirks,
+        rng=repeatable.world(seed, None).rng,
     )
     return _summary(made)
 
@@ -143,6 +149,7 @@ def serve_virtual(
     presence: str | Person | None = None,
     passphrase: PassphraseSource | None = None,
     interaction: Interaction = QUIET,
+    world: World | None = None,
 ) -> Iterator[VirtualToken]:
     """Keep a virtual token plugged in for every process of this user, until the block ends.
 
@@ -152,6 +159,7 @@ def serve_virtual(
             that is kept with the token.
         passphrase: gives the one that it is sealed under; asked only where it is.
         interaction: who is asked for touches where the policy is "prompt" and it has `Gestures`.
+        world: its clock and randomness, see `fidokit.lab.repeatable`; None for the system's.
 
     Raises:
         PassphraseRequired, PassphraseWrong: it is sealed.
@@ -159,7 +167,9 @@ def serve_virtual(
         Unsupported: its folder's path is too long for a socket.
     """
     person = _prompting(name, presence, interaction)
-    with registry.open_token(name, presence=person, passphrase=passphrase) as token:
+    clock, rng = world or World()
+    opened = registry.open_token(name, presence=person, passphrase=passphrase, clock=clock, rng=rng)
+    with opened as token:
         if token.unshared:
             raise token.unshared
         yield token

@@ -11,13 +11,17 @@ import stat
 import struct
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fidokit.errors import FidokitError, Unsupported, UsageError
 from fidokit.files.c_library import ready
+from fidokit.lab.bay import Bay, Plug
+from fidokit.lab.control import VARIABLE, ControlSocket
+from fidokit.lab.repeatable import World
 from fidokit.system.foreground import run_command
 from fidokit.system.host import Host
 from fidokit.virtual.framing.usb_descriptors import UsbIdentity
@@ -65,14 +69,33 @@ def plugged_in(
     Raises:
         Unsupported: the library cannot be compiled, or this system lacks something.
     """
-    loaded = f"{library(environ)}:{environ.get('LD_PRELOAD', '')}".rstrip(":")
+    with _folder() as folder, ExitStack() as stack:
+        for at, token in enumerate(tokens):
+            stack.enter_context(_shown(folder, at, token))
+        yield _variables(folder, environ)
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="fidokit-", ignore_cleanup_errors=True) as folder:
-        named = [(token, replace(UsbIdentity(), serial=token.identity.serial)) for token in tokens]
-        nodes = HidrawNodes(Path(folder), named)
-        try:
-            yield {**environ, "LD_PRELOAD": loaded, "FIDOKIT_NODES": folder}
-        finally:
-            nodes.close()
+        yield Path(folder)
+
+
+def _variables(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment in which programs look for nodes in a folder."""
+    loaded = f"{library(environ)}:{environ.get('LD_PRELOAD', '')}".rstrip(":")
+    return {**environ, "LD_PRELOAD": loaded, "FIDOKIT_NODES": str(folder)}
+
+
+@contextmanager
+def _shown(folder: Path, at: int, token: VirtualToken) -> Iterator[None]:
+    """One token's node, until the block ends."""
+    identity = replace(UsbIdentity(), serial=token.identity.serial)
+    nodes = HidrawNodes(folder, [(token, identity)], FIRST_NUMBER + at)
+    try:
+        yield
+    finally:
+        nodes.close()
 
 
 def throw_away(
@@ -81,6 +104,7 @@ def throw_away(
     model: str | None = None,
     quirks: Sequence[str] = (),
     presence: str | None = None,
+    world: World | None = None,
 ) -> VirtualToken:
     """A virtual token in memory; what is None is as `create_virtual` has it.
 
@@ -89,19 +113,38 @@ def throw_away(
     """
     from fidokit.virtual.token import VirtualToken
 
-    return VirtualToken(profile=profile, model=model, quirks=quirks, presence=presence)
+    clock, rng = world or World()
+    return VirtualToken(
+        profile=profile, model=model, quirks=quirks, presence=presence, clock=clock, rng=rng
+    )
+
+
+class Plugged(NamedTuple):
+    """One token of a program.
+
+    Args:
+        name: for messages: `virtual:NAME`, or what it is.
+        plug: gives it power.
+        control: where its control socket is to be; None for a place of its own.
+    """
+
+    name: str
+    plug: Plug
+    control: Path | None = None
 
 
 def run_program(
     command: Sequence[str],
-    tokens: Sequence[VirtualToken],
+    tokens: Sequence[Plugged],
     seen: Callable[[list[str]], None] = lambda _: None,
 ) -> int:
     """Run a program for which virtual tokens are USB keys, to its end.
 
+    By FIDOKIT_CONTROL it finds the control socket of the first one.
+
     Args:
         command: the program and its words.
-        tokens: powered virtual tokens.
+        tokens: in their order.
         seen: told before the program starts by which paths it sees the tokens.
 
     Returns:
@@ -112,7 +155,15 @@ def run_program(
         Unsupported: the program cannot be reached, or the library cannot be compiled.
     """
     require_reachable(command[0])
-    with plugged_in(tokens) as environ:
+    environ: dict[str, str] = {}
+    with _folder() as folder, ExitStack() as stack:
+        for at, (name, plug, control) in enumerate(tokens):
+            bay = stack.enter_context(Bay(name, plug, partial(_shown, folder, at)))
+            path = control or folder / f"control{at}"
+            stack.enter_context(ControlSocket(bay, path))
+            if at == 0:
+                environ[VARIABLE] = str(path)
+        environ = _variables(folder, os.environ) | environ
         seen([f"/dev/hidraw{FIRST_NUMBER + at}" for at in range(len(tokens))])
         try:
             return run_command(command, environ)

@@ -37,6 +37,11 @@ DEFAULT_PRESENCE: Final = "auto"
 class PluggedStore(Store, Protocol):
     """A store that is held open while the token has power."""
 
+    @property
+    def durable(self) -> bool:
+        """Whether it outlasts its object."""
+        ...
+
     def close(self) -> None:
         """Let go of it."""
         ...

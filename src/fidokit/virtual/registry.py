@@ -16,7 +16,7 @@ from fidokit.virtual.store.schema import TokenIdentity
 # A list needs no authenticator, whose modules and cryptography take 40 ms to import: those who
 # plug a token in, make one or take one elsewhere import them below.
 if TYPE_CHECKING:
-    from fidokit.virtual.core.ports import Rng
+    from fidokit.virtual.core.ports import Clock, Rng
     from fidokit.virtual.presence import Person
     from fidokit.virtual.token import VirtualToken
 
@@ -111,6 +111,8 @@ def open_token(
     *,
     presence: str | Person | None = None,
     passphrase: PassphraseSource | None = None,
+    clock: Clock | None = None,
+    rng: Rng | None = None,
 ) -> VirtualToken:
     """Plug a token in.
 
@@ -118,6 +120,8 @@ def open_token(
         name: of a registered token.
         presence: a policy's text or a `Person` in place of the policy that is kept with it.
         passphrase: gives the one that it is sealed under; asked only where it is.
+        clock: monotonic milliseconds; the system's for None.
+        rng: randomness for keys, ids and nonces; the system's for None.
 
     Raises:
         TokenNotFound: there is none of this name.
@@ -127,7 +131,7 @@ def open_token(
     """
     from fidokit.virtual.token import VirtualToken
 
-    return VirtualToken(name, presence=presence, passphrase=passphrase)
+    return VirtualToken(name, presence=presence, passphrase=passphrase, clock=clock, rng=rng)
 
 
 def delete(name: str) -> None:

@@ -42,6 +42,7 @@ from fidokit.virtual.presence import (
 )
 from fidokit.virtual.transports.memory import MemoryLink, nobody_cancels, nobody_follows
 from fidokit.virtual.transports.socket_owner import Listener
+from fidokit.virtual.waits import Waits
 from fidokit.virtual.world import SystemClock, SystemRng
 
 if TYPE_CHECKING:
@@ -133,9 +134,9 @@ class VirtualToken:
             else Plugged(store, making.identity(), making.model)
         )
         self.identity = plugged.identity
-        model_now = profile if isinstance(profile, Profile) else plugged.model
+        self._model = profile if isinstance(profile, Profile) else plugged.model
         self.quirks = tuple(self.identity.quirks.split())
-        self.profile = quirked(model_now, self.quirks)
+        self.profile = quirked(self._model, self.quirks)
         self.name = source if isinstance(source, str) else source.stem if source else "memory"
         self.winks = 0
         self._store = plugged.store
@@ -147,9 +148,11 @@ class VirtualToken:
         self._turn = threading.Lock()
         self._channels = itertools.count(1)
         self._transports: dict[int, str] = {}
-        self._clock = clock
+        self.clock, self._rng = clock, rng
         self._taps = Taps(clock)
-        self._power = 1
+        self.waits = Waits()
+        self._powers = itertools.count(1)
+        self._power = next(self._powers)
         try:
             self._authenticator = self._made_up(clock, rng)
         except BaseException:
@@ -174,7 +177,7 @@ class VirtualToken:
 
         with self._turn:
             if self._faults is None:
-                self._faults = Faults(self, self._clock)
+                self._faults = Faults(self, self.clock)
             return self._faults
 
     def _listen(self, name: str) -> Listener | None:
@@ -243,9 +246,43 @@ class VirtualToken:
         """
         with self._turn:
             self._require_power()
-            self._power += 1
+            self._power = next(self._powers)
             self._authenticator.power_cycle()
         self._wake()
+
+    def become(self, quirks: Iterable[str]) -> None:
+        """Cycle the power, and have these quirks from then on, in place of those it was made with.
+
+        What a quirk changes of a token when it is made stays as it was made.
+
+        Args:
+            quirks: names of quirks and presets; none for a token that keeps to the text.
+
+        Raises:
+            UsageError: there is none of a name, or two exclude each other; nothing is changed.
+            TokenGone: it was unplugged.
+        """
+        names = tuple(dict.fromkeys(quirks))
+        profile = quirked(self._model, names)
+        with self._turn:
+            self._require_power()
+            self._power = next(self._powers)
+            self.quirks, self.profile = names, profile
+            self._authenticator = self._made_up(self.clock, self._rng)
+        self._wake()
+
+    def insert(self) -> None:
+        """Plug a token in memory in again that was unplugged; harmless when repeated.
+
+        Raises:
+            UsageError: it has a file, which another process may own by now: open it anew.
+        """
+        if self._store.durable:
+            raise UsageError("a token that has a file is opened anew, not plugged in again")
+        with self._turn:
+            if self._power == _UNPLUGGED:
+                self._power = next(self._powers)
+                self._authenticator.power_cycle()
 
     def unplug(self) -> None:
         """Take the power away for good and let go of the file; harmless when repeated."""
@@ -361,11 +398,12 @@ class VirtualToken:
             power = self._require_power()
             answer = begin()
         while isinstance(answer, NeedsPresence):
-            if self._tapped(channel, answer.kind):
-                outcome = Outcome.TOUCHED
-            else:
-                outcome = self._wait(answer, power, on_keepalive, canceled)
-            answer = self._go_on(power, outcome)
+            with self.waits.one(answer.kind):
+                if self._tapped(channel, answer.kind):
+                    outcome = Outcome.TOUCHED
+                else:
+                    outcome = self._wait(answer, power, on_keepalive, canceled)
+                answer = self._go_on(power, outcome)
         return answer
 
     def _tapped(self, channel: int, kind: PresenceKind) -> bool:

@@ -39,15 +39,21 @@ class HidrawNodes:
     Args:
         folder: of this user alone, empty; its path is short, see `socket(7)`.
         tokens: what answers, and what each says of itself.
+        first: the number of the first node.
 
     Raises:
         Unsupported: the folder's path is too long, or this system has no such sockets.
     """
 
-    def __init__(self, folder: Path, tokens: Sequence[tuple[HidToken, UsbIdentity]]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        tokens: Sequence[tuple[HidToken, UsbIdentity]],
+        first: int = FIRST_NUMBER,
+    ) -> None:
         self._nodes: list[_Node] = []
         try:
-            for number, (token, identity) in enumerate(tokens, FIRST_NUMBER):
+            for number, (token, identity) in enumerate(tokens, first):
                 self._nodes.append(_Node(folder, number, token, identity))
         except BaseException:
             self.close()

@@ -44,7 +44,7 @@ MOST_CLIENTS: Final = 64
 _PRIVATE: Final = 0o600
 _CHUNK: Final = 16_384
 _ALIVE_S: Final = 0.1
-_SEND_WAIT: Final = struct.pack("ll", 5, 0)
+SEND_WAIT: Final = struct.pack("ll", 5, 0)
 """A timeval: a client that reads nothing for five seconds has hung up."""
 
 
@@ -102,36 +102,12 @@ class Listener:
             StateUnusable: the folder takes no socket.
             Unsupported: the path is too long for this system.
         """
-        if os.path.lexists(path) and not _is_dead_socket(path):
-            raise WouldOverwrite(
-                f"{path} already exists, and is not the socket of a token that was killed",
-                hint="choose another name, or end the process that listens there",
-            )
+        require_free(path)
         return cls._listen(token, path)
 
     @classmethod
     def _listen(cls, token: SharedToken, path: Path) -> Listener:
-        server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            path.unlink(missing_ok=True)
-            with address(path) as where:
-                before = os.umask(0o177)  # never for a moment open to others
-                try:
-                    server.bind(where)
-                finally:
-                    os.umask(before)
-            path.chmod(_PRIVATE)
-            server.listen(MOST_CLIENTS)
-        except OSError as error:
-            server.close()
-            raise StateUnusable(
-                f"the virtual token's socket {path} cannot be made: {error.strerror}",
-                hint="choose a writable folder on a local disk with XDG_STATE_HOME",
-            ) from error
-        except BaseException:
-            server.close()
-            raise
-        listener = cls(token, path, server)
+        listener = cls(token, path, listening(path, MOST_CLIENTS))
         listener._thread.start()
         return listener
 
@@ -171,7 +147,7 @@ class Listener:
         client = _Client(self, channel)
         try:
             require_own_user(channel)
-            channel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _SEND_WAIT)
+            channel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, SEND_WAIT)
             self._add(client)
             channel.sendall(hello(client.open(self._token)).encode())
         except NoPermission:
@@ -201,6 +177,53 @@ class Listener:
         with self._changed:
             self._clients.discard(client)
             self._changed.notify_all()
+
+
+def require_free(path: Path) -> None:
+    """Let nothing be at a path but a socket that nobody listens at any more.
+
+    Raises:
+        WouldOverwrite: something is.
+    """
+    if os.path.lexists(path) and not _is_dead_socket(path):
+        raise WouldOverwrite(
+            f"{path} already exists, and is not the socket of a token that was killed",
+            hint="choose another name, or end the process that listens there",
+        )
+
+
+def listening(path: Path, backlog: int) -> socket.socket:
+    """A socket that listens at a path, in the place of what is there, for this user alone.
+
+    Args:
+        path: in a folder that exists.
+        backlog: clients that may wait to be admitted.
+
+    Raises:
+        StateUnusable: the folder takes no socket.
+        Unsupported: the path is too long for this system.
+    """
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        path.unlink(missing_ok=True)
+        with address(path) as where:
+            before = os.umask(0o177)  # never for a moment open to others
+            try:
+                server.bind(where)
+            finally:
+                os.umask(before)
+        path.chmod(_PRIVATE)
+        server.listen(backlog)
+    except OSError as error:
+        server.close()
+        raise StateUnusable(
+            f"the virtual token's socket {path} cannot be made: {error.strerror}",
+            hint="choose a writable folder on a local disk with XDG_STATE_HOME",
+        ) from error
+    except BaseException:
+        server.close()
+        raise
+    return server
 
 
 def _is_dead_socket(path: Path) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from contextlib import ExitStack
+from functools import partial
 
 import click
 
+from fidokit.cli.commands.virtual.repeating import repeating, repeating_options
 from fidokit.cli.interaction import TerminalInteraction
 from fidokit.cli.options import verb
 from fidokit.cli.passphrase import known_if_sealed, seal_passphrase_option
@@ -42,6 +43,7 @@ _SELECTOR = "virtual:"
     metavar="POLICY",
     help="Who touches the tokens meanwhile, as `virtual create --presence` has it.",
 )
+@repeating_options
 @seal_passphrase_option
 def run(
     settings: Settings,
@@ -52,6 +54,8 @@ def run(
     model: str | None,
     quirks: tuple[str, ...],
     presence: str | None,
+    seed: str | None,
+    clock: int | None,
     passphrase_file: str | None,
 ) -> int:
     """Run a program that sees a virtual token as a USB key.
@@ -64,10 +68,13 @@ def run(
     fidokit virtual run -- ssh-keygen -t ed25519-sk -f key
     fidokit virtual run --token virtual:work -- fido2-token -L
 
-    Programs that are statically linked, or setuid, are out of reach.
+    Programs that are statically linked, or setuid, are out of reach. From within, `fidokit
+    virtual touch` and the like act on the first token.
     """
+    from fidokit.lab.bay import kept_in_memory
+    from fidokit.lab.control import control_path
     from fidokit.lab.named_tokens import serve_virtual
-    from fidokit.lab.program import require_reachable, run_program, throw_away
+    from fidokit.lab.program import Plugged, require_reachable, run_program, throw_away
 
     require_reachable(command[0])
     made_up = {"--profile": profile, "--model": model, "--quirk": quirks}
@@ -77,27 +84,31 @@ def run(
             f"{given[0]} is for a throw-away token, and --token or --with names one",
             hint=f"leave one of them out, or: fidokit virtual create NAME {given[0]} ...",
         )
-    with ExitStack() as stack:
-        tokens = []
-        for name in names:
-            words = known_if_sealed(name, passphrase_file)
-            asked = TerminalInteraction(settings)
-            serving = serve_virtual(name, presence=presence, passphrase=words, interaction=asked)
-            tokens.append(stack.enter_context(serving))
-        if not tokens:
-            made = throw_away(profile=profile, model=model, quirks=quirks, presence=presence)
-            tokens.append(stack.enter_context(made))
-        named: list[str | None] = [f"{_SELECTOR}{name}" for name in names]
+    world = repeating(seed, clock)
+    tokens = []
+    for name in names:
+        plug = partial(
+            serve_virtual,
+            name,
+            presence=presence,
+            passphrase=known_if_sealed(name, passphrase_file),
+            interaction=TerminalInteraction(settings),
+            world=world,
+        )
+        tokens.append(Plugged(f"{_SELECTOR}{name}", plug, control_path(name)))
+    if not tokens:
+        made = throw_away(
+            profile=profile, model=model, quirks=quirks, presence=presence, world=world
+        )
+        tokens.append(Plugged("the throw-away token", partial(kept_in_memory, made)))
 
-        def tell(paths: list[str]) -> None:
-            pairs = [
-                {"token": name, "path": path}
-                for name, path in zip(named or [None], paths, strict=True)
-            ]
-            show(settings, {"tokens": pairs}, Lines([]))
-            sys.stdout.flush()  # before the program prints anything
+    def tell(paths: list[str]) -> None:
+        named: list[str | None] = [*(f"{_SELECTOR}{name}" for name in names)] or [None]
+        pairs = [{"token": n, "path": path} for n, path in zip(named, paths, strict=True)]
+        show(settings, {"tokens": pairs}, Lines([]))
+        sys.stdout.flush()  # before the program prints anything
 
-        return run_program(command, tokens, tell)
+    return run_program(command, tokens, tell)
 
 
 run.context_settings["allow_interspersed_args"] = False  # what follows is the program's

@@ -5,15 +5,21 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from fidokit.cli import schema
+from fidokit.cli.commands.virtual.repeating import (
+    WARNING,
+    repeating,
+    repeating_options,
+    seed_option,
+)
 from fidokit.cli.interaction import TerminalInteraction
 from fidokit.cli.options import verb
 from fidokit.cli.passphrase import (
@@ -29,6 +35,9 @@ from fidokit.cli.settings import Settings
 from fidokit.errors import FidokitError, ReaderGone
 from fidokit.prompt import questions
 from fidokit.prompt.text import escape, note
+
+if TYPE_CHECKING:
+    from fidokit.lab.ways import Reached, Ways
 
 NO_MODELS = "No model is called so. See them all: fidokit virtual models"
 ONLY_YOU = "By usbip you and root on this machine can attach it; others: --anyone."
@@ -105,6 +114,7 @@ class Address(click.ParamType[tuple[str, int]]):
     help="Depart from the text as real firmware does; `fidokit virtual quirks` lists them. "
     "Repeatable.",
 )
+@seed_option
 @seal_options("Encrypt its keys in its file under a passphrase.")
 def create(
     settings: Settings,
@@ -114,6 +124,7 @@ def create(
     profile: str | None,
     model: str | None,
     quirks: tuple[str, ...],
+    seed: str | None,
     seal: bool,
     passphrase_file: str | None,
 ) -> None:
@@ -132,7 +143,10 @@ def create(
         presence=presence,
         passphrase=passphrase,
         quirks=quirks,
+        seed=seed,
     )
+    if seed is not None:
+        note(WARNING)
     use = f"fidokit --token {made.selector} pin set"
     if made.sealed:
         use = f"fidokit virtual serve {name}, and then every command of yours"
@@ -249,6 +263,7 @@ def quirks(settings: Settings) -> None:
     "--product", metavar="NAME", help="On the USB plug.  [default: fidokit virtual token]"
 )
 @click.option("--serial", metavar="TEXT", help="On the USB plug.  [default: the token's own]")
+@repeating_options
 @seal_passphrase_option
 def serve(
     settings: Settings,
@@ -261,15 +276,20 @@ def serve(
     vpcd: tuple[str, int] | None,
     socket_path: Path | None,
     passphrase_file: str | None,
+    seed: str | None,
+    clock: int | None,
     **plug: Any,
 ) -> None:
     """Keep a virtual token plugged in.
 
-    NAME stays until Ctrl-C or SIGTERM. Every command of yours reaches it meanwhile. Otherwise each
-    command plugs it in and pulls it out again, and what lasts as long as the power (the lock after
-    three wrong PINs, the time in which a reset is allowed) ends with it.
+    NAME stays until Ctrl-C or SIGTERM. Every command of yours reaches it meanwhile, and
+    `virtual touch` and the like act on it. Otherwise each command plugs it in and pulls it out
+    again, and what lasts as long as the power (the lock after three wrong PINs, the time in which a
+    reset is allowed) ends with it.
     """
     from fidokit.lab import ways as ways_module
+    from fidokit.lab.bay import Bay
+    from fidokit.lab.control import ControlSocket, control_path
     from fidokit.lab.named_tokens import serve_virtual
     from fidokit.lab.ways import Ways, reachable
 
@@ -277,21 +297,31 @@ def serve(
     words = known_if_sealed(name, passphrase_file)
     named = ways_module.plug(**plug)
     ways = Ways(uhid=uhid, usbip=usbip, anyone=anyone, vpcd=vpcd, socket=socket_path, plug=named)
-    serving = partial(serve_virtual, name, presence=presence, passphrase=words)
+    serving = partial(
+        serve_virtual,
+        name,
+        presence=presence,
+        passphrase=words,
+        interaction=TerminalInteraction(settings),
+        world=repeating(seed, clock),
+    )
     only_way = vpcd is not None and not (uhid or usbip or socket_path)
-    with (
-        _told_to_stop() as end,
-        serving(interaction=TerminalInteraction(settings)) as token,
-        reachable(token, ways, partial(_one_ended, end if only_way else None)) as reached,
-    ):
-        lines = [f"virtual:{name} is plugged in; Ctrl-C pulls it out."]
-        lines += [f"  {way.way:<7} {way.where}  ({way.hint})" for way in reached]
-        if usbip:
-            lines.append(EVERYBODY if anyone else ONLY_YOU)
-        data = [{"way": w.way, "where": w.where, "hint": w.hint} for w in reached]
-        show(settings, {"serving": f"virtual:{name}", "reached": data}, Lines(lines))
-        sys.stdout.flush()  # a script that waits for this line reads it from a pipe
-        end.wait()
+    with _told_to_stop() as end:
+        ended = partial(_one_ended, end if only_way else None)
+        bay = Bay(f"virtual:{name}", serving, lambda token: reachable(token, ways, ended))
+        with bay, ControlSocket(bay, control_path(name)):
+            _say_served(settings, name, cast("list[Reached]", bay.attached), ways)
+            end.wait()
+
+
+def _say_served(settings: Settings, name: str, reached: Sequence[Reached], ways: Ways) -> None:
+    lines = [f"virtual:{name} is plugged in; Ctrl-C pulls it out."]
+    lines += [f"  {way.way:<7} {way.where}  ({way.hint})" for way in reached]
+    if ways.usbip:
+        lines.append(EVERYBODY if ways.anyone else ONLY_YOU)
+    data = [{"way": w.way, "where": w.where, "hint": w.hint} for w in reached]
+    show(settings, {"serving": f"virtual:{name}", "reached": data}, Lines(lines))
+    sys.stdout.flush()  # a script that waits for this line reads it from a pipe
 
 
 def _one_ended(end: _End | None, error: FidokitError) -> None:
