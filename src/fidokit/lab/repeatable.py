@@ -6,6 +6,7 @@ tests that compare bytes.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from fidokit.virtual.world import ManualClock, SeededRng
@@ -35,4 +36,4 @@ def world(seed: str | None, clock_ms: int | None) -> World:
             system's.
     """
     clock = None if clock_ms is None else ManualClock(clock_ms)
-    return World(clock, None if seed is None else SeededRng(seed.encode()))
+    return World(clock, None if seed is None else SeededRng(os.fsencode(seed)))
