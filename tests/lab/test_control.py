@@ -21,7 +21,7 @@ from fidokit.errors import (
     UsageError,
     WouldOverwrite,
 )
-from fidokit.lab import Control, control
+from fidokit.lab import Hands, control
 from fidokit.lab.bay import Bay, kept_in_memory
 from fidokit.lab.control import LONGEST_LINE, MOST_CLIENTS, ControlSocket
 from fidokit.virtual.token import VirtualToken
@@ -45,8 +45,8 @@ def path(token: VirtualToken, tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def hands(path: Path) -> Iterator[Control]:
-    with Control(path) as made:
+def hands(path: Path) -> Iterator[Hands]:
+    with Hands(path) as made:
         yield made
 
 
@@ -71,7 +71,7 @@ class Asking:
         return self.status
 
 
-def test_a_touch_when_it_is_wanted(token: VirtualToken, hands: Control) -> None:
+def test_a_touch_when_it_is_wanted(token: VirtualToken, hands: Hands) -> None:
     for do, status in (("touch", b"\0"), ("refuse", b"\x27"), ("touch", b"\0")):
         asking = Asking(token.link())
         assert hands.wait_for_touch(20) == "touch"
@@ -80,7 +80,7 @@ def test_a_touch_when_it_is_wanted(token: VirtualToken, hands: Control) -> None:
     assert hands.wait_for_touch(0) is None
 
 
-def test_a_touch_before_it_is_wanted(token: VirtualToken, hands: Control) -> None:
+def test_a_touch_before_it_is_wanted(token: VirtualToken, hands: Hands) -> None:
     hands.touch()
     assert token.link().cbor(SELECTION) == b"\0"
     hands.touch()
@@ -92,7 +92,7 @@ def test_a_touch_before_it_is_wanted(token: VirtualToken, hands: Control) -> Non
     assert isinstance(asking.error, TokenGone)
 
 
-def test_unplugged_and_inserted(token: VirtualToken, hands: Control) -> None:
+def test_unplugged_and_inserted(token: VirtualToken, hands: Hands) -> None:
     hands.ask("unplug")
     assert hands.ask("state") == {"state": {"plugged_in": False}}
     assert not token.plugged_in
@@ -102,7 +102,7 @@ def test_unplugged_and_inserted(token: VirtualToken, hands: Control) -> None:
     assert token.link().cbor(GET_INFO)[:1] == b"\0"
 
 
-def test_faults(token: VirtualToken, hands: Control) -> None:
+def test_faults(token: VirtualToken, hands: Hands) -> None:
     hands.ask("fault", fault="refuse", **{"with": {"status": 0x7F}}, command="getInfo", count=2)
     link = token.link()
     assert link.cbor(GET_INFO) == link.cbor(GET_INFO) == b"\x7f"
@@ -112,7 +112,7 @@ def test_faults(token: VirtualToken, hands: Control) -> None:
     assert (state["faults_pending"], state["faults_struck"]) == (False, 2)
 
 
-def test_quirks_cycle_the_power(token: VirtualToken, hands: Control) -> None:
+def test_quirks_cycle_the_power(token: VirtualToken, hands: Hands) -> None:
     before = token.power
     hands.ask("quirks", names=["opensk"])
     assert token.quirks == ("opensk",)
@@ -124,10 +124,10 @@ def test_quirks_cycle_the_power(token: VirtualToken, hands: Control) -> None:
     assert token.quirks == ()
 
 
-def test_fingers(hands: Control, tmp_path: Path) -> None:
+def test_fingers(hands: Hands, tmp_path: Path) -> None:
     token = VirtualToken(presence="script", uv_enrolled=True)
     bay = Bay("it", partial(kept_in_memory, token), lambda _: nullcontext())
-    with bay, ControlSocket(bay, tmp_path / "another"), Control(tmp_path / "another") as own:
+    with bay, ControlSocket(bay, tmp_path / "another"), Hands(tmp_path / "another") as own:
         from fido2.ctap import CtapError
         from fido2.ctap2 import ClientPin, Ctap2
 
@@ -143,12 +143,12 @@ def test_fingers(hands: Control, tmp_path: Path) -> None:
     hands.ask("finger", samples=["good", "left"])
 
 
-def test_the_clock(token: VirtualToken, hands: Control, tmp_path: Path) -> None:
+def test_the_clock(token: VirtualToken, hands: Hands, tmp_path: Path) -> None:
     assert hands.ask("clock", advance=7) == {"now": 12}
     assert token.clock.now_ms() == 12
     other = VirtualToken()
     bay = Bay("it", partial(kept_in_memory, other), lambda _: nullcontext())
-    with bay, ControlSocket(bay, tmp_path / "another"), Control(tmp_path / "another") as own:
+    with bay, ControlSocket(bay, tmp_path / "another"), Hands(tmp_path / "another") as own:
         answer = control.answer_to(bay, b'{"do": "clock", "advance": 7}')
         assert answer["kind"] == "UsageError"
         assert "the system's clock" in str(answer["error"])
@@ -157,19 +157,19 @@ def test_the_clock(token: VirtualToken, hands: Control, tmp_path: Path) -> None:
 
 def test_nobody_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(TokenNotFound, match="no virtual token is served"):
-        Control(tmp_path / "nothing")
+        Hands(tmp_path / "nothing")
     with pytest.raises(TokenNotFound):
-        Control("never-made")
+        Hands("never-made")
     with pytest.raises(UsageError):
-        Control("no/name")
+        Hands("no/name")
     monkeypatch.delenv(control.VARIABLE, raising=False)
     with pytest.raises(UsageError, match="not said which token"):
-        Control()
+        Hands()
 
 
 def test_by_the_variable(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(control.VARIABLE, str(path))
-    with Control() as own:
+    with Hands() as own:
         assert own.ask("state")
 
 
@@ -244,7 +244,7 @@ def test_a_request_that_makes_no_sense_is_told(path: Path, line: bytes, said: st
         assert next(answers)["ok"] is True
 
 
-def test_a_line_without_end_costs_the_connection(path: Path, hands: Control) -> None:
+def test_a_line_without_end_costs_the_connection(path: Path, hands: Hands) -> None:
     with connected(path) as channel:
         answers = lines(channel)
         next(answers)
@@ -261,14 +261,14 @@ def test_too_many_and_those_who_say_nothing(path: Path) -> None:
     with connected(path) as one_more:
         assert next(lines(one_more)) == {"ok": False, "error": "too many clients", "hint": ""}
     with pytest.raises(FidokitError, match="too many clients"):
-        Control(path)
+        Hands(path)
     for channel in channels:
         channel.shutdown(socket.SHUT_RDWR)
         channel.close()
 
 
 def test_who_asks_and_never_reads_delays_nobody(token: VirtualToken, path: Path) -> None:
-    with connected(path) as channel, Control(path) as hands:
+    with connected(path) as channel, Hands(path) as hands:
         channel.setblocking(False)
         try:
             while channel.send(b'{"do": "state"}\n' * 1000):
@@ -282,7 +282,7 @@ def test_who_asks_and_never_reads_delays_nobody(token: VirtualToken, path: Path)
 def test_its_end_ends_the_clients(token: VirtualToken, tmp_path: Path) -> None:
     bay = Bay("it", partial(kept_in_memory, token), lambda _: nullcontext())
     with bay, ControlSocket(bay, tmp_path / "c"):
-        own = Control(tmp_path / "c")
+        own = Hands(tmp_path / "c")
     with own, pytest.raises(TokenNotFound, match="not served any more"):
         own.ask("state")
     assert not [*tmp_path.iterdir()]
@@ -301,4 +301,4 @@ def test_what_is_no_control_socket(tmp_path: Path, said: bytes) -> None:
 
         threading.Thread(target=answer, daemon=True).start()
         with pytest.raises(FidokitError):
-            Control(tmp_path / "s")
+            Hands(tmp_path / "s")

@@ -13,7 +13,7 @@ import pytest
 
 from fidokit.errors import Unsupported, UsageError
 from fidokit.lab.bay import kept_in_memory
-from fidokit.lab.program import Plugged, require_reachable, run_program
+from fidokit.lab.program import ProgramToken, require_reachable, run_program
 from fidokit.virtual.token import VirtualToken
 
 
@@ -24,8 +24,8 @@ def elf(*kinds: int) -> bytes:
     return head + b"".join(struct.pack("<I", kind) + bytes(52) for kind in kinds)
 
 
-def kept(token: VirtualToken) -> Plugged:
-    return Plugged("a token", partial(kept_in_memory, token))
+def kept(token: VirtualToken) -> ProgramToken:
+    return ProgramToken("a token", partial(kept_in_memory, token))
 
 
 def program(folder: Path, data: bytes, mode: int = 0o755) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fidokit.facade import Facade
 
 if TYPE_CHECKING:
-    from fidokit.lab.control_client import Control as Control
+    from fidokit.lab.control_client import Hands as Hands
     from fidokit.lab.named_tokens import create_virtual as create_virtual
     from fidokit.lab.named_tokens import delete_virtual as delete_virtual
     from fidokit.lab.named_tokens import list_virtual as list_virtual
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _PUBLIC = Facade(
     __name__,
     {
-        "fidokit.lab.control_client": ("Control",),
+        "fidokit.lab.control_client": ("Hands",),
         "fidokit.lab.named_tokens": (
             "create_virtual",
             "delete_virtual",

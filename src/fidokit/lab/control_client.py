@@ -16,8 +16,8 @@ _LONGEST_ANSWER: Final = 1 << 20
 _PATIENCE_S: Final = 30.0
 
 
-class Control:
-    """The hands at a virtual token: `Control("work").touch()`.
+class Hands:
+    """The hands at a virtual token: `Hands("work").touch()`.
 
     Args:
         where: the token's name, or the path of its control socket; None for what the variable

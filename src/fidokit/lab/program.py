@@ -119,7 +119,7 @@ def throw_away(
     )
 
 
-class Plugged(NamedTuple):
+class ProgramToken(NamedTuple):
     """One token of a program.
 
     Args:
@@ -135,7 +135,7 @@ class Plugged(NamedTuple):
 
 def run_program(
     command: Sequence[str],
-    tokens: Sequence[Plugged],
+    tokens: Sequence[ProgramToken],
     seen: Callable[[list[str]], None] = lambda _: None,
 ) -> int:
     """Run a program for which virtual tokens are USB keys, to its end.

@@ -16,7 +16,7 @@ from fidokit.cli.settings import Settings
 from fidokit.errors import TouchTimedOut, UsageError
 
 if TYPE_CHECKING:
-    from fidokit.lab.control_client import Control
+    from fidokit.lab.control_client import Hands
 
 _name = click.argument("name", required=False)
 _WAITED_FOR = {
@@ -27,10 +27,10 @@ _WAITED_FOR = {
 }
 
 
-def _reached(name: str | None) -> Control:
-    from fidokit.lab.control_client import Control
+def _reached(name: str | None) -> Hands:
+    from fidokit.lab.control_client import Hands
 
-    return Control(name)
+    return Hands(name)
 
 
 def _do(

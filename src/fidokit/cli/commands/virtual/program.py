@@ -74,7 +74,7 @@ def run(
     from fidokit.lab.bay import kept_in_memory
     from fidokit.lab.control import control_path
     from fidokit.lab.named_tokens import serve_virtual
-    from fidokit.lab.program import Plugged, require_reachable, run_program, throw_away
+    from fidokit.lab.program import ProgramToken, require_reachable, run_program, throw_away
 
     require_reachable(command[0])
     made_up = {"--profile": profile, "--model": model, "--quirk": quirks}
@@ -95,12 +95,12 @@ def run(
             interaction=TerminalInteraction(settings),
             world=world,
         )
-        tokens.append(Plugged(f"{_SELECTOR}{name}", plug, control_path(name)))
+        tokens.append(ProgramToken(f"{_SELECTOR}{name}", plug, control_path(name)))
     if not tokens:
         made = throw_away(
             profile=profile, model=model, quirks=quirks, presence=presence, world=world
         )
-        tokens.append(Plugged("the throw-away token", partial(kept_in_memory, made)))
+        tokens.append(ProgramToken("the throw-away token", partial(kept_in_memory, made)))
 
     def tell(paths: list[str]) -> None:
         named: list[str | None] = [*(f"{_SELECTOR}{name}" for name in names)] or [None]
