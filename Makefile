@@ -38,8 +38,9 @@ fuzz: ## FIDOKIT_FUZZ mutated inputs for each parser, and guided ones for the au
 soak: ## FIDOKIT_KILLS rounds of kill -9 against a token's store, FIDOKIT_SOAK requests to the agent
 	@FIDOKIT_KILLS=$(FIDOKIT_KILLS) FIDOKIT_SOAK=$(FIDOKIT_SOAK) .ci/in-venv test-all python -m pytest -q -k "kill or soak" $(ARGS)
 
-docs: ## rewrite the transcripts and the tables of models and conformance in docs/ from real runs
+docs: ## rewrite transcripts, recordings, and tables of models and conformance in docs/ from real runs
 	@.ci/in-venv test-all python -m tests.docs.rewrite $(ARGS)
+	@.ci/in-venv test-all python -m tests.docs.recordings
 	@.ci/in-venv test-all python -m tests.models.page
 	@.ci/in-venv test-all python -m tests.virtual.quirks.page
 	@.ci/in-venv test-all python -m pytest -q -m check --conformance=write

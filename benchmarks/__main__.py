@@ -20,6 +20,7 @@ from benchmarks import (
     bench_startup,
 )
 from benchmarks.place import Place, place
+from benchmarks.plot import PICTURE, draw
 from benchmarks.report import HEADER, rewrite, row
 from benchmarks.timing import Result
 
@@ -53,6 +54,7 @@ def main(arguments: list[str]) -> int:
     if not quick:
         today = datetime.datetime.now(datetime.UTC).date()
         PAGE.write_text(rewrite(PAGE.read_text(), results, today))
+        PICTURE.write_text(draw(PAGE.read_text()))
     missed = sum(not result.met for result in results)
     print(f"\n{len(results) - missed} of {len(results)} goals met")
     return 0

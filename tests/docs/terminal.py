@@ -35,6 +35,7 @@ PASSPHRASE = "correct horse battery"
 AGAIN = re.compile(r"(?i)\bagain: ?$")
 ANSWERS: Mapping[str, str] = {
     r"PIN.*: ?$": PIN,
+    r"tries left\): ?$": PIN,
     r"(?i)passphrase.*: ?$": PASSPHRASE,
     r"\[y/N\] ?$": "y",
     r"\(y/n\)\?? ?$": "y",
@@ -70,6 +71,8 @@ class Shell:
         prefix: what a command is started by, where it runs on another machine.
         hidden: other paths of this machine, with what the pages call them.
         more_answers: to prompts, before ANSWERS; called with all that was shown so far.
+        columns: of the terminal.
+        color: whether programs may use color.
     """
 
     home: Path
@@ -77,6 +80,8 @@ class Shell:
     prefix: Sequence[str] = ()
     hidden: Mapping[str, str] = field(default_factory=dict)
     more_answers: Mapping[str, Callable[[str], str]] = field(default_factory=dict)
+    columns: int = COLUMNS
+    color: bool = False
     environment: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -89,14 +94,19 @@ class Shell:
             "LANG": "C.UTF-8",
             "TZ": "UTC",
             "TERM": "xterm",
-            "NO_COLOR": "1",
+            **({} if self.color else {"NO_COLOR": "1"}),
             "FIDOKIT_DOCS_STATE": str(self.home / ".docs-state"),
         }
 
     def run(self, command: str) -> Said:
         """Run a command as a reader would type it, answering what it asks."""
+        raw, status = self.watch(command)
+        return Said(self.readable(raw), status)
+
+    def watch(self, command: str) -> tuple[bytes, int | None]:
+        """Run a command likewise, for what the terminal got from it, and its exit status."""
         ours, theirs = pty.openpty()
-        ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
+        ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, self.columns, 0, 0))
         with os.fdopen(theirs, "r+b", buffering=0) as terminal:
             process = popen(
                 [*self.prefix, "setsid", "--ctty", "--wait", "bash", "-c", SCRIPT, "bash", command],
@@ -114,7 +124,7 @@ class Shell:
             status = process.wait(timeout=self.patience)
         finally:
             os.close(ours)
-        return Said(self.readable(raw), status if ended else None)
+        return raw, status if ended else None
 
     def readable(self, raw: bytes) -> str:
         """Return what a reader sees, without escapes, spinners, overwritten text, our paths."""
