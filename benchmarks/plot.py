@@ -31,7 +31,7 @@ class Bar(NamedTuple):
 
 def bars(page: str) -> list[Bar]:
     """Read the rows of a page that compare programs, the fastest of ours first."""
-    found = [Bar(*row[:4], float(row[4])) for row in ROW.findall(page)]
+    found = [Bar(a, b, c, d, float(ratio)) for a, b, c, d, ratio in ROW.findall(page)]
     return sorted(
         (bar for bar in found if not NO_PROGRAM.search(bar.beside)), key=lambda bar: bar.ratio
     )
@@ -56,15 +56,16 @@ def _picture(shown: list[Bar]) -> Iterator[str]:
     yield "<style>text { font: 12px sans-serif; fill: #d9d9d9; } .head { font-weight: bold; }"
     yield ".small { fill: #999; font-size: 11px; }</style>"
     yield f'<rect width="{WIDTH}" height="{height}" rx="8" fill="#0c0c0c"/>'
-    yield '<text class="head" x="16" y="26">fidokit\'s time, as a share of another program\'s</text>'
+    yield '<text class="head" x="16" y="26">fidokit: its time as a share of another\'s</text>'
     for tick in TICKS:
-        yield f'<text class="small" x="{_at(tick):.0f}" y="48" text-anchor="middle">{tick:g}x</text>'
+        at = f"{_at(tick):.0f}"
+        yield f'<text class="small" x="{at}" y="48" text-anchor="middle">{tick:g}x</text>'
         yield (
-            f'<path d="M{_at(tick):.0f} 54V{height - BOTTOM}" stroke="#d9d9d9" '
+            f'<path d="M{at} 54V{height - BOTTOM}" stroke="#d9d9d9" '
             f'stroke-opacity="{0.6 if tick == 1 else 0.15}"/>'
         )
-    for at, bar in enumerate(shown):
-        yield from _bar(bar, TOP + HIGH * at)
+    for number, bar in enumerate(shown):
+        yield from _bar(bar, TOP + HIGH * number)
     yield "</svg>"
 
 

@@ -28,7 +28,7 @@ def test_rows_beside_no_program_are_left_out() -> None:
     shown = [
         "".join(element.itertext()) for element in root.iter() if element.tag.endswith("}text")
     ]
-    assert {"a <list> / ssh-agent", "start / click", "0.50x", "3.00x"} <= set(shown)
+    assert {"a <list> / ssh-agent", "start / click", "0.50x", "3.00x"} <= shown
 
 
 def test_a_page_without_results_is_told_of() -> None:

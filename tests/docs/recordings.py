@@ -81,7 +81,8 @@ FORMAT = f"""\
     {{lines}}
     </defs>
     {{chrome}}
-    <g transform="translate({{terminal_x}}, {{terminal_y}})" clip-path="url(#{{unique_id}}-clip-terminal)">
+    <g transform="translate({{terminal_x}}, {{terminal_y}})"
+       clip-path="url(#{{unique_id}}-clip-terminal)">
     {{backgrounds}}
     <g class="{{unique_id}}-matrix">
     {{matrix}}

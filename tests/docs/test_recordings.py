@@ -42,7 +42,7 @@ def test_picture_loads_nothing_and_is_small(name: str) -> None:
 def test_screen_is_what_a_reader_sees_at_the_end() -> None:
     lines = on_screen(b"working...\r\x1b[2Kdone\r\n\x1b[1;31mred\x1b[0m and plain\r\n\r\n")
     assert [line.plain for line in lines] == ["done", "red and plain"]
-    assert [str(span.style) for span in lines[1].spans][0] == "bold not reverse red"
+    assert str(lines[1].spans[0].style) == "bold not reverse red"
 
 
 def test_text_comes_back_from_the_picture() -> None:
