@@ -25,9 +25,8 @@ def test_rows_beside_no_program_are_left_out() -> None:
     )
     assert [(bar.what, bar.ratio) for bar in bars(page)] == [("a <list>", 0.5), ("start", 3.0)]
     root = ElementTree.fromstring(draw(page))
-    shown = [
-        "".join(element.itertext()) for element in root.iter() if element.tag.endswith("}text")
-    ]
+    texts = (each for each in root.iter() if each.tag.endswith("}text"))
+    shown = {"".join(each.itertext()) for each in texts}
     assert {"a <list> / ssh-agent", "start / click", "0.50x", "3.00x"} <= shown
 
 
