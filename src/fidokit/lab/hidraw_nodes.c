@@ -522,12 +522,29 @@ EXPORT int closedir(DIR *of)
 	return next(of);
 }
 
+/* A file by a node's name in a folder that shows the node: the program sees one of them. */
+static int is_hidden(DIR *of, const char *name)
+{
+	int hidden = 0, number = number_in(name, "hidraw", "");
+	if (number < 0)
+		return 0;
+	pthread_mutex_lock(&turn);
+	for (int at = 0; at < MOST_FOLDERS; at++)
+		for (int one = 0; folders[at].folder == of && one < folders[at].count; one++)
+			hidden |= folders[at].numbers[one] == number;
+	pthread_mutex_unlock(&turn);
+	return hidden;
+}
+
 #define READ_FOLDER(name, type, member)                                  \
 	EXPORT struct type *name(DIR *of)                                \
 	{                                                                \
 		static void *name##_next;                                \
 		struct type *(*next)(DIR *) = NEXT(name);                \
-		struct type *found = next(of);                           \
+		struct type *found;                                      \
+		do                                                       \
+			found = next(of);                                \
+		while (found != NULL && is_hidden(of, found->d_name));   \
 		if (found != NULL || folder() == NULL)                   \
 			return found;                                    \
 		pthread_mutex_lock(&turn);                               \

@@ -36,6 +36,10 @@ FREE = [
     "N/SECONDS|none",
     "USER=NAME",
     "[HOST:PORT]",
+    "MS",
+    "SECONDS",
+    "BYTE",
+    "PARAMETER=VALUE",
 ]
 """What the help calls values that only the user knows."""
 FREE_ARGUMENTS = {

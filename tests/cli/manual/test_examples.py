@@ -8,7 +8,10 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 
 import pyotp
@@ -20,12 +23,20 @@ from tests.support.warm import Warm
 
 from fidokit.cli.app import GROUPS, TOP
 from fidokit.cli.manual.examples import EXAMPLES
+from fidokit.errors import TokenGone
+from fidokit.lab.bay import Bay
+from fidokit.lab.control import ControlSocket, control_path
+from fidokit.lab.named_tokens import serve_virtual
 from fidokit.prompt import questions
 
 Run = Callable[..., int]
 PLAIN = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIN9YUD3tX7vyCEzCGVPG3NWTvX3CBVoJoFEZjeMJ2aRJ someone\n"
 
 SERVES = ("agent serve", "virtual serve")
+ACTS = ("virtual touch", "virtual refuse", "virtual finger", "virtual unplug", "virtual insert",
+        "virtual power-cycle", "virtual fault", "virtual set", "virtual state",
+        "virtual wait-for-touch")  # fmt: skip
+"""Verbs that act on a token that another process serves."""
 STOCK = ("agent add", "agent session", "agent units", "provider path", "provider install",
          "virtual run")  # fmt: skip
 AS_ROOT = ("server authorize", "server check", "server harden", "server revoke-list",
@@ -158,7 +169,7 @@ def cases(names: object) -> list[object]:
     ]
 
 
-HERE = set(EXAMPLES) - {*SERVES, *STOCK, *AS_ROOT}
+HERE = set(EXAMPLES) - {*SERVES, *ACTS, *STOCK, *AS_ROOT}
 
 
 def test_every_verb_has_an_example_that_is_of_it() -> None:
@@ -176,6 +187,31 @@ def test_it_works(user: Run, home: Sandbox, name: str, command: str) -> None:
     clear_the_way(home, name)
     token = TOKENS.get(name, "everyday")
     assert user("--token", f"virtual:{token}", *words(command, home)) in MAY_END.get(name, {0})
+
+
+@pytest.fixture
+def spare_served(home: Sandbox) -> Iterator[None]:
+    """The token that the examples name is served, and asks for a touch that it can wait for."""
+    with ExitStack() as stack:
+        plug = partial(serve_virtual, "spare", presence="script")
+        bay = stack.enter_context(Bay("virtual:spare", plug, lambda _: nullcontext()))
+        stack.enter_context(ControlSocket(bay, control_path("spare")))
+        link = bay.token.link()
+
+        def select() -> None:
+            with suppress(TokenGone):
+                link.cbor(b"\x0b")
+
+        asking = threading.Thread(target=select)
+        asking.start()
+        yield
+        bay.unplug()
+        asking.join(60)
+
+
+@pytest.mark.parametrize(("name", "command"), cases(ACTS))
+def test_it_acts(user: Run, spare_served: None, home: Sandbox, name: str, command: str) -> None:
+    assert user(*words(command, home)) == 0
 
 
 @pytest.mark.parametrize(("name", "command"), cases(SERVES))

@@ -238,6 +238,34 @@ def _commands(cursor: Cursor) -> Iterator[Value]:
             yield Value(name, load(target).short_help or "")
 
 
+def _faults(cursor: Cursor) -> Iterator[Value]:
+    """Behind `virtual fault`: a token and a fault, or a fault alone."""
+    from fidokit.lab.fault_words import FAULTS
+
+    if not cursor.given.get("words", ()):
+        yield from _virtual_names(cursor)
+    yield from map(Value, FAULTS)
+
+
+def _ctap_commands(_place: Cursor) -> Iterator[Value]:
+    from fidokit.lab.fault_words import COMMANDS
+
+    return map(Value, COMMANDS)
+
+
+def _samples(_place: Cursor) -> Iterator[Value]:
+    from fidokit.virtual.presence import SAMPLES
+
+    return map(Value, SAMPLES)
+
+
+_AT_HAND: Final = (
+    *("touch", "refuse", "finger", "unplug", "insert", "power-cycle", "set", "state"),
+    "wait-for-touch",
+)
+"""Verbs that act on a token that is served."""
+
+
 def _list_of(source: Source) -> Source:
     """Values behind commas."""
 
@@ -285,6 +313,10 @@ BY_NAME: Final[Mapping[str, Source]] = {
     "virtual serve name": _virtual_names,
     "virtual export name": _virtual_names,
     "virtual delete name": _virtual_names,
+    "virtual fault words": _faults,
+    "virtual fault --command": _ctap_commands,
+    "virtual finger --sample": _samples,
+    **{f"virtual {verb} name": _virtual_names for verb in _AT_HAND},
     "--pam-u2f": _users,
 }
 """Sources by the verb, or its group, and the parameter: `VERB PARAMETER` or the parameter alone."""

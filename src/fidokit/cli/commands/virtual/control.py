@@ -133,9 +133,12 @@ def power_cycle(settings: Settings, *, name: str | None) -> None:
     "--command", metavar="NAME|BYTE", help="Only at this CTAP2 command: makeCredential, 0x02, ..."
 )
 @click.option("--u2f", metavar="BYTE", help="Only at U2F messages with this instruction byte.")
-@click.option("--count", type=click.IntRange(1), default=1, help="How often.  [default: 1]")
+@click.option(
+    "--count", metavar="N", type=click.IntRange(1), default=1, help="How often.  [default: 1]"
+)
 @click.option(
     "--after",
+    metavar="N",
     type=click.IntRange(0),
     default=0,
     help="How many pass unharmed before.  [default: 0]",
@@ -162,10 +165,6 @@ def fault(
     FAULT is unplug, power-cycle, stall, stall-in-silence, slow, refuse, key-store-full, truncate,
     oversize, non-canonical, wrong-signature or wrong-credential-id. NAME
     is a token that is served; a program of `virtual run` can leave it out.
-
-    \b
-    fidokit virtual fault work stall --command makeCredential
-    fidokit virtual fault work refuse --set status=0x7f
     """
     if len(words) > 2:
         raise UsageError("a fault takes the token's name and its own, no more")
@@ -259,6 +258,7 @@ def _pending(found: Mapping[str, object]) -> str:
 @_name
 @click.option(
     "--seconds",
+    metavar="SECONDS",
     type=click.IntRange(0, 600),
     default=10,
     help="How long.  [default: 10]",
