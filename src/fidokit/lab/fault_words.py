@@ -1,4 +1,4 @@
-"""Faults in words: as the control socket and the command name them."""
+"""Faults, commands and samples of a finger by the names that testers type."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from fidokit.errors import UsageError
 from fidokit.types import CtapCommand
 from fidokit.virtual import faults
 from fidokit.virtual.faults import Fault
+from fidokit.virtual.presence import SAMPLES
 from fidokit.virtual.wrong_answers import NonCanonicalForm
+
+__all__ = ["COMMANDS", "FAULTS", "SAMPLES", "command_code", "fault"]
 
 FAULTS: Final[Mapping[str, type[Fault]]] = {
     "key-store-full": faults.KeyStoreFull,

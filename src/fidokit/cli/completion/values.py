@@ -254,7 +254,7 @@ def _ctap_commands(_place: Cursor) -> Iterator[Value]:
 
 
 def _samples(_place: Cursor) -> Iterator[Value]:
-    from fidokit.virtual.presence import SAMPLES
+    from fidokit.lab.fault_words import SAMPLES
 
     return map(Value, SAMPLES)
 
