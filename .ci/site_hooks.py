@@ -40,6 +40,8 @@ def on_files(files: Files, *, config: Any) -> Files:
 
 def on_page_markdown(markdown: str, *, page: Any, **_rest: Any) -> str:
     """Turn links to pages at the top of the repository to where these are on the site."""
+    if page.is_homepage:
+        page.meta["hide"] = ["navigation"]  # a shelf of its own, with nothing else on it
     if page.file.generated_by:
         return markdown
     return moved(markdown, f"docs/{page.file.src_uri}")
