@@ -10,6 +10,7 @@ from pathlib import Path
 from fidokit import errors
 from fidokit.cli import schema
 from fidokit.cli.commands.server import check_json
+from fidokit.cli.commands.setup import setup_json
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -38,7 +39,9 @@ def names(tree: ast.AST) -> Iterator[str]:
 
 def test_every_shape_of_the_schema_is_documented() -> None:
     text = (DOCS / "json.md").read_text()
-    sources = [Path(str(module.__file__)).read_text() for module in (schema, check_json)]
+    sources = [
+        Path(str(module.__file__)).read_text() for module in (schema, check_json, setup_json)
+    ]
     found = {name for source in sources for name in names(ast.parse(source))}
     assert len(found) > 100
     assert [name for name in sorted(found) if f'"{name}"' not in text] == []

@@ -27,7 +27,7 @@ def desktop_agent(environ: Mapping[str, str], own: Path) -> str | None:
     """
     ours = os.path.realpath(own)
     for path in _candidates(environ):
-        if os.path.realpath(path) != ours and _listens(path):
+        if os.path.realpath(path) != ours and is_listening(path):
             return path
     return None
 
@@ -39,7 +39,7 @@ def _candidates(environ: Mapping[str, str]) -> Iterator[str]:
         yield from (f"{folder}/{place}" for place in PLACES)
 
 
-def _listens(path: str) -> bool:
+def is_listening(path: str) -> bool:
     """Whether somebody does; without waiting, since the loop of all clients asks."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)

@@ -34,6 +34,7 @@ GROUPS: Mapping[str, Section] = {
             "delete": "key.resident:delete",
             "rename": "key.resident:rename",
             "show": "key.show:show",
+            "publish": "key.publish:publish",
             "passphrase": "key.files:passphrase",
             "flags": "key.files:flags",
             "sign": "key.signatures:sign",
@@ -127,6 +128,12 @@ GROUPS: Mapping[str, Section] = {
             "show": "cert:show_all",
         },
     ),
+    "git": Section(
+        "Signatures of commits",
+        {
+            "setup": "setup.git:setup",
+        },
+    ),
     "server": Section(
         "From a key to a login",
         {
@@ -179,6 +186,8 @@ GROUPS: Mapping[str, Section] = {
 }
 
 TOP: Mapping[str, str] = {
+    "setup": "setup.setup:setup",
+    "ssh-config": "setup.ssh_config:ssh_config",
     "doctor": "guide:doctor",
     "demo": "guide:demo",
     "completion": "guide:completion",
@@ -189,6 +198,7 @@ HELP = """Manage FIDO2 security keys for SSH.
 
 \b
 First steps:
+  fidokit setup                     from a new token to a working login
   fidokit doctor                    is everything in place?
   fidokit pin set                   give the token a PIN
   fidokit key generate -O resident  create a key that can be recovered

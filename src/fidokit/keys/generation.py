@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -153,6 +154,21 @@ def generate_key(
     except (FidokitError, KeyboardInterrupt) as error:
         raise _orphaned(orphan, plan.path, error) from error
     return _generated(plan, made, orphan)
+
+
+def key_types(sessions: Sequence[Session], name: str | None = None) -> list[KeyType]:
+    """The key types that will do for all of these tokens, the preferred one first.
+
+    Args:
+        sessions: the tokens. One that does not tell what it makes may have both.
+        name: the only type that is wished; None for the best.
+    """
+    if name is not None:
+        return [KeyType(name)]
+    told = [session.info.supports(KeyType.ED25519_SK) for session in sessions]
+    if False in told:
+        return [KeyType.ECDSA_SK]
+    return [KeyType.ED25519_SK] if all(told) else [KeyType.ED25519_SK, KeyType.ECDSA_SK]
 
 
 def warning_before(request: GenerateRequest) -> str | None:

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fidokit.errors import FidokitError, PinNotSet, Unsupported
-from fidokit.files.keyfile import read_private, ssh_folder
-from fidokit.files.scan import find_keys
+from fidokit.files.filenames import backups_beside
+from fidokit.files.keyfile import public_path, read_private, ssh_folder
+from fidokit.files.scan import FoundKey, find_keys, read_key
 from fidokit.keys.resident_keys import list_keys
 from fidokit.openssh.keys import fingerprint
 from fidokit.openssh.keys.private import parse_private
 from fidokit.openssh.keys.public import SkEcdsaPublic, SkEd25519Public
+from fidokit.types import SkFlag
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,3 +87,64 @@ def _opened(path: Path) -> PrivateFile | None:
         return parse_private(read_private(path), None)
     except FidokitError:
         return None
+
+
+# --- files ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TokenKeyFile:
+    """A private file of a key on a token.
+
+    Attributes:
+        path: the file.
+        fingerprint: of its key.
+        comment: as the public file beside it has it; hostile text.
+        held: whether the token that was asked has the key; None where that is not known.
+        verify_required: whether each use asks for the PIN; None where that is not known.
+        touch_required: whether each use asks for a touch; None where that is not known.
+    """
+
+    path: Path
+    fingerprint: str
+    comment: str
+    held: bool | None
+    verify_required: bool | None
+    touch_required: bool | None
+
+
+def token_key_files(session: Session | None = None) -> list[TokenKeyFile]:
+    """The private files of keys on tokens in `~/.ssh`, without those of backups.
+
+    Args:
+        session: a token that is asked, without touch and PIN, whether the keys are its own.
+    """
+    found = [
+        file
+        for file in find_keys([ssh_folder()])
+        if file.is_private and isinstance(file.line.key, SkEd25519Public | SkEcdsaPublic)
+    ]
+    names = {file.path for file in found}
+    backups = {public.with_suffix("") for path in names for public in backups_beside(path)} & names
+    return [_described(file, session) for file in found if file.path not in backups]
+
+
+def _described(file: FoundKey, session: Session | None) -> TokenKeyFile:
+    from fidokit.client.discovery import holds
+
+    beside = public_path(file.path)
+    try:
+        comment = read_key(beside)[0].comment
+    except FidokitError:
+        comment = ""
+    print_ = fingerprint.sha256(file.line.key.blob())
+    try:
+        held = parse_private(read_private(file.path), None).key
+    except FidokitError:
+        return TokenKeyFile(file.path, print_, comment, None, None, None)
+    owns = holds(session, held.key_handle, held.public.application) if session else None
+    verify = SkFlag.USER_VERIFICATION_REQUIRED in held.flags
+    if owns is False and verify:
+        owns = None  # credProtect 3: the token shows it to nobody without the PIN
+    touch = SkFlag.USER_PRESENCE_REQUIRED in held.flags
+    return TokenKeyFile(file.path, print_, comment, owns, verify, touch)

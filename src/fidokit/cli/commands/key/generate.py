@@ -284,9 +284,9 @@ def _request(
     options: dict[str, str],
     others: dict[str, Any],
 ) -> GenerateRequest:
-    from fidokit.keys.generation import GenerateRequest
+    from fidokit.keys.generation import GenerateRequest, key_types
 
-    kind, *others_too = _key_types(sessions, key_type)
+    kind, *others_too = key_types(sessions, key_type)
     return GenerateRequest(
         key_type=kind,
         or_types=tuple(others_too),
@@ -335,16 +335,6 @@ def _may_replace(error: WouldOverwrite, lost: str, question: str) -> None:
     note(lost.format(what=error.message.removesuffix(", and nothing was changed")))
     if not questions.confirmed(question):
         raise error
-
-
-def _key_types(sessions: Sequence[Session], name: str | None) -> list[KeyType]:
-    """The key types that will do, the preferred one first: both where a token does not tell."""
-    if name is not None:
-        return [KeyType(name)]
-    told = [session.info.supports(KeyType.ED25519_SK) for session in sessions]
-    if False in told:
-        return [KeyType.ECDSA_SK]
-    return [KeyType.ED25519_SK] if all(told) else [KeyType.ED25519_SK, KeyType.ECDSA_SK]
 
 
 def _path(text: str | None) -> Path | None:

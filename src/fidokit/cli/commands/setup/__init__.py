@@ -1,0 +1,1 @@
+"""`fidokit setup`, and the commands for its parts: `git setup`, `ssh-config`."""

@@ -1,0 +1,1 @@
+"""One path from a new token to a working login, a signed commit, or both."""

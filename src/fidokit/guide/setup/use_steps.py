@@ -1,0 +1,307 @@
+"""The steps of setup with a key: servers, ssh's configuration, GitHub, GitLab, git, a test."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from fidokit.errors import FidokitError, Interrupted
+from fidokit.guide import ssh_login
+from fidokit.guide.setup.desk import StepOutcome, shown
+from fidokit.keys.publication import SITES, Publication, Published, publish_keys
+from fidokit.keys.ssh_config import install_blocks, installed_hosts, own_file
+from fidokit.server.authorize.authorization import AuthorizeTarget, authorize_keys
+from fidokit.server.authorize.standing import WORDS, Admittance
+from fidokit.signing.git_config import (
+    GitSigning,
+    apply_plan,
+    configured_key,
+    email_of,
+    plan_signing,
+    prove_signing,
+    signs_every_commit,
+)
+from fidokit.signing.signatures import sign_message
+from fidokit.signing.signers import open_signer, private_path
+
+if TYPE_CHECKING:
+    from fidokit.guide.setup.desk import SetupState
+    from fidokit.server.authorize.outcome import Authorized
+    from fidokit.signing.git_config import SigningPlan
+
+NO_TOUCH: Final = "it refuses keys that sign without a touch, as this one does"
+
+
+@contextmanager
+def _guarded(state: SetupState, name: str, *commands: list[str]) -> Iterator[None]:
+    """What fails in one step does not end the others."""
+    try:
+        yield
+    except Interrupted:
+        raise
+    except FidokitError as error:
+        state.note(name, StepOutcome.FAILED, error.message, *commands, hint=error.hint)
+
+
+# --- logins --------------------------------------------------------------------------------------
+
+
+def authorize(state: SetupState) -> None:
+    """Let the key into accounts on servers."""
+    asked = "Server to log in to, as user@host (Enter for none)"
+    for host in installed_hosts(state.private):
+        state.servers.append(host)
+        sentence = f"{shown(own_file())} names the key for {host}"
+        state.note("login", StepOutcome.PRESENT, sentence)
+    for destination in state.desk.asker.texts("login.servers", asked):
+        command = [*_ours(state, "server", "authorize"), shown(state.public), "--host", destination]
+        with _guarded(state, "login", command):
+            place = AuthorizeTarget(destination=destination, ssh=state.desk.ssh)
+            done = authorize_keys([str(state.public)], place, fetch=state.desk.fetch)
+            _tell_standing(state, done, destination, command)
+    if not any(step.name == "login" for step in state.steps):
+        command = ["fidokit", "server", "authorize", shown(state.public), "--host", "user@host"]
+        state.note("login", StepOutcome.SKIPPED, "no server was named", command)
+
+
+def _ours(state: SetupState, *words: str) -> list[str]:
+    """A command of ours that calls ssh, as the user's own ssh is called."""
+    given = [] if list(state.desk.ssh) == ["ssh"] else ["-e", shlex.join(state.desk.ssh)]
+    return ["fidokit", *words, *given]
+
+
+def _tell_standing(
+    state: SetupState, done: Authorized, destination: str, command: list[str]
+) -> None:
+    for one in done.standings:
+        what = f"{destination}: {WORDS[one.standing]}" + (f" ({one.why})" if one.why else "")
+        if one.standing == Admittance.REFUSED:
+            state.note("login", StepOutcome.FAILED, what, command, hint=one.how)
+            continue
+        added = done.change.added or done.change.changed
+        state.note("login", StepOutcome.DONE if added else StepOutcome.PRESENT, what, command)
+        if destination not in state.servers:
+            state.servers.append(destination)
+
+
+def configure_ssh(state: SetupState) -> None:
+    """Have ssh use the key for the servers."""
+    key = shown(state.private)
+    hosts = state.servers or ["HOST"]
+    command = [*_ours(state, "ssh-config"), "--install", "-f", key, *hosts]
+    if not state.servers:
+        state.note("ssh-config", StepOutcome.SKIPPED, "no server lets the key in yet", command)
+        return
+    with _guarded(state, "ssh-config", command):
+        if {*state.servers} <= {*installed_hosts(state.private)}:
+            _install(state, command)
+            return
+    question = "Have ssh use this key there, by a block in its configuration?"
+    if not state.desk.asker.yes("login.ssh_config", question, default=True):
+        state.note("ssh-config", StepOutcome.SKIPPED, "ssh's configuration stays as it is", command)
+        return
+    with _guarded(state, "ssh-config", command):
+        _install(state, command)
+
+
+def _install(state: SetupState, command: list[str]) -> None:
+    blocks = [
+        ssh_login.host_block(one, state.private, environ=state.desk.environ)
+        for one in state.servers
+    ]
+    done = install_blocks(blocks, ssh=state.desk.ssh)
+    for problem in done.problems:
+        state.note("ssh-config", StepOutcome.OPEN, problem)
+    state.configured = not done.problems
+    outcome = StepOutcome.DONE if done.added else StepOutcome.PRESENT
+    named = ", ".join((*done.added, *done.present))
+    state.note("ssh-config", outcome, f"{shown(done.file)} names the key for {named}", command)
+
+
+def try_login(state: SetupState) -> None:
+    """Log in to each server by the key, once."""
+    if not state.servers:
+        return
+    question = "Log in now? It takes a touch, and the PIN if the key wants it."
+    ask = state.desk.asker.yes("login.test", question, default=True)
+    ssh = [*state.desk.ssh, *([] if state.configured else _identity(state))]
+    for destination in state.servers:
+        command = [*ssh, destination]
+        if not ask:
+            state.note("test login", StepOutcome.SKIPPED, f"{destination} was not tried", command)
+            continue
+        problem = ssh_login.login_problem(ssh, destination, state.fingerprint)
+        if problem:
+            hint = "see what ssh says: add -v to the command"
+            state.note(
+                "test login", StepOutcome.FAILED, f"{destination}: {problem}", command, hint=hint
+            )
+        else:
+            state.proved = True
+            state.note("test login", StepOutcome.DONE, f"{destination} lets you in by it", command)
+
+
+def _identity(state: SetupState) -> list[str]:
+    """Options of ssh for the key, where the configuration does not name it."""
+    options = ["-i", str(state.private), "-oIdentitiesOnly=yes"]
+    block = ssh_login.host_block("x", state.private, environ=state.desk.environ)
+    return [*options, *([f"-oSecurityKeyProvider={block.provider}"] if block.provider else [])]
+
+
+# --- GitHub and GitLab ---------------------------------------------------------------------------
+
+
+def publish(state: SetupState, prefix: str) -> None:
+    """Put the key into the user's account at a site."""
+    site = SITES[prefix]
+    name = f"publish.{site.name.lower()}"
+    command = ["fidokit", "key", "publish", f"{prefix}:", shown(state.public)]
+    if not state.desk.asker.yes(name, f"Add the key to your {site.name} account?", default=False):
+        state.note(site.name, StepOutcome.SKIPPED, "the account stays as it is", command)
+        return
+    if state.touch_required is False:
+        state.note(site.name, StepOutcome.OPEN, NO_TOUCH)
+    question = "For signatures of commits, too?"
+    both = state.desk.asker.yes("publish.signing", question, default=True)
+    uses = (False, True) if both and not site.one_list else (False,)
+    for signing in uses:
+        words = [*command, *(["--signing"] if signing else [])]
+        with _guarded(state, site.name, words):
+            for one in _published(state, prefix, signing):
+                _tell_published(state, one, words)
+
+
+def _published(state: SetupState, prefix: str, signing: bool) -> list[Publication]:
+    def once(account: str) -> list[Publication]:
+        return publish_keys(
+            f"{prefix}:{account}",
+            [str(state.public)],
+            signing=signing,
+            environ=state.desk.environ,
+            run=state.desk.run,
+            fetch=state.desk.fetch,
+        )
+
+    done = once("")
+    by_hand = [one for one in done if one.state == Published.BY_HAND]
+    if not by_hand or not state.desk.asker.is_person:
+        return done
+    for one in by_hand:
+        _tell_by_hand(state, one)
+    return _after_hand(state, once, done)
+
+
+def _after_hand(
+    state: SetupState, once: Callable[[str], list[Publication]], done: list[Publication]
+) -> list[Publication]:
+    """Look whether the user has added the keys, as often as they say so."""
+    name = done[0].site.name
+    account = state.desk.asker.text("", f"Your name at {name}, once it is there (Enter: not yet)")
+    return once(account.strip()) if account.strip() else done
+
+
+def _tell_by_hand(state: SetupState, one: Publication) -> None:
+    use = "Signing Key" if one.signing else "Authentication Key"
+    what = f"{one.why}: add it by hand at {one.page}"
+    kind = "" if one.site.one_list else f" as a key of type {use}"
+    state.note(one.site.name, StepOutcome.OPEN, f"{what}{kind}", paste=one.text)
+
+
+def _tell_published(state: SetupState, one: Publication, command: list[str]) -> None:
+    use = " for signatures" if one.signing else ""
+    where = f"{one.site.name}{f' ({one.account})' if one.account else ''}{use}"
+    if one.state == Published.BY_HAND:
+        if not state.desk.asker.is_person:
+            _tell_by_hand(state, one)
+        sentence = f"{where} does not show the key yet; the command looks again"
+        state.note(one.site.name, StepOutcome.OPEN, sentence, command)
+        return
+    outcome = StepOutcome.PRESENT if one.state == Published.PRESENT else StepOutcome.DONE
+    state.note(one.site.name, outcome, f"{where}: {one.state}", command)
+
+
+# --- git -----------------------------------------------------------------------------------------
+
+
+def sign_commits(state: SetupState) -> None:
+    """Have git sign by the key, and prove it by a commit."""
+    command = ["fidokit", "git", "setup", "-f", shown(state.private)]
+    with _guarded(state, "git", command):
+        wish = _as_it_is(state) or _asked_wish(state, command)
+        if wish is None:
+            return
+        git = state.desk.git
+        command += [] if wish.principal == email_of(git) else ["--principal", wish.principal]
+        command += [] if wish.every_commit else ["--on-request"]
+        plan = plan_signing(git, wish)
+        for problem in apply_plan(git, plan):
+            state.note("git", StepOutcome.OPEN, problem)
+        outcome = StepOutcome.PRESENT if plan.is_empty else StepOutcome.DONE
+        hint = "" if plan.is_empty else "to undo it: fidokit git setup --global --undo"
+        names = ", ".join([*(one.name for one in plan.settings), *plan.present])
+        state.note("git", outcome, f"{wish.principal}: {names}", command, hint=hint)
+        _try_commit(state, wish, plan, [*command, "--test"])
+
+
+def _as_it_is(state: SetupState) -> GitSigning | None:
+    """What git was set up for, if it signs by this key already."""
+    git = state.desk.git
+    email, key = email_of(git), configured_key(git)
+    if not email or key is None or private_path(key) != state.private:
+        return None
+    wish = GitSigning(state.private, email, every_commit=signs_every_commit(git))
+    return wish if plan_signing(git, wish).is_empty else None
+
+
+def _asked_wish(state: SetupState, command: list[str]) -> GitSigning | None:
+    """What git is to be set up for; None where that is not wished."""
+    asker = state.desk.asker
+    if not asker.yes("git.sign", "Have git sign your commits by it?", default=True):
+        state.note("git", StepOutcome.SKIPPED, "git's settings stay as they are", command)
+        return None
+    known = asker.given("git.email") or email_of(state.desk.git)
+    email = str(known or asker.text("git.email", "Email address of your commits")).strip()
+    if not email:
+        state.note("git", StepOutcome.SKIPPED, "git does not know your address", command)
+        return None
+    every = asker.yes("git.every_commit", "All of them, not only with -S?", default=True)
+    return GitSigning(state.private, email, every_commit=every)
+
+
+def _try_commit(state: SetupState, wish: GitSigning, plan: SigningPlan, command: list[str]) -> None:
+    question = "Sign a test commit now? It is thrown away."
+    if not state.desk.asker.yes("git.test", question, default=True):
+        state.note("test commit", StepOutcome.SKIPPED, "not tried", command)
+        return
+    with _guarded(state, "test commit", command):
+        good = prove_signing(state.desk.git, wish, plan)
+        state.proved = True
+        state.note("test commit", StepOutcome.DONE, good, command)
+
+
+# --- a signature ---------------------------------------------------------------------------------
+
+
+def try_signature(state: SetupState) -> None:
+    """Sign and verify a text, if no login and no commit proved the key."""
+    if state.proved:
+        return
+    command = ["fidokit", "key", "sign", "-f", shown(state.private), "FILE"]
+    if not state.desk.asker.yes("test", "Make a test signature?", default=True):
+        state.note("test", StepOutcome.SKIPPED, "the key was not tried", command)
+        return
+    with (
+        _guarded(state, "test", command),
+        open_signer(
+            state.private,
+            state.desk.interaction,
+            agent=False,
+            passphrase=state.desk.old_passphrase,
+            selector=state.desk.selector,
+        ) as signer,
+    ):
+        sign_message(signer, b"fidokit setup")  # which verifies it
+        state.proved = True
+        state.note("test", StepOutcome.DONE, f"{state.fingerprint} signs, and it verifies", command)
