@@ -16,7 +16,7 @@ from fidokit.cli import app
 
 SOURCE = Path(fidokit.__file__).parent
 COMMAND = re.compile(
-    r"(`|: |\$ |\n  )?\bfidokit ((?:--token \S+ )?[a-z]+(?: [a-z-]+)?)((?: [^`.,;:()\n]+)?)"
+    r"(`|: |\$ |\n  )?\bfidokit ((?:--token \S+ )?[a-z][a-z-]*(?: [a-z-]+)?)((?: [^`.,;:()\n]+)?)"
 )
 OPTION = re.compile(r"(?<!\S)(--?[A-Za-z][a-z-]*)")
 NO_COMMANDS = {"virtual authenticator", "virtual token"}

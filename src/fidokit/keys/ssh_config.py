@@ -298,7 +298,10 @@ def require_valid(block: HostBlock, ssh: Ssh = ("ssh",)) -> None:
         file.write_text(block.text(), "utf-8")
         found = _compared(block, [*ssh, "-F", str(file)])
     if found:
-        raise FidokitError(found[0], hint="look at ssh_config(5) of the installed OpenSSH")
+        raise FidokitError(
+            f"the installed ssh does not read this block as it is meant: {found[0]}",
+            hint="look at ssh_config(5) of the installed OpenSSH",
+        )
 
 
 def _compared(block: HostBlock, ssh: Ssh) -> list[str]:

@@ -38,11 +38,11 @@ ACTS = ("virtual touch", "virtual refuse", "virtual finger", "virtual unplug", "
         "virtual wait-for-touch")  # fmt: skip
 """Verbs that act on a token that another process serves."""
 STOCK = ("agent add", "agent session", "agent units", "provider path", "provider install",
-         "virtual run")  # fmt: skip
+         "ssh-config", "virtual run")  # fmt: skip
 AS_ROOT = ("server authorize", "server check", "server harden", "server revoke-list",
            "server trust-ca", "udev install")  # fmt: skip
 """Verbs whose examples run programs of other packages, or change files of root."""
-MAY_END: Mapping[str, set[int]] = {"doctor": {0, 1}, "server check": {0, 10}}
+MAY_END: Mapping[str, set[int]] = {"doctor": {0, 1}, "server check": {0, 10}, "key publish": {0, 1}}
 """Exit statuses besides success: what such a command finds is no failure of it."""
 TOKENS = {
     "pin set": "fresh",
@@ -80,6 +80,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, warm: Warm | None) -> Pat
     sandbox = Sandbox(home, environment(home) | {"FIDOKIT_TOKEN": "virtual:everyday"}, warm)
     (home / "pin.txt").write_text(f"{PIN}\n")
     (home / "letter").write_text("hello\n")
+    (home / "answers.toml").write_text('[key]\nuse = "~/.ssh/id_work"\n[git]\nsign = false\n')
     (home / "random.bin").write_bytes(bytes(range(32)))
     (home / ".ssh").mkdir(mode=0o700)
     for name in ("eve", "lost", "ca"):

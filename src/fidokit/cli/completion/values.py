@@ -221,6 +221,11 @@ def _hash_option(_place: Cursor) -> Iterator[Value]:
     yield Value("hashalg=sha256")
 
 
+def _sites(_place: Cursor) -> Iterator[Value]:
+    yield Value("gh:", "GitHub")
+    yield Value("gl:", "GitLab")
+
+
 def _time_option(_place: Cursor) -> Iterator[Value]:
     yield Value("verify-time=")
 
@@ -295,6 +300,7 @@ BY_NAME: Final[Mapping[str, Source]] = {
     "key generate -O": _enrollment,
     "key key": _keys,
     "key keys": _keys,
+    "key publish site": _sites,
     "key sign -O": _hash_option,
     "key verify -O": _time_option,
     "otp --user": _users,

@@ -19,6 +19,10 @@ EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
         "fidokit key show ~/.ssh/id_ed25519_sk",
         "fidokit key show --public ~/.ssh/id_ed25519_sk",
     ),
+    "key publish": (
+        "fidokit key publish gh: ~/.ssh/id_ed25519_sk.pub",
+        "fidokit key publish gl: --title laptop ~/.ssh/id_ed25519_sk.pub",
+    ),
     "key passphrase": ("fidokit key passphrase ~/.ssh/id_ed25519_sk",),
     "key flags": (
         "fidokit key flags ~/.ssh/id_ed25519_sk",
@@ -74,6 +78,10 @@ EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
     "cert sign": ("fidokit cert sign -s ~/.ssh/id_ed25519_sk -I eve -n eve -V +8h eve.pub",),
     "cert store": ("fidokit cert store ~/.ssh/id_work-cert.pub",),
     "cert show": ("fidokit cert show ~/.ssh/id_work-cert.pub",),
+    "git setup": (
+        "fidokit git setup -f ~/.ssh/id_ed25519_sk --principal me@example.org",
+        "fidokit git setup --undo",
+    ),
     "server authorize": (
         "fidokit server authorize ~/.ssh/id_ed25519_sk.pub",
         "fidokit server authorize --verify-required ~/.ssh/id_ed25519_sk.pub",
@@ -112,6 +120,12 @@ EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
     "virtual wait-for-touch": ("fidokit virtual wait-for-touch spare --seconds 60",),
     "udev print": ("fidokit udev print",),
     "udev install": ("sudo fidokit udev install --group plugdev",),
+    "setup": ("fidokit setup", "fidokit setup --answers answers.toml"),
+    "ssh-config": (
+        "fidokit ssh-config -f ~/.ssh/id_ed25519_sk server.example",
+        "fidokit ssh-config --install -f ~/.ssh/id_work me@server.example",
+        "fidokit ssh-config --remove",
+    ),
     "doctor": ("fidokit doctor",),
     "demo": ("fidokit demo", "fidokit demo --fast --keep tour"),
     "completion": ("fidokit completion --install", "fidokit completion zsh"),

@@ -239,7 +239,7 @@ def sign_commits(state: SetupState) -> None:
         for problem in apply_plan(git, plan):
             state.note("git", StepOutcome.OPEN, problem)
         outcome = StepOutcome.PRESENT if plan.is_empty else StepOutcome.DONE
-        hint = "" if plan.is_empty else "to undo it: fidokit git setup --global --undo"
+        hint = "" if plan.is_empty else "to undo it: fidokit git setup --undo"
         names = ", ".join([*(one.name for one in plan.settings), *plan.present])
         state.note("git", outcome, f"{wish.principal}: {names}", command, hint=hint)
         _try_commit(state, wish, plan, [*command, "--test"])

@@ -40,7 +40,7 @@ def test_there_and_back(in_process: Run, sandbox: Sandbox, capsys: Capture) -> N
     assert "set  gpg.ssh.program = /opt/p\n" in said.out
     assert f"add  {WHO} (SHA256:" in said.out
     assert f"set  user.email = {WHO}\n" in said.out
-    assert said.out.endswith("To undo it: fidokit git setup --global --undo\n")
+    assert said.out.endswith("To undo it: fidokit git setup --undo\n")
     assert in_process(*words) == 0
     assert capsys.readouterr().out.endswith("Nothing changes.\n")
     assert in_process("git", "setup", "--global", "--undo") == 0

@@ -34,7 +34,7 @@ def publish(
     title: str,
     no_backup: bool,
 ) -> None:
-    """Put public keys into your account of GitHub (gh:) or GitLab (gl:).
+    """Put public keys into your account at GitHub or GitLab.
 
     Their own programs do it, gh and glab, if they are installed and logged in. Else the page and
     the text to paste are printed, and the exit status is 1 unless the account of NAME has the key

@@ -153,7 +153,8 @@ def _planned(plan: SigningPlan, git: Git, dry_run: bool) -> Iterator[str]:
     if plan.is_empty:
         yield "Nothing changes."
     elif not dry_run:
-        yield f"To undo it: fidokit git setup --{git.scope} --undo"
+        local = " --local" if git.scope == "local" else ""
+        yield f"To undo it: fidokit git setup --undo{local}"
 
 
 def _undone(undone: SigningUndone) -> Iterator[str]:
