@@ -14,6 +14,7 @@ from tests.support.key_site import ACCOUNT, key_site
 
 from fidokit.client.session import Session
 from fidokit.errors import FidokitError, Interrupted, PinRequired, UsageError
+from fidokit.guide import ssh_login
 from fidokit.guide.setup import token_steps, use_steps
 from fidokit.guide.setup.answers import Answers, Asker
 from fidokit.guide.setup.desk import SetupDesk, SetupState, StepOutcome, StepReport
@@ -34,7 +35,7 @@ OPEN, FAILED = StepOutcome.OPEN, StepOutcome.FAILED
 class Alice:
     """Answers by the names of questions, several in a row where a list is given."""
 
-    says: dict[str, object] = field(default_factory=dict)
+    says: Mapping[str, object] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     is_person: bool = True
 
@@ -239,8 +240,8 @@ def test_a_file_that_is_taken(bench: Bench) -> None:
 
 def test_a_backup_in_the_same_go(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(token_steps, "list_tokens", lambda **how: _listed(bench.tokens, **how))
-    answers = {"git.sign": False, "key.resident": False, "key.backup": True, "wait": [False]}
-    found = bench.run(Alice({**answers, "key.backup": True}))
+    answers: dict[str, object] = {"git.sign": False, "key.resident": False, "key.backup": True}
+    found = bench.run(Alice({**answers, "wait": False}))
     assert found["backup"][0].sentence == "no other token is plugged in"
     bench.tokens.plug("TWO")
     found = bench.run(_Chooser(answers), selector="usb:ONE")
@@ -327,7 +328,7 @@ def _authorized(standing: Admittance, added: bool = True) -> Callable[..., Autho
     def authorize(keys: Sequence[str], place: object, **_: object) -> Authorized:
         from fidokit.files.scan import read_key
 
-        line, _ = read_key(Path(keys[0]))
+        line = read_key(Path(keys[0]))[0]
         key = WantedKey(line.key, line.comment)
         change = Change(b"", b"x", added=("x",) if added else ())  # type: ignore[arg-type]
         made = KeyStanding(key, standing, "because" if standing != Admittance.LETS_IN else "", "do")
@@ -341,8 +342,8 @@ def ssh(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """ssh that agrees with its configuration; `problem` is what is wrong with logins."""
     said = {"problem": ""}
     monkeypatch.setattr("fidokit.keys.ssh_config.disagreements", lambda *_: [])
-    monkeypatch.setattr(use_steps.ssh_login, "provider_for_key", lambda _: "")
-    monkeypatch.setattr(use_steps.ssh_login, "login_problem", lambda *_: said["problem"])
+    monkeypatch.setattr(ssh_login, "provider_for_key", lambda _: "")
+    monkeypatch.setattr(ssh_login, "login_problem", lambda *_: said["problem"])
     return said
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests.server.samples import OTHER, PLAIN, TOKEN, text
 from tests.support.sandbox import Sandbox
 
-from fidokit.cli.commands.setup import git as command
+from fidokit.prompt import questions
 from fidokit.signing.git_config import Git
 
 Run = Callable[..., int]
@@ -79,7 +79,7 @@ def test_others_may_sign(
         return pages[address]
 
     monkeypatch.setattr("fidokit.server.authorize.download.fetch", fetch)
-    monkeypatch.setattr(command.questions, "ask_line", lambda _: "carol@example.org")
+    monkeypatch.setattr(questions, "ask_line", lambda _: "carol@example.org")
     words = ("git", "setup", "-f", "id.pub", "--principal", WHO)
     more = ("--signer", "bob@example.org=gh:bob", "--signer", "gl:carol")
     assert in_process(*words, *more) == 0
