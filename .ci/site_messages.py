@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import html
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -49,26 +50,32 @@ def page(source: Path) -> str:
 
 def messages(source: Path) -> set[Message]:
     """Return what the errors that are made below a folder say."""
-    found: set[Message] = set()
-    for path in sorted(source.rglob("*.py")):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        constants = dict(_constants(tree))
-        for kind, said in _made(tree):
-            for text in _sentences(said, constants):
-                if text.strip(f"{GAP} :'"):
-                    found.add(Message(" ".join(text.split()), kind))
-    return found
+    return {
+        Message(" ".join(text.split()), kind)
+        for _, kind, said, constants in _errors(source)
+        for text in _sentences(said, constants)
+        if text.strip(f"{GAP} :'")
+    }
 
 
 def unread(source: Path) -> list[str]:
     """Return where an error gets words that are not written there, and these: `file: words`."""
+    return [
+        f"{name}: {ast.unparse(said)}"
+        for name, _, said, constants in _errors(source)
+        if not any(text.strip(f"{GAP} :'") for text in _sentences(said, constants))
+    ]
+
+
+@functools.cache
+def _errors(source: Path) -> list[tuple[str, str, ast.expr, dict[str, str]]]:
+    """Return each error that is made: the file, its kind, its words, the constants of the file."""
     found = []
     for path in sorted(source.rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         constants = dict(_constants(tree))
-        for _, said in _made(tree):
-            if not any(text.strip(f"{GAP} :'") for text in _sentences(said, constants)):
-                found.append(f"{path.relative_to(source)}: {ast.unparse(said)}")
+        name = path.relative_to(source).as_posix()
+        found += [(name, kind, said, constants) for kind, said in _made(tree)]
     return found
 
 

@@ -9,38 +9,34 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[2] / "src"
+CONSTANT = re.compile(r'^(\w+)(?:: [^=\n]+)? = "([A-Z][A-Z0-9_]+)"$', re.MULTILINE)
+MENTIONED = re.compile(r"environ|\benv\b")
 VARIABLE = re.compile(r"[A-Z][A-Z0-9_]+")
 SYSTEM_PATH = re.compile(r"/(?:etc|usr|run|var|proc|sys|dev)(?:/[\w.*@-]+)+")
 
 
 @functools.cache
-def trees() -> list[ast.Module]:
-    """Return every module of the library, parsed."""
-    return [ast.parse(path.read_text()) for path in sorted(SOURCE.rglob("*.py"))]
+def texts() -> list[str]:
+    """Return every module of the library."""
+    return [path.read_text() for path in sorted(SOURCE.rglob("*.py"))]
 
 
-def constants(modules: list[ast.Module]) -> dict[str, str]:
-    """Return the names that stand for a text at the top of some module."""
-    found: dict[str, str] = {}
-    for node in (child for module in modules for child in module.body):
-        targets = node.targets if isinstance(node, ast.Assign) else []
-        targets = [node.target] if isinstance(node, ast.AnnAssign) else targets
-        value = getattr(node, "value", None)
-        if isinstance(value, ast.Constant) and isinstance(value.value, str):
-            found |= {each.id: value.value for each in targets if isinstance(each, ast.Name)}
-    return found
+def constants() -> dict[str, str]:
+    """Return the names that stand for a variable at the top of some module."""
+    return dict(found for text in texts() for found in CONSTANT.findall(text))
 
 
+@functools.cache
 def variables() -> set[str]:
     """Return the variables of the environment that the library reads, sets or hands on."""
-    modules = trees()
-    known = constants(modules)
+    known = constants()
 
     def name(node: ast.expr) -> str:
         if isinstance(node, ast.Constant):
             return str(node.value)
         return known.get(getattr(node, "id", getattr(node, "attr", "")), "")
 
+    modules = (ast.parse(text) for text in texts() if MENTIONED.search(text))
     found = {name(each) for module in modules for each in _asked(module)}
     for path in sorted(SOURCE.rglob("*.c")):
         found |= set(re.findall(r'getenv\("(\w+)"\)', path.read_text()))
@@ -71,10 +67,11 @@ def _is_environment(node: ast.expr) -> bool:
     return any("environ" in name or name == "env" for name in names)
 
 
+@functools.cache
 def paths() -> set[str]:
     """Return the paths of the system that the library names in its code, not in its docstrings."""
     found: set[str] = set()
-    for module in trees():
+    for module in (ast.parse(text) for text in texts() if SYSTEM_PATH.search(text)):
         said = {id(node.value) for node in ast.walk(module) if isinstance(node, ast.Expr)}
         for node in ast.walk(module):
             if isinstance(node, ast.Constant) and id(node) not in said:
