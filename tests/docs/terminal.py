@@ -72,7 +72,6 @@ class Shell:
         hidden: other paths of this machine, with what the pages call them.
         more_answers: to prompts, before ANSWERS; called with all that was shown so far.
         columns: of the terminal.
-        color: whether programs may use color.
     """
 
     home: Path
@@ -81,7 +80,6 @@ class Shell:
     hidden: Mapping[str, str] = field(default_factory=dict)
     more_answers: Mapping[str, Callable[[str], str]] = field(default_factory=dict)
     columns: int = COLUMNS
-    color: bool = False
     environment: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -94,7 +92,7 @@ class Shell:
             "LANG": "C.UTF-8",
             "TZ": "UTC",
             "TERM": "xterm",
-            **({} if self.color else {"NO_COLOR": "1"}),
+            "NO_COLOR": "1",
             "FIDOKIT_DOCS_STATE": str(self.home / ".docs-state"),
         }
 
