@@ -12,6 +12,9 @@ SOURCE = Path(__file__).parents[2] / "src"
 CONSTANT = re.compile(r'^(\w+)(?:: [^=\n]+)? = "([A-Z][A-Z0-9_]+)"$', re.MULTILINE)
 MENTIONED = re.compile(r"environ|\benv\b")
 VARIABLE = re.compile(r"[A-Z][A-Z0-9_]+")
+PLAIN = {"LANG", "LANGUAGE", "LOGNAME", "USER", "ZDOTDIR"}
+NUMBERS = re.compile(r"(?:O|SC|SO|TCP)_\w+")
+"""Names of the system's numbers, which look like variables."""
 SYSTEM_PATH = re.compile(r"/(?:etc|usr|run|var|proc|sys|dev)(?:/[\w.*@-]+)+")
 
 
@@ -37,12 +40,25 @@ def variables() -> set[str]:
         return known.get(getattr(node, "id", getattr(node, "attr", "")), "")
 
     modules = (ast.parse(text) for text in texts() if MENTIONED.search(text))
-    found = {name(each) for module in modules for each in _asked(module)}
+    found = set()
+    for module in modules:
+        found |= {name(each) for each in _asked(module)} | _named(module)
     for path in sorted(SOURCE.rglob("*.c")):
         found |= set(re.findall(r'getenv\("(\w+)"\)', path.read_text()))
     for path in sorted(SOURCE.rglob("*.service")):
         found |= set(re.findall(r"\$(FIDOKIT_\w+)", path.read_text()))
     return {each for each in found if VARIABLE.fullmatch(each)}
+
+
+def _named(module: ast.Module) -> set[str]:
+    """Return what looks like a variable in a module that has to do with the environment."""
+    texts = {
+        str(node.value)
+        for node in ast.walk(module)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    alike = {text for text in texts if re.fullmatch(r"[A-Z]+(?:_[A-Z0-9]+)+", text)}
+    return {text for text in alike if not NUMBERS.fullmatch(text)} | (texts & PLAIN)
 
 
 def _asked(module: ast.Module) -> Iterator[ast.expr]:
