@@ -84,7 +84,9 @@ def _options(
         shared = getattr(param, "section", "") == COMMON
         if record and shared == common and "--help" not in record[0]:
             name = html.escape(record[0], quote=False).replace("|", "&#124;")
-            rows.append(f"| <code>{name}</code> | {_text(' '.join(record[1].split()))} |")
+            rows.append(
+                f'| <code class="option">{name}</code> | {_text(" ".join(record[1].split()))} |'
+            )
     if rows:
         yield "| option | |\n|---|---|"
         yield from rows

@@ -106,6 +106,13 @@ def test_the_page_links_each_message_to_its_entry(tmp_path: Path) -> None:
     assert row == "| &lt;…&gt; &#124; &#42;y&#42; | [UsageError](faq.md#usageerror) | 2 |"
 
 
+def test_a_page_has_one_place() -> None:
+    nav = (TOP / "mkdocs.yml").read_text().partition("\nnav:\n")[2]
+    places = re.findall(r"([\w/-]+\.md)", nav)
+    assert len(places) > 40
+    assert sorted(places) == sorted(set(places))
+
+
 @pytest.mark.parametrize(
     ("text", "source", "expected"),
     [
