@@ -28,7 +28,7 @@ class Step:
 
 def executed_pages() -> list[Path]:
     """Return the pages with commands to run."""
-    pages = [TOP / "README.md", *sorted((TOP / "docs").glob("*.md"))]
+    pages = [TOP / "README.md", *sorted((TOP / "docs").rglob("*.md"))]
     return [page for page in pages if page.exists() and f"{BEGIN}\n" in page.read_text()]
 
 

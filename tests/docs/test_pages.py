@@ -19,15 +19,45 @@ def test_page_is_what_its_commands_print(page: Path) -> None:
     )
 
 
-def linked(page: Path) -> list[str]:
-    """Return the relative targets of a page's links."""
-    targets = re.findall(r"\]\(([^)\s]+)\)", page.read_text())
-    return [target.partition("#")[0] for target in targets if "://" not in target]
+PAGES = [
+    *sorted(TOP.glob("*.md")),
+    TOP / "hwtests" / "README.md",
+    *sorted((TOP / "docs").rglob("*.md")),
+]
+FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize(
-    "page", [TOP / "README.md", *sorted((TOP / "docs").glob("*.md"))], ids=lambda page: page.stem
-)
+def linked(page: Path) -> list[tuple[str, str]]:
+    """Return the relative targets of a page's links: a file and an anchor, either may be empty."""
+    targets = re.findall(r"\]\(([^)\s]+)\)", FENCE.sub("", page.read_text()))
+    found = [target.partition("#") for target in targets if "://" not in target]
+    return [(file, anchor) for file, _, anchor in found]
+
+
+def anchors(text: str) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    found: set[str] = set()
+    for heading in re.findall(r"^#+ (.*)$", FENCE.sub("", text), re.MULTILINE):
+        shown = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading)
+        slug = re.sub(r"[^\w\- ]", "", shown.lower()).replace(" ", "-")
+        several = (f"{slug}-{number}" for number in range(1, 100))
+        found.add(
+            slug if slug not in found else next(each for each in several if each not in found)
+        )
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(TOP).as_posix())
 def test_links_lead_somewhere(page: Path) -> None:
-    for target in linked(page):
-        assert not target or (page.parent / target).exists(), f"{page.name} links to {target}"
+    for file, anchor in linked(page):
+        target = page.parent / file if file else page
+        assert target.exists(), f"{page.name} links to {file}"
+        if anchor and target.suffix == ".md":
+            assert anchor in anchors(target.read_text()), f"{page.name} links to {file}#{anchor}"
+
+
+def test_anchors_are_githubs() -> None:
+    text = (
+        "# `key` list: what, *why*?\n\n## Twice\n\n```sh\n# no\n```\n\n## Twice\n\n### FK101: a_b\n"
+    )
+    assert anchors(text) == {"key-list-what-why", "twice", "twice-1", "fk101-a_b"}
