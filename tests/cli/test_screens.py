@@ -74,6 +74,12 @@ SCENES: Mapping[str, Scene] = {
         sizes=(80,),
     ),
     "absent": Scene(("--token", "usb:123", "token", "info", "--no-wait"), code=3),
+    "setup": Scene(("setup",), ((r"Which key\? \[1\]: ?$", "\x03"),), code=130),
+    "git-setup": Scene(
+        ("git", "setup", "-f", ".ssh/id_work", "--principal", "me@example.org", "--dry-run",
+         "--program", "fidokit-ssh-keygen"),
+        sizes=(80,),
+    ),
     "help-key": Scene(("key", "--help")),
     "wrong-letter": Scene(("key", "-P", "words"), code=2),
     "wrong-word": Scene(("key", "create"), code=2),

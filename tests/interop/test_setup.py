@@ -123,11 +123,11 @@ def test_the_whole_way(desk: Desk) -> None:
         ("Make a backup", ""),
         ("Server to log in to", f"{ME}@testserver"),
         ("Another one", ""),
+        ("GitHub account", ""),
+        ("GitLab account", ""),
         ("Have ssh use this key there", ""),
         ("Log in now", ""),
         ("Enter PIN for|PIN of", PIN),
-        ("GitHub account", ""),
-        ("GitLab account", ""),
         ("Have git sign your commits", ""),
         ("Email address of your commits", WHO),
         ("All of them", ""),
@@ -149,9 +149,9 @@ def test_the_whole_way(desk: Desk) -> None:
     with window(again, desk.env, rows=60) as shown:
         for asked in ("Which key", "Make a backup", "Server to log in to"):
             answer(shown, asked, "")
-        answer(shown, "Log in now", "n")
         for asked in ("GitHub account", "GitLab account"):
             answer(shown, asked, "")
+        answer(shown, "Log in now", "n")
         answer(shown, "Sign a test commit now", "n")
         answer(shown, "Make a test signature", "n")
         assert shown.status == 0, shown.text()

@@ -362,3 +362,25 @@ def test_the_host_may_have_no_user_name(monkeypatch: pytest.MonkeyPatch) -> None
 def test_errors_of_the_request_are_usage_errors(desk: Desk, folder: Path) -> None:
     with desk.open() as session, pytest.raises(UsageError, match="ssh:"):
         generate_key(session, request(folder, application="web"))
+
+
+@pytest.mark.parametrize(
+    ("algorithms", "kinds"),
+    [
+        ((-7, -8), [KeyType.ED25519_SK]),
+        ((-7,), [KeyType.ECDSA_SK]),
+        ((), [KeyType.ED25519_SK, KeyType.ECDSA_SK]),
+    ],
+)
+def test_the_types_that_will_do(
+    desk: Desk, algorithms: tuple[int, ...], kinds: list[KeyType]
+) -> None:
+    from types import SimpleNamespace
+
+    from fidokit.client.info import TokenInfo
+    from fidokit.keys.generation import key_types
+
+    token = SimpleNamespace(info=TokenInfo(versions=("FIDO_2_0",), algorithms=algorithms))
+    with desk.open() as session:
+        assert key_types([session, token]) == kinds  # type: ignore[list-item]
+        assert key_types([session], "ecdsa-sk") == [KeyType.ECDSA_SK]

@@ -136,6 +136,8 @@ def test_the_usual_hosts() -> None:
     assert github.page.format(github.base({})) == "https://github.com/settings/ssh/new"
     assert gitlab.page.format(gitlab.base({})) == "https://gitlab.com/-/user_settings/ssh_keys"
     assert github.base({"GH_HOST": "git.example.org"}) == "https://git.example.org"
+    assert github.login({}) == "git@github.com"
+    assert gitlab.login({"GITLAB_HOST": "https://git.example.org:8443"}) == "git@git.example.org"
     assert gitlab.base({"GL_HOST": "https://git.example.org/"}) == "https://git.example.org"
 
 

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import subprocess
+import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -68,6 +69,11 @@ class KeySite:
         """The address of the site: its usual one, or the one of the program's environment."""
         named = next((environ[name] for name in self.variables if environ.get(name)), self.host)
         return named.rstrip("/") if "://" in named else f"https://{named}"
+
+    def login(self, environ: Mapping[str, str]) -> str:
+        """The account that everybody logs in as there, by ssh."""
+        host = urllib.parse.urlsplit(self.base(environ)).hostname
+        return f"git@{host or self.host}"
 
 
 SITES: Final[Mapping[str, KeySite]] = {

@@ -107,12 +107,12 @@ class SignerLines:
         ]
 
 
-def line_name(line: str) -> str:
-    """A line as people tell it from others: its principal, and the fingerprint of its key."""
+def line_name(line: str) -> tuple[str, str]:
+    """What tells a line from others: its principal, and the fingerprint of its key."""
     found = allowed_signers.parse_line(as_bytes(line))
     if not isinstance(found, AllowedSigner):
-        return line
-    return f"{found.principals} ({fingerprint.sha256(found.key.blob())})"
+        return line, ""
+    return found.principals, fingerprint.sha256(found.key.blob())
 
 
 def require_principal(text: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fidokit.keys.publication import Run
+from fidokit.prompt import questions
 from fidokit.server.authorize.sources import Fetch
 from fidokit.signing.git_config import Git
 from fidokit.types import PassphraseSource, Word
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 class StepOutcome(Word):
     """How a step of setup ended."""
 
+    FOUND = "found"
     DONE = "done"
     PRESENT = "was so"
     SKIPPED = "skipped"
@@ -103,6 +105,8 @@ class SetupState:
         key: the private file; None as long as there is no key.
         fingerprint: of the key.
         touch_required: whether it wants a touch at each use; None where that is not known.
+        verify_required: whether it wants the PIN at each use; None where that is not known, as for
+            a file under a passphrase.
         servers: where it lets in now, as destinations.
         configured: whether ssh's own configuration names the key for them.
         proved: whether a login or a commit proved it.
@@ -114,6 +118,7 @@ class SetupState:
     key: Path | None = None
     fingerprint: str = ""
     touch_required: bool | None = None
+    verify_required: bool | None = None
     servers: list[str] = field(default_factory=list)
     configured: bool = False
     proved: bool = False
@@ -133,6 +138,14 @@ class SetupState:
     def public(self) -> Path:
         """The public file of the key."""
         return self.private.with_name(f"{self.private.name}.pub")
+
+    @property
+    def is_mute(self) -> bool:
+        """Whether other programs would ask for a PIN or passphrase, and have nobody to ask."""
+        terminal = questions.has_terminal()
+        asks = self.verify_required is not False
+        program = questions.askpass_program(self.desk.environ, terminal=terminal)
+        return asks and not terminal and program is None
 
     def note(
         self,

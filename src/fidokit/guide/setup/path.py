@@ -19,10 +19,10 @@ TITLES: Final[Mapping[str, Title]] = {
     "key": ("An SSH key on it", "The file holds no secret that works without the security key."),
     "backup": ("A backup", "A key cannot be copied; a second token gets one of its own."),
     "login": ("A server", "Your public key goes into ~/.ssh/authorized_keys there."),
-    "config": ("ssh's configuration", "`ssh HOST` then uses this key, and tries no other."),
-    "try": ("A test login", "The only proof that it works is that it works."),
     "gh": ("GitHub", "For git over ssh, and for the badge Verified on your commits."),
     "gl": ("GitLab", "For git over ssh, and for the badge Verified on your commits."),
+    "config": ("ssh's configuration", "`ssh HOST` then uses this key, and tries no other."),
+    "try": ("A test login", "The only proof that it works is that it works."),
     "git": ("git", "Signed commits show that they are yours."),
     "test": ("A test signature", "It proves that key, token and PIN belong together."),
 }
@@ -30,10 +30,10 @@ TITLES: Final[Mapping[str, Title]] = {
 
 _WITH_KEY: Final[Mapping[str, Callable[[SetupState], None]]] = {
     "login": use_steps.authorize,
-    "config": use_steps.configure_ssh,
-    "try": use_steps.try_login,
     "gh": lambda state: use_steps.publish(state, "gh"),
     "gl": lambda state: use_steps.publish(state, "gl"),
+    "config": use_steps.configure_ssh,
+    "try": use_steps.try_login,
     "git": use_steps.sign_commits,
     "test": use_steps.try_signature,
 }

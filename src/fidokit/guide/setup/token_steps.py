@@ -15,8 +15,10 @@ from fidokit.keys import backup
 from fidokit.keys.generation import GeneratedKey, GenerateRequest, generate_key, key_types
 from fidokit.keys.holder import read_named
 from fidokit.keys.token_keys import TokenKeyFile, token_key_files
+from fidokit.openssh.certificates.certificate import Certificate
 from fidokit.openssh.keys import fingerprint
 from fidokit.openssh.keys.public import SkEcdsaPublic, SkEd25519Public
+from fidokit.server.authorize.sources import token_flags
 from fidokit.tokens import owner
 from fidokit.tokens.access import list_tokens, token_info
 
@@ -41,7 +43,7 @@ def show_token(state: SetupState, session: Session) -> None:
     able += ["ask for its PIN at each use"] if "credProtect" in session.info.extensions else []
     can = f"; it can {' and '.join(able)}" if able else "; keys for it are in files alone"
     state.note(
-        "token", StepOutcome.DONE, f"{session.name}{model}{can}", state.with_token("token", "info")
+        "token", StepOutcome.FOUND, f"{session.name}{model}{can}", state.with_token("token", "info")
     )
 
 
@@ -128,15 +130,16 @@ def _use(state: SetupState, path: Path) -> None:
             hint="name another, or leave `use` out to make a key",
         )
     state.key, state.fingerprint = path, fingerprint.sha256(named.key.blob())
-    known = {one.path: one for one in token_key_files()}.get(path)
-    state.touch_required = known.touch_required if known else None
+    state.touch_required, state.verify_required = token_flags(path, named.key)
     command = ["fidokit", "key", "show", shown(state.public)]
     state.note("key", StepOutcome.PRESENT, f"{shown(path)}, {state.fingerprint}", command)
 
 
 def _keep(state: SetupState, made: GeneratedKey, request: GenerateRequest) -> None:
     state.key, state.fingerprint = made.path.absolute(), made.fingerprint
-    state.touch_required = made.touch_required
+    key = read_named(made.public_path).key
+    if not isinstance(key, Certificate):
+        state.touch_required, state.verify_required = token_flags(made.path, key)
     words = ["key", "generate", "-t", str(made.key_type)]
     words += ["-O", "resident"] if request.resident else []
     words += ["-O", f"application={request.application}"] if request.application != _SSH else []

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from fidokit.server.authorize.outcome import Authorized
     from fidokit.signing.git_config import SigningPlan
 
+NOBODY: Final = "it asks for a PIN or a passphrase, and there is nobody to ask"
 NO_TOUCH: Final = "it refuses keys that sign without a touch, as this one does"
 
 
@@ -88,12 +89,8 @@ def _tell_standing(
 
 def configure_ssh(state: SetupState) -> None:
     """Have ssh use the key for the servers."""
-    key = shown(state.private)
-    hosts = state.servers or ["HOST"]
-    command = [*_ours(state, "ssh-config"), "--install", "-f", key, *hosts]
-    if not state.servers:
-        state.note("ssh-config", StepOutcome.SKIPPED, "no server lets the key in yet", command)
-        return
+    words = ["--install", "-f", shown(state.private), *state.servers]
+    command = [*_ours(state, "ssh-config"), *words]
     with _guarded(state, "ssh-config", command):
         if {*state.servers} <= {*installed_hosts(state.private)}:
             _install(state, command)
@@ -122,15 +119,15 @@ def _install(state: SetupState, command: list[str]) -> None:
 
 def try_login(state: SetupState) -> None:
     """Log in to each server by the key, once."""
-    if not state.servers:
-        return
     question = "Log in now? It takes a touch, and the PIN if the key wants it."
-    ask = state.desk.asker.yes("login.test", question, default=True)
-    ssh = [*state.desk.ssh, *([] if state.configured else _identity(state))]
+    why = NOBODY if state.is_mute else ""
+    if not why and not state.desk.asker.yes("login.test", question, default=True):
+        why = "not tried"
+    ssh = [*state.desk.ssh, *([] if state.configured or why else _identity(state))]
     for destination in state.servers:
         command = [*ssh, destination]
-        if not ask:
-            state.note("test login", StepOutcome.SKIPPED, f"{destination} was not tried", command)
+        if why:
+            state.note("test login", StepOutcome.SKIPPED, f"{destination}: {why}", command)
             continue
         problem = ssh_login.login_problem(ssh, destination, state.fingerprint)
         if problem:
@@ -220,6 +217,9 @@ def _tell_published(state: SetupState, one: Publication, command: list[str]) -> 
         return
     outcome = StepOutcome.PRESENT if one.state == Published.PRESENT else StepOutcome.DONE
     state.note(one.site.name, outcome, f"{where}: {one.state}", command)
+    destination = one.site.login(state.desk.environ)
+    if not one.signing and destination not in state.servers:
+        state.servers.append(destination)
 
 
 # --- git -----------------------------------------------------------------------------------------
@@ -272,8 +272,9 @@ def _asked_wish(state: SetupState, command: list[str]) -> GitSigning | None:
 
 def _try_commit(state: SetupState, wish: GitSigning, plan: SigningPlan, command: list[str]) -> None:
     question = "Sign a test commit now? It is thrown away."
-    if not state.desk.asker.yes("git.test", question, default=True):
-        state.note("test commit", StepOutcome.SKIPPED, "not tried", command)
+    if state.is_mute or not state.desk.asker.yes("git.test", question, default=True):
+        why = NOBODY if state.is_mute else "not tried"
+        state.note("test commit", StepOutcome.SKIPPED, why, command)
         return
     with _guarded(state, "test commit", command):
         good = prove_signing(state.desk.git, wish, plan)

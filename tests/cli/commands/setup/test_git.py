@@ -38,7 +38,7 @@ def test_there_and_back(in_process: Run, sandbox: Sandbox, capsys: Capture) -> N
     assert in_process(*words) == 0
     said = capsys.readouterr()
     assert "set  gpg.ssh.program = /opt/p\n" in said.out
-    assert f"add  {WHO} (SHA256:" in said.out
+    assert f"add  {WHO} to ~/.ssh/allowed_signers\n     SHA256:" in said.out
     assert f"set  user.email = {WHO}\n" in said.out
     assert said.out.endswith("To undo it: fidokit git setup --undo\n")
     assert in_process(*words) == 0

@@ -146,9 +146,9 @@ def _planned(plan: SigningPlan, git: Git, dry_run: bool) -> Iterator[str]:
         before = f" (was {change.before[-1]})" if change.before else ""
         yield f"{would}set  {change.name} = {change.after}{before}"
     yield from (f"was set  {name}" for name in plan.present)
-    yield from (
-        f"{would}add  {line_name(line)} to {home_path(plan.signers)}" for line in plan.lines
-    )
+    for principal, fingerprint in map(line_name, plan.lines):
+        yield f"{would}add  {principal} to {home_path(plan.signers)}"
+        yield f"{' ' * len(would)}     {fingerprint}"
     yield from (f"was there  {principal} in {home_path(plan.signers)}" for principal in plan.known)
     if plan.is_empty:
         yield "Nothing changes."
@@ -167,6 +167,7 @@ def _undone(undone: SigningUndone) -> Iterator[str]:
     yield from (f"left alone, you changed it  {name}" for name in undone.left)
     if undone.signers:
         where = home_path(undone.signers)
-        yield from (f"taken out of {where}  {line_name(line)}" for line in undone.lines)
+        for principal, fingerprint in map(line_name, undone.lines):
+            yield from (f"taken out  {principal} of {where}", f"           {fingerprint}")
     if not (undone.restored or undone.left or undone.lines):
         yield "There is nothing to undo."

@@ -16,7 +16,7 @@ from fidokit.cli.commands.setup import setup_json
 from fidokit.cli.interaction import TerminalInteraction, open_token
 from fidokit.cli.options import verb
 from fidokit.cli.passphrase import new_passphrase, new_passphrase_options, old_passphrase
-from fidokit.cli.render import Lines, home_path, show, styled, write_lines
+from fidokit.cli.render import Lines, home_path, show, styled
 from fidokit.cli.settings import Settings
 from fidokit.errors import ExitCode, UsageError
 from fidokit.prompt import questions
@@ -28,7 +28,14 @@ if TYPE_CHECKING:
     from fidokit.guide.setup.desk import SetupDesk, SetupState, StepReport
     from fidokit.tokens import Session
 
-COLORS = {"done": "32", "was so": "32", "failed": "1;31", "left to do": "35", "skipped": "2"}
+COLORS = {
+    "found": "32",
+    "done": "32",
+    "was so": "32",
+    "failed": "1;31",
+    "left to do": "35",
+    "skipped": "2",
+}
 NO = frozenset({"n", "no"})
 YES = frozenset({"y", "yes"})
 
@@ -182,7 +189,7 @@ class Narrator:
         self._number += 1
         blank = "\n" if self._number > 1 else ""
         print(f"{blank}{styled(f'{self._number}. {escape(title)}')}")
-        write_lines([f"   {explanation}"])
+        print(f"   {_hanging(explanation, 3)}")
 
     def report(self, step: StepReport) -> None:
         """Show what came of it, and the command that does the same."""
@@ -202,7 +209,7 @@ class Narrator:
 _INDENT = 15
 
 
-def _hanging(text: str) -> str:
+def _hanging(text: str, indent: int = _INDENT) -> str:
     """A sentence in its column, broken at words on a terminal."""
     import sys
 
@@ -211,7 +218,8 @@ def _hanging(text: str) -> str:
     line = escape(text)
     if not is_fancy(sys.stdout):
         return line
-    return fitted(line, max(columns(sys.stdout) - _INDENT, 20)).replace("\n", "\n" + " " * _INDENT)
+    room = max(columns(sys.stdout) - indent, 20)
+    return fitted(line, room).replace("\n", "\n" + " " * indent)
 
 
 def _typed(command: str) -> str:
