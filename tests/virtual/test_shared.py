@@ -23,9 +23,10 @@ from fidokit.errors import FidokitError, TokenBusy, TokenGone, TokenNotFound, Us
 from fidokit.types import CtapStatus
 from fidokit.unix_socket import socket_path
 from fidokit.virtual import registry, shared
-from fidokit.virtual.shared import OwnedLink, TokenLink, open_link
+from fidokit.virtual.shared import OwnedLink, open_link
 from fidokit.virtual.store.ownership import Ownership
 from fidokit.virtual.token import VirtualToken
+from fidokit.virtual.transports.memory import TokenLink
 from fidokit.virtual.transports.socket import SocketLink
 
 ROOT = Path(__file__).parents[2]

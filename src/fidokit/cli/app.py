@@ -60,6 +60,8 @@ GROUPS: Mapping[str, Section] = {
             "wink": "token:wink",
             "forget": "token:forget",
             "reset": "token:reset",
+            "record": "virtual.recording:record",
+            "explain": "virtual.recording:explain",
         },
     ),
     "config": Section(

@@ -11,15 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fidokit.client.ports import QUIET, Interaction
-from fidokit.errors import Malformed, WouldOverwrite
+from fidokit.errors import Malformed, UsageError, WouldOverwrite
 from fidokit.files import atomic
 from fidokit.files.disk_errors import explained
 from fidokit.lab import repeatable
+from fidokit.lab.recording.reading import read_recording
 from fidokit.lab.repeatable import World
 from fidokit.types import PassphraseSource
 from fidokit.virtual import places, registry
 from fidokit.virtual.gestures import PROMPT, Gestures, PromptPerson
 from fidokit.virtual.store import export
+from fidokit.virtual.store.schema import REPLAY
 from fidokit.virtual.world import SystemClock
 
 if TYPE_CHECKING:
@@ -74,6 +76,7 @@ def create_virtual(
     passphrase: bytes | None = None,
     quirks: Sequence[str] = (),
     seed: str | None = None,
+    replay: Path | None = None,
 ) -> VirtualSummary:
     """Create a virtual token.
 
@@ -89,13 +92,17 @@ def create_virtual(
             and `list_presets` give.
         seed: what its serial number and keys follow from, for tests that compare bytes; None for
             keys that nobody can foresee.
+        replay: in place of a profile, model and quirks, the file of a recorded session (`fidokit
+            token record`): it answers as that token did, and has no keys.
 
     Raises:
-        UsageError (a bad name, profile, model, policy or quirk), WouldOverwrite (it exists),
-        StateUnusable, Unsupported (the metadata is not installed).
+        MalformedFile (no recording), UsageError (a bad name, profile, model, policy or quirk),
+        WouldOverwrite (it exists), StateUnusable, Unsupported (the metadata is not installed).
     """
     from fidokit.virtual.models.search import model_document  # it loads the authenticator's keys
 
+    if replay is not None and (profile or model or quirks):
+        raise UsageError("a token that replays has no profile, model or quirks of its own")
     document = None if model is None else model_document(model)
     made = registry.create(
         name,
@@ -105,6 +112,7 @@ def create_virtual(
         passphrase=passphrase,
         quirks=quirks,
         rng=repeatable.world(seed, None).rng,
+        replay=None if replay is None else read_recording(replay).encode().decode(),
     )
     return _summary(made)
 
@@ -263,7 +271,7 @@ def _summary(entry: TokenEntry) -> VirtualSummary:
 
 
 def _model(identity: TokenIdentity) -> tuple[str, tuple[str, ...]]:
-    if not identity.model:
+    if not identity.model or identity.profile == REPLAY:
         return "", ()
     from fidokit.virtual.models import profiles
 

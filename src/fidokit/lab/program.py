@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from fidokit.errors import FidokitError, Unsupported, UsageError
 from fidokit.files.c_library import ready
@@ -26,9 +26,20 @@ from fidokit.system.foreground import run_command
 from fidokit.system.host import Host
 from fidokit.virtual.framing.usb_descriptors import UsbIdentity
 from fidokit.virtual.transports.hidraw_nodes import FIRST_NUMBER, HidrawNodes
+from fidokit.virtual.transports.reports import HidToken
 
 if TYPE_CHECKING:
     from fidokit.virtual.token import VirtualToken
+
+
+class ShownToken(HidToken, Protocol):
+    """A token that can be shown."""
+
+    @property
+    def serial(self) -> str:
+        """What it is called on USB."""
+        ...
+
 
 LIBRARY: Final = "fidokit_hidraw_nodes.so"
 ELSEWHERE: Final = (
@@ -58,7 +69,7 @@ def library(environ: Mapping[str, str] = os.environ) -> Path:
 
 @contextmanager
 def plugged_in(
-    tokens: Sequence[VirtualToken], environ: Mapping[str, str] = os.environ
+    tokens: Sequence[ShownToken], environ: Mapping[str, str] = os.environ
 ) -> Iterator[dict[str, str]]:
     """The environment in which programs see tokens as USB keys, until the block ends.
 
@@ -88,9 +99,9 @@ def _variables(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
 
 
 @contextmanager
-def _shown(folder: Path, at: int, token: VirtualToken) -> Iterator[None]:
+def _shown(folder: Path, at: int, token: ShownToken) -> Iterator[None]:
     """One token's node, until the block ends."""
-    identity = replace(UsbIdentity(), serial=token.identity.serial)
+    identity = replace(UsbIdentity(), serial=token.serial)
     nodes = HidrawNodes(folder, [(token, identity)], FIRST_NUMBER + at)
     try:
         yield

@@ -193,6 +193,32 @@ def open_token(
 
 
 @contextmanager
+def open_link(
+    selector: str | None = None, interaction: Interaction = QUIET
+) -> Iterator[tuple[Candidate, Link]]:
+    """A token as it was found, and a bare link to it for the `with` block: nothing is asked of it.
+
+    Args:
+        selector: as `open_token`.
+        interaction: how a person is asked to choose.
+
+    Raises:
+        TokenNotFound, SeveralTokens, TokenBusy, NoPermission, UsageError (bad selector).
+    """
+    from fidokit.client import discovery
+    from fidokit.tokens.configuration import configured_selector
+
+    chosen = selector or configured_selector()
+    opener = discovery.Opener(interaction)
+    candidate = discovery.find(chosen, backends_for(chosen, interaction), opener)
+    link = candidate.open()
+    try:
+        yield candidate, link
+    finally:
+        link.close()
+
+
+@contextmanager
 def token_holding(
     handle: KeyHandle,
     application: Application,

@@ -24,7 +24,7 @@ from fidokit.virtual.core.profile import Profile
 from fidokit.virtual.presence import parse_policy
 from fidokit.virtual.store import MemoryStore, SqliteStore
 from fidokit.virtual.store.file import Contents
-from fidokit.virtual.store.schema import TokenIdentity
+from fidokit.virtual.store.schema import REPLAY, TokenIdentity
 from fidokit.virtual.store.sealed import SealedStore
 
 if TYPE_CHECKING:
@@ -190,6 +190,10 @@ def _known(identity: TokenIdentity) -> Profile:
     try:
         parse_policy(identity.presence)
         quirks_of(identity.quirks.split())
+        if identity.profile == REPLAY:
+            from fidokit.virtual.replay import profile_of
+
+            return profile_of(identity.model)
         if identity.model:
             from fidokit.virtual.models import profiles as models
 

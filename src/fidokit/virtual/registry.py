@@ -17,6 +17,7 @@ from fidokit.virtual.store.schema import TokenIdentity
 # plug a token in, make one or take one elsewhere import them below.
 if TYPE_CHECKING:
     from fidokit.virtual.core.ports import Clock, Rng
+    from fidokit.virtual.core.profile import Profile
     from fidokit.virtual.presence import Person
     from fidokit.virtual.token import VirtualToken
 
@@ -49,6 +50,7 @@ def create(
     rng: Rng | None = None,
     passphrase: bytes | None = None,
     quirks: Sequence[str] = (),
+    replay: str | None = None,
 ) -> TokenEntry:
     """Make a token; it is not plugged in.
 
@@ -61,11 +63,12 @@ def create(
         rng: randomness for its keys and serial.
         passphrase: to seal its secrets under, 1 to 1024 bytes; None leaves them in plain.
         quirks: names of quirks and presets, see `quirks.choice`.
+        replay: in place of a profile or model, a recording that it shall answer from, see `replay`.
 
     Raises:
         WouldOverwrite: there is one of this name, which stays as it is.
         UsageError: a name, profile, policy or quirk that makes no sense.
-        Malformed: the model's document is none.
+        Malformed: the model's document or the recording is none.
         StateUnusable: it cannot be written.
     """
     from fidokit.virtual.power import DEFAULT_PRESENCE, Making, model_of, quirks_of
@@ -73,7 +76,7 @@ def create(
 
     path = places.path_of(name)
     policy = DEFAULT_PRESENCE if presence is None else presence
-    made_as, document = model_of(profile, model)
+    made_as, document = model_of(profile, model) if replay is None else _replaying(replay)
     making = Making(made_as, policy, uv_enrolled, rng or SystemRng(), document, tuple(quirks))
     quirks_of(making.quirks)
     places.make_folder()
@@ -86,6 +89,12 @@ def create(
         ) from taken
     store.close()
     return TokenEntry(name, path, store.identity, sealed=passphrase is not None)
+
+
+def _replaying(text: str) -> tuple[Profile, str]:
+    from fidokit.virtual.replay import profile_of
+
+    return profile_of(text), text
 
 
 def list_tokens() -> list[TokenEntry]:

@@ -13,14 +13,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from fidokit.errors import TokenBusy
 from fidokit.types import PassphraseSource
 from fidokit.virtual import places
 from fidokit.virtual.presence import Person
 from fidokit.virtual.token import VirtualToken
-from fidokit.virtual.transports.memory import TokenChannel
+from fidokit.virtual.transports.memory import TokenLink
 from fidokit.virtual.transports.socket import connect
 from fidokit.virtual.transports.socket_owner import Listener
 
@@ -29,12 +29,6 @@ PAUSES: Final[Sequence[float]] = (0.02,) * 10 + (0.1,) * 50
 
 LINGER_S: Final = 10.0
 """How long other processes may go on after the last link of the owner was closed."""
-
-
-class TokenLink(TokenChannel, Protocol):
-    """A link to a token, wherever its owner is."""
-
-    capabilities: int
 
 
 @dataclass(slots=True)

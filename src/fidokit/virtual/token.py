@@ -40,6 +40,7 @@ from fidokit.virtual.presence import (
     Taps,
     parse_policy,
 )
+from fidokit.virtual.store.schema import REPLAY
 from fidokit.virtual.transports.memory import MemoryLink, nobody_cancels, nobody_follows
 from fidokit.virtual.transports.socket_owner import Listener
 from fidokit.virtual.waits import Waits
@@ -47,6 +48,7 @@ from fidokit.virtual.world import SystemClock, SystemRng
 
 if TYPE_CHECKING:
     from fidokit.virtual.faults import Faults
+    from fidokit.virtual.replay import ReplayingAuthenticator
 
 _WINK: Final = 0x01
 _CBOR: Final = 0x04
@@ -162,7 +164,11 @@ class VirtualToken:
         self.unshared: FidokitError | None = None
         self.listener = self._listen(source) if isinstance(source, str) else None
 
-    def _made_up(self, clock: Clock, rng: Rng) -> Authenticator:
+    def _made_up(self, clock: Clock, rng: Rng) -> Authenticator | ReplayingAuthenticator:
+        if self.profile.name == REPLAY:
+            from fidokit.virtual.replay import ReplayingAuthenticator
+
+            return ReplayingAuthenticator(self.identity.model, clock)
         quirks = quirks_of(self.quirks)
         if quirks is None:
             return Authenticator(self.profile, self._store, clock, rng)
@@ -196,6 +202,11 @@ class VirtualToken:
         cbor = _CBOR if self.profile.has_ctap2 else 0
         wink = _WINK if self.profile.behavior.has_wink else 0
         return wink | cbor | (0 if self.profile.has_u2f else _NO_MSG)
+
+    @property
+    def serial(self) -> str:
+        """The serial number that lists and USB show."""
+        return self.identity.serial
 
     @property
     def manners(self) -> HidManners:

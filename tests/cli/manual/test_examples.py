@@ -17,6 +17,7 @@ from pathlib import Path
 import pyotp
 import pytest
 from tests.cli.commands.conftest import PIN
+from tests.lab.recording.sessions import recorded_token
 from tests.support.children import popen
 from tests.support.sandbox import SRC, Sandbox, environment
 from tests.support.warm import Warm
@@ -27,7 +28,10 @@ from fidokit.errors import TokenGone
 from fidokit.lab.bay import Bay
 from fidokit.lab.control import ControlSocket, control_path
 from fidokit.lab.named_tokens import serve_virtual
+from fidokit.lab.recording.recorder import RecordFile
 from fidokit.prompt import questions
+from fidokit.virtual.recorded import Recording
+from fidokit.virtual.token import VirtualToken
 
 Run = Callable[..., int]
 PLAIN = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIN9YUD3tX7vyCEzCGVPG3NWTvX3CBVoJoFEZjeMJ2aRJ someone\n"
@@ -38,7 +42,7 @@ ACTS = ("virtual touch", "virtual refuse", "virtual finger", "virtual unplug", "
         "virtual wait-for-touch")  # fmt: skip
 """Verbs that act on a token that another process serves."""
 STOCK = ("agent add", "agent session", "agent units", "provider path", "provider install",
-         "ssh-config", "virtual run")  # fmt: skip
+         "ssh-config", "token record", "virtual run")  # fmt: skip
 AS_ROOT = ("server authorize", "server check", "server harden", "server revoke-list",
            "server trust-ca", "udev install")  # fmt: skip
 """Verbs whose examples run programs of other packages, or change files of root."""
@@ -88,6 +92,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, warm: Warm | None) -> Pat
     for command in MADE:
         done = sandbox.run(*shlex.split(command))
         assert done.code == 0, (command, done.err)
+    with RecordFile(home / "recorded.session", Recording(5, "virtual", "a token")) as kept:
+        recorded_token(VirtualToken(), kept).link().cbor(b"\x04", lambda _: None, lambda: False)
     signer = (home / ".ssh" / "id_ed25519_sk.pub").read_text()
     shutil.copy(home / ".ssh" / "id_attested.pub", home / "attested.pub")
     (home / "allowed_signers").write_text(f"alice {signer}")

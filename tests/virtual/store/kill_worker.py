@@ -20,10 +20,10 @@ from tests.virtual.core.client import Answer, Bench, Platform
 
 from fidokit.types import CoseAlg, CredentialId, CtapStatus, UserId
 from fidokit.virtual.core.ports import LargeBlob, Store, StoredCredential
-from fidokit.virtual.shared import TokenLink
 from fidokit.virtual.store.sealed import SealedStore
 from fidokit.virtual.store.sqlite import SqliteStore
 from fidokit.virtual.token import VirtualToken
+from fidokit.virtual.transports.memory import TokenLink
 
 
 def credential(number: int) -> StoredCredential:

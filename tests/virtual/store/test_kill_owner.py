@@ -16,8 +16,8 @@ from tests.virtual.store.test_kill import KILLS, Worker, worker
 from fidokit.errors import TokenGone
 from fidokit.types import CtapStatus
 from fidokit.virtual import registry
-from fidokit.virtual.shared import TokenLink
 from fidokit.virtual.token import VirtualToken
+from fidokit.virtual.transports.memory import TokenLink
 from fidokit.virtual.transports.socket import connect
 
 pytestmark = pytest.mark.long

@@ -311,6 +311,7 @@ BY_NAME: Final[Mapping[str, Source]] = {
     "server check -C": _list_of(_connection),
     "server harden --login-with": _files,
     "server revoke-list keys": _files,
+    "token record command": _files,
     "udev --group": _groups,
     "virtual --profile": _profiles,
     "virtual --quirk": _quirks,

@@ -93,6 +93,11 @@ EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
     "otp enroll": ("fidokit otp enroll", "fidokit otp enroll --qr-file code.svg"),
     "otp verify": ("fidokit otp verify",),
     "otp recover": ("fidokit otp recover",),
+    "token record": ("fidokit token record session -- fido2-token -I /dev/hidraw90",),
+    "token explain": (
+        "fidokit token explain recorded.session",
+        "fidokit token explain recorded.session --departures",
+    ),
     "virtual create": (
         "fidokit virtual create test",
         "fidokit virtual create older --profile ctap2.1",

@@ -20,6 +20,9 @@ from fidokit.virtual.core.ports import (
     Template,
 )
 
+REPLAY: Final = "replay"
+"""The profile of a token that answers from a recording, which is in its model's place."""
+
 
 @dataclass(frozen=True, slots=True)
 class TokenIdentity:

@@ -163,6 +163,12 @@ class TokenChannel(Protocol):
         ...
 
 
+class TokenLink(TokenChannel, Protocol):
+    """A link to a token, wherever its owner is."""
+
+    capabilities: int
+
+
 def accept_all(
     server: socket.socket, admit: Callable[[socket.socket], None], closed: Callable[[], bool]
 ) -> None:

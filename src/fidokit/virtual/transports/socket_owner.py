@@ -23,7 +23,7 @@ from fidokit.errors import (
     WouldOverwrite,
 )
 from fidokit.unix_socket import address, require_own_user, socket_path
-from fidokit.virtual.transports.memory import MemoryLink, accept_all, alone
+from fidokit.virtual.transports.memory import TokenLink, accept_all, alone
 from fidokit.virtual.transports.socket import (
     COMMANDS,
     FROM_CLIENT,
@@ -51,7 +51,7 @@ SEND_WAIT: Final = struct.pack("ll", 5, 0)
 class SharedToken(Protocol):
     """The token that is shared."""
 
-    def link(self) -> MemoryLink:
+    def link(self) -> TokenLink:
         """A new channel to it."""
         ...
 
@@ -250,7 +250,7 @@ class _Client:
         self._running = 0
         self._wanted = True
         self._said_s = 0.0
-        self._link: MemoryLink | None = None
+        self._link: TokenLink | None = None
 
     def open(self, token: SharedToken) -> int:
         """Take a link to the token; returns its capabilities."""

@@ -91,8 +91,8 @@ def test_what_cannot_be(sandbox: Sandbox, words: tuple[str, ...], code: int, sai
 def test_a_program_acts_on_the_token_it_sees(sandbox: Sandbox) -> None:
     fidokit = f"{sys.executable} -m fidokit"
     script = (
-        f"{fidokit} virtual unplug && test ! -e /dev/hidraw90 && {fidokit} virtual insert && "
-        f"test -e /dev/hidraw90 && {fidokit} virtual state"
+        f"{fidokit} virtual unplug && test ! -c /dev/hidraw90 && {fidokit} virtual insert && "
+        f"test -c /dev/hidraw90 && {fidokit} virtual state"
     )
     done = sandbox.run("virtual", "run", "--presence", "script", "--", "sh", "-c", script)
     assert done.code == 0, done.err

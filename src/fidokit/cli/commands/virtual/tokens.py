@@ -114,6 +114,12 @@ class Address(click.ParamType[tuple[str, int]]):
     help="Depart from the text as real firmware does; `fidokit virtual quirks` lists them. "
     "Repeatable.",
 )
+@click.option(
+    "--replay",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Answer as the token did that `token record` recorded in FILE.",
+)
 @seed_option
 @seal_options("Encrypt its keys in its file under a passphrase.")
 def create(
@@ -124,6 +130,7 @@ def create(
     profile: str | None,
     model: str | None,
     quirks: tuple[str, ...],
+    replay: Path | None,
     seed: str | None,
     seal: bool,
     passphrase_file: str | None,
@@ -144,6 +151,7 @@ def create(
         passphrase=passphrase,
         quirks=quirks,
         seed=seed,
+        replay=replay,
     )
     if seed is not None:
         note(WARNING)
