@@ -133,12 +133,12 @@ def test_with_neither_the_desktop_is_told(token: Sandbox, tmp_path: Path) -> Non
     program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >{told}.part; mv {told}.part {told}\n')
     program.chmod(0o700)
     path = f"{program.parent}:{token.env['PATH']}"
-    bus = {"DBUS_SESSION_BUS_ADDRESS": "unix:path=/nowhere"}
+    bus = "unix:path=/nowhere"
     with serve_virtual("slow", presence="delay:300"):
         done = token.run(*SLOW, *SIGN, PATH=path)
         assert done.code == 0, done.err
         assert not told.exists()  # no session bus, no notification
-        done = token.run(*SLOW, *SIGN, PATH=path, **bus)
+        done = token.run(*SLOW, *SIGN, PATH=path, DBUS_SESSION_BUS_ADDRESS=bus)
     assert done.code == 0, done.err
     assert done.err == "Touch your security key (fidokit virtual token (virtual:slow)): signing\n"
     assert told.read_text().splitlines()[-3:] == [

@@ -92,9 +92,7 @@ class Sandbox:
         return Done(os.waitstatus_to_exitcode(status), seen.decode(errors="replace"), "", echoes)
 
     @contextmanager
-    def window(
-        self, *args: str, columns: int = 80, rows: int = 40, **env: str
-    ) -> Iterator[Window]:
+    def window(self, *args: str, columns: int = 80, rows: int = 40, **env: str) -> Iterator[Window]:
         """Run fidokit on a terminal whose screen is read."""
         full = self.env | {"TERM": "xterm-256color"} | env
         if self.warm and self.warm.suits(full):
