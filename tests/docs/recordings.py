@@ -84,8 +84,8 @@ RECORDINGS: Mapping[str, Recording] = {
 STYLE = """\
     .{unique_id}-matrix {{ font: {char_height}px monospace; white-space: pre; }}
     .{unique_id}-title {{ font: bold 18px sans-serif; }}
-    @keyframes show {{ from {{ visibility: hidden; }} to {{ visibility: visible; }} }}
-    text[style] {{ animation: show 1ms both; }}
+    @keyframes show {{ from {{ opacity: 0.3; }} to {{ opacity: 1; }} }}
+    text[style] {{ animation: show 0.2s both; }}
     @media (prefers-reduced-motion: reduce) {{ text[style] {{ animation: none; }} }}
     {styles}"""
 FORMAT = f"""\
