@@ -5,7 +5,7 @@ FIDOKIT_FUZZ ?= 100000
 FIDOKIT_KILLS ?= 500
 FIDOKIT_SOAK ?= 100000
 
-.PHONY: help demo test test-all kernel-test matrix check bench fuzz soak lock docs site clean
+.PHONY: help demo test test-all kernel-test matrix packages check bench fuzz soak lock docs site clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\): .*##/\1\t/p' Makefile | expand -t 13
@@ -24,6 +24,9 @@ kernel-test: ## the tests on a real kernel alone, in a virtual machine
 
 matrix: ## tests/interop on Debian 11, 13 and sid; ARGS=--chosen for a tenth; needs root
 	@.ci/in-venv matrix python -u -m tests.matrix all $(ARGS)
+
+packages: ## build the Debian packages and the wheel, install them on fresh Debian 12 and 13; needs root
+	@.ci/in-venv test-all python -m pytest -q tests/packages --durations=10 $(ARGS)
 
 check: ## ruff, mypy, import-linter, signals, CI definitions; ARGS=mypy for one
 	@.ci/check $(ARGS)
@@ -48,8 +51,8 @@ docs: ## rewrite transcripts, recordings, and tables of models and conformance i
 site: ## the pages of docs/ as a web site, into build/site; strict about links and anchors
 	@.ci/in-venv site env NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet $(ARGS)
 
-lock: ## newest versions that pyproject.toml allows, into constraints.txt
-	@.ci/in-venv venv python .ci/lock.py
+lock: ## newest versions that pyproject.toml allows, with hashes, into constraints.txt and debian/vendored
+	@.ci/in-venv lock python .ci/lock.py
 
 clean: ## remove what the other targets made
 	@rm -rf .venv .setup.lock build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks .import_linter_cache

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NoReturn
 
+from fidokit import __version__
+
 if TYPE_CHECKING:
     from fidokit.cli.app import Section
 
@@ -26,7 +28,10 @@ LEFT_OUT: Final = (
 
 What goes in may import them when it is called; the user hears that they are not here."""
 
-HELP: Final = """Who gets into this server by which key, and one-time codes.
+WHEEL: Final = f"fidokit-{__version__}-py3-none-any.whl"
+"""All of fidokit; it lies beside the one-file program in a release."""
+
+HELP: Final = f"""Who gets into this server by which key, and one-time codes.
 
 \b
   fidokit.pyz server check          who gets in, and by what?
@@ -34,7 +39,7 @@ HELP: Final = """Who gets into this server by which key, and one-time codes.
   fidokit.pyz server harden ...     demand security keys
 
 This is the part of fidokit that needs no installation. Keys on tokens, signatures and the SSH agent
-need the whole: `pipx install fidokit`."""
+need the whole: `pipx install ./{WHEEL}`."""
 
 
 def main() -> NoReturn:

@@ -123,6 +123,7 @@ class Machine:
             "HOME": str(self.state),
             "CALLS": str(self.state / "calls"),
             "STATE": str(self.state),
+            "FIDOKIT_POLICY_RC": str(self.state / "policy-rc.d"),
             **variables,
         }
 

@@ -12,7 +12,12 @@ FOLDER = Path(__file__).parents[2] / ".ci"
 
 def load(name: str) -> Any:
     """Return the module of `.ci/NAME.py`."""
-    spec = importlib.util.spec_from_file_location(f"ci_{name}", FOLDER / f"{name}.py")
+    return load_file(FOLDER / f"{name}.py")
+
+
+def load_file(path: Path) -> Any:
+    """Return the module of a script in a folder that is no package."""
+    spec = importlib.util.spec_from_file_location(f"ci_{path.stem}", path)
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)

@@ -40,9 +40,19 @@ def test_dropped(machine: Machine, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["PIP_INDEX_URL", "PIP_FIND_LINKS", "PIP_CERT", "PIP_PROXY", "PIP_CONFIG_FILE"]
+    "name",
+    [
+        *("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX"),
+        *("PIP_CONFIG_FILE", "PIP_TRUSTED_HOST", "UV_INDEX", "UV_INDEX_URL", "UV_DEFAULT_INDEX"),
+    ],
 )
-def test_where_packages_come_from_is_kept(machine: Machine, name: str) -> None:
+def test_no_variable_says_where_packages_come_from(machine: Machine, name: str) -> None:
+    """The machine's own files do, and the hashes say which packages those are."""
+    assert name not in seen(machine, **{name: "/elsewhere"})
+
+
+@pytest.mark.parametrize("name", ["PIP_CERT", "PIP_PROXY", "PIP_CACHE_DIR"])
+def test_how_to_reach_the_index_is_kept(machine: Machine, name: str) -> None:
     assert seen(machine, **{name: "/elsewhere"})[name] == "/elsewhere"
 
 

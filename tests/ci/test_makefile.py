@@ -18,6 +18,7 @@ TARGETS = [
     "check",
     "kernel-test",
     "matrix",
+    "packages",
     "bench",
     "fuzz",
     "soak",
@@ -67,7 +68,8 @@ def test_every_target_is_declared_phony() -> None:
         ("kernel-test", ".ci/in-venv test-all python -m pytest -q tests/kernel"),
         ("bench", ".ci/in-venv test-all python -m benchmarks"),
         ("site", ".ci/in-venv site env NO_MKDOCS_2_WARNING=1 mkdocs build --strict"),
-        ("lock", ".ci/in-venv venv python .ci/lock.py"),
+        ("lock", ".ci/in-venv lock python .ci/lock.py"),
+        ("packages", ".ci/in-venv test-all python -m pytest -q tests/packages"),
     ],
 )
 def test_what_a_target_runs(target: str, command: str) -> None:

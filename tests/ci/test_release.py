@@ -29,6 +29,8 @@ def tree(tmp_path: Path) -> Path:
     (tmp_path / "pyproject.toml").write_text('[project]\nversion = "1.2.0"\n')
     (tmp_path / "src/fidokit/__init__.py").write_text('__version__ = "1.2.0"\n')
     (tmp_path / "CHANGELOG.md").write_text(CHANGES)
+    (tmp_path / "debian").mkdir()
+    (tmp_path / "debian/changelog").write_text("fidokit (1.2.0) trixie; urgency=medium\n")
     (tmp_path / "SECURITY.md").write_text("Write to us.\n")
     return tmp_path
 
@@ -42,6 +44,7 @@ def test_ready(tree: Path) -> None:
     [
         ("pyproject.toml", "1.2.0", "1.3.0", "the tag must be v1.3.0"),
         ("src/fidokit/__init__.py", "1.2.0", "1.1.0", "__init__.py has version 1.1.0"),
+        ("debian/changelog", "1.2.0", "1.1.0", "debian/changelog does not begin"),
         ("CHANGELOG.md", " - 2026-12-01", "", "no heading"),
         ("CHANGELOG.md", "[1.2.0]", "[1x2.0]", "no heading"),
         ("CHANGELOG.md", "sed]\n", "sed]\n\n- New.\n", "still has entries"),
@@ -73,8 +76,29 @@ def test_this_tree_has_the_files_and_one_version() -> None:
 def test_the_script_wants_one_tag(machine: Machine, arguments: tuple[str, ...]) -> None:
     done = machine.run(".ci/release", *arguments)
     assert done.returncode == 2
-    assert "usage: .ci/release TAG" in done.stderr
+    assert "usage: .ci/release TAG | --dry-run" in done.stderr
     assert machine.calls() == []
+
+
+def test_notes_are_what_the_changelog_says_of_the_version(tree: Path) -> None:
+    assert release.notes(tree) == "### Added\n\n- Something.\n"
+    changes = CHANGES.replace("[1.2.0]", "[1.1.0]").replace("sed]\n", "sed]\n\n- New.\n")
+    (tree / "CHANGELOG.md").write_text(changes)
+    assert release.notes(tree) == "- New.\n"
+
+
+@pytest.mark.parametrize("artifact", release.LISTS)
+def test_what_an_artifact_carries_is_listed_by_version_and_hash(artifact: str) -> None:
+    listed = release.packages(artifact, TOP)
+    assert "==" in listed
+    assert listed.count("--hash=sha256:") >= listed.count("==")
+    assert "pytest==" not in listed
+
+
+def test_the_wheel_is_listed_with_what_users_get() -> None:
+    listed = release.packages("wheel", TOP)
+    for wanted in ("fido2", "cryptography", "click", "rich", "bcrypt"):
+        assert f"\n{wanted}==" in f"\n{listed}"
 
 
 def test_the_script_builds_nothing_that_is_not_ready(machine: Machine) -> None:

@@ -2,40 +2,64 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
 import pytest
-from tests.ci.conftest import PYTHON, Machine
+from tests.ci.conftest import APT_GET, PYTHON, Machine
 
+KEEP_LISTS = """-mpip)
+        for file in "$@"; do :; done
+        case $* in *--require-hashes*) cat "$file" && echo -- ;; esac >>"$STATE/listed"
+        """
+LISTING = PYTHON.replace("-mpip)", KEEP_LISTS)
 READY = ("ensurepip", "headers", "packages", "lists")
 
 
-def test_makes_an_environment_and_installs_under_the_constraints(machine: Machine) -> None:
+def named(listed: str) -> set[str]:
+    """The packages of a list."""
+    return set(re.findall(r"^([a-z0-9-]+)==", listed, re.MULTILINE))
+
+
+def test_makes_an_environment_and_installs_by_hash(machine: Machine) -> None:
     machine.have(*READY)
     done = machine.run(".ci/setup", "run")
     assert (done.returncode, done.stdout) == (0, "")
     calls = machine.calls()
     assert "python -m venv --clear .venv" in calls
-    installs = [call for call in calls if "pip install" in call]
-    assert all("--constraint constraints.txt" in call for call in installs)
-    assert installs[-1].endswith("--no-build-isolation --editable .")
+    *others, ours = [call for call in calls if "pip install" in call]
+    assert len(others) == 2
+    assert all("--require-hashes --no-build-isolation --requirement" in call for call in others)
+    assert ours.endswith("--no-deps --no-index --no-build-isolation --editable .")
 
 
 @pytest.mark.parametrize(
-    ("level", "extra"),
+    ("level", "some", "without"),
     [
-        ("check", ".[check]"),
-        ("test", ".[test]"),
-        ("site", ".[site]"),
-        ("test-all", ".[test-all]"),
-        ("fuzz", ".[test-all,fuzz]"),
+        ("run", "click", "pytest"),
+        ("check", "mypy", "pyscard"),
+        ("test", "pytest", "mypy"),
+        ("site", "mkdocs-material", "pytest"),
+        ("test-all", "pyscard", "atheris"),
+        ("fuzz", "atheris", "mypy"),
+        ("matrix", "pyscard", "atheris"),
+        ("pyz", "click", "pytest"),
+        ("release", "twine", "pytest"),
+        ("lock", "uv", "pytest"),
     ],
 )
-def test_each_level_installs_its_extra(machine: Machine, level: str, extra: str) -> None:
+def test_each_level_installs_what_is_listed_for_it(
+    machine: Machine, level: str, some: str, without: str
+) -> None:
     machine.have(*READY)
+    machine.program("python3", LISTING)
     assert machine.run(".ci/setup", level).returncode == 0
-    assert any(call.endswith(f"--editable {extra}") for call in machine.calls())
+    first, listed, *_ = (machine.state / "listed").read_text().split("--\n")
+    assert named(first) == {"setuptools"}
+    assert {some, "setuptools", "fido2", "cryptography"} <= named(listed)
+    assert without not in named(listed)
+    assert listed.count("--hash=sha256:") >= len(named(listed))
 
 
 def test_each_long_step_is_told_before_it_is_taken(machine: Machine) -> None:
@@ -101,7 +125,9 @@ def test_environment_that_failed_half_way_is_completed(machine: Machine) -> None
     shutil.rmtree(machine.clone / ".venv")
     failed = machine.run(".ci/setup", "run")
     assert failed.returncode == 1
-    assert failed.stderr.endswith("no such wheel\nsetup: could not install setuptools\n")
+    assert failed.stderr.endswith(
+        "no such wheel\nsetup: could not install what constraints.txt lists for run\n"
+    )
     machine.program("python3", PYTHON)
     shutil.copy(machine.programs / "python3", machine.clone / ".venv/bin/python")
     assert machine.run(".ci/setup", "run").returncode == 0
@@ -176,8 +202,27 @@ def test_ordinary_user_gets_packages_through_sudo(machine: Machine) -> None:
     assert machine.run(".ci/setup", "test-all").returncode == 0
     installs = [call for call in machine.calls() if call.startswith("sudo") and "install" in call]
     assert len(installs) == 1
-    assert installs[0].startswith("sudo -n env DEBIAN_FRONTEND=noninteractive apt-get")
+    quiet = f"{machine.clone}/.ci/without-daemons {machine.state}/policy-rc.d"
+    begins = f"sudo -n {quiet} env DEBIAN_FRONTEND=noninteractive apt-get"
+    assert installs[0].startswith(begins)
     assert "openssh-client" in installs[0]
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_no_daemon_is_started_by_what_is_installed(machine: Machine, own: bool) -> None:
+    """Debian's packages ask policy-rc.d; a machine's own file is not touched."""
+    machine.user(0)
+    machine.have("ensurepip", "headers", "lists")
+    policy = machine.state / "policy-rc.d"
+    if own:
+        policy.write_text("its own\n")
+    asks = APT_GET.replace(
+        "*install*)", '*install*)\n        cat "$STATE/policy-rc.d" >"$STATE/seen"'
+    )
+    machine.program("apt-get", asks)
+    assert machine.run(".ci/setup", "test-all").returncode == 0
+    assert (machine.state / "seen").read_text() == ("its own\n" if own else "#!/bin/sh\nexit 101\n")
+    assert policy.exists() is own
 
 
 def test_without_sudo_one_message_names_the_packages(machine: Machine) -> None:
@@ -216,15 +261,9 @@ def test_debian_packages_come_before_the_python_ones(machine: Machine, level: st
     machine.user(0)
     assert machine.run(".ci/setup", level).returncode == 0
     calls = [call for call in machine.calls() if "apt-get" in call or "pip install" in call]
-    kinds = [
-        next(
-            word
-            for word in ("libpcsclite-dev", "python3.11-dev", "setuptools", "--editable")
-            if word in call
-        )
-        for call in calls
-    ]
-    assert kinds == ["libpcsclite-dev", "python3.11-dev", "setuptools", "--editable"]
+    words = ("libpcsclite-dev", "python3.11-dev", "--require-hashes", "--editable")
+    kinds = [next(word for word in words if word in call) for call in calls]
+    assert kinds == [*words[:3], *words[2:]]
 
 
 def test_an_interpreter_without_headers_is_told_of(machine: Machine) -> None:
@@ -259,7 +298,9 @@ def test_a_newcomer_needs_no_debian_packages(machine: Machine, level: str) -> No
 def test_unknown_level_is_refused(machine: Machine, level: str) -> None:
     done = machine.run(".ci/setup", level)
     assert done.returncode == 1
-    assert "venv, run, check, test, site, test-all, fuzz, matrix or pyz" in done.stderr
+    assert (
+        "venv, run, check, test, site, test-all, fuzz, matrix, pyz, release or lock" in done.stderr
+    )
 
 
 def test_command_runs_in_the_environment_from_the_top(machine: Machine) -> None:

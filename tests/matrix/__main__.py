@@ -91,7 +91,7 @@ def _inside(found: Root, arguments: Sequence[str]) -> int:
     variables = [f"{name}={text}" for name, text in environ.items()]
     pytest = ["python", "-u", "-m", "pytest", *arguments]
     command = ["env", "-i", *variables, ".ci/in-venv", "test-all", *pytest]
-    show = {str(tree): INSIDE} | {str(path): str(path) for path in _package_sources(environ)}
+    show = {str(tree): INSIDE} | {str(path): str(path) for path in package_sources(environ)}
     # By sh, since it is process 1: a run that is ended ends all that it started.
     shell = ["sh", "-c", '"$@" & wait $!', "sh", *command]
     return popen(found.within(shell, show=show, folder=INSIDE, alone=True)).wait()
@@ -123,7 +123,7 @@ def _copy(old: Path, new: Path) -> None:
     shutil.copy2(old, new, follow_symlinks=False)
 
 
-def _package_sources(environ: dict[str, str]) -> Iterator[Path]:
+def package_sources(environ: dict[str, str]) -> Iterator[Path]:
     """pip's configuration, and the folders of this machine that it names."""
     files = [Path(name) for name in CONFIGURATION]
     files.append(Path.home() / ".config/pip/pip.conf")

@@ -85,4 +85,4 @@ def test_what_is_not_in_it_is_named(machine: Machine) -> None:
     said = run(machine, "token", "list", code=2)
     assert "no command 'token'" in said
     said = run(machine, "key", "show", "--public", "/key.pub", code=8)
-    assert "pipx install fidokit" in said
+    assert "pipx install ./fidokit-" in said  # tests/interop/test_installing.py does that

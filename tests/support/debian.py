@@ -68,4 +68,12 @@ def debootstrap(suite: str, root: Path, packages: Iterable[str]) -> None:
     run([*ALONE, "debootstrap", "--variant=minbase", suite, root, mirror])
     # Not by debootstrap: it configures packages in an order that some of them do not bear.
     (root / "etc/dpkg/dpkg.cfg.d/fast").write_text("force-unsafe-io\n")
+    add_packages(root, packages)
+
+
+def add_packages(root: Path, packages: Iterable[str]) -> None:
+    """Install packages in a userland; nothing there may start a daemon."""
+    policy = root / "usr/sbin/policy-rc.d"
+    policy.write_text("#!/bin/sh\nexit 101\n")
+    policy.chmod(0o755)
     run([*ALONE, "chroot", root, "sh", "-c", _INSTALL, "sh", *packages])

@@ -4,7 +4,10 @@ Built once and kept in FIDOKIT_CACHE or `~/.cache/fidokit/roots`, each under its
 all that goes into it. Nothing writes there afterwards: whoever enters one gets a layer in memory
 over it, which goes with the mount namespace that it is in.
 
-`python -m tests.support.roots [SUITE...]` builds what is missing: of all but this
+Besides those for tests there are two kinds for our Debian package: a `bare` one, as debootstrap
+leaves it, in which the package is installed, and a `workshop`, in which it is built and judged.
+
+`python -m tests.support.roots [SUITE...]` builds what is missing: of those for tests all but this
 machine's own release, unless some are named.
 """
 
@@ -13,6 +16,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -25,7 +29,15 @@ from pathlib import Path
 
 import pytest
 from tests.support.children import popen
-from tests.support.debian import ALONE, PRIVATE, Missing, cache, debootstrap, run
+from tests.support.debian import (
+    ALONE,
+    PRIVATE,
+    Missing,
+    add_packages,
+    cache,
+    debootstrap,
+    run,
+)
 
 TOP = Path(__file__).parents[2]
 RELEASES = {"bullseye": "11", "bookworm": "12", "trixie": "13", "sid": "sid"}
@@ -47,6 +59,11 @@ OLD_PACKAGES = (
     "openssh-server",
     "python3",
 )
+JUDGES = ("autopkgtest", "build-essential", "fakeroot", "lintian")
+"""What builds any Debian package and judges it."""
+KINDS = ("tests", "bare", "workshop")
+PACKAGED = ("bookworm", "trixie")
+"""The releases that have a Debian package of ours."""
 WEEK_S = 7 * 24 * 3600
 
 _ENTER = """
@@ -165,36 +182,44 @@ class Root:
                 process.kill()
 
 
-def root(suite: str) -> Root:
+def root(suite: str, kind: str = "tests") -> Root:
     """A userland, from the cache or built now.
+
+    Args:
+        suite: Debian's name of the release.
+        kind: one of KINDS.
 
     Raises:
         Missing: it cannot be built here.
     """
     base = cache("roots")
-    place = base / f"{suite}-{_key(suite)}"
+    name = suite if kind == "tests" else f"{kind}-{suite}"
+    place = base / f"{name}-{_key(suite, kind)}"
     base.mkdir(parents=True, exist_ok=True)
     scratch = base / "scratch"
     scratch.mkdir(exist_ok=True)
-    with (base / f"{suite}.lock").open("w") as lock:  # two runs may want it at once
+    with (base / f"{name}.lock").open("w") as lock:  # two runs may want it at once
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not place.exists():
-            _build(suite, place)
+            _build(suite, kind, place)
     return Root(suite, place / "root", scratch)
 
 
-def required(suite: str) -> Root:
+def required(suite: str, kind: str = "tests") -> Root:
     """As `root`, for a test: where it cannot be built, CI fails; elsewhere the test is skipped."""
     try:
-        return root(suite)
+        return root(suite, kind)
     except Missing as error:
         if os.environ.get("CI") == "true":
             pytest.fail(str(error))
         pytest.skip(str(error))
 
 
-def packages(suite: str) -> list[str]:
+def packages(suite: str, kind: str = "tests") -> list[str]:
     """What is in it beside the base system."""
+    assert kind in KINDS
+    if kind != "tests":
+        return [] if kind == "bare" else sorted({*JUDGES, *build_dependencies()})
     if suite in TOO_OLD:
         return sorted({*OLD_PACKAGES, "python3", "udev"})
     lines = (TOP / ".ci/debian-packages").read_text().splitlines()
@@ -202,20 +227,32 @@ def packages(suite: str) -> list[str]:
     return sorted({*listed, *MORE, *OF_PYTHON, *ONLY_IN.get(suite, ())})
 
 
-def _key(suite: str) -> str:
-    words = [suite, *packages(suite)]
+def build_dependencies() -> set[str]:
+    """What debian/control wants for a build."""
+    control = (TOP / "debian/control").read_text()
+    named = re.search(r"^Build-Depends:(.*(?:\n .*)*)", control, re.MULTILINE)
+    assert named
+    return {word.split("(")[0].strip().removesuffix("-compat") for word in named[1].split(",")}
+
+
+def _key(suite: str, kind: str = "tests") -> str:
+    words = [suite, *packages(suite, kind)]
     if suite in MOVING:
         words.append(time.strftime("%G week %V", time.gmtime()))
     return hashlib.sha256(" ".join(words).encode()).hexdigest()[:12]
 
 
-def _build(suite: str, place: Path) -> None:
+def _build(suite: str, kind: str, place: Path) -> None:
     if shutil.which("debootstrap", path=os.environ["PATH"] + ":/usr/sbin") is None:
         raise Missing(f"Debian {suite} is built by debootstrap, which is not installed")
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=f"new-{suite}-") as new:
         made = Path(new) / "root"
         try:
-            debootstrap(suite, made, packages(suite))
+            if kind == "workshop":
+                run(["cp", "-a", root(suite, "bare").folder, made])
+                add_packages(made, packages(suite, kind))
+            else:
+                debootstrap(suite, made, packages(suite, kind))
         except AssertionError as error:
             said = str(error).splitlines()[-5:]
             raise Missing(f"cannot build Debian {suite}: {' | '.join(said)}") from error
@@ -225,7 +262,7 @@ def _build(suite: str, place: Path) -> None:
         (Path(new) / "kept").mkdir()
         Path(new).rename(place)
         Path(new).mkdir()  # what TemporaryDirectory takes away
-    for old in place.parent.glob(f"{suite}-*"):
+    for old in place.parent.glob(f"{place.name.rpartition('-')[0]}-*"):
         if old != place and old.stat().st_mtime < time.time() - 2 * WEEK_S:
             run(["rm", "-rf", "--one-file-system", old])
 
@@ -233,16 +270,20 @@ def _build(suite: str, place: Path) -> None:
 def main(suites: Sequence[str]) -> int:
     """Build what is missing, and say what took a while, or cannot be built: that fails in CI."""
     failed = 0
-    for suite in suites or elsewhere():
+    wanted = [(suite, "tests") for suite in suites or elsewhere()]
+    if not suites:
+        wanted += [(suite, kind) for suite in PACKAGED for kind in ("bare", "workshop")]
+    for suite, kind in wanted:
+        name = f"Debian {suite}" + ("" if kind == "tests" else f" ({kind})")
         began = time.monotonic()
         try:
-            root(suite)
+            root(suite, kind)
         except Missing as error:
-            print(f"setup: {error}\nsetup: Debian {suite} is LEFT OUT", file=sys.stderr)
+            print(f"setup: {error}\nsetup: {name} is LEFT OUT", file=sys.stderr)
             failed = 1
         else:
             if (took := time.monotonic() - began) > 1:
-                print(f"setup: built Debian {suite} in {took:.0f} s", file=sys.stderr)
+                print(f"setup: built {name} in {took:.0f} s", file=sys.stderr)
     return failed if os.environ.get("CI") == "true" else 0
 
 

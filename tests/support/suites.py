@@ -28,12 +28,13 @@ NEEDS = {
     "kernel": "runs in a virtual machine, on a kernel that has uhid",
     "compiled": "has a C compiler make what it tests",
     "root": "does what only root can do; left out where somebody else runs the tests",
+    "packages": "builds packages and installs them on fresh machines, from Debian's mirror",
     "long": "takes its time by nature: kills at random instants, soaks, fuzzing, other suites",
 }
 Function = TypeVar("Function", bound=Callable[..., object])
-FOLDERS = {"kernel": "kernel"}
+FOLDERS = {"kernel": "kernel", "packages": "packages"}
 """Folders of tests that all have a mark."""
-PROGRAMS = {"interop", "kernel", "compiled"}
+PROGRAMS = {"interop", "kernel", "compiled", "packages"}
 GROUP = "rest-"
 """How the groups begin that xdist gives to one worker; it writes them behind ids: @rest-..."""
 BASICS = """

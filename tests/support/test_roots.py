@@ -16,7 +16,7 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("FIDOKIT_CACHE", str(tmp_path))
     monkeypatch.delenv("CI", raising=False)
 
-    def refuse(suite: str, _place: Path) -> None:
+    def refuse(suite: str, _kind: str, _place: Path) -> None:
         raise Missing(f"no mirror has {suite}")
 
     monkeypatch.setattr(roots, "_build", refuse)
@@ -66,3 +66,11 @@ def test_a_release_has_what_our_tests_need_there() -> None:
         assert not roots.ELSEWHERE & set(roots.packages(suite))
     assert "python3-dev" in roots.packages("sid")
     assert "python3-dev" not in roots.packages("bullseye")
+
+
+def test_a_workshop_has_what_the_debian_package_is_built_with() -> None:
+    found = set(roots.packages("trixie", "workshop"))
+    assert {"debhelper", "dh-python", "lintian", "autopkgtest"} <= found
+    assert roots.packages("trixie", "bare") == []
+    keys = {roots._key("trixie", kind) for kind in roots.KINDS}
+    assert len(keys) == len(roots.KINDS)

@@ -28,6 +28,13 @@ _EXTRAS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
 }
 """What each extra of pyproject.toml asks for, by pip's names and by Debian's."""
 
+_OURS: Final = "/usr/lib/fidokit"
+"""The environment of our Debian package, which sees Debian's packages and one more folder."""
+_ADDED: Final = "/usr/local/lib/fidokit/python"
+"""That folder; debian/rules names it."""
+_PIP: Final = "/usr/lib/python3/dist-packages/pip"
+"""Debian's python3-pip, if it is installed."""
+
 _ADDING: Final = re.compile(r"(?<![\w/.-])pip install(?: '?fidokit\[(\w+)\]'?)?")
 """The command that adds packages in a sentence, and the extra of ours that it names."""
 
@@ -75,7 +82,7 @@ class Installation:
         needed, debian = _EXTRAS[extra]
         if (Path(self.prefix) / "pipx_metadata.json").exists():
             return ["pipx", "inject", Path(self.prefix).name, *needed]
-        if debian and self._is_packaged():
+        if debian and (self._is_packaged() or self.prefix == _OURS):
             return ["sudo", "apt", "install", *debian]
         return [*self.pip_install(), *needed]
 
@@ -86,6 +93,9 @@ class Installation:
             return ["pipx", "runpip", prefix.name, "install"]
         if _made_by_uv(prefix):
             return ["uv", "pip", "install", "--python", self.executable]
+        if self.prefix == _OURS:
+            into = ["--no-deps", "--upgrade", "--target", _ADDED]
+            return ["sudo", "python3", "-m", "pip", "install", *into]
         pip = [self.executable, "-m", "pip", "install"]
         if self.prefix == self.base_prefix and (self.managed or self._is_users()):
             pip += ["--user", *(["--break-system-packages"] if self.managed else [])]
@@ -127,7 +137,9 @@ class Installation:
         return _CALLED.sub(lambda found: shlex.join(self.called(by_root=bool(found[1]))), text)
 
     def _adding(self, found: re.Match[str]) -> str:
-        return shlex.join(self.how_to_add(found[1]) if found[1] else self.pip_install())
+        words = self.how_to_add(found[1]) if found[1] else self.pip_install()
+        lacks_pip = self.prefix == _OURS and "pip" in words and not Path(_PIP).exists()
+        return ("sudo apt install python3-pip && " if lacks_pip else "") + shlex.join(words)
 
 
 def _is_ours(called: Path) -> bool:

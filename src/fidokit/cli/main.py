@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
+from fidokit import __version__
 from fidokit.errors import ExitCode, FidokitError, Interrupted, Unsupported, UsageError
 
 if TYPE_CHECKING:
@@ -142,7 +143,8 @@ def _explain(error: Exception) -> FidokitError:
     if isinstance(error, ModuleNotFoundError):  # in the one-file program, which lacks most of it
         return Unsupported(
             f"this needs {error.name or 'a module'}, which is not installed here",
-            hint="install all of fidokit: pipx install fidokit",
+            hint="install all of fidokit, with the wheel of this release: "
+            f"pipx install ./fidokit-{__version__}-py3-none-any.whl",
         )
     return FidokitError(f"unexpected {type(error).__name__}", hint=BUG_HINT)
 

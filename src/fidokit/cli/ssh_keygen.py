@@ -390,3 +390,7 @@ def main() -> NoReturn:
     from fidokit.cli.main import process
 
     process(run)
+
+
+if __name__ == "__main__":
+    main()

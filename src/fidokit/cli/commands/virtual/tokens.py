@@ -45,7 +45,14 @@ EVERYBODY = "By usbip whoever reaches the port can attach it, and reset it."
 EMPTY = "No virtual tokens yet. Create one: fidokit virtual create NAME"
 
 
-class Hexadecimal(click.ParamType[int]):
+if TYPE_CHECKING:
+    _Number = click.ParamType[int]
+    _Endpoint = click.ParamType[tuple[str, int]]
+else:  # Debian 13's click knows no type of what is converted
+    _Number = _Endpoint = click.ParamType
+
+
+class Hexadecimal(_Number):
     """A number of at most 16 bits, as lsusb writes them: 1209 or 0x1209."""
 
     name = "hex"
@@ -67,7 +74,7 @@ class Hexadecimal(click.ParamType[int]):
         return number
 
 
-class Address(click.ParamType[tuple[str, int]]):
+class Address(_Endpoint):
     """HOST:PORT, or [HOST]:PORT where the host has colons."""
 
     name = "address"
