@@ -46,7 +46,8 @@ def _renaming(desk: Desk) -> Reason:
 
 
 def _ed25519(desk: Desk) -> Reason:
-    return None if desk.info.supports(KeyType.ED25519_SK) else "the token makes no ed25519-sk keys"
+    made = desk.info.supports(KeyType.ED25519_SK) is not False  # None: only the attempt shows it
+    return None if made else "the token makes no ed25519-sk keys"
 
 
 def _large_blobs(desk: Desk) -> Reason:

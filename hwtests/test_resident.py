@@ -88,18 +88,27 @@ def test_renamed(desk: Desk, token: Session, tmp_path: Path, differs: Differs) -
     assert (row.comment, row.fingerprint) == ("another name", made.fingerprint)
 
 
-def test_deleted(desk: Desk, token: Session, tmp_path: Path) -> None:
+def test_deleted(desk: Desk, token: Session, tmp_path: Path, differs: Differs) -> None:
     made = keys.make(token, tmp_path / "id", keys.best_type(desk), resident=True)
     (row,) = keys.ours(token)
-    delete_key(token, row)
+    still_signs = delete_key(token, row)
     assert keys.ours(token) == []
+    if still_signs:
+        differs("it still signs with the file of a key that was deleted from it")
+        assert keys.use(token, made.path).touched
+        return
     with pytest.raises(CredentialNotFound):
         keys.use(token, made.path)
 
 
 @pytest.mark.needs("ed25519")
 def test_two_types_and_users_side_by_side(token: Session, tmp_path: Path) -> None:
-    one = keys.make(token, tmp_path / "1", KeyType.ED25519_SK, resident=True, user="one")
+    try:
+        one = keys.make(token, tmp_path / "1", KeyType.ED25519_SK, resident=True, user="one")
+    except Unsupported as error:  # a token of CTAP 2.0 lists no algorithms
+        if token.info.algorithms:
+            raise
+        pytest.skip(error.message)
     two = keys.make(token, tmp_path / "2", KeyType.ECDSA_SK, resident=True, user="two")
     listed = {row.user: row.fingerprint for row in keys.ours(token)}
     assert listed == {"one": one.fingerprint, "two": two.fingerprint}

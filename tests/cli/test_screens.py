@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from tests.support.sandbox import Sandbox, environment
-from tests.support.screen import window
 from tests.support.warm import Warm
 
 PIN = "123456"
@@ -108,10 +106,8 @@ def home(tmp_path_factory: pytest.TempPathFactory, warm: Warm | None) -> Sandbox
 
 def capture(home: Sandbox, scene: Scene, columns: int, **more: str) -> tuple[str, bytes]:
     """The screen of a scene, and the bytes that made it."""
-    env = {"FIDOKIT_TOKEN": "virtual:everyday", "TERM": "xterm-256color", **scene.env, **more}
-    script = f'cd "$HOME" && exec {sys.executable} -m fidokit "$@"'
-    command = ["bash", "-c", script, "bash", *scene.args]
-    with window(command, {**home.env, **env}, columns=columns, rows=60) as shown:
+    env = {"FIDOKIT_TOKEN": "virtual:everyday", **scene.env, **more}
+    with home.window(*scene.args, columns=columns, rows=60, **env) as shown:
         before = 0
         for asked, typed in scene.answers:
             text = shown.wait(lambda text: bool(re.search(asked, text[before:])))  # noqa: B023

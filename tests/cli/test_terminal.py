@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -13,34 +13,26 @@ from tests.cli.commands.conftest import PIN
 from tests.support.sandbox import Sandbox
 from tests.support.screen import Window, window
 
-from fidokit.lab.named_tokens import create_virtual
+from fidokit.lab.named_tokens import create_virtual, serve_virtual
+from fidokit.virtual.token import VirtualToken
 
 SIGN = ("key", "sign", "-f", "k", "text", "--force")
-LATER = "delay:1500"
-"""Presence of a token that is touched after a second and a half."""
+SLOW = ("--token", "virtual:slow")
 
 
-@contextmanager
-def typed(
-    sandbox: Sandbox, *args: str, behind: str = "", columns: int = 80, **more: str
-) -> Iterator[Window]:
+def typed(sandbox: Sandbox, *args: str, behind: str) -> AbstractContextManager[Window]:
     """fidokit on a terminal of its own, by way of a shell.
 
     Args:
         behind: what stands behind the command, such as a redirection.
     """
     command = f'cd "$HOME" && exec {sys.executable} -m fidokit "$@" {behind}'
-    with shell(sandbox, command, *args, columns=columns, **more) as shown:
-        yield shown
+    return shell(sandbox, command, *args)
 
 
-@contextmanager
-def shell(
-    sandbox: Sandbox, script: str, *args: str, columns: int = 80, **more: str
-) -> Iterator[Window]:
+def shell(sandbox: Sandbox, script: str, *args: str, **more: str) -> AbstractContextManager[Window]:
     env: Mapping[str, str] = {**sandbox.env, "TERM": "xterm-256color", **more}
-    with window(["bash", "-c", script, "bash", *args], env, columns=columns) as shown:
-        yield shown
+    return window(["bash", "-c", script, "bash", *args], env)
 
 
 @pytest.fixture
@@ -55,23 +47,31 @@ def token(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     return sandbox
 
 
-def key_on(sandbox: Sandbox, name: str, presence: str) -> None:
-    """Another token, and a key of it in the file `k`."""
-    create_virtual(name, presence=presence)
-    done = sandbox.run(
-        "--token", f"virtual:{name}", "key", "generate", "-f", "k", "--no-passphrase"
-    )
+def key_on(sandbox: Sandbox, name: str) -> tuple[str, ...]:
+    """Another token, and a key of it in the file `k`; how the token is chosen."""
+    create_virtual(name)
+    chosen = ("--token", f"virtual:{name}")
+    done = sandbox.run(*chosen, "key", "generate", "-f", "k", "--no-passphrase")
     assert done.code == 0, done.err
+    return chosen
+
+
+@pytest.fixture
+def slow(token: Sandbox) -> Iterator[VirtualToken]:
+    """The token `slow`, which has a key in the file `k`, and is touched when the test does it."""
+    key_on(token, "slow")
+    with serve_virtual("slow", presence="script") as served:
+        yield served
 
 
 # --- touches -----------------------------------------------------------------------------
 
 
-def test_a_touch_counts_down_and_goes(token: Sandbox) -> None:
-    key_on(token, "slow", LATER)
-    with typed(token, "--token", "virtual:slow", *SIGN) as shown:
+def test_a_touch_counts_down_and_goes(token: Sandbox, slow: VirtualToken) -> None:
+    with token.window(*SLOW, *SIGN) as shown:
         shown.wait(r"^Touch fidokit virtual token \(virtual:slow\): signing \(30 s left\)$")
         shown.wait(r"\(29 s left\)$")
+        slow.touch()
         assert "Touch" not in shown.end()
         assert shown.text() == "Signed: text.sig"
         assert b"\x1b[?25l" not in shown.raw  # a cursor that is never hidden needs no restoring
@@ -79,10 +79,12 @@ def test_a_touch_counts_down_and_goes(token: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("behind", ["2>/dev/null", "2>err >out"])
-def test_a_touch_is_seen_where_standard_error_goes_elsewhere(token: Sandbox, behind: str) -> None:
-    key_on(token, "slow", LATER)
-    with typed(token, "--token", "virtual:slow", *SIGN, behind=behind) as shown:
+def test_a_touch_is_seen_where_standard_error_goes_elsewhere(
+    token: Sandbox, slow: VirtualToken, behind: str
+) -> None:
+    with typed(token, *SLOW, *SIGN, behind=behind) as shown:
         shown.wait(r"^Touch .*: signing \(30 s left\)$")
+        slow.touch()
         assert shown.status == 0
     if "err" in behind:
         assert (token.home / "err").read_text() == ""
@@ -109,31 +111,34 @@ A release
     ("signed", "said"),
     [(COMMIT, 'signing the commit "Mend the '), (TAG, 'signing the tag "v1.2"')],
 )
-def test_under_git_the_touch_names_what_is_signed(token: Sandbox, signed: str, said: str) -> None:
-    key_on(token, "slow", LATER)
+def test_under_git_the_touch_names_what_is_signed(
+    token: Sandbox, slow: VirtualToken, signed: str, said: str
+) -> None:
     (token.home / "buffer").write_text(signed)
     program = "from fidokit.cli.ssh_keygen import main; main()"
     script = f'cd "$HOME"; {sys.executable} -c "{program}" -Y sign -n git -f k buffer 2>err'
-    with shell(token, script, FIDOKIT_TOKEN="virtual:slow") as shown:
+    with shell(token, script, FIDOKIT_TOKEN=SLOW[1]) as shown:
         shown.wait(lambda text: said in text.replace("\n", " "))
+        slow.touch()
         assert shown.status == 0
     assert b"\x1b[2J" not in shown.raw
     assert "Touch" not in (token.home / "err").read_text()
 
 
 def test_with_neither_the_desktop_is_told(token: Sandbox, tmp_path: Path) -> None:
-    key_on(token, "slow", "delay:300")
+    key_on(token, "slow")
     told = tmp_path / "told"
     program = tmp_path / "bin" / "notify-send"
     program.parent.mkdir()
     program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >{told}.part; mv {told}.part {told}\n')
     program.chmod(0o700)
     path = f"{program.parent}:{token.env['PATH']}"
-    done = token.run("--token", "virtual:slow", *SIGN, PATH=path)
-    assert done.code == 0, done.err
-    assert not told.exists()  # no session bus, no notification
     bus = "unix:path=/nowhere"
-    done = token.run("--token", "virtual:slow", *SIGN, PATH=path, DBUS_SESSION_BUS_ADDRESS=bus)
+    with serve_virtual("slow", presence="delay:300"):
+        done = token.run(*SLOW, *SIGN, PATH=path)
+        assert done.code == 0, done.err
+        assert not told.exists()  # no session bus, no notification
+        done = token.run(*SLOW, *SIGN, PATH=path, DBUS_SESSION_BUS_ADDRESS=bus)
     assert done.code == 0, done.err
     assert done.err == "Touch your security key (fidokit virtual token (virtual:slow)): signing\n"
     assert told.read_text().splitlines()[-3:] == [
@@ -158,9 +163,9 @@ def test_a_choice_shows_its_list_and_says_what_is_wrong(token: Sandbox) -> None:
 def test_an_absent_token_is_waited_for(token: Sandbox) -> None:
     where = token.home / "s"
     args = ("--token", f"socket:{where}", "token", "info")
-    with typed(token, *args) as shown:
-        shown.wait("is not connected: plug it in, or end with")
-        with typed(token, "virtual", "serve", "t", "--socket", str(where)) as served:
+    with token.window(*args) as shown:
+        shown.wait(r"is\s+not\s+connected:\s+plug\s+it\s+in,\s+or\s+end\s+with")
+        with token.window("virtual", "serve", "t", "--socket", str(where)) as served:
             served.wait("is plugged in")
             assert shown.status == 0
     assert "FIDO_2_3" in shown.text()
@@ -169,7 +174,7 @@ def test_an_absent_token_is_waited_for(token: Sandbox) -> None:
 
 @pytest.mark.parametrize("args", [("--token", "usb:123"), ()])
 def test_ctrl_c_ends_the_waiting(sandbox: Sandbox, args: tuple[str, ...]) -> None:
-    with typed(sandbox, *args, "token", "info") as shown:
+    with sandbox.window(*args, "token", "info") as shown:
         shown.wait(r"plug (it in|one in), or end with Ctrl-C")
         shown.type("\x03")
         assert shown.status == 130
@@ -180,37 +185,35 @@ def test_ctrl_c_ends_the_waiting(sandbox: Sandbox, args: tuple[str, ...]) -> Non
 def test_an_absent_token_fails_at_once_without_waiting(
     sandbox: Sandbox, args: tuple[str, ...]
 ) -> None:
-    with typed(sandbox, *args, "token", "info", "--no-wait") as shown:
+    with sandbox.window(*args, "token", "info", "--no-wait") as shown:
         assert shown.status == 3
     assert "Ctrl-C" not in shown.text()
     assert sandbox.run(*args, "token", "info").code == 3  # nobody is there to wait
 
 
 def test_a_virtual_token_that_is_not_there_is_a_slip(token: Sandbox) -> None:
-    with typed(token, "--token", "virtual:typo", "token", "info") as shown:
+    with token.window("--token", "virtual:typo", "token", "info") as shown:
         assert shown.status == 3
 
 
-def test_a_busy_token_is_waited_for(token: Sandbox) -> None:
-    key_on(token, "slow", "delay:4000")
-    args = ("--token", "virtual:slow")
-    with typed(token, *args, *SIGN) as first:
+def test_a_busy_token_is_waited_for(token: Sandbox, slow: VirtualToken) -> None:
+    with token.window(*SLOW, *SIGN) as first:
         first.wait("Touch")
-        with typed(token, *args, "token", "info") as shown:
+        with token.window(*SLOW, "token", "info") as shown:
             shown.wait(
                 r"is busy: another program is using the\s+token\. Wait, or end with\s+Ctrl-C"
             )
+            slow.touch()
             assert shown.status == 0
         assert first.status == 0
     assert "FIDO_2_3" in shown.text()
 
 
+@pytest.mark.usefixtures("slow")
 def test_a_busy_token_is_an_error_where_nobody_waits(token: Sandbox) -> None:
-    key_on(token, "slow", "delay:9000")
-    args = ("--token", "virtual:slow")
-    with typed(token, *args, *SIGN) as first:
+    with token.window(*SLOW, *SIGN) as first:
         first.wait("Touch")
-        with typed(token, *args, "token", "info", "--no-wait") as shown:
+        with token.window(*SLOW, "token", "info", "--no-wait") as shown:
             assert shown.status == 3
         first.type("\x03")
         assert first.status == 130
@@ -246,7 +249,7 @@ def test_what_ends_a_question_is_told_on_a_line_of_its_own(
     create_virtual("other")
     for args, asked in ((("pin", "verify"), "tries left"), (("token", "info"), "Which one?")):
         more = ("--token", "virtual:t") if args[0] == "pin" else ()
-        with typed(token, *more, *args) as shown:
+        with token.window(*more, *args) as shown:
             shown.wait(asked)
             shown.type(key)
             assert shown.status == 130
@@ -265,15 +268,15 @@ def test_ctrl_backslash_gives_the_echo_back(token: Sandbox) -> None:
 
 def test_standard_input_is_said_to_be_read_and_ends_at_one_ctrl_d(sandbox: Sandbox) -> None:
     line = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIN9YUD3tX7vyCEzCGVPG3NWTvX3CBVoJoFEZjeMJ2aRJ me"
-    with typed(sandbox, "key", "show", "-") as shown:
+    with sandbox.window("key", "show", "-") as shown:
         shown.wait(r"Reading standard input\.\.\. Ctrl-D ends it\.")
         shown.type(f"{line}\n\x04")
         assert shown.status == 0
 
 
 def test_a_message_on_standard_input_ends_at_one_ctrl_d(token: Sandbox) -> None:
-    key_on(token, "quick", "auto")
-    with typed(token, "--token", "virtual:quick", "key", "sign", "-f", "k") as shown:
+    quick = key_on(token, "quick")
+    with token.window(*quick, "key", "sign", "-f", "k") as shown:
         shown.wait("Reading standard input")
         shown.type("hello\n\x04")
         assert shown.status == 0
@@ -287,7 +290,7 @@ def test_a_message_on_standard_input_ends_at_one_ctrl_d(token: Sandbox) -> None:
 def test_a_pin_that_is_read_from_a_terminal_is_not_shown(
     token: Sandbox, option: tuple[str, ...]
 ) -> None:
-    with typed(token, "--token", "virtual:t", "pin", "verify", *option) as shown:
+    with token.window("--token", "virtual:t", "pin", "verify", *option) as shown:
         shown.wait(r"^PIN: ?$")
         shown.type(f"{PIN}\n")
         assert shown.status == 0
@@ -344,7 +347,7 @@ def test_what_cannot_be_is_known_before_a_secret_is_asked_for(token: Sandbox, pr
 
 
 def test_the_current_pin_is_checked_before_the_new_one_is_asked_for(token: Sandbox) -> None:
-    with typed(token, "--token", "virtual:t", "pin", "change") as shown:
+    with token.window("--token", "virtual:t", "pin", "change") as shown:
         shown.wait(r"^Current PIN of fidokit virtual token \(virtual:t\) \(8 tries left\): ?$")
         shown.type("000000\n")
         shown.wait(r"That PIN was wrong\.\nCurrent PIN .* \(7 tries left\): ?$")
@@ -361,7 +364,7 @@ def test_the_tokens_own_minimum_is_named_the_first_time(token: Sandbox) -> None:
         "--token", "virtual:t", "pin", "min-length", "6", "--pin-file", "pin", "--force-change"
     )
     assert raised.code == 0, raised.err
-    with typed(token, "--token", "virtual:t", "pin", "change") as shown:
+    with token.window("--token", "virtual:t", "pin", "change") as shown:
         shown.wait("Current PIN")
         shown.type(f"{PIN}\n")
         for _ in range(2):
@@ -375,11 +378,11 @@ def test_the_tokens_own_minimum_is_named_the_first_time(token: Sandbox) -> None:
 
 
 def test_an_old_passphrase_is_checked_before_the_new_one_is_asked_for(token: Sandbox) -> None:
-    key_on(token, "quick", "auto")
+    key_on(token, "quick")
     (token.home / "words").write_text("one\n")
     new = ("--new-passphrase-file", "words", "-a", "1")
     assert token.run("key", "passphrase", "k", *new).code == 0
-    with typed(token, "key", "passphrase", "k") as shown:
+    with token.window("key", "passphrase", "k") as shown:
         shown.wait(r"^Passphrase to open k: ?$")
         shown.type("two\n")
         assert shown.status == 1
@@ -387,5 +390,5 @@ def test_an_old_passphrase_is_checked_before_the_new_one_is_asked_for(token: San
 
 
 def test_a_long_prompt_breaks_at_words(token: Sandbox) -> None:
-    with typed(token, "--token", "virtual:t", "pin", "verify", columns=60) as shown:
+    with token.window("--token", "virtual:t", "pin", "verify", columns=60) as shown:
         shown.wait(r"^PIN of fidokit virtual .*, for verifying\nthe PIN \(8 tries left\): ?$")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -216,6 +217,74 @@ def test_a_lock_that_is_meant_costs_nothing(token: VirtualToken, with_pin: Opene
     assert pin.pin_status(with_pin()).retries == 5
     token.power_cycle()
     pin.verify_pin(with_pin())
+
+
+def test_a_lock_says_whether_the_pin_was_wrong(token: VirtualToken, with_pin: Opened) -> None:
+    """Pico FIDO compares, and counts, while it shows the lock."""
+    with pytest.raises(PinAuthBlocked) as third:
+        pin.verify_pin(with_pin(Person("wrong1", "wrong2", "wrong3", PIN)))
+    with pytest.raises(PinAuthBlocked) as later:
+        pin.verify_pin(with_pin())
+    assert "this one was wrong" not in later.value.hint
+    counts = iter((5, 4, 2, 1))
+
+    def blocked(request: bytes, keepalive: Keepalive, canceled: Canceled) -> bytes:
+        asked = cbor.decode(request[1:])[2] if request[0] == 6 else 0  # type: ignore[index]
+        if asked == 1:
+            return ok({3: next(counts), 4: True})
+        if asked in {5, 9}:
+            return b"\x34"
+        return token.link().cbor(request, keepalive, canceled)
+
+    session = session_on(FakeLink(*[blocked] * 20), Person("wrong4", "wrong5"))
+    for left in ("4 tries are", "1 try is"):
+        with pytest.raises(PinAuthBlocked, match="three wrong PINs") as refused:
+            pin.verify_pin(session)
+        assert f"this one was wrong, {left} left" in refused.value.hint
+    assert "this one was wrong, 5 tries are left" in third.value.hint
+
+
+MADE_UP = hashlib.sha256(HOME.encode()).digest() + b"\1\0\0\0\7"
+
+
+class MadeUp(Forgetful):
+    """Answers the first assertions about another key, whatever is proved."""
+
+    left = 1
+
+    def cbor(self, request: bytes, keepalive: Keepalive, canceled: Canceled) -> bytes:
+        answer = self._link.cbor(request, keepalive, canceled)
+        if request[0] == 4:
+            members = cbor.decode(answer[1:])
+            assert isinstance(members, dict)
+            options = members[4]
+            assert isinstance(options, dict)
+            return ok({**members, 4: {**options, "alwaysUv": True}})
+        if request[0] != 2 or self.left == 0:
+            return answer
+        self.left -= 1
+        return ok({1: {"id": b"another", "type": "public-key"}, 2: MADE_UP, 3: b"made up"})
+
+
+@pytest.mark.parametrize("lies", [1, 2, 3])
+def test_a_made_up_assertion_is_not_believed(
+    token: VirtualToken, with_pin: Opened, lies: int
+) -> None:
+    """The PIN unlocks it, or is proved; a third one is the token's fault."""
+    made = enroll(with_pin(), Enrollment(KeyType.ED25519_SK, HOME))
+    made_private = SkPrivate(made.public, made.flags, made.key_handle)
+    link = MadeUp(token.link())
+    link.left = lies
+    person = Person(PIN, PIN)
+    session = session_on(link, person)
+    if lies == 3:
+        with pytest.raises(TokenMisbehaved, match="another key"):
+            sign(session, made_private, b"message")
+    else:
+        signed = sign(session, made_private, b"message")
+        assert signed.user_verified is (lies == 2)
+    assert session.departures == (tolerance.MADE_UP_ASSERTION,)
+    assert len(person.asked) == (1 if lies == 1 else 2)
 
 
 # --- settings ----------------------------------------------------------------------------------

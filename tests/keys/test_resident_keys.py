@@ -7,9 +7,13 @@ from pathlib import Path
 
 import pytest
 from tests.support.desk import Desk
+from tests.support.fake_link import Person, session_on
 
 from fidokit.client.credentials import resident
 from fidokit.client.credentials.resident import ResidentCredential
+from fidokit.client.owner.pin import set_pin
+from fidokit.client.ports import PinCode
+from fidokit.client.tolerance import DELETED_KEY_SIGNS
 from fidokit.errors import (
     CredentialNotFound,
     Interrupted,
@@ -260,6 +264,36 @@ def test_delete(desk: Desk, three: list[GeneratedKey]) -> None:
     assert [row.application for row in listed(desk, any_rp=True)] == ["example.org", "ssh:b"]
     assert three[0].path.exists(), "local files stay"
     assert len(desk.person.asked) == 5, "one PIN a command: three made, one deleted, one listed"
+
+
+@pytest.mark.parametrize("signs", [False, True])
+@pytest.mark.parametrize("permissions", [False, True], ids=["CTAP 2.0 tokens", "permissions"])
+@pytest.mark.parametrize("verified", [False, True], ids=["touch", "touch and PIN"])
+def test_a_deleted_key_is_asked_for(
+    folder: Path, verified: bool, permissions: bool, signs: bool
+) -> None:
+    """Nothing but the PIN that deleted it is asked for; so one that needs its own stays unknown."""
+    with VirtualToken(profile="ctap2.1") as usual:
+        options = {**usual.profile.options, "pinUvAuthToken": permissions}
+        behavior = replace(usual.profile.behavior, token_has_permissions=permissions)
+    if not permissions:
+        del options["pinUvAuthToken"]
+    profile = replace(
+        usual.profile, options=options, behavior=replace(behavior, deleted_keys_sign=signs)
+    )
+    person = Person("246810", "246810", "246810")
+    with VirtualToken(profile=profile) as token:
+        set_pin(session_on(token.link(), person), PinCode.parse("246810"))
+        request = replace(BASE, path=folder / "key", verify_required=verified)
+        generate_key(session_on(token.link(), person), request)
+        session = session_on(token.link(), person)
+        (row,) = resident_keys.list_keys(session, only_token=True, search_home=False)
+        asked = len(person.asked)
+        seen = resident_keys.delete_key(session, row)
+        assert seen is (signs and not (verified and permissions))
+        assert (DELETED_KEY_SIGNS in session.departures) is seen
+        assert len(person.asked) == asked
+        assert resident_keys.list_keys(session, only_token=True, search_home=False) == []
 
 
 def test_a_websites_credential_is_safe(desk: Desk, three: list[GeneratedKey]) -> None:

@@ -1,4 +1,4 @@
-"""Runs small suites as other people's CI would: processes of their own that find the plug-in."""
+"""Runs small suites as other people's CI would: they find the plug-in as pip installs it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fido2.ctap2 import Ctap2
+
+from fidokit.testing import Credential, TokenFactory, open_device
 
 TOP = Path(__file__).parents[2]
 Run = Callable[..., pytest.RunResult]
@@ -19,20 +22,43 @@ QUICK = [
 
 
 @pytest.fixture
-def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run pytest in an empty project with this text as its only test module.
-
-    fidokit is found as pip would have it: on the path, its entry points beside it.
-    """
-    site = pytester.mkdir("site-packages")
-    installed(site)
-    monkeypatch.setenv("PYTHONPATH", f"{site}:{TOP / 'src'}")
+def site(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty project, and beside it the folder where pip would have installed fidokit."""
+    folder = pytester.mkdir("site-packages")
+    installed(folder)
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
     pytester.makeini("[pytest]\nfilterwarnings = error\n")
+    return folder
+
+
+@pytest.fixture
+def suite(site: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run pytest in a process of its own, with this text as the project's only test module."""
+    monkeypatch.setenv("PYTHONPATH", f"{site}:{TOP / 'src'}")
 
     def run(module: str, *arguments: str) -> pytest.RunResult:
         pytester.makepyfile(test_project=module)
         return pytester.runpytest_subprocess(*QUICK, *arguments, timeout=120)
+
+    return run
+
+
+@pytest.fixture
+def suite_here(site: Path, pytester: pytest.Pytester) -> Run:
+    """Run pytest in this process, which is quicker.
+
+    Pytester has it forget what the project imports; cryptography can be imported only once, so
+    that a token and its key come first.
+    """
+    factory = TokenFactory(1)
+    with open_device(factory(credentials=[Credential("example.org", "ada")])) as device:
+        Ctap2(device).get_info()
+    factory.close()
+    pytester.syspathinsert(site)
+
+    def run(module: str, *arguments: str) -> pytest.RunResult:
+        pytester.makepyfile(test_project=module)
+        return pytester.runpytest_inprocess(*QUICK, *arguments)
 
     return run
 

@@ -35,8 +35,8 @@ def test_virtual_token(suite: Run) -> None:
     ).assert_outcomes(passed=3)
 
 
-def test_virtual_token_factory(suite: Run) -> None:
-    suite(
+def test_virtual_token_factory(suite_here: Run) -> None:
+    suite_here(
         """
         import pytest
         from fido2.ctap2 import Ctap2, ClientPin
@@ -69,8 +69,8 @@ def test_virtual_token_factory(suite: Run) -> None:
     ).assert_outcomes(passed=5)
 
 
-def test_fido_device(suite: Run) -> None:
-    suite(
+def test_fido_device(suite_here: Run) -> None:
+    suite_here(
         """
         import threading
         import pytest
@@ -105,8 +105,8 @@ def test_fido_device(suite: Run) -> None:
     ).assert_outcomes(passed=3)
 
 
-def test_fido_devices(suite: Run) -> None:
-    suite(
+def test_fido_devices(suite_here: Run) -> None:
+    suite_here(
         """
         from fido2.hid import CtapHidDevice, list_descriptors, list_devices
 
@@ -128,8 +128,8 @@ def test_fido_devices(suite: Run) -> None:
     ).assert_outcomes(passed=3)
 
 
-def test_built_in_verification(suite: Run) -> None:
-    suite(
+def test_built_in_verification(suite_here: Run) -> None:
+    suite_here(
         """
         import pytest
         from fido2.ctap import CtapError
@@ -150,8 +150,8 @@ def test_built_in_verification(suite: Run) -> None:
     ).assert_outcomes(passed=1)
 
 
-def test_faults(suite: Run) -> None:
-    suite(
+def test_faults(suite_here: Run) -> None:
+    suite_here(
         """
         import pytest
         from fido2.ctap import CtapError
@@ -189,8 +189,8 @@ STALLING = """
     """
 
 
-def test_a_stall_fails_the_test_and_says_why(suite: Run) -> None:
-    result = suite(
+def test_a_stall_fails_the_test_and_says_why(suite_here: Run) -> None:
+    result = suite_here(
         STALLING
         + """
     def test_nobody_comes(virtual_token_factory):
@@ -206,8 +206,8 @@ def test_a_stall_fails_the_test_and_says_why(suite: Run) -> None:
     result.stdout.fnmatch_lines(["*Stalled: *0x0b waited 0.1 s*queue touch()*"])
 
 
-def test_a_stall_that_the_program_swallows_fails_the_test_all_the_same(suite: Run) -> None:
-    result = suite(
+def test_a_stall_that_the_program_swallows_fails_the_test_all_the_same(suite_here: Run) -> None:
+    result = suite_here(
         STALLING
         + """
     def test_swallowed(virtual_token_factory):
@@ -223,8 +223,8 @@ def test_a_stall_that_the_program_swallows_fails_the_test_all_the_same(suite: Ru
     result.stdout.fnmatch_lines(["the test went on, but *0x0b waited 0.1 s*"])
 
 
-def test_a_stall_that_was_meant_can_be_forgiven(suite: Run) -> None:
-    suite(
+def test_a_stall_that_was_meant_can_be_forgiven(suite_here: Run) -> None:
+    suite_here(
         STALLING
         + """
     from fidokit.testing import Stalled
@@ -240,8 +240,8 @@ def test_a_stall_that_was_meant_can_be_forgiven(suite: Run) -> None:
 
 
 @pytest.mark.parametrize("patience", ["soon", "0", "-1", "nan"])
-def test_patience_that_makes_no_sense(suite: Run, patience: str) -> None:
-    result = suite("def test_it(virtual_token): pass", "-o", f"fidokit_patience={patience}")
+def test_patience_that_makes_no_sense(suite_here: Run, patience: str) -> None:
+    result = suite_here("def test_it(virtual_token): pass", "-o", f"fidokit_patience={patience}")
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(
         [f"*fidokit_patience must be a number of seconds, not '{patience}'"]

@@ -27,7 +27,7 @@ from tests.support.children import RUN, prctl, signal_at_parents_end
 
 PATIENCE_S = 10.0
 _SET_CHILD_SUBREAPER = 36
-_PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+_PASSED_ON = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -43,9 +43,11 @@ def pytest_configure(config: pytest.Config) -> None:
     said = os.dup(2)
     prctl(_SET_CHILD_SUBREAPER, 1)
     guardian = os.getpid()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _PASSED_ON | {signal.SIGCHLD})
     child = os.fork()
     if child:
         _guard(child, folder, said)
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
     os.close(said)
     signal_at_parents_end(signal.SIGINT)
     if os.getppid() != guardian:
@@ -62,9 +64,6 @@ def _tidy_up_alone(guardian: int, folder: Path) -> None:
 
 def _guard(child: int, folder: Path, said: int) -> None:
     """Be the guardian, and leave with the run's status."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal tells the run itself
-    for number in _PASSED_ON:
-        signal.signal(number, lambda got, _frame: _send(child, got))
     status = _wait_for(child)
     left = end_all_below(os.getpid())
     shutil.rmtree(folder, ignore_errors=True)
@@ -74,11 +73,15 @@ def _guard(child: int, folder: Path, said: int) -> None:
 
 
 def _wait_for(child: int) -> int:
-    """Its exit status; others that end meanwhile are forgotten."""
+    """Its exit status, with signals passed on; others that end meanwhile are forgotten."""
     while True:
-        pid, status = os.wait()
-        if pid == child:
-            return os.waitstatus_to_exitcode(status)
+        got = signal.sigwaitinfo(_PASSED_ON | {signal.SIGCHLD})
+        by_terminal = got.si_signo == signal.SIGINT and got.si_code > 0  # the run got it, too
+        if got.si_signo in _PASSED_ON and not by_terminal:
+            _send(child, got.si_signo)
+        while (ended := os.waitpid(-1, os.WNOHANG)) != (0, 0):
+            if ended[0] == child:
+                return os.waitstatus_to_exitcode(ended[1])
 
 
 def _send(pid: int, number: int) -> None:

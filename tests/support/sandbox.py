@@ -11,12 +11,13 @@ import sys
 import termios
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from tests.support.json_members import held_to_the_page, require_documented
+from tests.support.screen import Window, warm_window, window
 from tests.support.warm import Warm
 
 Answer = tuple[str, str | signal.Signals]
@@ -89,6 +90,20 @@ class Sandbox:
         _, status = os.waitpid(child, 0)
         os.close(terminal)
         return Done(os.waitstatus_to_exitcode(status), seen.decode(errors="replace"), "", echoes)
+
+    @contextmanager
+    def window(self, *args: str, columns: int = 80, rows: int = 40, **env: str) -> Iterator[Window]:
+        """Run fidokit on a terminal whose screen is read."""
+        full = self.env | {"TERM": "xterm-256color"} | env
+        if self.warm and self.warm.suits(full):
+            size = {"columns": columns, "rows": rows}
+            with warm_window(self.warm, args, full, self.home, **size) as shown:
+                yield shown
+            return
+        script = f'cd "$HOME" && exec {sys.executable} -m fidokit "$@"'
+        command = ["bash", "-c", script, "bash", *args]
+        with window(command, full, columns=columns, rows=rows) as shown:
+            yield shown
 
 
 def _run_warm(

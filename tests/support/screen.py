@@ -7,16 +7,17 @@ import pty
 import re
 import select
 import signal
-import subprocess
 import termios
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import pyte
 from tests.support.children import popen
+from tests.support.warm import Warm
 
 KEYBOARD = re.compile(rb"\x1b\[[<=>?][\d;]*u")
 """How keys are to be reported, as fish 4 asks a terminal; pyte would show a part of it."""
@@ -31,12 +32,12 @@ class Window:
     Args:
         terminal: our end.
         screen: what is shown.
-        process: setsid, which waits for the program.
+        left: waits so many seconds for the program's end, and gives its exit status.
     """
 
     terminal: int
     screen: pyte.HistoryScreen
-    process: subprocess.Popen[bytes]
+    left: Callable[[float], int]
     raw: bytes = b""
     ended: bool = False
     stream: pyte.ByteStream = field(init=False)
@@ -85,11 +86,11 @@ class Window:
             self._read(until)
         return self.text()
 
-    @property
+    @cached_property
     def status(self) -> int:
         """The program's exit status, once it has ended."""
         self.end()
-        return self.process.wait(LIMIT_S)
+        return self.left(LIMIT_S)
 
     @property
     def echoes(self) -> bool:
@@ -102,23 +103,56 @@ def window(
     command: Sequence[str], env: Mapping[str, str], *, columns: int = 80, rows: int = 40
 ) -> Iterator[Window]:
     """Run a program on a terminal of its own; it is ended with the block."""
+    with terminal(columns, rows) as (ours, theirs):
+        process = popen(
+            ["setsid", "--ctty", "--wait", *command],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=dict(env),
+            start_new_session=True,
+        )
+        os.close(theirs)
+        try:
+            yield Window(ours, pyte.HistoryScreen(columns, rows, history=500), process.wait)
+        finally:
+            if process.poll() is None:
+                _end(process.pid)
+                process.wait(LIMIT_S)
+
+
+@contextmanager
+def warm_window(
+    warm: Warm,
+    args: Sequence[str],
+    env: Mapping[str, str],
+    cwd: Path,
+    *,
+    columns: int = 80,
+    rows: int = 40,
+) -> Iterator[Window]:
+    """Run fidokit on a terminal of its own, as a fork; it is ended with the block."""
+    with terminal(columns, rows) as (ours, theirs):
+        child = warm.start(args, env, cwd, [theirs] * 3, terminal=True)
+        os.close(theirs)
+        shown = Window(ours, pyte.HistoryScreen(columns, rows, history=500), child.wait)
+        try:
+            yield shown
+        finally:
+            if "status" not in vars(shown):
+                with suppress(ProcessLookupError):
+                    os.killpg(child.pid, signal.SIGKILL)
+                child.wait(LIMIT_S)
+
+
+@contextmanager
+def terminal(columns: int, rows: int) -> Iterator[tuple[int, int]]:
+    """Both ends of one; the first is closed with the block."""
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (rows, columns))
-    process = popen(
-        ["setsid", "--ctty", "--wait", *command],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        env=dict(env),
-        start_new_session=True,
-    )
-    os.close(theirs)
     try:
-        yield Window(ours, pyte.HistoryScreen(columns, rows, history=500), process)
+        yield ours, theirs
     finally:
-        if process.poll() is None:
-            _end(process.pid)
-            process.wait(LIMIT_S)
         os.close(ours)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -48,17 +49,19 @@ HANGS = "plain.wait()"
 class Run:
     """A run of its own, and what its test started."""
 
-    def __init__(self, folder: Path, end: str) -> None:
+    def __init__(self, folder: Path, end: str, terminal: int | None = None) -> None:
         self.folder = folder
         (folder / "pytest.ini").write_text("[pytest]\naddopts = -p no:cacheprovider\n")
         (folder / "test_it.py").write_text(MODULE.replace("END", end))
         env = {name: value for name, value in os.environ.items() if name != RUN}
         command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.support.guardian"]
+        if terminal:
+            command = ["setsid", "--ctty", "--wait", *command]
         self.process = subprocess.Popen(
             [*command, f"--basetemp={folder}/base", "test_it.py"],
             cwd=folder,
             env=env | {"PYTHONPATH": f"{TOP}:{TOP / 'src'}"},
-            stdin=subprocess.DEVNULL,
+            stdin=terminal or subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
@@ -92,11 +95,11 @@ def wait_until(true: Callable[[], bool]) -> None:
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[[str], Run]]:
+def start(tmp_path: Path) -> Iterator[Callable[..., Run]]:
     runs: list[Run] = []
 
-    def begin(end: str) -> Run:
-        runs.append(Run(tmp_path, end))
+    def begin(end: str, *terminal: int) -> Run:
+        runs.append(Run(tmp_path, end, *terminal))
         return runs[0]
 
     yield begin
@@ -109,7 +112,7 @@ def start(tmp_path: Path) -> Iterator[Callable[[str], Run]]:
 
 
 @pytest.mark.parametrize(("end", "status"), [("assert False", 1), ("pass", 0), ("os._exit(7)", 7)])
-def test_a_run_that_ends(start: Callable[[str], Run], end: str, status: int) -> None:
+def test_a_run_that_ends(start: Callable[..., Run], end: str, status: int) -> None:
     run = start(end)
     said = run.said()
     assert run.process.returncode == status, said
@@ -119,7 +122,7 @@ def test_a_run_that_ends(start: Callable[[str], Run], end: str, status: int) -> 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_a_signal_to_who_was_started_ends_all(
-    start: Callable[[str], Run], number: signal.Signals
+    start: Callable[..., Run], number: signal.Signals
 ) -> None:
     run = start(HANGS)
     run.process.send_signal(number)
@@ -127,26 +130,40 @@ def test_a_signal_to_who_was_started_ends_all(
     run.nothing_is_left()
 
 
-def test_ctrl_c(start: Callable[[str], Run]) -> None:
-    """The terminal tells all of them."""
-    run = start(HANGS)
-    for pid in (run.process.pid, run.pid):
-        os.kill(pid, signal.SIGINT)
+def is_interrupted(run: Run) -> None:
     said = run.said()
     assert run.process.returncode == pytest.ExitCode.INTERRUPTED, said
-    assert "! KeyboardInterrupt !" in said, "the report is pytest's own"
+    assert said.count("! KeyboardInterrupt !") == 1, "the report is pytest's own"
     assert "Traceback" not in said
     run.nothing_is_left()
 
 
-def test_kill_9_of_the_run(start: Callable[[str], Run]) -> None:
+def test_ctrl_c(start: Callable[..., Run]) -> None:
+    """The terminal tells the guardian and the run; it ends as by one interrupt."""
+    keyboard, terminal = pty.openpty()
+    try:
+        run = start(HANGS, terminal)
+        os.write(keyboard, b"\x03")
+        is_interrupted(run)
+    finally:
+        os.close(keyboard)
+        os.close(terminal)
+
+
+def test_an_interrupt_to_who_was_started(start: Callable[..., Run]) -> None:
+    run = start(HANGS)
+    run.process.send_signal(signal.SIGINT)
+    is_interrupted(run)
+
+
+def test_kill_9_of_the_run(start: Callable[..., Run]) -> None:
     run = start(HANGS)
     os.kill(run.pid, signal.SIGKILL)
     assert run.process.wait(WAIT_S) == 128 + signal.SIGKILL
     run.nothing_is_left()
 
 
-def test_kill_9_of_the_guardian_interrupts_the_run(start: Callable[[str], Run]) -> None:
+def test_kill_9_of_the_guardian_interrupts_the_run(start: Callable[..., Run]) -> None:
     """Its fixtures tidy up, and it ends its own children; an orphan has nobody left."""
     run = start(HANGS)
     orphan = run.children.pop()

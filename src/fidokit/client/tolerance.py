@@ -40,6 +40,8 @@ BLOB_KEY_UNLISTED: Final = "blob-key-unlisted"
 TOUCH_NOTICE: Final = "touch-notice"
 NAMES_CUT: Final = "names-cut"
 RP_ID_CUT: Final = "rp-id-cut"
+MADE_UP_ASSERTION: Final = "made-up-assertion"
+DELETED_KEY_SIGNS: Final = "deleted-key-signs"
 
 DEPARTURES: Final[Mapping[str, Departure]] = MappingProxyType(
     {
@@ -94,6 +96,16 @@ DEPARTURES: Final[Mapping[str, Departure]] = MappingProxyType(
             "its key is found by the whole application: `fidokit key delete ssh:NAME`, "
             "`--application ssh:NAME`",
             "6.8.7",
+        ),
+        MADE_UP_ASSERTION: Departure(
+            "sends a made-up signature where it wants the PIN",
+            "the PIN is proved and the token is asked again",
+            "7.2.1",
+        ),
+        DELETED_KEY_SIGNS: Departure(
+            "still signs with the file of a key that was deleted from it",
+            "`fidokit key delete` says so; only a reset ends it",
+            "6.8.5",
         ),
     }
 )

@@ -330,10 +330,13 @@ class DeleteResult:
     Attributes:
         row: the key.
         error: None where it was deleted.
+        still_signs: whether the token was seen to sign with it afterwards, for whoever has its
+            file; such a token forgets a key only in a reset.
     """
 
     row: KeyRow
     error: FidokitError | None = None
+    still_signs: bool = False
 
 
 def delete_keys(
@@ -349,23 +352,24 @@ def delete_keys(
     hopeless: FidokitError | None = None
     for row in rows:
         if hopeless is not None:
-            error: FidokitError | None = NotTried("not tried after the error before")
-        else:
-            error = _deletion_error(session, row, any_rp)
-            hopeless = error if isinstance(error, HOPELESS) else None
-        yield DeleteResult(row, error)
+            yield DeleteResult(row, NotTried("not tried after the error before"))
+            continue
+        result = _deleted(session, row, any_rp)
+        hopeless = result.error if isinstance(result.error, HOPELESS) else None
+        yield result
 
 
-def _deletion_error(session: Session, row: KeyRow, any_rp: bool) -> FidokitError | None:
+def _deleted(session: Session, row: KeyRow, any_rp: bool) -> DeleteResult:
     try:
-        delete_key(session, row, any_rp=any_rp)
+        return DeleteResult(row, still_signs=delete_key(session, row, any_rp=any_rp))
     except FidokitError as error:
-        return error
-    return None
+        return DeleteResult(row, error)
 
 
-def delete_key(session: Session, row: KeyRow, *, any_rp: bool = False) -> None:
+def delete_key(session: Session, row: KeyRow, *, any_rp: bool = False) -> bool:
     """Remove a resident key from the token; local files stay.
+
+    Returns whether the token was seen to sign with it all the same, as `DeleteResult.still_signs`.
 
     Raises:
         UsageError: it is a website's credential and `any_rp` is not given.
@@ -373,7 +377,12 @@ def delete_key(session: Session, row: KeyRow, *, any_rp: bool = False) -> None:
     """
     from fidokit.client.credentials import resident
 
-    resident.delete(session, credential_of(row), any_rp=any_rp)
+    credential = credential_of(row)
+    resident.delete(session, credential, any_rp=any_rp)
+    try:
+        return resident.signs_still(session, credential)
+    except FidokitError:
+        return False  # it is deleted, whatever becomes of the question
 
 
 def rename_key(

@@ -33,6 +33,22 @@ def test_shown(bench: Bench, files: Path) -> None:
     assert shown["certificate"]["not_after"] == "2054-01-01"
 
 
+def test_a_certificate_with_the_serial_number_zero(bench: Bench) -> None:
+    """Home-made firmware (Solo 1) has one; a library warns of it, in its own words."""
+    option = bench.plug("diy", pin=True, quirks=["certificate-serial-zero"])
+    (bench.home / "challenge").write_bytes(b"what was sent")
+    wanted = ("-O", "challenge=challenge", "-O", "write-attestation=proof")
+    bench.generate("key", *wanted, *option)
+    for command in (
+        ("show", "proof"),
+        ("verify", "proof", "--key", "key.pub", "--challenge", "challenge"),
+    ):
+        done = bench.run("attestation", *command)
+        assert (done.code, done.err) == (0, "")
+    shown = bench.json("attestation", "show", "proof")["attestation"]
+    assert shown["certificate"]["serial"] == "0"
+
+
 def test_verified(bench: Bench, files: Path) -> None:
     about = ("--key", "key.pub", "--challenge", "challenge")
     done = bench.run("attestation", "verify", "proof", *about)

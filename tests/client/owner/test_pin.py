@@ -16,6 +16,7 @@ from fidokit.errors import (
     PinWrong,
     Unsupported,
 )
+from fidokit.virtual.core.profile import CTAP_2_3
 from fidokit.virtual.token import VirtualToken
 
 
@@ -165,3 +166,24 @@ def test_a_forced_change_is_told_before_a_try_is_spent() -> None:
         pin.verify_pin(session_on(link))
     assert "pin change" in caught.value.hint
     assert len(link.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "told_at_once"),
+    [({}, False), ({"credMgmt": True}, True), ({"authnrCfg": True}, True)],
+)
+def test_the_current_pin_of_a_token_that_keeps_its_uses_for_the_sensor(
+    options: dict[str, bool], told_at_once: bool
+) -> None:
+    """Where it gives nothing else for the PIN either, a wrong one shows when the change is sent."""
+    kept = {"noMcGaPermissionsWithClientPin": True, "credMgmt": None, "authnrCfg": None}
+    profile = CTAP_2_3.with_options(**(kept | options))
+    with VirtualToken(profile=profile, presence="auto") as token:
+        pin.set_pin(session_on(token.link()), code("123456"))
+        session = session_on(token.link(), Person("000000"))
+        if told_at_once:
+            with pytest.raises(PinWrong):
+                pin.current_pin(session, "changing the PIN")
+        else:
+            assert pin.current_pin(session, "changing the PIN") == code("000000")
+        assert pin.pin_status(session).retries == 8 - told_at_once

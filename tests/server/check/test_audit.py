@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
@@ -23,7 +23,7 @@ from fidokit.server.check.policy import CheckRule, Violation
 from fidokit.server.sshd.instances import SshdInstance
 from fidokit.server.sshd.key_questions import PublicText
 from fidokit.server.sshd.query import LoginOrigin, Sshd
-from fidokit.server.sshd.settings import SshdSettings
+from fidokit.server.sshd.settings import ConfigReading, SshdSettings
 
 STRANGER = LoginOrigin()
 
@@ -394,3 +394,37 @@ def test_a_hidden_file_is_no_promise(
     monkeypatch.setattr(sources, "opened_keys", lambda *_, **__: nullcontext(hidden))
     _, tally = run(FakeSshd(settings()), homes, *CheckRule)
     assert {v.rule for v in tally.broken_rules} == ABOUT_KEYS
+
+
+@pytest.mark.parametrize(
+    ("matches", "in_doubt"),
+    [
+        ((), False),
+        (("all",), False),
+        ((" All ",), False),
+        (("user bob",), True),
+        (("all", "address 10.0.0.0/8"), True),
+    ],
+)
+def test_a_match_block_may_be_about_users_whom_nobody_lists(
+    matches: tuple[str, ...], in_doubt: bool
+) -> None:
+    """Without one they are held to what holds for everybody, which here breaks no rule."""
+    strict = settings(pubkeyacceptedalgorithms=TOKENS, pubkeyauthoptions="verify-required",
+                      passwordauthentication="no")  # fmt: skip
+    reading = ConfigReading({}, ("/etc/ssh/sshd_config",), matches)
+    sshd = FakeSshd(replace(strict, reading=reading))
+    audit = Audit(
+        [SshdInstance(cast("Sshd", sshd))],
+        person(Password.NONE),
+        cast("SshdEvidence", FakeEvidence()),
+        frozenset(CheckRule),
+        unlisted=("a directory has users",),
+    )
+    (report,) = audit.run(())
+    assert isinstance(report, ServerReport)
+    assert report.notes == ("a directory has users",)
+    found = [v for v in report.violations if v.why == "a directory has users"]
+    assert {v.rule for v in found} == (set(CheckRule) if in_doubt else set())
+    assert all(v.doubt for v in found)
+    assert all("--user" in v.find_out for v in found)

@@ -64,7 +64,13 @@ SEEN: Mapping[str, Seen] = {
         "rename",
         "did not apply it",
     ),
-    "display-name-cut-at-32": Seen("long comments come back cut"),
+    "long-display-names-lost": Seen("comments of more than 32 bytes are not kept"),
+    "deleted-keys-sign": Seen(
+        "`key delete` warns that the file of the key still signs", step="delete two", said="Beware"
+    ),
+    "made-up-assertion": Seen(
+        "the first signature after a replug asks for the PIN, and two touches"
+    ),
     "info-refused": Seen(
         "the token is used as a U2F token: ecdsa-sk keys that are not resident, and no PIN",
         {**dict.fromkeys(_RESIDENT_AND_PIN, UNSUPPORTED), "sign by a resident key": OTHER},

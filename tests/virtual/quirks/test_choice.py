@@ -19,7 +19,7 @@ EXCLUSIVE = {
     frozenset(pair.split())
     for pair in (
         "rp-ids-cut-at-32 rp-ids-cut-at-48",
-        "display-name-cut-at-32 display-name-dropped",
+        "long-display-names-lost display-name-dropped",
         "timeout-is-denied timeout-is-timeout",
         "init-refused-when-busy init-unheard-when-busy",
         "algorithms-untold sm2-as-minus-48",

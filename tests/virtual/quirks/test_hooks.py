@@ -292,9 +292,13 @@ def _update(bench: QuirkyBench) -> object:
 
 def _display_names(bench: QuirkyBench) -> list[object]:
     """In a list, and in one assertion of several."""
+    return _names_of(bench, DISPLAY)
+
+
+def _names_of(bench: QuirkyBench, name: str) -> list[object]:
     platform = pinned(bench)
     for user in (b"ada", b"bob"):
-        make(platform, patch={3: {"id": user, "name": "Ada", "displayName": DISPLAY}})
+        make(platform, patch={3: {"id": user, "name": "Ada", "displayName": name}})
     manager = Manager(platform)
     listed = manager.ok(4, {1: manager.ok(2)[4]})
     proof = platform.token(PIN_CODE, 2, RP)
@@ -302,9 +306,52 @@ def _display_names(bench: QuirkyBench) -> list[object]:
     return [listed[6].get("displayName"), body[4].get("displayName")]
 
 
-@shows("display-name-cut-at-32", with_it=[DISPLAY[:32]] * 2, without=[DISPLAY] * 2)
-def _cut_name(bench: QuirkyBench) -> object:
-    return _display_names(bench)
+@shows("long-display-names-lost", with_it=["", DISPLAY[:31]], without=[DISPLAY, DISPLAY[:32]])
+def _lost_name(bench: QuirkyBench) -> object:
+    whole = _display_names(bench)[0]
+    platform = Platform(bench)
+    make(platform, patch={3: {"id": b"ada", "name": "Ada", "displayName": DISPLAY[:32]}})
+    manager = Manager(platform)
+    return [whole, manager.ok(4, {1: manager.ok(2)[4]})[6].get("displayName")]
+
+
+@shows("made-up-assertion", with_it=(0, True, False, True), without=(0, False, True, True))
+def _made_up(bench: QuirkyBench) -> object:
+    """Without proof after a replug, and with one; what getInfo shows in between."""
+    platform = pinned(bench)
+    made = make(platform)
+    bench.replug()
+    shown = bench.info()[4]["alwaysUv"]
+    status, body = _asserted(bench, made.id)
+    platform.agree()
+    proof = platform.token(PIN_CODE, 2, RP)
+    proved = bench.get({3: [_named(made.id)], 6: platform.mac(proof, HASH), 7: platform.version})
+    return status, shown, body[1]["id"] == made.id, proved[1]["id"] == made.id
+
+
+def _named(credential_id: bytes) -> dict[str, object]:
+    return {"id": credential_id, "type": "public-key"}
+
+
+def _asserted(bench: QuirkyBench, credential_id: bytes) -> tuple[int, Any]:
+    answer = bench.handle(bytes([GA]) + encode(get_request({3: [_named(credential_id)]})))
+    return answer[0], cbor.decode(answer[1:]) if answer[1:] else {}
+
+
+@shows(
+    "deleted-keys-sign",
+    with_it=(0, 0, S.NO_CREDENTIALS),
+    without=(0, S.NO_CREDENTIALS, S.NO_CREDENTIALS),
+)
+def _deleted(bench: QuirkyBench) -> object:
+    """The deletion, then a signature; a reset ends it."""
+    platform = pinned(bench)
+    made = make(platform)
+    deleted = Manager(platform).status(6, {2: _named(made.id)})
+    signed = _asserted(bench, made.id)[0]
+    bench.replug()
+    bench.ok(RESET)
+    return deleted, signed, _asserted(bench, made.id)[0]
 
 
 @shows("display-name-dropped", with_it=[None] * 2, without=[DISPLAY] * 2)

@@ -52,6 +52,10 @@ def list_blobs(settings: Settings, *, any_rp: bool) -> None:
     show(settings, schema.blobs(table), Listing(COLUMNS, rows, EMPTY, footer))
 
 
+def _blobs(count: int) -> str:
+    return "1 blob" if count == 1 else f"{count} blobs"
+
+
 def _room(table: BlobTable) -> list[str]:
     lines = [DAMAGED] if table.damaged else []
     if table.others:
@@ -154,7 +158,7 @@ def delete(
 
     if bool(keys) + orphans + every != 1:
         raise UsageError("name the keys, or say --orphans, or --all")
-    what = "EVERY blob" if every else "the orphaned blobs" if orphans else f"{len(keys)} blob(s)"
+    what = "EVERY blob" if every else "the orphaned blobs" if orphans else _blobs(len(keys))
     with open_token(settings) as session:
         if not yes:
             questions.require_yes(f"Delete {what} from {session.name} for good?")
@@ -166,5 +170,5 @@ def delete(
             count = delete_orphaned_blobs(session)
         else:
             delete_blobs(session, keys, any_rp=any_rp, passphrase=old_passphrase(passphrase_file))
-        done = "Deleted all." if count is None else f"Deleted {count} blob(s)."
+        done = "Deleted all." if count is None else f"Deleted {_blobs(count)}."
         show(settings, {**schema.on_token(session), "deleted": count}, Lines([done]))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -263,14 +264,20 @@ def _require_about(data: AuthData, public: SkPublic, handle: KeyHandle | None) -
 # --- certificates ------------------------------------------------------------------------------
 
 
-def _loaded(der: bytes) -> Certificate:
-    """A certificate, silently: self-made tokens have serial numbers that a library warns of."""
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Self-made tokens have serial numbers that a library warns of: at loading, and at reading."""
     import warnings
-
-    from cryptography import x509
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        yield
+
+
+def _loaded(der: bytes) -> Certificate:
+    from cryptography import x509
+
+    with _quiet():
         return x509.load_der_x509_certificate(der)
 
 
@@ -302,10 +309,12 @@ def read_leaf(der: bytes) -> Leaf:
     found = _certificate(der)
     try:
         identifier = x509.SubjectKeyIdentifier.from_public_key(found.public_key())
+        with _quiet():
+            serial = found.serial_number
         return Leaf(
             subject=found.subject.rfc4514_string(),
             issuer=found.issuer.rfc4514_string(),
-            serial=found.serial_number,
+            serial=serial,
             not_before=found.not_valid_before_utc.date().isoformat(),
             not_after=found.not_valid_after_utc.date().isoformat(),
             aaguid=_model_extension(found),

@@ -292,6 +292,15 @@ def _make_credential(session: Session, enrollment: Enrollment, digest: bytes) ->
     except (Interrupted, TokenSilent, TouchTimedOut) as error:
         raise _perhaps_made(error, enrollment) from None
     session.owner.spent()
+    try:
+        return _made(session, enrollment, answer, digest, proved=proved)
+    except FidokitError as error:
+        raise _left_behind(error, enrollment) from None
+
+
+def _made(
+    session: Session, enrollment: Enrollment, answer: Answer, digest: bytes, *, proved: bool
+) -> Enrolled:
     statement = attestation.Statement.read(answer)
     data = parse_auth_data(statement.auth_data)
     public, handle = _check_made(enrollment, data, proved)
@@ -305,13 +314,20 @@ def _make_credential(session: Session, enrollment: Enrollment, digest: bytes) ->
 
 def _perhaps_made(error: FidokitError, enrollment: Enrollment) -> FidokitError:
     """The error, naming the key that a touch in the last moment may have made."""
+    late = "if the token was touched at the last moment, it may hold a key for"
+    return _naming(error, enrollment, late)
+
+
+def _left_behind(error: FidokitError, enrollment: Enrollment) -> FidokitError:
+    """The error about a key that was made, naming what stays on the token."""
+    return _naming(error, enrollment, "the token made a key and keeps it, for")
+
+
+def _naming(error: FidokitError, enrollment: Enrollment, what: str) -> FidokitError:
     if enrollment.resident:
         user = f", user {enrollment.user!r}" if enrollment.user else ""
-        late = (
-            f"if the token was touched at the last moment, it may hold a key for "
-            f"{enrollment.application!r}{user}: see `fidokit key list`"
-        )
-        error.hint = f"{error.hint}; {late}" if error.hint else late
+        named = f"{what} {enrollment.application!r}{user}: see `fidokit key list`"
+        error.hint = f"{error.hint}; {named}" if error.hint else named
     return error
 
 

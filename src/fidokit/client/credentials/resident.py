@@ -13,7 +13,7 @@ from fidokit.client.credentials.auth_data import LONGEST_CREDENTIAL_ID, sk_publi
 from fidokit.client.owner.config import require_taken
 from fidokit.client.owner.proofs import Permission, PinToken, Wish
 from fidokit.client.status import CtapRefusal, error_for
-from fidokit.client.tolerance import EMPTY_LIST, NAMES_CUT, RP_ID_CUT
+from fidokit.client.tolerance import DELETED_KEY_SIGNS, EMPTY_LIST, NAMES_CUT, RP_ID_CUT
 from fidokit.errors import (
     FidokitError,
     Interrupted,
@@ -212,6 +212,45 @@ def delete(session: Session, credential: ResidentCredential, *, any_rp: bool = F
     command = _Manager(session, credential.whole_rp_id)
     with _told_if_gone(command, credential, "deleting the key"):
         command.call(DELETE, {2: _descriptor(credential)}, "deleting the key")
+
+
+def signs_still(session: Session, credential: ResidentCredential) -> bool:
+    """Whether the token is seen to sign with a credential that it deleted.
+
+    Some tokens keep the private key in the credential id, and a file has that. Asked silently; one
+    under credProtect 3 shows itself to a proof alone, which costs nothing where a proof is good for
+    everything (CTAP 2.0) and is not asked for otherwise.
+
+    Raises:
+        TokenGone, TokenSilent, TokenMisbehaved: the token went, is silent, or makes no sense.
+    """
+    if credential.is_cut:
+        return False  # nothing to ask for
+    digest, why = bytes(32), "looking for the deleted key"
+    asked: dict[int, object] = {
+        1: credential.application,
+        2: digest,
+        3: [_descriptor(credential)],
+        5: {"up": False},
+    }
+
+    def ask(proof: PinToken | None) -> Answer:
+        proved = {6: proof.authenticate(digest), 7: proof.version} if proof else {}
+        request = {**asked, **proved}
+        return session.connection.attempt(CtapCommand.GET_ASSERTION, request, "assertion", why=why)
+
+    wish = Wish(Permission.GET_ASSERTION, credential.application, why)
+    try:
+        if not credential.verify_required:
+            ask(None)
+        elif session.info.has_pin_token_permissions:
+            return False
+        else:
+            session.owner.proved(wish, ask)
+    except CtapRefusal:
+        return False
+    session.connection.notes.note(DELETED_KEY_SIGNS)
+    return True
 
 
 @contextmanager

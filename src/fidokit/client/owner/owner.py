@@ -9,7 +9,7 @@ from fidokit.client.connection import Connection
 from fidokit.client.owner import proofs
 from fidokit.client.owner.proofs import BuiltInUv, Permission, PinToken, Proof, Wish
 from fidokit.client.status import CtapRefusal
-from fidokit.client.tolerance import ALWAYS_UV_IDLE, PROOF_DIED
+from fidokit.client.tolerance import ALWAYS_UV_IDLE, MADE_UP_ASSERTION, PROOF_DIED
 from fidokit.types import CtapCommand, CtapStatus
 
 if TYPE_CHECKING:
@@ -45,9 +45,24 @@ _MEMBERS: Final = {CtapCommand.MAKE_CREDENTIAL: (7, 8), CtapCommand.GET_ASSERTIO
 """Numbers of options and pinUvAuthParam in the request's map."""
 
 
+_ALLOW_LIST: Final = 3
+_CREDENTIAL: Final = 1
+"""getAssertion's allow list, and the one of its keys that the answer is about."""
+
+
 def _wants_touch(use: Use) -> bool:
     options = use.request.get(_MEMBERS[use.command][0])
     return not (isinstance(options, dict) and options.get("up") is False)
+
+
+def _is_of_another_key(use: Use, answer: Answer) -> bool:
+    """Whether an assertion names a key that was not asked for, so that it is good for nothing."""
+    allowed = use.request.get(_ALLOW_LIST)
+    if use.command is not CtapCommand.GET_ASSERTION or not isinstance(allowed, list):
+        return False
+    named = answer.optional_map(_CREDENTIAL)
+    ids = [one["id"] for one in allowed]
+    return named is not None and named.octets("id", longest=1023) not in ids
 
 
 class Owner:
@@ -139,9 +154,22 @@ class Owner:
                 raise
             return self._perform_proved(use), True
         info = self._connection.info
+        if info.always_uv and _is_of_another_key(use, answer):
+            return self._perform_unlocked(use)
         if info.always_uv and not info.uv_configured and _wants_touch(use):
             self._connection.notes.note(ALWAYS_UV_IDLE)
         return answer, False
+
+    def _perform_unlocked(self, use: Use) -> tuple[Answer, bool]:
+        """Prove the owner, and ask again as before: some want that once after power came, and what
+        they answer then is as if it had not been (a secret is another with verification)."""
+        self._connection.notes.note(MADE_UP_ASSERTION)
+        self.authorize(*use.wish)
+        answer = self._send(use, use.request)
+        if not _is_of_another_key(use, answer):
+            return answer, False
+        self.spent()
+        return self._perform_proved(use), True
 
     def _perform_proved(self, use: Use) -> Answer:
         if self._verifies_itself:

@@ -128,7 +128,7 @@ def change_pin(session: Session, old: PinCode, new: PinCode) -> None:
     except CtapRefusal as refusal:
         if refusal.status == CtapStatus.PIN_INVALID:
             raise auth.wrong_pin(session.connection, tries.left - 1) from None
-        raise error_for(refusal.status, why) from None
+        raise auth.refused_pin(session.connection, refusal, why, tries.left) from None
     finally:
         session.forget_info()
 

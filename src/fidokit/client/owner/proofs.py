@@ -12,6 +12,8 @@ from fidokit.client import pin_protocol
 from fidokit.client.status import CtapRefusal, error_for
 from fidokit.client.tolerance import PIN_LOCK_KEPT
 from fidokit.errors import (
+    FidokitError,
+    PinAuthBlocked,
     PinLastTry,
     PinNotSet,
     PinPolicy,
@@ -285,7 +287,7 @@ def _known(connection: Connection, wish: Wish) -> tuple[PinCode, PinToken]:
             token = _exchange(connection, command, pin, wish)
         except CtapRefusal as refusal:
             if refusal.status != CtapStatus.PIN_INVALID:
-                raise error_for(refusal.status, wish.why) from None
+                raise refused_pin(connection, refusal, wish.why, tries.left) from None
             wrong = pin
         else:
             if tries.locked:
@@ -310,11 +312,36 @@ def pin_command(connection: Connection, permissions: Permission, why: str) -> Pi
     return PinCommand.GET_PIN_TOKEN
 
 
+def refused_pin(
+    connection: Connection, refusal: CtapRefusal, why: str, before: int
+) -> FidokitError:
+    """The error for a PIN that was refused by a lock; a try that it cost shows that it was wrong.
+
+    Args:
+        connection: to the token.
+        refusal: of the PIN.
+        why: what is under way.
+        before: tries that were left before it.
+    """
+    error = error_for(refusal.status, why)
+    if not isinstance(error, PinAuthBlocked):
+        return error
+    try:
+        left = pin_retries(connection)[0]
+    except FidokitError:
+        return error  # the lock is what counts
+    if left < before:
+        error.hint += f"; this one was wrong, {_tries(left)} left"
+    return error
+
+
+def _tries(left: int) -> str:
+    return "1 try is" if left == 1 else f"{left} tries are"
+
+
 def wrong_pin(connection: Connection, retries: int | None) -> PinWrong:
     """The error for a PIN that the token did not accept, `retries` tries being left."""
-    left = (
-        "" if retries is None else f"; {retries} {'try is' if retries == 1 else 'tries are'} left"
-    )
+    left = "" if retries is None else f"; {_tries(retries)} left"
     return PinWrong(
         f"the PIN of {connection.name} is wrong{left}",
         retries=retries,

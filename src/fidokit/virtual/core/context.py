@@ -69,8 +69,12 @@ class TokenContext:
     def power_up(self) -> None:
         """Power returns: everything that is not durable starts afresh."""
         self.powered_up_ms = self.clock.now_ms()
-        self.credentials = Credentials(self.store, self.state, self.rng)
+        self.credentials = self._credentials(self.state)
         self.forget_authorization()
+
+    def _credentials(self, state: DurableState) -> Credentials:
+        stored_first = self.profile.behavior.deleted_keys_sign
+        return Credentials(self.store, state, self.rng, stored_first=stored_first)
 
     def forget_authorization(self) -> None:
         """Tokens, key agreement, PIN lock, enumerations and enrollment start afresh."""
@@ -98,7 +102,7 @@ class TokenContext:
         """Reset: every credential goes, `state` takes over, and nothing is authorized."""
         self.store.wipe(state)
         self.state = state
-        self.credentials = Credentials(self.store, state, self.rng)
+        self.credentials = self._credentials(state)
         self.forget_authorization()
 
     def counter_at_creation(self) -> int:

@@ -114,6 +114,8 @@ class Behavior:
             (MPL-01).
         listings_interleave: a list of relying parties goes on after lists of credentials that were
             begun in between (CM-09).
+        deleted_keys_sign: the id of a resident credential holds its key as well, so that it goes on
+            signing for whoever has the id after it was deleted (CM-10).
     """
 
     touch_timeout: CtapStatus = CtapStatus.OPERATION_DENIED
@@ -153,6 +155,7 @@ class Behavior:
     blob_for_wrapped: bool = True
     false_min_pin_length: CtapStatus | None = None
     listings_interleave: bool = False
+    deleted_keys_sign: bool = False
 
 
 @dataclass(frozen=True, slots=True)

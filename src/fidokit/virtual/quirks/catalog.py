@@ -18,7 +18,7 @@ FIRMWARES: Final[Mapping[str, str]] = MappingProxyType(
         "fido2applet": "FIDO2Applet (Java Card)",
         "gotrust-idem": "GoTrust Idem Key",
         "nitrokey-3": "Nitrokey 3 1.7.0",
-        "nitrokey-fido2": "Nitrokey FIDO2 2.2.0",
+        "nitrokey-fido2": "Nitrokey FIDO2 2.2.0 and 2.4.1",
         "opensk": "OpenSK, development branch",
         "pico-fido": "Pico FIDO 8.0",
         "solo1": "Solo 1 4.1.5",
@@ -168,6 +168,14 @@ _ALL: Final = (
         "6.2.2: the flag says that this user was verified",
         behavior=_sets(uv_flag_under_always_uv=True),
     ),
+    Quirk(
+        "made-up-assertion",
+        "answers OK and a made-up signature, with alwaysUv shown, until the PIN is proved after "
+        "power came",
+        ("pico-fido",),
+        "7.2.1: PUAT_REQUIRED",
+        after=hooks.made_up_until_pin,
+    ),
     # --- touches
     Quirk(
         "early-touch-counts",
@@ -216,7 +224,7 @@ _ALL: Final = (
     Quirk(
         "rp-ids-cut-at-48",
         "lists application names cut at 48 bytes",
-        ("solo1",),
+        ("nitrokey-fido2", "solo1"),
         "6.8.7 allows it, but wants an ellipsis",
         after=hooks.cutting_rp_ids(hooks.cut_at_48),
     ),
@@ -235,11 +243,11 @@ _ALL: Final = (
         before=refusing(hooks.USER_UPDATE, CtapStatus.INVALID_SUBCOMMAND),
     ),
     Quirk(
-        "display-name-cut-at-32",
-        "cuts display names at 32 bytes",
-        ("solo1",),
+        "long-display-names-lost",
+        "keeps no display name of more than 32 bytes",
+        ("nitrokey-fido2", "solo1"),
         "6.1.2: at least 64 bytes",
-        after=hooks.changing_display_names(hooks.first_32_bytes),
+        after=hooks.changing_display_names(hooks.up_to_32_bytes),
         excludes=frozenset({"display-name-dropped"}),
     ),
     Quirk(
@@ -248,6 +256,13 @@ _ALL: Final = (
         ("fido2applet",),
         "6.1.2: at least 64 bytes",
         after=hooks.changing_display_names(hooks.dropped),
+    ),
+    Quirk(
+        "deleted-keys-sign",
+        "signs with a deleted resident key for whoever has its file",
+        ("nitrokey-fido2", "solo1"),
+        "6.8.5: the credential is deleted",
+        behavior=_sets(deleted_keys_sign=True),
     ),
     Quirk(
         "cred-protect-untrue",
@@ -266,7 +281,7 @@ _ALL: Final = (
     Quirk(
         "certificate-serial-zero",
         "attests by a certificate with the serial number 0",
-        ("solo1",),
+        ("nitrokey-fido2", "solo1"),
         "RFC 5280 section 4.1.2.2: a positive number",
         made=with_serial_zero,
     ),

@@ -21,12 +21,16 @@ _FIRST_CREDENTIAL: Final = Place(MANAGEMENT, frozenset({0x04}))
 _DELETION: Final = Place(MANAGEMENT, frozenset({0x06}))
 USER_UPDATE: Final = Place(MANAGEMENT, frozenset({0x07}))
 _PIN_RETRIES: Final = Place(frozenset({0x06}), frozenset({0x01}), member=0x02)
+_PIN_PROVED: Final = Place(frozenset({0x06}), frozenset({0x03, 0x05, 0x09}), member=0x02)
 _SET_PIN: Final = Place(frozenset({0x06}), frozenset({0x03}), member=0x02)
 _ASSERTIONS: Final = Place(frozenset({0x02, 0x08}))
 _SERVED_WHEN_BLOCKED: Final = frozenset({0x04, 0x06, 0x07})
 
 _OPTIONS: Final = 0x04
+_GET_ASSERTION: Final = 0x02
 _LOCKING_MISSES: Final = 3
+_PIN_PARAM: Final = 0x06
+_MADE_UP: Final = {0x01: {"id": b"\0\1" * 8, "type": "public-key"}, 0x03: b"\x0b" * 64}
 _ELLIPSIS: Final = "\N{HORIZONTAL ELLIPSIS}".encode()
 
 
@@ -101,6 +105,28 @@ def pin_turns_on_always_uv(asked: Asked, answer: bytes) -> bytes:
     if answer == b"\0" and known and asked.is_for(_SET_PIN):
         asked.token.save(always_uv=True)
     return answer
+
+
+def _locked(asked: Asked) -> bool:
+    """Whether a PIN is set, and none was proved since power came."""
+    return asked.token.pin_set and "pin proved" not in asked.memory
+
+
+def made_up_until_pin(asked: Asked, answer: bytes) -> bytes:
+    """Assertions for an allow list without proof are made up, and alwaysUv is shown, until then."""
+    if answer[:1] == b"\0" and asked.is_for(_PIN_PROVED):
+        asked.memory["pin proved"] = 1
+    if not _locked(asked):
+        return answer
+    if asked.command == _GET_ASSERTION and 0x03 in asked.members:
+        return answer if _PIN_PARAM in asked.members else _made_up(asked, answer)
+    return _always_uv_shown(asked, answer)
+
+
+_always_uv_shown: Final = with_option("alwaysUv", value=True)
+_made_up: Final = rewriting(
+    Place(frozenset({_GET_ASSERTION})), lambda _asked, members: members.update(_MADE_UP)
+)
 
 
 # --- PINs and their tokens -----------------------------------------------------------------------
@@ -216,9 +242,9 @@ def changing_display_names(change: Callable[[str], str | None]) -> After:
     return after
 
 
-def first_32_bytes(name: str) -> str:
-    """A name cut at 32 bytes, between characters."""
-    return name.encode()[:32].decode(errors="ignore")
+def up_to_32_bytes(name: str) -> str:
+    """A name of 32 bytes loses the last, a longer one everything."""
+    return "" if len(name.encode()) > 32 else name.encode()[:31].decode(errors="ignore")
 
 
 def dropped(_name: str) -> None:

@@ -161,6 +161,43 @@ def test_delete_on_a_terminal_shows_what_dies(bench: Bench) -> None:
     assert made in done.out
 
 
+def test_delete_warns_where_the_token_signs_on(bench: Bench) -> None:
+    """Solo 1 and Nitrokey FIDO2: their credential ids hold the keys."""
+    option = bench.plug("solo", pin=True, quirks=["deleted-keys-sign"])
+    for name in ("one", "two"):
+        resident(bench, name, *option)
+    deletion = (*option, "key", "delete", "--yes", str(bench.home / "one.pub"))
+    done = bench.run(*bench.with_pin(*deletion))
+    assert done.code == 0, done.err
+    assert "Deleted ssh:one" in done.out
+    assert "of no use" not in done.out
+    advice = done.err.partition("servers: fidokit ")[2].split()
+    assert "until a reset this token still signs" in done.err
+    account = bench.home / "authorized_keys"
+    account.write_text((bench.home / "one.pub").read_text())
+    assert "removed" in bench.ok(*advice, "--path", str(account))
+    assert account.read_text() == ""
+    gone = bench.json(*bench.with_pin(*option, "key", "delete", "--yes", "ssh:two"))["deleted"]
+    assert [key["still_signs"] for key in gone] == [True]
+    (bench.home / "data").write_text("x")
+    bench.ok(*bench.with_pin(*option, "key", "sign", "-f", "one", str(bench.home / "data")))
+
+
+def test_a_key_that_is_gone_is_said_to_be(bench: Bench) -> None:
+    resident(bench, "work")
+    deleted = bench.json(*bench.with_pin("key", "delete", "ssh:work", "--yes"))["deleted"]
+    assert [key["still_signs"] for key in deleted] == [False]
+
+
+def test_download_of_an_application_that_has_no_key(bench: Bench) -> None:
+    resident(bench, "work")
+    asked = ("key", "download", "--no-passphrase", "--application", "ssh:home")
+    done = bench.run(*bench.with_pin(*asked))
+    assert done.code == 0
+    assert "No resident key for ssh:home" in done.err
+    assert "No resident SSH keys" not in done.err
+
+
 def test_an_ambiguous_name_is_refused(bench: Bench) -> None:
     resident(bench, "one", "-C", "same")
     resident(bench, "two", "-C", "same")

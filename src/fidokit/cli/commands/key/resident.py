@@ -190,6 +190,13 @@ NOTHING_TO_RECOVER = """No resident SSH keys on this token, so there is nothing 
 A key made with -O resident can be: fidokit key generate -O resident"""
 
 
+def _none_of(application: str) -> str:
+    return (
+        f"No resident key for {escape(application)} on this token: nothing to recover.\n"
+        "What there is: fidokit key list"
+    )
+
+
 @verb(pin=True)
 @click.argument("keys", nargs=-1)
 @click.option(
@@ -258,7 +265,7 @@ def download(
     if results or settings.json:
         _show_downloads(settings, results)
     else:
-        note(NOTHING_TO_RECOVER)
+        note(NOTHING_TO_RECOVER if application is None else _none_of(application))
     if refused := [result.error for result in results if result.error]:
         ctx.exit(_worst([error.exit_code for error in refused]))
 
@@ -301,8 +308,8 @@ def delete(
 
     There is no way back. KEYS are fingerprints, files, applications, users, comments or credential
     ids, or left out for the only key of --application; a name that fits several keys is refused.
-    Files stay where they are, but are of no use afterwards. A key that cannot be deleted does not
-    stop the others.
+    Files stay where they are, but are of no use afterwards; where a token still signs with them,
+    that is said. A key that cannot be deleted does not stop the others.
     """
     from fidokit.keys.resident_keys import delete_keys, list_keys, resolve
 
@@ -319,16 +326,35 @@ def delete(
             what = "this key" if len(chosen) == 1 else f"these {len(chosen)} keys"
             questions.require_yes(f"Delete {what} from {session.name} for good?")
         results = list(delete_keys(session, chosen, any_rp=any_rp))
-    gone = [result.row for result in results if result.error is None]
     errors = [result.error for result in results if result.error]
     lines = [_deletion(result) for result in results]
-    left = [home_path(path) for row in gone for path in row.files]
+    left = [
+        home_path(path)
+        for result in results
+        if result.error is None and not result.still_signs
+        for path in result.row.files
+    ]
     lines += [f"These files are of no use now: {', '.join(left)}"] if left else []
     failed = [schema.undeleted(result) for result in results if result.error]
-    show(settings, {"deleted": [schema.key(row) for row in gone], "failed": failed}, Lines(lines))
+    deleted = [
+        {**schema.key(result.row), "still_signs": result.still_signs}
+        for result in results
+        if result.error is None
+    ]
+    show(settings, {"deleted": deleted, "failed": failed}, Lines(lines))
+    for result in results:
+        if result.still_signs:
+            note(_beware(result.row))
     if errors:
         note(f"fidokit: {escape(errors[0].message)}\nhint: {escape(errors[0].hint)}")
         ctx.exit(errors[0].exit_code)
+
+
+def _beware(row: KeyRow) -> str:
+    return (
+        f"Beware: until a reset this token still signs with a file of {key_name(row)}.\n"
+        f"Take the key out of servers: fidokit server authorize --revoke {row.fingerprint}"
+    )
 
 
 def _deletion(result: DeleteResult) -> str:

@@ -193,15 +193,16 @@ def _store(token: TokenContext, plan: _Plan, draft: Draft) -> Credential:
     replaced = token.store.of_user(plan.rp_id_hash, user["id"])
     if replaced is None and token.store.count() >= token.profile.max_resident:
         raise CtapRejection(CtapStatus.KEY_STORE_FULL)
+    made, secret = _new_key(token, plan, draft)
     credential = StoredCredential(
-        id=CredentialId(token.rng.bytes(_id_length(token))),
+        id=made,
         rp_id=plan.rp_id,
         rp_id_hash=plan.rp_id_hash,
         user_id=UserId(user["id"]),
         user_name=stored_name(user.get("name")),
         user_display_name=stored_name(user.get("displayName")),
         alg=plan.alg,
-        secret=token.credentials.new_secret(plan.alg),
+        secret=secret,
         cred_protect=draft.cred_protect,
         cred_blob=draft.cred_blob,
         large_blob_key=draft.large_blob_key,
@@ -210,6 +211,15 @@ def _store(token: TokenContext, plan: _Plan, draft: Draft) -> Credential:
     )
     token.store.put(credential)
     return credential
+
+
+def _new_key(token: TokenContext, plan: _Plan, draft: Draft) -> tuple[CredentialId, bytes]:
+    """The id and the secret of a resident credential."""
+    if token.profile.behavior.deleted_keys_sign:
+        wrapped = _wrap(token, plan, draft)
+        return wrapped.id, wrapped.secret
+    made = CredentialId(token.rng.bytes(_id_length(token)))
+    return made, token.credentials.new_secret(plan.alg)
 
 
 def _id_length(token: TokenContext) -> int:

@@ -39,10 +39,14 @@ class Credentials:
         store: holds the resident ones.
         state: holds the keys that wrapped ids and hmac-secret derive from.
         rng: for new keys.
+        stored_first: ids of resident credentials are wrapped, too (`Behavior.deleted_keys_sign`).
     """
 
-    def __init__(self, store: Store, state: DurableState, rng: Rng) -> None:
+    def __init__(
+        self, store: Store, state: DurableState, rng: Rng, *, stored_first: bool = False
+    ) -> None:
         self._store = store
+        self._stored_first = stored_first
         self._rng = rng
         self._hmac_secret_key = state.hmac_secret_key
         self._wrapper = Wrapper(state.wrapping_key, rng)
@@ -58,7 +62,8 @@ class Credentials:
         """
         wrapped = self._wrapper.unwrap(rp_id_hash, credential_id)
         if wrapped is not None:
-            return wrapped
+            kept = self._store.find(wrapped.id) if self._stored_first else None
+            return kept or wrapped
         stored = self._store.find(CredentialId(credential_id))
         if stored is not None:
             return stored if stored.rp_id_hash == rp_id_hash else None
