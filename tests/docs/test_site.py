@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -86,3 +87,30 @@ def test_search_knows_commands_messages_and_findings(site: Path) -> None:
     index = (site / "search/search_index.js").read_text()
     for words in ("fidokit server harden", "the PIN is wrong", "FK101"):
         assert words in index
+
+
+@pytest.mark.interop
+def test_search_works_in_a_browser_that_opened_the_folder(site: Path, tmp_path: Path) -> None:
+    """Debian's Chromium is no package of `make test-all`: it is asked where it is there."""
+    browser = shutil.which("chromium")
+    if browser is None:
+        pytest.skip("no chromium here")
+    done = subprocess.run(
+        [
+            browser,
+            *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"),
+            *("--disable-background-networking", "--disable-component-update", "--disable-quic"),
+            "--host-resolver-rules=MAP * ~NOTFOUND",
+            f"--user-data-dir={tmp_path}",
+            "--virtual-time-budget=30000",
+            "--dump-dom",
+            f"{(site / 'install.html').as_uri()}?q=pin+wrong",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    found = re.search(r"(\d+) matching documents", done.stdout)
+    assert found, done.stderr
+    assert int(found[1]) > 10
