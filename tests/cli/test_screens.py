@@ -40,6 +40,7 @@ class Scene(NamedTuple):
 
 
 TRIES = r"tries left\): ?$"
+KEY = r"Which key\? \[1\]: ?$"
 CHOICE = r"touch the one you mean\] ?$"
 ASKED = ((TRIES, f"{PIN}\n"),)
 SCENES: Mapping[str, Scene] = {
@@ -72,7 +73,7 @@ SCENES: Mapping[str, Scene] = {
         sizes=(80,),
     ),
     "absent": Scene(("--token", "usb:123", "token", "info", "--no-wait"), code=3),
-    "setup": Scene(("setup",), ((r"Which key\? \[1\]: ?$", "\x03"),), code=130),
+    "setup": Scene(("setup",), ((KEY, "9\n"), (KEY, "6\n"))),
     "git-setup": Scene(
         ("git", "setup", "-f", ".ssh/id_work", "--principal", "me@example.org", "--dry-run",
          "--program", "fidokit-ssh-keygen"),
