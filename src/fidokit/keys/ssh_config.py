@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Final, NamedTuple
 
 from fidokit.errors import FidokitError, UsageError
 from fidokit.files import atomic
@@ -186,6 +186,19 @@ def install_blocks(blocks: Sequence[HostBlock], *, ssh: Ssh = ("ssh",)) -> Confi
 def own_file() -> Path:
     """The file with our blocks."""
     return ssh_folder() / OWN_NAME
+
+
+class InstalledBlock(NamedTuple):
+    """A block in our file: its host, and its text."""
+
+    host: str
+    text: str
+
+
+def installed_blocks() -> list[InstalledBlock]:
+    """The blocks that were installed, in their order."""
+    found = _BLOCK.findall(_read(own_file()))
+    return [InstalledBlock(host, f"Host {host}\n{body}") for host, body in found]
 
 
 def installed_hosts(identity: Path) -> list[str]:

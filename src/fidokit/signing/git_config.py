@@ -77,6 +77,9 @@ class Git:
 
     def put(self, name: str, values: Sequence[str]) -> None:
         """Have a setting hold exactly these values in this scope."""
+        if len(values) == 1:  # in one step
+            _require(self.run("config", f"--{self.scope}", "--replace-all", name, values[0]))
+            return
         if self.values(name):
             _require(self.run("config", f"--{self.scope}", "--unset-all", name))
         for value in values:

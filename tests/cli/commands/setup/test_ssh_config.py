@@ -54,6 +54,13 @@ def test_in_and_out(in_process: Run, sandbox: Sandbox, capsys: Capture) -> None:
     assert in_process("ssh-config", "--install", "-f", "id", "b", "--json") == 0
     assert json.loads(capsys.readouterr().out)["ssh_config"]["present"] == ["b"]
     assert config.exists()
+    assert in_process("ssh-config") == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("Host a\n    User alice\n")
+    assert "\n\nHost b\n" in shown
+    assert in_process("ssh-config", "--json") == 0
+    found = json.loads(capsys.readouterr().out)["ssh_config"]["blocks"]
+    assert "\n".join(one["text"] for one in found) == shown
     assert in_process("ssh-config", "--remove", "b") == 0
     assert in_process("ssh-config", "--remove") == 0
     assert capsys.readouterr().out == (

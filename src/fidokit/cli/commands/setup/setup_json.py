@@ -11,7 +11,7 @@ from fidokit.cli.schema import members
 if TYPE_CHECKING:
     from fidokit.guide.setup.desk import StepReport
     from fidokit.keys.publication import Publication
-    from fidokit.keys.ssh_config import ConfigChange, HostBlock
+    from fidokit.keys.ssh_config import ConfigChange, InstalledBlock
     from fidokit.signing.git_config import SigningPlan, SigningUndone
 
 
@@ -42,9 +42,9 @@ def git_undone(undone: SigningUndone) -> Json:
     return members(undone, "restored left allowed_signers=signers lines", restored=changes)
 
 
-def ssh_config(done: ConfigChange | None, blocks: Sequence[HostBlock]) -> Json:
+def ssh_config(done: ConfigChange | None, blocks: Sequence[InstalledBlock]) -> Json:
     """What `ssh-config` made; without --install there is no file."""
-    made = [members(one, "host text", text=one.text()) for one in blocks]
+    made = [members(one, "host text") for one in blocks]
     names = "file added removed present includes problems"
     changed = members(done, names) if done else dict.fromkeys(names.split())
     return {"blocks": made, **changed}

@@ -17,7 +17,7 @@ from fidokit.cli.settings import Settings
 from fidokit.prompt.text import note
 
 if TYPE_CHECKING:
-    from fidokit.keys.ssh_config import ConfigChange, HostBlock
+    from fidokit.keys.ssh_config import ConfigChange, HostBlock, InstalledBlock
 
 AUTO = "auto"
 NONE = "none"
@@ -58,9 +58,15 @@ def ssh_config(
     Prints the block of ssh_config(5) for each HOST, after the installed ssh was asked whether it
     reads it so. HOST may be a pattern, such as '*.example.org'. With --install the blocks go into
     ~/.ssh/fidokit.conf, which the first line of ~/.ssh/config includes; the rest of that file stays
-    as it is. --remove takes out the blocks of the hosts, or all of them and the line.
+    as it is. --remove takes out the blocks of the hosts, or all of them and the line. Without HOST
+    the blocks that are installed are printed.
     """
-    from fidokit.keys.ssh_config import install_blocks, remove_blocks, require_valid
+    from fidokit.keys.ssh_config import (
+        install_blocks,
+        installed_blocks,
+        remove_blocks,
+        require_valid,
+    )
 
     if remove:
         if install or any(value not in (None, AUTO) for value in given.values()):
@@ -68,17 +74,33 @@ def ssh_config(
         _show(settings, remove_blocks(hosts), [])
         return
     if not hosts:
-        raise click.UsageError("name a host: fidokit ssh-config --install server.example")
+        there = [] if install else installed_blocks()
+        if not there:
+            raise click.UsageError("name a host: fidokit ssh-config --install server.example")
+        _print(settings, there)
+        return
     blocks = list(_blocks(hosts, given))
     words = tuple(shlex.split(ssh))
     for block in blocks:
         require_valid(block, words[:1])
     if install:
-        _show(settings, install_blocks(blocks, ssh=words), blocks)
-    elif settings.json:
+        _show(settings, install_blocks(blocks, ssh=words), _printed(blocks))
+    else:
+        _print(settings, _printed(blocks))
+
+
+def _printed(blocks: list[HostBlock]) -> list[InstalledBlock]:
+    """The blocks as they are shown."""
+    from fidokit.keys.ssh_config import InstalledBlock
+
+    return [InstalledBlock(block.host, block.text()) for block in blocks]
+
+
+def _print(settings: Settings, blocks: list[InstalledBlock]) -> None:
+    if settings.json:
         show(settings, {"ssh_config": setup_json.ssh_config(None, blocks)}, Lines([]))
     else:
-        write_raw("\n".join(block.text() for block in blocks).encode("utf-8", "surrogateescape"))
+        write_raw("\n".join(block.text for block in blocks).encode("utf-8", "surrogateescape"))
 
 
 def _blocks(hosts: tuple[str, ...], given: dict[str, object]) -> Iterator[HostBlock]:
@@ -96,7 +118,7 @@ def _word(value: object) -> str | None:
     return None if value == AUTO else str(value)
 
 
-def _show(settings: Settings, done: ConfigChange, blocks: list[HostBlock]) -> None:
+def _show(settings: Settings, done: ConfigChange, blocks: list[InstalledBlock]) -> None:
     for problem in done.problems:
         note(f"warning: {problem}")
     data = {"ssh_config": setup_json.ssh_config(done, blocks)}
