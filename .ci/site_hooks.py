@@ -15,6 +15,8 @@ from mkdocs.structure.files import File, Files
 from site_links import TAKEN_IN, moved
 
 TOP = Path(__file__).parents[1]
+RECORDS = {"changes.md", "conformance.md", "ctap-checks.md", "models.md"}
+"""Long tables, which have many of the words that somebody looks for, and seldom the answer."""
 
 
 def made() -> dict[str, str]:
@@ -40,6 +42,8 @@ def on_files(files: Files, *, config: Any) -> Files:
 
 def on_page_markdown(markdown: str, *, page: Any, **_rest: Any) -> str:
     """Turn links to pages at the top of the repository to where these are on the site."""
+    if page.file.src_uri in RECORDS:
+        page.meta["search"] = {"boost": 0.2}
     if page.is_homepage:
         page.meta["hide"] = ["navigation"]  # a shelf of its own, with nothing else on it
     if page.file.generated_by:
