@@ -443,6 +443,11 @@ def _let_go(connection: CardConnection) -> None:
             connection.release()
 
 
+_CTAP_CLASS: Final = 0x80
+_EXECUTION_ERROR: Final = 0x64
+"""The class byte of CTAP2 commands, and the first byte of a status word (ISO 7816-4, 5.6)."""
+
+
 def _keep_quiet() -> None:
     """Without a handler, warnings of python-fido2 would be printed as they are."""
     import logging
@@ -463,9 +468,11 @@ def _card_class(said: list[tuple[int, int]]) -> type[CtapPcscDevice]:
         _asked = False
 
         def apdu_exchange(self, apdu: bytes, protocol: int | None = None) -> tuple[bytes, int, int]:
-            answer = super().apdu_exchange(apdu, protocol)
-            said[:] = [answer[1:]]
-            return answer
+            answer, *word = super().apdu_exchange(apdu, protocol)
+            said[:] = [(word[0], word[1])]
+            if apdu[0] == _CTAP_CLASS and word[0] == _EXECUTION_ERROR and word[1] and not answer:
+                return bytes([word[1]]), 0x90, 0x00  # some send the status of a refusal there
+            return answer, word[0], word[1]
 
         def close(self, release: bool = True) -> None:  # noqa: ARG002  python-fido2's name
             _let_go(self._conn)

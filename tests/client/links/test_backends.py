@@ -8,14 +8,19 @@ from types import ModuleType
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.fake_link import FakeLink, SteeredClock, info
+from tests.support.fake_link import FakeLink, Person, SteeredClock, info, session_on
 from tests.support.pyscard import NO_SERVICE
 
 from fidokit.client import fido2_device
+from fidokit.client.credentials import resident
 from fidokit.client.links.backends import CardWatch, HidBackend, PcscBackend, tame
 from fidokit.client.links.watchdog import Patience
-from fidokit.errors import FidokitError, NoFidoCard, NoPermission, TokenBusy, TokenGone
+from fidokit.client.owner import pin
+from fidokit.client.ports import PinCode
+from fidokit.errors import FidokitError, NoFidoCard, NoPermission, PinWrong, TokenBusy, TokenGone
 from fidokit.types import Transport
+from fidokit.virtual.token import VirtualToken
+from fidokit.virtual.transports.card import CardSession
 
 FIDO = bytes.fromhex("06d0f10901a1010920150026ff007508954081020921150026ff00750895409102c0")
 KEYBOARD = bytes.fromhex("05010906a101050719e029e71500250175019508810295017508810395057501")
@@ -324,8 +329,6 @@ def test_readers_of_tokens_that_are_seen_on_usb_are_left_alone(
 
 
 def test_getinfo_is_asked_for_once_on_a_card_too(pyscard: list[Reader | Exception]) -> None:
-    from tests.support.fake_link import session_on
-
     reader = Reader("r")
     pyscard.append(reader)
     link = fido2_device.open_card("r", lambda: None)
@@ -335,6 +338,32 @@ def test_getinfo_is_asked_for_once_on_a_card_too(pyscard: list[Reader | Exceptio
     with session_on(link, patience=NO_WAIT) as session:
         assert session.info.versions
     assert sum(apdu[1] == 0x10 for apdu in reader.apdus) == 2
+
+
+@pytest.mark.parametrize("quirks", [(), ("statuses-in-status-words",)])
+def test_a_status_in_a_status_word_is_read(
+    pyscard: list[Reader | Exception], quirks: tuple[str, ...]
+) -> None:
+    """Pico FIDO on a reader: without it every refusal is "failed without saying why"."""
+    with VirtualToken(presence="auto", quirks=quirks) as token:
+        card = CardSession(token)
+        reader = Reader("r")
+        reader.transmit = lambda apdu, _protocol: _answered(card, apdu)  # type: ignore[method-assign]
+        pyscard.append(reader)
+        link = fido2_device.open_card("r", lambda: None)
+        assert link is not None
+        pin.set_pin(session_on(link, patience=NO_WAIT), PinCode.parse("246810"))
+        with pytest.raises(PinWrong):
+            pin.verify_pin(session_on(link, Person("wrong"), NO_WAIT))
+        session = session_on(link, Person("246810"), NO_WAIT)
+        assert resident.list_credentials(session) == []
+        assert link.msg(bytes.fromhex("00030000000000"))[-2:] == b"\x90\0"
+        card.close()
+
+
+def _answered(card: CardSession, apdu: list[int]) -> tuple[list[int], int, int]:
+    data, word = card.transmit(bytes(apdu))
+    return [*data], word >> 8, word & 0xFF
 
 
 def test_a_held_card_is_listed_and_its_holder_named(pyscard: list[Reader | Exception]) -> None:

@@ -32,6 +32,7 @@ from fidokit.virtual.core.profile import InitWhenBusy
 from fidokit.virtual.framing.ctaphid import BROADCAST, HidCommand, Message
 from fidokit.virtual.framing.ctaphid_device import HidDevice, RunCommand
 from fidokit.virtual.quirks.catalog import QUIRKS
+from fidokit.virtual.transports.card import AID, CardSession
 
 LONG_RP = "ssh:a-name-that-is-much-longer-than-forty-eight-bytes"
 DISPLAY = "Augusta Ada King, Countess of Lovelace"
@@ -451,6 +452,16 @@ def _statuses(bench: QuirkyBench) -> object:
     assert isinstance(said[0], Message)
     assert said[0].payload == b"\x2e"
     return said[0].command
+
+
+@shows("statuses-in-status-words", with_it=(b"", 0x6401), without=(b"\1", 0x9000))
+def _status_words(bench: QuirkyBench) -> object:
+    card = CardSession(bench.token)
+    assert card.transmit(bytes([0, 0xA4, 4, 0, len(AID), *AID])) == (b"U2F_V2", 0x9000)
+    assert card.transmit(bytes.fromhex("8010000001 04 00"))[0][:1] == b"\0"
+    said = card.transmit(bytes.fromhex("8010000001 99 00"))
+    card.close()
+    return said
 
 
 # --- all of them ---------------------------------------------------------------------------------

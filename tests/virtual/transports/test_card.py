@@ -83,6 +83,7 @@ def test_select(profile: str, says: bytes) -> None:
 def test_select_without_u2f(token: VirtualToken) -> None:
     class Plain:
         capabilities = 0x0D
+        manners = token.manners
         link = token.link
 
     card = CardSession(Plain())

@@ -40,7 +40,7 @@ class InitWhenBusy(Enum):
 
 @dataclass(frozen=True, slots=True)
 class HidManners:
-    """Where tokens disagree in CTAPHID; defaults are those of the text.
+    """Where tokens disagree in CTAPHID, and on readers; defaults are those of the text.
 
     Args:
         init_when_busy: what another channel's INIT gets.
@@ -49,12 +49,15 @@ class HidManners:
             never given out is told CHANNEL_BUSY rather than INVALID_CHANNEL (HID-17).
         init_on_unknown: INIT on a channel that was never given out is answered there, and the
             channel is valid from then on (HID-17).
+        status_words_carry_statuses: on a reader, a CTAP2 status other than OK comes as status word
+            64xx, without data (NFC-09).
     """
 
     init_when_busy: InitWhenBusy = InitWhenBusy.REFUSED
     errors_carry_statuses: bool = False
     busy_before_unknown: bool = False
     init_on_unknown: bool = False
+    status_words_carry_statuses: bool = False
 
 
 TEXTBOOK_MANNERS = HidManners()

@@ -322,6 +322,13 @@ _ALL: Final = (
         behavior=_sets(hid__errors_carry_statuses=True),
     ),
     Quirk(
+        "statuses-in-status-words",
+        "answers with status word 64xx and no data, on a reader, where the CTAP2 status is xx",
+        ("pico-fido",),
+        "11.3.5: a status is data, with 9000",
+        behavior=_sets(hid__status_words_carry_statuses=True),
+    ),
+    Quirk(
         "no-wink",
         "does not wink",
         ("canokey",),

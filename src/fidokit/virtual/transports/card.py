@@ -9,6 +9,7 @@ from queue import Empty, SimpleQueue
 from typing import Final, Protocol, TypeAlias
 
 from fidokit.errors import FidokitError, TokenGone
+from fidokit.virtual.core.profile import HidManners
 from fidokit.virtual.framing.apdu import Apdu, ApduRejection, Chain, Remainder, StatusWord, parse
 from fidokit.virtual.transports.memory import MemoryLink
 
@@ -29,6 +30,7 @@ _NO_MSG: Final = 0x08
 _CAN_POLL: Final = 0x80
 _CANCEL: Final = 0x11
 _PROCESSING: Final = 1
+_EXECUTION_ERROR: Final = 0x6400
 
 _SELECT: Final = (0x00, 0xA4)
 
@@ -42,6 +44,11 @@ class CardToken(Protocol):
     @property
     def capabilities(self) -> int:
         """CTAPHID's bits: WINK 01, CBOR 04, NMSG 08."""
+        ...
+
+    @property
+    def manners(self) -> HidManners:
+        """How it departs from the text on a reader."""
         ...
 
     def link(self, transport: str) -> MemoryLink:
@@ -186,7 +193,7 @@ class CardSession:
             return b"", StatusWord.OK
         self._abandon()
         if not apdu.p1 & _CAN_POLL:
-            return self._cut(apdu, self._link.cbor(whole.data, _ignore, self._left))
+            return self._reply(apdu, self._link.cbor(whole.data, _ignore, self._left))
         running = self._running = _Running(whole.data)
         self._worker = self._worker or _Worker(self._link)
         self._worker.give(running)
@@ -214,7 +221,13 @@ class CardSession:
         self._running = None
         if isinstance(outcome, FidokitError):
             raise outcome
-        return self._cut(apdu, outcome)
+        return self._reply(apdu, outcome)
+
+    def _reply(self, apdu: Apdu, answer: bytes) -> _Answer:
+        """The answer to a CTAP2 command."""
+        if self._token.manners.status_words_carry_statuses and answer[:1] != b"\0":
+            return self._cut(apdu, b"", _EXECUTION_ERROR | answer[0])
+        return self._cut(apdu, answer)
 
     def _cut(self, apdu: Apdu, data: bytes, status: int = StatusWord.OK) -> _Answer:
         return self._rest.begin(data, status, apdu.limit)
