@@ -131,3 +131,68 @@ def test_a_token_that_goes_is_an_error_not_an_end(machine: Host) -> None:
     said, _ = child.communicate("go\n", timeout=60)
     assert said == "EIO\nENODEV\n"
     assert child.returncode == 0
+
+
+@pytest.fixture
+def without_pin(machine: Host) -> Iterator[Host]:
+    """The same home, where a token without a PIN is plugged in."""
+    with VirtualToken() as token, program.plugged_in([token], machine.env) as environ:
+        strict = machine.env.get("STRICT")
+        yield replace(machine, env=environ | ({"LD_PRELOAD": strict} if strict else {}))
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Iterator[Host]:
+    """For programs whose own libraries open files before a sanitizer is ready."""
+    host = make_host(tmp_path / "home")
+    with VirtualToken() as token, program.plugged_in([token], host.env) as environ:
+        yield replace(host, env=environ)
+
+
+HIDAPI = """if True:
+    import os, hidraw
+    (found,) = hidraw.enumerate()
+    print(found["path"].decode(), hex(found["usage_page"]), found["product_string"])
+    device = hidraw.device()
+    device.open_path(found["path"])
+    nonce = os.urandom(8)
+    device.write(bytes.fromhex("00ffffffff860008") + nonce + bytes(49))
+    print(bytes(device.read(64, 5000))[7:15] == nonce)
+"""
+
+
+def test_hidapi_finds_and_talks_to_it(without_pin: Host) -> None:
+    """Its hidraw backend, which loads libudev for itself alone; by libusb it is out of reach."""
+    said = without_pin.run("/usr/bin/python3", "-c", HIDAPI).stdout.decode()
+    assert said == "/dev/hidraw90 0xf1d0 fidokit virtual token\nTrue\n"
+
+
+def test_pamu2fcfg_registers(plain: Host) -> None:
+    said = plain.run(stock("pamu2fcfg"), "-u", "ada").stdout.decode()
+    assert said.startswith("ada:")
+    assert said.endswith(",es256,+presence")
+
+
+def test_systemd_cryptenroll_enrolls(plain: Host) -> None:
+    """A LUKS volume in a file gets a slot that the token opens."""
+    volume, words = plain.home / "volume", plain.home / "words"
+    volume.write_bytes(bytes(32 << 20))
+    words.write_text("words")
+    fast = ["--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000"]
+    cryptsetup = stock("cryptsetup")
+    plain.run(cryptsetup, "luksFormat", "-q", "--type", "luks2", *fast, "volume", "words")
+    enroll = [stock("systemd-cryptenroll"), "--fido2-device=/dev/hidraw90"]
+    owner = replace(plain, env=plain.env | {"PASSWORD": "words"})
+    owner.run(*enroll, "--fido2-with-client-pin=no", "volume")
+    dumped = plain.run(cryptsetup, "luksDump", "volume").stdout.decode()
+    assert "systemd-fido2" in dumped
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_a_description_says(machine: Host, tmp_path: Path, seed: int) -> None:
+    """300 damaged descriptions each, read by every way that programs have."""
+    loaded = machine.env.get("STRICT") or str(program.library(machine.env))
+    script = Path(__file__).with_name("nodes_fuzz.py")
+    environ = machine.env | {"LD_PRELOAD": loaded, "FIDOKIT_NODES": str(tmp_path)}
+    done = replace(machine, env=environ).run("/usr/bin/python3", str(script), str(seed), "300")
+    assert done.stdout == b"done 1\n"

@@ -18,6 +18,7 @@
 #include <linux/hidraw.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,10 +40,28 @@
 #define HIDRAW_MAJOR 240
 #define NOT_OURS (-2)
 
+typedef void *(*finder)(void *, const char *);
+
+/* dlsym itself, which is defined here as well: by its versions in glibc, the newest first. */
+static finder find_symbol(void)
+{
+	static const char *const VERSIONS[] = {"GLIBC_2.34", "GLIBC_2.2.5", "GLIBC_2.17", "GLIBC_2.0"};
+	static finder known;
+	for (size_t at = 0; known == NULL && at < sizeof(VERSIONS) / sizeof(VERSIONS[0]); at++)
+		known = (finder)dlvsym(RTLD_NEXT, "dlsym", VERSIONS[at]);
+	return known;
+}
+
+/* A libudev that a program loaded for itself alone is not behind us, but loaded it is. */
 static void *next_of(void **known, const char *name)
 {
 	if (*known == NULL)
-		*known = dlsym(RTLD_NEXT, name);
+		*known = find_symbol()(RTLD_NEXT, name);
+	if (*known == NULL && !strncmp(name, "udev_", 5)) {
+		void *library = dlopen("libudev.so.1", RTLD_LAZY | RTLD_NOLOAD);
+		if (library)
+			*known = find_symbol()(library, name);
+	}
 	return *known;
 }
 
@@ -273,6 +292,21 @@ OPENAT(openat64)
 OPENAT(__openat_2)
 OPENAT(__openat64_2)
 
+#define OPEN_STREAM(name)                                                \
+	EXPORT FILE *name(const char *restrict path, const char *restrict mode) \
+	{                                                                \
+		static void *name##_next;                                \
+		int file = open_ours(path, O_CLOEXEC | (strchr(mode, '+') ? O_RDWR : O_RDONLY)); \
+		if (file == -1)                                          \
+			return NULL;                                     \
+		if (file != NOT_OURS)                                    \
+			return fdopen(file, mode);                       \
+		FILE *(*next)(const char *, const char *) = NEXT(name);  \
+		return next(path, mode);                                 \
+	}
+OPEN_STREAM(fopen)
+OPEN_STREAM(fopen64)
+
 EXPORT int close(int file)
 {
 	static void *close_next;
@@ -347,22 +381,22 @@ static int text_for(void *into, size_t room, const char *text)
 static int answer(const struct node *node, unsigned long request, void *argument)
 {
 	char path[64];
-	struct hidraw_report_descriptor *descriptor = argument;
-	struct hidraw_devinfo *info = argument;
+	uint32_t number = (uint32_t)node->descriptor_size;
+	struct hidraw_devinfo info = {node->bus, (int16_t)node->vendor, (int16_t)node->product_id};
 	size_t size = _IOC_SIZE(request);
-	switch (_IOC_NR(request)) {
+	switch (_IOC_NR(request)) { /* as the kernel does, into memory of any alignment */
 	case _IOC_NR(HIDIOCGRDESCSIZE):
-		*(int *)argument = (int)node->descriptor_size;
+		memcpy(argument, &number, sizeof(number));
 		return 0;
 	case _IOC_NR(HIDIOCGRDESC):
-		if (descriptor->size > node->descriptor_size)
-			descriptor->size = (uint32_t)node->descriptor_size;
-		memcpy(descriptor->value, node->descriptor, descriptor->size);
+		memcpy(&number, argument, sizeof(number));
+		if (number > node->descriptor_size)
+			number = (uint32_t)node->descriptor_size;
+		memcpy(argument, &number, sizeof(number));
+		memcpy((char *)argument + offsetof(struct hidraw_report_descriptor, value), node->descriptor, number);
 		return 0;
 	case _IOC_NR(HIDIOCGRAWINFO):
-		info->bustype = node->bus;
-		info->vendor = (int16_t)node->vendor;
-		info->product = (int16_t)node->product_id;
+		memcpy(argument, &info, sizeof(info));
 		return 0;
 	case _IOC_NR(HIDIOCGRAWNAME(0)):
 		return text_for(argument, size, node->name);
@@ -813,8 +847,26 @@ static const char *attribute(struct made *made, const char *name)
 	return made->text;
 }
 
+/* What the kernel says of the HID device in its uevent, which udev takes for properties. */
+static const char *hid_property(struct made *made, const char *name)
+{
+	const struct node *node = &made->node;
+	if (!strcmp(name, "HID_NAME"))
+		return node->name;
+	if (!strcmp(name, "HID_UNIQ"))
+		return node->serial;
+	if (!strcmp(name, "DRIVER"))
+		return "hid-generic";
+	if (strcmp(name, "HID_ID"))
+		return NULL;
+	snprintf(made->text, sizeof(made->text), "%04X:%08X:%08X", node->bus, node->vendor, node->product_id);
+	return made->text;
+}
+
 static const char *property(struct made *made, const char *name)
 {
+	if (made->level == HID && strcmp(name, "SUBSYSTEM"))
+		return hid_property(made, name);
 	if (!strcmp(name, "SUBSYSTEM"))
 		return SUBSYSTEMS[made->level];
 	if (!strcmp(name, "DEVNAME"))
@@ -860,14 +912,45 @@ static void replace_search(const void *old, const void *with)
 	pthread_mutex_unlock(&turn);
 }
 
+/* Who looks for all there is (Chromium) finds ours, too, until it says what it looks for. */
+EXPORT void *udev_enumerate_new(void *udev)
+{
+	static void *udev_enumerate_new_next;
+	void *(*next)(void *) = NEXT(udev_enumerate_new);
+	void *made = next(udev);
+	if (made && folder())
+		replace_search(NULL, made);
+	return made;
+}
+
 EXPORT int udev_enumerate_add_match_subsystem(void *enumerate, const char *subsystem)
 {
 	static void *udev_enumerate_add_match_subsystem_next;
 	int (*next)(void *, const char *) = NEXT(udev_enumerate_add_match_subsystem);
-	if (folder() && subsystem && !strcmp(subsystem, "hidraw") && !is_search(enumerate))
-		replace_search(NULL, enumerate);
+	int wanted = folder() && subsystem && !strcmp(subsystem, "hidraw");
+	if (wanted != is_search(enumerate))
+		replace_search(wanted ? NULL : enumerate, wanted ? enumerate : NULL);
 	return next(enumerate, subsystem);
 }
+
+/* Other things to look for: what has them is not known of ours. */
+#define OTHER_MATCH(name, parameters, arguments)                         \
+	EXPORT int name parameters                                       \
+	{                                                                \
+		static void *name##_next;                                \
+		int (*next) parameters = NEXT(name);                     \
+		if (is_search(enumerate))                                \
+			replace_search(enumerate, NULL);                 \
+		return next arguments;                                   \
+	}
+#define MATCH_NAME(name) OTHER_MATCH(name, (void *enumerate, const char *of), (enumerate, of))
+#define MATCH_VALUE(name) \
+	OTHER_MATCH(name, (void *enumerate, const char *of, const char *value), (enumerate, of, value))
+MATCH_NAME(udev_enumerate_add_match_sysname)
+MATCH_NAME(udev_enumerate_add_match_tag)
+MATCH_VALUE(udev_enumerate_add_match_property)
+MATCH_VALUE(udev_enumerate_add_match_sysattr)
+OTHER_MATCH(udev_enumerate_add_match_parent, (void *enumerate, void *parent), (enumerate, parent))
 
 EXPORT void *udev_enumerate_unref(void *enumerate)
 {
@@ -952,3 +1035,17 @@ EXPORT void *udev_enumerate_get_list_entry(void *enumerate)
 	}
 	return first;
 }
+
+#ifndef __SANITIZE_ADDRESS__ /* it looks for what is behind itself, and would find what is behind us */
+/* Programs that load libudev by hand (Firefox) get our functions for it, all others what they ask for.
+   The last call must leave no trace of ours: glibc looks at who called where RTLD_NEXT is asked for. */
+EXPORT void *dlsym(void *restrict handle, const char *restrict name)
+{
+	if (handle != RTLD_NEXT && handle != RTLD_DEFAULT && folder() && !strncmp(name, "udev_", 5)) {
+		void *found = find_symbol()(RTLD_DEFAULT, name);
+		if (found)
+			return found;
+	}
+	return find_symbol()(handle, name);
+}
+#endif
