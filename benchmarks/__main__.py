@@ -18,6 +18,7 @@ from benchmarks import (
     bench_pcsc,
     bench_server_check,
     bench_startup,
+    bench_virtual_run,
 )
 from benchmarks.place import Place, place
 from benchmarks.plot import PICTURE, draw
@@ -39,6 +40,7 @@ def measure(here: Place, *, quick: bool) -> Iterator[Result]:
     yield from bench_authenticator.run(here, 3) if quick else bench_authenticator.run(here)
     yield from bench_agent.run(here, 2, 50) if quick else bench_agent.run(here)
     yield from bench_pcsc.run(here, 2, 20) if quick else bench_pcsc.run(here)
+    yield from bench_virtual_run.run(here, 2, 3) if quick else bench_virtual_run.run(here)
     yield from (Result(*found) for found in bench_codecs.run())
 
 
