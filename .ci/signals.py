@@ -56,6 +56,25 @@ def public(node: ast.Module | ast.ClassDef) -> Iterator[Documented]:
                 yield from public(child)
 
 
+BANNED = {
+    r"(?<!here )\b(is|are|was|were) no (?!longer|more|way|such|one|other|terminal,)[\w{`]": "not a",
+    r"\b([Tt]he|[Aa]|[Ii]ts|this) person\b": "the user",
+    r"\b[Rr]ubbish[\"., ](?!:)": "an invalid response",
+    r"\bat hand\b": "connected, available",
+    r"\bmend(s|ed|ing)?\b": "fix",
+    r"\b[Hh]ave sshd\b": "make sshd",
+    r"\bon no (token|card)\b": "not on a token",
+    r"\bway back\b": "undo",
+    r"\bmakes? no sense\b": "is not valid",
+    r"\bmisses (a|the) (parameter|member)\b": "reports a missing ...",
+    r"\b[Ee]xit status \d+ where\b": "the exit status is ... if",
+    r"\bmay be (given|repeated)( several times)?\b": "can be repeated",
+    r"\bbe its finger\b|\bover all plug-ins\b|\bproved beforehand\b": "see the glossary",
+    r"\bwhere (nobody|none) (is|can)\b": "if",
+}
+"""Phrases that are not plain technical English, and what to write instead."""
+
+
 LEANING = re.compile(r"(the same|likewise|as above|see above|ditto)[.,:;]", re.IGNORECASE)
 
 
@@ -163,6 +182,21 @@ def text_signals(library: list[Source], top: Path) -> Iterator[Signal]:
     yield none("handlers of every exception outside boundaries", wide)
 
 
+def language_signals(top: Path) -> Iterator[Signal]:
+    """Yield the signal on phrases that no message, docstring or page has."""
+    pages = [top / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")]
+    files = [*(top / "src").rglob("*.py"), *(top / "docs").rglob("*.md"), *pages]
+    found = tuple(
+        f"{path.relative_to(top)}:{number} {hit[0]!r}: write {instead!r}"
+        for path in sorted(files)
+        if path.exists()
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+        for phrase, instead in BANNED.items()
+        if (hit := re.search(phrase, line))
+    )
+    yield none("phrases that are not plain English", found)
+
+
 def balance_signals(library: list[Source], tests: list[Source], top: Path) -> Iterator[Signal]:
     """Yield the signals on proportions."""
     total = sum(source.lines for source in library)
@@ -201,6 +235,7 @@ def measure(top: Path) -> list[Signal]:
     return [
         *size_signals(library, [*library, *tests, *others], top),
         *text_signals(library, top),
+        *language_signals(top),
         *balance_signals(library, tests, top),
         *structure_signals(library, top),
     ]

@@ -24,7 +24,7 @@ with suppress(ModuleNotFoundError):  # Unix has terminals; elsewhere the tests o
         "tests.support.sandbox",
     ]
 
-# A machine that is busy with something else is no failure: time is measured in benchmarks/.
+# A machine that is busy with something else is not a failure: time is measured in benchmarks/.
 settings.register_profile("fidokit", deadline=None)
 settings.register_profile("quick", settings.get_profile("fidokit"), max_examples=60)
 settings.load_profile("fidokit")

@@ -225,7 +225,7 @@ def test_values_without_an_encoding(value: Any) -> None:
         cbor.encode(value)
 
 
-# A busy machine is no failure of ours.
+# A busy machine is not a failure of ours.
 RELAXED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 INTEGERS = st.integers(-(2**63), 2**64 - 1)

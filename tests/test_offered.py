@@ -111,7 +111,7 @@ def about_ids(what: str, cell: str) -> Iterator[str]:
         yield f"{what}: no id of {CHECKS.name} in its row of {INSIDE}"
     for check in ids:
         if check not in known:
-            yield f"{what}: {check} is no id of tests/vectors/{CHECKS.name}"
+            yield f"{what}: {check} is not an id of tests/vectors/{CHECKS.name}"
         elif not checked_by(check):
             yield f'{what}: no test is marked @pytest.mark.check("{check}")'
 
@@ -219,7 +219,7 @@ def test_what_is_new_is_missed(
 
 @pytest.mark.parametrize(
     ("cell", "says"),
-    [("GI-02, PIN-01", []), ("", ["no id"]), ("GI-02, GI-99", ["GI-99 is no id"])],
+    [("GI-02, PIN-01", []), ("", ["no id"]), ("GI-02, GI-99", ["GI-99 is not an id"])],
 )
 def test_ids_of_a_row(cell: str, says: list[str]) -> None:
     found = list(about_ids("x", cell))

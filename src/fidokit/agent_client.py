@@ -44,7 +44,7 @@ class AgentClient:
             self._socket.connect(path)
         except PermissionError:
             self._socket.close()
-            raise NoPermission(f"this user may not talk to the agent at {path}") from None
+            raise NoPermission(f"this user may not use the agent at {path}") from None
         except (OSError, ValueError):
             self._socket.close()
             raise FidokitError(f"no agent answers at {path}", hint=_START) from None
@@ -85,7 +85,7 @@ class AgentClient:
                     raise FidokitError("the agent hung up", hint="see its log; restart it")
                 reader.feed(data)
         except (OSError, Malformed):
-            raise FidokitError("the agent does not answer, or not in its protocol") from None
+            raise FidokitError("the agent sent no valid answer") from None
         return answer
 
     def accepts(self, payload: bytes) -> bool:
@@ -116,6 +116,6 @@ class AgentClient:
         if answer == agent_messages.FAILURE:
             raise FidokitError(
                 "the agent refused to sign",
-                hint="it may be locked, or its user said no; its log tells more",
+                hint="it may be locked, or the user declined; its log shows more",
             )
         return agent_messages.parse_signature_answer(answer)

@@ -28,7 +28,7 @@ class ExitCode(IntEnum):
 
 
 class FidokitError(Exception):
-    """Something went wrong that a person can understand.
+    """Something went wrong that a user can understand.
 
     Args:
         message: one sentence that says what happened, without a full stop at its end.
@@ -45,13 +45,13 @@ class FidokitError(Exception):
 
 
 class UsageError(FidokitError):
-    """The command or call was given something that makes no sense."""
+    """The command or call was given something that is not valid."""
 
     exit_code = ExitCode.USAGE
 
 
 class Interrupted(FidokitError):
-    """The person pressed Ctrl-C; the token was told to stop waiting."""
+    """The user pressed Ctrl-C; the token no longer waits."""
 
     exit_code = ExitCode.INTERRUPTED
 
@@ -142,9 +142,7 @@ class Malformed(FidokitError):
     """Bytes or text that do not follow their format."""
 
     exit_code = ExitCode.MALFORMED
-    usual_hint = (
-        "it is damaged, cut off, or not what it was taken for; get it again from its origin"
-    )
+    usual_hint = "check that this is the right file, or make or copy it again"
 
 
 class MalformedKey(Malformed):
@@ -195,7 +193,7 @@ class PassphraseRequired(FidokitError):
 
 
 class PinError(FidokitError):
-    """Anything about the PIN that another PIN or a prompt would mend."""
+    """Anything about the PIN that another PIN or a prompt would fix."""
 
     exit_code = ExitCode.PIN
 
@@ -235,7 +233,7 @@ class PinBlocked(FidokitError):
 
 
 class PinAuthBlocked(FidokitError):
-    """Three wrong PINs in a row; the token wants to be unplugged first."""
+    """Three wrong PINs in a row; the token must be unplugged first."""
 
     exit_code = ExitCode.PIN_BLOCKED
 
@@ -247,7 +245,7 @@ class UvBlocked(FidokitError):
 
 
 class TouchRefused(FidokitError):
-    """The person, or the token's own check, refused."""
+    """The user, or the token's own check, refused."""
 
     exit_code = ExitCode.TOUCH
 

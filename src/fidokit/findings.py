@@ -58,11 +58,11 @@ KEY_IN_FILE: Final = _kind(101, _NOTE, "a key in a file gets in")
 NO_PIN: Final = _kind(102, _NOTE, "a key gets in without a PIN or fingerprint")
 WEAK_KEY: Final = _kind(103, _WARNING, "a weak key gets in")
 SHORT_KEY: Final = _kind(104, _NOTE, "a short RSA key gets in")
-DUPLICATE_KEY: Final = _kind(105, _NOTE, "the same key stands in two places")
+DUPLICATE_KEY: Final = _kind(105, _NOTE, "the same key is in two places")
 NO_TOUCH: Final = _kind(106, _WARNING, "a key on a token gets in without a touch")
 IDLE_OPTION: Final = _kind(107, _WARNING, "an option does nothing for this key")
-UNSEEN_CERTIFICATE: Final = _kind(108, _WARNING, "certificates that nobody sees here get in")
-UNSEEN_KEY: Final = _kind(109, _WARNING, "keys that nobody sees here get in")
+UNSEEN_CERTIFICATE: Final = _kind(108, _WARNING, "certificates that cannot be listed get in")
+UNSEEN_KEY: Final = _kind(109, _WARNING, "keys that cannot be listed get in")
 REFUSED_KEY: Final = _kind(110, _NOTE, "sshd refuses a key")
 IGNORED_LINE: Final = _kind(111, _NOTE, "sshd ignores a line")
 BREAK_GLASS: Final = _kind(112, _ERROR, "a break-glass key does not get in")
@@ -71,7 +71,7 @@ BREAK_GLASS: Final = _kind(112, _ERROR, "a break-glass key does not get in")
 
 PASSWORD: Final = _kind(201, _WARNING, "a password alone gets in")
 EMPTY_PASSWORD: Final = _kind(202, _ERROR, "an empty password gets in")
-HOST_BASED: Final = _kind(203, _WARNING, "another host's word gets in")
+HOST_BASED: Final = _kind(203, _WARNING, "users of trusted hosts get in")
 KERBEROS: Final = _kind(204, _WARNING, "a Kerberos ticket gets in")
 
 # --- files and modes -----------------------------------------------------------------------
@@ -110,7 +110,7 @@ DOCTOR: Final[Mapping[str, FindingKind]] = {
     "ssh-folder": _kind(541, _WARNING, "the folder ~/.ssh"),
     "state-folder": _kind(542, _WARNING, "the folder of virtual tokens"),
     "private-key-mode": _kind(543, _ERROR, "a private key that others may read"),
-    "token": _kind(551, _ERROR, "the tokens at hand"),
+    "token": _kind(551, _ERROR, "connected tokens"),
     "pin": _kind(552, _WARNING, "a token's PIN"),
     "token-abilities": _kind(553, _WARNING, "what a token lacks"),
     "token-departure": _kind(554, _WARNING, "where a token departs from CTAP"),

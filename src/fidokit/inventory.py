@@ -174,7 +174,7 @@ def public_line(key: PublicKey, comment: str) -> str:
         return PublicLine(key, "").encode()
 
 
-# --- choosing keys by what a person would type -----------------------------------------------
+# --- choosing keys by what a user would type -----------------------------------------------
 
 
 MIN_HEX: Final = 4

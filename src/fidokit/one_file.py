@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fidokit.cli.app import Section
 
 VERBS: Final[Mapping[str, Sequence[str]]] = {"server": (), "otp": (), "key": ("show",)}
-"""Groups, and verbs of each; all of a group's where none is named."""
+"""Groups, and verbs of each; all of a group's if none is named."""
 
 LEFT_OUT: Final = (
     *("agent", "agent_client", "client", "guide", "inventory", "lab", "metadata", "provider"),

@@ -163,7 +163,7 @@ RESTRICTED = Constraints(
         ("/h/.1password/agent.sock", LIMITS, "1Password's agent cannot hold keys of tokens"),
         ("/run/user/1/keyring/ssh", LIMITS, "not every version takes keys of tokens"),
         ("/run/user/1/gcr/ssh", LIMITS, "not every version takes keys of tokens"),
-        ("/s", LIMITS, "does not say why"),
+        ("/s", LIMITS, "without a reason"),
     ],
 )
 def test_why_an_agent_refuses(path: str, limits: Constraints, said: str) -> None:

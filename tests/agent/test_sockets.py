@@ -163,7 +163,7 @@ def test_a_listening_socket_is_taken(home: Path) -> None:
 def test_what_is_no_listening_socket_is_refused(home: Path) -> None:
     with socket.socket(socket.AF_UNIX) as unbound, (home / "file").open("w") as file:
         for descriptor in (unbound.fileno(), file.fileno()):
-            assert "no listening" in handed(descriptor)
+            assert "not a listening" in handed(descriptor)
 
 
 WAIT_S = 20.0

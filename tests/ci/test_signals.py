@@ -242,3 +242,37 @@ def test_a_folder_of_sixteen_files(tmp_path: Path) -> None:
     assert broken(tree(tmp_path, **files, types____init__='"""P."""\n')) == [
         "folders of more than 15 files"
     ]
+
+
+@pytest.mark.parametrize(
+    "phrase",
+    [
+        "it is no key",
+        "bytes are no text",
+        "the person answers",
+        "tokens at hand",
+        "mend the cause",
+        "have sshd read it",
+        "a key on no token",
+        "there is no way back",
+        "it makes no sense",
+        "Exit status 1 where it fails",
+        "may be given several times",
+        "where nobody is asked",
+    ],
+)
+def test_a_phrase_that_is_not_plain_english_is_named(tmp_path: Path, phrase: str) -> None:
+    folder = tree(tmp_path, errors=CLEAN)
+    (folder / "docs").mkdir()
+    (folder / "docs/page.md").write_text(f"Here {phrase}.\n")
+    (found,) = [
+        s for s in signals.measure(folder) if s.name == "phrases that are not plain English"
+    ]
+    assert found.hard
+    assert [place.partition(" ")[0] for place in found.where] == ["docs/page.md:1"]
+
+
+@pytest.mark.parametrize("phrase", ["there is no key", "it is no longer there", "Where is no way?"])
+def test_plain_phrases_pass(tmp_path: Path, phrase: str) -> None:
+    (tmp_path / "README.md").write_text(phrase)
+    assert "phrases that are not plain English" not in broken(tree(tmp_path, errors=CLEAN))

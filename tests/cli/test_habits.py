@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 
 import pytest
+from tests.cli.commands.conftest import Bench, fresh  # noqa: F401
 
 from fidokit.cli.app import GROUPS, TOP
 from fidokit.cli.habits import LETTERS, WORDS_IN
@@ -68,3 +69,33 @@ def test_the_answers_name_commands_that_are_here(
     words = [word for word in command.split() if not word.isupper()]
     assert in_process(*words, "--help") == 0
     assert capsys.readouterr().out.startswith("Usage: fidokit ")
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (
+            ("key", "download", "--name", "{foo}", "--no-passphrase"),
+            "fidokit: --name '{foo}': no field {foo} exists\nhint: the fields are {type}, ",
+        ),
+        (
+            ("key", "download", "--name", "a}", "--no-passphrase"),
+            "fidokit: --name 'a}': a brace stands alone\n",
+        ),
+        (
+            ("pin", "verify", "--pin-file", "empty"),
+            "fidokit: the PIN from empty is empty\nhint: put the secret on its first line\n",
+        ),
+        (("virtual", "create", "x", "--presence", "later"), "hint: choose auto, deny, delay:MS "),
+    ],
+)
+def test_messages_say_what_happened_and_what_to_do(
+    fresh: Bench,  # noqa: F811
+    args: tuple[str, ...],
+    said: str,
+) -> None:
+    (fresh.home / "empty").write_text("")
+    fresh.ok("pin", "set", "--new-pin-file", str(fresh.home / "pin"))
+    done = fresh.run(*args)
+    assert done.code != 0
+    assert said in done.err

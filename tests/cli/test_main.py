@@ -126,8 +126,8 @@ def test_bug_names_itself_and_keeps_its_words_for_v(
         (["key", "show"], "missing argument"),
         (["pin", "min-length", "3"], "3 is not in the range"),
         (["key", "verify", "-k", "a", "-f", "b", "file"], "either -k pub or -f"),
-        (["key", "verify", "-k", "a"], "say where the signature is"),
-        (["key", "rename", "x"], "say the new comment"),
+        (["key", "verify", "-k", "a"], "name the signature"),
+        (["key", "rename", "x"], "give the new comment"),
     ],
 )
 def test_usage_errors_end_with_2_and_point_to_help(

@@ -174,7 +174,7 @@ def test_a_command_in_a_hint_stays_whole(
     monkeypatch.setattr(render, "is_fancy", lambda _stream: True)
     monkeypatch.setenv("COLUMNS", "50")
     command = "`sudo fidokit udev install --group fido --force`"
-    hint = f"the rules give it to who sits at the machine; for others run {command}"
+    hint = f"the rules open it to the user at the machine; for others, run {command}"
     render.show(Settings(), {}, render.Checks([render.Check("ok", "", "a sentence", hint)]))
     lines = capsys.readouterr().out.splitlines()
     assert any(command in line for line in lines)

@@ -372,7 +372,7 @@ def test_the_tokens_own_minimum_is_named_the_first_time(token: Sandbox) -> None:
             shown.type("1\n")
             shown.wait(r"again: ?$")
             shown.type("1\n")
-            shown.wait("The PIN is too short: the token wants at least 6 characters")
+            shown.wait("The PIN is too short: the token needs at least 6 characters")
             shown.wait(r"\(6 to 63 characters\): ?$")
             assert "at least 4" not in shown.text()
 

@@ -90,7 +90,7 @@ def test_readers_are_total(name: str, value: object) -> None:
 
 @pytest.mark.parametrize("value", [None, 1, b"", [], "map"])
 def test_an_answer_is_a_map(value: object) -> None:
-    with pytest.raises(TokenMisbehaved, match="no map"):
+    with pytest.raises(TokenMisbehaved, match="not a map"):
         Answer.of(value, "answer")
 
 

@@ -31,7 +31,7 @@ def test_every_byte_is_told(status: int) -> None:
 
 
 def test_kinds_of_unknown_status() -> None:
-    assert "its maker's own" in error_for(0xF1, "x").message
+    assert "vendor-specific" in error_for(0xF1, "x").message
     assert "an extension's" in error_for(0xE1, "x").message
     assert "the unknown" in error_for(0x99, "x").message
 

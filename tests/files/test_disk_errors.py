@@ -51,7 +51,7 @@ def test_other_errors_pass() -> None:
 
 @pytest.mark.parametrize("name", ["nul\0", "surrogate\ud800"])
 def test_what_is_no_file_name(name: str) -> None:
-    with pytest.raises(UsageError, match="no file name"), explained(Path(name)):
+    with pytest.raises(UsageError, match="not a file name"), explained(Path(name)):
         pytest.fail("the block is not entered")
 
 

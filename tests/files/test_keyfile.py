@@ -1,4 +1,4 @@
-"""A key's two files: both or neither, and what is no key file is refused without harm."""
+"""A key's two files: both or neither, and what is not a key file is refused without harm."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def test_reading_refuses_what_is_no_file(tmp_path: Path) -> None:
         keyfile.read_private(tmp_path)
     with pytest.raises(FidokitError, match="does not exist"):
         keyfile.read_private(tmp_path / "none")
-    with pytest.raises(UsageError, match="no file name"):
+    with pytest.raises(UsageError, match="not a file name"):
         keyfile.read_private(Path("nul\0"))
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     with pytest.raises(UsageError, match="symbolic link"):

@@ -67,7 +67,7 @@ def card(pcscd: Pcscd, tmp_path: Path) -> Iterator[Card]:
 def test_resident_keys_come_and_go_with_the_token(card: Card) -> None:
     """No --token: the token on the reader is found like one on USB; stock ssh-add sees its keys."""
     card.lift()
-    elsewhere = str(card.host.home / "elsewhere")  # where it is no virtual token of the agent's
+    elsewhere = str(card.host.home / "elsewhere")  # where it is not a virtual token of the agent's
     options = ("--resident", "--pin-cache", "10m", "--no-notify")
     with serving(card.host, *options, XDG_STATE_HOME=elsewhere) as host:
         card.lay()

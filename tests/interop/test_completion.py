@@ -138,7 +138,7 @@ def test_a_list_explains_its_words(home: Sandbox) -> None:
 
 @pytest.mark.parametrize("name", SHELLS)
 def test_what_cannot_be_completed_leaves_the_line_alone(home: Sandbox, name: str) -> None:
-    """A program that fails, a word that is no command, a state folder that cannot be read."""
+    """A program that fails, a word that is not a command, a state folder that cannot be read."""
     with shell(home, name) as shown:
         (home.home / "bin" / "fidokit").write_text("#!/bin/sh\necho broken >&2\nexit 1\n")
         for typed in ("fidokit ke", "fidokit nonsense x"):

@@ -1,4 +1,4 @@
-"""A card that is no token, and one that another program uses, on a real pcscd's reader."""
+"""A card that is not a token, and one that another program uses, on a real pcscd's reader."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ def test_a_reset_wants_another_way(served: Served) -> None:
         sys.executable, "-m", "fidokit", "--token", SELECTOR, "token", "reset", code=None
     )
     assert done.returncode != 0
-    assert b"not reset on a card reader, but over usb alone" in done.stderr
+    assert b"cannot be reset on a card reader, only over usb" in done.stderr
 
 
 def test_an_empty_reader_is_no_token(served: Served) -> None:

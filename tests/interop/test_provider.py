@@ -188,7 +188,7 @@ def test_the_device_option(machine: Host) -> None:
     where: dict[str, Any] = {"FIDOKIT_TOKEN": other}
     keygen(machine, "-Y", "sign", "-n", "file", "-f", "elsewhere", stdin=b"text", **where)
     said = generate(machine, "nowhere", "ed25519-sk", "device=/dev/hidraw99", code=255)
-    assert "fidokit: no token is connected that answers to usb:/dev/hidraw99" in said
+    assert "fidokit: no token usb:/dev/hidraw99 is connected" in said
     assert "device not found" in said
 
 

@@ -83,7 +83,7 @@ def test_times_with_z_are_written_where_sshd_reads_them(town: Town) -> None:
     assert found
     reads_it = (int(found[1]), int(found[2])) >= (9, 1)
     said = town.authorize("--user", "bob", "plain.lines", code=0 if reads_it else 2)
-    assert ("lets in: plain" if reads_it else "reads no Z in times") in said
+    assert ("lets in: plain" if reads_it else "does not support Z in times") in said
     town.put("bob", line)
     with town.serving() as login:
         assert login.says("bob", town.key("plain")) == ("bob" if reads_it else "")
@@ -168,7 +168,7 @@ def test_a_type_that_only_newer_sshds_take(town: Town) -> None:
         assert login.says("bob", key) == ("bob" if is_known else "")
         said = town.authorize("--revoke", "--user", "bob", "pq.pub")
         assert "removed  SHA256:" in said
-        assert ("Proved: sshd takes none of them from bob now." in said) is is_known
+        assert ("Proved: sshd accepts none of them for bob now." in said) is is_known
         assert login.says("bob", key) == ""
 
 
@@ -205,7 +205,7 @@ def test_another_sshd_that_reads_other_files(town: Town, other: tuple[str, str])
         assert "another sshd" not in town.authorize("--user", "bob", "plain.pub")
         said = town.authorize("--revoke", "--user", "bob", "plain.pub")
         assert said.count("removed  SHA256:") == 2
-        assert "Proved: sshd takes none of them from bob now." in said
+        assert "Proved: sshd accepts none of them for bob now." in said
         assert usual.says("bob", town.key("plain")) == second.says("bob", town.key("plain")) == ""
 
 
@@ -384,7 +384,7 @@ def test_many_users_of_one_list(town: Town) -> None:
         ("alice none.pub", "nor the name of a file"),
         ("alice plain.pub no-such", "unknown to sshd"),
         ('alice plain.pub from="127/8"', "denies everybody"),
-        ("alice {key} restrict", "options stand behind the key"),
+        ("alice {key} restrict", "options follow the key"),
         ("alice restrict,no-such {key}", "neither a key"),
     ],
 )

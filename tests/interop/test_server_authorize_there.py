@@ -40,7 +40,7 @@ def test_a_central_folder_there(town: Town) -> None:
         again = there(town, login, "plain.pub")
         assert "Nothing changes" in again
         said = there(town, login, "--revoke", "plain.pub")
-        assert "Proved: sshd takes none of them from root" in said
+        assert "Proved: sshd accepts none of them for root" in said
         assert login.says("root", town.key("plain")) == ""
     assert (folder / "root").stat().st_mode & 0o777 == 0o644
 

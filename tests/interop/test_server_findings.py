@@ -370,7 +370,7 @@ def follow(world: World, step: str) -> None:
         world.shell(words.replace(" --dry-run", " --yes-unproved"))
         return
     command = step.partition(": ")[2] if re.match(r"[a-z ]+: ", step) else step
-    if command.startswith("have sshd"):
+    if command.startswith("make sshd"):
         return
     world.shell(command)
 

@@ -90,7 +90,7 @@ def test_many_users_are_proved_with_all_their_keys(it: SshMachine) -> None:
         it.add_user(f"u{number}", 3000 + number, *(token_line(number * 10 + n) for n in range(10)))
     done = it.fidokit("--json", *HARDEN)
     assert done.returncode == 0, done
-    assert done.stdout.count('"query"') == 101  # alice's other key is on no token
+    assert done.stdout.count('"query"') == 101  # alice's other key is not on a token
 
 
 # --- no room -------------------------------------------------------------------------------

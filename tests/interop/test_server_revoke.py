@@ -44,7 +44,7 @@ def test_lines_that_sshd_alone_reads_go(town: Town) -> None:
             town.put("alice", f"# mine\n{town.key('other').read_text()}{line}")
             read += [name] if login.says("alice", town.key("rsa")) else []
             said = town.authorize("--revoke", "--user", "alice", "rsa.pub")
-            assert "Proved: sshd takes none of them from alice now." in said, name
+            assert "Proved: sshd accepts none of them for alice now." in said, name
             assert login.says("alice", town.key("rsa")) == "", name
             assert login.says("alice", town.key("other")) == "alice", name
     assert {"plain", "tab", "vertical tab", "options", "needless zero"} <= set(read)
@@ -58,7 +58,7 @@ def test_out_of_every_file_of_every_user(town: Town) -> None:
     said = town.authorize("--revoke", "--all-users", "plain.pub")
     assert said.count("removed  SHA256:") == 3
     for user in ("alice", "bob", "carol"):
-        assert f"Proved: sshd takes none of them from {user} now." in said
+        assert f"Proved: sshd accepts none of them for {user} now." in said
     assert "removed" not in town.authorize("--revoke", "--all-users", "plain.pub")
 
 
@@ -90,7 +90,7 @@ def test_a_command_that_still_gives_it_out(town: Town) -> None:
     town.configure(f"AuthorizedKeysCommand {command}", "AuthorizedKeysCommandUser nobody")
     town.put("alice", town.key("plain").read_text())
     said = town.authorize("--revoke", "--user", "alice", "plain.pub", code=1)
-    assert f"still lets in as alice: AuthorizedKeysCommand {command} gives it out" in said
+    assert f"still lets in as alice: AuthorizedKeysCommand {command} returns it" in said
     with town.serving() as login:
         assert login.says("alice", town.key("plain")) == "alice"
 
@@ -111,8 +111,8 @@ def test_a_file_that_nobody_may_look_into_is_asked_about(town: Town) -> None:
     town.put("alice", town.key("plain").read_text())
     town.run("chown", "-R", "bob", "/home/alice/.ssh")
     said = town.authorize("--revoke", "--all-users", "plain.pub")
-    assert "not looked into for alice" in said
-    assert "Proved: sshd takes none of them from alice now." in said
+    assert "not checked for alice" in said
+    assert "Proved: sshd accepts none of them for alice now." in said
 
 
 # --- the list --------------------------------------------------------------------------------

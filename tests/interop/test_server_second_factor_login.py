@@ -97,7 +97,7 @@ def test_the_service_is_the_one_that_sshd_names(site: Site) -> None:
     done = site.harden("second-factor", "--user", USER, reload=False)
     assert done.returncode == 0, done.stderr
     assert "written  /etc/pam.d/sshd" in done.stdout
-    advice = r"^It counts once sshd is reloaded: sudo (kill -HUP [0-9]+)$"
+    advice = r"^It takes effect when sshd is reloaded: sudo (kill -HUP [0-9]+)$"
     (command,) = re.findall(advice, done.stdout, re.MULTILINE)
     assert site.ssh().status == 0, "until then the key alone does"
     assert subprocess.run(["sh", "-c", command], check=False).returncode == 0

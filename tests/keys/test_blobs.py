@@ -88,7 +88,7 @@ def test_websites_stay_out_of_sight(stocked: Desk) -> None:
         assert [row.key.application for row in list_blobs(session, any_rp=True).blobs] == [
             "example.com"
         ]
-        assert delete_orphaned_blobs(session) == 0  # a website's is no orphan
+        assert delete_orphaned_blobs(session) == 0  # a website's is not an orphan
         assert get_blob(session, "example.com", any_rp=True) == BLOB
 
 
@@ -161,7 +161,7 @@ def test_by_key_file(unlisting: Desk, folder: Path) -> None:
         assert get_blob(session, name, passphrase=passphrase) == BLOB
         with pytest.raises(PassphraseWrong):
             get_blob(session, name, passphrase=lambda _: b"wrong")
-        with pytest.raises(UsageError, match="no private key file"):
+        with pytest.raises(UsageError, match="not a private key file"):
             get_blob(session, "ssh:work")
         with pytest.raises(Unsupported):
             list_blobs(session)

@@ -114,7 +114,7 @@ def test_a_blob_that_is_something_else_stays(stocked: Desk, folder: Path) -> Non
     with stocked.open() as session:
         blobs.set_blob(session, "ssh:work", b"\x00my notes")
     assert kept(stocked) == ({"ssh:work": (), "ssh:home": ()}, [])
-    with pytest.raises(WouldOverwrite, match="no certificate"):
+    with pytest.raises(WouldOverwrite, match="not a certificate"):
         store(stocked, made)
     store(stocked, made, force=True)
     assert kept(stocked)[0]["ssh:work"] == (made,)
@@ -136,13 +136,13 @@ def test_an_array_that_is_none_hides_no_key(
     desk: Desk, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def read_array(_session: Session) -> BlobArray:
-        raise MalformedCbor("the large blobs are no array")
+        raise MalformedCbor("the large blobs are not an array")
 
     make(desk, folder, "work")
     monkeypatch.setattr(large_blobs, "read_array", read_array)
     found, problems = kept(desk)
     assert found == {"ssh:work": ()}
-    assert "the large blobs are no array" in problems[0]
+    assert "the large blobs are not an array" in problems[0]
 
 
 def test_downloads_bring_it(stocked: Desk, folder: Path, tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_in_memory_it_keeps_what_is_on_it(place: Place) -> None:
         with open_device(token) as device:
             Ctap2(device).get_assertion("example.org", bytes(32), options={"up": False})
     assert place.attached == []
-    with pytest.raises(TokenGone, match="not served any more"):
+    with pytest.raises(TokenGone, match="no longer served"):
         bay.insert()
 
 

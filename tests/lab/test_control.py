@@ -222,13 +222,13 @@ def test_the_socket_is_this_users_alone(path: Path, monkeypatch: pytest.MonkeyPa
         (b'{"do": "touch", "held": 1}', "not of the type bool"),
         (b'{"do": "fault", "fault": "stall", "count": true}', "a number"),
         (b'{"do": "fault", "fault": "stall", "count": 0}', "once or more"),
-        (b'{"do": "fault", "fault": "stall", "command": []}', "is no CTAP2 command"),
+        (b'{"do": "fault", "fault": "stall", "command": []}', "is not a CTAP2 command"),
         (b'{"do": "fault", "fault": "stall", "command": 1, "u2f": 1}', "not for both"),
         (b'{"do": "fault"}', "there is no fault ''"),
         (b'{"do": "quirks", "names": [1]}', "a list of"),
         (b'{"do": "quirks", "names": ["nope"]}', "there is no quirk 'nope'"),
         (b'{"do": "finger", "samples": ["toe"]}', "there is no sample 'toe'"),
-        (b'{"do": "wait-for-touch", "seconds": 601}', "600 seconds at most"),
+        (b'{"do": "wait-for-touch", "seconds": 601}', "at most 600 seconds"),
         (b'{"do": "wait-for-touch", "seconds": -1}', "not negative"),
         (b'{"do": "clock", "advance": 1e400}', "not of the type int"),
     ],
@@ -283,7 +283,7 @@ def test_its_end_ends_the_clients(token: VirtualToken, tmp_path: Path) -> None:
     bay = Bay("it", partial(kept_in_memory, token), lambda _: nullcontext())
     with bay, ControlSocket(bay, tmp_path / "c"):
         own = Hands(tmp_path / "c")
-    with own, pytest.raises(TokenNotFound, match="not served any more"):
+    with own, pytest.raises(TokenNotFound, match="no longer served"):
         own.ask("state")
     assert not [*tmp_path.iterdir()]
 

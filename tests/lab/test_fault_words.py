@@ -58,5 +58,5 @@ def test_commands(given: object, code: int) -> None:
 
 @pytest.mark.parametrize("given", [-1, 256, True, 1.0, None, "", "makecred", "0x100", "-1", []])
 def test_no_commands(given: object) -> None:
-    with pytest.raises(UsageError, match="is no CTAP2 command"):
+    with pytest.raises(UsageError, match="is not a CTAP2 command"):
         command_code(given)

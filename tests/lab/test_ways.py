@@ -55,7 +55,7 @@ def test_a_socket_at_a_path(token: VirtualToken, tmp_path: Path) -> None:
             set_pin(session)
         assert pin_is_set(f"socket:{path}")
     assert not path.exists()
-    with pytest.raises(TokenNotFound, match="answers to socket:"):
+    with pytest.raises(TokenNotFound, match="no token socket:"):
         pin_is_set(f"socket:{path}")
 
 

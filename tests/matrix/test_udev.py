@@ -33,7 +33,7 @@ for group in $2; do echo "$group" >>"$1/group"; done
 mount --bind "$1/group" /etc/group
 udevadm --version
 udevadm test /sys/class/mem/null 2>&1
-stat -c gid=%g /dev/null # up to some version it is no dry run
+stat -c gid=%g /dev/null # up to some version it is not a dry run
 if udevadm verify --help >/dev/null 2>&1; then udevadm verify --no-style "$1/ours" 2>&1 || true; fi
 """
 

@@ -85,8 +85,8 @@ def test_bad_entries_are_told_and_skipped(tmp_path: Path) -> None:
     found = catalog.load(path)
     assert [m.description for m in found.models] == ["Example Key One", "Example U2F Key"]
     assert found.problems == (
-        BadEntry(1, "the entry is no object"),
-        BadEntry(2, "description is no text of 1 to 1024 characters"),
+        BadEntry(1, "the entry is not an object"),
+        BadEntry(2, "description is not text of 1 to 1024 characters"),
     )
 
 

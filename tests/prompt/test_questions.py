@@ -66,7 +66,7 @@ class TestWithoutTerminal:
     def test_yes_must_be_said_by_option(self) -> None:
         with pytest.raises(UsageError) as caught:
             questions.require_yes("Sure?")
-        assert caught.value.hint == "say --yes"
+        assert caught.value.hint == "add --yes"
 
     def test_askpass_is_asked_with_an_escaped_prompt(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -158,7 +158,7 @@ def test_a_number_that_no_descriptor_has(number: int) -> None:
     assert caught.value.hint
 
 
-ASKED = "virtual:p wants a touch [Enter = touch, r = refuse]: "
+ASKED = "virtual:p needs a touch [Enter = touch, r = refuse]: "
 
 
 @pytest.fixture

@@ -237,7 +237,7 @@ def test_an_agent_without_the_key(socket_path: Path, plain: Path) -> None:
     [
         (None, True, "does not exist; the agent does not hold its key"),
         (None, False, "does not exist; no agent answers at"),
-        (False, True, "does not exist; the agent was not to be asked"),
+        (False, True, "does not exist; the agent was not asked"),
     ],
 )
 def test_a_public_key_that_the_agent_lacks(

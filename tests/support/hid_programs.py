@@ -76,7 +76,7 @@ class Bus:
                 return message
 
     def answer(self) -> Message:
-        """The next message that is no keep-alive."""
+        """The next message that is not a keep-alive."""
         while (message := self.read()).command == HidCommand.KEEPALIVE:
             pass
         return message

@@ -106,7 +106,7 @@ class Willing:
 def test_a_person_of_the_tests_own(factory: TokenFactory) -> None:
     token = factory(presence=Willing(), credentials=[Credential("example.org")])
     assert len(token.credentials) == 1
-    with pytest.raises(UsageError, match="person of the caller's"):
+    with pytest.raises(UsageError, match="the caller's own Person"):
         token.touch()
 
 

@@ -270,7 +270,7 @@ def on_a_reader(*ways: str) -> Session:
 @pytest.mark.parametrize("ways", [("usb",), ("usb", "hybrid")])
 def test_a_token_that_is_not_reset_on_a_card_reader(ways: tuple[str, ...]) -> None:
     """Nobody is made to type or to unplug in vain."""
-    with pytest.raises(Unsupported, match=f"over {', '.join(ways)} alone"):
+    with pytest.raises(Unsupported, match=f"only over {', '.join(ways)}"):
         resetting.plan_reset(on_a_reader(*ways))
 
 

@@ -58,7 +58,7 @@ def test_policies_by_name(text: str, policy: Any) -> None:
 def test_other_names_are_refused_with_the_choice(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_policy(text)
-    assert "delay MS" in caught.value.hint
+    assert "delay:MS" in caught.value.hint
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ class Door:
         self.credentials[name] = data.credential_data
 
     def open(self, name: str) -> None:
-        """Return if the key that is plugged in is this person's; raise if not."""
+        """Return if the key that is plugged in is this user's; raise if not."""
         known = [self.credentials[name]]
         options, state = self.server.authenticate_begin(known, self.verification)
         response = self.client().get_assertion(options.public_key).get_response(0)

@@ -138,7 +138,7 @@ def why_refused(agent: AgentClient, limits: Constraints) -> FidokitError:
     if not _shows_keys(agent):
         reasons.insert(0, "be locked (`ssh-add -X` unlocks it)")
     return FidokitError(
-        "the agent refused the key, and does not say why",
+        "the agent refused the key without a reason",
         hint="it may " + "; or ".join(reasons),
     )
 

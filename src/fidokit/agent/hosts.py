@@ -51,7 +51,9 @@ def _destination(spec: str, known: Sequence[KnownHost]) -> Destination:
 
 
 def _unreadable(spec: str) -> UsageError:
-    return UsageError(f"{spec!r} is no destination", hint="write [user@]host, or host>[user@]host")
+    return UsageError(
+        f"{spec!r} is not a destination", hint="write [user@]host, or host>[user@]host"
+    )
 
 
 _WILD: Final = "*?"

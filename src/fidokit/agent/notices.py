@@ -1,4 +1,4 @@
-"""Telling the person that a token waits: on the terminal, on the desktop, by a command."""
+"""Telling the user that a token waits: on the terminal, on the desktop, by a command."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Announcing(Quiet):
         self._purpose = purpose
 
     def touch_wanted(self, token: str, why: str) -> None:  # noqa: ARG002  the purpose says more
-        """Tell the person what the touch is for."""
+        """Tell the user what the touch is for."""
         self._notices.wanted(token, self._purpose)
 
     def touch_over(self) -> None:

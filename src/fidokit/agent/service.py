@@ -1,4 +1,4 @@
-"""An SSH agent of our own: the core of `fidokit.agent`, wired to tokens, files and a person."""
+"""An SSH agent of our own: the core of `fidokit.agent`, wired to tokens, files and a user."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class AgentService:
         options: how it is started.
         person: who allows uses of keys that are asked for.
         say: takes a line for the log.
-        passphrase: asks for the passphrase of a key file; None where nobody can be asked.
+        passphrase: asks for the passphrase of a key file; None if nobody can be asked.
 
     Raises:
         FidokitError: a key file or the policy cannot be read, or there can be no socket.
@@ -220,7 +220,7 @@ UPKEEP_S: Final = 1.0
 
 
 class _OneAtATime:
-    """Asks one question after the other: a person has one terminal."""
+    """Asks one question after the other: a user has one terminal."""
 
     def __init__(self, person: Approver, asking: threading.Lock) -> None:
         self._person = person

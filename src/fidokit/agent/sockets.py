@@ -89,7 +89,7 @@ def _check_folder(path: Path) -> None:
         raise NoPermission(f"the folder {folder} cannot be used: {error.strerror}") from None
     if found.st_uid not in {0, os.geteuid()} or stat.S_IMODE(found.st_mode) & _OTHERS_WRITE:
         raise NoPermission(
-            f"others may replace the socket in the folder {folder}",
+            f"others can replace the socket in the folder {folder}",
             hint="put it into a folder of your own, of mode 0700 or 0755",
         )
 
@@ -145,7 +145,7 @@ def handed_over(environ: Mapping[str, str]) -> Listening | None:
     if environ.get("LISTEN_PID") != str(os.getpid()):
         return None
     if environ.get("LISTEN_FDS") != "1":
-        raise UsageError("systemd has to hand over just one socket", hint="see docs/agent.md")
+        raise UsageError("systemd must pass exactly one socket", hint="see docs/agent.md")
     os.set_inheritable(FIRST_DESCRIPTOR, False)
     with suppress(OSError):
         server = socket.socket(fileno=FIRST_DESCRIPTOR)
@@ -154,7 +154,7 @@ def handed_over(environ: Mapping[str, str]) -> Listening | None:
         ):
             return Listening(server, Path(server.getsockname()), owned=False)
         server.detach()
-    raise UsageError("what systemd handed over is no listening Unix socket")
+    raise UsageError("what systemd passed is not a listening Unix socket")
 
 
 # --- the agent behind this one ---------------------------------------------------------------

@@ -62,7 +62,7 @@ class TokenDesk:
     Args:
         see: the tokens that may be used.
         children: for whatever needs a PIN.
-        notices: tells the person that a token waits.
+        notices: tells the user that a token waits.
         pins: the PINs that are kept.
         clock: monotonic seconds.
         mark: tells tokens in one place apart.
@@ -207,7 +207,9 @@ class TokenDesk:
             return known
         places = self.places()
         if not places:
-            raise TokenNotFound("no security key is connected", hint="plug in the one with the key")
+            raise TokenNotFound(
+                "no security key is connected", hint="plug in the token that holds the key"
+            )
         places.sort(key=lambda place: place.candidate.selector != selector)
         if len(places) == 1 or places[0].candidate.selector == selector:
             turns.enter_context(places[0].turn(stop))
@@ -241,7 +243,7 @@ class TokenDesk:
             turns.enter_context(place.turn(stop))
             return place
         raise CredentialNotFound(
-            "no token at hand holds this key", hint="plug in the one that made it"
+            "no connected token holds this key", hint="plug in the token that made it"
         )
 
     def _by_touch(

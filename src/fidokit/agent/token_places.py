@@ -1,4 +1,4 @@
-"""Tokens at hand, as many clients of the agent use them: which, whose turn, what is kept open.
+"""Connected tokens, as many clients of the agent use them: which, whose turn, what is kept open.
 
 What is kept of a token belongs to that token and not to its place. A descriptor of its node (Linux,
 O_PATH: nothing is opened) is held meanwhile, so that no other node can get the same inode number.

@@ -64,9 +64,7 @@ def install_systemd_units(program: Path | None = None, *, force: bool = False) -
         changed = [p for p, text in texts.items() if not p.exists() or p.read_bytes() != text]
     taken = [path for path in changed if path.exists()]
     if taken and not force:
-        raise FileInTheWay(
-            f"{taken[0]} is there already, and differs", hint="replace it with --force"
-        )
+        raise FileInTheWay(f"{taken[0]} already exists and differs", hint="replace it with --force")
     for path in changed:
         atomic.replace(path, texts[path], atomic.PUBLIC_MODE)
     return list(texts)
@@ -96,7 +94,7 @@ def remove_systemd_units(*, force: bool = False) -> list[Path]:
     changed = [path for path in there if not _is_ours(path)]
     if changed and not force:
         raise FileInTheWay(
-            f"{changed[0]} is not as it was installed", hint="remove it with --force"
+            f"{changed[0]} was changed after it was installed", hint="remove it with --force"
         )
     if not there:
         return []

@@ -1,4 +1,4 @@
-"""What an agent needs of the machine it runs on: a background, a log, a person who says yes."""
+"""What an agent needs of the machine it runs on: a background, a log, a user who says yes."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _on_terminal(question: str, stop: threading.Event) -> bool:
 
     terminal = os.open(questions.TERMINAL, os.O_RDWR | os.O_NOCTTY)
     try:
-        termios.tcflush(terminal, termios.TCIFLUSH)  # what was typed before is no answer
+        termios.tcflush(terminal, termios.TCIFLUSH)  # what was typed before is not an answer
         text = f"{escape(question.replace(chr(10), '; '))} [y/N] "
         os.write(terminal, text.encode("utf-8", "backslashreplace"))
         while not select.select([terminal], [], [], POLL_S)[0]:

@@ -53,7 +53,7 @@ GROUPS: Mapping[str, Section] = {
         },
     ),
     "token": Section(
-        "Tokens that are plugged in",
+        "Connected tokens: list, show, reset",
         {
             "list": "token:list_tokens",
             "info": "token:info",
@@ -83,7 +83,7 @@ GROUPS: Mapping[str, Section] = {
         },
     ),
     "blob": Section(
-        "Data that is kept on the token beside a resident key",
+        "Data stored on the token with a resident key",
         {
             "list": "blob:list_blobs",
             "get": "blob:get",
@@ -100,14 +100,14 @@ GROUPS: Mapping[str, Section] = {
         },
     ),
     "attestation": Section(
-        "What a token certified when it made a key",
+        "Proofs that a token made a key",
         {
             "show": "attestation:show_one",
             "verify": "attestation:verify",
         },
     ),
     "agent": Section(
-        "SSH agents: one of our own, and keys into any",
+        "SSH agents: serve keys, or add them to a running agent",
         {
             "add": "agent:add",
             "serve": "agent:serve",
@@ -116,7 +116,7 @@ GROUPS: Mapping[str, Section] = {
         },
     ),
     "provider": Section(
-        "OpenSSH's own programs on the tokens that fidokit reaches",
+        "A library that lets OpenSSH's programs use fidokit's tokens",
         {
             "path": "provider:path",
             "install": "provider:install",
@@ -137,7 +137,7 @@ GROUPS: Mapping[str, Section] = {
         },
     ),
     "server": Section(
-        "From a key to a login",
+        "Logins: add keys, check and harden sshd, revoke",
         {
             "authorize": "server.authorize:authorize",
             "check": "server.check:check",
@@ -179,7 +179,7 @@ GROUPS: Mapping[str, Section] = {
         },
     ),
     "udev": Section(
-        "Who may use tokens on this machine",
+        "Rules that let users access tokens",
         {
             "print": "udev:print_rules",
             "install": "udev:install",
@@ -201,11 +201,11 @@ HELP = """Manage FIDO2 security keys for SSH.
 \b
 First steps:
   fidokit setup                     from a new token to a working login
-  fidokit doctor                    is everything in place?
-  fidokit pin set                   give the token a PIN
-  fidokit key generate -O resident  create a key that can be recovered
+  fidokit doctor                    check this machine and its tokens
+  fidokit pin set                   set the PIN of the token
+  fidokit key generate -O resident  create a key that you can recover
 
-Without a token at hand, `fidokit demo` shows it all on a virtual one."""
+If you have no token, `fidokit demo` shows everything with a virtual one."""
 
 
 def load(target: str) -> click.Command:

@@ -15,8 +15,8 @@ LETTERS: Final[Mapping[str, str]] = {
     "-K": "to recover keys from a token use `fidokit key download`",
     "-L": "to list tokens use `fidokit token list`; for what a certificate says use "
     "`fidokit cert show FILE`",
-    "-P": "a passphrase on the command line can be read by every user of the machine: use "
-    "--passphrase-file FILE, or wait to be asked; `fidokit key passphrase FILE` changes it",
+    "-P": "every user of this machine can read a passphrase on the command line: use "
+    "--passphrase-file FILE, or wait for the question; `fidokit key passphrase FILE` changes it",
     "-R": "to reset a token use `fidokit token reset`",
     "-S": "to set a PIN use `fidokit pin set`",
     "-Y": "to sign and verify use `fidokit key sign` and `fidokit key verify`; "
@@ -78,7 +78,7 @@ WORDS_IN: Final[Mapping[str, Mapping[str, str]]] = {
 
 
 def answer_to_word(group: str, word: str) -> str:
-    """What to type instead of a word that is no command here; "" where nothing is known."""
+    """What to type instead of a word that is not a command here; "" where nothing is known."""
     return WORDS_IN.get(group, {}).get(word, "")
 
 

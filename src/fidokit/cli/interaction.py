@@ -38,7 +38,7 @@ def open_token(settings: Settings) -> Iterator[Session]:
 
 
 def ask_twice(ask: Callable[[str], Secret | None], prompt: str, again: str) -> Secret | None:
-    """A secret that was typed twice alike; None where nobody can be asked.
+    """A secret that was typed twice alike; None if nobody can be asked.
 
     Args:
         ask: `questions.ask_secret` or `ask_passphrase`.
@@ -75,7 +75,7 @@ class TerminalInteraction:
     def ask_pin(
         self, token: str, retries: int | None, why: str, previous_was_wrong: bool
     ) -> PinCode:
-        """The PIN of a token, from --pin-file or --pin-fd, else from the person."""
+        """The PIN of a token, from --pin-file or --pin-fd, else from the user."""
         from fidokit.tokens import PinCode
 
         source = self.settings.pin_fd
@@ -107,7 +107,7 @@ class TerminalInteraction:
         return self._read[token]
 
     def ask_new_pin(self, token: str, min_length: int, max_length: int) -> PinCode:
-        """A new PIN, from --new-pin-file, else from the person, twice.
+        """A new PIN, from --new-pin-file, else from the user, twice.
 
         Args:
             token: the token's name.
@@ -184,7 +184,7 @@ class TerminalInteraction:
             self._prompt.over()
 
     def choose_token(self, candidates: Sequence[Candidate]) -> Candidate | None:
-        """Let the person choose from a numbered list; None: by touching the token."""
+        """Let the user choose from a numbered list; None: by touching the token."""
         if not questions.has_terminal():
             from fidokit.tokens import QUIET
 

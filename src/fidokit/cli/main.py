@@ -86,7 +86,7 @@ def run(args: Sequence[str]) -> int:
 
 
 def _complete(shell: str, args: Sequence[str]) -> int:
-    """Answer a shell that completes a line; a word that cannot be completed is no news to it."""
+    """Answer a shell that completes a line; a word that cannot be completed is not news to it."""
     try:
         from fidokit.cli.completion.answers import answer
 

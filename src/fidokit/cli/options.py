@@ -61,7 +61,7 @@ def common_options() -> Iterator[SectionOption]:
         ["--token", "token"],
         COMMON,
         metavar="SELECTOR",
-        help="The token to use, as `token list` names it. Also: FIDOKIT_TOKEN.",
+        help="The token to use, as shown by `token list`. Also: FIDOKIT_TOKEN.",
     )
     yield SectionOption(["--json"], COMMON, is_flag=True, help="Print JSON, for scripts.")
     yield SectionOption(
@@ -70,7 +70,7 @@ def common_options() -> Iterator[SectionOption]:
         is_flag=True,
         flag_value=False,
         default=True,
-        help="Show no lines that change.",
+        help="Show no progress lines.",
     )
     yield SectionOption(
         ["--no-wait", "wait"],
@@ -81,7 +81,7 @@ def common_options() -> Iterator[SectionOption]:
         help="Fail at once if the token is busy or absent.",
     )
     yield SectionOption(
-        ["-v", "--verbose"], COMMON, count=True, help="Trace what is said to the token."
+        ["-v", "--verbose"], COMMON, count=True, help="Trace the communication with the token."
     )
 
 

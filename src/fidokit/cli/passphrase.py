@@ -1,5 +1,5 @@
 """Passphrases of key files and of sealed virtual tokens, and who signs for a key file: options,
-prompts, and what to do where nobody can be asked."""
+prompts, and what to do if nobody can be asked."""
 
 from __future__ import annotations
 
@@ -138,9 +138,7 @@ def _read_or_ask(path: Path, source: str | None) -> bytes:
 
 # --- who signs -----------------------------------------------------------------------------
 
-agent_option = click.option(
-    "-U", "--agent", is_flag=True, help="Sign by the agent, and by nothing else."
-)
+agent_option = click.option("-U", "--agent", is_flag=True, help="Sign only through the agent.")
 
 
 def open_signer(

@@ -79,7 +79,7 @@ Shown = Union[Listing, Facts, Lines, Checks]  # noqa: UP007  Python 3.9
 
 
 def show(settings: Settings, data: Json, human: Shown) -> None:
-    """Print the result of a command: JSON where asked for, else for a person or a pipe."""
+    """Print the result of a command: JSON where asked for, else for a user or a pipe."""
     if settings.json:
         write_json(data)
         return
@@ -117,7 +117,7 @@ def write_raw(data: bytes) -> None:
         from fidokit.errors import UsageError
 
         raise UsageError(
-            f"these {len(data)} bytes are no text, and this is a terminal",
+            f"these {len(data)} bytes are not text, and this is a terminal",
             hint="write them to a file with -o FILE",
         ) from None
 
@@ -146,7 +146,7 @@ def error_data(error: FidokitError) -> Json:
 def write_lines(lines: Iterable[str]) -> None:
     """Print lines, escaped; many at a time, because files of 100,000 keys exist.
 
-    What is no terminal gets bytes that are not UTF-8 as they are: they are a key's comment.
+    What is not a terminal gets bytes that are not UTF-8 as they are: they are a key's comment.
     """
     iterator: Iterator[str] = iter(lines)
     harmless: Callable[[str], str] = escape if sys.stdout.isatty() else escape_but_bytes

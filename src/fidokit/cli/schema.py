@@ -53,7 +53,7 @@ def members(value: object, names: str, **given: object) -> dict[str, object]:
     Args:
         value: a dataclass, or another object.
         names: names with spaces between; `member=attribute` where the two differ.
-        given: members that are no attributes as they stand; they stand in `names`, too.
+        given: members that are not attributes as they stand; they stand in `names`, too.
     """
     found = {}
     for name in names.split():

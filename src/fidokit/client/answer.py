@@ -40,7 +40,7 @@ class Answer:
             TokenMisbehaved: it is something else.
         """
         if not isinstance(value, Mapping):
-            raise TokenMisbehaved(f"the {what} of the token is no map", hint=MISBEHAVIOR_HINT)
+            raise TokenMisbehaved(f"the {what} of the token is not a map", hint=MISBEHAVIOR_HINT)
         return cls(value, what)
 
     def __contains__(self, key: Key) -> bool:
@@ -189,11 +189,11 @@ class Answer:
         found: dict[str, bool] = {}
         for name, value in (members._members if members else {}).items():
             if not isinstance(name, str) or not isinstance(value, bool) or len(found) > MOST_ITEMS:
-                raise self.wrong(key, "is no map of names to booleans")
+                raise self.wrong(key, "is not a map of names to booleans")
             found[name] = value
         return found
 
 
 def rubbish(why: str) -> TokenMisbehaved:
-    """The error for an answer that makes no sense; `why` is a clause about the token."""
-    return TokenMisbehaved(f"the token answered rubbish: {why}", hint=MISBEHAVIOR_HINT)
+    """The error for an answer that is not valid; `why` is a clause about the token."""
+    return TokenMisbehaved(f"the token sent an invalid response: {why}", hint=MISBEHAVIOR_HINT)

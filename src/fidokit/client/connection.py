@@ -31,7 +31,7 @@ class Label(NamedTuple):
     """How one token is called.
 
     Args:
-        name: for a person, such as "YubiKey 5 (usb:123)".
+        name: for a user, such as "YubiKey 5 (usb:123)".
         selector: what names it on the command line.
         durable: whether that still names it after it was plugged elsewhere.
         transport: how it is reached; None where nobody knows.
@@ -112,7 +112,7 @@ class Connection:
         """What the token says about itself; asked for once.
 
         Raises:
-            TokenMisbehaved: its answer makes no sense.
+            TokenMisbehaved: its answer is not valid.
             TokenSilent: none comes.
         """
         if self._info is None:

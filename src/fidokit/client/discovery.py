@@ -143,7 +143,7 @@ def find(selector: str | None, backends: Sequence[Backend], opener: Opener) -> C
     Args:
         selector: what the user named, or None.
         backends: the ways of reaching tokens.
-        opener: opens tokens where they have to be asked, and reaches the person who chooses.
+        opener: opens tokens where they have to be asked, and reaches the user who chooses.
 
     Raises:
         TokenNotFound: none, or none of that name.
@@ -163,7 +163,7 @@ def find(selector: str | None, backends: Sequence[Backend], opener: Opener) -> C
     found = until_there(look, what, waits, opener.patience)
     if not found:
         raise TokenNotFound(
-            f"no token is connected that answers to {selector}",
+            f"no token {selector} is connected",
             hint=_MISSING.get(named.kind, _MISSING[""]),
         )
     return choose(found, opener)
@@ -371,7 +371,7 @@ def holder_of(
     """The open token that holds a key; tokens are asked silently, without PIN or touch.
 
     A key under credProtect 3 shows itself to nobody without the PIN, so when no token owns up
-    the person chooses; a single token is not asked at all.
+    the user chooses; a single token is not asked at all.
 
     Raises:
         TokenNotFound: there are no candidates.

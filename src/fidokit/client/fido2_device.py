@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 _LENIENT: Final = (ValueError, IndexError, OverflowError, RecursionError, struct.error)
-"""What python-fido2 raises for answers that make no sense; the rest are defects of a program."""
+"""What python-fido2 raises for answers that are not valid; the rest are defects of a program."""
 _OF_DATA: Final = (*_LENIENT, TypeError, KeyError, AttributeError)
 """What python-fido2 raises where nothing but a token's own value goes into a call."""
 

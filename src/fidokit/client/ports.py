@@ -1,4 +1,4 @@
-"""What the client side of CTAP needs from the world: links to tokens, and a person."""
+"""What the client side of CTAP needs from the world: links to tokens, and a user."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Backend(Protocol):
 
 
 class Interaction(Protocol):
-    """How a person is reached. The command implements it; tests script it."""
+    """How a user is reached. The command implements it; tests script it."""
 
     def ask_pin(
         self, token: str, retries: int | None, why: str, previous_was_wrong: bool
@@ -114,7 +114,7 @@ class Interaction(Protocol):
         """The token waits no longer."""
 
     def choose_token(self, candidates: Sequence[Candidate]) -> Candidate | None:
-        """One of several tokens; None to let the person touch the one that is meant.
+        """One of several tokens; None to let the user touch the one that is meant.
 
         Raises:
             SeveralTokens: nobody can be asked.
@@ -207,7 +207,7 @@ class PinCode:
         needed = max(min_code_points, MIN_CODE_POINTS)
         if len(self._value) < needed:
             raise PinPolicy(
-                f"the PIN is too short: the token wants at least {needed} characters",
+                f"the PIN is too short: the token needs at least {needed} characters",
                 hint=f"choose a PIN of {needed} characters or more; letters are allowed",
             )
         if len(self._value) > max_code_points or len(self.utf8()) > MAX_BYTES:

@@ -84,7 +84,7 @@ class Session:
         """What the token says about itself (CTAP 2.3 section 6.4); asked for once.
 
         Raises:
-            TokenMisbehaved: its answer makes no sense.
+            TokenMisbehaved: its answer is not valid.
             TokenSilent: none comes.
         """
         return self.connection.info
@@ -158,7 +158,7 @@ class Session:
         """
         why = "resetting the token"
         if self.info.is_u2f_only:
-            raise Unsupported(f"{self.name} has no reset: it speaks U2F alone")
+            raise Unsupported(f"{self.name} has no reset: it supports only U2F")
         try:
             self.connection.attempt(CtapCommand.RESET, None, "reset answer", why=why)
         except CtapRefusal as refusal:

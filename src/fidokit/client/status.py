@@ -1,4 +1,4 @@
-"""What each CTAP status means to a person: our error, a sentence and a hint, as one table."""
+"""What each CTAP status means to a user: our error, a sentence and a hint, as one table."""
 
 from __future__ import annotations
 
@@ -71,7 +71,9 @@ MEANINGS: Final[Mapping[S, Meaning]] = MappingProxyType(
             errors.TokenRefused, "the token expected another type of value", _FAULTY
         ),
         S.INVALID_CBOR: Meaning(errors.TokenRefused, "the token cannot read the request", _FAULTY),
-        S.MISSING_PARAMETER: Meaning(errors.TokenRefused, "the token misses a parameter", _FAULTY),
+        S.MISSING_PARAMETER: Meaning(
+            errors.TokenRefused, "the token reports a missing parameter", _FAULTY
+        ),
         S.LIMIT_EXCEEDED: Meaning(
             errors.Unsupported, "something is longer than the token can take", "use shorter names"
         ),
@@ -146,7 +148,7 @@ MEANINGS: Final[Mapping[S, Meaning]] = MappingProxyType(
             "the token does not allow this now",
             "unplug it, plug it in again and repeat at once",
         ),
-        S.PIN_INVALID: Meaning(errors.PinWrong, "the PIN is wrong", "type it again, with care"),
+        S.PIN_INVALID: Meaning(errors.PinWrong, "the PIN is wrong", "type it again carefully"),
         S.PIN_BLOCKED: Meaning(
             errors.PinBlocked,
             "the PIN is blocked: no tries are left",
@@ -159,7 +161,7 @@ MEANINGS: Final[Mapping[S, Meaning]] = MappingProxyType(
         ),
         S.PIN_AUTH_BLOCKED: Meaning(
             errors.PinAuthBlocked,
-            "three wrong PINs in a row: the token wants to be unplugged",
+            "three wrong PINs in a row: the token must be unplugged",
             "unplug the token, plug it in again, then give the right PIN",
         ),
         S.PIN_NOT_SET: Meaning(
@@ -167,8 +169,8 @@ MEANINGS: Final[Mapping[S, Meaning]] = MappingProxyType(
         ),
         S.PUAT_REQUIRED: Meaning(
             errors.PinRequired,
-            "the token wants the PIN or a fingerprint for this",
-            "give the PIN; where none is set, `fidokit pin set` sets one",
+            "the token needs the PIN or a fingerprint for this",
+            "give the PIN; if none is set, set one with `fidokit pin set`",
         ),
         S.PIN_POLICY_VIOLATION: Meaning(
             errors.PinPolicy,
@@ -207,16 +209,16 @@ MEANINGS: Final[Mapping[S, Meaning]] = MappingProxyType(
         ),
         S.UNAUTHORIZED_PERMISSION: Meaning(
             errors.Unsupported,
-            "the token does not give the right to do this, not even for the PIN",
+            "the token does not allow this, even with the PIN",
             _BY_TOKEN,
         ),
-        S.OTHER: Meaning(errors.TokenRefused, "the token failed without saying why", _FAULTY),
+        S.OTHER: Meaning(errors.TokenRefused, "the token failed without a reason", _FAULTY),
     }
 )
 
 
 def error_for(status: int, doing: str) -> errors.FidokitError:
-    """The error that tells a person about `status`.
+    """The error that tells a user about `status`.
 
     Args:
         status: CTAP status byte, 0x01 to 0xff; vendors' and unknown ones included.
@@ -267,5 +269,5 @@ def untouched(status: int, doing: str, seconds: float) -> errors.TouchTimedOut:
 
 def _kind(status: int) -> str:
     if status >= 0xF0:
-        return "its maker's own"
+        return "vendor-specific"
     return "an extension's" if status >= 0xE0 else "the unknown"

@@ -151,7 +151,7 @@ def sync_folder(folder: Path) -> None:
 def refuse_special(path: Path) -> None:
     """Raise WouldOverwrite unless `path` is free or a regular file.
 
-    A link is not followed: what it leads to was not named by the person.
+    A link is not followed: what it leads to was not named by the user.
     """
     with explained(path):
         try:

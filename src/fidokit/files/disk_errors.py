@@ -92,7 +92,7 @@ def explained(path: StrPath) -> Iterator[None]:
     """Turn any OSError inside the block into our error about `path`.
 
     Raises:
-        UsageError: at once, where `path` can be no file's name.
+        UsageError: at once, where `path` cannot be a file's name.
     """
     _check_name(path)
     try:
@@ -107,4 +107,4 @@ def _check_name(path: StrPath) -> None:
     except UnicodeEncodeError:  # a lone surrogate
         possible = False
     if not possible:
-        raise UsageError(f"{str(path)!r} is no file name", hint="check the path")
+        raise UsageError(f"{str(path)!r} is not a file name", hint="check the path")

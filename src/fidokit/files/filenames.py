@@ -73,11 +73,11 @@ def check_template(template: str) -> None:
     unknown = [name for name in _FIELD.findall(template) if name not in TEMPLATE_FIELDS]
     stray = set("{}") & set(_FIELD.sub("", template))
     if unknown or stray:
-        what = f"the field {{{unknown[0]}}}" if unknown else "a brace that belongs to no field"
+        what = f"no field {{{unknown[0]}}} exists" if unknown else "a brace stands alone"
         known = ", ".join(f"{{{name}}}" for name in TEMPLATE_FIELDS)
-        raise UsageError(f"the name template has {what}", hint=f"the fields are {known}")
+        raise UsageError(f"--name {template!r}: {what}", hint=f"the fields are {known}")
     if not template.strip():
-        raise UsageError("the name template is empty", hint="try --name 'id_{type}_{application}'")
+        raise UsageError("--name is empty", hint="try --name 'id_{type}_{application}'")
 
 
 def render_template(template: str, fields: Mapping[str, str]) -> str:

@@ -200,7 +200,7 @@ def read_bounded(path: Path, limit: int) -> bytes:
             data = file.read(limit + 1)
     if len(data) > limit:
         raise MalformedKey(
-            f"{path} is larger than {limit} bytes, so it is no key file", hint="check the path"
+            f"{path} is larger than {limit} bytes, so it is not a key file", hint="check the path"
         )
     return data
 

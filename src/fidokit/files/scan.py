@@ -1,7 +1,7 @@
 """Finding key files by what is in them, whatever their names.
 
 A folder may hold anything: FIFOs, sockets, unreadable and huge files, other people's formats.
-What is no key file is passed over in silence.
+What is not a key file is passed over in silence.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def read_key(path: Path) -> tuple[PublicLine, bool]:
     """The public key of a key file, and whether it is the private half; no passphrase needed.
 
     Raises:
-        MalformedKey: it is no key file; others as `keyfile.read_bounded`.
+        MalformedKey: it is not a key file; others as `keyfile.read_bounded`.
     """
     data = read_bounded(path, MAX_SCANNED)
     require_own_form(path, data)

@@ -186,7 +186,7 @@ class _Tour:
         return Step(
             "Set a PIN",
             "Keys that live on the token are protected by a PIN, which the token itself checks. "
-            "After eight wrong tries in all it locks itself, so nobody can guess it.",
+            "After eight wrong tries in total the token blocks the PIN, so nobody can guess it.",
             ("fidokit pin set",),
             (f"the PIN is set; {status.retries} tries are left",),
         )
@@ -232,7 +232,7 @@ class _Tour:
             _same("whether the key wants the PIN", row.verify_required, True)
         return Step(
             "List the keys",
-            "The list joins what is on the token with the key files at hand.",
+            "The list shows the keys on the token together with their files.",
             ("fidokit key list .",),
             tuple(
                 f"{row.key_type}  {row.application}  {row.user}  verify-required  "

@@ -52,7 +52,7 @@ def _no_token() -> Finding:
     return Finding(
         "token",
         Status.FAIL,
-        "no token is at hand, neither hardware nor virtual",
+        "no token is connected, neither hardware nor virtual",
         "plug one in, or try things out on a virtual one: `fidokit virtual create test`",
     )
 

@@ -29,7 +29,7 @@ COLUMNS: Final = 76
 
 
 class Stage:
-    """A folder in which commands run, with a token's state and a person's answers of its own.
+    """A folder in which commands run, with a token's state and a user's answers of its own.
 
     Args:
         folder: an empty folder.

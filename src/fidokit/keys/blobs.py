@@ -220,7 +220,7 @@ def _owner(
 def _from_file(session: Session, path: Path, passphrase: PassphraseSource | None) -> BlobOwner:
     if not path.is_file():
         raise UsageError(
-            f"{session.name} cannot list its keys, and {str(path)!r} is no private key file",
+            f"{session.name} cannot list its keys, and {str(path)!r} is not a private key file",
             hint="name the private key file",
         )
     held = open_key_file(path, passphrase=passphrase).key

@@ -81,7 +81,7 @@ class GeneratedKey:
         public_line: what goes into authorized_keys, without newline.
         randomart: the picture that ssh-keygen shows, eleven lines.
         challenge: what the attestation signs; it cannot be verified without.
-        warnings: sentences for the person (such as a folder that others may write to).
+        warnings: sentences for the user (such as a folder that others may write to).
     """
 
     path: Path
@@ -302,7 +302,7 @@ def _orphaned(orphan: Orphan, path: Path, error: BaseException) -> OrphanedCrede
         return OrphanedCredential(
             what,
             orphan=orphan,
-            hint="nothing of it stays on the token; mend the cause and make another",
+            hint="nothing of it stays on the token; fix the cause and create another one",
         )
     user = f", user {orphan.user!r}" if orphan.user else ""
     return OrphanedCredential(

@@ -30,7 +30,7 @@ Asker = Callable[[], bytes]
 
 
 def asker(path: Path, source: PassphraseSource | None) -> Asker | None:
-    """What asks a source for the passphrase of one file; None where nobody can be asked."""
+    """What asks a source for the passphrase of one file; None if nobody can be asked."""
     return None if source is None else partial(source, path)
 
 
@@ -174,7 +174,7 @@ class _Remembered:
         self.value: bytes | None = None
 
     def ask(self) -> bytes:
-        """The person's answer, asked once."""
+        """The user's answer, asked once."""
         if self.value is None and self._ask is not None:
             self.value = self._ask()
         return self.value or b""

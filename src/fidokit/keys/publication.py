@@ -142,7 +142,7 @@ def parse_site(text: str) -> tuple[KeySite, str]:
     if prefix not in SITES:
         raise UsageError(f"{text!r} is neither GitHub nor GitLab", hint="say gh: or gl:")
     if account:
-        sources.address_of(f"{prefix}:{account}")  # refuses what is no name
+        sources.address_of(f"{prefix}:{account}")  # refuses what is not a name
     return SITES[prefix], account
 
 

@@ -94,7 +94,7 @@ class HostBlock:
 
 
 def parse_destination(text: str) -> tuple[str, str]:
-    """User and host of `[user@]host`; the user is empty where none is named."""
+    """User and host of `[user@]host`; the user is empty if none is named."""
     user, _, host = text.rpartition("@")
     return user, host
 
@@ -215,7 +215,7 @@ def remove_blocks(hosts: Sequence[str] = ()) -> ConfigChange:
     """Take our blocks out, and with the last one the Include line and our file.
 
     Args:
-        hosts: whose; all where none is named. One without a block is passed over.
+        hosts: whose; all if none is named. One without a block is passed over.
 
     Raises:
         NoPermission, FidokitError: a file cannot be read or written.

@@ -54,7 +54,7 @@ class StoredCertificates:
 
     Args:
         by_key: the certificates of each key that has some, by its credential id.
-        problems: a sentence for each blob or line that is no use, and why; hostile text.
+        problems: a sentence for each blob or line that is of no use, and why; hostile text.
     """
 
     by_key: Mapping[CredentialId, tuple[Certificate, ...]] = field(default_factory=dict)
@@ -100,8 +100,7 @@ def read_certificates(
 ) -> StoredCertificates:
     """The certificates that a token keeps for these keys, at the cost of no touch and no PIN.
 
-    What cannot be read is named, and hides nothing else. A blob that is no certificate is whoever's
-    who stored it, and is not mentioned.
+    Names what cannot be read, and still lists the others. Ignores blobs that are not certificates.
     """
     by_key: dict[CredentialId, tuple[Certificate, ...]] = {}
     problems: list[str] = []
@@ -145,7 +144,7 @@ def store_certificate(
     Args:
         comment: what stands behind it in its file.
         rows: the token's keys.
-        force: replace a blob that is no certificate.
+        force: replace a blob that is not a certificate.
 
     Returns the key.
 
@@ -175,7 +174,7 @@ def store_certificate(
         ) from None
     if before and not (force or holds_certificates(before)):
         raise WouldOverwrite(
-            f"the key for {held.application} has a blob that is no certificate",
+            f"the key for {held.application} has a blob that is not a certificate",
             hint="look at it with `fidokit blob get`; replace it with --force",
         )
     large_blobs.put(session, held, certificate_line(certificate, comment))
@@ -199,7 +198,7 @@ def require_user_certificate(certificate: Certificate) -> None:
     """
     if certificate.kind is not CertKind.USER:
         raise UsageError(
-            f"the certificate {certificate.key_id!r} is a host's, and tokens log users in",
+            f"the certificate {certificate.key_id!r} is a host certificate; tokens log users in",
             hint="leave it in its file, where sshd's HostCertificate finds it",
         )
     require_trustworthy(certificate)

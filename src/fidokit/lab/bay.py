@@ -71,7 +71,7 @@ class Bay:
             if self.plugged_in:
                 return
             if self._over:
-                raise TokenGone(f"{self.name} is not served any more")
+                raise TokenGone(f"{self.name} is no longer served")
             self._stack.close()  # of a token that lost its power by a fault
             with ExitStack() as stack:
                 token = stack.enter_context(self._plug())

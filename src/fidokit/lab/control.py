@@ -156,7 +156,7 @@ def _state_of(token: VirtualToken) -> Json:
 def _wait_for_touch(bay: Bay, given: Arguments) -> Json:
     seconds = _number(given, "seconds", 10)
     if seconds > LONGEST_WAIT_S:
-        raise UsageError(f"a wait lasts {LONGEST_WAIT_S} seconds at most")
+        raise UsageError(f"a wait can last at most {LONGEST_WAIT_S} seconds")
     return {"waiting": bay.token.waits.until_one(seconds)}
 
 
@@ -319,7 +319,7 @@ def the_control_path(name: str | None) -> Path:
     """Where to act on a token: on the named one, else on the one that FIDOKIT_CONTROL names.
 
     Raises:
-        UsageError: neither is given, or a name that makes no sense.
+        UsageError: neither is given, or a name that is not valid.
     """
     if name is not None:
         return control_path(name.removeprefix("virtual:"))

@@ -27,7 +27,7 @@ class Hands:
         TokenNotFound: nobody serves it.
         NoPermission: another user does.
         Malformed: whoever listens there speaks something else.
-        UsageError: a name that makes no sense, or none and no variable.
+        UsageError: a name that is not valid, or none and no variable.
     """
 
     def __init__(self, where: str | Path | None = None) -> None:
@@ -65,7 +65,7 @@ class Hands:
             self._channel.sendall(json.dumps({"do": do, **arguments}).encode() + b"\n")
             answer = self._read()
         except OSError:
-            raise TokenNotFound("the virtual token is not served any more") from None
+            raise TokenNotFound("the virtual token is no longer served") from None
         if answer.get("ok") is not True:
             raise _refused(answer)
         return {name: value for name, value in answer.items() if name != "ok"}

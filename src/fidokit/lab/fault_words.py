@@ -56,7 +56,7 @@ def fault(name: str, given: Mapping[str, object]) -> Fault:
         given: its parameters, by name.
 
     Raises:
-        UsageError: there is none of this name, or a parameter that makes no sense.
+        UsageError: there is none of this name, or a parameter that is not valid.
     """
     kind = FAULTS.get(name)
     if kind is None:
@@ -108,5 +108,5 @@ def command_code(given: object) -> int:
             pass
     names = ", ".join(COMMANDS)
     raise UsageError(
-        f"{given!r} is no CTAP2 command", hint=f"give its byte (0x01), or one of {names}"
+        f"{given!r} is not a CTAP2 command", hint=f"give its byte (0x01), or one of {names}"
     )

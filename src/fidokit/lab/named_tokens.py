@@ -237,7 +237,7 @@ def import_virtual(
 
     Raises:
         WouldOverwrite: there is a token of this name.
-        MalformedFile: the file is no export, damaged, or of a newer version.
+        MalformedFile: the file is not an export, damaged, or of a newer version.
         PassphraseRequired, PassphraseWrong, StateUnusable, UsageError, NoPermission.
     """
 

@@ -92,7 +92,7 @@ class Catalog:
         return found[0]
 
     def _called(self, name: str) -> list[Model]:
-        """Those of this description; in any case only where none is written just so."""
+        """Those of this description; in any case only if none is written just so."""
         alike = [m for m in self.described if m.description.casefold() == name.casefold()]
         return [model for model in alike if model.description == name] or alike
 
@@ -150,7 +150,7 @@ def _entries(path: Path) -> list[object]:
     try:
         payload = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise MalformedFile(f"the metadata {path} is no JSON", hint=_REINSTALL) from error
+        raise MalformedFile(f"the metadata {path} is not JSON", hint=_REINSTALL) from error
     entries = payload.get("entries") if isinstance(payload, dict) else None
     if not isinstance(entries, list):
         raise MalformedFile(f"the metadata {path} has no list of entries", hint=_REINSTALL)

@@ -51,7 +51,7 @@ class StatusReport:
 
     Args:
         status: such as FIDO_CERTIFIED_L1, NOT_FIDO_CERTIFIED or REVOKED.
-        effective: the date it holds from, as ISO 8601 text; empty where none is given.
+        effective: the date it holds from, as ISO 8601 text; empty if none is given.
     """
 
     status: str
@@ -163,7 +163,7 @@ def parse_aaguid(text: str) -> Aaguid:
         MalformedFile: it is none.
     """
     if not is_aaguid(text):
-        raise MalformedFile(f"{text[:64]!r} is no AAGUID")
+        raise MalformedFile(f"{text[:64]!r} is not an AAGUID")
     return Aaguid(UUID(text).bytes)
 
 
@@ -197,20 +197,20 @@ def _report(value: object) -> StatusReport:
 
 def _object(value: object, what: str) -> Members:
     if not isinstance(value, dict):
-        raise MalformedFile(f"{what} is no object")
+        raise MalformedFile(f"{what} is not an object")
     return value
 
 
 def _text(value: object, what: str, *, least: int = 1, longest: int = _LONGEST_TEXT) -> str:
     if not isinstance(value, str) or not least <= len(value) <= longest:
-        raise MalformedFile(f"{what} is no text of {least} to {longest} characters")
+        raise MalformedFile(f"{what} is not text of {least} to {longest} characters")
     return value
 
 
 def _list(members: Members, name: str) -> list[object]:
     value = members.get(name, [])
     if not isinstance(value, list):
-        raise MalformedFile(f"{name} is no list")
+        raise MalformedFile(f"{name} is not a list")
     return value
 
 

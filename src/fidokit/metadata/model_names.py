@@ -30,7 +30,7 @@ def model_name(aaguid: bytes) -> str:
 
 
 def table_text() -> str:
-    """The table, from the metadata at hand: a line a model, in the order of the AAGUIDs.
+    """The table, from the available metadata: a line a model, in the order of the AAGUIDs.
 
     Raises:
         Unsupported: the metadata is not installed.

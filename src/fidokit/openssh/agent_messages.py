@@ -189,7 +189,7 @@ class AgentExtension:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A message of a number that is no request here."""
+    """A message of a number that is not a request here."""
 
     number: int
 

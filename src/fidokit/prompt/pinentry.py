@@ -29,7 +29,7 @@ def ask(description: str, error: str = "") -> str:
         error: why it is asked for again; empty the first time.
 
     Raises:
-        Interrupted: the person closed the dialog.
+        Interrupted: the user closed the dialog.
         FidokitError: pinentry cannot be run, or says nothing that makes sense.
     """
     command = [PROGRAM]

@@ -1,4 +1,4 @@
-"""Asking a person: on the terminal, through SSH_ASKPASS, or reading what a file holds for them."""
+"""Asking a user: on the terminal, through SSH_ASKPASS, or reading what a file holds for them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def askpass_program(environ: Mapping[str, str], *, terminal: bool) -> str | None
 
 
 def ask_passphrase(prompt: str) -> bytes | None:
-    """Ask for a passphrase, any bytes, without showing it; None where nobody can be asked.
+    """Ask for a passphrase, any bytes, without showing it; None if nobody can be asked.
 
     Raises:
         Interrupted: the user closed the question. Malformed: what was typed is too long.
@@ -136,7 +136,7 @@ def ask_line(prompt: str) -> str | None:
     """Ask for a line that may be seen; None where there is no terminal.
 
     Raises:
-        Interrupted when the person closed the question.
+        Interrupted when the user closed the question.
     """
     if not has_terminal():
         return None
@@ -144,7 +144,7 @@ def ask_line(prompt: str) -> str | None:
 
 
 def typed_path(answer: str) -> Path | None:
-    """The path that a person typed, ~ and ~user being home folders; None for nothing."""
+    """The path that a user typed, ~ and ~user being home folders; None for nothing."""
     from pathlib import Path
 
     answer = answer.strip()
@@ -159,16 +159,16 @@ def confirmed(question: str) -> bool | None:
 
 
 def require_yes(question: str) -> None:
-    """Go on only where the person says yes.
+    """Go on only where the user says yes.
 
     Raises:
         UsageError: nobody can be asked; FidokitError: the answer was not yes.
     """
     answer = confirmed(question)
     if answer is None:
-        raise UsageError("this needs a yes, and nobody can be asked", hint="say --yes")
+        raise UsageError("this needs confirmation, and nobody can be asked", hint="add --yes")
     if not answer:
-        raise FidokitError("nothing was changed: the answer was not yes")
+        raise FidokitError("nothing was changed, because the answer was not yes")
 
 
 def read_secret(source: str | int, what: str) -> str:
@@ -230,15 +230,15 @@ def _line_of(descriptor: int, what: str) -> bytes:
 
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-"""What editors of Windows write before UTF-8; it is no part of a secret."""
+"""What editors of Windows write before UTF-8; it is not part of a secret."""
 
 
 def _first_line(data: bytes, what: str) -> bytes:
     data = data.removeprefix(BYTE_ORDER_MARK)
     if len(data) > LONGEST_SECRET:
-        raise Malformed(f"{what} is longer than {LONGEST_SECRET} bytes")
+        raise Malformed(f"{what} is longer than {LONGEST_SECRET} bytes", hint="check the file")
     if not data:
-        raise Malformed(f"{what} is missing: there is nothing to read")
+        raise Malformed(f"{what} is empty", hint="put the secret on its first line")
     return data.split(b"\n", 1)[0].rstrip(b"\r")
 
 
@@ -246,14 +246,14 @@ def _text(data: bytes, what: str) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
-        raise Malformed(f"{what} is not UTF-8") from None
+        raise Malformed(f"{what} is not UTF-8", hint="save it as UTF-8") from None
 
 
 # --- a virtual token's touches (`virtual.gestures.Gestures`) --------------------------
 
 
-TOUCH = "{token} wants a touch [Enter = touch, r = refuse]: "
-VERIFY = "{token} wants your fingerprint [Enter = match, m = mismatch]: "
+TOUCH = "{token} needs a touch [Enter = touch, r = refuse]: "
+VERIFY = "{token} needs your fingerprint [Enter = match, m = mismatch]: "
 REFUSALS = frozenset({"r", "refuse", "m", "mismatch", "n", "no"})
 LONGEST_ANSWER = 1024
 
@@ -270,7 +270,7 @@ class TouchPrompt:
         self._open = False
 
     def ask(self, token: str, *, verify: bool) -> None:
-        """Show the question; what was typed before it is no answer.
+        """Show the question; what was typed before it is not an answer.
 
         Raises:
             TouchRefused: there is no terminal.
@@ -302,7 +302,7 @@ class TouchPrompt:
             os.write(self._terminal, self._question)
             return None
         self._open = not typed
-        return bool(typed) and not word  # an end of file is no touch
+        return bool(typed) and not word  # an end of file is not a touch
 
     def over(self) -> None:
         """Let go of the terminal."""

@@ -41,7 +41,7 @@ def escape_lines(text: str, *, indent: str = "") -> str:
 
 
 def is_fancy(stream: TextIO) -> bool:
-    """Whether a person reads this stream on a terminal that can do more than lines."""
+    """Whether a user reads this stream on a terminal that can do more than lines."""
     return stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 

@@ -122,7 +122,7 @@ def unreachable_part(python: str) -> Path | None:
             if not folder.stat().st_mode & 0o001:
                 return folder
         except OSError as error:
-            raise NoPermission(f"cannot look at {folder}: {error.strerror}") from None
+            raise NoPermission(f"cannot read {folder}: {error.strerror}") from None
     return None
 
 
@@ -163,7 +163,7 @@ def provider_path(sk_api: int | None = None) -> Path:
         point_at(path, sys.executable)
     except NoPermission as error:
         raise NoPermission(
-            f"the library does not know yet which Python to run ({error.message})",
+            f"the library does not yet know which Python to run ({error.message})",
             hint="run `fidokit provider path` once as the user who installed fidokit, or "
             "`fidokit provider install --into FOLDER`",
         ) from None

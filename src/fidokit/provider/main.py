@@ -46,7 +46,7 @@ def main() -> None:
         with contextlib.suppress(OSError):  # nobody waits for it any more
             _write_all(1, reply)
     except KeyboardInterrupt:
-        _tell(Interrupted("interrupted; the token was told to stop waiting"))
+        _tell(Interrupted("interrupted; the token no longer waits"))
         sys.exit(1)
 
 
@@ -85,7 +85,7 @@ def _watch_caller(descriptor: int) -> None:
 
 
 def _tell(error: FidokitError) -> None:
-    """One line for the person, if there is one; what a token says must not drive a terminal."""
+    """One line for the user, if there is one; what a token says must not drive a terminal."""
     text = f"fidokit: {error.message}" + (f" ({error.hint})" if error.hint else "")
     line = "".join(char if char.isprintable() else "?" for char in text)
     with contextlib.suppress(OSError, ValueError):

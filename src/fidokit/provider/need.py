@@ -22,7 +22,7 @@ def provider_for_key(key: Path, *, backends: Sequence[Backend] | None = None) ->
     """The SecurityKeyProvider that ssh needs for a key; empty where it needs none.
 
     It needs one for a token that is not on USB. Where the key's token is not known (a file under a
-    passphrase, a token that is not plugged in), the tokens that are at hand decide.
+    passphrase, a token that is not plugged in), the connected tokens decide.
 
     Args:
         key: its private file; of a public one nothing is known.

@@ -1,7 +1,7 @@
 """One call of sk-api.h, answered by the token layer: what OpenSSH asks for, and errors it knows.
 
 OpenSSH's programs turn an error number into a few words of their own; what really happened is one
-sentence for the person, through `tell`.
+sentence for the user, through `tell`.
 """
 
 from __future__ import annotations
@@ -213,7 +213,7 @@ _NUMBER_OF: Final[tuple[tuple[type[FidokitError], SkError], ...]] = (
 OpenSSH would ask for one."""
 
 _ASKED_BY_OPENSSH: Final = (PinRequired, CredentialInTheWay)
-"""Ordinary turns of the conversation, after which OpenSSH's programs ask the person."""
+"""Ordinary turns of the conversation, after which OpenSSH's programs ask the user."""
 
 _NOBODY_ASKS: Final = (
     "OpenSSH before 9.1 cannot ask whether to replace it: make the new one with another -O user= "

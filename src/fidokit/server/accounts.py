@@ -79,7 +79,7 @@ def acting_as(user: Account, *, alone: bool = False) -> Iterator[None]:
         return
     if me != 0:
         raise NoPermission(
-            f"only {user.name} and root may change what belongs to {user.name}",
+            "only root may do this" if user.uid == 0 else f"only {user.name} and root may do this",
             hint="repeat it with sudo",
         )
     groups = os.getgroups()
@@ -183,7 +183,7 @@ def password_state(field: str) -> Password:
         return Password.EMPTY
     if field.startswith("!"):
         return Password.LOCKED
-    # Everything that crypt(3) makes is longer; shorter is no hash.
+    # Everything that crypt(3) makes is longer; shorter is not a hash.
     return Password.SET if len(field) >= 13 and not field.startswith(_NO_HASH) else Password.NONE
 
 

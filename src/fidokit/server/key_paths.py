@@ -67,12 +67,12 @@ def _why_not(path: Path, account: Account) -> Iterator[str]:
     except FileNotFoundError:
         return  # it will be made, by this user
     except OSError as error:
-        yield f"{path} cannot be looked at: {os.strerror(error.errno or 0)}"
+        yield f"{path} cannot be checked: {os.strerror(error.errno or 0)}"
         return
     if found.st_uid not in {_SUPERUSER, account.uid}:
         yield f"{path} belongs neither to {account.name} nor to root"
     if found.st_mode & _OTHERS_WRITE:
-        yield f"others than its owner may write to {path}; mend it with: chmod go-w {path}"
+        yield f"others than its owner may write to {path}; fix it with: chmod go-w {path}"
 
 
 # --- opening -------------------------------------------------------------------------------
@@ -140,7 +140,7 @@ def _open(user: Account, path: Path, *, strict: bool) -> KeySource | None:
     if not stat.S_ISREG(found.st_mode):
         os.close(descriptor)
         special = "" if stat.S_ISDIR(found.st_mode) else _kind(found.st_mode)
-        return KeySource(path, identity, (f"{path} is no regular file",), special=special)
+        return KeySource(path, identity, (f"{path} is not a regular file",), special=special)
     problems = tuple(strict_modes_problems(path, user))
     file = os.fdopen(descriptor, "rb")
     if strict:

@@ -96,7 +96,7 @@ def certificate_request(
         now: seconds since 1970; the present when None.
 
     Raises:
-        UsageError: something of it makes no sense.
+        UsageError: something of it is not valid.
     """
     kind = CertKind.HOST if host else CertKind.USER
     moment = int(time.time()) if now is None else now
@@ -118,7 +118,7 @@ def _check_text(what: str, text: str) -> None:
     except UnicodeEncodeError:
         fits = False
     if not fits:
-        raise UsageError(f"{what} holds a NUL or bytes that are no UTF-8", hint="use other words")
+        raise UsageError(f"{what} holds a NUL or bytes that are not UTF-8", hint="use other words")
 
 
 def _principals(listed: str | None) -> tuple[str, ...]:
@@ -127,7 +127,7 @@ def _principals(listed: str | None) -> tuple[str, ...]:
     names = tuple(listed.split(","))
     _check_text("a principal", listed)
     if "" in names:
-        raise UsageError("a principal has no name", hint="write names with one comma between")
+        raise UsageError("a principal has no name", hint="separate names by one comma")
     if len(names) > MAX_PRINCIPALS:
         raise UsageError(
             f"{len(names)} principals are more than {MAX_PRINCIPALS}",
@@ -161,7 +161,7 @@ def issue_certificate(
         TokenMisbehaved: what the signer made does not verify; and what it raises.
     """
     if not 0 <= serial <= MAX_SERIAL:
-        raise UsageError(f"{serial} is no serial number", hint="use 0 to 2**64 - 1")
+        raise UsageError(f"{serial} is not a serial number", hint="use 0 to 2**64 - 1")
     key, comment = _subject(public)
     path = certificate_path(public)
     check_free(path, force=force)
@@ -216,10 +216,10 @@ def store_certificates(
 
     Args:
         files: certificates, as `ssh-keygen -s` and `issue_certificate` write them.
-        force: replace a blob that is no certificate.
+        force: replace a blob that is not a certificate.
 
     Raises:
-        MalformedKey, SignatureInvalid, UsageError: a file is no user certificate that holds.
+        MalformedKey, SignatureInvalid, UsageError: a file is not a user certificate that holds.
         Unsupported, CredentialNotFound, WouldOverwrite, StoreFull, PinError: see
         `stored_certificates.store_certificate`. Those that were stored before it stay stored.
     """
@@ -255,7 +255,7 @@ def _subject(path: Path) -> tuple[PublicKey, str]:
     named = read_named(path)
     if isinstance(named.key, Certificate):
         raise UsageError(
-            f"{path} is a certificate, and certificates are not certified",
+            f"{path} is a certificate, which cannot be certified",
             hint="name the .pub file of its key",
         )
     return named.key, named.comment
@@ -293,7 +293,7 @@ def _sign(signer: Signer, body: CertificateBody) -> Certificate:
     except SignatureInvalid:
         raise TokenMisbehaved(
             f"{signer.name} made a signature that does not verify",
-            hint="try again; if it stays so, the token or the key file is damaged",
+            hint="try again; if it fails again, the token or the key file is damaged",
         ) from None
     return made
 
@@ -323,7 +323,7 @@ def show_certificate(path: Path) -> ShownCertificate:
     """What a certificate says, as `ssh-keygen -L`.
 
     Raises:
-        MalformedKey: it is no certificate.
+        MalformedKey: it is not a certificate.
         SignatureInvalid: it was not signed by the authority that it names.
     """
     key = read_named(path).key

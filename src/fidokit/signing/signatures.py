@@ -41,7 +41,7 @@ Message = bytes | Path | BinaryIO
 
 @dataclass(frozen=True, slots=True)
 class VerifiedSignature:
-    """A good signature: by which key, for which principals, and what the person did.
+    """A good signature: by which key, for which principals, and what the user did.
 
     Attributes:
         type_label: the key's type as ssh-keygen names it; with `-CERT` where a certificate signed.
@@ -114,7 +114,7 @@ def check_signature(
 
     Raises:
         SignatureInvalid: it is not; or its certificate is not signed by the authority it names.
-        MalformedKey: it is no signature. NoPermission, FidokitError: a file cannot be read.
+        MalformedKey: it is not a signature. NoPermission, FidokitError: a file cannot be read.
     """
     return _verified(_checked(message, signature, namespace), "")
 
@@ -195,7 +195,7 @@ def _check_revoked(made: SshSig, path: Path) -> None:
     if why is not None:
         raise SignatureInvalid(
             f"the signature is good, but {why} ({path})",
-            hint="ask the signer for a signature by another key",
+            hint="ask the signer to sign with another key",
         )
 
 
@@ -317,6 +317,6 @@ def _sign_digest(signer: Signer, digest: bytes, namespace: str, hash_name: str) 
     except SignatureInvalid:
         raise TokenMisbehaved(
             f"{signer.name} made a signature that does not verify",
-            hint="try again; if it stays so, the token or the key file is damaged",
+            hint="try again; if it fails again, the token or the key file is damaged",
         ) from None
     return made.armor().decode("ascii")

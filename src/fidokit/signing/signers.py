@@ -225,7 +225,7 @@ def _said_by_agent(wanted: bool | None) -> str:
     from fidokit.agent_client import VARIABLE, AgentClient, is_named
 
     if wanted is False:
-        return "the agent was not to be asked"
+        return "the agent was not asked"
     if not is_named():
         return f"there is no agent ({VARIABLE} is not set)"
     try:

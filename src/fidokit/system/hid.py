@@ -146,7 +146,7 @@ def probe(host: Host) -> list[Finding]:
                 "hid",
                 Status.WARN,
                 "no security token is seen on USB",
-                "plug one in; `dmesg` tells whether the machine notices",
+                "plug one in; `dmesg` shows whether the machine sees it",
             )
         ]
     return [finding for node in nodes for finding in _probe_node(host, node)]
@@ -159,11 +159,11 @@ def _remedy(host: Host) -> str:
         return "run `sudo fidokit udev install`; `fidokit udev print` shows what that writes"
     if group := udev.active_group(rules):
         return (
-            f"the rules give it to who sits at the machine, and to the group {group}: "
+            f"the rules open it to the user at the machine and to the group {group}: "
             f"`sudo gpasswd -a $USER {group}`, then log in again"
         )
     return (
-        "the rules give it to who sits at the machine; for others run "
+        "the rules open it to the user at the machine; for others, run "
         "`sudo groupadd --system fido`, `sudo gpasswd -a $USER fido`, "
         "`sudo fidokit udev install --group fido --force`, then log in again"
     )
@@ -176,7 +176,7 @@ def _probe_node(host: Host, node: HidNode) -> Iterator[Finding]:
             "hid-node",
             Status.FAIL,
             f"the kernel sees {node.name}, but {node.node} does not exist",
-            "in a container, pass the device in (docker run --device); else start udev",
+            "in a container, pass the device in (docker run --device); otherwise start udev",
         )
     elif not host.access(path):
         yield Finding(
@@ -193,5 +193,5 @@ def _probe_node(host: Host, node: HidNode) -> Iterator[Finding]:
             "hid-holder",
             Status.WARN,
             f"{node.node} is held by {', '.join(users)}",
-            "end that program's use of the token if it does not answer",
+            "close that program if the token does not answer",
         )

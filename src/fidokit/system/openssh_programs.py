@@ -64,7 +64,7 @@ def probe(host: Host) -> list[Finding]:
             Finding(
                 "openssh",
                 Status.WARN,
-                "the installed ssh does not say that it is OpenSSH",
+                "the installed ssh is not OpenSSH",
                 "keys on tokens need OpenSSH 8.2 or newer",
             )
         ]
@@ -75,7 +75,7 @@ def _judge(version: Version) -> Finding:
     name = f"OpenSSH {version[0]}.{version[1]}"
     lacking = missing(version)
     if not lacking:
-        return Finding("openssh", Status.OK, f"{name} knows all that keys on tokens need")
+        return Finding("openssh", Status.OK, f"{name} supports everything that keys on tokens need")
     status = Status.FAIL if version < (8, 2) else Status.WARN
     return Finding("openssh", status, f"{name} lacks {'; '.join(lacking)}", "update OpenSSH")
 
@@ -98,7 +98,7 @@ def _probe_helper(host: Host, version: Version) -> list[Finding]:
         Finding(
             "ssh-sk-helper",
             Status.WARN,
-            "ssh-sk-helper, through which ssh reaches tokens, is not where distributions put it",
+            "ssh-sk-helper, through which ssh reaches tokens, was not found",
             "on Fedora and RHEL: `sudo dnf install openssh-sk-helper`",
         )
     ]

@@ -53,7 +53,7 @@ SOCKET: Final = "/run/pcscd/pcscd.comm"
 PLACE: Final = "PCSCLITE_CSOCK_NAME"
 """Names another socket to libpcsclite: a service of the user's own, see docs/transports/pcsc.md."""
 
-_NEEDED = "only tokens over NFC or smart-card readers need it"
+_NEEDED = "only tokens on NFC or smart-card readers need it"
 
 
 def probe_pcsc(host: Host) -> list[Finding]:
@@ -85,7 +85,7 @@ def probe_pcsc(host: Host) -> list[Finding]:
                 "pcsc",
                 Status.FAIL,
                 f"this user may not talk to the PC/SC daemon at {where}",
-                "look at the socket's mode, and at polkit's rules for org.debian.pcsc-lite",
+                "check the socket's mode, and polkit's rules for org.debian.pcsc-lite",
             )
         ]
     state = "runs" if daemon_runs(host) else "starts on demand"
@@ -130,7 +130,7 @@ def _judge_keys(host: Host, folder: Path) -> Iterator[Finding]:
         yield Finding(
             "private-key-mode",
             Status.FAIL,
-            f"ssh does not use private keys that others may read: {names}",
+            f"ssh ignores private keys that other users can read: {names}",
             f"`chmod 600 {shlex.join(str(path) for path in open_to_others)}`",
         )
 
@@ -177,8 +177,8 @@ def _judge(host: Host, check: str, folder: Path) -> Iterator[Finding]:
         yield Finding(
             check,
             Status.WARN,
-            f"others may look into {folder} (mode {mode:04o})",
+            f"other users can read {folder} (mode {mode:04o})",
             f"`chmod 700 {shlex.quote(str(folder))}`",
         )
     else:
-        yield Finding(check, Status.OK, f"{folder} is yours alone")
+        yield Finding(check, Status.OK, f"only you can read {folder}")

@@ -41,7 +41,7 @@ def locked_page(*, required: bool = False) -> mmap.mmap:
     size = ctypes.c_size_t(mmap.PAGESIZE)
     if ctypes.CDLL(None).mlock(ctypes.c_void_p(address), size) and required:
         raise Unsupported(
-            "the system lets this process lock no memory", hint="raise the limit: ulimit -l 64"
+            "the system does not let this process lock memory", hint="raise the limit: ulimit -l 64"
         )
     for advice in ("MADV_DONTDUMP", "MADV_DONTFORK"):
         if (number := getattr(mmap, advice, None)) is not None:

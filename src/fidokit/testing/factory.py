@@ -59,7 +59,7 @@ class TokenFactory:
             pin: set before the test begins; None for none.
             credentials: on it before the test begins; `token.credentials` has their ids and
                 public keys, in order.
-            presence: "auto", "deny", "delay MS", "script" or a `Person`; gestures that the test
+            presence: "auto", "deny", "delay:MS", "script" or a `Person`; gestures that the test
                 queues (`token.touch()`, `token.refuse()`) come first.
             uv: whether built-in verification is there and configured; the policy, or
                 `token.uv_match()` and `token.uv_mismatch()`, say how it ends.
@@ -69,7 +69,7 @@ class TokenFactory:
             quirks: departures of real firmware, by name (`fidokit virtual quirks` lists them).
 
         Raises:
-            UsageError: values that make no sense together, or a model that is not known or not
+            UsageError: values that contradict each other, or a model that is not known or not
                 the only one of its name.
             Unsupported: the metadata is not installed.
             fido2.ctap.CtapError: the model refuses the PIN or a credential.
@@ -194,7 +194,7 @@ def provision(token: WatchedToken, pin: str | None, credentials: Iterable[Creden
 
 
 def _answer(token: WatchedToken, *, verify: bool = False) -> None:
-    """Queue what a credential takes; a person of the test's own answers by itself."""
+    """Queue what a credential takes; the test's own Person answers by itself."""
     if not token.takes_gestures:
         return
     token.touch()

@@ -50,7 +50,7 @@ class VirtualTokenTestCase(unittest.TestCase):
         """Let the programs that this test starts find tokens, as `token_environment` does it.
 
         Args:
-            tokens: `virtual_token` where none is given.
+            tokens: `virtual_token` if none is given.
 
         Returns:
             The variables, which `os.environ` has until the test ends.

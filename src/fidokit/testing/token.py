@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fidokit.virtual.presence import Person
 
 PATIENCE_S: Final = 10.0
-"""Seconds that a token waits for its person before the test fails."""
+"""Seconds that a token waits for its user before the test fails."""
 
 _NOT_YET: Final = b"\x69\x85"
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TokenSummary:
-    """One token that is at hand: what it is, or why it cannot be opened.
+    """One connected token: what it is, or why it cannot be opened.
 
     `selector` is what `--token` takes; `durable` says whether it will mean the same token
     tomorrow. `info` is None when the token was not or could not be opened; then `problem` is one
@@ -92,7 +92,7 @@ def _model(info: TokenInfo | None) -> str:
 def list_tokens(
     *, with_info: bool = True, with_pin: bool = False, backends: Sequence[Backend] | None = None
 ) -> list[TokenSummary]:
-    """Every token at hand over HID, PC/SC and among the virtual ones.
+    """Every connected token over HID, PC/SC and among the virtual ones.
 
     Never raises for one token's sake: a token that cannot be opened is listed with its problem.
 
@@ -171,7 +171,7 @@ def open_token(
         selector: `usb:SERIAL`, `virtual:NAME`, `id:...`, or a virtual token itself; None reads
             FIDOKIT_TOKEN, then the configuration file, then takes the only token there is or lets
             `interaction` choose.
-        interaction: how a person is asked for PIN, touch and choice.
+        interaction: how a user is asked for PIN, touch and choice.
         spend_last_try: allow the last PIN try to be spent.
 
     Raises:
@@ -200,7 +200,7 @@ def open_link(
 
     Args:
         selector: as `open_token`.
-        interaction: how a person is asked to choose.
+        interaction: how a user is asked to choose.
 
     Raises:
         TokenNotFound, SeveralTokens, TokenBusy, NoPermission, UsageError (bad selector).
@@ -230,14 +230,14 @@ def token_holding(
 ) -> Iterator[Session]:
     """Open the token that holds a key, known by its handle and application.
 
-    With a selector, or one configured, that token is taken; else each token at hand is asked
+    With a selector, or one configured, that token is taken; else each connected token is asked
     silently, without touch or PIN.
 
     Args:
         handle, application: of the key; a private key file has both.
 
     Raises:
-        TokenNotFound: no token at hand holds it; and all that `open_token` raises.
+        TokenNotFound: no connected token holds it; and all that `open_token` raises.
     """
     from fidokit.client import discovery
     from fidokit.tokens.configuration import configured_selector
@@ -395,7 +395,7 @@ class SocketBackend(NamedTuple):
         return Path(os.path.expanduser(self.path))  # noqa: PTH111  a text that may be anything
 
     def problem(self) -> str | None:
-        """A missing socket is no problem of the way as a whole."""
+        """A missing socket is not a problem of the way as a whole."""
         return None
 
     def _open(self) -> Link:

@@ -23,7 +23,7 @@ def configured_selector(
 
     Args:
         environ: os.environ when None.
-        config: the file; under XDG_CONFIG_HOME when None. A missing file is no error.
+        config: the file; under XDG_CONFIG_HOME when None. A missing file is not an error.
 
     Raises:
         MalformedFile: the file is not TOML, or `token` is not a string.
@@ -54,7 +54,7 @@ def configured_remember(
     remember = _settings(path).get("remember", False)
     if not isinstance(remember, bool):
         raise MalformedFile(
-            f"{path}: `remember` is neither true nor false", hint="it should say: remember = true"
+            f"{path}: `remember` is neither true nor false", hint="write: remember = true"
         )
     return remember
 
@@ -65,15 +65,15 @@ def configured_folders(
     """`certificates` in the configuration file: folders of certificates for keys on tokens.
 
     Raises:
-        MalformedFile: the file is not TOML, or `certificates` is no list of folders.
+        MalformedFile: the file is not TOML, or `certificates` is not a list of folders.
         NoPermission: it cannot be read.
     """
     path = config or config_path(os.environ if environ is None else environ)
     listed = _settings(path).get("certificates", [])
     if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
         raise MalformedFile(
-            f"{path}: `certificates` is no list of folders",
-            hint='it should say: certificates = ["~/certificates"]',
+            f"{path}: `certificates` is not a list of folders",
+            hint='write: certificates = ["~/certificates"]',
         )
     return [Path(os.path.expanduser(one)) for one in listed]  # noqa: PTH111  hostile text
 
@@ -81,9 +81,7 @@ def configured_folders(
 def _from_file(path: Path) -> str | None:
     token = _settings(path).get("token")
     if token is not None and not isinstance(token, str):
-        raise MalformedFile(
-            f"{path}: `token` is not a string", hint='it should say: token = "usb:SERIAL"'
-        )
+        raise MalformedFile(f"{path}: `token` is not a string", hint='write: token = "usb:SERIAL"')
     return token or None
 
 
@@ -98,7 +96,7 @@ def _settings(path: Path) -> Mapping[str, object]:
         return tomllib.loads(read_bounded(path, MAX_CONFIG).decode("utf-8"))
     except ValueError as error:  # not UTF-8, or not TOML
         raise MalformedFile(
-            f"{path} is not a TOML file: {error}", hint='it should say: token = "usb:SERIAL"'
+            f"{path} is not a TOML file: {error}", hint='write: token = "usb:SERIAL"'
         ) from None
     except UsageError as error:
         raise MalformedFile(error.message, hint=error.hint) from None

@@ -58,7 +58,7 @@ def met(session: Session) -> tuple[Departed, ...]:
 def _name(session: Session) -> str:
     """What stands for a token: its selector, where that lasts, its model and its firmware.
 
-    Other firmware may have mended what was met. Nothing stands for a token without selector and
+    Other firmware may have fixed what was met. Nothing stands for a token without selector and
     model, and for one at a socket: it is made for a test, and the next may be another.
     """
     of = session.connection

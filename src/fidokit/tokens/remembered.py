@@ -1,6 +1,6 @@
 """Rights to read that last (CTAP 2.3, pcmr): kept in the user's state folder, one file a token.
 
-Nothing is kept unless the person asked for it, by an option or in the configuration. Who has such a
+Nothing is kept unless the user asked for it, by an option or in the configuration. Who has such a
 file and the token can list what is on the token without its PIN, and tell the token from others;
 they can neither sign nor change anything. The files are the user's alone (mode 0600, folder 0700),
 and worthless once the PIN was changed or the token reset.
@@ -152,7 +152,7 @@ def keeper() -> StateKeeper:
 
 
 def attach(session: Session, remember: bool | None) -> None:
-    """Let an open token's credentials be read without PIN, as far as the person agreed to it.
+    """Let an open token's credentials be read without PIN, as far as the user agreed to it.
 
     Args:
         remember: True asks for the PIN once and keeps the right; False uses none that is kept;
@@ -166,7 +166,7 @@ def attach(session: Session, remember: bool | None) -> None:
 
     if remember and not session.info.has_persistent_reading:
         raise Unsupported(
-            f"{session.name} gives no right to read that lasts",
+            f"{session.name} has no persistent read-only tokens",
             hint="leave out --remember; tokens that list the option perCredMgmtRO have it",
         )
     if remember is False:

@@ -1,4 +1,4 @@
-"""Resetting a token: what dies, the person's consent, and the dance with the plug."""
+"""Resetting a token: what dies, the user's consent, and the dance with the plug."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ POLL: Final = 0.1
 """Seconds between two looks at what is plugged in; a reset must follow within 10 s of power-up."""
 
 PATIENCE: Final = 60.0
-"""Seconds that a person gets to unplug the token, and again to insert it."""
+"""Seconds that a user gets to unplug the token, and again to insert it."""
 
 _ANY: Final = "reset"
 _VIRTUAL: Final = frozenset({Transport.VIRTUAL, Transport.SOCKET})
@@ -35,7 +35,7 @@ _CARD_WAYS: Final = frozenset({"nfc", "smart-card"})
 
 @dataclass(frozen=True, slots=True)
 class ResetPlan:
-    """What a reset would destroy, and what the person must type to allow it.
+    """What a reset would destroy, and what the user must type to allow it.
 
     Attributes:
         name: the token's human label.
@@ -44,7 +44,7 @@ class ResetPlan:
             token cannot say.
         credentials: "application user" of each SSH credential; None where `resident` is.
         others: how many more of them belong to websites; None where `resident` is.
-        must_replug: whether the token wants to be unplugged and inserted first (hardware).
+        must_replug: whether the token must be unplugged and inserted first (hardware).
         trait: what tells the token from another one that is inserted instead.
     """
 
@@ -89,7 +89,7 @@ def _trait(session: Session) -> Trait:
 
 
 class ResetGuide(Protocol):
-    """What a person must do during a reset; the command shows it, tests act on it."""
+    """What a user must do during a reset; the command shows it, tests act on it."""
 
     def unplug(self, name: str) -> None:
         """Ask to take the token out; returns at once."""
@@ -133,7 +133,7 @@ def _require_way(session: Session) -> None:
     on_reader = session.connection.transport is Transport.PCSC
     if ways and on_reader and not _CARD_WAYS & set(ways):
         raise Unsupported(
-            f"{session.name} is not reset on a card reader, but over {', '.join(ways)} alone",
+            f"{session.name} cannot be reset on a card reader, only over {', '.join(ways)}",
             hint="connect it that way, and repeat",
         )
 
@@ -170,7 +170,7 @@ def reset_token(
     Call it with no session open on the token: it is unplugged and opened again.
 
     Args:
-        typed: what the person typed; must equal `plan.confirm`, else nothing happens.
+        typed: what the user typed; must equal `plan.confirm`, else nothing happens.
         sleep, clock: seconds; a test's own.
 
     Raises:
@@ -208,7 +208,7 @@ class _Watch:
 
     def present(self) -> Candidate:
         """The token where it is."""
-        return self._until(self._same, "is not there any more")
+        return self._until(self._same, "is no longer there")
 
     def replugged(self, guide: ResetGuide) -> Candidate:
         """The token after it was taken out and put back."""
@@ -250,6 +250,6 @@ class _Watch:
             raise TokenNotFound(
                 f"{len(new)} tokens were inserted, and which one is {self.plan.name} cannot be "
                 "known, so nothing was reset",
-                hint="start again, and insert that one alone",
+                hint="start again, and insert only that one",
             )
         return new[0] if new else None

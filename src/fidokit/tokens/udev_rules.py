@@ -64,7 +64,7 @@ def install_udev_rules(
 
     Raises:
         UsageError: no group can have this name, or udev would ignore the named one.
-        FileInTheWay: a file is there already and differs, or is no file.
+        FileInTheWay: a file is there already and differs, or is not a file.
         NoPermission, FidokitError: this user may not, or the disk refused; nothing was changed.
     """
     host = host or Host()
@@ -83,11 +83,11 @@ def install_udev_rules(
 def _unusable(group: str, state: GroupState) -> UsageError:
     if state is GroupState.MISSING:
         return UsageError(
-            f"there is no group {group} in /etc/group, and udev looks nowhere else",
+            f"there is no group {group} in /etc/group, which is the only place where udev looks",
             hint=f"make it: sudo groupadd --system {group}",
         )
     return UsageError(
-        f"{group} is a group for users, and the installed udev ignores rules that name one",
+        f"{group} is a group for users, and the installed udev ignores such groups",
         hint="make a system group (sudo groupadd --system fido) and name it: --group fido",
     )
 
@@ -103,12 +103,12 @@ def _write(path: Path, text: bytes, other: bytes, *, force: bool) -> bool:
             return False
         if there not in (None, other) and not force:
             raise FileInTheWay(
-                f"{path} is there already, and differs",
+                f"{path} already exists and differs",
                 hint="compare it with `fidokit udev print`; replace it with --force",
             )
         atomic.replace(path, text, atomic.PUBLIC_MODE)
     except NoPermission as error:
-        raise NoPermission(error.message, hint="udev's rules are root's: use sudo") from None
+        raise NoPermission(error.message, hint="only root may write udev rules: use sudo") from None
     return True
 
 

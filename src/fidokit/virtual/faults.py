@@ -211,14 +211,14 @@ class Faults:
             after: how many fitting messages pass unharmed before.
 
         Raises:
-            UsageError: numbers that make no sense.
+            UsageError: numbers that are not valid.
         """
         if command is not None and u2f is not None:
             raise UsageError("a fault is for a CTAP2 command or for a U2F message, not for both")
         if count < 1 or after < 0:
             raise UsageError("a fault happens once or more often, after none or more messages")
         if isinstance(fault, Refuse) and not 0 < fault.status <= _LONGEST_STATUS:
-            raise UsageError(f"{fault.status:#x} is no status that a token refuses with")
+            raise UsageError(f"{fault.status:#x} is not a status that a token refuses with")
         protocol = _Protocol.CTAP2 if command is not None else None
         protocol = _Protocol.U2F if u2f is not None else protocol
         rule = _Rule(fault, protocol, command if u2f is None else u2f, after, count)

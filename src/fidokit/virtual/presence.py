@@ -95,7 +95,7 @@ _DELAY: Final = re.compile(r"delay[ :=]([0-9]{1,7})")
 
 
 def parse_policy(text: str) -> Policy:
-    """The policy of that name: `auto`, `deny`, `delay MS`, `script` or `prompt`.
+    """The policy of that name: `auto`, `deny`, `delay:MS`, `script` or `prompt`.
 
     Raises:
         UsageError: there is none; MS has at most seven digits.
@@ -106,7 +106,7 @@ def parse_policy(text: str) -> Policy:
     if text not in _PLAIN:
         raise UsageError(
             f"there is no presence policy {text!r}",
-            hint="choose auto, deny, 'delay MS' (milliseconds), script or prompt",
+            hint="choose auto, deny, delay:MS (milliseconds), script or prompt",
         )
     return _PLAIN[text]
 

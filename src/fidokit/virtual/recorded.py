@@ -112,7 +112,7 @@ def decode(data: bytes) -> Recording:
     head = _members(whole[0] if whole else b"", 1)
     if head.get("fidokit-record") != FORMAT:
         raise MalformedFile(
-            "this is no recording of a token",
+            "this is not a recording of a token",
             hint="record one: fidokit token record FILE -- COMMAND",
         )
     read = _Members(head, 1)
@@ -173,7 +173,7 @@ class _Members:
         return tuple((at, status) for at, status in found)
 
     def wrong(self, name: str) -> MalformedFile:
-        return MalformedFile(f"line {self._line} of the recording: {name} makes no sense")
+        return MalformedFile(f"line {self._line} of the recording: {name} is not valid")
 
 
 def _exchange(members: Mapping[str, Any], line: int) -> RecordedExchange:

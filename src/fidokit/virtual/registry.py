@@ -67,7 +67,7 @@ def create(
 
     Raises:
         WouldOverwrite: there is one of this name, which stays as it is.
-        UsageError: a name, profile, policy or quirk that makes no sense.
+        UsageError: a name, profile, policy or quirk that is not valid.
         Malformed: the model's document or the recording is none.
         StateUnusable: it cannot be written.
     """
@@ -196,9 +196,9 @@ def import_token(
 
     Raises:
         WouldOverwrite: there is a token of this name, which stays as it is.
-        MalformedFile: it is no export, damaged, or of a newer version.
+        MalformedFile: it is not an export, damaged, or of a newer version.
         PassphraseRequired, PassphraseWrong: it is sealed.
-        StateUnusable, UsageError: it cannot be written, or a name that makes no sense.
+        StateUnusable, UsageError: it cannot be written, or a name that is not valid.
     """
     from fidokit.virtual.store import SqliteStore, export
 

@@ -52,7 +52,7 @@ def profile_of(text: str) -> Profile:
     """What a token of this recording claims to be.
 
     Raises:
-        MalformedFile: it is no recording.
+        MalformedFile: it is not a recording.
     """
     recording = decode(text.encode())
     versions = _versions(recording) if recording.capabilities & _CBOR else ()

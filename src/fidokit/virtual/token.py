@@ -99,7 +99,7 @@ class VirtualToken:
         TokenBusy: it is plugged in already.
         StateUnusable, NoPermission: its file cannot be used.
         PassphraseRequired, PassphraseWrong: it is sealed.
-        UsageError: a name, profile, policy or quirk that makes no sense, quirks that exclude each
+        UsageError: a name, profile, policy or quirk that is not valid, quirks that exclude each
             other, or a model that none or several have; then the hint lists their AAGUIDs.
         Unsupported: the FIDO metadata (extra `mds`) is not installed.
         Malformed: the model's document is none.
@@ -352,7 +352,7 @@ class VirtualToken:
     def _script(self) -> PolicyPerson:
         if self._person is not self._gestures:
             raise UsageError(
-                "gestures cannot be queued: a person of the caller's answers this token"
+                "gestures cannot be queued: the caller's own Person answers this token"
             )
         return self._gestures
 

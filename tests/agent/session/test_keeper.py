@@ -91,7 +91,7 @@ def test_a_bind_that_does_not_verify() -> None:
 
 
 def test_with_hosts_a_client_has_to_bind() -> None:
-    """ssh before 8.9 does not, and a program that is no ssh does not."""
+    """ssh before 8.9 does not, and a program that is not an ssh does not."""
     session = Session(NEAR)
     assert session.sign(login(session.private)) == FAILURE
 

@@ -123,7 +123,7 @@ def test_the_authority_has_to_be_on_a_token() -> None:
 
     authority = InAFile()
     opened = open_session(plan_session(WISH), lambda: nullcontext(authority))
-    with pytest.raises(UsageError, match="the key of file is on no token"), opened:
+    with pytest.raises(UsageError, match="the key of file is not on a token"), opened:
         pass
     assert authority.signed == 0
 

@@ -148,7 +148,7 @@ def test_shown(sandbox: Sandbox) -> None:
 def test_installed(sandbox: Sandbox) -> None:
     done = sandbox.run("agent", "units", "--install")
     assert done.code == 0, done.err
-    assert "systemd could not be asked to start the agent: " in done.err
+    assert "systemd did not start the agent: " in done.err
     assert "Now: systemctl --user daemon-reload && " in done.err
     assert sorted(path.name for path in (sandbox.home / "config/systemd/user").iterdir()) == [
         "fidokit-agent.service",
@@ -164,7 +164,7 @@ def test_removed(sandbox: Sandbox) -> None:
     assert list((sandbox.home / "config/systemd/user").iterdir()) == []
     again = sandbox.run("agent", "units", "--remove", "--json")
     assert json.loads(again.out)["removed"] == []
-    assert "No units of the agent are installed." in again.err
+    assert "The units are not installed." in again.err
     assert sandbox.run("agent", "units", "--remove", "--install").code == 2
 
 

@@ -49,13 +49,13 @@ def test_a_command_that_goes_on_is_told_when_it_is_over(authority: Bench) -> Non
     script = 'while test -S "$SSH_AUTH_SOCK"; do sleep 0.1; done; sleep 0.5'
     code, _, err = run(authority, "1s", script)
     assert code == 0
-    assert err.count("session: it is over; the command goes on without its key") == 1
+    assert err.count("session: the session has ended; the command continues without its key") == 1
 
 
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        (("soon",), "'soon' is no time"),
+        (("soon",), "'soon' is not a time"),
         (("2d",), "a day at most"),
         (("10m", "--hosts", "web*"), "no host is known that fits 'web*'"),
         (("10m", "-O", "unknown"), "option 'unknown' is unknown"),

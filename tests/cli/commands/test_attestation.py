@@ -83,8 +83,8 @@ def test_a_key_under_a_passphrase(bench: Bench, files: Path) -> None:
     ("origin", "untrusted", "words", "code"),
     [
         (Origin.MODEL, False, "maker's roots vouch for the model: Maker Key (L1)", 0),
-        (Origin.MODEL, True, "Beware: this model is reported as L1", 1),
-        (Origin.CLAIMED, False, "says that it is a Maker Key", 1),
+        (Origin.MODEL, True, "Warning: this model is reported as L1", 1),
+        (Origin.CLAIMED, False, "claims to be a Maker Key", 1),
         (Origin.SELF, False, "The key itself signed", 1),
     ],
 )

@@ -225,5 +225,5 @@ def test_a_broken_one_is_named_and_the_keys_are_listed(resident: Bench) -> None:
     done = resident.run(*resident.with_pin("key", "list"))
     assert done.code == 0
     assert "ssh:work" in done.out
-    assert "Passed over: a certificate of ssh:work" in done.err
+    assert "Ignored: a certificate of ssh:work" in done.err
     assert "\x1b" not in done.err

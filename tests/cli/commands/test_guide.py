@@ -80,7 +80,7 @@ def test_demo_runs_the_commands_that_it_shows(sandbox: Sandbox) -> None:
     assert all(set(s) == {"title", "explanation", "commands", "result"} for s in steps)
     printed = {step["title"]: "\n".join(step["result"]) for step in steps}
     assert "The PIN of fidokit virtual token (virtual:demo) is set." in printed["Set a PIN"]
-    assert "2 keys; --long shows all of each." in printed["List the keys"]
+    assert "2 keys; --long shows details." in printed["List the keys"]
     assert printed["Sign a challenge with each"].count("Good 'file' signature with") == 2
     assert max(len(line) for line in printed["List the keys"].splitlines()) <= 76
     assert (sandbox.home / "kept" / "desk" / "id_ed25519_sk_rk_work_demo").exists()

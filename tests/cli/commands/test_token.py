@@ -152,7 +152,7 @@ def test_a_signal_ends_the_waiting_like_ctrl_c(
     args = ("--token", "virtual:slow", "key", "generate", "-f", "k", "--no-passphrase")
     done = sandbox.talk(*args, answers=[("Touch your security key", end)])
     assert done.code == code, done.out
-    assert "interrupted; the token was told to stop waiting" in done.out
+    assert "interrupted; the token no longer waits" in done.out
     assert "\x1b[?25l" not in done.out
     assert not (sandbox.home / "k").exists()
 

@@ -69,9 +69,9 @@ def test_cut_at_every_byte_and_one_too_many(whole: bytes) -> None:
     [
         pytest.param(data(0x41, attested(COSE_P256, b"")), id="no credential id"),
         pytest.param(data(0x41, attested(COSE_P256, bytes(1024))), id="endless credential id"),
-        pytest.param(data(0x80, b"", b"\x01"), id="extensions that are no map"),
+        pytest.param(data(0x80, b"", b"\x01"), id="extensions that are not a map"),
         pytest.param(data(0x80, b"", b"\xbf"), id="extensions without end"),
-        pytest.param(data(0x41, bytes(16) + b"\0\1h" + b"\x80"), id="key that is no map"),
+        pytest.param(data(0x41, bytes(16) + b"\0\1h" + b"\x80"), id="key that is not a map"),
         pytest.param(data(0x01, b"", b"\xa0"), id="extensions without their flag"),
     ],
 )

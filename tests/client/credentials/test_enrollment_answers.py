@@ -95,7 +95,7 @@ def no_format(answer: Members) -> Mapping[object, object]:
         (other_rp, "another application"),
         (no_touch, "without a touch"),
         (no_credential, "no credential"),
-        (off_the_curve, "no key"),
+        (off_the_curve, "not a key"),
         (tampered, "does not verify"),
         (no_signature, "no signature"),
         (no_data, "is missing"),

@@ -50,7 +50,7 @@ def test_refusals_carry_their_status(status: int) -> None:
         pytest.param(b"\0\xa0\x00", id="trailing byte"),
         pytest.param(b"\0\xa1\x01\xf9\x7e\x00", id="NaN"),
         pytest.param(b"\0\x01", id="no map"),
-        pytest.param(b"\0\xa1\x01\x62\xff\xfe", id="text that is no UTF-8"),
+        pytest.param(b"\0\xa1\x01\x62\xff\xfe", id="text that is not UTF-8"),
     ],
 )
 def test_rubbish(reply: bytes) -> None:

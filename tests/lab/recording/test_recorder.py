@@ -194,7 +194,7 @@ def test_lines_that_make_no_sense(line: bytes) -> None:
 
 
 def test_another_version_and_too_much() -> None:
-    with pytest.raises(MalformedFile, match="no recording"):
+    with pytest.raises(MalformedFile, match="not a recording"):
         decode(b'{"fidokit-record": 2}\n')
     with pytest.raises(MalformedFile, match="too long"):
         decode(HEAD.head() + b"\n" * (16 << 20))

@@ -165,7 +165,7 @@ REFUSED = {
     "half an extension": HEAD + section(krl.EXTENSION, EXTENSION[:-1]),
     "an extension and more": HEAD + section(krl.EXTENSION, EXTENSION + b"\0"),
     "no authority": HEAD + section(krl.CERTIFICATES, b""),
-    "an authority that is no key": of_authority(authority=b"junk"),
+    "an authority that is not a key": of_authority(authority=b"junk"),
     "an unknown subsection": of_authority(section(0x24, b"")),
     "a critical extension of certificates": of_authority(section(0x39, CRITICAL)),
     "serial 0": of_authority(section(LIST, wire.u64(0))),

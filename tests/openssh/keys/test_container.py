@@ -88,7 +88,7 @@ class TestArmor:
             (b"-----BEGIN RSA PRIVATE KEY-----\nAAAA\n", "another kind"),
             (b"-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n", "before its END"),
             (enarmor(b"abc").replace(b"YWJj", b"YW*j"), "base64"),
-            (enarmor(b"abc").replace(b"YWJj", b"YWJ"), "no base64"),
+            (enarmor(b"abc").replace(b"YWJj", b"YWJ"), "not base64"),
             (enarmor(b"ab").replace(b"YWI=", b"YW=I"), "base64"),
             (enarmor(bytes(MAX_FILE)), "more than"),
         ],

@@ -112,7 +112,7 @@ def test_a_proxy_is_for_outside(site: str, monkeypatch: pytest.MonkeyPatch) -> N
         ("/ftp", "not an https address"),
         ("/data", "status 302"),
         ("/round", "status 302"),
-        *((page, "inside") for page in INSIDE),
+        *((page, "on this machine") for page in INSIDE),
     ],
 )
 def test_refused(site: str, page: str, said: str) -> None:
@@ -145,6 +145,6 @@ def test_a_name_that_leads_inside_is_left_before_anything_is_sent() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         place = f"localhost:{listener.getsockname()[1]}"
         made = watched._connection(http.client.HTTPConnection, place)
-        with clock.running(), pytest.raises(FidokitError, match="inside"):
+        with clock.running(), pytest.raises(FidokitError, match="on this machine"):
             made.connect()
         made.close()

@@ -111,7 +111,7 @@ def test_a_folder_or_file_of_another_user_is_refused(me: Account, path: Path) ->
     os.chown(path.parent, 0, 0)
     path.write_bytes(text(OTHER))
     os.chown(path, NOBODY, NOBODY)
-    with pytest.raises(NoPermission, match="somebody else decides"):
+    with pytest.raises(NoPermission, match="another user decides"):
         key_file.edit(me, path, adding(PLAIN))
     assert path.read_bytes() == text(OTHER)
 

@@ -56,9 +56,7 @@ def test_several_users_at_a_time_and_progress(users: list[str]) -> None:
     assert [one.user.name for one in files] == users
     assert {spec.partition(",")[0] for spec in sshd.asked} == {f"user={name}" for name in users}
     assert steps == [(number, 9) for number in range(9)]
-    assert failures == [
-        "not looked into for 'a,b': sshd -T cannot be asked about a user called 'a,b'"
-    ]
+    assert failures == ["not checked for 'a,b': sshd -T cannot be asked about a user called 'a,b'"]
 
 
 def test_an_sshd_that_does_not_tell_ends_it(users: list[str]) -> None:

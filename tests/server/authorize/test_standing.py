@@ -83,7 +83,7 @@ def test_more_than_a_key(methods: str, expected: Admittance) -> None:
     [
         ((Option("expiry-time", "20200101"),), False, REFUSED, "is past"),
         ((Option("expiry-time", "20200101"),), None, REFUSED, "is past"),
-        ((Option("from", "192.0.2.1"),), False, UNPROVED, "keeps this machine out"),
+        ((Option("from", "192.0.2.1"),), False, UNPROVED, "excludes this machine"),
         ((), None, UNPROVED, "no ssh here"),
         ((), False, REFUSED, "refuses"),
     ],

@@ -22,8 +22,8 @@ RESTRICT = Option("restrict")
 @pytest.mark.parametrize(
     ("option", "version", "said"),
     [
-        (Option("expiry-time", "20990101Z"), (8, 9), "reads no Z"),
-        (Option("expiry-time", "209901010000utc"), (9, 0), "reads no Z"),
+        (Option("expiry-time", "20990101Z"), (8, 9), "does not support Z"),
+        (Option("expiry-time", "209901010000utc"), (9, 0), "does not support Z"),
         (Option("expiry-time", "20990101"), (7, 6), "does not know expiry-time"),
         (Option("verify-required"), (8, 3), "8.4 does"),
         (Option("no-touch-required"), (8, 1), "8.2 does"),
@@ -40,7 +40,7 @@ def test_what_an_older_sshd_does_not_understand(
 
 
 def test_keys_on_tokens_of_an_old_sshd() -> None:
-    with pytest.raises(UsageError, match=r"8\.2 or newer"):
+    with pytest.raises(UsageError, match=r"8\.2 and later"):
         check(wanted(TOKEN), SshdFacts(version=(8, 1)))
     check(wanted(PLAIN), SshdFacts(version=(8, 1)))
 
@@ -77,7 +77,7 @@ def test_trusted_part() -> None:
 
 
 def test_options_that_do_nothing() -> None:
-    assert "on no token" in remarks(wanted(PLAIN, Option("verify-required")), SshdFacts())[0]
+    assert "not on a token" in remarks(wanted(PLAIN, Option("verify-required")), SshdFacts())[0]
     assert remarks(wanted(TOKEN, Option("verify-required")), SshdFacts()) == []
     given = wanted(PLAIN, Option("environment", "A=b"))
     assert remarks(given, SshdFacts()) == []

@@ -45,14 +45,14 @@ def test_an_ordinary_user_gets_in() -> None:
     ],
 )
 def test_lists_of_users(allowed: str, gets_in: bool) -> None:
-    assert refused(allowusers=allowed) == ([] if gets_in else ["AllowUsers leaves it out"])
-    assert refused(denyusers=allowed) == (["DenyUsers names it"] if gets_in else [])
+    assert refused(allowusers=allowed) == ([] if gets_in else ["AllowUsers does not name the user"])
+    assert refused(denyusers=allowed) == (["DenyUsers names the user"] if gets_in else [])
 
 
 def test_lists_of_groups() -> None:
     assert refused(allowgroups="sta*") == []
-    assert refused(allowgroups="wheel") == ["AllowGroups names no group of it"]
-    assert refused(denygroups="wheel\nstaff") == ["DenyGroups names a group of it"]
+    assert refused(allowgroups="wheel") == ["AllowGroups names no group of the user"]
+    assert refused(denygroups="wheel\nstaff") == ["DenyGroups names a group of the user"]
 
 
 def test_root() -> None:
@@ -128,7 +128,7 @@ def test_who_may_have_a_password(state: Password) -> None:
 def test_whom_sshd_turns_away() -> None:
     known = ways(Password.SET)
     assert known.refusal(ACCOUNT, effective()) == ""
-    assert known.refusal(ACCOUNT, effective("denyusers ali*")) == "DenyUsers names it"
+    assert known.refusal(ACCOUNT, effective("denyusers ali*")) == "DenyUsers names the user"
     assert known.refusal(ROOT, effective("permitrootlogin no")) == "PermitRootLogin is no"
 
 

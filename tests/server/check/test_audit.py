@@ -334,12 +334,12 @@ def test_every_violation_has_its_place(homes: Mapping[str, Account]) -> None:
             path,
             2,
         ),
-        Violation(CheckRule.HARDWARE, "alice", "the key is on no token", path, 3),
-        Violation(CheckRule.HARDWARE_OR_CERTIFIED, "alice", "the key is on no token", path, 3),
+        Violation(CheckRule.HARDWARE, "alice", "the key is not on a token", path, 3),
+        Violation(CheckRule.HARDWARE_OR_CERTIFIED, "alice", "the key is not on a token", path, 3),
         Violation(
             CheckRule.VERIFY,
             "alice",
-            "the key is on no token, so nothing asks for a PIN",
+            "the key is not on a token, so nothing asks for a PIN",
             path,
             3,
         ),
@@ -354,7 +354,7 @@ def test_a_user_whom_sshd_turns_away(homes: Mapping[str, Account]) -> None:
     evidence = FakeEvidence()
     found, tally = run(sshd, homes, *CheckRule, password=Password.SET, evidence=evidence)
     users = [event for event in found if isinstance(event, UserReport)]
-    assert all(user.refusals == ("DenyUsers names it",) for user in users)
+    assert all(user.refusals == ("DenyUsers names the user",) for user in users)
     assert not any(user.password.possible for user in users)
     assert tally.broken_rules == []
     assert evidence.asked == ["alice", "bob"]

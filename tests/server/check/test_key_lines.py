@@ -52,7 +52,7 @@ def test_a_file(rules: KeyRules) -> None:
     assert isinstance(verified, KeyLine)
     assert verified.verdict.verify
     assert isinstance(plain, KeyLine)
-    assert plain.verdict.violates == ((CheckRule.HARDWARE, "the key is on no token"),)
+    assert plain.verdict.violates == ((CheckRule.HARDWARE, "the key is not on a token"),)
     assert isinstance(dsa, KeyLine)
     assert (dsa.bits, dsa.comment, dsa.fingerprint) == (1024, "old", sha256(DSA_BLOB))
     assert dsa.verdict.refusals == ("PubkeyAcceptedAlgorithms leaves out ssh-dss",)

@@ -89,7 +89,7 @@ def test_strength(kind: str, bits: int, strength: Strength) -> None:
         ("ssh-rsa", {"requiredrsasize": "3072"}, "RequiredRSASize is 3072"),
         ("ssh-rsa", {"pubkeyacceptedalgorithms": PLAIN}, "leaves out ssh-rsa"),
         (SK, {"pubkeyauthentication": "no"}, "PubkeyAuthentication is off"),
-        (SK, {"permitrootlogin": "forced-commands-only", "is_root": True}, "wants a command="),
+        (SK, {"permitrootlogin": "forced-commands-only", "is_root": True}, "requires a command="),
     ],
 )
 def test_refused_keys_break_no_rule(kind: str, changes: dict[str, Any], why: str) -> None:
@@ -139,13 +139,13 @@ EITHER = "hardware-or-certified"
     ("kind", "given", "why"),
     [
         (SK, BOUNDED, ""),
-        (PLAIN, BOUNDED, "the authority's own key is on no token"),
+        (PLAIN, BOUNDED, "the authority's own key is not on a token"),
         (SK, BOUNDED[:2], "no expiry-time= sets an end"),
         (SK, (AUTHORITY, BOUNDED[2]), "names no principals="),
         (SK, (AUTHORITY, "principals=", BOUNDED[2]), "names no principals="),
         (SK, (AUTHORITY,), "names no principals="),
         (SK, (), ""),
-        (PLAIN, (), "the key is on no token"),
+        (PLAIN, (), "the key is not on a token"),
     ],
 )
 def test_a_bounded_authority_on_a_token(kind: str, given: tuple[str, ...], why: str) -> None:

@@ -123,7 +123,7 @@ def test_by_what_the_password_is(
     ("text", "said"),
     [
         ("auth sufficient pam_sss.so\nauth required pam_unix.so\n", "asks pam_sss, which may know"),
-        ("auth sufficient pam_rootok.so\nauth required pam_deny.so\n", "may say yes to whoever"),
+        ("auth sufficient pam_rootok.so\nauth required pam_deny.so\n", "may accept everyone"),
         (CODE, "a one-time code alone"),
         ("auth required pam_unix.so\n" + CODE, ""),
         ("auth required pam_exec.so\n", "asks pam_exec"),

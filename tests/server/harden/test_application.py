@@ -65,7 +65,7 @@ def test_all_goes_well(files: Files) -> None:
 
 
 @pytest.mark.parametrize(
-    ("trouble", "message"), [("refuse", "sshd does not take"), ("overrule", "A 1 does not hold")]
+    ("trouble", "message"), [("refuse", "sshd does not take"), ("overrule", "A 1 has no effect")]
 )
 def test_sshd_judges_otherwise_than_the_trial(files: Files, trouble: str, message: str) -> None:
     files.other.write_text(trouble)
@@ -111,7 +111,7 @@ def test_an_sshd_that_does_not_answer_is_started_with_the_old_files(files: Files
     manager = Manager(generations=[1, 1], gone=True)
     seen = []
     manager.restart = lambda: seen.append(files.of_others())  # type: ignore[method-assign]
-    with pytest.raises(FidokitError, match="does not answer after it was reloaded"):
+    with pytest.raises(FidokitError, match="does not answer after the reload"):
         files.apply(Running([RunningMember(manager, [])]))
     assert seen == [before]
     assert files.content() == before

@@ -134,7 +134,7 @@ def test_a_login_that_fails() -> None:
 
 def test_a_plain_key_left_out_is_a_lock_out_only_if_it_was_the_last() -> None:
     proof = proved(PLAIN.encode(), before=[PLAIN])
-    assert one(proof) == (Proof.REFUSED, "it is on no token")
+    assert one(proof) == (Proof.REFUSED, "it is not on a token")
     assert out(proof)
     both = proved(PLAIN.encode(), TOKEN.encode(), before=[PLAIN, TOKEN], after=[TOKEN])
     assert [key.proof for key in both.keys] == [Proof.QUERY, Proof.REFUSED]  # tokens first

@@ -110,7 +110,7 @@ def test_the_uri_of_a_counter_begins_where_the_file_does() -> None:
 @pytest.mark.parametrize("text", ["", "a:b", "x" * 101, "a\nb", "\x1b[31m", "\udc80"])
 @pytest.mark.parametrize("what", ["issuer", "label"])
 def test_names_that_would_break_the_uri(what: str, text: str) -> None:
-    with pytest.raises(UsageError, match=f"can be no {what}"):
+    with pytest.raises(UsageError, match=f"cannot be a {what}"):
         planned(**{what: text})
 
 

@@ -128,7 +128,7 @@ def test_a_file_that_never_rests_is_told(me: Account) -> None:
         give(me, text + b"\n", 0o600)
         return found.with_counter(9)
 
-    with pytest.raises(FidokitError, match="changes all the time"):
+    with pytest.raises(FidokitError, match="keeps changing"):
         on_disk.edit(me, change)
 
 
@@ -168,7 +168,7 @@ def test_files_that_the_module_takes(me: Account, mode: int) -> None:
 @pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
 def test_what_is_no_file(me: Account, make: Callable[[Path], None]) -> None:
     make(on_disk.path_of(me))
-    assert "no regular file" in on_disk.problem(me)
+    assert "not a regular file" in on_disk.problem(me)
     with pytest.raises(UsageError):
         on_disk.load(me)
     with pytest.raises(UsageError):

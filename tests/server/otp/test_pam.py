@@ -68,7 +68,7 @@ def test_no_service_at_all(tmp_path: Path) -> None:
 
 def test_services_without_end(tmp_path: Path) -> None:
     (tmp_path / "sshd").write_text("@include sshd\n")
-    with pytest.raises(FidokitError, match="no end"):
+    with pytest.raises(FidokitError, match="includes itself"):
         read_service(tmp_path / "sshd")
 
 

@@ -42,7 +42,7 @@ def operands(source: str) -> Iterator[tuple[int, list[ast.expr]]]:
 
 
 def is_public(side: ast.expr) -> bool:
-    """Constants, names of members and of profile features, and lengths are no secrets."""
+    """Constants, names of members and of profile features, and lengths are not secrets."""
     return isinstance(side, ast.Constant) or ast.unparse(side).startswith("len(")
 
 

@@ -95,7 +95,7 @@ def test_metadata_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch, tmp_path:
     spoilt, real = tmp_path / "metadata.json", catalog.load
     spoilt.write_text("{")
     monkeypatch.setattr(catalog, "load", lambda: real(spoilt))
-    with pytest.raises(MalformedFile, match="is no JSON"):
+    with pytest.raises(MalformedFile, match="is not JSON"):
         VirtualToken(model="Another")
 
 

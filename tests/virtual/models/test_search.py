@@ -40,7 +40,7 @@ def test_entries_that_cannot_be_used_are_told(shelf: Shelf) -> None:
     found = search.list_models()
     assert [m.description for m in found.models] == ["Another"]
     first, second = found.problems
-    assert first == "entry 0 was skipped: the entry is no object"
+    assert first == "entry 0 was skipped: the entry is not an object"
     assert "maxMsgSize" in second
 
 

@@ -207,8 +207,8 @@ def changed(statement: str) -> Callable[[Path], None]:
 
 UNFIT: dict[str, tuple[Callable[[Path], None], str]] = {
     "truncated": (truncated, "is damaged"),
-    "empty": (emptied, "is damaged: it is no SQLite file"),
-    "another format": (overwritten, "is damaged: it is no SQLite file"),
+    "empty": (emptied, "is damaged: it is not an SQLite file"),
+    "another format": (overwritten, "is damaged: it is not an SQLite file"),
     "scrambled": (scrambled, "is damaged"),
     "read-only": (read_only, "is read-only"),
     "newer": (changed("PRAGMA user_version = 999"), "has format 999, newer than ours"),

@@ -277,7 +277,7 @@ def served_by(script: Callable[[socket.socket], object]) -> SocketLink:
 )
 def test_rubbish_of_an_owner_is_named(data: bytes) -> None:
     link = served_by(lambda channel: (channel.recv(99), channel.sendall(data)))
-    with pytest.raises(TokenMisbehaved, match="talks rubbish") as caught:
+    with pytest.raises(TokenMisbehaved, match="sent an invalid message") as caught:
         link.cbor(GET_INFO, ignore, never)
     assert caught.value.hint
     link.close()

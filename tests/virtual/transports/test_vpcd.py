@@ -271,7 +271,7 @@ def test_a_reader_that_hangs_up_ends_the_wait(
 def test_a_reader_that_waits_is_waited_for(
     reader: Vpcd, person: Waiting, asked: tuple[VirtualToken, VpcdCard]
 ) -> None:
-    """Its silence is no hanging up; power that comes meanwhile is not lost."""
+    """Its silence does not mean hanging up; power that comes meanwhile is not lost."""
     reader.say(RESET)
     assert not person.released.wait(0.1)
 

@@ -198,7 +198,7 @@ class Agent:
         return FAILURE if handler is None else self._handled(handler, client, request, payload)
 
     def _unread(self, error: FidokitError) -> bytes:
-        self.settings.say(f"a request that cannot be read: {error.message}")
+        self.settings.say(f"cannot read the request: {error.message}")
         return FAILURE
 
     def _refused(self, refusal: Refused) -> bytes:
@@ -308,7 +308,7 @@ class Agent:
         self._check_addition(client, request)
         there = self.keys.get(request.key.public_blob())
         if there is not None and not self._is_visible(there, client):
-            raise Refused("the key is there already, and not for this client to replace")
+            raise Refused("the key already exists, and this client may not replace it")
         if not self.keys.add(self._entry(request, len(payload))):
             raise Refused("there are too many keys, or too much text with them")
         return SUCCESS
@@ -327,11 +327,11 @@ class Agent:
 
     def _check_provider(self, client: ClientState, request: wire.AddKey, provider: str) -> None:
         if not isinstance(request.key, SkPrivate):
-            raise Refused("a provider was named for a key that is on no token")
+            raise Refused("a provider was named for a key that is not on a token")
         if provider.lower() == INTERNAL:
             return
         if client.bindings.remote:
-            raise Refused("another machine may not name a provider")
+            raise Refused("a remote client may not name a provider")
         if not self.settings.providers(provider):
             raise Refused(f"the provider {provider!r} is not ours; add the key with -S internal")
 
@@ -352,7 +352,7 @@ class Agent:
         if entry is None:
             return self._relay(client, payload)
         if not self._is_visible(entry, client):
-            raise Refused("the key is not for this client to remove")
+            raise Refused("this client may not remove the key")
         self.keys.remove(request.blob)
         return SUCCESS
 

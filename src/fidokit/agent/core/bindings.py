@@ -128,7 +128,7 @@ def require_login(
         destinations: the key's, at least one.
         bindings: the connection's.
         login: user, session id and host key blob of the login that is signed; None for anything
-            that is no login.
+            that is not a login.
         wall: as `visible`.
 
     Raises:
@@ -137,7 +137,7 @@ def require_login(
     if not bindings.hops:
         raise Refused("a key with destinations was asked to sign on an unbound connection")
     if login is None:
-        raise Refused("a key with destinations was asked to sign something that is no login")
+        raise Refused("a key with destinations was asked to sign something that is not a login")
     user, session_id, host_key = login
     last = bindings.hops[-1]
     if last.forwarding:

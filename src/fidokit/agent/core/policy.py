@@ -53,7 +53,7 @@ class KeyRule:
         if self.key.startswith("SHA256:"):
             return self.key == fingerprint
         if comment is None and self.key != "*":
-            raise Refused("the policy goes by comments, and the upstream agent shows none for it")
+            raise Refused("the policy needs comments, and the upstream agent shows none")
         return match_pattern(comment or "", self.key)
 
     def lists(self, *, remote: bool) -> bool:
@@ -67,7 +67,7 @@ class KeyRule:
             Refused: the rule does not allow it.
         """
         if bindings.remote and not self.forwarded:
-            raise Refused("the policy keeps this key from other machines")
+            raise Refused("the policy does not allow other machines to use this key")
         use = _use(meaning)
         if use not in self.use:
             raise Refused(f"the policy does not allow this key the use {use!r}")
@@ -83,7 +83,7 @@ class KeyRule:
             return
         last = bindings.hops[-1] if bindings.hops else None
         if last is None or last.session_id != login.session_id:
-            raise Refused("the policy names hosts, and the client does not say which one this is")
+            raise Refused("the policy names hosts, and the client does not name this one")
         if sha256(last.blob) not in self.hosts:
             raise Refused("the policy does not allow logins to this host")
 

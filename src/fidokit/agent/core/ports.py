@@ -96,7 +96,7 @@ class AgentSettings:
         lifetime: seconds for keys that come without a lifetime, None for ever.
         providers: the libraries that keys on tokens may name, by real path; each means us.
         policy: the owner's rules.
-        host_name: names a host key blob for the person.
+        host_name: names a host key blob for the user.
         say: takes a line for the log.
         connect: opens a connection to the upstream agent, None where there is none now; None where
             there is never one.

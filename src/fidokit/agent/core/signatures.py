@@ -140,7 +140,7 @@ class Signing:
         consent = self._person.confirm(_question(purpose), stop)
         if consent is Consent.NOBODY:
             raise Refused(
-                f"the use of {purpose.key} has to be confirmed, and nobody can be asked; start the "
+                f"the use of {purpose.key} needs confirmation, and nobody can be asked; start the "
                 "agent with a terminal, or with SSH_ASKPASS and a display"
             )
         if consent is Consent.DECLINED:

@@ -137,7 +137,7 @@ def _fill(source: int, page: mmap.mmap) -> int:
 
 
 def _draw_pad(page: mmap.mmap) -> None:
-    """Straight from the kernel into the page: the mask is no Python object either."""
+    """Straight from the kernel into the page: the mask is not a Python object either."""
     source = os.open("/dev/urandom", os.O_RDONLY | os.O_CLOEXEC)
     try:
         with memoryview(page) as view, view[_PAD_AT : _PAD_AT + _SLOT] as pad:
@@ -147,7 +147,7 @@ def _draw_pad(page: mmap.mmap) -> None:
 
 
 def _mask(page: mmap.mmap) -> None:
-    """Put the mask on, or take it off; byte by byte, for small integers are no copies."""
+    """Put the mask on, or take it off; byte by byte, for small integers are not copies."""
     for at in range(_SLOT):
         page[at] ^= page[_PAD_AT + at]
 

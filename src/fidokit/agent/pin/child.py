@@ -44,8 +44,8 @@ class PinPipes:
     """How PINs go to the child and come back.
 
     Args:
-        hand_out: writes the PIN that is kept into a descriptor; None where none is.
-        keep: reads the one that was typed from a descriptor; None where none is to be kept.
+        hand_out: writes the PIN that is kept into a descriptor; None if none is.
+        keep: reads the one that was typed from a descriptor; None if none is to be kept.
     """
 
     hand_out: Callable[[int], object] | None = None
@@ -57,8 +57,8 @@ class Children:
 
     Args:
         command: the program of a child (`fidokit.agent.pin.worker`) and its arguments.
-        asking: held while a question is open: a person has one terminal.
-        method: how the person is asked: "auto", "terminal", "askpass" or "pinentry".
+        asking: held while a question is open: a user has one terminal.
+        method: how the user is asked: "auto", "terminal", "askpass" or "pinentry".
     """
 
     def __init__(
@@ -140,7 +140,7 @@ class Children:
             self._give_turn(holding)
             _end(child)
         if stop.is_set():
-            raise Interrupted("the client hung up; the token was told to stop waiting")
+            raise Interrupted("the client hung up; the token no longer waits")
         raise FidokitError("the process that handles the PIN ended without an answer")
 
     def _take_turn(self, stop: threading.Event) -> bool:

@@ -45,10 +45,10 @@ LONGEST_PROBLEM = 300
 
 
 class PinWorker:
-    """The Interaction of the child: PINs from the agent's pipe or the person, notices to the agent.
+    """The Interaction of the child: PINs from the agent's pipe or the user, notices to the agent.
 
     Args:
-        order: what the agent wants, and how the person is asked.
+        order: what the agent wants, and how the user is asked.
     """
 
     def __init__(self, order: Mapping[str, object]) -> None:
@@ -90,7 +90,7 @@ class PinWorker:
     def ask_pin(
         self, token: str, retries: int | None, why: str, previous_was_wrong: bool
     ) -> PinCode:
-        """The PIN that the agent kept, once; then what the person types, three times at most."""
+        """The PIN that the agent kept, once; then what the user types, three times at most."""
         given, self._given = self._given, None
         if given is not None:
             return given
@@ -155,7 +155,7 @@ class PinWorker:
 
     def ask_new_pin(self, token: str, min_length: int, max_length: int) -> PinCode:  # noqa: ARG002
         """The agent sets no PINs."""
-        raise PinRequired("the token wants a new PIN", hint="set one with `fidokit pin set`")
+        raise PinRequired("the token requires a new PIN", hint="set one with `fidokit pin set`")
 
     def touch_wanted(self, token: str, why: str) -> None:  # noqa: ARG002  the agent knows more
         """Let the agent say so."""
@@ -356,7 +356,7 @@ def _decoded(values: Json, name: str) -> bytes:
     try:
         return b64decode(_text(values, name), validate=True)
     except ValueError:
-        raise Malformed(f"{name!r} is no base64") from None
+        raise Malformed(f"{name!r} is not base64") from None
 
 
 def _text(values: Json, name: str) -> str:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 KEEPER: Final = (sys.executable, "-P", "-m", "fidokit.agent.session.keeper")
 """The program that keeps the key; -P: not from the folder that the command was started in."""
 MOST_SECONDS: Final = 86_400
-"""A day: what lasts longer is no session, and better a key of its own."""
+"""A day: what lasts longer is not a session, and better a key of its own."""
 GRACE_S: Final = 3.0
 _SK: Final = "sk-"
 
@@ -74,7 +74,7 @@ def plan_session(wish: SessionWish) -> SessionPlan:
     """Check a wish, and look up the hosts' keys.
 
     Raises:
-        UsageError: a time, principal, option or host that makes no sense, or is not known.
+        UsageError: a time, principal, option or host that is not valid, or is not known.
     """
     if not 0 < wish.seconds <= MOST_SECONDS:
         raise UsageError(
@@ -118,7 +118,7 @@ def _require_on_token(signer: Signer) -> None:
     """Whoever copied an authority's file could open sessions for ever."""
     if not signer.public.type_name.startswith(_SK):
         raise UsageError(
-            f"the key of {signer.name} is on no token",
+            f"the key of {signer.name} is not on a token",
             hint="name a key on a token with -s: `fidokit key generate` makes one",
         )
 
@@ -155,7 +155,7 @@ def open_session(
             closed before the block begins.
 
     Raises:
-        UsageError: the authority is on no token.
+        UsageError: the authority is not on a token.
         FidokitError: the process that is to keep the key cannot; and what the authority raises.
     """
     keeper = subprocess.Popen(  # noqa: S603  our own program

@@ -39,7 +39,7 @@ def seconds_of(text: str) -> int:
 
     text = text.lower()
     if not re.fullmatch(r"(\d+[smhdw])*\d+[smhdw]?", text, re.ASCII):
-        raise UsageError(f"{text!r} is no time", hint="write 600, 10m or 1h30m")
+        raise UsageError(f"{text!r} is not a time", hint="write 600, 10m or 1h30m")
     parts = re.findall(r"0*(\d{1,12})\d*([smhdw]?)", text)  # twelve digits are too many already
     return min(sum(int(n) * SECONDS[unit or "s"] for n, unit in parts), MOST_SECONDS)
 
@@ -51,15 +51,17 @@ def _duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -
 @verb()
 @click.argument("key_files", nargs=-1, metavar="[FILE]...", type=click.Path(path_type=Path))
 @click.option("-a", "path", metavar="PATH", type=click.Path(path_type=Path), help="The socket.")
-@click.option("--background", is_flag=True, help="Go on in the background, as ssh-agent does.")
-@click.option("--resident", is_flag=True, help="Serve the SSH keys on tokens, without files.")
-@click.option("--remember", is_flag=True, help="Keep the right to list them without PIN.")
+@click.option("--background", is_flag=True, help="Continue in the background, as ssh-agent does.")
+@click.option(
+    "--resident", is_flag=True, help="Also serve the resident SSH keys on tokens, without files."
+)
+@click.option("--remember", is_flag=True, help="Remember the right to list them without a PIN.")
 @click.option(
     "--certificates",
     metavar="FOLDER",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="Serve the certificates there of keys on tokens, too.",
+    help="Also serve the certificates in FOLDER for keys on tokens.",
 )
 @click.option("-t", "lifetime", metavar="TIME", callback=_duration, help="Lifetime of added keys.")
 @click.option(
@@ -67,38 +69,37 @@ def _duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -
     metavar="TIME",
     callback=_duration,
     default="0",
-    help="Keep a token's PIN for so long, such as 10m; without, it is asked each time.",
+    help="How long to keep a token's PIN, such as 10m.  [default: ask each time]",
 )
 @click.option(
     "--pin-prompt",
     type=click.Choice(METHODS),
     default="auto",
     show_default=True,
-    help="How the PIN is asked for.",
+    help="How to ask for the PIN.",
 )
-@click.option("--read-only", is_flag=True, help="Let clients add and remove no keys.")
+@click.option("--read-only", is_flag=True, help="Do not let clients add or remove keys.")
 @click.option(
     "--policy",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Rules for keys: what they may sign, for whom, how.",
+    help="Rules for keys: what each may sign, for whom, and how.",
 )
 @click.option(
     "--upstream",
     metavar="SOCKET",
-    help="Serve the keys of the agent there, too; `auto` finds the desktop's.",
+    help="Also serve the keys of the agent at SOCKET; `auto` finds the desktop's agent.",
 )
-@click.option("--no-notify", is_flag=True, help="No desktop notifications of touches.")
-@click.option("--touch-command", metavar="COMMAND", default="", help="Run it at each touch.")
+@click.option("--no-notify", is_flag=True, help="Show no desktop notifications for touches.")
+@click.option("--touch-command", metavar="COMMAND", default="", help="Run COMMAND at each touch.")
 def serve(
     settings: Settings, *, key_files: tuple[Path, ...], background: bool, **given: Any
 ) -> None:
     """Run an SSH agent for keys on tokens and others.
 
-    It has those in FILEs from the start, and prints what a shell has to know:
-    eval "$(fidokit agent serve --background)". Under systemd it takes the socket that it is
-    handed. The PIN of a key that wants one is asked for on the terminal, by SSH_ASKPASS or by
-    pinentry.
+    The agent starts with the keys in FILEs and prints the variables that your shell needs: eval
+    "$(fidokit agent serve --background)". Under systemd, it uses the socket that systemd passes to
+    it. If a key needs a PIN, the agent asks for it on the terminal, by SSH_ASKPASS or by pinentry.
     """
     from fidokit.agent.service import AgentService
 
@@ -125,7 +126,7 @@ def _warn_where_nobody_can_be_asked(method: str, *, background: bool) -> None:
     if can_be_asked(method, terminal=has_terminal() and not background):
         return
     note(
-        "agent: nobody can be asked for a PIN: keys that want one will not sign\n"
+        "agent: nobody can be asked for a PIN: keys that need one will not sign\n"
         "hint: run it in a terminal without --background, or set SSH_ASKPASS and DISPLAY"
     )
 
@@ -139,7 +140,7 @@ def _options(
     resident = given["resident"]
     if given["certificates"] and not resident:
         raise UsageError(
-            "--certificates is for keys that are found on tokens", hint="say --resident, too"
+            "--certificates is for keys that are found on tokens", hint="add --resident"
         )
     certificates = given.pop("certificates") or (configured_folders() if resident else ())
     command = _words(given.pop("touch_command"))
@@ -162,7 +163,7 @@ def _words(command: str) -> list[str]:
     except ValueError:
         raise UsageError(
             f"--touch-command {command!r} has a quote that is not closed",
-            hint="it is cut into words as a shell does, and run without one",
+            hint="the command is split into words as a shell does it, and runs without a shell",
         ) from None
 
 
@@ -199,8 +200,10 @@ EMPTY = "There are no resident SSH keys on the token. `fidokit key generate -O r
 
 @verb(pin=True)
 @click.argument("keys", nargs=-1)
-@click.option("-t", "lifetime", metavar="TIME", callback=_duration, help="How long it holds them.")
-@click.option("-c", "confirm", is_flag=True, help="Have it ask before each use.")
+@click.option(
+    "-t", "lifetime", metavar="TIME", callback=_duration, help="How long the agent holds them."
+)
+@click.option("-c", "confirm", is_flag=True, help="Make the agent ask before each use.")
 @click.option(
     "-h",
     "hosts",
@@ -214,21 +217,21 @@ EMPTY = "There are no resident SSH keys on the token. `fidokit key generate -O r
     metavar="FILE",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="Where the keys of these hosts are.  [default: known_hosts, as ssh]",
+    help="The file with the keys of these hosts.  [default: known_hosts, as for ssh]",
 )
 @click.option(
     "-S",
     "--provider",
     metavar="LIBRARY",
-    help="What the agent reaches the token by: `fidokit`, `internal`, or another library.  "
+    help="The library by which the agent reaches the token: `fidokit`, `internal`, or a path.  "
     "[default: SSH_SK_PROVIDER, else internal]",
 )
 @click.pass_context
 def add(ctx: click.Context, /, settings: Settings, **given: Any) -> None:
     """Put resident keys into the running agent, without files.
 
-    Takes all SSH keys of the token, or those named by KEYS. As `ssh-add -K`, into whatever agent
-    SSH_AUTH_SOCK names; no file is written. KEYS are fingerprints, applications, users or comments.
+    Like `ssh-add -K`: adds all SSH keys on the token, or only KEYS, to the agent that SSH_AUTH_SOCK
+    names, and writes no files. KEYS are fingerprints, applications, users or comments.
     """
     from fidokit.agent import AgentClient
     from fidokit.agent.addition import AddOptions, add_to_agent
@@ -259,15 +262,15 @@ def _added_line(result: Added) -> Check:
 
 
 @verb()
-@click.option("--install", is_flag=True, help="Write them, and have systemd start the agent.")
-@click.option("--remove", is_flag=True, help="Undo it: stop the agent, and take the units away.")
-@click.option("--force", is_flag=True, help="Replace or remove units that are there and differ.")
+@click.option("--install", is_flag=True, help="Write the units and let systemd start the agent.")
+@click.option("--remove", is_flag=True, help="Stop the agent and remove the units.")
+@click.option("--force", is_flag=True, help="Replace or remove units even if they were changed.")
 def units(settings: Settings, *, install: bool, remove: bool, force: bool) -> None:
     """Show or install the agent's units for systemd, or remove them.
 
-    They are in ~/.config/systemd/user. By them systemd starts the agent at its first client, in
-    front of the desktop's agent. They take the agent's options from ~/.config/fidokit/agent.env:
-    FIDOKIT_AGENT_OPTIONS="--resident --pin-cache 10m".
+    The units are in ~/.config/systemd/user. With them, systemd starts the agent when its first
+    client connects, which also serves the keys of the desktop's agent. The agent's options are in
+    ~/.config/fidokit/agent.env: FIDOKIT_AGENT_OPTIONS="--resident --pin-cache 10m".
     """
     from fidokit.agent.units import (
         ENABLE,
@@ -284,7 +287,7 @@ def units(settings: Settings, *, install: bool, remove: bool, force: bool) -> No
         lines = Lines([f"Removed {home_path(path)}." for path in gone])
         show(settings, {"removed": [str(path) for path in gone]}, lines)
         if not gone:
-            note("No units of the agent are installed.")
+            note("The units are not installed.")
         return
     program = this_program()
     texts = systemd_units(program)
@@ -297,7 +300,7 @@ def units(settings: Settings, *, install: bool, remove: bool, force: bool) -> No
     show(settings, data, Lines([f"Wrote {home_path(path)}." for path in written]))
     why = start_systemd_units()
     if why:
-        note(f"systemd could not be asked to start the agent: {why}")
+        note(f"systemd did not start the agent: {why}")
         note(f"Now: {ENABLE}")
     else:
-        note("The agent is set up: programs that are started from now on find it.")
+        note("The agent is set up. Programs that you start from now on find it.")

@@ -36,8 +36,8 @@ PATH = click.Path(path_type=Path)
     "--hosts",
     metavar="PATTERN",
     multiple=True,
-    help="Allow logins there alone: [user@]host, with * and ?; host>[user@]host for what goes on "
-    "from a host. Commas between several.  [default: anywhere]",
+    help="Allow logins only to these hosts: [user@]host with * and ?, or host>[user@]host for "
+    "logins from one host to the next. Separate several by commas.  [default: anywhere]",
 )
 @click.option(
     "-H",
@@ -45,22 +45,22 @@ PATH = click.Path(path_type=Path)
     metavar="FILE",
     multiple=True,
     type=PATH,
-    help="Where the keys of these hosts are.  [default: known_hosts, as ssh]",
+    help="The file with the keys of these hosts.  [default: known_hosts, as for ssh]",
 )
 @click.option(
     "--principal",
     "principals",
     metavar="NAME",
     multiple=True,
-    help="Whom the certificate names; commas between several.  [default: your user name]",
+    help="The principals of the certificate, separated by commas.  [default: your user name]",
 )
 @click.option(
     "-s",
     "authority",
     metavar="CA",
     type=PATH,
-    help="The token key that signs: its private file, or its .pub file where the agent holds it.  "
-    "[default: the only one in ~/.ssh]",
+    help="The token key that signs: its private file, or its .pub file if the agent holds the "
+    "key.  [default: the only one in ~/.ssh]",
 )
 @agent_option
 @click.option(
@@ -75,11 +75,13 @@ PATH = click.Path(path_type=Path)
 def session(ctx: click.Context, /, settings: Settings, **given: Any) -> None:
     """Run COMMAND with a key that one touch lets in to many hosts.
 
-    The token signs a certificate that ends after TIME, such as 10m, for a key that only one process
-    has, in its memory, until COMMAND ends. COMMAND finds this key by SSH_AUTH_SOCK, and no other.
-    Servers have to trust the token's key: `fidokit server authorize --as-authority`, or
-    `fidokit server trust-ca`. The exit status is that of COMMAND. An example:
-    fidokit agent session 10m --hosts '*.example' -- ansible-playbook site.yml
+    The token signs a certificate that expires after TIME, such as 10m. Its key exists only in the
+    memory of one process, until COMMAND ends. COMMAND finds this key, and no other, by
+    SSH_AUTH_SOCK. Servers must trust the token's key: `fidokit server authorize --as-authority` or
+    `fidokit server trust-ca`. The exit status is that of COMMAND. For example:
+
+    \b
+      fidokit agent session 10m --hosts '*.example' -- ansible-playbook site.yml
     """
     from fidokit.agent.session import opening
 
@@ -143,4 +145,4 @@ class _Watch:
     def __call__(self) -> None:
         if not self._said and self._opened.over:
             self._said = True
-            note("session: it is over; the command goes on without its key")
+            note("session: the session has ended; the command continues without its key")

@@ -24,7 +24,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @verb()
 @click.argument("file", type=_FILE)
 def show_one(settings: Settings, *, file: Path) -> None:
-    """Show what an attestation file says, nothing of it verified.
+    """Show what an attestation file claims, without verifying it.
 
     FILE is what `ssh-keygen -O write-attestation=FILE` or `key generate` wrote.
     """
@@ -39,7 +39,7 @@ def _facts(shown: ShownAttestation) -> list[tuple[str, str]]:
     if shown.version:
         handle = shown.key_handle or b""
         pairs += [
-            ("Model", shown.model or "none that the FIDO metadata knows"),
+            ("Model", shown.model or "not in the FIDO metadata"),
             ("AAGUID", shown.aaguid or "none (U2F)"),
             ("Application", shown.application or "another than ssh: (only its hash is stored)"),
             ("Key handle", f"{handle.hex()[:32]}... ({len(handle)} bytes)"),
@@ -63,16 +63,22 @@ def _leaf_facts(leaf: Leaf | None) -> list[tuple[str, str]]:
 @verb()
 @click.argument("file", type=_FILE)
 @click.option(
-    "--key", required=True, type=_FILE, help="The key that it is about: public or private file."
+    "--key",
+    required=True,
+    type=_FILE,
+    help="The key that FILE is about: its public or private file.",
 )
 @click.option(
-    "--challenge", required=True, type=_FILE, help="What `-O challenge=` was given for the key."
+    "--challenge",
+    required=True,
+    type=_FILE,
+    help="The challenge given by `-O challenge=` when the key was made.",
 )
 @old_passphrase_option
 @click.option(
     "--require-certified",
     is_flag=True,
-    help="Fail where no certified model's roots vouch for the token.",
+    help="Fail unless the roots of a certified model vouch for the token.",
 )
 def verify(
     settings: Settings,
@@ -83,11 +89,11 @@ def verify(
     passphrase_file: str | None,
     require_certified: bool,
 ) -> None:
-    """Verify that a token made a key, and whose.
+    """Verify that a token made a key, and which model.
 
-    Whoever wants such a proof sends a challenge, random bytes, and gets back FILE and the public
-    key. Models and their roots are from the FIDO metadata (extra `mds`). Exit status 1 where it
-    does not verify.
+    If you want such a proof from someone, send a challenge (random bytes) and get back FILE and the
+    public key. Models and their roots come from the FIDO metadata (extra `mds`). The exit status is
+    1 if the attestation does not verify.
     """
     from fidokit.keys.attestation import Origin, verify_attestation
 
@@ -108,11 +114,11 @@ def _verdict(found: VerifiedAttestation) -> list[str]:
     verified = ", with PIN or finger" if found.user_verified else ""
     lines = [f"Good {found.format} attestation: a token made this key{verified}."]
     if found.user_verified is None:
-        lines.append("This format does not sign whether the PIN or a finger was asked for.")
+        lines.append("This format does not show whether the PIN or a finger was used.")
     lines.append(_ORIGIN[found.origin].format(**_names(found)))
     if found.untrusted:
         reported = found.certification or "broken or revoked"
-        lines.append(f"Beware: this model is reported as {reported}.")
+        lines.append(f"Warning: this model is reported as {reported}.")
     return lines
 
 
@@ -128,9 +134,9 @@ def _names(found: VerifiedAttestation) -> dict[str, str]:
 
 _ORIGIN = {
     "model": "Its maker's roots vouch for the model: {model} ({certification}).",
-    "claimed": "It says that it is a {model}, but its certificate, issued by {issuer}, was not "
+    "claimed": "It claims to be a {model}, but its certificate, issued by {issuer}, was not "
     "issued by a root of that model: not proved.",
     "unknown": "Its certificate is of {subject}, which no certified model known here vouches for: "
     "which token it is stays unproved.",
-    "self": "The key itself signed: which token holds it stays unproved.",
+    "self": "The key itself signed: which token holds it is not proved.",
 }

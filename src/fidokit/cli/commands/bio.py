@@ -34,12 +34,12 @@ def list_fingers(settings: Settings) -> None:
 
 
 @verb(pin=True)
-@click.option("-n", "--name", default="", metavar="TEXT", help="What to call the finger.")
+@click.option("-n", "--name", default="", metavar="TEXT", help="The name of the finger.")
 def enroll(settings: Settings, *, name: str) -> None:
     """Enroll a finger.
 
-    Touch the sensor again and again until the token has seen enough of it. Afterwards the finger
-    serves where the PIN was asked for. Ctrl-C ends it, and the token forgets what it has seen.
+    Touch the sensor repeatedly until the token has seen enough. After that, the finger replaces the
+    PIN. Ctrl-C cancels, and the token forgets what it has seen.
     """
     from fidokit.tokens.owner import enroll_finger
 
@@ -62,7 +62,7 @@ def _say(sample: Sample) -> None:
 def rename(settings: Settings, *, fingerprint: str, name: str) -> None:
     """Give a finger another name.
 
-    FINGERPRINT is the finger's present name, or the beginning of its id.
+    FINGERPRINT is the finger's current name, or the beginning of its ID.
     """
     from fidokit.tokens.owner import list_fingers, rename_finger, resolve_finger
 
@@ -79,7 +79,7 @@ def rename(settings: Settings, *, fingerprint: str, name: str) -> None:
 def delete(settings: Settings, *, fingerprints: tuple[str, ...], yes: bool) -> None:
     """Forget fingers.
 
-    FINGERPRINTS are names, or beginnings of ids.
+    FINGERPRINTS are names, or beginnings of IDs.
     """
     from fidokit.tokens.owner import delete_finger, list_fingers, resolve_finger
 

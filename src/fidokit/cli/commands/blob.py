@@ -26,13 +26,13 @@ EMPTY = """No blobs of these keys on this token.
 A key that can have one: fidokit key generate -O resident --large-blob"""
 DAMAGED = "What was there is damaged, perhaps by a write that was cut short, and counts as nothing."
 
-any_rp_option = click.option("--any-rp", is_flag=True, help="Also those of logins to websites.")
+any_rp_option = click.option("--any-rp", is_flag=True, help="Include credentials of websites.")
 
 
 @verb(pin=True)
 @any_rp_option
 def list_blobs(settings: Settings, *, any_rp: bool) -> None:
-    """List the blobs of the keys, and the room that is left."""
+    """List the blobs of keys, and the remaining space."""
     from fidokit.keys import blobs
 
     with open_token(settings) as session:
@@ -84,8 +84,8 @@ def get(
 ) -> None:
     """Read a key's blob.
 
-    Prints it byte for byte. KEY is a file, fingerprint, application, user, comment or credential
-    id.
+    Prints the blob byte for byte. KEY is a file, fingerprint, application, user, comment or
+    credential ID.
     """
     from fidokit.keys.blobs import download_blob, get_blob
 
@@ -115,9 +115,9 @@ def set_blob(
 ) -> None:
     """Store a blob for a key.
 
-    The blob is FILE (- is standard input). KEY is a file, fingerprint, application, user, comment
-    or credential id, of a resident key that was made with --large-blob. The blob is compressed, and
-    takes the place of the one that the key had.
+    The blob is FILE (- is standard input). KEY names a resident key that was made with
+    --large-blob, by file, fingerprint, application, user, comment or credential ID. The blob is
+    compressed and replaces the previous one.
     """
     from fidokit.keys import blobs
     from fidokit.keys.blobs import LARGEST_BLOB
@@ -134,8 +134,10 @@ def set_blob(
 
 @verb(pin=True)
 @click.argument("keys", nargs=-1)
-@click.option("--orphans", is_flag=True, help="Those that no key on the token opens any more.")
-@click.option("--all", "every", is_flag=True, help="All, other applications' too.")
+@click.option("--orphans", is_flag=True, help="Delete blobs that no key on the token can open.")
+@click.option(
+    "--all", "every", is_flag=True, help="Delete all blobs, including those of other applications."
+)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @any_rp_option
 @old_passphrase_option
@@ -151,8 +153,8 @@ def delete(
 ) -> None:
     """Delete blobs.
 
-    Those of KEYS go from the token; the keys stay. KEYS are files, fingerprints, applications,
-    users, comments or credential ids.
+    Deletes the blobs of KEYS from the token and keeps the keys. KEYS are files, fingerprints,
+    applications, users, comments or credential IDs.
     """
     from fidokit.keys.blobs import delete_all_blobs, delete_blobs, delete_orphaned_blobs
 

@@ -36,14 +36,17 @@ PATH = click.Path(path_type=Path)
     required=True,
     metavar="CA",
     type=PATH,
-    help="The authority's private file; or its .pub file, where the agent holds the key.",
+    help="The authority's private file, or its .pub file if the agent holds the key.",
 )
 @agent_option
-@click.option("-I", "key_id", required=True, metavar="ID", help="What sshd logs of it.")
-@click.option("-h", "--host", is_flag=True, help="A host certificate instead of a user's.")
-@click.option("-n", "principals", metavar="NAMES", help="User or host names, commas between.")
+@click.option("-I", "key_id", required=True, metavar="ID", help="The ID that sshd logs.")
+@click.option("-h", "--host", is_flag=True, help="Make host certificates, not user certificates.")
+@click.option("-n", "principals", metavar="NAMES", help="User or host names, separated by commas.")
 @click.option(
-    "-V", "validity", metavar="TIMES", help="Such as +52w or -1d:+52w.  [default: always:forever]"
+    "-V",
+    "validity",
+    metavar="TIMES",
+    help="The validity, such as +52w or -1d:+52w.  [default: always:forever]",
 )
 @click.option(
     "-O",
@@ -52,8 +55,12 @@ PATH = click.Path(path_type=Path)
     multiple=True,
     help="clear, no-pty, force-command=..., verify-required and others of ssh-keygen(1).",
 )
-@click.option("-z", "serial", metavar="N", default="0", help="Number; +N counts up with each key.")
-@click.option("--on-token", is_flag=True, help="Also store them beside their keys on the token.")
+@click.option(
+    "-z", "serial", metavar="N", default="0", help="The serial number; +N adds one for each key."
+)
+@click.option(
+    "--on-token", is_flag=True, help="Also store the certificates on the token, beside their keys."
+)
 @click.option("--force", is_flag=True, help="Replace certificates that are in the way.")
 @old_passphrase_option
 def sign(
@@ -68,11 +75,11 @@ def sign(
     passphrase_file: str | None,
     **said: Any,
 ) -> None:
-    """Certify public keys, by an authority's key.
+    """Certify public keys with an authority's key.
 
-    Each of KEYS is certified into KEY-cert.pub, as `ssh-keygen -s` does. The authority's key is on
-    a token, in a file or in the agent. With --on-token each is also stored on the token that holds
-    KEY, as `cert store` does.
+    Writes a certificate for each of KEYS to KEY-cert.pub, as `ssh-keygen -s` does. The authority's
+    key is on a token, in a file or in the agent. With --on-token, also stores each certificate on
+    the token that holds KEY, as `cert store` does.
     """
     from fidokit.signing.certificates import certificate_request, issue_certificate
 
@@ -105,7 +112,7 @@ sign.context_settings["help_option_names"] = ["--help"]  # -h is for hosts, as s
 def _numbers(text: str, count: int) -> range | list[int]:
     digits = text.removeprefix("+")
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 20):
-        raise click.UsageError(f"-z {text} is no number")
+        raise click.UsageError(f"-z {text} is not a number")
     first = int(digits)
     return range(first, first + count) if text.startswith("+") else [first] * count
 
@@ -126,13 +133,13 @@ def _said(one: IssuedCertificate) -> str:
 
 @verb(pin=True)
 @click.argument("files", nargs=-1, required=True, metavar="CERT...", type=PATH)
-@click.option("--force", is_flag=True, help="Replace a blob that is no certificate.")
+@click.option("--force", is_flag=True, help="Replace a blob that is not a certificate.")
 def store(settings: Settings, *, files: tuple[Path, ...], force: bool) -> None:
     """Store certificates on the token, beside their keys.
 
-    `fidokit agent serve --resident` serves them from there without files, also on a new machine,
-    and `key download` writes them. Each key has room for one, which takes the place of the one
-    before. The key has to be a resident one, made with --large-blob.
+    `fidokit agent serve --resident` serves these certificates without files, even on a new machine,
+    and `key download` writes them to files. Each key has room for one; a new certificate replaces
+    the previous one. The key must be resident and made with --large-blob.
     """
     stored = _store(settings, files, force=force)
     show(settings, _stored_on(stored), Lines([*map(_kept, stored)]))
@@ -159,8 +166,7 @@ def _kept(one: KeptCertificate) -> str:
 def show_all(ctx: click.Context, /, settings: Settings, *, files: tuple[Path, ...]) -> None:
     """Show what certificates say, as `ssh-keygen -L`.
 
-    Each is refused where its authority did not sign it. Whether to trust the authority is yours
-    to say.
+    Refuses a certificate whose signature is not valid. You decide whether to trust the authority.
     """
     from fidokit.signing.certificates import show_certificate
 

@@ -24,7 +24,7 @@ ALWAYS_UV, ENTERPRISE, MIN_PIN, LONG_TOUCH = 2, 1, 3, 4
 
 @verb()
 def show_all(settings: Settings) -> None:
-    """Show all settings, and which can be changed. Asks for no PIN."""
+    """Show all settings, and which can be changed. Needs no PIN."""
     from fidokit.tokens.owner import configuration
 
     with open_token(settings) as session:
@@ -55,9 +55,9 @@ def _length(least: int | None) -> str:
 @verb(pin=True)
 @click.argument("state", type=click.Choice(["on", "off"]), required=False)
 def always_uv(settings: Settings, *, state: str | None) -> None:
-    """Ask for PIN or finger at every use.
+    """Require the PIN or a finger at every use.
 
-    Shows the setting, or changes it. While it is on, every key on the token acts as if it were made
+    Shows or changes the setting. While it is on, every key on the token acts as if it were made
     with verify-required.
     """
     from fidokit.tokens import owner
@@ -72,10 +72,10 @@ def always_uv(settings: Settings, *, state: str | None) -> None:
 @click.argument("state", type=click.Choice(["on"]), required=False)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 def enterprise_attestation(settings: Settings, *, state: str | None, yes: bool) -> None:
-    """Let enterprises tell the token from others.
+    """Let enterprises identify this token.
 
-    Shows the setting, or turns it on. With it, an enterprise that the maker of the token knows can
-    see by which token a key was made. Only a reset turns it off again.
+    Shows the setting, or turns it on. While it is on, enterprises that the token's maker has
+    registered can see which token made a key. Only a reset turns it off.
     """
     from fidokit.tokens import owner
 
@@ -86,11 +86,11 @@ def enterprise_attestation(settings: Settings, *, state: str | None, yes: bool) 
 @click.argument("state", type=click.Choice(["on"]), required=False)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 def long_touch_reset(settings: Settings, *, state: str | None, yes: bool) -> None:
-    """Reset only by a long touch.
+    """Require a long touch for a reset.
 
-    Shows the setting, or turns it on: a reset then wants a touch of five seconds and more. It
-    guards against a reset by accident or by a program that waits for one short touch. Only a reset
-    turns it off again.
+    Shows the setting, or turns it on: a reset then needs a touch of at least five seconds. This
+    protects against resets by accident, or by a program that waits for a short touch. Only a reset
+    turns it off.
     """
     from fidokit.tokens import owner
 

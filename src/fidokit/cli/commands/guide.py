@@ -38,13 +38,13 @@ MARKS = {"ok": ("ok", "32"), "warn": ("note", "35"), "fail": ("PROBLEM", "1;31")
 
 
 @verb()
-@click.option("--udev", is_flag=True, help="Print the udev rules that open tokens to you.")
+@click.option("--udev", is_flag=True, help="Print the udev rules that let you use tokens.")
 @click.pass_context
 def doctor(ctx: click.Context, settings: Settings, *, udev: bool) -> None:
     """Find out why a token does not work.
 
-    Checks this machine, cause by cause, and says how to mend what is wrong. Exit status 1 where a
-    problem was found.
+    Checks this machine for each possible cause, and shows how to fix it. The exit status is 1 if
+    there is a problem.
     """
     from dataclasses import replace
 
@@ -77,11 +77,11 @@ def _with_id(found: Finding) -> str:
     "--keep",
     type=click.Path(file_okay=False),
     metavar="FOLDER",
-    help="Work in this empty or new folder, and leave the files there.",
+    help="Work in this empty or new folder, and keep the files.",
 )
 @click.option("--fast", is_flag=True, help="Do not wait between steps.")
 def demo(settings: Settings, *, keep: str | None, fast: bool) -> None:
-    """Take a guided tour on a virtual token.
+    """Take a guided tour with a virtual token.
 
     Shows the life of two SSH keys, step by step: sets a PIN, creates keys, loses their files,
     recovers them from the token, and proves with a signature that they are the same. Runs each

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 def set_pin(settings: Settings) -> None:
     """Set the first PIN.
 
-    A PIN has 4 to 63 characters; letters are allowed. After eight wrong tries in all the token
-    locks itself, and only a reset helps, which erases every key on it.
+    A PIN has 4 to 63 characters; letters are allowed. After eight wrong tries in total, even if the
+    token is unplugged in between, the PIN is blocked. Only a reset unblocks it, and a reset erases
+    every key.
     """
     from fidokit.tokens import owner as pin
 
@@ -34,7 +35,7 @@ def set_pin(settings: Settings) -> None:
 
 @verb(pin=True, new_pin=True)
 def change(settings: Settings) -> None:
-    """Change the PIN; the present one is asked first."""
+    """Change the PIN, after asking for the current one."""
     from fidokit.tokens.owner import change_pin
 
     with open_token(settings) as session:
@@ -55,7 +56,7 @@ def verify(settings: Settings) -> None:
 
 @verb()
 def status(settings: Settings) -> None:
-    """Show whether a PIN is set, its rules, and the tries left. Asks for no PIN."""
+    """Show whether a PIN is set, its rules, and the tries left. Needs no PIN."""
     from fidokit.tokens.owner import pin_status
 
     with open_token(settings) as session:
@@ -85,46 +86,50 @@ def _next_step(found: PinStatus, program: str) -> str:
     """What to do next, with the token that was asked about where the user named one."""
     if found.blocked:
         return (
-            "No try is left, and only a reset gives the token a new PIN. It destroys every key:\n"
+            "No tries are left. Only a reset unblocks the token, and it destroys every key:\n"
             f"{program} token reset"
         )
     if found.needs_power_cycle:
         return "Three wrong PINs in a row: unplug the token and plug it in again."
     if found.supported and not found.set:
         return f"Set one: {program} pin set"
-    return f"A new PIN is due: {program} pin change" if found.change_required else ""
+    return f"The token requires a new PIN: {program} pin change" if found.change_required else ""
 
 
 @verb(pin=True)
 def force_change(settings: Settings) -> None:
-    """Demand a new PIN before the next use: the present one only changes it."""
+    """Require a new PIN before the next use of the token."""
     from fidokit.tokens.owner import force_pin_change
 
     with open_token(settings) as session:
         force_pin_change(session)
-        done = f"{session.name} now wants a new PIN. Choose it: fidokit pin change"
+        done = f"{session.name} now requires a new PIN. Set it: fidokit pin change"
         show(settings, schema.on_token(session), Lines([done]))
 
 
 @verb(pin=True)
 @click.argument("length", type=click.IntRange(4, 63))
 @click.option(
-    "--rp-id", "rp_ids", multiple=True, metavar="RPID", help="An RP that may read the minimum."
+    "--rp-id",
+    "rp_ids",
+    multiple=True,
+    metavar="RPID",
+    help="An RP ID that may read the minimum. Can be repeated.",
 )
-@click.option("--force-change", "force", is_flag=True, help="Demand a new PIN at once.")
+@click.option("--force-change", "force", is_flag=True, help="Require a new PIN at once.")
 @click.option(
-    "--complexity", is_flag=True, help="Refuse weak PINs, by the rule of the token's maker."
+    "--complexity", is_flag=True, help="Refuse weak PINs, as the token's maker defines them."
 )
 def min_length(
     settings: Settings, *, length: int, rp_ids: tuple[str, ...], force: bool, complexity: bool
 ) -> None:
     """Raise the minimum length of the PIN to LENGTH characters.
 
-    Only a reset of the token lowers it again, or lifts --complexity.
+    Only a reset of the token lowers the minimum, or undoes --complexity.
     """
     from fidokit.tokens.owner import set_min_pin_length
 
     with open_token(settings) as session:
         set_min_pin_length(session, length, rp_ids, force_change=force, complexity=complexity)
-        done = f"PINs of {session.name} now have at least {length} characters."
+        done = f"PINs of {session.name} now need at least {length} characters."
         show(settings, {**schema.on_token(session), "min_length": length}, Lines([done]))

@@ -25,10 +25,9 @@ _sk_api_option = click.option(
 @verb()
 @_sk_api_option
 def path(settings: Settings, *, sk_api: str | None) -> None:
-    """Print where the library for ssh-keygen and ssh is.
+    """Print the path of the library for ssh-keygen and ssh.
 
-    ssh-keygen and ssh-add take it from SSH_SK_PROVIDER, ssh from SecurityKeyProvider in
-    ~/.ssh/config:
+    ssh-keygen and ssh-add read SSH_SK_PROVIDER; ssh reads SecurityKeyProvider in ~/.ssh/config:
 
     \b
     export SSH_SK_PROVIDER=$(fidokit provider path)
@@ -54,9 +53,8 @@ def path(settings: Settings, *, sk_api: str | None) -> None:
 def install(settings: Settings, *, sk_api: str | None, into: Path) -> None:
     """Copy the library to where ssh-agent trusts it.
 
-    Needs root for the usual folder. ssh-agent loads libraries only from its allow list (-P), which
-    is /usr/lib*/* and /usr/local/lib*/* unless it was told otherwise, and does not follow links out
-    of it.
+    Needs root for the default folder. ssh-agent loads libraries only from its allow list (-P), by
+    default /usr/lib*/* and /usr/local/lib*/*, and does not follow links out of these folders.
     """
     from fidokit.provider.library import install_provider
 

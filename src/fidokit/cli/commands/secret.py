@@ -22,19 +22,19 @@ if TYPE_CHECKING:
     from fidokit.tokens import Session
 
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
-TERMINAL: Final = "a secret is not printed to a terminal as raw bytes"
+TERMINAL: Final = "fidokit does not print raw bytes of a secret to a terminal"
 
 also_option = click.option(
     "--also",
     metavar="SELECTOR",
     multiple=True,
-    help="The backup token, too; may be given several times.",
+    help="Also use this backup token. Can be repeated.",
 )
 also_pin_file_option = click.option(
     "--also-pin-file",
     metavar="FILE",
     multiple=True,
-    help="Read the PIN of the --also token from FILE; in their order.",
+    help="Read the PIN of the --also token from FILE; in the same order.",
 )
 
 
@@ -43,12 +43,12 @@ also_pin_file_option = click.option(
 @click.option(
     "--application",
     metavar="NAME",
-    help="What it is for.  [default: io.systemd.cryptsetup]",
+    help="The application of the credential.  [default: io.systemd.cryptsetup]",
 )
 @click.option(
     "--verify/--no-verify",
     default=None,
-    help="Ask for PIN or finger at each use.  [default: where the token has one]",
+    help="Ask for the PIN or a finger at each use.  [default: ask if the token has one]",
 )
 @click.option("--force", is_flag=True, help="Replace FILE.")
 @also_option
@@ -65,9 +65,9 @@ def create(
 ) -> None:
     """Create a credential that derives secrets.
 
-    FILE names the credential and its salt, and holds no secret: without the token it is of no use,
-    and without FILE the token cannot find the credential. It is in the form that LUKS headers have
-    of systemd-cryptenroll. With --also the backup token makes one of its own, in FILE_backup.
+    FILE names the credential and its salt, and holds no secret. You need both FILE and the token to
+    derive secrets. FILE has the format that systemd-cryptenroll writes to LUKS headers. With
+    --also, the backup token makes a credential of its own, in FILE_backup.
     """
     from fidokit.keys.secrets import SYSTEMD_RP, beside, create_secret
 
@@ -116,7 +116,11 @@ def _show_made(settings: Settings, made: Sequence[tuple[Path, SecretFile]]) -> N
     default="raw",
     help="How to write the 32 bytes; age is an identity file.  [default: raw]",
 )
-@click.option("--application", metavar="NAME", help="Of a line of pam_u2f, which does not have it.")
+@click.option(
+    "--application",
+    metavar="NAME",
+    help="The application of a pam_u2f line, which does not name it.",
+)
 @click.option("--force", is_flag=True, help="Replace OUT.")
 @also_option
 @also_pin_file_option
@@ -137,10 +141,10 @@ def derive(
 ) -> None:
     """Derive 32 bytes from a salt, the same each time.
 
-    FILE is from `secret create`, from `cryptsetup token export` of a systemd-cryptenroll slot, or a
-    line of pam_u2f. Without a salt the one in FILE is used. Raw bytes go to a file, a descriptor
-    or a pipe, and never to a terminal. With --also the backup's secret, which is another one, is
-    derived from FILE_backup into OUT_backup.
+    FILE comes from `secret create`, from `cryptsetup token export` for a systemd-cryptenroll slot,
+    or is a line of pam_u2f. The default salt is the one in FILE. Raw bytes are written to a file, a
+    descriptor or a pipe, never to a terminal. With --also, the backup token derives its own,
+    different secret from FILE_backup and writes it to OUT_backup.
     """
     from fidokit.keys import secrets
     from fidokit.keys.secrets import SecretForm, beside
@@ -180,9 +184,9 @@ def _require_way(
     if output is not None and fd is not None:
         raise UsageError("-o and --fd are two ways for one secret", hint="give one of them")
     if output is None and also:
-        raise UsageError("two secrets cannot go one way", hint="write them to files: -o OUT")
+        raise UsageError("two secrets need two files", hint="write them to files: -o OUT")
     if output is None and settings.json:
-        raise UsageError("a secret is never put into JSON", hint="write it to a file: -o OUT")
+        raise UsageError("JSON never contains a secret", hint="write it to a file: -o OUT")
     if output is None and fd is None and form == "raw" and sys.stdout.isatty():
         raise UsageError(TERMINAL, hint="write it to a file with -o OUT, or give --format hex")
 
@@ -227,17 +231,23 @@ def _show_derived(settings: Settings, paths: Sequence[Path], form: SecretForm) -
 
 @verb()
 @click.argument("file", type=_FILE)
-@click.option("--pam-u2f", "user", metavar="USER", help="The line of pam_u2f that lets USER in.")
-@click.option("--systemd", is_flag=True, help="The token for a LUKS header, as systemd has it.")
-@click.option("--application", metavar="NAME", help="Of a line of pam_u2f, which does not have it.")
+@click.option("--pam-u2f", "user", metavar="USER", help="Print the pam_u2f line that lets USER in.")
+@click.option(
+    "--systemd", is_flag=True, help="Print the token for a LUKS header, in the format of systemd."
+)
+@click.option(
+    "--application",
+    metavar="NAME",
+    help="The application of a pam_u2f line, which does not name it.",
+)
 def show_one(
     settings: Settings, *, file: Path, user: str | None, systemd: bool, application: str | None
 ) -> None:
     """Show a credential for secrets, or its line for another program.
 
-    FILE is as for `secret derive`. With --systemd what is printed can be imported: `cryptsetup
-    token import`. With --pam-u2f the line goes into pam_u2f's authfile; the credential has to be
-    made with --application pam://HOST.
+    FILE is the same as for `secret derive`. With --systemd, prints what `cryptsetup token import`
+    reads. With --pam-u2f, prints a line for pam_u2f's authfile; make the credential with
+    --application pam://HOST.
     """
     from fidokit.keys.secrets import read_secret_file
 

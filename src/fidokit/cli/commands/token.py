@@ -37,12 +37,12 @@ SHORT = (
 
 
 @verb()
-@click.option("--long", "long_", is_flag=True, help="Show all that is known of each.")
+@click.option("--long", "long_", is_flag=True, help="Show all details of each token.")
 def list_tokens(settings: Settings, *, long_: bool) -> None:
-    """List the tokens at hand: USB, contactless, and virtual ones.
+    """List the connected tokens: USB, contactless, and virtual ones.
 
-    One line a token; --long shows more. The selector is what --token takes. Those marked * are good
-    for now only.
+    Shows one line for each token; --long shows more. Use the selector with --token. Selectors
+    marked * are valid only while the token stays connected.
     """
     from fidokit.tokens import access
 
@@ -86,7 +86,7 @@ def _pin_word(info: TokenInfo) -> str:
 
 @verb()
 def info(settings: Settings) -> None:
-    """Show what a token is and can do, and the state of its PIN."""
+    """Show what a token is, what it supports, and the state of its PIN."""
     from fidokit.tokens.access import token_info
 
     with open_token(settings) as session:
@@ -137,12 +137,12 @@ def _type_word(kind: KeyType, makes: bool | None) -> str:
 
 
 @verb()
-@click.option("--all", "every", is_flag=True, help="All tokens; none has to be there.")
+@click.option("--all", "every", is_flag=True, help="Forget all tokens; none needs to be connected.")
 def forget(settings: Settings, *, every: bool) -> None:
-    """Forget a token that is remembered.
+    """Forget a remembered token.
 
-    Deletes the right to read it that `key list --remember` keeps. The next `key list` asks for the
-    PIN again, and `id:` selectors of the token end.
+    Deletes the right to read the token that `key list --remember` keeps. The next `key list` asks
+    for the PIN again, and `id:` selectors of the token stop working.
     """
     from fidokit.tokens.remembered import forget_token, forget_tokens
 
@@ -173,13 +173,15 @@ def wink(settings: Settings) -> None:
 
 
 @verb(pin=True)
-@click.option("--list", "listed", is_flag=True, help="List the keys by name first (asks the PIN).")
-@click.option("--confirm", metavar="TEXT", help="What else would be typed: the serial or name.")
+@click.option("--list", "listed", is_flag=True, help="List the keys first (asks for the PIN).")
+@click.option(
+    "--confirm", metavar="TEXT", help="The serial or name that you would type to confirm."
+)
 def reset(settings: Settings, *, listed: bool, confirm: str | None) -> None:
     """Erase a token completely.
 
-    Every key on it dies, its PIN and all its settings. Keys that are not resident die too: their
-    files become useless. There is no way back.
+    Erases every key, the PIN and all settings. Keys that are not resident are lost, too: their
+    files no longer work. This cannot be undone.
     """
     from fidokit.tokens import reset as reset_module
     from fidokit.tokens.reset import plan_reset
@@ -222,7 +224,7 @@ def _ask(plan: ResetPlan) -> str:
 
 
 class Guide:
-    """Tells the person what to do with the token (tokens.reset.ResetGuide)."""
+    """Tells the user what to do with the token (tokens.reset.ResetGuide)."""
 
     def unplug(self, name: str) -> None:
         """Ask the user to unplug the token."""

@@ -13,7 +13,7 @@ from fidokit.prompt.text import note
 _group_option = click.option(
     "--group",
     metavar="NAME",
-    help="Whose members may use tokens where nobody sits at the machine.  [default: plugdev]",
+    help="The group that may use tokens on machines without a local user.  [default: plugdev]",
 )
 
 
@@ -22,8 +22,8 @@ _group_option = click.option(
 def print_rules(settings: Settings, *, group: str | None) -> None:
     """Print the udev rules that open tokens to users.
 
-    They give tokens to the user who sits at the machine. The lines that give them to a group are
-    comments, unless --group names it.
+    The rules open tokens to the user who sits at the machine. The lines that open them to a group
+    are comments unless you give --group.
     """
     from fidokit.tokens.udev_rules import RULES_PATH, rules_text
 
@@ -34,13 +34,13 @@ def print_rules(settings: Settings, *, group: str | None) -> None:
 
 @verb()
 @_group_option
-@click.option("--force", is_flag=True, help="Replace a file that is there and differs.")
+@click.option("--force", is_flag=True, help="Replace a different file.")
 def install(settings: Settings, *, group: str | None, force: bool) -> None:
-    """Put the udev rules where udev reads them.
+    """Install the udev rules.
 
-    Writes them into /etc/udev/rules.d and has udev use them; needs root. Tokens that are plugged in
-    count at once. A file that is there and differs stays, unless --force is given. The rules name a
-    group only if it exists and udev uses it.
+    Writes the rules to /etc/udev/rules.d and tells udev to use them; needs root. They apply at once
+    to tokens that are plugged in. A different file that is already there stays, unless you give
+    --force. The rules name a group only if it exists and udev uses it.
     """
     from fidokit.tokens.udev_rules import RELOAD, install_udev_rules
 

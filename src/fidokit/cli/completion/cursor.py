@@ -33,7 +33,7 @@ class Cursor(NamedTuple):
 
 
 def locate(root: click.Group, words: Sequence[str], current: str) -> Cursor | None:
-    """Find what the word at the cursor belongs to; None behind a word that is no command.
+    """Find what the word at the cursor belongs to; None behind a word that is not a command.
 
     Args:
         root: the command that all others are in.

@@ -15,16 +15,16 @@ from fidokit.errors import ExitCode
 
 EXIT_STATUS = {
     ExitCode.OK: "Done.",
-    ExitCode.OTHER: "Something else went wrong; also: a signature that is not good.",
-    ExitCode.USAGE: "The command line makes no sense.",
-    ExitCode.NO_TOKEN: "No token, several tokens, or the token that was named is not there.",
-    ExitCode.MALFORMED: "A file or an input is malformed.",
-    ExitCode.PIN: "The PIN is wrong, missing, or against the rules.",
+    ExitCode.OTHER: "Another error, or a signature that is not valid.",
+    ExitCode.USAGE: "The command line is wrong.",
+    ExitCode.NO_TOKEN: "No token, several tokens, or not the one that was named.",
+    ExitCode.MALFORMED: "A file or another input is malformed.",
+    ExitCode.PIN: "The PIN is wrong, missing, or breaks the rules.",
     ExitCode.PIN_BLOCKED: "The PIN is blocked.",
-    ExitCode.TOUCH: "The touch was refused, or did not come in time.",
-    ExitCode.UNSUPPORTED: "The token, or this machine, cannot do this.",
-    ExitCode.WOULD_OVERWRITE: "Something would have been overwritten; it was left alone.",
-    ExitCode.POLICY: "A stated policy does not hold.",
+    ExitCode.TOUCH: "The touch was refused or timed out.",
+    ExitCode.UNSUPPORTED: "The token or this machine does not support this.",
+    ExitCode.WOULD_OVERWRITE: "Something would have been overwritten; nothing was changed there.",
+    ExitCode.POLICY: "A required policy does not hold, or cannot be known to.",
     ExitCode.INTERRUPTED: "Interrupted.",
 }
 

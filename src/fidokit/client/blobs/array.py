@@ -44,7 +44,7 @@ LARGEST_ARRAY: Final = 1 << 16
 LEAST_CAPACITY: Final = 1024
 """What every token with large blobs stores (CTAP 2.3 section 6.4, member 0x0B)."""
 OVERHEAD: Final = 64
-"""Bytes of a message that are no fragment (CTAP 2.3 section 6.10.1)."""
+"""Bytes of a message that are not a fragment (CTAP 2.3 section 6.10.1)."""
 _PROVED: Final = b"\xff" * 32 + bytes([CtapCommand.LARGE_BLOBS, 0])
 
 
@@ -66,7 +66,7 @@ def parse_array(data: bytes) -> BlobArray:
     """The array behind which its checksum lies: LEFT(SHA-256(array), 16).
 
     Raises:
-        MalformedCbor: the checksum fits, and what it covers is no CBOR array.
+        MalformedCbor: the checksum fits, and what it covers is not a CBOR array.
     """
     array, checksum = data[:-CHECKSUM], data[-CHECKSUM:]
     if len(data) < SHORTEST or hashlib.sha256(array).digest()[:CHECKSUM] != checksum:
@@ -101,7 +101,7 @@ def read_array(session: Session) -> BlobArray:
     Raises:
         Unsupported: the token keeps no large blobs.
         TokenMisbehaved: it gives more than it was asked for, or more than it can hold.
-        MalformedCbor: what it keeps is no CBOR array.
+        MalformedCbor: what it keeps is not a CBOR array.
     """
     limit = capacity(session)
     data = b""
@@ -330,7 +330,7 @@ def array_items(data: bytes) -> list[bytes]:
         data: at most what a token stores, some kilobytes.
 
     Raises:
-        MalformedCbor: it is no array of well-formed items, or bytes follow it.
+        MalformedCbor: it is not an array of well-formed items, or bytes follow it.
     """
     major, count, at = _head(data, 0)
     if major != _ARRAY:
@@ -405,7 +405,7 @@ def _skip_many(data: bytes, at: int, count: int, depth: int) -> int:
 def _skip_indefinite(data: bytes, at: int, major: int, depth: int) -> int:
     """The offset behind the break that ends an indefinite string, array or map."""
     if major not in (*_CHUNKED, *_ITEMS_PER_ENTRY):
-        _fail("an indefinite length where none can be", at - 1)
+        _fail("an indefinite length if none can be", at - 1)
     if depth == 0:
         _fail("items nested too deep", at)
     count = 0

@@ -194,7 +194,7 @@ def read_auth_data(attestation: Attestation) -> AuthData:
 
 
 def _about_the_file(error: TokenMisbehaved) -> str:
-    return error.message.replace("the token answered rubbish", "attestation")
+    return error.message.replace("the token sent an invalid response", "attestation")
 
 
 def aaguid_of(data: AuthData) -> Aaguid | None:
@@ -213,7 +213,7 @@ def verify_stored(
 
     Args:
         public: the key that it is to be about.
-        handle: the key handle in its private file, None where that is not at hand.
+        handle: the key handle in its private file, None where that is not available.
         challenge: what `ssh-keygen -O challenge=` was given; of any length.
 
     Raises:
@@ -244,7 +244,7 @@ def verify_stored(
         return name
     raise SignatureInvalid(
         "the attestation's signature is not over this challenge and this key",
-        hint="give the very challenge that the key was made with",
+        hint="give the challenge that the key was made with",
     )
 
 
@@ -302,7 +302,7 @@ def read_leaf(der: bytes) -> Leaf:
     """What a leaf certificate says.
 
     Raises:
-        MalformedKey: it is no certificate.
+        MalformedKey: it is not a certificate.
     """
     from cryptography import x509
 

@@ -109,5 +109,5 @@ def _on_curve(public: SkPublic) -> SkPublic:
     try:
         _require_on_curve(parse_public(public.blob()))
     except MalformedKey as error:
-        raise rubbish(f"its public key is no key ({error.message})") from None
+        raise rubbish(f"its public key is not a key ({error.message})") from None
     return public

@@ -145,7 +145,7 @@ def enroll(session: Session, enrollment: Enrollment, random: Random = os.urandom
         random: gives so many random bytes, for the challenge.
 
     Raises:
-        UsageError: the request makes no sense.
+        UsageError: the request is not valid.
         Unsupported, StoreFull, PinNotSet: this token cannot; the hint says what to do.
         WouldOverwrite: a resident key of the same application and user is there.
         PinError, TouchRefused, TouchTimedOut: the owner did not agree.
@@ -175,7 +175,7 @@ def check_request(enrollment: Enrollment) -> None:
             hint="OpenSSH uses only such keys; --allow-any-application makes one nevertheless",
         )
     if not application or "\0" in application or len(application.encode()) > 255:
-        raise UsageError("the application has to be 1 to 255 bytes of text without NUL")
+        raise UsageError("the application must be 1 to 255 bytes of text without NUL")
     if enrollment.large_blob and not enrollment.resident:
         raise UsageError(
             "only a resident key can have a large blob", hint="make it with -O resident"

@@ -185,7 +185,7 @@ def _opened(
     data.require_rp(credential.application)
     _require_signed(answer, data, credential, digest)
     if not data.flags & Flag.USER_PRESENT:
-        raise _not_as_asked("it asked for no touch")
+        raise _not_as_asked("it did not ask for a touch")
     if bool(data.flags & Flag.USER_VERIFIED) != credential.verified:
         raise _another_secret(credential)
     secret = shared.decrypt(data.extensions.octets(EXTENSION, longest=LONGEST_OUTPUT))
@@ -220,13 +220,13 @@ def _require_signed(
 def _another_secret(credential: SecretCredential) -> Unsupported:
     if credential.verified:
         return Unsupported(
-            "the token did not verify its user, so that its secret would be another one",
+            "the token did not verify its user, so its secret would be different",
             hint="set a PIN with `fidokit pin set`",
         )
     return Unsupported(
         "the token asks for the PIN or a finger at every use now, so that its secret would be "
         "another one",
-        hint="turn that off to get the old secret: `fidokit config always-uv off`",
+        hint="turn this off to get the old secret: `fidokit config always-uv off`",
     )
 
 

@@ -134,7 +134,7 @@ class ResidentCredential:
 
     @property
     def user(self) -> str:
-        """ssh-keygen's user=: the user id without its padding; hex where it is no text."""
+        """ssh-keygen's user=: the user id without its padding; hex where it is not text."""
         trimmed = self.user_id.rstrip(b"\0")
         try:
             return trimmed.decode("utf-8")
@@ -170,7 +170,7 @@ def list_credentials(
         Unsupported: the token has no credential management.
         UsageError: an application that is not SSH's, without `any_rp`.
         PinError, TouchRefused, TouchTimedOut: the owner did not agree.
-        TokenMisbehaved: the answers make no sense.
+        TokenMisbehaved: the answers are not valid.
     """
     if application is not None:
         _require_ssh(application, any_rp)
@@ -205,7 +205,7 @@ def delete(session: Session, credential: ResidentCredential, *, any_rp: bool = F
 
     Raises:
         UsageError: it belongs to a website and `any_rp` is not given.
-        CredentialNotFound: it is not there any more.
+        CredentialNotFound: it is no longer there.
         PinError, Unsupported: as `list_credentials`.
     """
     _require_ssh(credential.application, any_rp)
@@ -222,7 +222,7 @@ def signs_still(session: Session, credential: ResidentCredential) -> bool:
     everything (CTAP 2.0) and is not asked for otherwise.
 
     Raises:
-        TokenGone, TokenSilent, TokenMisbehaved: the token went, is silent, or makes no sense.
+        TokenGone, TokenSilent, TokenMisbehaved: it went, is silent, or sends an invalid answer.
     """
     if credential.is_cut:
         return False  # nothing to ask for
@@ -283,7 +283,7 @@ def rename(
 
     Raises:
         Unsupported: the token cannot change stored names (CTAP 2.1 preview).
-        CredentialNotFound: it is not there any more.
+        CredentialNotFound: it is no longer there.
         NotTaken: the token accepted the names and kept the old ones.
     """
     if session.info.has_cred_mgmt != "credMgmt":
@@ -411,7 +411,7 @@ def _credential(answer: Answer, rp_id: Application, rp_id_hash: bytes) -> Reside
     usable = "\0" not in rp_id and _hash(rp_id) == rp_id_hash
     protection = answer.uint(0x0A, default=1)
     if not 1 <= protection <= 3:
-        raise answer.wrong(0x0A, f"is {protection}, which is no level of protection")
+        raise answer.wrong(0x0A, f"is {protection}, which is not a level of protection")
     return ResidentCredential(
         credential_id=CredentialId(answer.member(7).octets("id", longest=LONGEST_CREDENTIAL_ID)),
         application=rp_id,

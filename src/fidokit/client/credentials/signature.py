@@ -158,7 +158,7 @@ def _not_held(session: Session, wanted: Wanted) -> CredentialNotFound:
         + (
             ""
             if wanted.verified
-            else "; a key that wants the PIN has to say so in its file (`key flags`)"
+            else "; a key that needs the PIN must say so in its file (`key flags`)"
         ),
     )
 
@@ -168,7 +168,7 @@ def _authenticate(
 ) -> Signature:
     if wanted.key_type is not KeyType.ECDSA_SK or wanted.verified:
         raise Unsupported(
-            f"{session.name} speaks U2F alone, and this key needs FIDO2",
+            f"{session.name} supports only U2F, and this key needs FIDO2",
             hint="plug in the token that made the key",
         )
     challenge = hashlib.sha256(message).digest()

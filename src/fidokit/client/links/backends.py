@@ -143,7 +143,7 @@ class PcscBackend:
         return None
 
     def left(self, readers: Iterable[str]) -> list[str]:
-        """The readers that are no interface of a token that is seen another way."""
+        """The readers that are not an interface of a token that is seen another way."""
         names = [name.casefold() for name in self.elsewhere() if name]
         return [r for r in readers if not any(r.casefold().startswith(name) for name in names)]
 

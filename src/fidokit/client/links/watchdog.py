@@ -46,7 +46,7 @@ class Patience(NamedTuple):
 
     Args:
         silence: without an answer, a keep-alive or a poll.
-        total: for one call, a person's hesitation included.
+        total: for one call, including the time that a user takes.
         grace: for the answer after a cancel.
         busy: waits between tries while another program holds the token.
         clock: seconds that never run backwards.
@@ -138,7 +138,7 @@ def guarded(
         pulse.stop.set()
         outcome = _late(_last_words(pulse, patience), keep)
         if outcome is None:
-            raise Interrupted("interrupted; the token was told to stop waiting") from None
+            raise Interrupted("interrupted; the token no longer waits") from None
     return cast("_T", _value(outcome))  # what the operation returned
 
 

@@ -73,7 +73,7 @@ SENTENCES: Final[Mapping[Feedback, str]] = MappingProxyType(
         Feedback.TOO_SKEWED: "the finger was turned: lay it straight on the sensor",
         Feedback.TOO_SHORT: "that was too short: cover the whole sensor",
         Feedback.MERGE_FAILURE: "that did not fit the samples before: use the same finger",
-        Feedback.EXISTS: "this finger is enrolled already",
+        Feedback.EXISTS: "this finger is already enrolled",
         Feedback.DATABASE_FULL: "no room is left for another fingerprint",
         Feedback.NO_ACTIVITY: "no finger was there",
         Feedback.NO_TRANSITION: "the finger was not lifted: lift it, then touch again",
@@ -126,7 +126,7 @@ class Sample:
 
     @property
     def sentence(self) -> str:
-        """The feedback for a person, without a full stop."""
+        """The feedback for a user, without a full stop."""
         return SENTENCES[self.feedback]
 
 
@@ -255,7 +255,7 @@ def _refused(session: Session, status: int, why: str) -> FidokitError:
 
 def _check_name(name: str) -> None:
     if not name or not name.isprintable():
-        raise UsageError("a fingerprint's name has to be one line of visible text")
+        raise UsageError("a fingerprint's name must be one line of visible text")
 
 
 def _check_length(session: Session, name: str) -> None:

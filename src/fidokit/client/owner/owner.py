@@ -194,7 +194,7 @@ class Owner:
         return info.uv_configured and not info.has_pin_token_permissions
 
     def _kept_proof(self, wish: Wish) -> PinToken | None:
-        """The right to read that lasts, where one was kept and nothing better is at hand."""
+        """The right to read that lasts, where one was kept and there is nothing better."""
         there = self._token
         if self.reading is None or (there is not None and there.covers(*wish[:2])):
             return None

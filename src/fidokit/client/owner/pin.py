@@ -246,17 +246,17 @@ def _check_policy(session: Session, length: int, rp_ids: Sequence[str], complexi
         raise UsageError(f"a minimum length is 4 to {info.max_pin_length} characters, not {length}")
     if length < info.min_pin_length:
         raise PinPolicy(
-            f"the minimum length is {info.min_pin_length} already and can only be raised",
+            f"the minimum length is already {info.min_pin_length} and can only be raised",
             hint="only `fidokit token reset` lowers it, and it destroys every key",
         )
     if len(rp_ids) > info.max_rp_ids_for_min_pin_length:
         raise UsageError(
-            f"{session.name} takes {info.max_rp_ids_for_min_pin_length} RP ids, not {len(rp_ids)}"
+            f"{session.name} accepts {info.max_rp_ids_for_min_pin_length} RP IDs, not {len(rp_ids)}"
         )
     if complexity and info.pin_complexity is None:
         raise Unsupported(
             f"{session.name} has no policy on the complexity of PINs",
-            hint="leave out --complexity; the minimum length alone can be raised",
+            hint="leave out --complexity; you can still raise the minimum length",
         )
 
 

@@ -113,7 +113,7 @@ def protocol_version(connection: Connection) -> int:
     for version in (2, 1):
         if version in offered:
             return version
-    raise Unsupported(f"{connection.name} speaks no PIN protocol that is known here")
+    raise Unsupported(f"{connection.name} supports no known PIN protocol")
 
 
 def client_pin(
@@ -160,7 +160,7 @@ def guard_tries(connection: Connection, *, after_wrong: bool = False) -> Tries:
 
     Raises:
         PinBlocked: none is left.
-        PinAuthBlocked: the token wants to be unplugged first.
+        PinAuthBlocked: the token must be unplugged first.
         PinLastTry: one is left and the caller did not allow it to be spent.
     """
     retries, locked = pin_retries(connection)
@@ -173,7 +173,7 @@ def guard_tries(connection: Connection, *, after_wrong: bool = False) -> Tries:
             f"{'that PIN is wrong: ' if after_wrong else ''}one PIN try is left on "
             f"{connection.name}, and it was not spent",
             hint="if you are sure of the PIN, repeat with --spend-last-try; "
-            "a wrong one blocks the token for good",
+            "a wrong one blocks the PIN until a reset",
         )
     return Tries(retries, locked)
 
@@ -217,7 +217,7 @@ def require_pin(connection: Connection, why: str) -> None:
         )
     if connection.info.force_pin_change:
         raise PinPolicy(
-            f"{connection.name} wants its PIN changed before anything else",
+            f"{connection.name} requires a new PIN first",
             hint="change it with `fidokit pin change`",
         )
 
@@ -304,7 +304,7 @@ def pin_command(connection: Connection, permissions: Permission, why: str) -> Pi
     use = Permission.MAKE_CREDENTIAL | Permission.GET_ASSERTION
     if connection.info.options.get("noMcGaPermissionsWithClientPin", False) and permissions & use:
         raise Unsupported(
-            f"{why} needs the sensor of {connection.name}: its PIN does not serve for that",
+            f"{why} needs the sensor of {connection.name}: the PIN cannot replace it",
             hint="enroll a fingerprint with `fidokit bio enroll`",
         )
     if connection.info.has_pin_token_permissions:

@@ -71,7 +71,7 @@ class Asker(Protocol):
         """The answer that is known before anybody is asked; None for none."""
 
     def wait(self, what: str) -> bool:
-        """Wait until the user has done something; False where nobody is there to do it."""
+        """Wait until the user has done something; False if nobody is there to do it."""
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ def _without(data: bytes, secrets: list[object]) -> bytes:
 
 
 def _byte_strings(value: object) -> Iterator[bytes]:
-    """Every byte string and text in a value that is not empty; keys of maps are no secrets."""
+    """Every byte string and text in a value that is not empty; keys of maps are not secrets."""
     match value:
         case bytes() if value:
             yield value

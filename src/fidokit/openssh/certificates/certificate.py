@@ -66,7 +66,7 @@ class CertOption:
 
     @property
     def value(self) -> str | None:
-        """The text that the option carries; None for a flag and for data that is no text."""
+        """The text that the option carries; None for a flag and for data that is not text."""
         reader = Reader(self.data, "certificate option")
         try:
             value = _c_text(reader)
@@ -273,7 +273,7 @@ class UnknownKey:
 
 
 def parse_host_key(blob: bytes) -> PublicKey | Certificate | UnknownKey:
-    """What a blob holds that names a host; a type that is not known is no reason to fail.
+    """What a blob holds that names a host; a type that is not known is not a reason to fail.
 
     Clients name every key that a host has (`ssh-add -h`), and tomorrow's hosts have new ones.
 

@@ -297,7 +297,9 @@ def _fingerprints(hash_name: str) -> Callable[[Reader], Iterator[Entry]]:
         while reader.remaining:
             digest = reader.string()
             if len(digest) != size:
-                raise MalformedKey(f"{_WHAT}: {len(digest)} bytes are no {hash_name} fingerprint")
+                raise MalformedKey(
+                    f"{_WHAT}: {len(digest)} bytes are not a {hash_name} fingerprint"
+                )
             yield Fingerprint(hash_name, digest)
 
     return read

@@ -47,7 +47,7 @@ def options_of(given: Iterable[str], kind: CertKind = CertKind.USER) -> Options:
 
     Raises:
         UsageError: an option that ssh-keygen does not know either, the same value twice, or a
-            value that makes no sense.
+            value that is not valid.
     """
     flags = set(PERMITS if kind is CertKind.USER else ())
     critical: list[CertOption] = []
@@ -192,4 +192,4 @@ def _interval(text: str, whole: str) -> int:
 
 
 def _bad_time(text: str) -> UsageError:
-    return UsageError(f"{text[:64]!r} is no time for a certificate", hint=_HINT)
+    return UsageError(f"{text[:64]!r} is not a time for a certificate", hint=_HINT)

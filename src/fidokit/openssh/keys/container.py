@@ -305,7 +305,7 @@ def dearmor(text: bytes) -> bytes:
         return base64.b64decode(b"".join(lines), validate=True)
     except ValueError as error:
         raise MalformedKey(
-            "private key: the text between the BEGIN and END lines is no base64"
+            "private key: the text between the BEGIN and END lines is not base64"
         ) from error
 
 

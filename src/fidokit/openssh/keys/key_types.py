@@ -111,7 +111,7 @@ def on_ed25519_curve(point: bytes) -> bool:
     numerator = (y * y - 1) % _P25519
     if numerator == 0:
         return not x_is_odd  # x is 0, which has no odd twin
-    # d is no square, so d y² + 1 is never 0 and Euler's criterion gives 1 or -1.
+    # d is not a square, so d y² + 1 is never 0 and Euler's criterion gives 1 or -1.
     product = numerator * (_EDWARDS_D * y * y + 1) % _P25519
     return pow(product, (_P25519 - 1) // 2, _P25519) == 1
 

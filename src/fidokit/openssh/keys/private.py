@@ -180,7 +180,7 @@ def parse_private(
     Args:
         text: the file, at most `private_container.MAX_FILE` bytes.
         passphrase: asks for the passphrase; called at most once, and only where it is needed.
-            None where nobody can be asked.
+            None if nobody can be asked.
         max_rounds: bcrypt rounds that are bearable, about 7 ms each.
 
     Raises:

@@ -306,7 +306,7 @@ class PublicLine:
 
         Raises:
             UsageError: the comment holds a line break, which would forge another line, or NUL,
-                or is no text.
+                or is not text.
         """
         check_comment(self.comment, forbidden="\r\n\0")
         base64 = b2a_base64(self.key.blob(), newline=False).decode("ascii")
@@ -361,7 +361,7 @@ _LINE: Final = re.compile(rb"[ \t]*([^ \t\r\n]+)[ \t]+([^ \t\r\n]+)[ \t]*([^\r\n
 def parse_public_line(text: str | bytes) -> PublicLine:
     """The key and comment of one line, as .pub files hold it.
 
-    Blanks and tabs before and between the fields and the line's end are no part of them. The
+    Blanks and tabs before and between the fields and the line's end are not part of them. The
     comment goes to the end of the line and is kept exactly, blanks at its end included.
 
     Args:

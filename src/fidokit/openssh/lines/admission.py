@@ -1,6 +1,6 @@
 """Whether the options before a key let anybody in: `from=`, `expiry-time=`, `principals=`.
 
-sshd takes a line whose values make no sense together, and then refuses every login by it without a
+sshd takes a line whose values contradict each other, and then refuses every login by it without a
 word to the user. Sources: sshd(8), "AUTHORIZED_KEYS FILE FORMAT"; ssh_config(5), "PATTERNS"; where
 they are silent, what sshd does: one wrong entry in `from=` makes the whole list deny everybody.
 """

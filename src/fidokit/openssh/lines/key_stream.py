@@ -44,7 +44,7 @@ class Listed(NamedTuple):
 
     `line` counts from 1. `short_type` is ssh-keygen's name, such as ED25519-SK. `options` is
     what stands before the key, as it stands there. Comment and options are any text: whoever
-    shows them must escape them; bytes that are no UTF-8 appear as backslash escapes.
+    shows them must escape them; bytes that are not UTF-8 appear as backslash escapes.
     """
 
     line: int

@@ -4,7 +4,7 @@ valid-before=, as OpenSSH reads them.
 
 Sources: sshd(8) "AUTHORIZED_KEYS FILE FORMAT" and ssh-keygen(1) "ALLOWED SIGNERS"; where those
 are silent, what OpenSSH does: names in any case, empty items skipped. An option that is unknown, or
-whose value makes no sense, makes sshd ignore the whole line: nobody gets in with that key, and no
+whose value is not valid, makes sshd ignore the whole line: nobody gets in with that key, and no
 message says so.
 """
 
@@ -90,7 +90,7 @@ class Option:
         """The option as it is written in a file.
 
         Raises:
-            UsageError: the value holds a line break, NUL or bytes that are no UTF-8, or ends
+            UsageError: the value holds a line break, NUL or bytes that are not UTF-8, or ends
                 in a backslash, none of which the format can carry.
         """
         if self.value is None:

@@ -114,7 +114,7 @@ def rsa(e: int, n: int, type_name: str, signature: bytes, data: bytes) -> bool:
         data: what was signed, before the hash.
 
     Raises:
-        MalformedKey: (e, n) is no RSA key.
+        MalformedKey: (e, n) is not an RSA key.
     """
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives import hashes

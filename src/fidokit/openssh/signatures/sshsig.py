@@ -237,7 +237,7 @@ def to_be_signed(namespace: str, hash_alg: str, message_digest: bytes) -> bytes:
             "an SSH signature needs a namespace", hint="ssh-keygen uses `file`, git uses `git`"
         )
     if len(message_digest) != _new_hash(hash_alg).digest_size:
-        raise UsageError(f"{len(message_digest)} bytes are no {hash_alg} digest")
+        raise UsageError(f"{len(message_digest)} bytes are not a {hash_alg} digest")
     return (
         MAGIC
         + wire.text(namespace)
@@ -294,7 +294,7 @@ def verify(
     require_touch: bool = False,
     require_verification: bool = False,
 ) -> None:
-    """`verify_digest` for a message that is at hand whole.
+    """`verify_digest` for a message that is available as a whole.
 
     Raises:
         SignatureInvalid: the signature is not one over `message`, made for `namespace`.

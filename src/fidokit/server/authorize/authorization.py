@@ -106,7 +106,7 @@ def authorize_keys(
             authorized_keys lines, `gh:NAME`, `gl:NAME`, `lp:NAME`, or https addresses.
         place: whose account.
         options: for each key, see `key_options`; those of a line are kept, where not named here.
-        only_hardware: leave out keys that are on no token.
+        only_hardware: leave out keys that are not on a token.
         backups: take the backups of a key on a token along, which lie beside its file.
         how: see `How`.
         only: the fingerprint of the one key that may be let in; empty for any.
@@ -157,10 +157,10 @@ def wanted_keys(
 
 
 def _for_others(options: Sequence[Option]) -> str:
-    """How keys that are on no token are let in."""
+    """How keys that are not on a token are let in."""
     if any(option.name == AUTHORITY for option in options):
         return f"name one that is, or use -O {AUTHORITY} for another authority"
-    return "leave --only-hardware out to take the others"
+    return "leave out --only-hardware to add the others"
 
 
 def let_in(

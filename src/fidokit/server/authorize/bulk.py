@@ -107,7 +107,7 @@ def _planned(
         more = f"; and {len(wrong) - _MOST_NAMED} more" if len(wrong) > _MOST_NAMED else ""
         raise MalformedFile(
             f"{path} is not carried out: {'; '.join(wrong[:_MOST_NAMED])}{more}",
-            hint="mend these lines; nothing was changed",
+            hint="fix these lines; nothing was changed",
         )
     return planned
 
@@ -162,7 +162,7 @@ def _refuse_options_behind(found: AuthorizedKey) -> None:
     except Malformed:
         return
     if behind:
-        raise MalformedFile("options stand behind the key, where they are a comment to sshd")
+        raise MalformedFile("the options follow the key, where sshd reads them as a comment")
 
 
 def _carry_out(row: _Planned, asking: Prover, *, dry_run: bool) -> BulkRow:

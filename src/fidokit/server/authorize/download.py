@@ -47,7 +47,7 @@ def require_safe(url: str) -> None:
     if parts.scheme == "http" and host in LOOPBACK_NAMES:
         return
     raise UsageError(
-        f"{url!r} is not fetched: who is on the way could put a key of theirs in",
+        f"{url!r} is not fetched: an attacker on the network could replace the keys",
         hint="use an https address",
     )
 
@@ -77,7 +77,7 @@ def fetch(url: str, seconds: float = TIMEOUT_S) -> bytes:
             hint="check the account's name" if unknown else "try again later",
         ) from None
     except (OSError, ValueError, http.client.HTTPException) as error:
-        reason = "it takes too long" if clock.is_over else getattr(error, "reason", error)
+        reason = "it took too long" if clock.is_over else getattr(error, "reason", error)
         raise FidokitError(
             f"{url} cannot be reached: {reason}", hint="check the network, or save it to a file"
         ) from None
@@ -132,7 +132,7 @@ class _Deadline:
             TimeoutError: it is.
         """
         if self.is_over:
-            raise TimeoutError("it takes too long")
+            raise TimeoutError("it took too long")
 
     def _forget(self) -> None:
         if self._socket is not None:
@@ -179,7 +179,7 @@ class _Redirections(urllib.request.HTTPRedirectHandler):
         if not _same_server(new, self._first):
             if new.scheme != "https":
                 raise UsageError(
-                    f"{args[-1]!r}, where it leads, is not fetched: it is not an https address",
+                    f"{args[-1]!r}, where it leads, is not followed: it is not an https address",
                     hint="check the address",
                 )
             _require_outside(new.hostname or "")
@@ -205,8 +205,8 @@ def _refuse_inside(host: str, address: ipaddress.IPv4Address | ipaddress.IPv6Add
 
 def _leads_inside(host: str) -> FidokitError:
     return UsageError(
-        f"it leads to {host}, which is inside this machine or its network",
-        hint="check the address; name that one yourself if you mean it",
+        f"it redirects to {host}, which is on this machine or its network",
+        hint="check the address; give the new one yourself if you trust it",
     )
 
 

@@ -47,7 +47,7 @@ def edit(
 
     Raises:
         NoPermission: the file or its folder belongs to somebody else.
-        UsageError: it is no regular file, or larger than any such file.
+        UsageError: it is not a regular file, or larger than any such file.
         FidokitError: another process keeps it locked.
     """
     keeper = keeper_of(user, path)
@@ -136,7 +136,7 @@ def _write(path: Path, text: bytes, user: Account, keeper: FileKeeper) -> None:
     if keeper == FileKeeper.USER:
         if found.st_uid != user.uid:
             raise NoPermission(
-                f"{path} does not belong to {user.name}: somebody else decides who logs in",
+                f"{path} does not belong to {user.name}: another user decides who logs in",
                 hint="ask them, or root",
             )
         atomic.replace(path, text, mode)

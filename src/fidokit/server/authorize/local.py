@@ -32,8 +32,8 @@ from fidokit.system.host import run_program
 from fidokit.system.openssh_programs import parse_version
 
 _FROM_ROOT: Final = "only root can ask sshd about other users"
-_NONE_STARTED: Final = "no throw-away sshd could be started"
-_FROM: Final = "from= keeps this machine out, so it cannot be tried from here"
+_NONE_STARTED: Final = "a temporary sshd could not be started"
+_FROM: Final = "from= excludes this machine, so the login cannot be tested here"
 _NAME_A_FILE: Final = "or name the file yourself, if you know that sshd reads it: --path FILE"
 _Lines = list[tuple[KeyPlace, AuthorizedKey]]
 
@@ -268,7 +268,7 @@ class Prover:
         return self.trial.ask(KeyQuestion(user.name, (key,), _origin(source)))[0]
 
     def logs_in(self, user: Account, identity: str) -> bool:
-        """Whether a key at hand gets in for good: ssh asks for PIN and touch."""
+        """Whether an available key gets in for good: ssh asks for PIN and touch."""
         return self.trial is not None and self.trial.logs_in(Path(identity), user.name)
 
 

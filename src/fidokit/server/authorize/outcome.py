@@ -21,7 +21,7 @@ class How:
     Attributes:
         exclusive: take every other key out, once one of the keys is proved to get in.
         unproved: do so without proof.
-        login: log in with each key whose private file is at hand.
+        login: log in with each key whose private file is available.
         dry_run: find out and write nothing.
     """
 

@@ -157,7 +157,7 @@ def keeper_of(user: Account, path: Path) -> FileKeeper:
             hint="sshd would not trust what its owner writes there; see who owns it: ls -ld",
         )
     if os.geteuid() != 0:
-        raise NoPermission(f"{folder} is root's to keep", hint=_HINT)
+        raise NoPermission(f"only root may change {folder}", hint=_HINT)
     return FileKeeper.ROOT
 
 
@@ -168,7 +168,7 @@ def _owner(folder: Path) -> int | None:
         return None
     except OSError as error:
         raise NoPermission(
-            f"{folder} cannot be looked at: {os.strerror(error.errno or 0)}", hint=_HINT
+            f"{folder} cannot be checked: {os.strerror(error.errno or 0)}", hint=_HINT
         ) from None
 
 

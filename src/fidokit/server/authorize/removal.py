@@ -81,7 +81,7 @@ class Remover:
             try:
                 text = key_file.read(files.user, place.path)
             except FidokitError as error:  # with the user's rights, as sshd would: it is asked
-                self.done.notes.append(f"not looked into for {files.user.name}: {error.message}")
+                self.done.notes.append(f"not checked for {files.user.name}: {error.message}")
                 ask = True
                 continue
             if text is not None:
@@ -192,7 +192,7 @@ def _command_of(settings: SshdSettings | None) -> str:
 def _by(place: ConfigPlace | None, command: str) -> str:
     # sshd names the program, or from some version on the whole line.
     if command and (place is None or place.path in {command, command.split(maxsplit=1)[0]}):
-        return f"AuthorizedKeysCommand {command} gives it out"
+        return f"AuthorizedKeysCommand {command} returns it"
     return str(place) if place else "see sshd's log"
 
 
@@ -227,7 +227,7 @@ def other_ways(files: UserFiles, prints: frozenset[str]) -> Iterator[str]:
     if files.settings is not None and files.settings.is_set("trustedusercakeys"):
         authorities = files.settings.first("trustedusercakeys")
         if _is_listed(Path(authorities), prints):
-            yield f"the key is one of the authorities in {authorities}; take it out there"
+            yield f"the key is one of the authorities in {authorities}; remove it there"
     found = [
         f"{place.path}:{line.line_number}" for place, line in files.lines() if line.is_authority
     ]
@@ -261,7 +261,7 @@ def others_with(
 ) -> Iterator[str]:
     """The other users' lines of the keys, as far as this process may look: root sees all."""
     if os.geteuid() != 0:
-        yield "other users' files were not looked at; root can: --all-users"
+        yield "other users' files were not checked; root can check them: --all-users"
         return
     seen: _Identities = set()
     named = 0
@@ -272,7 +272,7 @@ def others_with(
                 if named <= _MOST_NAMED:
                     yield f"{files.user.name} has the key, too: {place.path}:{number}; --all-users"
     except SshdNotAsked as error:
-        yield f"other users' files were not looked at: {error.message}"
+        yield f"other users' files were not checked: {error.message}"
 
 
 def _new_lines(
@@ -327,6 +327,6 @@ def files_of_all(
         if isinstance(files, UserFiles):
             yield files
         elif isinstance(files, UsageError):  # a name that -C cannot hold
-            failed(f"not looked into for {user.name!r}: {files.message}")
+            failed(f"not checked for {user.name!r}: {files.message}")
         else:
             raise files

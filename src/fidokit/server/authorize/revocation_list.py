@@ -76,7 +76,7 @@ class RevocationList:
 
     @property
     def advice(self) -> tuple[str, ...]:
-        """The commands that have sshd read the list; none where it does."""
+        """The commands that make sshd read the list; none if it already does."""
         if self.read_by_sshd is not False or not self.form:
             return ()
         setting = shlex.quote(f"RevokedKeys {self.path}")
@@ -247,7 +247,7 @@ def _write(path: Path, text: bytes) -> None:
         mode = path.stat().st_mode & 0o7777 & ~_OTHERS_WRITE if path.exists() else _MODE
         atomic.replace(Path(os.path.realpath(path)), text, mode)
     except NoPermission as error:
-        raise NoPermission(error.message, hint="root keeps this list: use sudo") from None
+        raise NoPermission(error.message, hint="only root may change this list: use sudo") from None
 
 
 def _confirmed(path: Path, keys: Mapping[str, bytes], *, revoked: bool) -> bool | None:

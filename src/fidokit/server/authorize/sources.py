@@ -52,8 +52,8 @@ class Fetched:
     Attributes:
         source: as it was named.
         keys: with the comment that they came with, or the source where they had none.
-        unreadable: lines that are no keys.
-        left_out: keys that are on no token, where those alone were wanted.
+        unreadable: lines that are not keys.
+        left_out: keys that are not on a token, where those alone were wanted.
         warnings: what of its lines was not taken over, a sentence each; hostile text.
     """
 
@@ -91,7 +91,7 @@ def read_source(source: str, fetch: Fetch, *, only_hardware: bool = False) -> Fe
         source: a public key file, a private one (its public half is taken), any file of
             authorized_keys lines, `gh:NAME`, `gl:NAME`, `lp:NAME`, or an https address.
         fetch: gets what an address answers with.
-        only_hardware: leave out keys that are on no token.
+        only_hardware: leave out keys that are not on a token.
 
     Raises:
         MalformedKey: there is no key in it at all.
@@ -117,7 +117,7 @@ def _keys_of_file(source: str, path: Path) -> Fetched:
         if isinstance(line, BadLine):
             raise MalformedFile(
                 f"{source}, line {line.line_number}: {line.reason}",
-                hint="sshd would pass over that line; mend it or take it out",
+                hint="sshd would ignore that line; fix or remove it",
             )
     found = [line for line in lines if isinstance(line, AuthorizedKey)]
     if not found:
@@ -156,10 +156,10 @@ def _private_beside(path: Path) -> Path | None:
 
 
 def token_flags(private: Path | None, key: PublicKey) -> tuple[bool | None, bool | None]:
-    """Whether signing with a key at hand asks its token for a touch, and for PIN or finger.
+    """Whether signing with an available key asks its token for a touch, and for PIN or finger.
 
     None for what is not known: there is no private file of this key, it is under a passphrase, or
-    the key is on no token.
+    the key is not on a token.
     """
     if private is None:
         return None, None

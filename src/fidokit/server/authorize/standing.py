@@ -52,7 +52,7 @@ class KeyStanding:
         standing: see `Admittance`. ACCEPTED: sshd would take a signature by it, and it is not known
             whether every signature will do.
         why: what is in the way, or not known; empty for LETS_IN.
-        how: how to find out or mend it; may be empty.
+        how: how to find out or fix it; may be empty.
     """
 
     key: WantedKey
@@ -122,8 +122,10 @@ def _refused(
     key: WantedKey, reasons: Sequence[str], lines: Sequence[tuple[Option, ...]]
 ) -> KeyStanding:
     if not reasons and any(option.name == "from" for options in lines for option in options):
-        why = "from= keeps this machine out, so it cannot be tried from here"
-        return KeyStanding(key, Admittance.UNPROVED, why, "log in with it from a place in from=")
+        why = "from= excludes this machine, so the login cannot be tested here"
+        return KeyStanding(
+            key, Admittance.UNPROVED, why, "log in with it from a host that from= allows"
+        )
     why = reasons[0] if reasons else "the installed sshd refuses it"
     return KeyStanding(key, Admittance.REFUSED, why, "sshd's log says more; look at: sshd -T")
 
@@ -180,10 +182,10 @@ def _touch_demand(key: WantedKey, *, everywhere: bool) -> Iterator[tuple[Admitta
     if key.touch is None:
         yield Admittance.ACCEPTED, _UNKNOWN.format("asks for the touch"), _LOG_IN
     elif not key.touch and everywhere:
-        why = "the key asks for no touch, and sshd's PubkeyAuthOptions demand one"
+        why = "the key asks for no touch, and sshd's PubkeyAuthOptions require one"
         yield Admittance.REFUSED, why, "make a key without -O no-touch-required"
     elif not key.touch:
-        why = "the key asks for no touch, and sshd demands one"
+        why = "the key asks for no touch, and sshd requires one"
         yield Admittance.REFUSED, why, "add --no-touch-required to allow that"
 
 
@@ -191,7 +193,7 @@ def _verify_demand(key: WantedKey) -> Iterator[tuple[Admittance, str, str]]:
     if key.verify is None:
         yield Admittance.ACCEPTED, _UNKNOWN.format("asks for the PIN or finger"), _LOG_IN
     elif not key.verify:
-        why = "sshd demands PIN or finger, which the key does not ask its token for"
+        why = "sshd requires the PIN or a finger, and the key does not ask its token for it"
         how = "log in with the key, or make one with -O verify-required"
         yield Admittance.ACCEPTED, why, how
 
@@ -211,7 +213,7 @@ def obstacles_of(user: Account, settings: SshdSettings, now: float) -> list[str]
     if entry and entry.expires is not None and entry.expires <= now:
         found.append(f"the account of {user.name} has expired")
     if user.uid != 0 and Path("/etc/nologin").exists():
-        found.append("/etc/nologin keeps everybody but root out")
+        found.append("/etc/nologin lets only root log in")
     if user.uid == 0 and settings.first("permitrootlogin").lower() == "no":
         found.append("PermitRootLogin is no")
     return found

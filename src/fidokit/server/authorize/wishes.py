@@ -66,7 +66,7 @@ class WantedKey:
         options: what stands before it, taken by sshd as we know it.
         source: the file, account or address that it came from.
         touch, verify: whether what signs with it lets the token ask for a touch, for PIN or finger;
-            None where that is not known, or the key is on no token.
+            None where that is not known, or the key is not on a token.
         identity: the private file beside it; empty where there is none.
     """
 
@@ -176,13 +176,13 @@ def too_new(wanted: WantedKey, facts: SshdFacts) -> list[str]:
     shown = f"OpenSSH {version[0]}.{version[1]} there"
     found = []
     if wanted.key.type_name.startswith(_SK) and version < _SK_SINCE:
-        found.append(f"{shown} knows no keys on tokens; they need 8.2 or newer")
+        found.append(f"{shown} does not support keys on tokens; 8.2 and later do")
     for option in wanted.options:
         since = _SINCE.get(option.name, (0, 0))
         if version < since:
             found.append(f"{shown} does not know {option.name}; {since[0]}.{since[1]} does")
         elif _is_utc(option) and version < _UTC_SINCE:
-            found.append(f"{shown} reads no Z in times; write {option.name} in the server's time")
+            found.append(f"{shown} does not support Z in times; use the server's time")
     return found
 
 
@@ -197,7 +197,7 @@ def remarks(wanted: WantedKey, facts: SshdFacts) -> list[str]:
     on_token = wanted.key.type_name.startswith(_SK)
     idle = [o.name for o in wanted.options if o.name in {"verify-required", "no-touch-required"}]
     if idle and not on_token and not wanted.is_authority:
-        found.append(f"{' and '.join(idle)} means nothing for keys that are on no token")
+        found.append(f"{' and '.join(idle)} does nothing for keys that are not on a token")
     if facts.environment is False and any(o.name == "environment" for o in wanted.options):
         found.append("environment= does nothing: sshd's PermitUserEnvironment is off")
     return found

@@ -92,13 +92,13 @@ def _by_lists(person: LoginUser, settings: SshdSettings, origin: LoginOrigin) ->
     values = settings.values
     denied, allowed = values.get("denyusers", ()), values.get("allowusers", ())
     if any(_is_user(person.name, origin, pattern) for pattern in denied):
-        yield "DenyUsers names it"
+        yield "DenyUsers names the user"
     if allowed and not any(_is_user(person.name, origin, pattern) for pattern in allowed):
-        yield "AllowUsers leaves it out"
+        yield "AllowUsers does not name the user"
     if _in_groups(person, values.get("denygroups", ())):
-        yield "DenyGroups names a group of it"
+        yield "DenyGroups names a group of the user"
     if values.get("allowgroups") and not _in_groups(person, values["allowgroups"]):
-        yield "AllowGroups names no group of it"
+        yield "AllowGroups names no group of the user"
 
 
 def _in_groups(person: LoginUser, patterns: Sequence[str]) -> bool:

@@ -167,7 +167,7 @@ class Audit:
         for why in running.differences(plan.instance, plan.general):
             yield why, "reload or restart sshd, then check again"
         for why in keywords.doubts(plan.general):
-            yield why, "look it up in `man sshd_config` there; update fidokit"
+            yield why, "see `man sshd_config` there, or update fidokit"
         if not plan.is_complete:
             yield NOT_ALL_PLACES, "name a place with -C addr=ADDRESS"
 

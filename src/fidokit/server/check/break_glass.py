@@ -46,7 +46,7 @@ Accepts = Callable[[str, str, str], Acceptance]
 
 _BASE64: Final = re.compile(rb"([A-Za-z0-9@.-]+)[ \t]+([A-Za-z0-9+/]{40,}={0,2})")
 _MOST_PLACES: Final = 20
-_PIN: Final = "sshd wants a PIN or fingerprint from the token, which only a login can show"
+_PIN: Final = "sshd requires a PIN or fingerprint, and only a login can prove it"
 _TOUCH: Final = (
     "sshd wants a touch, and whether the key asks its token for one only a login can show; with"
     " no-touch-required in its line the key gets in either way"
@@ -96,7 +96,7 @@ class BreakGlassWatch:
             found.append(self._about(why, place)._replace(doubt=doubt))
         if not found:
             whose = self.rule.user or "anybody checked"
-            return self._about(f"the key stands in no file of {whose}")
+            return self._about(f"no file of {whose} has the key")
         return next((finding for finding in found if finding.doubt), found[0])
 
     def _judged(self, place: _Place) -> tuple[str, bool]:
@@ -110,7 +110,7 @@ class BreakGlassWatch:
         account = place.user.account
         line = public_text(account, place.path, place.key)
         if not line:
-            return "the key does not stand there any more", True
+            return "the key is no longer there", True
         taken = self.accepts(account.name, line, place.key.fingerprint)
         if taken.accepted is None:
             return f"the installed sshd could not be asked: {taken.why}", True
@@ -147,7 +147,7 @@ def _refusal(place: _Place) -> str:
 
 
 def public_text(account: Account, path: str, key: KeyLine) -> str:
-    """A key as its file has it, type and base64; empty where it is not there any more.
+    """A key as its file has it, type and base64; empty where it is no longer there.
 
     Any key type will do, also one that nothing else here knows.
     """

@@ -102,7 +102,7 @@ def read_lines(
             yield found
 
 
-# --- lines with options, of keys on no token, or that cannot be read -----------------------
+# --- lines with options, of keys not on a token, or that cannot be read ---------------------
 
 _TAKEN: Final = "sshd takes a key from it, though fidokit cannot read the line"
 _NUL: Final = "a NUL stands before everything else: to sshd the line is empty"
@@ -147,7 +147,7 @@ def _not_read(number: int, reason: str, raw: bytes, rules: JudgesKeys) -> Unread
 
 
 def _of_new_type(number: int, raw: bytes, rules: JudgesKeys) -> KeyLine | None:
-    """A key whose type sshd may know and we do not: it is on no token that we know of."""
+    """A key whose type sshd may know and we do not: it is not on a token that we know of."""
     text = key_text.content(raw)
     for key in keys_in(raw):
         name = key.text.partition(" ")[0]

@@ -76,7 +76,7 @@ class CheckVerdict:
 
     Attributes:
         hardware: it is on a token; None where an authority certifies keys that nobody here sees.
-        touch, verify: sshd demands it at each login; None for keys that are on no token.
+        touch, verify: sshd demands it at each login; None for keys that are not on a token.
         strength: of its type and size.
         refusals: why sshd does not take it; empty where it does.
         options: what stands before the key, as sshd reads it; hostile text.
@@ -197,7 +197,7 @@ class KeyRules:
         touch, verify = self.demanded(options)
         if authority:
             sure = self.only_tokens_certify
-            doubt = "" if sure else "an authority may certify keys that are on no token"
+            doubt = "" if sure else "an authority may certify keys that are not on a token"
             unbounded = _unbounded(type_name, options)
             return Claim(sure, sure and verify, doubt, unbounded), CheckVerdict(
                 True if sure else None, touch if sure else None, verify if sure else None
@@ -240,7 +240,7 @@ class KeyRules:
     def unseen(self) -> Claim:
         """What is certain of keys that nobody here sees, whatever options stand before them."""
         _, verify = self.demanded()
-        doubt = "" if self.only_tokens else "it may let in keys that are on no token"
+        doubt = "" if self.only_tokens else "it may let in keys that are not on a token"
         return Claim(self.only_tokens, self.only_tokens and verify, doubt)
 
     def doubted(self, why: str) -> tuple[tuple[CheckRule, str], ...]:
@@ -266,7 +266,7 @@ class KeyRules:
         by_command = any(option.name == "command" for option in options)
         only_so = self.settings.first("permitrootlogin") == _COMMANDS_ONLY
         if self.is_root and only_so and not by_command:
-            found.append("PermitRootLogin wants a command= here")
+            found.append("PermitRootLogin requires a command= here")
         return found
 
     def _type_refusals(self, type_name: str, bits: int) -> list[str]:
@@ -310,7 +310,7 @@ def _unbounded(type_name: str, options: Sequence[Option]) -> str | None:
     """Why an authority's certificates are as good as keys in files; None if it is on a token and
     bounded. (TrustedUserCAKeys knows no options: nothing sets an end there.)"""
     if not type_name.startswith(SK):
-        return "the authority's own key is on no token"
+        return "the authority's own key is not on a token"
     given = {option.name for option in options if option.value}
     if "principals" not in given and options:
         return "the authority's line names no principals="

@@ -34,7 +34,7 @@ _SWITCH: Final[Mapping[str, str]] = {
 
 _OTHERS: Final[Mapping[str, str]] = {
     "hostbased": "HostbasedAuthentication lets in users of other machines by these machines' keys",
-    "gssapi-with-mic": "GSSAPIAuthentication lets in who has a Kerberos ticket",
+    "gssapi-with-mic": "GSSAPIAuthentication lets in everyone with a Kerberos ticket",
 }
 _SECRET_WAYS: Final = frozenset({PASSWORD, ASKED, NOTHING})
 _SERVICE: Final = "sshd"
@@ -50,7 +50,7 @@ class PasswordWay:
     Attributes:
         possible: it is, or nobody can tell.
         why: half a sentence: how, or what is in the way.
-        find_out: where nobody can tell: what would show it; else empty.
+        find_out: if nobody can tell: what would show it; else empty.
     """
 
     possible: bool
@@ -136,7 +136,7 @@ def _secret_way(
 
 def _closed(settings: SshdSettings, alone: list[set[str]]) -> str:
     if any(methods & _SECRET_WAYS for methods in alone):
-        return "AuthenticationMethods wants more than a password"
+        return "AuthenticationMethods requires more than a password"
     if settings.is_on(_SWITCH[PASSWORD]) or settings.is_on(_SWITCH[ASKED]):
         return "AuthenticationMethods leaves passwords out"
     return "PasswordAuthentication and KbdInteractiveAuthentication are off"
@@ -256,7 +256,7 @@ def _other_secret(modules: set[str], service: str) -> str:
         return f"by a one-time code alone ({others[0]} in PAM's service {service})"
     if others:
         return f"PAM's service {service} asks {', '.join(others)}, which may know a password"
-    return f"PAM's service {service} may say yes to whoever asks, by what its files say"
+    return f"PAM's service {service} may accept everyone, according to its files"
 
 
 # --- accounts that are closed --------------------------------------------------------------

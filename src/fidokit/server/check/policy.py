@@ -121,9 +121,9 @@ class Claim:
         """The rules that such a login breaks, and why."""
         found = []
         if CheckRule.HARDWARE in rules and not self.hardware:
-            found.append((CheckRule.HARDWARE, self.doubt or "the key is on no token"))
+            found.append((CheckRule.HARDWARE, self.doubt or "the key is not on a token"))
         if CheckRule.HARDWARE_OR_CERTIFIED in rules and not self._certified:
-            why = self.uncertified or self.doubt or "the key is on no token"
+            why = self.uncertified or self.doubt or "the key is not on a token"
             found.append((CheckRule.HARDWARE_OR_CERTIFIED, why))
         if CheckRule.VERIFY in rules and not self.verify:
             found.append((CheckRule.VERIFY, self.doubt or self._unverified()))
@@ -146,5 +146,5 @@ class Claim:
 
     def _unverified(self) -> str:
         if not self.hardware:
-            return "the key is on no token, so nothing asks for a PIN"
+            return "the key is not on a token, so nothing asks for a PIN"
         return "neither PubkeyAuthOptions nor the line has verify-required"

@@ -83,7 +83,7 @@ def check_server(request: CheckRequest = CheckRequest()) -> Iterator[ReportEvent
 
     Raises, with the first of them:
         SshdNotAsked: there is no sshd, or it does not tell its settings.
-        UsageError: there is no such user, or the connection makes no sense.
+        UsageError: there is no such user, or the connection is not valid.
     """
     with ExitStack() as stack:
 

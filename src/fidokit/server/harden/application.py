@@ -34,13 +34,13 @@ def plan_hardening(
     ssh. What stands against the level is in the plan, and `apply_hardening` raises it.
 
     Args:
-        request: the level, the users, the keys at hand.
+        request: the level, the users, the available keys.
         target: which sshd; this machine's when None.
         environ: for ssh; this process's when None.
 
     Raises:
         MalformedFile: sshd refuses its configuration as it is, or as it would be.
-        UsageError: no such user or level, a user has no key, or a key at hand is nobody's.
+        UsageError: no such user or level, a user has no key, or an available key is nobody's.
         NoPermission, FidokitError: a file cannot be read, or a throw-away sshd does not run.
     """
     found = _resolved(target)
@@ -133,9 +133,8 @@ def _refuse_without_reload(sshd: Sshd, target: HardeningTarget) -> None:
     """
     if instances_of(sshd, target.config):
         raise FidokitError(
-            "sshd still asks for codes until it is reloaded, and PAM would answer by asking for "
-            "passwords",
-            hint="add --reload, so that PAM's lines go once sshd has taken its new configuration",
+            "sshd still asks for codes until it is reloaded, and PAM would then ask for passwords",
+            hint="add --reload, so that PAM's lines are removed after sshd reloads",
         )
 
 
@@ -192,7 +191,7 @@ class Applying:
         overruled = unmet(self.directives, sshd.settings())
         if overruled:
             raise FidokitError(
-                f"{overruled[0]} does not hold once it is in place; everything is as it was before",
+                f"{overruled[0]} has no effect once it is in place; everything was restored",
                 hint="look for files that include others, with `sshd -T -ddd`",
             )
 
@@ -201,8 +200,8 @@ class Applying:
             self._take_back()
             running.restore()
             raise FidokitError(
-                "sshd does not answer after it was reloaded; everything is as it was before",
-                hint="look into its log, such as `journalctl -u ssh`",
+                "sshd does not answer after the reload; everything was restored",
+                hint="check its log, such as `journalctl -u ssh`",
             )
 
     @contextmanager

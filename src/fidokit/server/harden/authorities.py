@@ -115,7 +115,7 @@ class _Trust:
         return self.own_keys if said == "none" else Path(said)
 
     def _principals(self, user: Account, names: Sequence[str]) -> tuple[Edit, list[str]]:
-        """The edit of a user's principals, and the lines that have sshd read them."""
+        """The edit of a user's principals, and the lines that make sshd read them."""
         if not _PLAIN.match(user.name):
             raise UsageError(f"sshd's Match cannot name the user {user.name!r}")
         bad = next((name for name in names if not _PRINCIPAL.match(name)), None)

@@ -104,7 +104,7 @@ class CodeTrial:
         if content is None:
             return why
         blocked = content.blocked_for(time.time())
-        return f"their rate limit is used up for another {blocked} s" if blocked else content
+        return f"their rate limit blocks logins for another {blocked} s" if blocked else content
 
     def _proved(self, user: Account, content: OtpFile | str) -> CodeProof:
         if isinstance(content, str):
@@ -114,7 +114,7 @@ class CodeTrial:
             for _ in range(_TRIES):
                 code = next_code(content, time.time())
                 if code is None:
-                    return CodeProof(user.name, None, "no code of theirs can be computed here")
+                    return CodeProof(user.name, None, "their codes cannot be computed here")
                 self._copy(user, content)
                 seen, words = self.trial.typed(user.name, self._options, code)
                 if _AUTHENTICATED.search(seen):
@@ -196,4 +196,4 @@ def _reason(words: str) -> str:
     """What sshd noted down last of a login that failed."""
     lines = [line.strip() for line in words.splitlines() if line.strip()]
     telling = [line for line in lines if "PAM" in line or "denied" in line or "rror" in line]
-    return (telling or lines or ["nothing was noted down"])[-1]
+    return (telling or lines or ["nothing was recorded"])[-1]

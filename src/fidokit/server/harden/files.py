@@ -150,7 +150,7 @@ class HardenedFiles:
     def edited_since(self) -> list[str]:
         """Which files are not quite what they were before we came, a sentence each."""
         return [
-            f"{edit.path} was edited since: only the block is taken out, and {edit.original} stays"
+            f"{edit.path} was edited: only the block is removed, and {edit.original} stays"
             for edit in self.edits(None, None)
             if edit.original.exists()
             and read_bounded(edit.original, sshd_config.MAX_FILE) != edit.after

@@ -214,7 +214,7 @@ class Planner:
         )
 
     def _identities(self, users: Sequence[KeyHolder]) -> dict[str, Path]:
-        """Files of keys that are at hand, by fingerprint."""
+        """Files of keys that are available, by fingerprint."""
         known = {lock_out.name_of(line): line for user in users for line in user.keys}
         found = {}
         for number, given in enumerate(map(str, self.request.login_with)):
@@ -388,7 +388,7 @@ def _plain_key_warnings(level: Levels, users: Sequence[KeyHolder]) -> Iterator[s
     names = [u.account.name for u in users if not all(map(lock_out.on_token, u.keys))]
     if names:
         yield (
-            f"{level} asks nothing of keys that are on no token, such as those of "
+            f"{level} asks nothing of keys that are not on a token, such as those of "
             f"{', '.join(names)}; hardware-only keeps them out"
         )
 

@@ -186,7 +186,7 @@ class TrialServer(Protocol):
         """Which keys of users it would take a signature by."""
 
     def logs_in(self, identity: Path, user: str) -> bool:
-        """Whether a key at hand gets in for good."""
+        """Whether an available key gets in for good."""
 
 
 Progress = Callable[[str, int, int], None]
@@ -210,7 +210,7 @@ def prove_all(
         holders: the users.
         settings: gives the new ones of a user.
         before, after: servers with the old and the new configuration.
-        identities: by fingerprint, keys that are at hand for a full login.
+        identities: by fingerprint, keys that are available for a full login.
         progress: see `Progress`.
     """
     asked = {holder.account.name: _asked(holder) for holder in holders}
@@ -312,7 +312,7 @@ class _Judging:
 
 
 def _doubt(line: HeldLine, settings: SshdSettings) -> str:
-    """Why the query is no proof: it asks for no signature, and the signature says what was done."""
+    """Why the query proves nothing: it asks for no signature, which would say what was done."""
     options = settings.first(_OPTIONS).split()
     if not on_token(line):
         return ""
@@ -329,7 +329,7 @@ def _explain_refusal(proof: KeyProof, *, got_in_before: bool) -> KeyProof:
             return KeyProof(proof.line, Proof.UNPROVED, "its from= keeps this machine out")
         return KeyProof(proof.line, Proof.REFUSED, "as before the change")
     if not on_token(proof.line):
-        return KeyProof(proof.line, Proof.REFUSED, "it is on no token")
+        return KeyProof(proof.line, Proof.REFUSED, "it is not on a token")
     return proof
 
 

@@ -45,7 +45,7 @@ class HardeningRequest:
         level: touch, verify, hardware-only or second-factor; several with spaces between.
         users: whose keys must still get in; empty for all who have any (for whoever is not root:
             themselves).
-        login_with: keys that are at hand for a full login, which asks for PIN and touch: files
+        login_with: keys that are available for a full login, which asks for PIN and touch: files
             (public halves of keys in the agent will do), or fingerprints of keys in the agent.
         yes_unproved: go on where nothing proves that a user's key gets in, if nothing speaks
             against it.

@@ -68,15 +68,15 @@ class CodeVerdict:
 
 
 def read_code(text: str) -> str:
-    """A code as a person types it, without the spaces that apps show in it.
+    """A code as a user types it, without the spaces that apps show in it.
 
     Raises:
-        UsageError: it can be no code.
+        UsageError: it cannot be a code.
     """
     code = "".join(text.split())
     if not (code.isascii() and code.isdigit() and len(code) in (CODE_DIGITS, EMERGENCY_DIGITS)):
         raise UsageError(
-            f"that is no code: one has {CODE_DIGITS} digits, an emergency code {EMERGENCY_DIGITS}",
+            f"not a code: it needs {CODE_DIGITS} digits, an emergency code {EMERGENCY_DIGITS}",
             hint="type what the app shows",
         )
     return code
@@ -125,11 +125,11 @@ def resynchronized(file: OtpFile, codes: Sequence[str], code_at: CodeAt) -> OtpF
     """
     if file.method is not Method.HOTP:
         raise UsageError(
-            "these codes come from the clock, so there is no counter to find",
-            hint="look at the clocks of the phone and of this machine",
+            "these codes use the clock, so there is no counter to find",
+            hint="check the clocks of the phone and of this machine",
         )
     if len(codes) < 2:
-        raise UsageError("one code fits by chance too often", hint="give two or three in a row")
+        raise UsageError("one code matches by chance too often", hint="give two or three in a row")
     ahead = range(file.counter, file.counter + RESYNC_COUNTS)
     found = [at for at in _places(ahead, codes[0], code_at) if _runs(at, codes, code_at)]
     if not found:
@@ -139,7 +139,7 @@ def resynchronized(file: OtpFile, codes: Sequence[str], code_at: CodeAt) -> OtpF
             "needs `fidokit otp enroll --force`",
         )
     if len(found) > 1:
-        raise UsageError("several places of the counter fit", hint="give one code more")
+        raise UsageError("several counter values match", hint="give one more code")
     return file.with_counter(found[0] + len(codes))
 
 

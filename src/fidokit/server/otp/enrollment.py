@@ -167,11 +167,11 @@ def confirm_otp(
 
     Args:
         plan: not saved yet.
-        code: as a person types it.
+        code: as a user types it.
         now: seconds since 1970; None for this machine's clock.
 
     Raises:
-        UsageError: it can be no code.
+        UsageError: it cannot be a code.
     """
     code = read_code(code)
     bare = plan.content.with_codes(())  # an emergency code would prove nothing about the app
@@ -220,7 +220,7 @@ def verify_otp(
     Whether it would let the user in, `lets_in` says of both.
 
     Args:
-        code: as a person types it.
+        code: as a user types it.
         user: None is whoever runs this.
         burn: use the code up, as a login would.
         now: seconds since 1970; None for this machine's clock.
@@ -228,7 +228,7 @@ def verify_otp(
 
     Raises:
         NotEnrolled: the user has none. MalformedFile: what the PAM module would not take.
-        UsageError: it can be no code. Unsupported: without the extra `otp`.
+        UsageError: it cannot be a code. Unsupported: without the extra `otp`.
         NoPermission: of another user, and not root.
     """
     _extra("pyotp")
@@ -256,7 +256,7 @@ def _judged(state: OtpState, verdict: CodeVerdict, user: Account, place: SecretP
 
 
 def next_code(content: OtpFile, now: float) -> str | None:
-    """A code that the PAM module would take now, for a trial; None where none can be computed.
+    """A code that the PAM module would take now, for a trial; None if none can be computed.
 
     Args:
         content: a user's file; a secret, and so is the code.
@@ -305,7 +305,7 @@ def resync_otp(
 
     Raises:
         FidokitError: the codes do not follow each other ahead of the counter.
-        NotEnrolled: the user has none. UsageError: one can be no code, or the file is for TOTP.
+        NotEnrolled: the user has none. UsageError: one cannot be a code, or the file is for TOTP.
         Unsupported: without the extra `otp`. NoPermission: of another user, and not root.
     """
     _extra("pyotp")
@@ -342,7 +342,7 @@ def check_otp_files(*paths: Path, force: bool = False) -> None:
     """Refuse files that cannot be written before there is a secret that would be lost.
 
     Raises:
-        FileInTheWay: some are taken, and `force` is not given. WouldOverwrite: one is no file.
+        FileInTheWay: some are taken, and `force` is not given. WouldOverwrite: one is not a file.
         NoPermission, UsageError: a folder cannot be written to, or there is none.
     """
     check_free(*paths, force=force)
@@ -403,7 +403,7 @@ def _state(
 
 def _rules(request: OtpRequest) -> Rules:
     if request.hotp and request.reuse:
-        raise UsageError("a counter never gives a code twice", hint="leave --allow-reuse out")
+        raise UsageError("a counter never gives a code twice", hint="leave out --allow-reuse")
     window = request.window or (HOTP_WINDOW if request.hotp else TOTP_WINDOW)
     limit = RateLimit(*request.rate_limit) if request.rate_limit else None
     return Rules(window, limit, request.reuse)
@@ -416,8 +416,8 @@ def _uri(request: OtpRequest, content: OtpFile, user: Account, hostname: str | N
     for what, text in (("issuer", issuer), ("label", label)):
         if not text or len(text) > LONGEST_NAME or ":" in text or not text.isprintable():
             raise UsageError(
-                f"{text!r} can be no {what}",
-                hint=f"1 to {LONGEST_NAME} letters that can be seen, and no colon",
+                f"{text!r} cannot be a {what}",
+                hint=f"use 1 to {LONGEST_NAME} visible characters without a colon",
             )
     pyotp = _extra("pyotp")
     if request.hotp:

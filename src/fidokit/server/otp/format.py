@@ -280,7 +280,7 @@ class _Options:
         what = f"line {line}: RATE_LIMIT"
         for time in times:
             if time and not time.isdigit():
-                raise MalformedFile(f"{what} has a time that is no number")
+                raise MalformedFile(f"{what} has a time that is not a number")
         return RateLimit(
             _bounded([attempts], MOST_ATTEMPTS, what), _bounded([seconds], LONGEST_INTERVAL, what)
         )

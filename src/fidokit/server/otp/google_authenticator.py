@@ -52,7 +52,7 @@ def problem(user: Account, place: SecretPlace = HOME) -> str:
         return f"{path} does not belong to {actor.name}"
     if stat.S_IMODE(found.st_mode) & _ALL_BITS & ~place.allowed_mode:
         who = f"others than {actor.name} may use {path}: its mode is {stat.filemode(found.st_mode)}"
-        return f"{who}; mend it with: chmod 0400 {shlex.quote(str(path))}"
+        return f"{who}; fix it with: chmod 0400 {shlex.quote(str(path))}"
     return unwritable(user, place) if content.notes_logins else ""
 
 
@@ -67,7 +67,7 @@ def unwritable(user: Account, place: SecretPlace = HOME) -> str:
         return ""
     with acting_as(actor, alone=True):
         why = _why_not_replaced(path, actor.uid)
-    return why and f"{why}, and each login must write {path} anew"
+    return why and f"{why}, and each login must rewrite {path}"
 
 
 def _why_not_replaced(path: Path, uid: int) -> str:
@@ -75,11 +75,11 @@ def _why_not_replaced(path: Path, uid: int) -> str:
     try:
         found, inside = folder.stat(), path.lstat()
         if found.st_mode & stat.S_ISVTX and uid not in {found.st_uid, inside.st_uid, 0}:
-            return f"{folder} lets nobody replace the files of others (its sticky bit)"
+            return f"{folder} does not let users replace files of others (sticky bit)"
         if any(map(_is_fixed, (folder, path))):
             return f"{folder} or the file may not be changed (chattr)"
         if _is_mounted(path):
-            return f"{path} is a mount of its own"
+            return f"{path} is a mount point"
         probe = folder / f".fidokit-{os.urandom(8).hex()}.tmp"
         descriptor = os.open(probe, _PROBE, 0o400)
         try:
@@ -119,7 +119,7 @@ def load(user: Account, place: SecretPlace = HOME) -> OtpFile:
 
     Raises:
         NotEnrolled: there is none; MalformedFile: the PAM module would not take it.
-        NoPermission, UsageError: it may not be read, or is no regular file.
+        NoPermission, UsageError: it may not be read, or is not a regular file.
     """
     with acting_as(place.actor(user)):
         return _load(place.path(user))[0]
@@ -187,7 +187,7 @@ def _edit(path: Path, change: Callable[[OtpFile], OtpFile]) -> OtpFile:
             after = change(before)
             if after == before or _exchanged(path, after, found):
                 return after
-    raise FidokitError(f"{path} changes all the time", hint="wait until nobody logs in")
+    raise FidokitError(f"{path} keeps changing", hint="wait until nobody logs in")
 
 
 @contextmanager
@@ -261,6 +261,6 @@ def _read(path: Path) -> tuple[bytes, os.stat_result]:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             os.close(descriptor)
-            raise UsageError(f"{path} is no regular file", hint="move it away")
+            raise UsageError(f"{path} is not a regular file", hint="move it away")
         with os.fdopen(descriptor, "rb") as file:
             return file.read(MAX_FILE + 1), found

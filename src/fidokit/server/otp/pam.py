@@ -92,7 +92,7 @@ class SecretPlace:
         try:
             return account(pwd.getpwuid(int(self.reader)).pw_name)
         except (KeyError, OverflowError):
-            raise UsageError(f"PAM's user={self.reader} is no user of this machine") from None
+            raise UsageError(f"PAM's user={self.reader} is not a user of this machine") from None
 
 
 HOME: Final = SecretPlace()
@@ -157,7 +157,7 @@ def _text_of(path: Path) -> str:
 
 def _included(path: Path, name: str, depth: int, only: str) -> Iterator[PamLine]:
     if not depth:
-        raise FidokitError(f"{path} and what it includes have no end")
+        raise FidokitError(f"{path} includes itself")
     other = _beside(path, name)
     if other is not None:
         yield from _lines(other, depth - 1, only)

@@ -62,7 +62,7 @@ def service_of_sshd(
             hint="name one with --pam-file",
         )
     path = next(iter((*asking, *found)), folder / SSHD.name)
-    return SshdService(path, "; ".join(doubts) and f"{path} is looked at, but {'; '.join(doubts)}")
+    return SshdService(path, "; ".join(doubts) and f"{path} is checked, but {'; '.join(doubts)}")
 
 
 def _names(one: SshdInstance) -> Iterator[str]:

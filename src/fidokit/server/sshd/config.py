@@ -1,7 +1,7 @@
 """Reading sshd_config as sshd does: its lines, the files it includes, and which line counts.
 
 Source: sshd_config(5). sshd itself judges what the lines mean (`sshd.query`); this finds where
-they stand, so that a person can be told.
+they stand, so that a user can be told.
 """
 
 from __future__ import annotations

@@ -61,8 +61,8 @@ class SshdInstance:
 def decisive(words: Sequence[str]) -> tuple[str, ...]:
     """Of the words behind sshd's name those that decide its settings, each with its own value.
 
-    A word that is no option belongs to the value before it: sshd takes no other arguments, and the
-    title of a process shows `-o "Name value"` without its quotes.
+    A word that is not an option belongs to the value before it: sshd takes no other arguments, and
+    the title of a process shows `-o "Name value"` without quotes.
     """
     found: list[str] = []
     kept = False
@@ -76,7 +76,7 @@ def decisive(words: Sequence[str]) -> tuple[str, ...]:
 
 
 def _options(words: Sequence[str]) -> Iterator[tuple[str, str | None]]:
-    """Options with their values; a word that is no option comes with an empty name."""
+    """Options with their values; a word that is not an option comes with an empty name."""
     rest = list(words)
     while rest:
         word = rest.pop(0)
@@ -147,7 +147,7 @@ def _command(raw: bytes) -> list[str]:
 
 def _program(entry: Path, named: str) -> str:
     try:
-        return os.readlink(entry / "exe")  # noqa: PTH115  " (deleted)" is no path
+        return os.readlink(entry / "exe")  # noqa: PTH115  " (deleted)" is not a path
     except OSError:  # another user's: the name that it was called by has to do
         return named
 

@@ -324,7 +324,7 @@ def _failure(ran: Ran, config: str | None) -> SshdNotAsked:
         return SshdNotAsked("sshd gave no answer", hint="try it yourself: sudo sshd -T")
     return SshdConfigRefused(
         f"sshd does not take {config or 'its configuration'}: {said[-_MAX_WORDS:]}",
-        hint="mend it first; `sudo sshd -t` says whether it is",
+        hint="fix it first; `sudo sshd -t` checks it",
     )
 
 

@@ -386,7 +386,7 @@ def answering(places: Sequence[Address]) -> list[Address]:
 
 
 def reload(services: Services, places: Sequence[Address], patience: float = PATIENCE_S) -> bool:
-    """Have sshd take its new configuration.
+    """Make sshd take its new configuration.
 
     Args:
         places: where it answered until now.
@@ -405,7 +405,7 @@ def reload(services: Services, places: Sequence[Address], patience: float = PATI
 
 
 def restart(services: Services, places: Sequence[Address], patience: float = PATIENCE_S) -> bool:
-    """Have sshd run again; whether it answers.
+    """Make sshd run again; whether it answers.
 
     Whether it is gone is not asked: it may not have noted its process id yet.
     """

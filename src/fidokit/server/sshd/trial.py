@@ -294,7 +294,7 @@ class Trial:
         return answer.accepted
 
     def logs_in(self, identity: Path, user: str, origin: LoginOrigin = LOOPBACK) -> bool:
-        """Whether a key at hand gets in for good: ssh asks for the PIN, and for a touch.
+        """Whether an available key gets in for good: ssh asks for the PIN, and for a touch.
 
         Args:
             identity: a private key file, or the public half of a key in the agent.

@@ -15,7 +15,7 @@ T = TypeVar("T")
 class CtapRejection(Exception):
     """A command ends with a status other than 00; `engine` turns it into the reply's one byte.
 
-    It never leaves the authenticator, so it is no FidokitError and carries no sentence.
+    It never leaves the authenticator, so it is not a FidokitError and carries no sentence.
 
     Args:
         status: a `CtapStatus`, or a number of the extensions' range (E0-EF).

@@ -90,7 +90,7 @@ class Behavior:
         tap_is_touch: being laid on a reader counts as one touch; without it U2F is refused there
             until the token is touched, and CTAP2 waits (NFC-15).
         touch_before_no_credentials: NO_CREDENTIALS waits for a touch (GA-11).
-        always_uv_enforced: alwaysUv is no mere display.
+        always_uv_enforced: alwaysUv is not a mere display.
         uv_flag_under_always_uv: assertions under alwaysUv have the flag UV whoever was verified.
         settings_ignored: subcommands of authenticatorConfig that are answered OK and do nothing.
         digits_only: a new PIN is of digits alone (PIN-14).

@@ -34,7 +34,7 @@ class Kind(Protocol):
 
 
 class Scalar:
-    """One CBOR type by its exact Python class (bool is no int here)."""
+    """One CBOR type by its exact Python class (bool is not an int here)."""
 
     __slots__ = ("_python",)
 

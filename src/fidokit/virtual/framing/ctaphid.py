@@ -1,4 +1,4 @@
-"""CTAPHID's frames: reports in, whole messages out, and the way back.
+"""CTAPHID's frames: reports in, whole messages out, and the reverse.
 
 What a token makes of them is in `ctaphid_device`, which keeps the time that a message may take.
 """

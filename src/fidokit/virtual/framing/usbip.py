@@ -306,7 +306,7 @@ class UsbIpSession:
 
     def deliver(self, report: bytes) -> bytes:
         """Take a report from the token; returns what is to be written to the client."""
-        # Nobody reads: what the token waits for now is no news by the time somebody does.
+        # Nobody reads: what the token waits for now is not news by the time somebody does.
         stale = self._unread and report[4] == _KEEPALIVE
         if not stale and len(self._unread) < MOST_REPORTS:
             self._unread.append(report)

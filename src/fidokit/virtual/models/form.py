@@ -151,7 +151,8 @@ def check_document(document: object) -> Document:
     """
     if not isinstance(document, Mapping):
         raise Malformed(
-            "a model's document is no map", hint="VirtualToken finds a model by its name or AAGUID"
+            "a model's document is not a map",
+            hint="VirtualToken finds a model by its name or AAGUID",
         )
     description, info = document.get("description"), document.get("getInfo")
     if not isinstance(description, str) or not _is_text(description):
@@ -199,12 +200,12 @@ def to_text(document: Mapping[str, object]) -> str:
     """A document as it is kept with a token.
 
     Raises:
-        Malformed: it is no JSON, or has more than 64 KiB.
+        Malformed: it is not JSON, or has more than 64 KiB.
     """
     try:
         text = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError, RecursionError):
-        raise Malformed("a model's document is no JSON") from None
+        raise Malformed("a model's document is not JSON") from None
     if len(text) > LARGEST_DOCUMENT:
         raise Malformed("a model's document has more than 64 KiB")
     return text
@@ -214,7 +215,7 @@ def from_text(text: str) -> Mapping[str, object]:
     """A document as it was kept.
 
     Raises:
-        Malformed: the text is no JSON object, or has more than 64 KiB.
+        Malformed: the text is not a JSON object, or has more than 64 KiB.
     """
     try:
         value = json.loads(text) if len(text) <= LARGEST_DOCUMENT else None

@@ -186,7 +186,7 @@ _ALL: Final = (
     ),
     Quirk(
         "touch-notice-when-silent",
-        "asks for a touch by keep-alive where none is needed",
+        "asks for a touch by keep-alive if none is needed",
         ("nitrokey-fido2", "solo1"),
         "11.2.9.1.7: status 2 says that the token waits for a touch",
         behavior=_sets(notices_silent_requests=True),

@@ -94,7 +94,7 @@ def is_sealed(data: bytes) -> bool:
     """Whether `decode` will ask for a passphrase.
 
     Raises:
-        MalformedFile: it is no export, or of a newer version.
+        MalformedFile: it is not an export, or of a newer version.
     """
     return _form(data) == _SEALED
 
@@ -107,7 +107,7 @@ def decode(data: bytes, passphrase: Callable[[], bytes] | None = None) -> Conten
         passphrase: gives the one that it is sealed under; asked only where it is.
 
     Raises:
-        MalformedFile: it is no export, of a newer version, or damaged.
+        MalformedFile: it is not an export, of a newer version, or damaged.
         PassphraseRequired, PassphraseWrong: it is sealed.
     """
     form = _form(data)
@@ -125,7 +125,7 @@ def _form(data: bytes) -> int:
     head = len(MAGIC)
     if not data.startswith(MAGIC) or len(data) < head + 2 or len(data) > LONGEST:
         raise MalformedFile(
-            "the file is no export of a virtual token", hint="make one: fidokit virtual export"
+            "the file is not an export of a virtual token", hint="make one: fidokit virtual export"
         )
     version, form = data[head], data[head + 1]
     if version > VERSION:

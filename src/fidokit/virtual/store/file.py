@@ -92,7 +92,7 @@ def connect(path: Path) -> sqlite3.Connection:
     Raises:
         TokenNotFound: there is no such file.
         NoPermission: this user may not read it.
-        StateUnusable: it is no token, damaged, read-only, or of a newer version.
+        StateUnusable: it is not a token, damaged, read-only, or of a newer version.
     """
     inspect(path)
     with translated(path):
@@ -204,7 +204,7 @@ def inspect(path: Path) -> None:
     """
     header = _header(path)
     if len(header) < _HEADER_SIZE or not header.startswith(_MAGIC):
-        raise damaged(path, "it is no SQLite file")
+        raise damaged(path, "it is not an SQLite file")
     if int.from_bytes(header[_APPLICATION_AT]) != APPLICATION_ID:
         raise StateUnusable(f"the file {path} is not a virtual token's", hint="name another file")
     version = int.from_bytes(header[_VERSION_AT])

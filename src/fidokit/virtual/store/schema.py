@@ -324,7 +324,7 @@ def of_record(kind: type[T], encoded: bytes, columns: Mapping[str, ColumnCodec])
 
     Raises:
         ValueError: a column is unknown, missing, or of the wrong type; or a value has no meaning.
-        MalformedCbor: it is no CBOR.
+        MalformedCbor: it is not CBOR.
     """
     return of_members(kind, cbor.decode(encoded, max_depth=1), columns)
 

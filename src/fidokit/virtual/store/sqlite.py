@@ -216,7 +216,7 @@ class SqliteStore:
             self._db.execute("DELETE FROM credential")
             self._db.execute(SAVE_STATE, (1, *to_row(state, STATE)))
         # Erased keys would otherwise stay readable in the log until it is next written over. The
-        # reset is durable already, so failing at this is no failure of the reset.
+        # reset is durable already, so failing at this is not a failure of the reset.
         with suppress(sqlite3.Error):
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 

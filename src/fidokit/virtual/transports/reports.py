@@ -225,7 +225,7 @@ class HidPort:
         """Take a report from the host; never waits for a command.
 
         Args:
-            report: 64 bytes; anything else is no report and is not heard.
+            report: 64 bytes; anything else is not a report and is not heard.
         """
         if not self._token.plugged_in:
             self._end()

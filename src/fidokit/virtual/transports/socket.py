@@ -146,7 +146,7 @@ def error_of(frame: Frame) -> FidokitError:
     """The error in a FAILURE frame; a plain `FidokitError` where its class is none of `PASSED_ON`.
 
     Raises:
-        Malformed: it is no list of three texts.
+        Malformed: it is not a list of three texts.
     """
     words = cbor.decode(frame.body, max_depth=1)
     texts = [word for word in words if isinstance(word, str)] if isinstance(words, list) else []
@@ -335,7 +335,7 @@ def _error(frame: Frame) -> FidokitError:
 
 def _rubbish(why: str) -> TokenMisbehaved:
     return TokenMisbehaved(
-        f"the process that powers the virtual token talks rubbish: {why}",
+        f"the process that powers the virtual token sent an invalid message: {why}",
         hint="end it; use the same version of fidokit for both",
     )
 

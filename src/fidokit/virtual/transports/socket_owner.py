@@ -98,7 +98,7 @@ class Listener:
             path: in a folder that exists.
 
         Raises:
-            WouldOverwrite: something has this name that is no dead socket.
+            WouldOverwrite: something has this name that is not a dead socket.
             StateUnusable: the folder takes no socket.
             Unsupported: the path is too long for this system.
         """

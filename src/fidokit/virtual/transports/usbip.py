@@ -60,7 +60,7 @@ class UsbIpServer:
             as the kernel knows the owner of a connection.
 
     Raises:
-        UsageError: numbers that make no sense, an address that is none of this machine, or one
+        UsageError: numbers that are not valid, an address that is none of this machine, or one
             beyond loopback without `anyone`.
         Unsupported: the system does not say who connects, and `anyone` is not set.
         TokenBusy: something listens there already.
@@ -191,7 +191,7 @@ class _Client:
         self._session = UsbIpSession(server.device, lambda: server.claim(self), server.present)
 
     def serve(self) -> None:
-        """Answer requests until the client hangs up or says what makes no sense."""
+        """Answer requests until the client hangs up or sends what is not valid."""
         with alone("a client of USB/IP"), suppress(OSError, Malformed):
             _tune(self._channel)
             while data := self._channel.recv(_CHUNK):
@@ -275,7 +275,7 @@ def _tune(channel: socket.socket) -> None:
 def _require_numbers(port: int, vendor_id: int, product_id: int) -> None:
     for number, name in ((port, "port"), (vendor_id, "vendor id"), (product_id, "product id")):
         if not 0 <= number <= 0xFFFF:
-            raise UsageError(f"{number} is no {name}: it has 16 bits")
+            raise UsageError(f"{number} is not a {name}: it has 16 bits")
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -161,7 +161,7 @@ class VpcdCard:
         rest: Callable[[threading.Event, float], bool] = threading.Event.wait,
     ) -> None:
         if not 0 < port <= 0xFFFF:
-            raise UsageError(f"{port} is no TCP port that a reader can have")
+            raise UsageError(f"{port} is not a TCP port that a reader can have")
         self._token = token
         self._where = (host, port)
         self._ended = ended

@@ -53,7 +53,7 @@ def test_options(home: Sandbox) -> None:
 
 def test_an_option_of_tokens_alone_is_no_promise(home: Sandbox) -> None:
     done = authorize(home, "plain.pub", "--verify-required")
-    assert "warning: verify-required means nothing for keys that are on no token" in done.err
+    assert "warning: verify-required does nothing for keys that are not on a token" in done.err
 
 
 AUTHORITY = ("--as-authority", "--principals", "a,b", "--expiry-time", "20990101")
@@ -72,9 +72,9 @@ def test_an_authority_is_bounded_in_names_and_time(home: Sandbox) -> None:
     [
         (("token.pub", *AUTHORITY[:3]), "--as-authority wants --principals and --expiry-time"),
         (("token.pub", "--as-authority"), "--as-authority wants --principals and --expiry-time"),
-        (("token.pub", *AUTHORITY, "--verify-required"), "makes no sense with --as-authority"),
-        (("token.pub", "--principals", "a"), "makes no sense without --as-authority"),
-        (("token.pub", *AUTHORITY, "--revoke"), "makes no sense with --revoke"),
+        (("token.pub", *AUTHORITY, "--verify-required"), "is not possible with --as-authority"),
+        (("token.pub", "--principals", "a"), "is not possible without --as-authority"),
+        (("token.pub", *AUTHORITY, "--revoke"), "is not possible with --revoke"),
         (("plain.pub", *AUTHORITY), "none of these keys is on a token"),
     ],
 )
@@ -194,9 +194,9 @@ def test_a_files_options_and_json(home: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("plain.pub", "--all-users"), "makes no sense without --revoke"),
-        (("plain.pub", "--revoke", "--exclusive"), "makes no sense with --revoke"),
-        (("plain.pub", "--challenge", "x"), "makes no sense without --attestation"),
+        (("plain.pub", "--all-users"), "is not possible without --revoke"),
+        (("plain.pub", "--revoke", "--exclusive"), "is not possible with --revoke"),
+        (("plain.pub", "--challenge", "x"), "is not possible without --attestation"),
         (("plain.pub", "--attestation", "x"), "--challenge FILE"),
         (("plain.pub", "--from-file", "x"), "names users and keys itself"),
         ((), "name a key"),

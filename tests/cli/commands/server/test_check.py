@@ -92,7 +92,7 @@ def test_one_line_a_key(server: Server) -> None:
 @pytest.mark.parametrize(
     ("rule", "changes", "why"),
     [
-        ("hardware", {}, "the key is on no token"),
+        ("hardware", {}, "the key is not on a token"),
         ("verify", {}, "neither PubkeyAuthOptions nor the line has verify-required"),
     ],
 )
@@ -147,7 +147,7 @@ def test_json(server: Server) -> None:
     junk, token, plain, twin = file["lines"]
     assert junk["unreadable"]
     assert (token["line"], token["hardware"], token["touch_required"]) == (2, True, True)
-    assert plain["violates"] == [{"rule": "hardware", "why": "the key is on no token"}]
+    assert plain["violates"] == [{"rule": "hardware", "why": "the key is not on a token"}]
     assert twin["options"] == [{"name": "from", "value": "10.*"}]
     assert twin["duplicate_of"] == {"user": ME, "path": str(server.keys), "line": 2}
     assert data["tally"]["keys"] == 3
@@ -310,7 +310,7 @@ def test_a_break_glass_key(server: Server) -> None:
     done = server.check("--require", rule)
     assert done.code == 10
     assert f"{rule} is broken" in done.out
-    assert "the key stands in no file" in " ".join(done.out.split())
+    assert "no file of" in " ".join(done.out.split())
     data = json.loads(server.check("--require", rule, "--json").out)
     assert data["policy"]["require"] == [rule]
     assert [found["id"] for found in data["policy"]["violations"]] == ["FK112"]

@@ -52,7 +52,7 @@ def hotp(sandbox: Sandbox, count: int) -> str:
 
 def test_key_and_emergency_codes_are_shown_once(sandbox: Sandbox) -> None:
     done = enroll(sandbox)
-    shown = re.search(r"Key, where the app cannot scan: ([A-Z2-7 ]+)\n", done.out)
+    shown = re.search(r"Key, if the app cannot scan: ([A-Z2-7 ]+)\n", done.out)
     assert shown
     assert shown[1].replace(" ", "") == secret(sandbox)
     assert re.findall(r"^  (\d{8})$", done.out, re.MULTILINE) == codes(sandbox)
@@ -72,7 +72,7 @@ def test_the_terminal_shows_a_qr_code_and_asks_for_a_code(sandbox: Sandbox) -> N
     )
     assert done.code == 1
     assert "\x1b[38;5;" in done.out
-    assert "that is no code" in done.out
+    assert "not a code" in done.out
     assert "nothing was set up" in done.out
     assert list(sandbox.home.iterdir()) == []
 

@@ -51,7 +51,7 @@ def test_the_programs_status_and_words_are_its_own(sandbox: Sandbox) -> None:
     [
         (("nowhere-to-be-found",), 2, "there is no program"),
         (("--quirk", "nope", "true"), 2, "there is no quirk 'nope'"),
-        (("--token", "virtual:x", "--quirk", "opensk", "true"), 2, "for a throw-away token"),
+        (("--token", "virtual:x", "--quirk", "opensk", "true"), 2, "for a temporary token"),
         (("--with", "absent", "true"), 3, "absent"),
         ((), 2, "COMMAND"),
     ],

@@ -86,7 +86,7 @@ def test_fidokits_commands_are_recorded_too(sandbox: Sandbox) -> None:
     ("words", "code", "said"),
     [
         (("explain", "absent"), 1, "absent"),
-        (("explain", "bad"), 4, "no recording"),
+        (("explain", "bad"), 4, "not a recording"),
         (("record", "kept", "nowhere-to-be-found"), 3, "No security key"),
     ],
 )

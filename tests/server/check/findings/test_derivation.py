@@ -170,7 +170,7 @@ def test_files() -> None:
         FileReport(
             "alice",
             KEYS,
-            refusals=(f"others may write to {KEYS}; mend it with: chmod go-w {KEYS}",),
+            refusals=(f"others may write to {KEYS}; fix it with: chmod go-w {KEYS}",),
         ),
         FileReport(
             "alice",

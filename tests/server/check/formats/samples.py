@@ -14,7 +14,7 @@ ADVICE = Advice(by_token={"alice"}, by_key={"alice"})
 FINDINGS = [
     CheckFinding(
         kinds.KEY_IN_FILE,
-        "the key is on no token",
+        "the key is not on a token",
         "alice",
         f"/home/a b%#{HOSTILE}",
         3,

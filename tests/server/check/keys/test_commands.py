@@ -47,7 +47,7 @@ def test_a_program_that_others_may_write_to(tmp_path: Path) -> None:
     program = tmp_path / "x"
     program.write_text("")
     program.chmod(0o777)
-    assert "may write to" in unsafe(program)
+    assert "can write to" in unsafe(program)
     assert "absolute" in unsafe(Path("x"))
     assert "cannot be looked at" in unsafe(tmp_path / "none")
     assert "regular" in unsafe(tmp_path) or os.geteuid() != 0

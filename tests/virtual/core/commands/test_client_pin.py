@@ -223,7 +223,7 @@ def test_long_padded_form(fresh: Platform, size: int) -> None:
 @pytest.mark.check("PIN-12")
 @pytest.mark.parametrize("size", [0, 1, 15, 17, 63, 65])
 def test_a_padded_form_that_cannot_be_decrypted(size: int) -> None:
-    """What is no whole number of blocks; under protocol 2 also what has no IV."""
+    """What is not a whole number of blocks; under protocol 2 also what has no IV."""
     platform = Platform(Bench(), 2)
     odd = os.urandom(size)
     request = platform.set_request(PIN_CODE)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     "--passphrase-file",
     cls=PassphraseOption,
     metavar="FILE",
-    help="Read the present passphrase from FILE (- is standard input).",
+    help="Read the current passphrase from FILE (- is standard input).",
 )
 @click.option(
     "--new-passphrase-file",
@@ -52,7 +52,7 @@ def passphrase(
 ) -> None:
     """Change a key file's passphrase.
 
-    FILE is the private key, as for `ssh-keygen -p`. Needs no token.
+    FILE is the private key file, as for `ssh-keygen -p`. Needs no token.
     """
     from fidokit.keys.key_files import change_passphrase
 
@@ -79,11 +79,11 @@ def flags(
     verify: bool | None,
     passphrase_file: str | None,
 ) -> None:
-    """See or set what a key file asks for.
+    """Show or change what a key file asks for.
 
-    FILE is the private key. Needs no token. The file decides what ssh asks for; server and token
-    still refuse what they do not allow. A key without touch also needs `no-touch-required` before
-    it in authorized_keys.
+    FILE is the private key file. Needs no token. The file decides what ssh asks for; the server and
+    the token can still refuse. A key without a touch also needs `no-touch-required` before its line
+    in authorized_keys.
     """
     from fidokit.keys.key_files import describe_key_file, set_key_flags
 

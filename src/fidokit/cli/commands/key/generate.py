@@ -40,18 +40,18 @@ FLAGS = ("resident", "verify-required", "no-touch-required", "enterprise-attesta
 VALUES = ("application", "user", "device", "challenge", "write-attestation")
 OPTIONS_HELP = (
     "One of: resident, verify-required, no-touch-required, application=ssh:NAME, user=NAME, "
-    "device=SELECTOR, challenge=FILE, write-attestation=FILE, enterprise-attestation. May be given "
-    "several times."
+    "device=SELECTOR, challenge=FILE, write-attestation=FILE, enterprise-attestation. Can be "
+    "repeated."
 )
 
 MANAGED = 2
 """enterpriseAttestation in CTAP: as whoever manages this machine wants it (2.3 section 7.1.2)."""
 
 NOT_HERE = {
-    "-N": "a passphrase on the command line can be read by every user of the machine; "
-    "use --passphrase-file FILE or --no-passphrase, or wait to be asked",
-    "-b": "the size of these keys is fixed: leave -b out",
-    "-Z": "the cipher of key files is fixed (aes256-ctr): leave -Z out",
+    "-N": "every user of this machine can read a passphrase on the command line; "
+    "use --passphrase-file FILE or --no-passphrase, or wait for the question",
+    "-b": "the size of these keys is fixed: leave out -b",
+    "-Z": "the cipher of key files is fixed (aes256-ctr): leave out -Z",
     "-w": "choose the token with --token; no provider library is needed",
     **{letter: LETTERS[letter] for letter in ("-B", "-K", "-L", "-P", "-Y", "-l", "-p", "-y")},
 }
@@ -104,14 +104,14 @@ def _refused_letters(command: click.Command) -> click.Command:
     "-t",
     "key_type",
     type=click.Choice(list(map(str, reversed(KeyType)))),
-    help="Key type; ed25519-sk where the token has it.",
+    help="Key type.  [default: ed25519-sk if the token supports it]",
 )
 @click.option(
     "-f",
     "path",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Private key file; the public one gets .pub.",
+    help="Private key file; the public key file is FILE.pub.",
 )
 @click.option(
     "-C", "comment", metavar="TEXT", help="Comment of the public key.  [default: user@host]"
@@ -124,11 +124,11 @@ def _refused_letters(command: click.Command) -> click.Command:
     callback=_parse_options,
     help=OPTIONS_HELP,
 )
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing on success.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing on success.")
 @click.option(
     "--force",
     is_flag=True,
-    help="Replace what is in the way: files, and a resident key of the same application and user.",
+    help="Replace existing files, and a resident key of the same application and user.",
 )
 @click.option(
     "--allow-any-application", is_flag=True, help="Allow applications that do not start with ssh:."
@@ -140,19 +140,20 @@ def _refused_letters(command: click.Command) -> click.Command:
     "--also",
     metavar="SELECTOR",
     multiple=True,
-    help="Make a backup of it on this token, too; may be given several times.",
+    help="Also make a backup on this token. Can be repeated.",
 )
 @click.option(
     "--also-pin-file",
     metavar="FILE",
     multiple=True,
-    help="Read the PIN of the --also token from FILE; in their order.",
+    help="Read the PIN of the --also token from FILE; in the same order.",
 )
 @click.option(
     "--backup-of",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Make a backup of the key in this private file: the same options, name and comment.",
+    help="Make a backup of the key in this private key file, with the same options, name and "
+    "comment.",
 )
 @new_passphrase_options
 def generate(
@@ -172,11 +173,12 @@ def generate(
 ) -> None:
     """Create a key on the token, and its two files.
 
-    The private file holds no secret that works without the token. With -O resident the key can
-    be recovered from the token on another computer: fidokit key download.
+    The private file holds no secret that works without the token. With -O resident, you can recover
+    the key from the token on another computer: fidokit key download.
 
-    With --also a lost token is no lost key: each token makes a key of its own, the backup in
-    FILE_backup and with "(backup)" behind its comment. `server authorize` takes both along.
+    With --also, each token makes a key of its own, so that you can still log in if you lose one
+    token. The backup is in FILE_backup, and its comment ends in "(backup)". `server authorize` adds
+    both keys.
     """
     from fidokit.keys.backup import with_backups
     from fidokit.keys.generation import warning_before
@@ -305,13 +307,13 @@ def _request(
 
 NO_TOUCH = "note: GitHub, GitLab and others refuse keys that sign without a touch"
 LOST_FILES = """{what}.
-A key that is not resident lives in its file alone: overwriting loses it for good."""
+A key that is not resident exists only in its file: overwriting the file loses the key."""
 LOST_KEY = """{what}.
-A new one destroys it: its files become useless, and servers that know it will not know the new."""
+A new key destroys it: its files stop working, and servers do not know the new key."""
 
 
 def _make(session: Session, request: GenerateRequest, secret: PassphraseSource) -> GeneratedKey:
-    """Make the key; what is in the way is replaced only where the person says so.
+    """Make the key; what is in the way is replaced only where the user says so.
 
     Raises:
         WouldOverwrite: the answer is no, or nobody can be asked.
@@ -342,7 +344,7 @@ def _path(text: str | None) -> Path | None:
 
 
 def _ask_path(kind: KeyType) -> Path | None:
-    """Where to save the key, as ssh-keygen asks; the default where nobody can be asked."""
+    """Where to save the key, as ssh-keygen asks; the default if nobody can be asked."""
     default = Path.home() / ".ssh" / f"id_{kind.replace('-', '_')}"
     answer = questions.ask_line(f"File for the key ({home_path(default)}): ")
     return questions.typed_path(answer) if answer else None

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 application_option = click.option(
     "--application",
     metavar="ssh:NAME",
-    help="Only this application, also where the token cut its name.",
+    help="Only keys of this application, even if the token shortened its name.",
 )
 
 COLUMNS = (
@@ -52,16 +52,17 @@ NO_FILES = "No key files found. Create one: fidokit key generate"
 
 @verb(pin=True)
 @click.argument("folders", nargs=-1, type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--only-token", is_flag=True, help="Leave out files whose key is not on the token.")
-@click.option("--no-token", is_flag=True, help="List files alone; no token and no PIN is needed.")
-@click.option("--any-rp", is_flag=True, help="Also logins to websites.")
+@click.option("--only-token", is_flag=True, help="Only list keys that are on the token.")
+@click.option("--no-token", is_flag=True, help="Only list files; needs no token and no PIN.")
+@click.option("--any-rp", is_flag=True, help="Include credentials of websites.")
 @application_option
 @click.option(
     "--remember/--no-remember",
     default=None,
-    help="Keep the right to list this token, so that the next time needs no PIN; or do not use it.",
+    help="Remember the right to list this token, so that you need no PIN next time; or do not "
+    "use it.",
 )
-@click.option("--long", "long_", is_flag=True, help="Show all of each key.")
+@click.option("--long", "long_", is_flag=True, help="Show all details of each key.")
 @click.option("--sort", type=click.Choice(list(SORTS)), help="The order of the keys.")
 @click.pass_context
 def list_keys(
@@ -79,14 +80,15 @@ def list_keys(
 ) -> None:
     """List keys on the token and their files.
 
-    One line a key on a terminal; --long shows all of each. If no token is there, the files are
-    listed alone. They are looked for in ~/.ssh and in FOLDERS. Keys that are not resident are known
-    by their files alone. Backup says whether a key has one on another token, made with `key
-    generate --also`; the loss of a token is the loss of a key that has none.
+    On a terminal, shows one line for each key; --long shows the details. Without a token, only
+    files are listed. fidokit looks for key files in ~/.ssh and in FOLDERS. Keys that are not
+    resident appear only if their file is found. The Backup column shows whether a key has a backup
+    on another token, made with `key generate --also`. If you lose the token, you lose keys without
+    a backup.
 
-    With --remember (tokens of CTAP 2.2 and later) a right to read is kept in a file of yours:
-    whoever has that file and the token can list what is on it, but neither sign nor change
-    anything. It ends when the PIN is changed, or with `fidokit token forget`.
+    With --remember (tokens of CTAP 2.2 and later), fidokit keeps a persistent read-only token in a
+    file. Whoever has that file and the security key can list its keys, but cannot sign or change
+    anything. The right ends when the PIN is changed, or with `fidokit token forget`.
     """
     from fidokit.keys import resident_keys
 
@@ -136,7 +138,7 @@ def list_keys(
 def _opened_unless_absent(
     ctx: click.Context, settings: Settings, *, needed: bool
 ) -> Session | None:
-    """The token, open until the command ends; None where none is there and files will do.
+    """The token, open until the command ends; None if none is there and files will do.
 
     Args:
         needed: whether nothing but a token will do; so it is where one was named by --token.
@@ -146,14 +148,14 @@ def _opened_unless_absent(
     try:
         return ctx.with_resource(open_token(replace(settings, wait=False)))
     except TokenNotFound as error:
-        note(f"{error.message[:1].upper()}{error.message[1:]}: these are the key files alone.")
+        note(f"{error.message[:1].upper()}{error.message[1:]}: this list shows only key files.")
         return None
 
 
 def _note_problems(problems: Sequence[str]) -> None:
     """What is wrong with certificates on the token; the keys are listed all the same."""
     for problem in problems:
-        note(f"Passed over: {escape(problem)}.")
+        note(f"Ignored: {escape(problem)}.")
 
 
 def _certified(row: KeyRow) -> str | None:
@@ -211,7 +213,7 @@ def _none_of(application: str) -> str:
     metavar="TEMPLATE",
     help="File names, with {type} {application} {user} {fingerprint} {id}.",
 )
-@click.option("--any-rp", is_flag=True, help="Also keys whose application is not ssh:.")
+@click.option("--any-rp", is_flag=True, help="Include keys whose application is not ssh:.")
 @application_option
 @new_passphrase_options
 @click.pass_context
@@ -230,11 +232,10 @@ def download(
 ) -> None:
     """Recover key files from the token.
 
-    Writes the resident keys to files: all, or those named by KEYS. Files are named as `ssh-keygen
-    -K` names them (id_ed25519_sk_rk_NAME); a certificate that the token keeps (`cert store`) goes
-    beside its key. Nothing is ever overwritten: where something is in the
-    way the others are written all the same, and the exit status is 9. KEYS are fingerprints, files,
-    applications, users or comments.
+    Writes the resident keys to files: all, or only KEYS. Files are named as `ssh-keygen -K` names
+    them (id_ed25519_sk_rk_NAME). If the token holds a certificate for a key (`cert store`), it is
+    written too. Existing files are never overwritten; the others are written, and the exit status
+    is 9. KEYS are fingerprints, files, applications, users or comments.
     """
     from fidokit.keys import resident_keys
 
@@ -292,7 +293,7 @@ def _worst(codes: list[ExitCode]) -> ExitCode:
 @verb(pin=True)
 @click.argument("keys", nargs=-1)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-@click.option("--any-rp", is_flag=True, help="Also logins to websites.")
+@click.option("--any-rp", is_flag=True, help="Include credentials of websites.")
 @application_option
 @click.pass_context
 def delete(
@@ -306,16 +307,16 @@ def delete(
 ) -> None:
     """Delete resident keys from the token.
 
-    There is no way back. KEYS are fingerprints, files, applications, users, comments or credential
-    ids, or left out for the only key of --application; a name that fits several keys is refused.
-    Files stay where they are, but are of no use afterwards; where a token still signs with them,
-    that is said. A key that cannot be deleted does not stop the others.
+    This cannot be undone. KEYS are fingerprints, files, applications, users, comments or credential
+    IDs; without KEYS, --application names the key. A name that matches several keys is refused. Key
+    files stay, but no longer work; if the token still signs with them, this is reported. If one key
+    cannot be deleted, the others still are.
     """
     from fidokit.keys.resident_keys import delete_keys, list_keys, resolve
 
     keys = keys or ((application,) if application else ())
     if not keys:
-        raise click.UsageError("say which keys, or --application")
+        raise click.UsageError("name the keys, or give --application")
     with open_token(settings) as session:
         rows = list_keys(
             session, any_rp=any_rp, only_token=True, application=application, named=keys
@@ -334,7 +335,7 @@ def delete(
         if result.error is None and not result.still_signs
         for path in result.row.files
     ]
-    lines += [f"These files are of no use now: {', '.join(left)}"] if left else []
+    lines += [f"These files no longer work: {', '.join(left)}"] if left else []
     failed = [schema.undeleted(result) for result in results if result.error]
     deleted = [
         {**schema.key(result.row), "still_signs": result.still_signs}
@@ -367,7 +368,7 @@ def _deletion(result: DeleteResult) -> str:
 @click.argument("key")
 @click.argument("comment", required=False)
 @click.option("--user-name", metavar="TEXT", help="Change the user name that is displayed.")
-@click.option("--any-rp", is_flag=True, help="Also logins to websites.")
+@click.option("--any-rp", is_flag=True, help="Include credentials of websites.")
 @application_option
 def rename(
     settings: Settings,
@@ -380,14 +381,14 @@ def rename(
 ) -> None:
     """Change the comment stored with a key.
 
-    Gives KEY another COMMENT on the token. KEY is a fingerprint, file, application, user, comment
-    or credential id. The key itself, its application and its user stay, so files and servers are
+    Changes the COMMENT of KEY on the token. KEY is a fingerprint, file, application, user, comment
+    or credential ID. The key, its application and its user stay the same, so files and servers are
     not affected.
     """
     from fidokit.keys.resident_keys import list_keys, rename_key, resolve
 
     if comment is None and user_name is None:
-        raise click.UsageError("say the new comment, or --user-name")
+        raise click.UsageError("give the new comment, or --user-name")
     with open_token(settings) as session:
         rows = list_keys(
             session, any_rp=any_rp, only_token=True, application=application, named=[key]
@@ -397,7 +398,7 @@ def rename(
     data = {"renamed": {**schema.key(row), "new_comment": comment, "new_user_name": user_name}}
     lines = [f"Renamed {key_name(row)}."]
     if comment is not None and kept != comment:
-        lines.append(f"The token kept of the comment: {escape(kept) or 'nothing'}")
+        lines.append(f"The token stored only this part of the comment: {escape(kept) or 'nothing'}")
     show(settings, data, Lines(lines))
 
 

@@ -62,7 +62,7 @@ def short_listing(
     legends = [
         ASKS_LEGEND if any(UNKNOWN in cell[2] for cell in cells) else "",
         "" if asked else TOKEN_LEGEND,
-        f"{len(rows)} {'key' if len(rows) == 1 else 'keys'}; --long shows all of each.",
+        f"{len(rows)} {'key' if len(rows) == 1 else 'keys'}; --long shows details.",
     ]
     return Listing(COLUMNS, cells, empty, "\n".join(filter(None, legends)))
 

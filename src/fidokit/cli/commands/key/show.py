@@ -31,9 +31,13 @@ if TYPE_CHECKING:
     show_default=True,
     help="Hash of the fingerprint.",
 )
-@click.option("--randomart", is_flag=True, help="Draw the fingerprint, as ssh-keygen -lv.")
-@click.option("--bubblebabble", is_flag=True, help="The pronounceable digest, as ssh-keygen -B.")
-@click.option("--public", is_flag=True, help="Print the public lines instead, as ssh-keygen -y.")
+@click.option("--randomart", is_flag=True, help="Draw the fingerprint, as ssh-keygen -lv does.")
+@click.option(
+    "--bubblebabble", is_flag=True, help="Print the pronounceable digest, as ssh-keygen -B does."
+)
+@click.option(
+    "--public", is_flag=True, help="Print the public lines instead, as ssh-keygen -y does."
+)
 def show(
     settings: Settings,
     *,
@@ -46,8 +50,8 @@ def show(
     """Show fingerprints or public lines of files.
 
     Prints the fingerprints of the keys in FILES as `ssh-keygen -l` does. FILES are public or
-    private key files, certificates, authorized_keys, or - for standard input. No passphrase and no
-    token is needed.
+    private key files, certificates, authorized_keys, or - for standard input. Needs no passphrase
+    and no token.
     """
     from fidokit.keys.fingerprints import fingerprint_lines
 

@@ -25,7 +25,8 @@ STDIN = Path("-")
     required=True,
     metavar="KEY",
     type=click.Path(path_type=Path),
-    help="Private key file; or a .pub or -cert.pub file, for a key in the agent or beside it.",
+    help="Private key file; or a .pub or -cert.pub file of a key that is in the agent or beside "
+    "the file.",
 )
 @click.option(
     "-n", "namespace", default="file", show_default=True, help="What the signature is for."
@@ -33,7 +34,7 @@ STDIN = Path("-")
 @agent_option
 @click.option("--hash", "hash_name", type=click.Choice(HASHES), default="sha512", show_default=True)
 @click.option("-O", "options", metavar="hashalg=HASH", multiple=True, help="The same as --hash.")
-@click.option("--force", is_flag=True, help="Replace signatures that are in the way.")
+@click.option("--force", is_flag=True, help="Replace existing signatures.")
 @old_passphrase_option
 def sign(
     settings: Settings,
@@ -49,8 +50,8 @@ def sign(
 ) -> None:
     """Sign files.
 
-    Signs each of FILES into FILE.sig, or standard input (also `-`) to standard output. The token
-    that holds the key is found by itself. Ordinary keys sign, too.
+    Writes the signature of each FILE to FILE.sig. Without FILES, or for `-`, signs standard input
+    to standard output. fidokit finds the token that holds the key. Ordinary keys work, too.
     """
     from fidokit.signing.signatures import sign_file, sign_message
 
@@ -102,14 +103,14 @@ STDIN = Path("-")
     "revoked_keys",
     type=PATH,
     metavar="FILE",
-    help="Keys that must not have signed: a KRL, or public keys, one a line.",
+    help="Revoked keys: a KRL, or public keys, one per line.",
 )
 @click.option(
     "-O",
     "options",
     metavar="verify-time=TIME",
     multiple=True,
-    help="Judge validity at YYYYMMDD[HHMM[SS]][Z] instead of now.",
+    help="Check validity at YYYYMMDD[HHMM[SS]][Z] instead of now.",
 )
 def verify(
     settings: Settings,
@@ -126,15 +127,15 @@ def verify(
     """Verify a signature.
 
     Verifies the signature of FILE, or of standard input (also `-`), against -k or -f. Needs no
-    token. Exit status 1 where the signature is not good.
+    token. The exit status is 1 if the signature is not valid.
     """
     from fidokit.signing import signatures
 
     if (public_key is None) == (allowed_signers is None):
-        raise click.UsageError("say who must have signed: either -k PUB or -f ALLOWED_SIGNERS")
+        raise click.UsageError("name who must have signed: either -k PUB or -f ALLOWED_SIGNERS")
     file = None if file == STDIN else file
     if signature is None and file is None:
-        raise click.UsageError("say where the signature is: -s SIG")
+        raise click.UsageError("name the signature: -s SIG")
     good = signatures.verify_signature(
         file or standard_input(),
         signature or Path(f"{file}.sig"),

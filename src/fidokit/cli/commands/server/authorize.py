@@ -31,7 +31,7 @@ ATTESTED = ("attestation", "challenge", "require_certified")
 
 @verb()
 @click.argument("keys", nargs=-1)
-@click.option("--user", metavar="NAME", help="Whose account on this machine.  [default: yours]")
+@click.option("--user", metavar="NAME", help="The account on this machine.  [default: yours]")
 @click.option(
     "--host", "destination", metavar="[USER@]HOST", help="An account on another machine, by ssh."
 )
@@ -40,43 +40,67 @@ ATTESTED = ("attestation", "challenge", "require_certified")
     "--ssh",
     metavar="COMMAND",
     default="ssh",
-    help="How to reach it, such as 'ssh -p 2222'.  [default: ssh]",
+    help="The command to reach it, such as 'ssh -p 2222'.  [default: ssh]",
 )
-@click.option("--path", metavar="FILE", help="Another file than those that sshd reads.")
-@click.option("--verify-required", is_flag=True, help="Demand the PIN or fingerprint each time.")
-@click.option("--no-touch-required", is_flag=True, help="Let the key in without a touch.")
-@click.option("--restrict", is_flag=True, help="No forwarding, no terminal, no ~/.ssh/rc.")
-@click.option("--from", "from_", metavar="PATTERNS", help="Only from these hosts or networks.")
-@click.option("--command", metavar="COMMAND", help="Run this, whatever is asked for.")
-@click.option("--expiry-time", metavar="YYYYMMDD[HHMM]", help="Until then, in the server's time.")
+@click.option("--path", metavar="FILE", help="Use this file instead of the one that sshd reads.")
+@click.option("--verify-required", is_flag=True, help="Require the PIN or a fingerprint each time.")
+@click.option("--no-touch-required", is_flag=True, help="Accept the key without a touch.")
+@click.option("--restrict", is_flag=True, help="Allow no forwarding, no terminal and no ~/.ssh/rc.")
+@click.option(
+    "--from", "from_", metavar="PATTERNS", help="Accept the key only from these hosts or networks."
+)
+@click.option(
+    "--command", metavar="COMMAND", help="Always run COMMAND instead of what the user asks for."
+)
+@click.option(
+    "--expiry-time",
+    metavar="YYYYMMDD[HHMM]",
+    help="Accept the key until then, in the server's time zone.",
+)
 @click.option(
     "-O", "extra", metavar="NAME[=VALUE]", multiple=True, help="Any other option of sshd(8)."
 )
 @click.option(
     "--as-authority",
     is_flag=True,
-    help="Trust certificates that the token's key signs, as `agent session` has it sign; wants "
-    "--principals and --expiry-time.",
+    help="Trust certificates that the token's key signs, for `agent session`. Needs --principals "
+    "and --expiry-time.",
 )
-@click.option("--principals", metavar="NAMES", help="With --as-authority: whom they may name.")
-@click.option("--only-hardware", is_flag=True, help="Leave out keys that are on no token.")
-@click.option("--no-backup", is_flag=True, help="Leave the backups of the keys out.")
-@click.option("--exclusive", is_flag=True, help="Take every other key out, once one is proved.")
-@click.option("--yes-unproved", is_flag=True, help="With --exclusive: do so without proof.")
-@click.option("--login", is_flag=True, help="Prove the keys by a login; asks for PIN and touch.")
 @click.option(
-    "--attestation", metavar="FILE", help="Let the key in only if this shows that a token made it."
+    "--principals",
+    metavar="NAMES",
+    help="With --as-authority: the names that certificates may have.",
 )
-@click.option("--challenge", metavar="FILE", help="With --attestation: what the token signed.")
+@click.option("--only-hardware", is_flag=True, help="Leave out keys that are not on a token.")
+@click.option("--no-backup", is_flag=True, help="Leave out the backups of the keys.")
 @click.option(
-    "--require-certified", is_flag=True, help="With --attestation: the token's model is certified."
+    "--exclusive", is_flag=True, help="Remove every other key, after one key is proved to work."
 )
-@click.option("--from-file", metavar="FILE", help="Many users: a line is NAME, KEY and OPTIONS.")
-@click.option("--revoke", is_flag=True, help="Take the keys out instead; a SHA256:... names one.")
-@click.option("--all-users", is_flag=True, help="With --revoke: out of every account here.")
-@click.option("--sshd", metavar="PROGRAM", help="The server program.  [default: looked for]")
-@click.option("--config", metavar="FILE", help="Another sshd_config than the program's own.")
-@click.option("--dry-run", is_flag=True, help="Show what would change; change nothing.")
+@click.option("--yes-unproved", is_flag=True, help="With --exclusive: continue without proof.")
+@click.option(
+    "--login", is_flag=True, help="Prove the keys by a login; asks for the PIN and a touch."
+)
+@click.option(
+    "--attestation", metavar="FILE", help="Add the key only if FILE proves that a token made it."
+)
+@click.option(
+    "--challenge", metavar="FILE", help="With --attestation: the challenge that the token signed."
+)
+@click.option(
+    "--require-certified", is_flag=True, help="With --attestation: require a certified model."
+)
+@click.option(
+    "--from-file", metavar="FILE", help="Keys of many users: each line has NAME, KEY and OPTIONS."
+)
+@click.option(
+    "--revoke", is_flag=True, help="Remove the keys instead; KEYS can be SHA256:... fingerprints."
+)
+@click.option(
+    "--all-users", is_flag=True, help="With --revoke: remove them from every account here."
+)
+@click.option("--sshd", metavar="PROGRAM", help="The sshd program.  [default: the installed one]")
+@click.option("--config", metavar="FILE", help="Use this sshd_config instead of the default one.")
+@click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
 def authorize(
     settings: Settings,
     *,
@@ -86,12 +110,12 @@ def authorize(
     dry_run: bool,
     **given: Any,
 ) -> None:
-    """Let keys into an account, or take them out.
+    """Add keys to an account, or remove them.
 
-    The account is here or on another machine. KEYS are public key files, whose options are kept;
-    gh:NAME, gl:NAME or lp:NAME for what an account of GitHub, GitLab or Launchpad publishes; or
-    https addresses. A key that is there is not added again; other lines stay as they are, byte for
-    byte. Afterwards the installed sshd is asked whether it takes the key.
+    The account is on this machine or another one. KEYS are public key files, whose options are
+    kept; gh:NAME, gl:NAME or lp:NAME for the keys that an account on GitHub, GitLab or Launchpad
+    publishes; or https addresses. A key is not added twice, and other lines stay unchanged, byte
+    for byte. After that, fidokit asks the installed sshd whether it accepts the key.
     """
     place = _place(given)
     _check_authority(given)
@@ -137,7 +161,7 @@ def _place(given: Mapping[str, Any]) -> AuthorizeTarget:
 def _refuse(given: Mapping[str, Any], where: str, names: tuple[str, ...]) -> None:
     for name in names:
         if given[name]:
-            raise click.UsageError(f"--{name.replace('_', '-')} makes no sense {where}")
+            raise click.UsageError(f"--{name.replace('_', '-')} is not possible {where}")
 
 
 def _check_authority(given: Mapping[str, Any]) -> None:
@@ -286,14 +310,14 @@ def _print(settings: Settings, done: Authorized, *, dry_run: bool) -> None:
 
 def _told(done: Authorized, dry_run: bool) -> Iterator[str]:
     for source in done.sources:
-        left_out = f", {source.left_out} on no token left out" if source.left_out else ""
+        left_out = f", {source.left_out} not on a token left out" if source.left_out else ""
         number = len(source.keys)
         yield f"{source.source}: {number} {'key' if number == 1 else 'keys'}{left_out}"
     for word, names in _names(done, dry_run):
         yield from (f"{word}  {name}" for name in names)
     if done.change.unreadable:
         numbers = ", ".join(str(line.line_number) for line in done.change.unreadable[:10])
-        yield f"sshd passes over unreadable lines of it: {numbers}"
+        yield f"sshd ignores its unreadable lines: {numbers}"
     changed = {file.where: not file.change.is_empty for file in done.files}
     changed |= {file.where: True for file in done.files if not file.change.is_empty}
     yield from (f"{'File:' if c else 'Nothing changes in'} {w}" for w, c in changed.items())
@@ -303,9 +327,9 @@ def _told(done: Authorized, dry_run: bool) -> Iterator[str]:
     if len(done.proved) > MOST_NAMED:
         more = len(done.proved) - MOST_NAMED
         named = ", ".join(done.proved[:MOST_NAMED])
-        yield f"Proved: sshd takes none of them from {named} and {more} more users now."
+        yield f"Proved: sshd accepts none of them for {named} and {more} more users now."
     else:
-        yield from (f"Proved: sshd takes none of them from {user} now." for user in done.proved)
+        yield from (f"Proved: sshd accepts none of them for {user} now." for user in done.proved)
 
 
 def _standing_lines(done: Authorized) -> Iterator[str]:
@@ -315,7 +339,7 @@ def _standing_lines(done: Authorized) -> Iterator[str]:
         name = one.key.comment or one.key.fingerprint
         yield f"{WORDS[one.standing]}: {name}" + (f" ({one.why})" if one.why else "")
         if one.how:
-            yield f"  to find out or mend it: {one.how}"
+            yield f"  to find out or fix it: {one.how}"
 
 
 def _names(done: Authorized, dry_run: bool) -> Iterator[tuple[str, list[str]]]:

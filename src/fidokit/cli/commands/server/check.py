@@ -26,33 +26,33 @@ FORMATS = ("text", "json", "sarif", "junit", "openmetrics")
 
 @verb()
 @click.option(
-    "--user", "users", metavar="NAME", multiple=True, help="Only this user; may be repeated."
+    "--user", "users", metavar="NAME", multiple=True, help="Check only this user. Can be repeated."
 )
 @click.option(
     "--require",
     "rules",
     metavar="RULE",
     multiple=True,
-    help="Hold every login to hardware, hardware-or-certified, verify or no-password; or demand"
-    " that a key gets in: break-glass=[USER:]SHA256:...; may be repeated.",
+    help="Require a rule: hardware, hardware-or-certified, verify, no-password or "
+    "break-glass=[USER:]SHA256:... Can be repeated.",
 )
-@click.option("--problems", is_flag=True, help="Show only what breaks or cannot be known.")
-@click.option("--long", "long_", is_flag=True, help="Show every setting, file and key, too.")
+@click.option("--problems", is_flag=True, help="Show only what breaks a rule or cannot be known.")
+@click.option("--long", "long_", is_flag=True, help="Also show every setting, file and key.")
 @click.option(
     "--format",
     "format_",
     type=click.Choice(FORMATS),
-    help="For other programs; json is what --json prints.  [default: text]",
+    help="The format for other programs; json is the same as --json.  [default: text]",
 )
 @click.option(
     "-C",
     "--connection",
     metavar="SPEC",
     default="",
-    help="Where logins come from, as `sshd -C` has it: host=NAME,addr=ADDRESS.",
+    help="Where logins come from, as for `sshd -C`: host=NAME,addr=ADDRESS.",
 )
-@click.option("--config", metavar="FILE", help="Another configuration than sshd's own.")
-@click.option("--sshd", metavar="PROGRAM", help="Another sshd than this machine's.")
+@click.option("--config", metavar="FILE", help="Use this sshd_config instead of the default one.")
+@click.option("--sshd", metavar="PROGRAM", help="Use this sshd instead of the installed one.")
 @click.pass_context
 def check(
     ctx: click.Context,
@@ -67,16 +67,17 @@ def check(
     config: str | None,
     sshd: str | None,
 ) -> None:
-    """Report who can log in over ssh, and by what.
+    """Report who can log in over ssh, and how.
 
     Asks the installed sshd for the settings of each user, and reads their keys as sshd does. Prints
-    a summary, then what was found: each with an id that docs/findings.md explains, the file and
-    line that decide, and what to do next.
+    a summary, then the findings. Each finding has an ID that docs/findings.md explains, the file
+    and line that matter, and what to do next.
 
-    With --require, exit status 10 where a login is possible that breaks the rule, or where that
-    cannot be known: by a key that is on no token (hardware) and that no bounded authority on a
-    token certified (hardware-or-certified), without PIN or fingerprint (verify), by a password
-    alone (no-password). break-glass=SHA256:... is broken unless that key gets in.
+    With --require, the exit status is 10 if a login that breaks the rule is possible, or if fidokit
+    cannot know. The rules: every key is on a token (hardware), or is certified by a bounded
+    authority on a token (hardware-or-certified); every login needs the PIN or a fingerprint
+    (verify); no login needs only a password (no-password); the key SHA256:... gets in
+    (break-glass=SHA256:...).
     """
     from fidokit.server.check.findings.tally import CheckTally
     from fidokit.server.check.policy import parse_rule

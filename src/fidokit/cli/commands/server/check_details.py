@@ -261,7 +261,7 @@ def _cells(row: KeyLine | UnreadableLine) -> tuple[str, Text, Text]:
 
 
 def _cut(text: str) -> str:
-    """What is longer than a person reads; the whole is in the JSON."""
+    """What is longer than a user reads; the whole is in the JSON."""
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 

@@ -26,22 +26,28 @@ if TYPE_CHECKING:
 def which_sshd(command: Callable[..., None]) -> Callable[..., None]:
     """The options of a command that changes what an sshd reads."""
     for option in (
-        click.option("--sshd", metavar="PROGRAM", help="Another sshd than the one installed."),
+        click.option(
+            "--sshd", metavar="PROGRAM", help="Use this sshd instead of the installed one."
+        ),
         click.option(
             "--config",
             metavar="FILE",
             default="/etc/ssh/sshd_config",
             show_default=True,
             type=click.Path(path_type=Path),
-            help="Another configuration, such as a copy.",
+            help="Use this sshd_config, such as a copy.",
         ),
         click.option(
             "--pid-file",
             metavar="FILE",
             type=click.Path(path_type=Path),
-            help="Reload the process that this file names, by SIGHUP.",
+            help="Reload the process that FILE names, by SIGHUP.",
         ),
-        click.option("--reload", is_flag=True, help="Have sshd take it now, and back if it fails."),
+        click.option(
+            "--reload",
+            is_flag=True,
+            help="Make the running sshd use it now; undo it if that fails.",
+        ),
     ):
         command = option(command)
     return command
@@ -49,22 +55,22 @@ def which_sshd(command: Callable[..., None]) -> Callable[..., None]:
 
 @verb()
 @click.argument("levels", nargs=-1, type=click.Choice(list(map(str, Level))))
-@click.option("--undo", is_flag=True, help="Take every hardening back instead.")
+@click.option("--undo", is_flag=True, help="Undo every hardening instead.")
 @click.option(
     "--user",
     "users",
     metavar="NAME",
     multiple=True,
-    help="Whose keys must still get in; again for more.  [default: all who have keys]",
+    help="A user whose keys must still work. Can be repeated.  [default: all users with keys]",
 )
 @click.option(
     "--login-with",
     metavar="FILE|FINGERPRINT",
     multiple=True,
-    help="A key that is at hand, in a file or your agent: prove it by a full login.",
+    help="A key that you have, in a file or in your agent: prove it by a full login.",
 )
-@click.option("--yes-unproved", is_flag=True, help="Go on where the trial is no proof.")
-@click.option("--dry-run", is_flag=True, help="Show and prove; change nothing.")
+@click.option("--yes-unproved", is_flag=True, help="Continue if the test proves nothing.")
+@click.option("--dry-run", is_flag=True, help="Show and prove the change, and change nothing.")
 @which_sshd
 @click.option(
     "--pam-file",
@@ -75,7 +81,7 @@ def which_sshd(command: Callable[..., None]) -> Callable[..., None]:
 @click.option(
     "--secret-file",
     metavar="PATTERN",
-    help="Where root keeps the secrets of codes, such as '/var/lib/otp/${USER}'.",
+    help="The file where root keeps the secrets of codes, such as '/var/lib/otp/${USER}'.",
 )
 def harden(
     settings: Settings,
@@ -96,26 +102,24 @@ def harden(
     """Tighten sshd, after proving that the users can still log in.
 
     \b
-    touch          a touch for each login with a token, whatever authorized_keys allows
-    verify         the PIN or fingerprint, too
-    hardware-only  keys on tokens alone: no other keys, no passwords
-    second-factor  a key and a one-time code (TOTP), no passwords
+    touch          require a touch for each login with a token
+    verify         also require the PIN or a fingerprint
+    hardware-only  allow only keys on tokens: no other keys, no passwords
+    second-factor  require a key and a one-time code (TOTP): no passwords
 
-    Several may be given at once: `harden verify hardware-only`. What is given replaces what an
-    earlier run demanded.
+    You can combine several levels: `harden verify hardware-only`. They replace those of an earlier
+    run.
 
-    Before anything is written, a throw-away sshd on loopback is asked whether it would still take
-    the keys of the users; where one would be locked out, nothing changes. The running sshd is left
-    alone without --reload.
+    Before fidokit writes anything, it tests with a temporary sshd on loopback that it still accepts
+    the keys of all users. If a user would be locked out, nothing changes. The running sshd changes
+    only with --reload.
     """
     from fidokit.server.harden.application import plan_hardening, plan_unhardening
     from fidokit.server.harden.plan import HardeningRequest, HardeningTarget
 
     target = HardeningTarget(config, sshd, pam_file)
     if undo == bool(levels):
-        raise UsageError(
-            "say a level or --undo, and not both", hint=f"levels are {', '.join(Level)}"
-        )
+        raise UsageError("give either a level or --undo", hint=f"the levels are {', '.join(Level)}")
     if undo:
         plan = plan_unhardening(target)
     else:
@@ -199,14 +203,14 @@ def _summary(plan: HardeningPlan) -> Iterator[str]:
 
 def _outcome(plan: HardeningPlan, *, done: bool, reloaded: bool) -> Iterator[str]:
     if plan.is_empty:
-        yield f"{plan.level} is in place already." if plan.level else "There is nothing to undo."
+        yield f"{plan.level} is already in place." if plan.level else "There is nothing to undo."
     for edit in plan.edits:
         gone = "removed" if edit.after is None else "written"
         yield f"{gone if done else f'would be {gone}'}  {edit.path}"
         if done and edit.after is not None and edit.original.exists():
             yield f"the original is kept as {edit.original}"
     if reloaded:
-        yield "sshd was reloaded, and answers."
+        yield "sshd was reloaded and answers."
     elif done:
         yield from _how_it_counts(plan)
 
@@ -217,13 +221,13 @@ def _how_it_counts(plan: HardeningPlan) -> Iterator[str]:
     try:
         commands = how_to_reload(plan.target)
     except FidokitError:
-        yield "It counts once sshd runs with it."
+        yield "It takes effect when sshd starts with it."
         return
     if not commands:
-        yield "It counts at the next login: each starts an sshd of its own."
+        yield "It takes effect at the next login, because each login starts its own sshd."
     for command in commands:
-        yield f"It counts once sshd is reloaded: sudo {command}"
-    yield "Stay logged in until another login has worked."
+        yield f"It takes effect when sshd is reloaded: sudo {command}"
+    yield "Stay logged in until another login works."
 
 
 def _diffs(plan: HardeningPlan) -> Iterator[str]:

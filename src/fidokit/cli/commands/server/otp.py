@@ -45,12 +45,13 @@ def _place_options(command: Callable[..., None]) -> Callable[..., None]:
         "--pam-file",
         metavar="FILE",
         type=click.Path(path_type=Path),
-        help="The PAM service whose line says where secrets are.  [default: sshd's own]",
+        help="The PAM service whose line names the file of secrets.  [default: sshd's own]",
     )
     own = click.option(
         "--secret-file",
         metavar="PATTERN",
-        help="Where root keeps secrets, such as '/var/lib/otp/${USER}'.  [default: as PAM says]",
+        help="The file where root keeps secrets, such as '/var/lib/otp/${USER}'.  [default: as "
+        "PAM says]",
     )
     return own(pam(command))
 
@@ -70,43 +71,48 @@ def _place(secret_file: str | None, pam_file: Path | None) -> SecretPlace:
 
 
 _user_option = click.option(
-    "--user", metavar="NAME", help="Whose codes, on this machine.  [default: yours]"
+    "--user", metavar="NAME", help="The user on this machine.  [default: you]"
 )
 _code_file_option = click.option(
     "--code-file", metavar="FILE", help="Read the code from FILE (- is standard input)."
 )
 _codes_file_option = click.option(
-    "--codes-file", metavar="FILE", help="Write the emergency codes to FILE, do not show them."
+    "--codes-file",
+    metavar="FILE",
+    help="Write the emergency codes to FILE instead of showing them.",
 )
 
 
 @verb()
 @_user_option
-@click.option("--hotp", is_flag=True, help="Codes from a counter, not from the clock.")
+@click.option("--hotp", is_flag=True, help="Use a counter, not the clock.")
 @click.option(
     "--window",
     metavar="N",
     type=click.IntRange(1, 100),
-    help="Neighboring codes that are right too, the current one included.  "
-    "[default: 3; 10 with --hotp]",
+    help="How many codes are accepted, including the current one.  [default: 3; 10 with --hotp]",
 )
 @click.option(
     "--rate-limit",
     metavar="N/SECONDS|none",
     default="3/30",
     show_default=True,
-    help="Logins at most, wrong ones included.",
+    help="The most logins in that time, including failed ones.",
 )
-@click.option("--allow-reuse", is_flag=True, help="Let a code in as often as it is typed.")
-@click.option("--issuer", metavar="TEXT", help="Shown by the app.  [default: the machine's name]")
-@click.option("--label", metavar="TEXT", help="Shown by the app.  [default: user@machine]")
+@click.option("--allow-reuse", is_flag=True, help="Accept the same code more than once.")
+@click.option(
+    "--issuer", metavar="TEXT", help="The issuer that the app shows.  [default: the machine's name]"
+)
+@click.option(
+    "--label", metavar="TEXT", help="The account that the app shows.  [default: user@machine]"
+)
 @click.option(
     "--emergency-codes",
     metavar="N",
     type=click.IntRange(0, 100),
     default=5,
     show_default=True,
-    help="Codes for a lost phone; each works once.",
+    help="The number of codes for a lost phone; each works once.",
 )
 @click.option(
     "--qr",
@@ -117,8 +123,8 @@ _codes_file_option = click.option(
 )
 @click.option("--qr-file", metavar="F.png|F.svg", help="Write the QR code to a file, mode 0600.")
 @_codes_file_option
-@click.option("--no-confirm", is_flag=True, help="Do not ask for a code of the app.")
-@click.option("--force", is_flag=True, help="Replace a secret, and files, that are there.")
+@click.option("--no-confirm", is_flag=True, help="Do not ask for a code from the app.")
+@click.option("--force", is_flag=True, help="Replace an existing secret and existing files.")
 @_place_options
 def enroll(
     settings: Settings,
@@ -141,9 +147,9 @@ def enroll(
 ) -> None:
     """Set up one-time codes for a user who has no token.
 
-    Shows a secret for an authenticator app, asks for a code of it, and writes
-    ~/.google_authenticator, which libpam-google-authenticator reads at a login. A token is the
-    better second factor: it cannot be phished.
+    Shows a secret for an authenticator app, asks for a code from the app, and writes
+    ~/.google_authenticator, which libpam-google-authenticator reads at login. A token is a better
+    second factor, because it cannot be phished.
     """
     from fidokit.server.otp.enrollment import OtpRequest, plan_otp, save_otp, write_qr
 
@@ -180,9 +186,9 @@ def enroll(
 @verb()
 @_user_option
 @_code_file_option
-@click.option("--burn", is_flag=True, help="Use the code up, as a login would.")
+@click.option("--burn", is_flag=True, help="Use up the code, as a login would.")
 @click.option(
-    "--resync", is_flag=True, help="Find the counter of --hotp by two or three codes in a row."
+    "--resync", is_flag=True, help="Find the counter from two or three consecutive codes (--hotp)."
 )
 @click.option(
     "--clear-skew", is_flag=True, help="Forget what PAM has learned of the phone's clock."
@@ -199,10 +205,10 @@ def verify(
     secret_file: str | None,
     pam_file: Path | None,
 ) -> None:
-    """Tell whether a code would let a user in, and why not.
+    """Check whether a code would let a user in, and if not, why.
 
-    Nothing is used up, unless --burn is given. With --resync, codes that the app shows one after
-    the other, on one line of --code-file, say where its counter stands.
+    Does not use up the code unless you give --burn. With --resync, give two or three codes that the
+    app shows one after the other, on one line, to find its counter.
     """
     from fidokit.server.otp.enrollment import forget_skew, lets_in, otp_state, verify_otp
 
@@ -249,13 +255,13 @@ def _forgotten(seconds: int) -> str:
     type=click.IntRange(0, 100),
     default=5,
     show_default=True,
-    help="How many.",
+    help="The number of codes.",
 )
 @_codes_file_option
-@click.option("--left", is_flag=True, help="Only say how many are left.")
-@click.option("--use", is_flag=True, help="Use one up instead, as a login would.")
+@click.option("--left", is_flag=True, help="Only show how many are left.")
+@click.option("--use", is_flag=True, help="Use up one code instead, as a login would.")
 @_code_file_option
-@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@click.option("--force", is_flag=True, help="Replace an existing file.")
 @_place_options
 def recover(
     settings: Settings,
@@ -272,8 +278,8 @@ def recover(
 ) -> None:
     """Give a user new emergency codes, or use one up.
 
-    The old ones no longer work. The new ones are shown once. With --use, one of the old ones is
-    asked for and used up instead.
+    The old codes stop working. The new codes are shown once. With --use, asks for one of the old
+    codes and uses it up instead.
     """
     from fidokit.server.otp.enrollment import new_emergency_codes, otp_state
 
@@ -299,7 +305,7 @@ def _rate_limit(text: str) -> tuple[int, int] | None:
         return None
     attempts, _, seconds = text.partition("/")
     if not all(part.isascii() and part.isdigit() and len(part) < 5 for part in (attempts, seconds)):
-        raise UsageError(f"--rate-limit {text!r} is no N/SECONDS", hint="such as 3/30, or none")
+        raise UsageError(f"--rate-limit {text!r} is not N/SECONDS", hint="such as 3/30, or none")
     if not (1 <= int(attempts) <= 100 and 1 <= int(seconds) <= 3600):
         raise UsageError(
             "the PAM module takes a rate limit of 1 to 100 logins in 1 to 3600 seconds"
@@ -400,7 +406,7 @@ def _show_secret(plan: OtpPlan, *, draw: bool, in_file: bool) -> None:
     if draw or not in_file:
         key = plan.content.base32
         groups = " ".join(key[at : at + 4] for at in range(0, len(key), 4))
-        print(f"Key, where the app cannot scan: {groups}", flush=True)
+        print(f"Key, if the app cannot scan: {groups}", flush=True)
 
 
 def qr_lines(code: QRCode, environ: Mapping[str, str] = os.environ) -> list[str]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def told_state(state: OtpState) -> Iterator[str]:
     """What was set up."""
     yield f"Wrote {home_path(state.path)}: {str(state.method).upper()} codes are set up."
-    yield "`fidokit server harden second-factor` has sshd ask for them, where it does not yet."
+    yield "`fidokit server harden second-factor` makes sshd ask for codes, if it does not yet."
     if state.problem:
         yield f"The PAM module will refuse them all: {state.problem}"
 

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     help="The list.  [default: what sshd's RevokedKeys names, or /etc/ssh/revoked_keys]",
 )
 @click.option(
-    "--of-token", is_flag=True, help="With the keys: all others of the token that made them."
+    "--of-token", is_flag=True, help="Also revoke all other keys of the token that made KEYS."
 )
-@click.option("--take-back", is_flag=True, help="Take the keys off the list again.")
-@click.option("--dry-run", is_flag=True, help="Show what would change; change nothing.")
+@click.option("--take-back", is_flag=True, help="Remove the keys from the list.")
+@click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
 def revoke_list(
     settings: Settings,
     *,
@@ -40,10 +40,11 @@ def revoke_list(
     take_back: bool,
     dry_run: bool,
 ) -> None:
-    """Keep sshd's list of revoked keys (RevokedKeys).
+    """Revoke keys on the whole machine (RevokedKeys).
 
-    KEYS are public key files, SHA256:... fingerprints, or gh:NAME and the like. A key on the list
-    gets in nowhere on this machine, and no certificate of it does. Without KEYS, the list is shown.
+    KEYS are public key files, SHA256:... fingerprints, or gh:NAME and the like. sshd refuses a key
+    on the list, and its certificates, for every account on this machine. Without KEYS, shows the
+    list.
     """
     from fidokit.server.authorize.authorization import named_blobs
     from fidokit.server.authorize.download import fetch

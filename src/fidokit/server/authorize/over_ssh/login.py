@@ -137,7 +137,7 @@ def _config(folder: Path, ssh: Sequence[str], destination: str) -> Path | str:
     if done.returncode != 0 or not said:
         return f"{ssh[0]} does not tell how it reaches the host (ssh -G)"
     if any(line.startswith("proxyjump ") and line != "proxyjump none" for line in said):
-        return "the host is reached by a jump host, which might want another touch"
+        return "the host is reached by a jump host, which might need another touch"
     kept = [line for line in said if line.partition(" ")[0] in _REACHING]
     config = folder / "config"
     config.write_text("\n".join([*kept, *_OWN]) + "\n", "utf-8", "surrogateescape")

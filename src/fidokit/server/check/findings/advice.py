@@ -111,7 +111,7 @@ class Advice:
     def _settings(self, finding: CheckFinding) -> Iterator[NextStep]:
         yield from (NextStep(_edit(setting)) for setting in finding.settings)
         if finding.settings:
-            yield NextStep("have sshd read its configuration again", _reload())
+            yield NextStep("make sshd reload its configuration", _reload())
 
     def _break_glass(self, finding: CheckFinding) -> Iterator[NextStep]:
         if finding.doubt and os.geteuid() != 0:
@@ -119,13 +119,13 @@ class Advice:
         elif finding.doubt:
             yield NextStep(f"log in with it once: ssh -i KEY_FILE {finding.user}@HOST")
         elif finding.path:
-            yield NextStep("mend what is named, and check again", (PROGRAM, *self.again))
+            yield NextStep("fix this, then check again", (PROGRAM, *self.again))
         else:
             yield self._add_key(finding.user or "USER", "of the kind that you keep safe")
 
     def _ignored_file(self, finding: CheckFinding) -> Iterator[NextStep]:
         yield NextStep(
-            f"if its keys are to count, see to it that only root and {finding.user} may write to it"
+            f"if its keys should count, make sure that only root and {finding.user} may write to it"
             " and to the folders above it"
         )
 
@@ -147,12 +147,12 @@ def _edit(setting: DecidingSetting) -> str:
     """How to turn a switch off where it is decided."""
     wanted = f"{setting.keyword} no"
     if setting.path and setting.line:
-        return f"put the line `{wanted}` in place of {setting.path}:{setting.line}"
+        return f"replace {setting.path}:{setting.line} with `{wanted}`"
     if setting.path:
-        return f"take {setting.keyword} out of {setting.path}, or set it to no there"
+        return f"remove {setting.keyword} from {setting.path}, or set it to no there"
     if setting.config:
         return f"put the line `{wanted}` at the top of {setting.config}"
-    return f"have sshd's configuration say `{wanted}`"
+    return f"set `{wanted}` in sshd's configuration"
 
 
 _STEPS: Final[Mapping[str, Callable[[Advice, CheckFinding], Iterator[NextStep]]]] = {

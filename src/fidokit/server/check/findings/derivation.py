@@ -141,7 +141,7 @@ class Derivation:
 
     def _file(self, report: FileReport) -> Iterator[CheckFinding]:
         for why in report.refusals:
-            # What mends a mode in a home folder does harm in /tmp: no command here.
+            # What fixes a mode in a home folder does harm in /tmp: no command here.
             message = why.partition(_MENDED)[0]
             yield CheckFinding(kinds.IGNORED_KEY_FILE, message, report.user, report.path)
         if report.warnings and self._account:
@@ -188,7 +188,7 @@ _OTHER_WAYS: Final = (
     ("HostbasedAuthentication", kinds.HOST_BASED, "users of hosts that sshd trusts get in"),
     ("GSSAPIAuthentication", kinds.KERBEROS, "holders of Kerberos tickets get in"),
 )
-_MENDED: Final = "; mend it with: "
+_MENDED: Final = "; fix it with: "
 
 
 KindOfKey = tuple[FindingKind, str, tuple[str, ...]]

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from fidokit.findings import KEY_IN_FILE, FindingKind, Severity
 
-NO_TOKEN: Final = "the key is on no token"  # noqa: S105  a sentence
+NO_TOKEN: Final = "the key is not on a token"  # noqa: S105  a sentence
 
 
 class DecidingSetting(NamedTuple):
@@ -32,7 +32,7 @@ class CheckFinding(NamedTuple):
     and `line` say where it is, `settings` which lines of sshd's configuration decide. `rules` are
     those that it breaks. With `doubt` it is not known, which breaks a rule as well. `key` is the
     fingerprint of a key that it is about, `about` names that key for a reader. `fix` is the command
-    that mends it for good, for root; `find_out` says how to find out about a doubt.
+    that fixes it for good, for root; `find_out` says how to find out about a doubt.
     """
 
     kind: FindingKind

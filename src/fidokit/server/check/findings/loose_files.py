@@ -27,7 +27,7 @@ class LoosePlace:
     Attributes:
         path: of the place; hostile text.
         why: half a sentence.
-        fix: the command that mends it, for root; empty where no command does.
+        fix: the command that fixes it, for root; empty where no command does.
         doubt: it could not be looked at.
     """
 
@@ -115,10 +115,10 @@ def _changeable(place: str, trusted: Collection[int]) -> Iterator[LoosePlace]:
         return
     except (OSError, ValueError) as error:
         why = os.strerror(getattr(error, "errno", 0) or 0)
-        yield LoosePlace(place, f"{place} cannot be looked at: {why}", doubt=True)
+        yield LoosePlace(place, f"{place} cannot be checked: {why}", doubt=True)
         return
     if found.st_uid not in trusted:
-        # Taking a folder away from its owner breaks more than it mends.
+        # Taking a folder away from its owner breaks more than it fixes.
         own = () if stat.S_ISDIR(found.st_mode) else ("chown", "-h", "root", place)
         yield LoosePlace(place, f"{place} belongs to {_user(found.st_uid)}", own)
     if stat.S_ISLNK(found.st_mode):

@@ -27,7 +27,7 @@ from fidokit.server.key_paths import opened_keys, path_of
 
 _MAX_FILE: Final = 1 << 20
 _SHOWN: Final = 3
-_FIND_OUT: Final = "ask who keeps the authority which keys it certifies"
+_FIND_OUT: Final = "ask the owner of the authority which keys it certifies"
 
 
 @dataclass(frozen=True)

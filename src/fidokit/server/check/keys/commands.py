@@ -82,7 +82,7 @@ def _obstacle(
     if any(word is None for word in expanded):
         return f"{keyword} ({line}) is given each key, so what it lets in cannot be listed"
     if os.geteuid() != 0:
-        return f"{keyword} ({line}) is run by root alone; repeat it with sudo"
+        return f"only root can run {keyword} ({line}); repeat it with sudo"
     if problem := unsafe(Path(words[0])):
         return f"{keyword} ({line}): {problem}, so it is not run here"
     try:
@@ -140,12 +140,12 @@ def unsafe(path: Path) -> str:
         real = Path(os.path.realpath(path))
         places = [(place, place.stat()) for place in (real, *real.parents)]
     except OSError as error:
-        return f"{path} cannot be looked at: {os.strerror(error.errno or 0)}"
+        return f"{path} cannot be checked: {os.strerror(error.errno or 0)}"
     if not stat.S_ISREG(places[0][1].st_mode):
         return f"{path} is not a regular file"
     for place, found in places:
         if found.st_uid != 0 or found.st_mode & _OTHERS_WRITE:
-            return f"others than root may write to {place}"
+            return f"users other than root can write to {place}"
     return ""
 
 
@@ -180,7 +180,7 @@ def _run(keyword: str, shown: str, words: list[str], runner: pwd.struct_passwd) 
     if process.returncode != 0 and text:
         status = process.returncode
         return Printed(
-            shown, text, f"{keyword} ({shown}) ends with status {status}: sshd may pass over it"
+            shown, text, f"{keyword} ({shown}) ends with status {status}: sshd may ignore it"
         )
     return Printed(shown, text)
 

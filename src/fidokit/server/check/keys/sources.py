@@ -32,7 +32,7 @@ _BLOCK: Final = 2000
 _MOST_ASKED: Final = 600
 _TOO_LARGE: Final = "the file is too large to be read to its end"
 _TOO_SLOW: Final = "the file takes too long to be read to its end"
-_FIND_OUT: Final = "look at it by hand, or take what is not needed out of it"
+_FIND_OUT: Final = "check it by hand, or remove what is not needed"
 
 AnyLine = Union[KeyLine, UnreadableLine]  # noqa: UP007  Python 3.9 evaluates it
 
@@ -279,7 +279,7 @@ def _answered(line: AnyLine, taken: bool | None, why: str) -> AnyLine:
 
 
 def _unasked(line: AnyLine) -> AnyLine:
-    why = "there are too many such lines to ask sshd about all"
+    why = "there are too many such lines to ask sshd about all of them"
     return _answered(line, None, why) if _spared(line) else line
 
 
@@ -294,7 +294,7 @@ def _of_line(line: AnyLine, said: dict[str, tuple[bool | None, str]]) -> tuple[b
 
 
 def _doubtful_file(source: KeySource) -> str:
-    """Why nobody can tell what is in a file; empty for one that can be read, or is no file."""
+    """Why nobody can tell what is in a file; empty for one that can be read, or is not a file."""
     if source.special:
         return f"{source.path} is {source.special}, whose content changes from one look to the next"
     if source.size > MAX_FILE:

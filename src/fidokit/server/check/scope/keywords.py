@@ -55,19 +55,19 @@ READ: Final = frozenset(
 """What the check takes into account."""
 
 _REASONS: Final[Mapping[str, str]] = {
-    "what a session may do once it is there": """
+    "what a session may do": """
         acceptenv agentsocketpath allowagentforwarding allowstreamlocalforwarding
         allowtcpforwarding channeltimeout disableforwarding exposeauthinfo forcecommand
         gatewayports maxsessions permitlisten permitopen permittty permittunnel
         permituserenvironment permituserrc setenv streamlocalbindmask streamlocalbindunlink
         subsystem x11displayoffset x11forwarding x11uselocalhost xauthlocation
     """,
-    "how the connection is protected, whoever logs in": """
+    "how the connection is protected": """
         ciphers compression fingerprinthash gssapikexalgorithms hostcertificate hostkey
         hostkeyagent hostkeyalgorithms kexalgorithms macs modulifile rekeylimit
         securitykeyprovider warnweakcrypto
     """,
-    "how long, how often and how many may try, never who gets in": """
+    "how long, how often and how many users may try": """
         clientalivecountmax clientaliveinterval logingracetime maxauthtries maxstartups
         persourcemaxstartups persourcenetblocksize persourcepenalties
         persourcepenaltyexemptlist unusedconnectiontimeout
@@ -77,16 +77,16 @@ _REASONS: Final[Mapping[str, str]] = {
         banner debianbanner loglevel logverbose printlastlog printmotd syslogfacility
         versionaddendum
     """,
-    "counts only where HostbasedAuthentication is on, which is read": """
+    "counts only if HostbasedAuthentication is on, which is read": """
         hostbasedacceptedalgorithms hostbasedacceptedkeytypes hostbasedusesnamefrompacketonly
         ignorerhosts ignoreuserknownhosts
     """,
-    "counts only where GSSAPIAuthentication is on, which is read": """
+    "counts only if GSSAPIAuthentication is on, which is read": """
         gssapicleanupcredentials gssapidelegatecredentials gssapikeyexchange
         gssapistorecredentialsonrekey gssapistrictacceptorcheck gsscleanupcreds
         gssdelegatecreds gssstrictacceptor
     """,
-    "counts only where KerberosAuthentication is on, which is read": """
+    "counts only if KerberosAuthentication is on, which is read": """
         kerberosgetafstoken kerberosorlocalpasswd kerberosticketcleanup
     """,
     "names the parts of the same sshd": "sshdauthpath sshdsessionpath",

@@ -45,7 +45,7 @@ def differences(instance: SshdInstance, settings: SshdSettings) -> Iterator[str]
         when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(loaded))
         yield (
             f"{path} was changed after the sshd that runs ({instance.name}) read it at {when}:"
-            " reload it, since it still does what the old text said"
+            " reload it, because it still uses the old file"
         )
 
 

@@ -157,7 +157,7 @@ def choose(token: TokenContext, preference: Sequence[object], alg: CoseAlg) -> s
 
     Args:
         token: whose profile lists the formats; "none" always is there and never listed.
-        preference: from the request; elements that are no known text are skipped (ATT-05).
+        preference: from the request; elements that are not known text are skipped (ATT-05).
         alg: the new credential's algorithm.
     """
     if _FORMATS_MEMBER not in token.profile.info_members:

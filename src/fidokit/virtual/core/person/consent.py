@@ -44,7 +44,7 @@ def check_hash(params: Params) -> None:
 
 
 def check_options(token: TokenContext, params: Params) -> None:
-    """An unknown option that is no bool is ignored, unless the model refuses it.
+    """An unknown option that is not a bool is ignored, unless the model refuses it.
 
     Raises:
         CtapRejection: by `Behavior.odd_unknown_option`.
