@@ -73,6 +73,7 @@ def test_each_file_runs(name: str, tmp_path: Path) -> None:
     done = run(f"{FIDOKIT} virtual run -- {command}", folder)
     assert done.returncode == 0, done.stdout + done.stderr
     without = run(command, folder)
+    assert not Path("/dev/hidraw90").exists()
     assert without.returncode != 0, "what passes without a token shows nothing"
 
 
@@ -81,16 +82,19 @@ def workflows() -> list[str]:
 
 
 def test_definitions_are_yaml_and_run_the_tests_under_it() -> None:
-    github, gitlab = (yaml.safe_load(each) for each in workflows())
+    github, by_action, gitlab = (yaml.safe_load(each) for each in workflows())
     assert "fidokit virtual run" in github["jobs"]["test"]["steps"][-1]["run"]
+    given = by_action["jobs"]["test"]["steps"][-1]["with"]
+    assert given.keys() <= yaml.safe_load((TOP / "action.yml").read_text())["inputs"].keys()
     assert gitlab["test"]["script"] == ["fidokit virtual run -- ./token.sh"]
 
 
 @pytest.mark.long
-def test_githubs_is_taken_by_actionlint(tmp_path: Path) -> None:
+@pytest.mark.parametrize("which", [0, 1])
+def test_githubs_is_taken_by_actionlint(tmp_path: Path, which: int) -> None:
     """It comes with `make test-all`."""
     file = tmp_path / "ci.yml"
-    file.write_text(workflows()[0])
+    file.write_text(workflows()[which])
     linter = Path(sys.executable).with_name("actionlint")
     done = subprocess.run(
         [linter, "-no-color", file], capture_output=True, text=True, timeout=60, check=False
