@@ -145,6 +145,14 @@ def test_by_hand(bench: Bench, ssh: dict[str, str], tmp_path: Path, prefix: str)
         site.put("authentication", public)
         seen = bench.run(Alice({**yes, "": ACCOUNT}), environ=environ)
         assert outcomes(seen)[name] == [OPEN, PRESENT]
+        (command,) = seen[name][1].commands
+        assert command == f"fidokit key publish {prefix}:{ACCOUNT} ~/.ssh/id_ed25519_sk.pub"
+        assert f"{prefix}:NAME" in not_yet[name][1].commands[0]
+        twice = bench.run(Alice({**yes, "publish.signing": True, "": ACCOUNT}), environ=environ)
+        assert outcomes(twice)[name] == (
+            [OPEN, PRESENT, OPEN] if prefix == "gh" else [OPEN, PRESENT]
+        )
+        assert len([step for step in twice[name] if step.paste]) == 1
 
 
 def test_a_key_without_touch(bench: Bench, tmp_path: Path) -> None:

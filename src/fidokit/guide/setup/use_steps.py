@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -31,6 +31,11 @@ if TYPE_CHECKING:
     from fidokit.server.authorize.outcome import Authorized
     from fidokit.signing.git_config import SigningPlan
 
+_STATES: Final = {
+    Published.ADDED: "is added",
+    Published.PRESENT: "was there",
+    Published.UNSEEN: "is added; the public list does not show it yet",
+}
 NOBODY: Final = "it asks for a PIN or a passphrase, and there is nobody to ask"
 NO_TOUCH: Final = "it refuses keys that sign without a touch, as this one does"
 
@@ -161,62 +166,61 @@ def publish(state: SetupState, prefix: str) -> None:
     if state.touch_required is False:
         state.note(site.name, StepOutcome.OPEN, NO_TOUCH)
     question = "For signatures of commits, too?"
-    both = state.desk.asker.yes("publish.signing", question, default=True)
-    uses = (False, True) if both and not site.one_list else (False,)
-    for signing in uses:
+    both = not site.one_list and state.desk.asker.yes("publish.signing", question, default=True)
+    account = ""
+    for signing in (False, True) if both else (False,):
         words = [*command, *(["--signing"] if signing else [])]
         with _guarded(state, site.name, words):
-            for one in _published(state, prefix, signing):
-                _tell_published(state, one, words)
+            done = _published(state, prefix, account, signing=signing)
+            by_hand = [one for one in done if one.state == Published.BY_HAND]
+            if by_hand and not (signing or account):
+                _tell_by_hand(state, by_hand, both=both)
+                account = _account(state, site.name)
+                done = _published(state, prefix, account, signing=signing) if account else done
+            words[3] = f"{prefix}:{account or ('NAME' if by_hand else '')}"
+            for number, one in enumerate(done):
+                _tell_published(state, one, *([words] if number == 0 else []))
 
 
-def _published(state: SetupState, prefix: str, signing: bool) -> list[Publication]:
-    def once(account: str) -> list[Publication]:
-        return publish_keys(
-            f"{prefix}:{account}",
-            [str(state.public)],
-            signing=signing,
-            environ=state.desk.environ,
-            run=state.desk.run,
-            fetch=state.desk.fetch,
-        )
-
-    done = once("")
-    by_hand = [one for one in done if one.state == Published.BY_HAND]
-    if not by_hand or not state.desk.asker.is_person:
-        return done
-    for one in by_hand:
-        _tell_by_hand(state, one)
-    return _after_hand(state, once, done)
+def _published(state: SetupState, prefix: str, account: str, *, signing: bool) -> list[Publication]:
+    return publish_keys(
+        f"{prefix}:{account}",
+        [str(state.public)],
+        signing=signing,
+        environ=state.desk.environ,
+        run=state.desk.run,
+        fetch=state.desk.fetch,
+    )
 
 
-def _after_hand(
-    state: SetupState, once: Callable[[str], list[Publication]], done: list[Publication]
-) -> list[Publication]:
-    """Look whether the user has added the keys, as often as they say so."""
-    name = done[0].site.name
-    account = state.desk.asker.text("", f"Your name at {name}, once it is there (Enter: not yet)")
-    return once(account.strip()) if account.strip() else done
+def _account(state: SetupState, site: str) -> str:
+    """Whose list is looked at, once the user has added the key there; empty for nobody's."""
+    if not state.desk.asker.is_person:
+        return ""
+    return state.desk.asker.text(
+        "", f"Your name at {site}, once it is there (Enter: later)"
+    ).strip()
 
 
-def _tell_by_hand(state: SetupState, one: Publication) -> None:
-    use = "Signing Key" if one.signing else "Authentication Key"
-    what = f"{one.why}: add it by hand at {one.page}"
-    kind = "" if one.site.one_list else f" as a key of type {use}"
-    state.note(one.site.name, StepOutcome.OPEN, f"{what}{kind}", paste=one.text)
+def _tell_by_hand(state: SetupState, keys: Sequence[Publication], *, both: bool) -> None:
+    """What to paste where, each key once."""
+    for one in keys:
+        kinds = "Authentication Key, then again as Signing Key" if both else "Authentication Key"
+        kind = "" if one.site.one_list else f", as {kinds}"
+        what = f"{one.why}: add it by hand at {one.page}{kind}"
+        state.note(one.site.name, StepOutcome.OPEN, what, paste=one.text)
 
 
-def _tell_published(state: SetupState, one: Publication, command: list[str]) -> None:
+def _tell_published(state: SetupState, one: Publication, *command: list[str]) -> None:
     use = " for signatures" if one.signing else ""
+    key = one.key.comment or one.fingerprint
     where = f"{one.site.name}{f' ({one.account})' if one.account else ''}{use}"
     if one.state == Published.BY_HAND:
-        if not state.desk.asker.is_person:
-            _tell_by_hand(state, one)
-        sentence = f"{where} does not show the key yet; the command looks again"
-        state.note(one.site.name, StepOutcome.OPEN, sentence, command)
+        sentence = f"{where}: {key} is not seen yet"
+        state.note(one.site.name, StepOutcome.OPEN, sentence, *command)
         return
     outcome = StepOutcome.PRESENT if one.state == Published.PRESENT else StepOutcome.DONE
-    state.note(one.site.name, outcome, f"{where}: {one.state}", command)
+    state.note(one.site.name, outcome, f"{where}: {key} {_STATES[one.state]}", *command)
     destination = one.site.login(state.desk.environ)
     if not one.signing and destination not in state.servers:
         state.servers.append(destination)
