@@ -188,12 +188,6 @@ def test_decode_prefix_behind_the_end(start: int) -> None:
         cbor.decode_prefix(b"\x00", start)
 
 
-def test_check_is_decode_without_the_value() -> None:
-    cbor.check(ENCODED)
-    with pytest.raises(MalformedCbor):
-        cbor.check(ENCODED[:-1])
-
-
 class Number(enum.IntEnum):
     ES256 = -7
 

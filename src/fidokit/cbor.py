@@ -79,11 +79,6 @@ def decode_prefix(
     return _item(data, start, max_depth)
 
 
-def check(data: bytes, *, max_depth: int = MAX_DEPTH) -> None:
-    """Raise `MalformedCbor` unless `data` is exactly one canonical value."""
-    decode(data, max_depth=max_depth)
-
-
 # --- writing -----------------------------------------------------------------------------------
 
 

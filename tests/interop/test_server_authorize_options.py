@@ -21,7 +21,7 @@ from fidokit.openssh.lines.authorized_keys import AuthorizedKey, parse_line
 from fidokit.server.authorize.local import find_local
 from fidokit.server.authorize.wishes import SshdFacts, WantedKey, too_new
 from fidokit.server.sshd.key_questions import KeyQuestion, PublicText
-from fidokit.server.sshd.query import LoginOrigin, sshd_here
+from fidokit.server.sshd.query import LoginOrigin, find_sshd
 from fidokit.server.sshd.trial import Trial, bench, environment
 
 pytestmark = [pytest.mark.interop, pytest.mark.root]
@@ -78,7 +78,7 @@ def asking(folder: Path) -> Iterator[Trial]:
     with bench() as made:
         text = f"AuthorizedKeysFile {keys}\nStrictModes no\nUsePAM no\nPermitRootLogin yes\n"
         config = made.stage_config("config", text.encode())
-        yield Trial(made, sshd_here().program, config, environment())
+        yield Trial(made, find_sshd(), config, environment())
 
 
 def test_random_lines(tmp_path: Path, stock: Callable[[str], str]) -> None:

@@ -26,7 +26,7 @@ from tests.support.private_etc import USER, PrivateEtc, private_etc
 
 from fidokit.openssh.keys.fingerprint import sha256
 from fidokit.server.check.findings.setting_origins import AskedLogin, SettingOrigins
-from fidokit.server.sshd.query import LOOPBACK, sshd_here
+from fidokit.server.sshd.query import LOOPBACK, Sshd, find_sshd
 
 pytestmark = [pytest.mark.interop, pytest.mark.root]
 
@@ -92,7 +92,7 @@ def write_configuration(folder: Path, chance: random.Random) -> tuple[Path, list
 def test_changing_the_named_line_changes_the_setting(tmp_path: Path, seed: int) -> None:
     Path("/run/sshd").mkdir(exist_ok=True)
     config, _ = write_configuration(tmp_path, random.Random(seed))
-    sshd = sshd_here(config=config)
+    sshd = Sshd(find_sshd(), ("-f", str(config)))
     origins = SettingOrigins(lambda asked: sshd.explained(asked.user, LOOPBACK))
     for user, name in itertools.product(("root", "daemon"), SWITCHES):
         before = sshd.settings(user, LOOPBACK)

@@ -16,7 +16,7 @@ from fidokit.errors import FidokitError
 from fidokit.openssh.keys.public import parse_public_line
 from fidokit.server.sshd import trial
 from fidokit.server.sshd.key_questions import KeyQuestion, PublicText
-from fidokit.server.sshd.query import LOOPBACK, LoginOrigin, sshd_here
+from fidokit.server.sshd.query import LOOPBACK, LoginOrigin, Sshd
 from fidokit.server.sshd.trial import Bench, Trial
 
 pytestmark = pytest.mark.interop
@@ -57,7 +57,7 @@ def serving(bench: Bench, folder: Path, lines: Sequence[str], *settings: str) ->
     own = [f"AuthorizedKeysFile {authorized}", "StrictModes no", "PermitRootLogin yes"]
     host_key = f"HostKey {bench.host_key}"
     config.write_text("\n".join([*own, host_key, *settings]) + "\n")
-    sshd = sshd_here("/usr/sbin/sshd", config)
+    sshd = Sshd("/usr/sbin/sshd", ("-f", str(config)))
     return Trial(bench, sshd.program, bench.stage_original("c", sshd), trial.environment())
 
 

@@ -9,7 +9,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from fidokit import cbor
-from fidokit.client.connection import Label
+from fidokit.client.connection import Connection, Label
 from fidokit.client.links.watchdog import Patience
 from fidokit.client.ports import CBOR, Candidate, Interaction, PinCode
 from fidokit.client.session import Session
@@ -125,12 +125,13 @@ def session_on(
     link: object, person: Interaction | None = None, patience: Patience | None = None
 ) -> Session:
     """A session on `link`; time stands still where no other patience is given."""
-    return Session(
+    connection = Connection(
         link,  # type: ignore[arg-type]
         Label("test token", "virtual:test", True, Transport.VIRTUAL),
         interaction=person or Person("1234"),
         patience=patience or SteeredClock().patience(),
     )
+    return Session(connection)
 
 
 def candidate(name: str, link: object, transport: Transport = Transport.VIRTUAL) -> Candidate:

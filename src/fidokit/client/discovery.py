@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from typing import Final, Self
 
-from fidokit.client.connection import Label
+from fidokit.client.connection import Connection, Label
 from fidokit.client.contention import until_free, until_there
 from fidokit.client.info import TokenInfo
 from fidokit.client.links.watchdog import Patience
@@ -110,13 +110,14 @@ class Opener:
         Raises:
             NoPermission, TokenBusy, TokenGone, TokenMisbehaved, TokenSilent: it cannot be opened.
         """
-        return Session(
+        connection = Connection(
             until_free(candidate.open, _called(candidate), self.interaction, self.patience),
             Label(_called(candidate), candidate.selector, candidate.durable, candidate.transport),
             interaction=self.interaction,
             spend_last_try=self.spend_last_try,
             patience=self.patience,
         )
+        return Session(connection)
 
 
 def _called(candidate: Candidate) -> str:

@@ -6,12 +6,11 @@ import threading
 from collections.abc import Mapping
 from typing import Final, Self
 
-from fidokit.client.connection import Connection, Label
+from fidokit.client.connection import Connection
 from fidokit.client.credentials import u2f
 from fidokit.client.info import TokenInfo
-from fidokit.client.links.watchdog import Patience
 from fidokit.client.owner.owner import Owner
-from fidokit.client.ports import QUIET, Interaction, Link
+from fidokit.client.ports import Interaction
 from fidokit.client.status import CtapRefusal, error_for
 from fidokit.errors import TokenRefused, Unsupported
 from fidokit.types import CtapCommand, CtapStatus, Transport
@@ -21,37 +20,18 @@ class Session:
     """One token, open for one command; a context manager that lets go of it.
 
     What is stable of it: `name`, `selector`, `durable`, `info`, `departures`, `round_trips`,
-    `interaction`, `wink` and `close`. The two attributes are plumbing.
+    `interaction`, `wink` and `close`. `connection` and `owner` are plumbing.
 
     Args:
-        link: the open link.
-        label: how the token is called.
-        interaction: how its user is reached.
-        spend_last_try: whether the last PIN try may be spent.
-        patience: time limits.
+        connection: requests to the token; closed with the session.
 
     Attributes:
-        connection: requests to the token.
         owner: what its owner proved.
     """
 
-    def __init__(
-        self,
-        link: Link,
-        label: Label,
-        *,
-        interaction: Interaction = QUIET,
-        spend_last_try: bool = False,
-        patience: Patience | None = None,
-    ) -> None:
-        self.connection = Connection(
-            link,
-            label,
-            interaction=interaction,
-            spend_last_try=spend_last_try,
-            patience=patience,
-        )
-        self.owner = Owner(self.connection)
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.owner = Owner(connection)
 
     def __enter__(self) -> Self:
         return self

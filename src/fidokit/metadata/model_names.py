@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Final
 
 TABLE: Final = "model_names.txt"
-_COMMENT: Final = "#"
 _DIGITS: Final = 32
 
 

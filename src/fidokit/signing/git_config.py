@@ -392,15 +392,6 @@ def configured_key(git: Git) -> Path | None:
     return path if path.exists() else None
 
 
-def require_principal(text: str) -> str:
-    """A principal that stands for one signer.
-
-    Raises:
-        UsageError: allowed_signers would read it as something else, such as a pattern.
-    """
-    return signers_file.require_principal(text)
-
-
 def no_principal(source: str = "your commits") -> UsageError:
     """The error where nobody says whose a key is."""
     return UsageError(

@@ -66,7 +66,7 @@ def test_any_order_and_length_form_is_read_as_the_same_value(value: object, rand
     encoded = untidy(value, random.randrange)  # type: ignore[attr-defined]
     try:
         strict = cbor.encode(value)  # type: ignore[arg-type]
-        cbor.check(strict)
+        cbor.decode(strict)
     except MalformedCbor:  # nested too deep
         with pytest.raises(MalformedCbor):
             read_prefix(encoded, Notes())
@@ -85,7 +85,7 @@ def test_rubbish_is_refused_or_read_the_same_way_again(data: bytes) -> None:
     except MalformedCbor:
         return
     assert 0 < end <= len(data)
-    cbor.check(cbor.encode(value))
+    cbor.decode(cbor.encode(value))
 
 
 @pytest.mark.parametrize("cut", range(len(b"\xbf\x02\xa2\x61b\0\x61a\0\x01\x07\xff")))

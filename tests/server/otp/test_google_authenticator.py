@@ -27,7 +27,7 @@ from fidokit.errors import (
 from fidokit.server.accounts import Account
 from fidokit.server.otp import google_authenticator as on_disk
 from fidokit.server.otp.format import OtpFile, Rules
-from fidokit.server.otp.pam import SecretPlace
+from fidokit.server.otp.pam import HOME, SecretPlace
 
 NOBODY = 65534
 as_root = pytest.mark.root
@@ -41,7 +41,7 @@ def me(tmp_path: Path) -> Account:
 
 
 def give(user: Account, text: bytes = STOCK, mode: int = 0o400) -> Path:
-    path = on_disk.path_of(user)
+    path = HOME.path(user)
     path.write_bytes(text)
     path.chmod(mode)
     return path
@@ -73,7 +73,7 @@ def test_a_file_that_is_there_stays_without_force(me: Account) -> None:
 
 
 def test_force_follows_no_link(me: Account, tmp_path: Path) -> None:
-    on_disk.path_of(me).symlink_to(tmp_path / "else")
+    HOME.path(me).symlink_to(tmp_path / "else")
     with pytest.raises(FileInTheWay):
         on_disk.check_free(me)
     with pytest.raises(WouldOverwrite):
@@ -85,10 +85,10 @@ def test_an_edit_keeps_mode_and_link(me: Account, tmp_path: Path) -> None:
     real = tmp_path / "real"
     real.write_bytes(STOCK)
     real.chmod(0o600)
-    on_disk.path_of(me).symlink_to(real)
+    HOME.path(me).symlink_to(real)
     left = on_disk.edit(me, lambda found: found.without_code("43611137"))
     assert left.emergency_codes == ("99268961",)
-    assert on_disk.path_of(me).is_symlink()
+    assert HOME.path(me).is_symlink()
     assert real.read_bytes() == left.encode()
     assert stat.S_IMODE(real.stat().st_mode) == 0o400
 
@@ -167,7 +167,7 @@ def test_files_that_the_module_takes(me: Account, mode: int) -> None:
 
 @pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
 def test_what_is_no_file(me: Account, make: Callable[[Path], None]) -> None:
-    make(on_disk.path_of(me))
+    make(HOME.path(me))
     assert "not a regular file" in on_disk.problem(me)
     with pytest.raises(UsageError):
         on_disk.load(me)
@@ -176,7 +176,7 @@ def test_what_is_no_file(me: Account, make: Callable[[Path], None]) -> None:
 
 
 def test_a_link_in_a_circle(me: Account) -> None:
-    on_disk.path_of(me).symlink_to(on_disk.path_of(me))
+    HOME.path(me).symlink_to(HOME.path(me))
     assert on_disk.problem(me)
 
 
@@ -369,7 +369,7 @@ def killed(action: str, after: int, home: Path) -> bool:
 def test_killed_at_any_point_the_file_is_the_old_or_the_new(
     me: Account, action: str, before: bytes | None
 ) -> None:
-    path = on_disk.path_of(me)
+    path = HOME.path(me)
     after, died = 0, True
     while died:
         path.unlink(missing_ok=True)

@@ -99,14 +99,17 @@ def test_the_folder_is_made(tmp_path: Path) -> None:
     assert (tmp_path / "sshd_config.d/x").exists()
 
 
+def reverse(edit: Edit) -> Edit:
+    return Edit(edit.path, edit.after, edit.before)
+
+
 def test_an_edit_and_its_reverse(path: Path) -> None:
     path.write_bytes(b"x")
-    edit = put(path, BLOCK)
-    drop_in.write(edit.reverse)
+    drop_in.write(reverse(put(path, BLOCK)))
     assert path.read_bytes() == b"x"
     assert names(path.parent) == [path.name]
     path.unlink()
-    drop_in.write(put(path, BLOCK).reverse)
+    drop_in.write(reverse(put(path, BLOCK)))
     assert not path.exists()
 
 

@@ -23,7 +23,6 @@ from fidokit.server.sshd.query import (
     find_sshd,
     option_value,
     run_sshd,
-    sshd_here,
     without_option,
 )
 from fidokit.server.sshd.settings import SshdSettings
@@ -152,7 +151,6 @@ def test_where_sshd_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = executable(tmp_path / "other-sshd", "")
     monkeypatch.setenv("PATH", str(tmp_path))
     assert find_sshd("other-sshd") == str(made)
-    assert sshd_here("other-sshd", "/x").arguments == ("-f", "/x")
     with pytest.raises(SshdMissing, match="nothing-such is not installed"):
         find_sshd("nothing-such")
 

@@ -29,11 +29,6 @@ _READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # opening a FIFO must
 _PROBE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def path_of(user: Account, place: SecretPlace = HOME) -> Path:
-    """Where the PAM module looks for a user's secret."""
-    return place.path(user)
-
-
 def problem(user: Account, place: SecretPlace = HOME) -> str:
     """Why the PAM module would let this user in by no code; empty where it would.
 

@@ -58,11 +58,6 @@ class Edit:
         """Where what was there before any of our blocks is kept."""
         return self.path.with_name(self.path.name + ORIGINAL_SUFFIX)
 
-    @property
-    def reverse(self) -> Edit:
-        """The edit that undoes this one."""
-        return Edit(self.path, self.after, self.before)
-
 
 def block(title: str, lines: Iterable[str], undo: str = "fidokit server harden --undo") -> bytes:
     """Lines between marks.

@@ -285,25 +285,6 @@ class Sshd:
         return ran
 
 
-def sshd_here(
-    named: str | None = None,
-    config: Path | str | None = None,
-    spare_key: Callable[[], str | None] = lambda: None,
-) -> Sshd:
-    """The sshd that is installed, with its default arguments.
-
-    Args:
-        named: the program; looked for where None.
-        config: its configuration file; the program's own where None.
-        spare_key: see `Sshd`.
-
-    Raises:
-        SshdMissing: there is none.
-    """
-    arguments = ("-f", str(config)) if config else ()
-    return Sshd(find_sshd(named), arguments, spare_key)
-
-
 def _is_answer(ran: Ran) -> bool:
     return _ALWAYS_PRINTED in ran.out.lower()
 

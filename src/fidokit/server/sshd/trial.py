@@ -54,9 +54,6 @@ _AUTHENTICATED: Final = re.compile(r'^Authenticated (to .* )?using "publickey"',
 """Also where it is one of several methods that are asked for: "with partial success"."""
 
 _FOUND: Final = re.compile(r"Accepted key \S+ (SHA256:\S+) found at (.*):(\d+)\r?$", re.MULTILINE)
-_BY_CERTIFICATE: Final = re.compile(
-    r"Accepted certificate ID .* (?:found at|via) (.*?)(?::(\d+))?\r?$", re.MULTILINE
-)
 _NAME: Final = "fidokit-trial"
 _PROVIDER: Final = "SSH_SK_PROVIDER"
 

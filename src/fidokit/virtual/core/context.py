@@ -79,7 +79,7 @@ class TokenContext:
     def forget_authorization(self) -> None:
         """Tokens, key agreement, PIN lock, enumerations and enrollment start afresh."""
         self.tokens = TokenState(self.profile, self.clock, self.rng)
-        self.pin = PinState(self.profile, self.rng)
+        self.pin = PinState(self.rng)
         interleave = self.profile.behavior.listings_interleave
         self.enumerations = Enumerations(self.clock, interleave=interleave)
         self.enrollment: FingerEnrollment | None = None

@@ -32,7 +32,6 @@ KEEPALIVE_MS: Final = 100
 LONGEST_LOCK_S: Final = 10
 
 PROCESSING: Final = 1
-UP_NEEDED: Final = 2
 
 CAP_WINK: Final = 0x01
 CAP_CBOR: Final = 0x04

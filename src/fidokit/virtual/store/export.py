@@ -90,15 +90,6 @@ def encode(contents: Contents, passphrase: bytes | None = None) -> bytes:
     return head + front + box.close(_RECORD, content)
 
 
-def is_sealed(data: bytes) -> bool:
-    """Whether `decode` will ask for a passphrase.
-
-    Raises:
-        MalformedFile: it is not an export, or of a newer version.
-    """
-    return _form(data) == _SEALED
-
-
 def decode(data: bytes, passphrase: Callable[[], bytes] | None = None) -> Contents:
     """The token in an export.
 

@@ -125,7 +125,7 @@ def test_a_reset_returns_to_what_the_model_was_made_with(preset: bool, after: S)
 
 @pytest.fixture
 def state() -> PinState:
-    return PinState(CTAP_2_3, SeededRng())
+    return PinState(SeededRng())
 
 
 @pytest.mark.check("PIN-26")

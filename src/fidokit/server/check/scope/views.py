@@ -106,15 +106,6 @@ def _ports(settings: SshdSettings) -> list[str]:
     return list(dict.fromkeys(found)) or ["22"]
 
 
-def distinct(views: Sequence[View]) -> list[View]:
-    """Views without those in which nothing differs but the place."""
-    found: dict[object, View] = {}
-    for view in views:
-        values = tuple(sorted(view.settings.values.items()))
-        found.setdefault((view.instance.sshd.program, values), view)
-    return list(found.values())
-
-
 @dataclass(frozen=True)
 class MergedRules:
     """The rules of several views, as one.

@@ -119,11 +119,10 @@ STATUS_FOR: Mapping[PinLock, CtapStatus] = {
 class PinState:
     """Misses in a row, the lock, and one key agreement key per protocol."""
 
-    def __init__(self, profile: Profile, rng: Rng) -> None:
+    def __init__(self, rng: Rng) -> None:
         self._rng = rng
         self._misses = 0
         self._lock = PinLock.READY
-        self._protocols = profile.pin_protocols
         self._agreements: dict[int, KeyAgreement] = {}
 
     def lock(self, retries: int) -> PinLock:
