@@ -69,7 +69,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Fr
         if AUTHORITIES in places:  # not in its place: Debian's package of that name writes it
             places[AUTHORITIES] = SHOWN
         entered = required(release, kind).machine(places)
-        pip = {"PIP_CERT": SHOWN} if SHOWN in places.values() else {}
+        pip = {"PIP_CERT": SHOWN, "SSL_CERT_FILE": SHOWN} if SHOWN in places.values() else {}
         made = Fresh(entered.__enter__(), pip)
         stack.append(entered)
         made.run("apt-get", "-q", "update")
@@ -85,6 +85,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Fr
 def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the wheel and the one-file program."""
     folder = tmp_path_factory.mktemp("artifacts")
+    folder.chmod(0o755)  # for users there, too
     tree = tmp_path_factory.mktemp("source") / "tree"
     deb = load("deb")
     deb.copy_tree(tree)

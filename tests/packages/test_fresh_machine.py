@@ -59,5 +59,31 @@ def test_the_one_file_program(release: str, fresh: Make, artifacts: Path) -> Non
     theirs = machine.run("ssh-keygen", "-lf", "id.pub", user="ana")
     assert machine.run(*program, "key", "show", "id.pub", user="ana") == theirs
     machine.run("sh", "-c", "mkdir .ssh && cp id.pub .ssh/authorized_keys", user="ana")
-    found = json.loads(machine.run(*program, "--json", "server", "check", code=10))
-    assert "ana" in {row["user"] for row in found["keys"]}
+    found = json.loads(machine.run(*program, "--json", "server", "check"))
+    assert found["ways"]["file-key"] == ["ana"]
+
+
+def test_the_wheel_by_pip_and_uv_with_and_without_extras(fresh: Make, artifacts: Path) -> None:
+    """The extra [pcsc] is left out: pyscard has to be compiled."""
+    machine = fresh("trixie", artifacts=artifacts)
+    machine.install("python3-venv")
+    wheel = f"/artifacts/{next(artifacts.glob('*.whl')).name}"
+    machine.run("python3", "-m", "venv", "env", user="ana")
+    machine.run("env/bin/pip", "install", "--quiet", wheel, "uv", user="ana")
+    fidokit = "/home/ana/env/bin/fidokit"
+    machine.run(fidokit, "virtual", "create", "test", user="ana")
+    said = machine.run(fidokit, "virtual", "models", user="ana", code=8)
+    assert "/home/ana/env/bin/python" in said
+    machine.run("env/bin/pip", "install", "--quiet", f"{wheel}[otp,mds]", user="ana")
+    assert "YubiKey" in machine.run(fidokit, "virtual", "models", user="ana")
+
+    tool = ("env/bin/uv", "tool", "install", "--force")
+    machine.run(*tool, wheel, user="ana")
+    fidokit = "/home/ana/.local/bin/fidokit"
+    said = machine.run(fidokit, "virtual", "models", user="ana", code=8)
+    command = re.search(r"uv pip install .*", said)
+    assert command, said
+    machine.run("env/bin/uv", *command[0].split()[1:], user="ana")
+    assert "YubiKey" in machine.run(fidokit, "virtual", "models", user="ana")
+    machine.run(*tool, f"{wheel}[otp,mds]", user="ana")
+    assert "YubiKey" in machine.run(fidokit, "virtual", "models", user="ana")
