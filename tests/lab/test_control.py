@@ -163,7 +163,7 @@ def test_nobody_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(UsageError):
         Hands("no/name")
     monkeypatch.delenv(control.VARIABLE, raising=False)
-    with pytest.raises(UsageError, match="not said which token"):
+    with pytest.raises(UsageError, match="no token is named"):
         Hands()
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import Self
+from typing import Final, Self
 
 from fidokit.errors import TokenGone
 from fidokit.virtual.token import VirtualToken
+
+_NAMED: Final = "virtual:"
 
 Plug = Callable[[], AbstractContextManager[VirtualToken]]
 """Gives a token power, until the block ends."""
@@ -56,7 +58,9 @@ class Bay:
         """
         token = self._token
         if token is None or not token.plugged_in:
-            raise TokenGone(f"{self.name} is unplugged", hint="insert it first")
+            named = self.name.removeprefix(_NAMED) if self.name.startswith(_NAMED) else ""
+            again = f"fidokit virtual insert {named}".rstrip()
+            raise TokenGone(f"{self.name} is unplugged", hint=f"plug it in again: {again}")
         return token
 
     @property

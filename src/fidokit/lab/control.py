@@ -17,7 +17,6 @@ from typing import Final, NamedTuple
 
 from fidokit.errors import FidokitError, NoPermission, UsageError
 from fidokit.lab.bay import Bay
-from fidokit.lab.fault_words import command_code, fault
 from fidokit.unix_socket import require_own_user
 from fidokit.virtual import places
 from fidokit.virtual.token import VirtualToken
@@ -108,6 +107,8 @@ def _power_cycle(bay: Bay, _: Arguments) -> Json:
 
 
 def _fault(bay: Bay, given: Arguments) -> Json:
+    from fidokit.lab.fault_words import command_code, fault  # most tokens never break
+
     parameters = given.get("with", {})
     assert isinstance(parameters, dict)  # noqa: S101  by _ACTIONS
     command, u2f = given.get("command"), given.get("u2f")
@@ -326,7 +327,7 @@ def the_control_path(name: str | None) -> Path:
     if found := os.environ.get(VARIABLE):
         return Path(found)
     raise UsageError(
-        "it is not said which token to act on",
-        hint="name one that is served: fidokit virtual list; in a program that `fidokit virtual "
-        f"run` started, {VARIABLE} does",
+        "no token is named",
+        hint="name one that is served, as in: fidokit virtual touch NAME; in a program of `fidokit "
+        f"virtual run`, {VARIABLE} names the first",
     )

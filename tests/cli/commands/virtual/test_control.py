@@ -47,6 +47,7 @@ def test_unplugged_and_inserted(work: Sandbox) -> None:
     gone = work.run("virtual", "touch", "work")
     assert gone.code == 3
     assert "virtual:work is unplugged" in gone.err
+    assert gone.err.endswith("hint: plug it in again: fidokit virtual insert work\n")
     assert work.run("virtual", "insert", "work").out == "Inserted.\n"
     assert work.run("--token", "virtual:work", "token", "info").code == 0
 
@@ -74,7 +75,7 @@ def test_nobody_waits(work: Sandbox) -> None:
     ("words", "code", "said"),
     [
         (("touch", "nobody"), 3, "no virtual token is served"),
-        (("touch",), 2, "not said which token"),
+        (("touch",), 2, "no token is named"),
         (("fault", "a", "b", "c"), 2, "no more"),
         (("fault", "stall", "--set", "x"), 2, "is not PARAMETER=VALUE"),
         (("set",), 2, "say what to change"),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from fidokit.lab.repeatable import World
 
 F = TypeVar("F", bound=Callable[..., Any])
-WARNING = "Its keys follow from the seed, and protect nothing: use it for tests alone."
+WARNING = "The token's keys follow from the seed and protect nothing: use it for tests alone."
 
 seed_option = click.option(
     "--seed",
