@@ -351,15 +351,15 @@ def follow(world: World, step: str) -> None:
     """Do what a step says, as an administrator would."""
     step = step.replace("FILE.pub", str(world.etc.folder / "token.pub"))
     if edit := re.fullmatch(
-        r"put the line `(.*)` (in place of (.*):(\d+)|at the top of (.*))", step
+        r"replace (.*):(\d+) with `(.*)`|put the line `(.*)` at the top of (.*)", step
     ):
-        line, _, path, number, main = edit.groups()
+        path, number, other, first, main = edit.groups()
         real = world.real(path or main)
         lines = real.read_text().split("\n")
         if number:
-            lines[int(number) - 1] = line
+            lines[int(number) - 1] = other
         else:
-            lines.insert(0, line)
+            lines.insert(0, first)
         real.write_text("\n".join(lines))
         world.run(["/usr/sbin/sshd", "-t"])
         return
