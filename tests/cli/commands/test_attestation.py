@@ -54,7 +54,7 @@ def test_verified(bench: Bench, files: Path) -> None:
     done = bench.run("attestation", "verify", "proof", *about)
     assert (done.code, done.err) == (0, "")
     assert done.out.startswith("Good packed attestation: a token made this key.\n")
-    assert "stays unproved" in done.out
+    assert "is not proved" in done.out
     verified = json.loads(bench.run("attestation", "verify", "proof", *about, "--json").out)
     assert verified["attestation"]["origin"] == "unknown"
     assert bench.run("attestation", "verify", "proof", *about, "--require-certified").code == 1

@@ -135,8 +135,8 @@ def _names(found: VerifiedAttestation) -> dict[str, str]:
 _ORIGIN = {
     "model": "Its maker's roots vouch for the model: {model} ({certification}).",
     "claimed": "It claims to be a {model}, but its certificate, issued by {issuer}, was not "
-    "issued by a root of that model: not proved.",
-    "unknown": "Its certificate is of {subject}, which no certified model known here vouches for: "
-    "which token it is stays unproved.",
+    "issued by a root of that model. The model is not proved.",
+    "unknown": "Its certificate is of {subject}, which no known certified model vouches for. "
+    "The model of the token is not proved.",
     "self": "The key itself signed: which token holds it is not proved.",
 }
