@@ -247,14 +247,14 @@ class Reports(CtapHidConnection):
 def test_reports_of_other_channels_are_dropped() -> None:
     wanted = MINE + b"\x90\0\x01\0"
     beneath = Reports(THEIRS + b"\x90\0\x01\0", THEIRS + b"\0more", wanted)
-    own = OwnChannel(beneath)
+    own = OwnChannel(beneath, nobody)
     own.write_packet(MINE + b"\x90\0\x01\x04")
     assert own.read_packet().startswith(wanted)
     assert beneath.written == [MINE + b"\x90\0\x01\x04"]
 
 
 def test_continuations_do_not_change_the_channel() -> None:
-    own = OwnChannel(Reports(THEIRS + b"\0", MINE + b"\x90"))
+    own = OwnChannel(Reports(THEIRS + b"\0", MINE + b"\x90"), nobody)
     own.write_packet(MINE + b"\x90\0\x60" + bytes(57))
     own.write_packet(MINE + b"\0" + bytes(59))
     assert own.read_packet().startswith(MINE)
@@ -263,16 +263,32 @@ def test_continuations_do_not_change_the_channel() -> None:
 def test_somebody_elses_init_is_not_ours() -> None:
     ours, other = b"12345678", b"abcdefgh"
     init = ALL + b"\x86\0\x11"
-    own = OwnChannel(Reports(init + other, THEIRS + b"\x90", init + ours + MINE))
+    own = OwnChannel(Reports(init + other, THEIRS + b"\x90", init + ours + MINE), nobody)
     own.write_packet(ALL + b"\x86\0\x08" + ours)
     assert own.read_packet()[7:15] == ours
+
+
+def test_a_token_at_work_for_another_program_is_busy() -> None:
+    """CanoKey and OpenSK answer no INIT meanwhile, and Linux shows us their keep-alives."""
+    keepalives = [THEIRS + b"\xbb\0\1\2"] * fido2_device.MOST_AT_WORK
+    own = OwnChannel(Reports(*keepalives), lambda: "the browser")
+    own.write_packet(ALL + b"\x86\0\x08" + b"12345678")
+    with pytest.raises(TokenBusy, match="the browser is using the token"):
+        own.read_packet()
+    answer = ALL + b"\x86\0\x11" + b"12345678" + MINE
+    own = OwnChannel(Reports(*keepalives[1:], answer), nobody)
+    own.write_packet(ALL + b"\x86\0\x08" + b"12345678")
+    assert own.read_packet().startswith(answer)
+    own = OwnChannel(Reports(*keepalives, MINE + b"\x90"), nobody)
+    own.write_packet(MINE + b"\x90\0\x01\x04")
+    assert own.read_packet().startswith(MINE), "a channel of our own is waited for"
 
 
 @pytest.mark.parametrize("report", [b"", b"\0\0\0\1\x90\0"])
 def test_no_report_is_a_broken_connection(report: bytes) -> None:
     beneath = Reports()
     beneath.reports = [report]
-    own = OwnChannel(beneath)
+    own = OwnChannel(beneath, nobody)
     own.write_packet(MINE + b"\x90\0\x01\x04")
     with pytest.raises(OSError, match="Input/output"):
         own.read_packet()
@@ -280,5 +296,5 @@ def test_no_report_is_a_broken_connection(report: bytes) -> None:
 
 def test_closing() -> None:
     beneath = Reports()
-    OwnChannel(beneath).close()
+    OwnChannel(beneath, nobody).close()
     assert beneath.closed

@@ -52,7 +52,8 @@ BUSY_TRIES: Final = 30
 """Polls of 100 ms that a channel may stay busy: a browser's own operation fits in."""
 OPEN_TRIES: Final = 10
 """Polls of 100 ms that a token may be too busy to give a channel out; others try again."""
-_ERROR_REPORT: Final = 0xBF
+_ERROR_REPORT, _KEEPALIVE_REPORT = 0xBF, 0xBB
+MOST_AT_WORK: Final = 15  # keep-alives for others while we ask for a channel
 _CHANNEL_BUSY: Final = 0x06
 _NO_APPLET: Final = frozenset({(0x6A, 0x81), (0x6A, 0x82), (0x6D, 0x00), (0x6E, 0x00)})
 """Status words by which a card says that it has no FIDO application, or no applications at all."""
@@ -302,7 +303,7 @@ def open_hid(path: str, sizes: tuple[int, int], holder: Callable[[], str | None]
             return super().call(cmd, data, event, on_keepalive)
 
     descriptor = HidDescriptor(path, 0, 0, sizes[0], sizes[1], None, None)
-    connection = OwnChannel(open_connection(descriptor))  # type: ignore[no-untyped-call]
+    connection = OwnChannel(open_connection(descriptor), holder)  # type: ignore[no-untyped-call]
     with ExitStack() as undo:
         undo.callback(connection.close)
         try:
@@ -322,14 +323,16 @@ class OwnChannel:
     first four bytes (CTAP 2.1 section 11.2.4).
     """
 
-    def __init__(self, connection: CtapHidConnection) -> None:
+    def __init__(self, connection: CtapHidConnection, holder: Callable[[], str | None]) -> None:
         self._connection = connection
-        self._expected = b""
+        self._holder = holder
+        self._expected, self._seen_at_work = b"", 0
         self.close = connection.close
 
     def write_packet(self, data: bytes) -> None:
         """Write one report and remember its channel (for INIT: its nonce too)."""
         if data[4] & 0x80:
+            self._seen_at_work = 0
             self._expected = data[:4] + (data[7:15] if data[:4] == _BROADCAST else b"")
         self._connection.write_packet(data)
 
@@ -338,6 +341,7 @@ class OwnChannel:
 
         Raises:
             OSError: the report is too short to be one, as after an unplugging.
+            TokenBusy: it gives out no channel, and is seen at work for another program.
         """
         while True:
             report = self._connection.read_packet()
@@ -345,6 +349,9 @@ class OwnChannel:
                 raise OSError(errno.EIO, os.strerror(errno.EIO))
             if (report[:4] + report[7:15]).startswith(self._expected) or self._too_busy(report):
                 return report
+            self._seen_at_work += report[4] == _KEEPALIVE_REPORT
+            if self._seen_at_work >= MOST_AT_WORK and self._expected[:4] == _BROADCAST:
+                raise busy(self._holder())
 
     def _too_busy(self, report: bytes) -> bool:
         """Whether the token has no channel to give out now, to us or to somebody who asked too."""
@@ -443,11 +450,6 @@ def _let_go(connection: CardConnection) -> None:
             connection.release()
 
 
-_CTAP_CLASS: Final = 0x80
-_EXECUTION_ERROR: Final = 0x64
-"""The class byte of CTAP2 commands, and the first byte of a status word (ISO 7816-4, 5.6)."""
-
-
 def _keep_quiet() -> None:
     """Without a handler, warnings of python-fido2 would be printed as they are."""
     import logging
@@ -470,8 +472,8 @@ def _card_class(said: list[tuple[int, int]]) -> type[CtapPcscDevice]:
         def apdu_exchange(self, apdu: bytes, protocol: int | None = None) -> tuple[bytes, int, int]:
             answer, *word = super().apdu_exchange(apdu, protocol)
             said[:] = [(word[0], word[1])]
-            if apdu[0] == _CTAP_CLASS and word[0] == _EXECUTION_ERROR and word[1] and not answer:
-                return bytes([word[1]]), 0x90, 0x00  # some send the status of a refusal there
+            if apdu[0] == 0x80 and word[0] == 0x64 and word[1] and not answer:
+                return bytes([word[1]]), 0x90, 0x00  # some send CTAP's status as an ISO 7816 error
             return answer, word[0], word[1]
 
         def close(self, release: bool = True) -> None:  # noqa: ARG002  python-fido2's name
