@@ -127,8 +127,8 @@ def test_stage_that_hangs_is_ended_and_named(ci: Machine, hangs: str, name: str)
     assert re.search(rf"^{name} .*FAILED: not done in 0.005 minutes", done.stdout, re.MULTILINE)
 
 
-def test_limits_stay_below_an_hour_and_a_quarter(ci: Machine) -> None:
+def test_limits_stay_below_80_minutes(ci: Machine) -> None:
     text = (ci.clone / ".ci/run").read_text()
     minutes = dict(re.findall(r"^(?:stage|beside) (\w+) (\d+) ", text, re.MULTILINE))
     assert set(minutes) == set(STAGES)
-    assert sum(int(found) for name, found in minutes.items() if name != "kernel") <= 75
+    assert sum(int(found) for name, found in minutes.items() if name != "kernel") <= 80

@@ -46,6 +46,7 @@ def test_a_good_token(machine: Machine) -> None:
     assert "Maker Token 5" in findings(machine)["hid"].sentence
 
 
+@pytest.mark.parametrize("place", [udev.RULES_PATH, udev.PACKAGED_PATH])
 @pytest.mark.parametrize(
     ("rules", "remedy"),
     [
@@ -55,11 +56,11 @@ def test_a_good_token(machine: Machine) -> None:
     ],
 )
 def test_no_permission_names_what_is_missing(
-    machine: Machine, rules: str | None, remedy: str
+    machine: Machine, rules: str | None, remedy: str, place: str
 ) -> None:
     machine.forbidden.add(machine.hidraw("hidraw3", FIDO_DESCRIPTOR))
     if rules is not None:
-        path = machine.root / udev.RULES_PATH.lstrip("/")
+        path = machine.root / place.lstrip("/")
         path.parent.mkdir(parents=True)
         path.write_text(rules)
     found = findings(machine)["hid-permission"]

@@ -154,7 +154,8 @@ def probe(host: Host) -> list[Finding]:
 
 def _remedy(host: Host) -> str:
     """What opens a node to this user, by whether our rules are there."""
-    rules = _read(host.path(udev.RULES_PATH)).decode("utf-8", "replace")
+    own = _read(host.path(udev.RULES_PATH))  # counts in place of the package's, where both are
+    rules = (own or _read(host.path(udev.PACKAGED_PATH))).decode("utf-8", "replace")
     if not rules:
         return "run `sudo fidokit udev install`; `fidokit udev print` shows what that writes"
     if group := udev.active_group(rules):

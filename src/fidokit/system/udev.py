@@ -12,6 +12,8 @@ from fidokit.types import Word
 
 RULES_NAME: Final = "70-fidokit.rules"
 RULES_PATH: Final = f"/etc/udev/rules.d/{RULES_NAME}"
+PACKAGED_PATH: Final = f"/lib/udev/rules.d/{RULES_NAME}"
+"""Where the Debian package puts them; /lib leads to /usr/lib where that is the place."""
 GROUP: Final = "plugdev"
 """Whose members use tokens where nobody sits at the machine; Debian's and Ubuntu's own."""
 
