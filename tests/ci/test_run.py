@@ -127,8 +127,9 @@ def test_stage_that_hangs_is_ended_and_named(ci: Machine, hangs: str, name: str)
     assert re.search(rf"^{name} .*FAILED: not done in 0.005 minutes", done.stdout, re.MULTILINE)
 
 
-def test_limits_stay_below_80_minutes(ci: Machine) -> None:
+def test_limits_stay_below_an_hour(ci: Machine) -> None:
     text = (ci.clone / ".ci/run").read_text()
     minutes = dict(re.findall(r"^(?:stage|beside) (\w+) (\d+) ", text, re.MULTILINE))
     assert set(minutes) == set(STAGES)
-    assert sum(int(found) for name, found in minutes.items() if name != "kernel") <= 80
+    counted = {name: int(n) for name, n in minutes.items() if name not in {"kernel", "roots"}}
+    assert sum(counted.values()) < 60
