@@ -88,7 +88,7 @@ def test_an_authority_and_back(site: Site) -> None:
     assert not site.lets_in("somebody")
     assert site.lets_in(USER, "other") is theirs, "what is trusted stays"
     again = site.trust(str(site.authority))
-    assert "in place already" in again.stdout
+    assert "already in place" in again.stdout
     undone = site.trust("--undo")
     assert undone.returncode == 0, undone.stderr
     assert site.files() == before
