@@ -36,6 +36,7 @@ def script() -> str:
     return str(read(ACTION)["runs"]["steps"][-1]["run"])
 
 
+@pytest.mark.interop
 @pytest.mark.parametrize(
     ("name", "value", "said"), [("model", "x", ""), ("modle", "x", 'input "modle" is not defined')]
 )

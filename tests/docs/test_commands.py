@@ -54,7 +54,7 @@ def test_command_is_there(first: str, rest: str) -> None:
     try:
         words = shlex.split(rest)
     except ValueError:
-        words = rest.split()  # a quotation that goes on in the next line
+        words = re.sub("['\"]", "", rest).split()  # a part of a quotation
     if found := command(first, words):
         known = {name for param in found[0].params for name in (*param.opts, *param.secondary_opts)}
         given = {word.partition("=")[0] for word in found[1] if re.match(r"--?[A-Za-z]", word)}

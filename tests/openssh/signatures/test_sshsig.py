@@ -114,7 +114,7 @@ def test_signed_bytes_are_the_ones_of_the_specification() -> None:
 def test_signing_needs_a_namespace_and_the_digest_of_its_hash() -> None:
     with pytest.raises(UsageError, match="needs a namespace"):
         to_be_signed("", "sha512", bytes(64))
-    with pytest.raises(UsageError, match="no sha512 digest"):
+    with pytest.raises(UsageError, match="not a sha512 digest"):
         to_be_signed("file", "sha512", bytes(32))
     with pytest.raises(UsageError, match="md5"):
         digest("md5", [MESSAGE])
