@@ -123,7 +123,7 @@ def _facts(found: TokenDetails) -> list[tuple[str, str]]:
         ("firmware", _firmware(info.firmware_version)),
         ("key types", ", ".join(filter(None, types))),
         ("resident keys", "yes" if info.has_resident else "no"),
-        ("room for", "not told" if room is None else f"{room} more resident keys"),
+        ("slots left", "unknown" if room is None else f"{room} resident keys"),
         *pin_facts(found.pin),
         ("always-uv", "on" if info.always_uv else "off"),
         ("extensions", ", ".join(info.extensions) or "-"),
@@ -133,7 +133,7 @@ def _facts(found: TokenDetails) -> list[tuple[str, str]]:
 
 
 def _type_word(kind: KeyType, makes: bool | None) -> str:
-    return {True: str(kind), False: "", None: f"{kind} (not told: only the attempt shows)"}[makes]
+    return {True: str(kind), False: "", None: f"{kind} (unknown until it is tried)"}[makes]
 
 
 @verb()
