@@ -79,7 +79,8 @@ def test_a_debian_package_carries_what_its_release_has_not(release: str) -> None
 @pytest.mark.parametrize("line", DIRECT)
 def test_direct_requirement_is_pinned_inside_its_range(line: str) -> None:
     wanted = Requirement(line)
-    assert wanted.specifier.contains(pinned()[wanted.name])
+    found = [version for _, name, version, *_ in PARAGRAPH.findall(text()) if name == wanted.name]
+    assert any(map(wanted.specifier.contains, found)), found
 
 
 @pytest.mark.parametrize("line", DIRECT)
