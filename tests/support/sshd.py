@@ -16,8 +16,6 @@ from tests.support.children import popen
 from tests.support.openssh_version import openssh
 
 STARTED_S = 20
-CLOCKS_S = 0.05
-"""How far the times of files and of processes may be apart."""
 
 
 @dataclass
@@ -84,7 +82,6 @@ def running(
     if user is not None:
         for path in (folder, *folder.rglob("*")):
             os.chown(path, user, -1)
-    outlast(folder / "sshd_config", CLOCKS_S)
     with (folder / "log").open("wb") as log:
         process = popen(
             [*within, sshd, "-D", "-e", "-f", str(folder / "sshd_config")],

@@ -46,7 +46,6 @@ def proc(tmp_path: Path) -> Path:
     folder = tmp_path / "proc"
     (folder / "self/root/etc").mkdir(parents=True)
     (folder / "self/root/etc/passwd").touch()
-    (folder / "uptime").write_text("100.0 1.0\n")
     return folder
 
 

@@ -125,9 +125,7 @@ def _instance(proc: Path, entry: Path, spare: Sshd | None) -> Iterator[SshdInsta
         program = words[0]
     template = spare or Sshd(program)
     sshd = replace(template, program=program, arguments=decisive(words[1:]))
-    yield SshdInstance(
-        sshd, int(entry.name), _started(proc, entry), replaced=exe.endswith(_DELETED)
-    )
+    yield SshdInstance(sshd, int(entry.name), _started(entry), replaced=exe.endswith(_DELETED))
 
 
 _DELETED: Final = " (deleted)"
@@ -163,12 +161,11 @@ def _is_ours(proc: Path, entry: Path) -> bool:
     return (theirs.st_dev, theirs.st_ino) == (ours.st_dev, ours.st_ino)
 
 
-def _started(proc: Path, entry: Path) -> float:
-    """When a process started (proc(5), field 22 of stat, in clock ticks since the boot)."""
+def _started(entry: Path) -> float:
+    """When a process started, or a hundredth of a second later (proc(5), field 22 of stat)."""
     fields = (entry / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()
     since_boot = int(fields[19]) / os.sysconf("SC_CLK_TCK")
-    up = float((proc / "uptime").read_text().split()[0])
-    return time.time() - up + since_boot
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + since_boot
 
 
 # --- what would be started -------------------------------------------------------------------

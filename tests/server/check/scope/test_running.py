@@ -37,14 +37,36 @@ def test_what_was_there_before_is_no_difference(config: Path) -> None:
     assert changed(config, before=-60) == []
 
 
-def test_a_file_as_new_as_the_process_counts_as_changed(config: Path) -> None:
-    """Clocks are too coarse to tell which came first; sshd may have read the old text."""
-    moment = config.stat().st_mtime
-    for after, told in ((-1.0, True), (0.0, True), (0.015, True), (0.05, False)):
-        reading = ConfigReading({}, (str(config),))
-        found = SshdInstance(Sshd("/usr/sbin/sshd"), pid=os.getpid(), started=moment + after)
-        said = [*differences(found, replace(settings(), reading=reading))]
-        assert bool(said) is told, after
+@pytest.mark.parametrize(
+    ("after", "noted", "told"),
+    [
+        # seconds from the file's change to the start, as /proc has it, and to the PidFile's
+        (-1.0, None, True),
+        (-0.018, None, True),  # keys were turned off when sshd had just begun
+        (-0.011, None, True),
+        (-0.005, None, False),  # /proc is too coarse for that; sshd reads later than it starts
+        (0.0, None, False),
+        (0.05, None, False),
+        (-0.005, 0.0, True),  # changed in the tick in which sshd had read everything
+        (-0.005, -0.001, True),
+        (-0.005, 0.004, False),
+        (-1.0, 0.004, False),  # reloaded since
+        (-1.0, -0.004, True),
+        (0.05, 0.1, False),
+    ],
+)
+def test_a_change_counts_once_sshd_has_read_the_file(
+    config: Path, after: float, noted: float | None, told: bool
+) -> None:
+    moment = config.stat().st_ctime
+    pid_file = config.parent / "pid"
+    if noted is not None:
+        pid_file.write_text(f"{os.getpid()}\n")
+        os.utime(pid_file, (moment + noted, moment + noted))
+    reading = ConfigReading({}, (str(config),))
+    found = SshdInstance(Sshd("/usr/sbin/sshd"), pid=os.getpid(), started=moment + after)
+    said = [*differences(found, replace(settings(pidfile=str(pid_file)), reading=reading))]
+    assert bool(said) is told
 
 
 def test_files_and_folders_that_are_newer_are_named(config: Path) -> None:

@@ -16,11 +16,9 @@ from typing import Final
 from fidokit.server.sshd.instances import SshdInstance
 from fidokit.server.sshd.settings import SshdSettings
 
-_TICK_S: Final = 0.02
-"""How exactly the start of a process and the time of a file are known.
-
-/proc counts in hundredths of a second, files in the kernel's ticks. A file that may have been
-written after the start counts as written after it."""
+_TICK_S: Final = 0.01
+"""How exactly the start of a process is known. sshd takes longer until it reads its files: what was
+changed within it was read."""
 
 _CLEARING_S: Final = 2.0
 _STARTING_S: Final = 0.3
@@ -51,13 +49,14 @@ def differences(instance: SshdInstance, settings: SshdSettings) -> Iterator[str]
 
 def _loaded(instance: SshdInstance, settings: SshdSettings) -> float:
     """When it read its configuration last, in seconds since 1970."""
-    started = (instance.started or 0.0) - _TICK_S
+    started = (instance.started or 0.0) + _TICK_S
     with suppress(OSError, ValueError):
         file = Path(settings.first("pidfile"))
         if int(file.read_bytes()[:20]) == instance.pid and file.stat().st_uid in {0, os.geteuid()}:
             noted = file.stat().st_mtime
-            # At its start sshd notes it after it has read its files: then the start counts.
-            return noted if noted > started + _STARTING_S else started
+            # At its start sshd notes it after it has read its files: then the start counts, unless
+            # the clock of files, which may stand still for a hundredth of a second, was behind.
+            return noted if noted > started + _STARTING_S else min(noted, started)
     return started
 
 
