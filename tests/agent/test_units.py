@@ -28,6 +28,9 @@ from fidokit.agent.units import (
 from fidokit.agent_client import AgentClient
 from fidokit.errors import FidokitError, FileInTheWay
 
+TOP = Path(__file__).parents[2]
+
+
 pytestmark = pytest.mark.usefixtures("home")
 
 
@@ -169,10 +172,18 @@ def test_systemd_takes_them(tmp_path: Path) -> None:
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
     for name, text in systemd_units(program).items():
-        (tmp_path / name).write_text(text.replace("man:fidokit(1)", "https://example.org"))
+        (tmp_path / name).write_text(text)
+    pages = tmp_path / "man" / "man1"
+    pages.mkdir(parents=True)
+    shutil.copy(TOP / "docs/fidokit-agent.1", pages)
     done = subprocess.run(
         [stock("systemd-analyze"), "--user", "verify", *(str(tmp_path / name) for name in NAMES)],
-        env={"HOME": str(tmp_path), "PATH": os.environ["PATH"], "XDG_RUNTIME_DIR": str(tmp_path)},
+        env={
+            "HOME": str(tmp_path),
+            "MANPATH": str(pages.parent),
+            "PATH": os.environ["PATH"],
+            "XDG_RUNTIME_DIR": str(tmp_path),
+        },
         capture_output=True,
         text=True,
         check=False,

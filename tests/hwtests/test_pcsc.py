@@ -77,7 +77,7 @@ def test_one_that_is_reset_by_usb_alone(run: Callable[..., Run], tmp_path: Path)
     done = run("--allow-reset", "--deselect", WAITING, "--pin-file", pin)
     assert done.code == pytest.ExitCode.OK, done.said
     assert "--allow-reset changes nothing" in done.said
-    assert "over usb alone" in done.reasons["test_keys_and_pin_are_gone"]
+    assert "only over usb" in done.reasons["test_keys_and_pin_are_gone"]
     passed = {test for test, outcome in done.outcomes.items() if outcome == "passed"}
     assert passed >= {"test_ecdsa", "test_deleted", "test_verify_required", *PULLED}
 

@@ -20,6 +20,9 @@ from tests.support.private_etc import USER
 
 pytestmark = [pytest.mark.interop, pytest.mark.root]
 
+BROKEN = 10
+"""Exit status of a rule that does not hold."""
+
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
@@ -78,7 +81,7 @@ def test_what_root_is_told_to_repeat(world: World, kind: str, prepare: Prepare) 
     prepare(world)
     rules = (HARDWARE, NO_PASSWORD)
     words = ["fidokit", "--json", "server", "check", "--user", USER, *rules]
-    said = world.run([sys.executable, "-c", AS_NOBODY, *words[1:]], None)
+    said = world.run([sys.executable, "-c", AS_NOBODY, *words[1:]], BROKEN)
     findings = json.loads(said)["findings"]
     mine = [found for found in findings if found["id"] == kind]
     assert mine, said

@@ -39,7 +39,8 @@ PACKAGES = (
 )
 """Of the guest; its Python lies below /usr, where ordinary users may run it."""
 
-REQUIREMENTS = ("fido2", "cryptography", "click", "rich", "bcrypt", "pytest")
+LEVEL = "test"
+"""What constraints.txt lists under it is there, by its hashes: all of it comes as wheels."""
 """For our own programs there; versions from constraints.txt."""
 
 SIZE_MB = 1400
@@ -163,10 +164,21 @@ def _compile(tree: Path) -> None:
 _not_wanted = shutil.ignore_patterns("__pycache__", "*.egg-info")
 
 
+def _locked() -> str:
+    """The paragraphs of constraints.txt whose first line names the level."""
+    kept, lines = False, []
+    for line in (TOP / "constraints.txt").read_text().splitlines():
+        if line.startswith("# "):
+            kept = LEVEL in line.split()
+        elif kept:
+            lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
 def _site() -> Path:
     """Python packages for the guest's Python, which need not be this one; kept as the image is."""
-    constraints = (TOP / "constraints.txt").read_bytes()
-    digest = hashlib.sha256(constraints + " ".join(REQUIREMENTS).encode()).hexdigest()[:16]
+    chosen = _locked()
+    digest = hashlib.sha256(chosen.encode()).hexdigest()[:16]
     place = cache("kernel") / f"site-{digest}"
     if place.exists():
         return place
@@ -184,8 +196,9 @@ def _site() -> Path:
         ]
         wheels = ["--only-binary=:all:", "--python-version", "3.11", "--implementation", "cp"]
         platforms = ["--platform", "manylinux2014_x86_64", "--platform", "manylinux_2_28_x86_64"]
-        chosen: list[str | Path] = ["--constraint", TOP / "constraints.txt", *REQUIREMENTS]
-        run([*pip, *wheels, *platforms, *chosen])
+        listed = Path(scratch) / "listed"
+        listed.write_text(chosen)
+        run([*pip, *wheels, *platforms, "--require-hashes", "--requirement", listed])
         if not place.exists():
             target.rename(place)
     return place
