@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
-import subprocess
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -14,14 +11,13 @@ from typing import Final
 from fidokit.agent.desktop_agent import is_listening
 from fidokit.keys.ssh_config import HostBlock, parse_destination
 from fidokit.provider.need import provider_for_key
+from fidokit.server.authorize.over_ssh import login
 from fidokit.signing.signers import private_path
 
 LOGIN_S: Final = 180.0
 """Seconds for a login, which may wait for PIN and touch."""
 
 _NONE: Final = "none"
-_IN: Final = re.compile(r'^Authenticated (to .* )?using "publickey"', re.MULTILINE)
-_ACCEPTED: Final = re.compile(r"Server accepts key: .*(SHA256:\S+)")
 
 
 def host_block(
@@ -78,22 +74,9 @@ def login_problem(ssh: Sequence[str], destination: str, fingerprint: str) -> str
         fingerprint: of the key that has to be the one that lets in.
     """
     with TemporaryDirectory(prefix="fidokit-") as folder:
-        log = Path(folder) / "log"
-        log.touch()
-        options = ["-v", "-T", "-E", str(log), "-oControlPath=none"]
-        # Whatever ends it, what it noted down until then says how far it came.
-        with suppress(OSError, subprocess.TimeoutExpired):
-            subprocess.run(  # noqa: S603  the user's own ssh
-                [*ssh, *options, "--", destination, "true"],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                timeout=LOGIN_S,
-                check=False,
-            )
-        said = log.read_text("utf-8", "replace")
-    accepted = _ACCEPTED.findall(said)
-    if _IN.search(said):
-        return "" if accepted[-1:] == [fingerprint] else "another key than this one lets in"
-    words = [line for line in said.splitlines() if line.strip() and not line.startswith("debug")]
-    return words[-1].strip() if words else f"{ssh[0]} says nothing"
+        command = [*ssh, "-oControlPath=none"]
+        said = login.verbose_login(command, destination, Path(folder) / "log", LOGIN_S)
+    if login.is_let_in(said):
+        right = login.accepted_keys(said)[-1:] == [fingerprint]
+        return "" if right else "another key than this one lets in"
+    return login.last_words(said) or f"{ssh[0]} says nothing"

@@ -69,13 +69,51 @@ def ask_texts(
     return found
 
 
+def verbose_login(command: Sequence[str], destination: str, log: Path, seconds: float) -> str:
+    """What ssh notes down of a login that runs `true`, however it ends.
+
+    Args:
+        command: ssh, with its options.
+        destination: `[user@]host`.
+        log: a file for it, which is emptied first.
+        seconds: after which it is ended.
+    """
+    log.write_bytes(b"")
+    # Whatever ends it, what it noted down until then says how far it came.
+    with suppress(OSError, subprocess.TimeoutExpired):
+        subprocess.run(  # noqa: S603  the user's own ssh
+            [*command, "-v", "-T", "-E", str(log), "--", destination, "true"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=seconds,
+            check=False,
+        )
+    return log.read_text("utf-8", "replace")
+
+
+def is_let_in(said: str) -> bool:
+    """Whether a verbose login ended in one by a key."""
+    return bool(_IN.search(said))
+
+
+def accepted_keys(said: str) -> list[str]:
+    """Fingerprints of the keys that the server accepted in a verbose login, in order."""
+    return _ACCEPTS.findall(said)
+
+
+def last_words(said: str) -> str:
+    """The last line of a verbose login that is not a trace; empty if there is none."""
+    words = [line for line in said.splitlines() if line.strip() and not line.startswith("debug")]
+    return words[-1].strip() if words else ""
+
+
 def _answer(said: str, key: PublicText) -> ServerAnswer:
-    if key.fingerprint in _ACCEPTS.findall(said):
+    if key.fingerprint in accepted_keys(said):
         return ServerAnswer(True)
     if key.fingerprint in _OFFERED.findall(said):
         return ServerAnswer(False)
-    words = [line for line in said.splitlines() if line.strip() and not line.startswith("debug")]
-    return ServerAnswer(None, why=f"ssh could not ask: {words[-1] if words else 'it says nothing'}")
+    return ServerAnswer(None, why=f"ssh could not ask: {last_words(said) or 'it says nothing'}")
 
 
 def _query(config: Path, ssh: Sequence[str], destination: str, keys: Sequence[PublicText]) -> str:
@@ -97,7 +135,7 @@ def tried(ssh: Sequence[str], destination: str, standing: KeyStanding) -> KeySta
             return standing
         options = ["-oBatchMode=no", "-i", standing.key.identity]
         said = _connect(config, ssh, destination, options, _LOGIN_S)
-    if _IN.search(said):
+    if is_let_in(said):
         return KeyStanding(standing.key, Admittance.LETS_IN)
     return replace(standing, standing=Admittance.UNPROVED, why="the login with it did not work")
 
@@ -105,20 +143,8 @@ def tried(ssh: Sequence[str], destination: str, standing: KeyStanding) -> KeySta
 def _connect(
     config: Path, ssh: Sequence[str], destination: str, options: Sequence[str], seconds: float
 ) -> str:
-    log = config.with_name("log")
-    log.write_bytes(b"")
-    command = [ssh[0], "-F", str(config), "-v", "-T", "-E", str(log), *options, "--"]
-    # Whatever ends it, what it noted down until then says how far it came.
-    with suppress(OSError, subprocess.TimeoutExpired):
-        subprocess.run(  # noqa: S603  the user's own ssh
-            [*command, destination, "true"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=seconds,
-            check=False,
-        )
-    return log.read_text("utf-8", "replace")
+    command = [ssh[0], "-F", str(config), *options]
+    return verbose_login(command, destination, config.with_name("log"), seconds)
 
 
 def _config(folder: Path, ssh: Sequence[str], destination: str) -> Path | str:

@@ -17,8 +17,10 @@ from fidokit.server.sshd.instances import SshdInstance
 from fidokit.server.sshd.settings import SshdSettings
 
 _TICK_S: Final = 0.01
-"""How exactly the start of a process is known. sshd takes longer until it reads its files: what was
-changed within it was read."""
+"""How exactly the start of a process is known.
+
+sshd begins by loading its libraries, so what was changed within this time is taken as read. Where
+the PidFile is known, nothing that was changed after sshd wrote it is."""
 
 _CLEARING_S: Final = 2.0
 _STARTING_S: Final = 0.3
