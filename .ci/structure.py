@@ -25,7 +25,7 @@ ROWS = (
     ("tokens", "server"),
     ("keys", "lab"),
     ("signing", "provider"),
-    ("agent", "testing"),
+    ("agent", "fleet", "testing"),
     ("guide",),
     ("cli", "pytest_plugin"),
     ("one_file",),

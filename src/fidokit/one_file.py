@@ -19,8 +19,8 @@ VERBS: Final[Mapping[str, Sequence[str]]] = {"server": (), "otp": (), "key": ("s
 """Groups, and verbs of each; all of a group's if none is named."""
 
 LEFT_OUT: Final = (
-    *("agent", "agent_client", "client", "guide", "inventory", "lab", "metadata", "provider"),
-    *("pytest_plugin", "signing", "testing", "tokens", "virtual"),
+    *("agent", "agent_client", "client", "fleet", "guide", "inventory", "lab", "metadata"),
+    *("provider", "pytest_plugin", "signing", "testing", "tokens", "virtual"),
     *("cli.completion", "keys.attestation", "keys.holder", "keys.key_files", "keys.resident_keys"),
     *("keys.token_keys", "openssh.keys.plain_private", "openssh.signatures.attestation"),
 )
