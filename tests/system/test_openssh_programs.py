@@ -1,11 +1,14 @@
-"""What `ssh -V` tells."""
+"""What `ssh -V` and `ssh -G` print."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 from tests.system.machine import Machine
 
 from fidokit.system import openssh_programs
+from fidokit.system.openssh_programs import client_settings
 from fidokit.system.probes import Status
 
 
@@ -66,3 +69,26 @@ def test_none_installed(machine: Machine) -> None:
 def test_something_else_under_that_name(machine: Machine) -> None:
     machine.programs["ssh", "-V"] = "dropbear"
     assert openssh_programs.probe(machine.host())[0].status is Status.WARN
+
+
+def test_settings_of_the_client_keep_every_value_in_its_order(tmp_path: Path) -> None:
+    script = tmp_path / "ssh"
+    script.write_text("#!/bin/sh\nprintf 'user anna\\nidentityfile a b\\nidentityfile c\\n'\n")
+    script.chmod(0o755)
+    assert client_settings("-x", (str(script),)) == {"user": ["anna"], "identityfile": ["a b", "c"]}
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("echo 'line 3: bad' >&2; exit 255", "ssh refuses its configuration: line 3: bad"),
+        ("exit 1", "ssh refuses its configuration: without a reason"),
+    ],
+)
+def test_a_client_that_refuses_its_configuration_is_quoted(
+    tmp_path: Path, body: str, said: str
+) -> None:
+    script = tmp_path / "ssh"
+    script.write_text(f"#!/bin/sh\n{body}\n")
+    script.chmod(0o755)
+    assert client_settings("host", (str(script),)) == said

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,15 +19,13 @@ from fidokit.errors import FidokitError, UsageError
 from fidokit.files import atomic
 from fidokit.files.disk_errors import explained
 from fidokit.files.keyfile import ensure_ssh_folder, read_bounded, ssh_folder
+from fidokit.system.openssh_programs import client_settings
 
 OWN_NAME: Final = "fidokit.conf"
 """Of the file with our blocks, in ~/.ssh."""
 
 MAX_CONFIG: Final = 1 << 20
 """Bytes of a configuration file that is read."""
-
-SSH_S: Final = 30.0
-"""Seconds that `ssh -G` may take; it may run the user's own `Match exec` commands."""
 
 _NOTE: Final = "# By `fidokit ssh-config --install`; `fidokit ssh-config --remove` takes it out.\n"
 _FIRST: Final = "# Written by `fidokit ssh-config --install`; run it again to change a block.\n"
@@ -319,7 +316,7 @@ def require_valid(block: HostBlock, ssh: Ssh = ("ssh",)) -> None:
 
 def _compared(block: HostBlock, ssh: Ssh) -> list[str]:
     sample = block.host.replace("*", "x").replace("?", "x")
-    shown = effective_settings(sample, ssh)
+    shown = client_settings(sample, ssh)
     if isinstance(shown, str):
         return [shown]
     wrong = []
@@ -334,25 +331,3 @@ def _compared(block: HostBlock, ssh: Ssh) -> list[str]:
 def _expanded(value: str) -> str:
     """A value without its quotes and tokens, for a comparison with what `ssh -G` prints."""
     return os.path.expanduser(value.strip('"').replace("%%", "%"))  # noqa: PTH111  hostile text
-
-
-def effective_settings(host: str, ssh: Ssh = ("ssh",)) -> dict[str, list[str]] | str:
-    """What ssh would do for a host: values by keyword in small letters; a sentence if it fails."""
-    try:
-        done = subprocess.run(  # noqa: S603  the user's own ssh
-            [*ssh, "-G", "--", host],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=SSH_S,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return f"{ssh[0]} does not show its settings: {error}"
-    if done.returncode != 0:
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        return f"ssh refuses its configuration: {said[-1] if said else 'without a reason'}"
-    found: dict[str, list[str]] = {}
-    for line in done.stdout.decode("utf-8", "surrogateescape").splitlines():
-        name, _, value = line.partition(" ")
-        found.setdefault(name, []).append(value)
-    return found

@@ -15,7 +15,6 @@ from fidokit.errors import Malformed, UsageError, WouldOverwrite
 from fidokit.files import atomic
 from fidokit.files.disk_errors import explained
 from fidokit.lab import repeatable
-from fidokit.lab.recording.reading import read_recording
 from fidokit.lab.repeatable import World
 from fidokit.types import PassphraseSource
 from fidokit.virtual import places, registry
@@ -112,7 +111,7 @@ def create_virtual(
         passphrase=passphrase,
         quirks=quirks,
         rng=repeatable.world(seed, None).rng,
-        replay=None if replay is None else read_recording(replay).encode().decode(),
+        replay=None if replay is None else _recorded(replay),
     )
     return _summary(made)
 
@@ -244,6 +243,12 @@ def import_virtual(
     with explained(path), path.open("rb") as file:
         data = file.read(export.LONGEST + 1)
     return _summary(registry.import_token(data, name, passphrase=passphrase))
+
+
+def _recorded(replay: Path) -> str:
+    from fidokit.lab.recording.recorder import read_recording  # it brings the client along
+
+    return read_recording(replay).encode().decode()
 
 
 def _summary(entry: TokenEntry) -> VirtualSummary:

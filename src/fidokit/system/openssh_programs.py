@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -27,6 +28,9 @@ FEATURES: Final[Sequence[Feature]] = (
     Feature((8, 4), "PINs at each use: -O verify-required"),
     Feature((8, 9), "PINs asked by ssh-agent"),
 )
+
+SETTINGS_S: Final = 60.0
+"""Seconds that `ssh -G` may take; it may run the user's own `Match exec` commands."""
 
 _BANNER: Final = re.compile(r"OpenSSH_(?:for_Windows_)?(\d{1,4})\.(\d{1,4})")
 
@@ -102,3 +106,33 @@ def _probe_helper(host: Host, version: Version) -> list[Finding]:
             "on Fedora and RHEL: `sudo dnf install openssh-sk-helper`",
         )
     ]
+
+
+def client_settings(host: str, ssh: Sequence[str] = ("ssh",)) -> dict[str, list[str]] | str:
+    """What ssh would do for a host, as `ssh -G` prints it.
+
+    Args:
+        host: a destination as ssh takes it; hostile text is fine.
+        ssh: the program and its options, such as `("ssh", "-F", "config")`.
+
+    Returns:
+        Values by keyword in lower case, in ssh's order; a sentence if ssh does not answer.
+    """
+    try:
+        done = subprocess.run(  # noqa: S603  the user's own ssh
+            [*ssh, "-G", "--", host],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=SETTINGS_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"{ssh[0]} does not show its settings: {error}"
+    if done.returncode != 0:
+        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        return f"ssh refuses its configuration: {said[-1] if said else 'without a reason'}"
+    found: dict[str, list[str]] = {}
+    for line in done.stdout.decode("utf-8", "surrogateescape").splitlines():
+        name, _, value = line.partition(" ")
+        found.setdefault(name, []).append(value)
+    return found

@@ -13,7 +13,7 @@ from tests.lab.recording.sessions import session
 
 from fidokit.errors import WouldOverwrite
 from fidokit.lab.recording.capture import pcapng, write_pcapng
-from fidokit.lab.recording.reading import read_recording
+from fidokit.lab.recording.recorder import read_recording
 
 
 def blocks(data: bytes) -> Iterator[tuple[int, bytes]]:

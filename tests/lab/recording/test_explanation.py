@@ -10,7 +10,7 @@ from tests.lab.recording.sessions import session
 from fidokit import cbor
 from fidokit.client.tolerance import ALGORITHM_TYPE, CBOR_ORDER, EMPTY_LIST, TOUCH_NOTICE
 from fidokit.lab.recording.explanation import ExplainedExchange, explained_session
-from fidokit.lab.recording.reading import read_recording
+from fidokit.lab.recording.recorder import read_recording
 from fidokit.lab.recording.words import COMMANDS
 from fidokit.types import CtapCommand
 from fidokit.virtual.core.commands.table import COMMANDS as SERVED

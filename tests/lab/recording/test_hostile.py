@@ -13,7 +13,7 @@ from fidokit.errors import MalformedFile
 from fidokit.lab.recording.blanking import blanked_answer, blanked_request
 from fidokit.lab.recording.capture import pcapng
 from fidokit.lab.recording.explanation import explained_session
-from fidokit.lab.recording.reading import read_recording
+from fidokit.lab.recording.recorder import read_recording
 from fidokit.virtual.recorded import KINDS, Recording, decode
 from fidokit.virtual.replay import ReplayingAuthenticator
 from fidokit.virtual.world import ManualClock

@@ -11,8 +11,7 @@ from tests.lab.recording.sessions import PIN, recorded_token, session
 from fidokit import cbor
 from fidokit.errors import FidokitError, MalformedFile, TokenGone, WouldOverwrite
 from fidokit.lab.recording.blanking import blanked_answer, blanked_request
-from fidokit.lab.recording.reading import read_recording
-from fidokit.lab.recording.recorder import RecordFile
+from fidokit.lab.recording.recorder import RecordFile, read_recording
 from fidokit.virtual.recorded import RecordedExchange, Recording, decode
 from fidokit.virtual.token import VirtualToken
 

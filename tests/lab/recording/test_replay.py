@@ -14,8 +14,7 @@ from tests.lab.recording.sessions import PIN, RP, recorded_token, session
 from fidokit import cbor
 from fidokit.errors import MalformedFile, UsageError
 from fidokit.lab.named_tokens import create_virtual, list_virtual, serve_virtual
-from fidokit.lab.recording.reading import read_recording
-from fidokit.lab.recording.recorder import RecordFile
+from fidokit.lab.recording.recorder import RecordFile, read_recording
 from fidokit.testing import open_device
 from fidokit.virtual.recorded import Recording
 from fidokit.virtual.token import VirtualToken

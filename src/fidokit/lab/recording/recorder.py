@@ -14,15 +14,26 @@ from typing import Final, Self
 from fidokit.client.ports import Candidate, Link
 from fidokit.errors import FidokitError, NoPermission, TokenGone, WouldOverwrite
 from fidokit.files.disk_errors import explained
+from fidokit.files.keyfile import read_bounded
 from fidokit.lab.program import plugged_in, require_reachable
 from fidokit.lab.recording.blanking import blanked_answer, blanked_request
 from fidokit.system.foreground import run_command
 from fidokit.tokens.configuration import VARIABLE
 from fidokit.virtual.core.profile import HidManners
-from fidokit.virtual.recorded import LONGEST, RecordedExchange, Recording
+from fidokit.virtual.recorded import LONGEST, RecordedExchange, Recording, decode
 from fidokit.virtual.transports.socket_owner import Listener
 
 _PRIVATE: Final = 0o600
+
+
+def read_recording(path: Path) -> Recording:
+    """The recording in a file that `fidokit token record` wrote.
+
+    Raises:
+        MalformedFile: it is not a recording, is damaged, or too long.
+        NoPermission, FidokitError: it cannot be read.
+    """
+    return decode(read_bounded(path, LONGEST))
 
 
 class RecordFile:

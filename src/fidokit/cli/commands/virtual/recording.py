@@ -64,7 +64,7 @@ def explain(settings: Settings, *, file: Path, capture: Path | None, departures:
     2.3 that describes it; lines with ! say what departs from the text.
     """
     from fidokit.lab.recording.explanation import explained_session
-    from fidokit.lab.recording.reading import read_recording
+    from fidokit.lab.recording.recorder import read_recording
 
     recording = read_recording(file)
     told = [one for one in explained_session(recording) if one.departures or not departures]

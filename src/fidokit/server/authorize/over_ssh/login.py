@@ -19,6 +19,7 @@ from typing import Final
 from fidokit.server.authorize.standing import Admittance, KeyStanding, ServerAnswer
 from fidokit.server.authorize.wishes import WantedKey
 from fidokit.server.sshd.key_questions import PublicText
+from fidokit.system.openssh_programs import client_settings
 
 _QUERY_S: Final = 60.0
 _LOGIN_S: Final = 180.0
@@ -149,22 +150,12 @@ def _connect(
 
 def _config(folder: Path, ssh: Sequence[str], destination: str) -> Path | str:
     """How the user's ssh reaches a host, as a configuration; a sentence where that is not known."""
-    try:
-        done = subprocess.run(  # noqa: S603  the user's own ssh
-            [*ssh, "-G", "--", destination],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_QUERY_S,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return f"{ssh[0]} does not tell how it reaches the host: {error}"
-    said = done.stdout.decode("utf-8", "surrogateescape").splitlines()
-    if done.returncode != 0 or not said:
-        return f"{ssh[0]} does not tell how it reaches the host (ssh -G)"
-    if any(line.startswith("proxyjump ") and line != "proxyjump none" for line in said):
+    said = client_settings(destination, ssh)
+    if isinstance(said, str):
+        return said
+    if said.get("proxyjump", ["none"]) != ["none"]:
         return "the host is reached by a jump host, which might need another touch"
-    kept = [line for line in said if line.partition(" ")[0] in _REACHING]
+    kept = [f"{name} {value}" for name in said if name in _REACHING for value in said[name]]
     config = folder / "config"
     config.write_text("\n".join([*kept, *_OWN]) + "\n", "utf-8", "surrogateescape")
     return config
