@@ -19,7 +19,7 @@ from fidokit.client.credentials.auth_data import Flag
 from fidokit.errors import SignatureInvalid, Unsupported, UsageError
 from fidokit.files.keyfile import read_bounded
 from fidokit.keys.holder import open_key_file, read_named
-from fidokit.openssh.keys.public import SkEcdsaPublic, SkEd25519Public, SkPublic
+from fidokit.openssh.keys.public import PublicKey, SkEcdsaPublic, SkEd25519Public, SkPublic
 from fidokit.openssh.signatures.attestation import MAX_ATTESTATION, parse_attestation
 from fidokit.types import PassphraseSource
 
@@ -117,11 +117,38 @@ def verify_attestation(
         Unsupported: version 00, or a certificate of a kind that is not known here.
         MalformedKey: a file is damaged; UsageError: not a key on a token.
     """
-    attestation = _read(path)
     public, handle = _key(key, passphrase)
+    return _verified(_read(path), public, handle, challenge, _metadata())
+
+
+def verify_made(
+    path: Path, public: PublicKey, challenge: Path, metadata: Catalog
+) -> VerifiedAttestation:
+    """Check that a token made a key that is known as a value, for a challenge, and whose it was.
+
+    Args:
+        path: the attestation file.
+        public: the key.
+        challenge: the file that `-O challenge=` was given.
+        metadata: where models are looked up.
+
+    Raises:
+        FidokitError: as `verify_attestation`.
+    """
+    if not isinstance(public, (SkEd25519Public, SkEcdsaPublic)):
+        raise UsageError("a key in a file has no attestation")
+    return _verified(_read(path), public, None, challenge, metadata)
+
+
+def _verified(
+    attestation: Attestation,
+    public: SkPublic,
+    handle: KeyHandle | None,
+    challenge: Path,
+    metadata: Catalog | None,
+) -> VerifiedAttestation:
     said = read_bounded(challenge, _LONGEST_CHALLENGE)
     name = verify_stored(attestation, public, handle, said)
-    metadata = _metadata()
     shown = _shown(attestation, metadata, signed=name != U2F)
     named = aaguid_of(read_auth_data(attestation)) if name != U2F else None
     leaf_of = shown.leaf.aaguid if shown.leaf else None

@@ -31,6 +31,7 @@ class PolicyKey:
         expires: the first day on which it no longer gets in.
         attestation, challenge: files that prove on which model the key was made, relative to the
             policy's folder; empty if there are none.
+        models: AAGUIDs with dashes, one of which the attestation has to prove; empty: any.
     """
 
     fingerprint: str
@@ -40,6 +41,7 @@ class PolicyKey:
     expires: date | None = None
     attestation: str = ""
     challenge: str = ""
+    models: frozenset[str] = frozenset()
 
     @property
     def hardware(self) -> bool | None:
@@ -241,6 +243,12 @@ class FleetPolicy:
     def tokens(self) -> Iterator[PolicyToken]:
         """The named tokens of everybody."""
         return (token for person in self.people.values() for token in person.tokens)
+
+    @property
+    def named_hosts(self) -> tuple[str, ...]:
+        """The hosts that blocks name without a pattern, sorted."""
+        names = {name for block in self.hosts for name in block.patterns}
+        return tuple(sorted(name for name in names if _NAME_SIGNS.isdisjoint(name)))
 
     def token(self, name: str) -> PolicyToken | None:
         """The token of that name."""

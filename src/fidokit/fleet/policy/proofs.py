@@ -1,0 +1,179 @@
+"""Which keys of a policy are proved to be on which model of token, by their attestations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from fidokit.errors import FidokitError
+from fidokit.files.disk_errors import explained
+from fidokit.files.scan import read_key
+from fidokit.fleet.policy.values import (
+    AttestedKeys,
+    FleetPerson,
+    FleetPolicy,
+    HostRules,
+    PolicyKey,
+)
+from fidokit.keys.attestation import Origin, verify_made
+from fidokit.metadata.certification import CertificationLevel, certified_level
+from fidokit.metadata.model import parse_aaguid
+from fidokit.openssh.keys import fingerprint
+from fidokit.openssh.keys.public import parse_public_line
+
+if TYPE_CHECKING:
+    from fidokit.keys.attestation import VerifiedAttestation
+    from fidokit.metadata.catalog import Catalog
+
+_MOST_FILES: Final = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class ProvedKey:
+    """What the FIDO metadata says of the token that made a key.
+
+    Attributes:
+        aaguid: of the model, with dashes.
+        model: its description.
+        level: that it is certified for; None if it is not.
+        untrusted: some report says that the model was broken or revoked.
+    """
+
+    aaguid: str
+    model: str
+    level: CertificationLevel | None
+    untrusted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KeyProofs:
+    """Proofs by the fingerprints of keys.
+
+    Attributes:
+        proved: keys of which a certified model's roots vouch for the token.
+        unproved: why not, for keys with an attestation that proves nothing.
+    """
+
+    proved: Mapping[str, ProvedKey] = field(default_factory=dict)
+    unproved: Mapping[str, str] = field(default_factory=dict)
+
+    def fault(self, key: PolicyKey, rules: HostRules) -> tuple[str, bool]:
+        """Why the model of a key's token does not let it in, and whether that is in doubt.
+
+        Returns:
+            An empty reason if it does, or if the rules name neither models nor a level.
+        """
+        if rules.models is None and rules.level is None and not key.models:
+            return "", False
+        found = self.proved.get(key.fingerprint)
+        if found is None:
+            why = self.unproved.get(key.fingerprint, "the policy has no attestation of the key")
+            return f"the model of its token is not proved: {why}", True
+        if found.untrusted:
+            return (
+                f"the FIDO metadata reports its model, {found.model}, as broken or revoked",
+                False,
+            )
+        allowed = (rules.models, key.models or None)
+        if any(models is not None and found.aaguid not in models for models in allowed):
+            return f"its model, {found.model}, is not among those allowed", False
+        if rules.level and (found.level is None or found.level.rank < rules.level.rank):
+            return f"its model, {found.model}, is certified for {found.level or 'no level'}", False
+        return "", False
+
+
+def prove_keys(
+    policy: FleetPolicy, folder: Path, catalog: Catalog | None, today: str
+) -> tuple[FleetPolicy, KeyProofs]:
+    """Verify the attestations that a policy names.
+
+    Args:
+        policy: as it was read.
+        folder: of the policy's file, which its paths start from.
+        catalog: the FIDO metadata; None if it is not installed, and then nothing is proved.
+        today: an ISO 8601 date.
+
+    Returns:
+        The policy, with the keys in the folders of `attested`, and the proofs.
+
+    Raises:
+        FidokitError: a folder, or a public key in it, cannot be read.
+    """
+    bench = _ProofBench(folder, catalog, today)
+    people = {name: bench.person(person) for name, person in policy.people.items()}
+    if people != policy.people:
+        policy = replace(policy, people=people)
+    return policy, KeyProofs(bench.proved, bench.unproved)
+
+
+@dataclass
+class _ProofBench:
+    """Verifies one attestation after the other."""
+
+    folder: Path
+    catalog: Catalog | None
+    today: str
+    proved: dict[str, ProvedKey] = field(default_factory=dict)
+    unproved: dict[str, str] = field(default_factory=dict)
+
+    def person(self, person: FleetPerson) -> FleetPerson:
+        for key in person.keys:
+            if key.attestation:
+                self._prove(key)
+        if person.attested is None:
+            return person
+        known = {key.fingerprint for key in person.keys}
+        more = [key for key in self._attested(person.attested) if key.fingerprint not in known]
+        return replace(person, keys=(*person.keys, *more))
+
+    def _attested(self, attested: AttestedKeys) -> Iterator[PolicyKey]:
+        """The keys of a folder; whether they are proved is judged with each use of one."""
+        place = self.folder / attested.folder
+        with explained(place):
+            names = sorted(entry.name for entry in place.iterdir() if entry.suffix == ".pub")
+        for name in names[:_MOST_FILES]:
+            line, _ = read_key(place / name)
+            stem = f"{attested.folder}/{name.removesuffix('.pub')}"
+            key = PolicyKey(
+                fingerprint.sha256(line.key.blob()),
+                line.encode(),
+                attestation=f"{stem}.attestation",
+                challenge=f"{stem}.challenge",
+                models=attested.models,
+            )
+            self._prove(key)
+            yield key
+
+    def _prove(self, key: PolicyKey) -> None:
+        try:
+            why = self._judge(key)
+        except FidokitError as error:
+            why = error.message
+        if why:
+            self.unproved[key.fingerprint] = why
+
+    def _judge(self, key: PolicyKey) -> str:
+        """Note what is proved; returns why nothing is."""
+        if not key.hardware:
+            return "the policy has to give the public line of a key on a token"
+        if self.catalog is None:
+            return "the FIDO metadata is not installed (pip install 'fidokit[mds]')"
+        public = parse_public_line(key.public_line).key
+        found = verify_made(
+            self.folder / key.attestation, public, self.folder / key.challenge, self.catalog
+        )
+        return self._note(key, found)
+
+    def _note(self, key: PolicyKey, found: VerifiedAttestation) -> str:
+        if found.origin is not Origin.MODEL or not found.shown.aaguid or self.catalog is None:
+            return "no certified model's roots vouch for the token that made it"
+        model = self.catalog.by_aaguid(parse_aaguid(found.shown.aaguid))
+        if model is None:
+            return "the FIDO metadata does not have its model"
+        level = certified_level(model, self.today)
+        self.proved[key.fingerprint] = ProvedKey(
+            model.name, model.description, level, model.untrusted
+        )
+        return ""
