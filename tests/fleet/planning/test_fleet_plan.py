@@ -104,6 +104,14 @@ def test_a_known_key_that_is_not_let_in_goes() -> None:
     assert steps(planned(ROOT, account("root", keys))) == [("revoke", "root", C)]
 
 
+def test_a_key_that_sshd_refuses_goes_only_where_it_is_exclusive() -> None:
+    keys = [key_line(A), key_line(B), key_line(C, hardware=False, refused="weak")]
+    assert planned(ROOT, account("root", keys)).actions == ()
+    assert steps(planned(ROOT + "exclusive = true\n", account("root", keys))) == [
+        ("revoke", "root", C)
+    ]
+
+
 def test_a_key_that_sshd_refuses_is_a_conflict() -> None:
     plan = planned(ROOT, account("root", [key_line(A), key_line(B, refused="weak")]))
     assert steps(plan) == [("conflict", "root", B)]
@@ -275,7 +283,7 @@ def test_rules_that_the_policy_does_not_state_do_not_count() -> None:
     assert planned("", require=["no-password"], findings=[found]).actions == ()
 
 
-# --- doubt -----------------------------------------------------------------------------------------
+# --- doubt --------------------------------------------------------------------------------------
 
 
 def test_what_the_audit_doubts_is_in_doubt() -> None:

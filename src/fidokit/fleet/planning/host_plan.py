@@ -26,7 +26,7 @@ NOBODY: Final = "nobody would be known to get in afterwards"
 
 
 @dataclass(frozen=True, slots=True)
-class Admittance:
+class LetInKeys:
     """The keys that a policy lets into an account of hosts with the same rules.
 
     Attributes:
@@ -53,7 +53,7 @@ class HostPlanner:
     policy: FleetPolicy
     proofs: KeyProofs
     today: date
-    _admittances: dict[tuple[int, str], Admittance] = field(default_factory=dict)
+    _admittances: dict[tuple[int, str], LetInKeys] = field(default_factory=dict)
 
     def plan(self, audit: HostAudit) -> HostPlan:
         """The plan of one host."""
@@ -67,15 +67,15 @@ class HostPlanner:
             return HostPlan(audit.host, (PlanAction(ActionKind.DOUBT, why, find_out=how),))
         return _HostBench(self, rules, audit.document).plan(audit.host)
 
-    def admittance(self, rules: HostRules, account: str) -> Admittance:
+    def admittance(self, rules: HostRules, account: str) -> LetInKeys:
         """Who gets in as an account."""
         place = (id(rules), account)  # the policy keeps joined rules for as long as it lives
         if place not in self._admittances:
             self._admittances[place] = self._admittance(rules, account)
         return self._admittances[place]
 
-    def _admittance(self, rules: HostRules, account: str) -> Admittance:
-        found = Admittance()
+    def _admittance(self, rules: HostRules, account: str) -> LetInKeys:
+        found = LetInKeys()
         people = (
             one for word in rules.let_in.get(account, ()) for one in self.policy.members(word)
         )
@@ -238,13 +238,15 @@ class _HostBench:
                 line=line.line,
             )
 
-    def _unwanted(self, account: str, line: AuditedKey, admittance: Admittance) -> str:
+    def _unwanted(self, account: str, line: AuditedKey, admittance: LetInKeys) -> str:
         """Why a line must go; empty if it may stay."""
         if line.authority:
             stays = line.fingerprint in self.rules.authorities or not self.rules.exclusive
             return "" if stays else "the policy does not name this authority"
         if line.fingerprint in admittance.keys or line.fingerprint in admittance.doubtful:
             return ""
+        if line.refused and not self.rules.exclusive:
+            return ""  # nobody gets in by it
         if line.fingerprint in admittance.refused:
             return admittance.refused[line.fingerprint]
         owner = self.planner.owner(line.fingerprint)
