@@ -20,6 +20,7 @@ from structure import PACKAGE, Function, Source, read
 Documented = Function | ast.ClassDef | ast.Module
 
 BOUNDARIES = (
+    "src/fidokit/agent/counter_watch.py",  # one counter that is not noted ends nothing
     "src/fidokit/agent/loop.py",  # one client's defect is its own
     "src/fidokit/agent/service.py",  # one look at the tokens does not end the next
     "src/fidokit/agent/token_places.py",  # a look's error belongs to who waits for it

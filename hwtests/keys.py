@@ -7,7 +7,7 @@ from pathlib import Path
 from hwtests.desk import Desk
 
 from fidokit.client.session import Session
-from fidokit.inventory import KeyRow
+from fidokit.inventory.key_list import KeyRow
 from fidokit.keys.generation import GeneratedKey, GenerateRequest, generate_key
 from fidokit.keys.holder import open_key_file
 from fidokit.keys.resident_keys import delete_key, list_keys

@@ -114,6 +114,7 @@ DOCTOR: Final[Mapping[str, FindingKind]] = {
     "pin": _kind(552, _WARNING, "a token's PIN"),
     "token-abilities": _kind(553, _WARNING, "what a token lacks"),
     "token-departure": _kind(554, _WARNING, "where a token departs from CTAP"),
+    "clone-suspected": _kind(555, _ERROR, "a token that may have been cloned"),
     "second-factor": _kind(561, _ERROR, "half of a second factor"),
 }
 """What `doctor` looks at, by the name of the check; its status decides how much it matters."""

@@ -17,7 +17,7 @@ from fidokit.client.tolerance import Departed
 from fidokit.errors import WouldOverwrite
 from fidokit.guide.demo import Step
 from fidokit.guide.doctor import Finding, Status
-from fidokit.inventory import Backup, KeyRow
+from fidokit.inventory.key_list import Backup, KeyRow
 from fidokit.keys.blobs import BlobRow, BlobTable
 from fidokit.keys.resident_keys import DownloadResult
 from fidokit.lab.named_tokens import VirtualSummary

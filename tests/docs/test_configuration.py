@@ -11,6 +11,7 @@ from tests.docs import sources
 from fidokit.cli.manual import pages
 from fidokit.tokens.configuration import (
     configured_folders,
+    configured_inventory,
     configured_remember,
     configured_selector,
 )
@@ -76,5 +77,6 @@ def test_the_file_that_is_shown_is_read_as_it_says(tmp_path: Path) -> None:
     file.write_text(shown[1])
     assert configured_selector({}, file) == "usb:12345678"
     assert configured_remember({}, file) is False
+    assert configured_inventory({}, file) is True
     assert configured_folders({}, file) == [Path("~/certificates").expanduser()]
-    assert len(tomllib.loads(shown[1])) == 3, "one line for each function above"
+    assert len(tomllib.loads(shown[1])) == 4, "one line for each function above"

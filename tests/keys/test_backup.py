@@ -10,7 +10,7 @@ from tests.support.key_rows import credential, file, key
 from fidokit.client.credentials.resident import ResidentCredential
 from fidokit.client.ports import PinCode
 from fidokit.errors import FileInTheWay, PinNotSet, Unsupported, UsageError
-from fidokit.inventory import Backup, KeyRow, backup_states, join
+from fidokit.inventory.key_list import Backup, KeyRow, backup_states, join
 from fidokit.keys.backup import backup_of, check_ceremony, with_backups
 from fidokit.keys.generation import GenerateRequest, generate_key, user_at_host
 from fidokit.keys.resident_keys import list_keys

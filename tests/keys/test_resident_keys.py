@@ -22,7 +22,7 @@ from fidokit.errors import (
     UsageError,
     WouldOverwrite,
 )
-from fidokit.inventory import KeyRow
+from fidokit.inventory.key_list import KeyRow
 from fidokit.keys import resident_keys
 from fidokit.keys.generation import GeneratedKey, GenerateRequest, generate_key
 from fidokit.keys.resident_keys import DownloadResult

@@ -16,7 +16,7 @@ from fidokit.client.owner import pin
 from fidokit.client.ports import Link, PinCode
 from fidokit.client.session import Session
 from fidokit.errors import NotTaken, NotTried, TokenRefused, Unsupported
-from fidokit.inventory import label, resolve
+from fidokit.inventory.key_list import label, resolve
 from fidokit.keys import resident_keys
 from fidokit.keys.generation import GenerateRequest, generate_key
 from fidokit.types import KeyType

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from fidokit.agent.hosts import destinations, known_hosts
 from fidokit.errors import FidokitError, Unsupported
-from fidokit.inventory import KeyRow
+from fidokit.inventory.key_list import KeyRow
 from fidokit.keys.resident_keys import credential_of, label_of, list_keys, resolve
 from fidokit.openssh import agent_messages
 from fidokit.openssh.agent_constraints import Constraints

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from fidokit.agent.core.agent import Agent
 from fidokit.agent.core.policy import Policy, parse_policy
 from fidokit.agent.core.ports import AgentSettings, Consent
+from fidokit.agent.counter_watch import CounterWatch
 from fidokit.agent.desktop_agent import AUTO, desktop_agent
 from fidokit.agent.hosts import host_name
 from fidokit.agent.loop import MOST_CLIENTS, AgentServer
@@ -106,6 +107,7 @@ class AgentService:
         self._asking = threading.Lock()
         self._ended = threading.Event()
         self._sight = Sight(options.selector, say)
+        self._counters = CounterWatch(say, desktop=options.notify)
         self._desk = self._make_desk(say)
         settings = _settings(options, say, lambda: self._listening.path)
         self.agent = Agent(settings, self._desk, _OneAtATime(person, self._asking))
@@ -169,6 +171,7 @@ class AgentService:
         if self._residents is not None:
             self._residents.close()
         self._desk.close()
+        self._counters.close()
         self._server.close()
         self._listening.remove()
 
@@ -185,7 +188,11 @@ class AgentService:
         children = Children(options.worker, self._asking, options.pin_prompt)
         notices = Notices(say, desktop=options.notify, hook=options.touch_command)
         pins = PinCache(options.pin_cache, seconds)
-        return TokenDesk(self._sight, children, notices, pins, seconds, mark=self._sight.mark)
+        return TokenDesk(
+            *(self._sight, children, notices, pins, seconds),
+            mark=self._sight.mark,
+            counted=self._counters.seen,
+        )
 
     def _find_residents(self) -> Residents:
         return Residents(

@@ -7,6 +7,7 @@ seconds after a signature, so that the next one costs no more than the token's o
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Final, Protocol
@@ -35,6 +36,7 @@ from fidokit.types import SkFlag
 
 if TYPE_CHECKING:
     from fidokit.openssh.keys.private import SkPrivate
+    from fidokit.openssh.keys.public import SkPublic
 
 
 IDLE_S: Final = 5.0
@@ -55,6 +57,9 @@ class Sees(Protocol):
 Marks = Callable[[Candidate], int]
 """Gives another number for another token in the same place, 0 where that cannot be told."""
 
+Counts = Callable[["SkPublic", bytes, float], None]
+"""Takes a key, a signature by it, and when that was asked for, seconds since 1970."""
+
 
 class TokenDesk:
     """The `TokenSigner` of the agent.
@@ -66,6 +71,7 @@ class TokenDesk:
         pins: the PINs that are kept.
         clock: monotonic seconds.
         mark: tells tokens in one place apart.
+        counted: takes each signature that was made, for its counter.
     """
 
     def __init__(
@@ -77,9 +83,11 @@ class TokenDesk:
         clock: Callable[[], float],
         *,
         mark: Marks = mark_of,
+        counted: Counts = lambda _key, _signature, _began: None,
     ) -> None:
         self._see = see
         self._mark = mark
+        self._counted = counted
         self._children = children
         self._notices = notices
         self._pins = pins
@@ -96,6 +104,14 @@ class TokenDesk:
         self, private: SkPrivate, message: bytes, purpose: Purpose, stop: threading.Event
     ) -> bytes:
         """A signature by the token that holds the key; see `TokenSigner`."""
+        began = time.time()
+        made = self._made(private, message, purpose, stop)
+        self._counted(private.public, made, began)
+        return made
+
+    def _made(
+        self, private: SkPrivate, message: bytes, purpose: Purpose, stop: threading.Event
+    ) -> bytes:
         try:
             return self._sign(private, message, purpose, stop)
         except (TokenGone, TokenBusy, TokenMisbehaved, TokenSilent, CredentialNotFound):

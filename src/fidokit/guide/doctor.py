@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from fidokit.errors import FidokitError
 from fidokit.system import hid, openssh_programs, ssh_agent
 from fidokit.system.host import Host
 from fidokit.system.probes import Finding, Status, probe_folders, probe_pcsc
@@ -34,6 +35,7 @@ def diagnose(
     host = host or Host()
     findings = [finding for probe in _PROBES for finding in probe(host)]
     findings += _half_factors(host)
+    findings += _clones(host)
     tokens = list_tokens(with_pin=True, backends=backends)
     if not tokens:
         findings.append(_no_token())
@@ -46,6 +48,27 @@ def _half_factors(host: Host) -> list[Finding]:
 
     found = half_second_factor(host.path("/etc/ssh/sshd_config"), host.path("/etc/pam.d"))
     return [Finding("second-factor", Status.FAIL, half.sentence, half.hint) for half in found]
+
+
+def _clones(host: Host) -> list[Finding]:
+    """Keys whose signature counter went back."""
+    from fidokit.inventory.store import FOLDER, kept_counters
+    from fidokit.keys.bookkeeping import clone_sentence
+
+    check = "clone-suspected"
+    try:
+        alarms = kept_counters(host.state_folder / FOLDER).read().alarms
+    except FidokitError as error:
+        return [Finding(check, Status.WARN, error.message, error.hint)]
+    return [
+        Finding(
+            check,
+            Status.FAIL,
+            clone_sentence(key, alarm),
+            f"revoke the key wherever it lets in: `fidokit server authorize --revoke {key}`",
+        )
+        for key, alarm in alarms.items()
+    ]
 
 
 def _no_token() -> Finding:

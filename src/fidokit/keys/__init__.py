@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fidokit.facade import Facade
 
 if TYPE_CHECKING:
-    from fidokit.inventory import KeyRow as KeyRow
+    from fidokit.inventory.key_list import KeyRow as KeyRow
     from fidokit.keys.attestation import verify_attestation as verify_attestation
     from fidokit.keys.generation import GeneratedKey as GeneratedKey
     from fidokit.keys.generation import GenerateRequest as GenerateRequest
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _PUBLIC = Facade(
     __name__,
     {
-        "fidokit.inventory": ("KeyRow",),
+        "fidokit.inventory.key_list": ("KeyRow",),
         "fidokit.keys.attestation": ("verify_attestation",),
         "fidokit.keys.generation": ("GenerateRequest", "GeneratedKey", "generate_key"),
         "fidokit.keys.holder": ("open_key_file",),

@@ -14,7 +14,7 @@ from fidokit.client.credentials import resident
 from fidokit.errors import UsageError
 from fidokit.files import atomic
 from fidokit.files.keyfile import check_free
-from fidokit.inventory import resolve
+from fidokit.inventory.key_list import resolve
 from fidokit.keys.holder import open_key_file
 from fidokit.keys.resident_keys import credential_of, list_keys
 from fidokit.types import CredentialId, PassphraseSource, SkFlag
@@ -22,7 +22,7 @@ from fidokit.types import CredentialId, PassphraseSource, SkFlag
 if TYPE_CHECKING:
     from fidokit.client.blobs.credential_blobs import BlobOwner
     from fidokit.client.session import Session
-    from fidokit.inventory import KeyRow
+    from fidokit.inventory.key_list import KeyRow
     from fidokit.types import Application
 
 __all__ = [

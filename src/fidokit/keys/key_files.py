@@ -12,7 +12,7 @@ from fidokit.errors import FidokitError, PassphraseRequired
 from fidokit.files.atomic import replace as replace_file
 from fidokit.files.keyfile import mode_warnings, public_path, read_private
 from fidokit.files.scan import read_key
-from fidokit.inventory import public_line
+from fidokit.inventory.key_list import public_line
 from fidokit.openssh.keys import fingerprint
 from fidokit.openssh.keys.container import DEFAULT_CIPHER, parse_container
 from fidokit.openssh.keys.plain_private import parse_any_private

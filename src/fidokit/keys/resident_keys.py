@@ -25,7 +25,7 @@ from fidokit.files.keyfile import (
     write_pair,
 )
 from fidokit.files.scan import FoundKey, find_keys
-from fidokit.inventory import Backup, KeyRow, backup_states, join, public_line, resolve
+from fidokit.inventory.key_list import Backup, KeyRow, backup_states, join, public_line, resolve
 from fidokit.keys.stored_certificates import certificate_line, read_certificates, usable_longest
 from fidokit.openssh.keys.public import SkEcdsaPublic, SkEd25519Public
 from fidokit.tokens.remembered import attach

@@ -35,7 +35,7 @@ from fidokit.openssh.lines import key_text
 if TYPE_CHECKING:
     from fidokit.client.credentials.resident import ResidentCredential
     from fidokit.client.session import Session
-    from fidokit.inventory import KeyRow
+    from fidokit.inventory.key_list import KeyRow
     from fidokit.openssh.keys.public import PublicKey
     from fidokit.types import CredentialId
 

@@ -6,6 +6,7 @@ public one (also a certificate) whose private half is in the agent or beside it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -16,9 +17,12 @@ from fidokit.client.ports import QUIET, Backend, Interaction
 from fidokit.errors import CredentialNotFound, FidokitError, UsageError
 from fidokit.keys.holder import read_key_file, read_named
 from fidokit.openssh.certificates.certificate import Certificate
+from fidokit.openssh.keys.fingerprint import sha256
 from fidokit.openssh.keys.plain_private import PlainPrivate, SignFlag
 from fidokit.openssh.keys.private import PrivateFile
+from fidokit.openssh.keys.public import PublicLine
 from fidokit.openssh.signatures.signature import parse_signature
+from fidokit.prompt.text import note
 from fidokit.tokens.access import token_holding
 from fidokit.types import PassphraseSource
 
@@ -28,7 +32,7 @@ if TYPE_CHECKING:
     from fidokit.agent_client import AgentClient
     from fidokit.client.session import Session
     from fidokit.keys.holder import NamedKey
-    from fidokit.openssh.keys.public import PublicKey
+    from fidokit.openssh.keys.public import PublicKey, SkPublic
     from fidokit.openssh.signatures.signature import Signature
     from fidokit.types import Application, KeyHandle
 
@@ -52,11 +56,15 @@ class Signer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SessionSigner:
-    """A key on a token that is open; `certificate` is named in the key's place."""
+    """A key on a token that is open; `certificate` is named in the key's place.
+
+    With `noted`, its signature counter goes into the user's inventory.
+    """
 
     session: Session
     key: PrivateFile
     certificate: Certificate | None = None
+    noted: bool = False
 
     @property
     def public(self) -> PublicKey | Certificate:
@@ -72,7 +80,29 @@ class SessionSigner:
         """A signature by the token, with touch and PIN as the key's flags say."""
         from fidokit.client.credentials.signature import sign
 
-        return sign(self.session, self.key.key, message)
+        began = time.time()
+        made = sign(self.session, self.key.key, message)
+        if self.noted:
+            counted(self.key.key.public, made, began)
+        return made
+
+
+def counted(key: SkPublic, made: Signature, began: float) -> None:
+    """Note the signature counter of a key on a token, and warn if it went back.
+
+    Args:
+        key: the key.
+        made: a new signature by it.
+        began: when it was asked for, seconds since 1970.
+    """
+    from fidokit.keys.bookkeeping import clone_sentence, note_counter
+
+    counter = getattr(made, "counter", None)
+    if counter is None:
+        return
+    line = PublicLine(key, "").encode()
+    if alarm := note_counter(note, line, counter, began=began, by="a signature"):
+        note(f"WARNING: {clone_sentence(sha256(key.blob()), alarm)}; see: fidokit doctor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +247,7 @@ def _private_signer(
         yield FileSigner(key, str(private), certificate)
         return
     with open_token(key.key_handle, key.public.application) as session:
-        yield SessionSigner(session, PrivateFile(key, comment), certificate)
+        yield SessionSigner(session, PrivateFile(key, comment), certificate, noted=True)
 
 
 def _said_by_agent(wanted: bool | None) -> str:

@@ -59,6 +59,24 @@ def configured_remember(
     return remember
 
 
+def configured_inventory(
+    environ: Mapping[str, str] | None = None, config: Path | None = None
+) -> bool:
+    """`inventory` in the configuration file: note down who knows which key; True by default.
+
+    Raises:
+        MalformedFile: the file is not TOML, or `inventory` is neither true nor false.
+        NoPermission: it cannot be read.
+    """
+    path = config or config_path(os.environ if environ is None else environ)
+    inventory = _settings(path).get("inventory", True)
+    if not isinstance(inventory, bool):
+        raise MalformedFile(
+            f"{path}: `inventory` is neither true nor false", hint="write: inventory = false"
+        )
+    return inventory
+
+
 def configured_folders(
     environ: Mapping[str, str] | None = None, config: Path | None = None
 ) -> list[Path]:

@@ -82,6 +82,7 @@ def sign(
     the token that holds KEY, as `cert store` does.
     """
     from fidokit.signing.certificates import certificate_request, issue_certificate
+    from fidokit.signing.records import note_certificates
 
     numbers = _numbers(serial, len(keys))
     request = certificate_request(said.pop("key_id"), **said)
@@ -91,6 +92,7 @@ def sign(
             issue_certificate(signer, key, request, serial=number, force=force)
             for key, number in zip(keys, numbers, strict=True)
         ]
+    note_certificates(note, issued)
     stored = _also_on_token(settings, issued, force=force) if on_token else []
     data = {"certificates": [schema.certificate(one) for one in issued], **_stored_on(stored)}
     show(settings, data, Lines([*map(_said, issued), *map(_kept, stored)]))

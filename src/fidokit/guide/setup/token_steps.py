@@ -12,12 +12,14 @@ from fidokit.files.filenames import backups_beside
 from fidokit.files.keyfile import ensure_ssh_folder, ssh_folder
 from fidokit.guide.setup.desk import StepOutcome, shown
 from fidokit.keys import backup
+from fidokit.keys.bookkeeping import note_generated
 from fidokit.keys.generation import GeneratedKey, GenerateRequest, generate_key, key_types
 from fidokit.keys.holder import read_named
 from fidokit.keys.token_keys import TokenKeyFile, token_key_files
 from fidokit.openssh.certificates.certificate import Certificate
 from fidokit.openssh.keys import fingerprint
 from fidokit.openssh.keys.public import SkEcdsaPublic, SkEd25519Public
+from fidokit.prompt.text import note
 from fidokit.server.authorize.sources import token_flags
 from fidokit.tokens import owner
 from fidokit.tokens.access import list_tokens, token_info
@@ -186,6 +188,7 @@ def _make(state: SetupState, session: Session) -> tuple[GeneratedKey, GenerateRe
         ensure_ssh_folder(request.path or ssh_folder())
         try:
             made = generate_key(session, request, passphrase=state.desk.new_passphrase)
+            note_generated(note, [made], [session])
         except CredentialInTheWay as error:
             if not asker.is_person:
                 raise
@@ -249,6 +252,7 @@ def make_backup(state: SetupState, session: Session) -> None:
             if other.selector == session.selector:
                 raise UsageError("this is the same token", hint="name another one")
             made = generate_key(other, request, passphrase=state.desk.new_passphrase)
+            note_generated(note, [made], [other])
     except FidokitError as error:
         _failed(state, "backup", error, command)
         return

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Final
 from fidokit.errors import FidokitError, Interrupted
 from fidokit.guide import ssh_login
 from fidokit.guide.setup.desk import StepOutcome, shown
+from fidokit.keys.bookkeeping import note_authorized, note_published
 from fidokit.keys.publication import SITES, Publication, Published, publish_keys
 from fidokit.keys.ssh_config import install_blocks, installed_hosts, own_file
+from fidokit.prompt.text import note
 from fidokit.server.authorize.authorization import AuthorizeTarget, authorize_keys
 from fidokit.server.authorize.standing import WORDS, Admittance
 from fidokit.signing.git_config import (
@@ -23,6 +25,7 @@ from fidokit.signing.git_config import (
     prove_signing,
     signs_every_commit,
 )
+from fidokit.signing.records import note_signers
 from fidokit.signing.signatures import sign_message
 from fidokit.signing.signers import open_signer, private_path
 
@@ -66,6 +69,7 @@ def authorize(state: SetupState) -> None:
         with _guarded(state, "login", command):
             place = AuthorizeTarget(destination=destination, ssh=state.desk.ssh)
             done = authorize_keys([str(state.public)], place, fetch=state.desk.fetch)
+            note_authorized(note, done, place)
             _tell_standing(state, done, destination, command)
     if not any(step.name == "login" for step in state.steps):
         command = ["fidokit", "server", "authorize", shown(state.public), "--host", "user@host"]
@@ -183,7 +187,7 @@ def publish(state: SetupState, prefix: str) -> None:
 
 
 def _published(state: SetupState, prefix: str, account: str, *, signing: bool) -> list[Publication]:
-    return publish_keys(
+    done = publish_keys(
         f"{prefix}:{account}",
         [str(state.public)],
         signing=signing,
@@ -191,6 +195,8 @@ def _published(state: SetupState, prefix: str, account: str, *, signing: bool) -
         run=state.desk.run,
         fetch=state.desk.fetch,
     )
+    note_published(note, done)
+    return done
 
 
 def _account(state: SetupState, site: str) -> str:
@@ -242,6 +248,7 @@ def sign_commits(state: SetupState) -> None:
         plan = plan_signing(git, wish)
         for problem in apply_plan(git, plan):
             state.note("git", StepOutcome.OPEN, problem)
+        note_signers(note, wish, plan)
         outcome = StepOutcome.PRESENT if plan.is_empty else StepOutcome.DONE
         hint = "" if plan.is_empty else "to undo it: fidokit git setup --undo"
         names = ", ".join([*(one.name for one in plan.settings), *plan.present])

@@ -10,7 +10,7 @@ from tests.cli.commands.conftest import PASSPHRASE, PIN, Bench
 from tests.support.key_rows import credential, key
 
 from fidokit.cli.commands.key.resident import key_name, yes_no
-from fidokit.inventory import join
+from fidokit.inventory.key_list import join
 from fidokit.types import CredentialId
 
 MEMBERS = {

@@ -181,6 +181,7 @@ def generate(
     both keys.
     """
     from fidokit.keys.backup import with_backups
+    from fidokit.keys.bookkeeping import note_generated
     from fidokit.keys.generation import warning_before
 
     settings.token = options.pop("device", settings.token)
@@ -205,6 +206,8 @@ def generate(
                 show_made(settings, made)
             elif any(not one.touch_required for one in made):
                 note(NO_TOUCH)
+            if made:
+                note_generated(note, made, sessions)
 
 
 def _make_all(

@@ -40,9 +40,11 @@ def publish(
     the text to paste are printed, and the exit status is 1 unless the account of NAME has the key
     already. Afterwards the account's public list is read.
     """
+    from fidokit.keys.bookkeeping import note_published
     from fidokit.keys.publication import Published, publish_keys
 
     done = publish_keys(site, files, signing=signing, backups=not no_backup, title=title)
+    note_published(note, done)
     for one in done:
         if one.key.touch is False:
             note(NO_TOUCH)

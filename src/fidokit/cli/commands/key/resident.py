@@ -91,6 +91,7 @@ def list_keys(
     anything. The right ends when the PIN is changed, or with `fidokit token forget`.
     """
     from fidokit.keys import resident_keys
+    from fidokit.keys.bookkeeping import note_listed
 
     failed: list[RpFailure] = []
     problems: list[str] = []
@@ -110,6 +111,7 @@ def list_keys(
             failed=failed,
             certificates=problems,
         )
+    note_listed(note, rows, session)
     rows = sorted(rows, key=SORTS[sort]) if sort else rows  # type: ignore[arg-type]
     states = resident_keys.backup_states(rows)
     cells = [_cells(row, state) for row, state in zip(rows, states, strict=True)]

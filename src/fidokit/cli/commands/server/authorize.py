@@ -117,6 +117,8 @@ def authorize(
     publishes; or https addresses. A key is not added twice, and other lines stay unchanged, byte
     for byte. After that, fidokit asks the installed sshd whether it accepts the key.
     """
+    from fidokit.keys.bookkeeping import note_authorized
+
     place = _place(given)
     _check_authority(given)
     if from_file is not None:
@@ -133,6 +135,8 @@ def authorize(
     else:
         _refuse(given, "without --revoke", ("all_users",))
         done = _let_in(keys, place, given, dry_run=dry_run)
+        if not dry_run:
+            note_authorized(note, done, place)
     _print(settings, done, dry_run=dry_run)
     if not is_good(done):
         raise click.exceptions.Exit(ExitCode.OTHER)

@@ -77,6 +77,7 @@ def setup(
         prove_signing,
         undo_signing,
     )
+    from fidokit.signing.records import note_signers
 
     if local and is_global:
         raise click.UsageError("--local and --global exclude each other")
@@ -90,6 +91,8 @@ def setup(
     wish = _wish(git, given)
     plan = plan_signing(git, wish)
     problems = [] if dry_run else apply_plan(git, plan)
+    if not dry_run:
+        note_signers(note, wish, plan)
     for problem in (*problems, *(one.note for one in wish.others if one.note)):
         note(f"note: {problem}")
     good = prove_signing(git, wish, plan) if test and not dry_run else None

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.support.key_rows import EPOCH, RESIDENT, UP, UV, credential, file, key
 
 from fidokit.errors import CredentialNotFound, UsageError
-from fidokit.inventory import KeyRow, join, label, resolve
+from fidokit.inventory.key_list import KeyRow, join, label, resolve
 from fidokit.openssh.keys import fingerprint
 from fidokit.openssh.keys.public import Ed25519Public
 from fidokit.types import CredentialId, KeyType, SkFlag
