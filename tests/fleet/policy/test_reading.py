@@ -150,6 +150,8 @@ def test_joined_demands_are_the_stricter_ones() -> None:
         assert joined.level == CertificationLevel.L2
         assert joined.expires == date(2027, 1, 1)
     assert (one & HostRules(("c",), models=frozenset("z"))).models == frozenset()
+    nothing_left = one & HostRules(("c",), models=frozenset("z")) & HostRules(("d",))
+    assert nothing_left.models == frozenset()
 
 
 def test_the_rest(whole: FleetPolicy) -> None:

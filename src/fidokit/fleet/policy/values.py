@@ -168,7 +168,9 @@ def _union(first: Iterable[T], second: Iterable[T]) -> tuple[T, ...]:
 
 
 def _narrower(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:
-    return one & other if one is not None and other is not None else one or other
+    if one is None or other is None:
+        return one if other is None else other
+    return one & other
 
 
 def _stricter(
