@@ -119,7 +119,6 @@ def test_the_whole_way(desk: Desk) -> None:
         ("File for the key", ""),
         ("New passphrase for", ""),
         ("New passphrase again", ""),
-        ("for making the key", PIN),
         ("Make a backup", ""),
         ("Server to log in to", f"{ME}@testserver"),
         ("Another one", ""),

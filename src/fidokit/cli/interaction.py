@@ -21,12 +21,20 @@ Secret = TypeVar("Secret", str, bytes)
 
 
 @contextmanager
-def open_token(settings: Settings) -> Iterator[Session]:
-    """Open the one token that this command is about; -v counts what was said to it."""
+def open_token(
+    settings: Settings, interaction: TerminalInteraction | None = None
+) -> Iterator[Session]:
+    """Open the one token that this command is about; -v counts what was said to it.
+
+    Args:
+        settings: which token, and how its user is reached.
+        interaction: asks the user; one of its own if None.
+    """
     from fidokit.tokens import access
 
+    asks = interaction or TerminalInteraction(settings)
     with access.open_token(
-        settings.token, TerminalInteraction(settings), spend_last_try=settings.spend_last_try
+        settings.token, asks, spend_last_try=settings.spend_last_try
     ) as session:
         began = time.monotonic()
         try:

@@ -72,7 +72,8 @@ def authorize(state: SetupState) -> None:
             note_authorized(note, done, place)
             _tell_standing(state, done, destination, command)
     if not any(step.name == "login" for step in state.steps):
-        command = ["fidokit", "server", "authorize", shown(state.public), "--host", "user@host"]
+        words = [shown(state.public), "--host", "user@host"]
+        command = [*_ours(state, "server", "authorize"), *words]
         state.note("login", StepOutcome.SKIPPED, "no server was named", command)
 
 

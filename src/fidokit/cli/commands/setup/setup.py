@@ -26,7 +26,7 @@ from fidokit.prompt.text import escape
 if TYPE_CHECKING:
     from fidokit.guide.setup.answers import Asker
     from fidokit.guide.setup.desk import SetupDesk, SetupState, StepReport
-    from fidokit.tokens import Session
+    from fidokit.tokens import PinCode, Session
 
 COLORS = {
     "found": "32",
@@ -142,10 +142,11 @@ def _desk(
         known = kept.get(path.absolute())
         return known if known is not None else old_passphrase(None)(path)
 
+    interaction = SetupInteraction(settings)
     return SetupDesk(
         asker=asker,
-        interaction=TerminalInteraction(settings),
-        open_token=_opener(settings, settings.pin_file),
+        interaction=interaction,
+        open_token=_opener(settings, settings.pin_file, interaction),
         open_backup=_opener(settings, backup_pin_file),
         new_passphrase=new,
         old_passphrase=old,
@@ -157,15 +158,37 @@ def _desk(
 
 
 def _opener(
-    settings: Settings, pin_file: str | None
+    settings: Settings, pin_file: str | None, interaction: TerminalInteraction | None = None
 ) -> Callable[[str | None], AbstractContextManager[Session]]:
     def opened(selector: str | None) -> AbstractContextManager[Session]:
         own = copy(settings)
         own.token, own.pin_file = selector, pin_file
         own.pin_fd = settings.pin_fd if pin_file == settings.pin_file else None
-        return open_token(own)
+        return open_token(own, interaction)
 
     return opened
+
+
+class SetupInteraction(TerminalInteraction):
+    """Asks as any command does, but not for a PIN that its user chose in this run of setup."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._chosen: dict[str, PinCode] = {}
+
+    def ask_new_pin(self, token: str, min_length: int, max_length: int) -> PinCode:
+        """A new PIN, which serves the rest of the run."""
+        self._chosen[token] = super().ask_new_pin(token, min_length, max_length)
+        return self._chosen[token]
+
+    def ask_pin(
+        self, token: str, retries: int | None, why: str, previous_was_wrong: bool
+    ) -> PinCode:
+        """The PIN that was just chosen, else as `TerminalInteraction`; a wrong one is dropped."""
+        if previous_was_wrong:
+            self._chosen.pop(token, None)
+        chosen = self._chosen.get(token)
+        return chosen or super().ask_pin(token, retries, why, previous_was_wrong)
 
 
 # --- what is shown -------------------------------------------------------------------------------
