@@ -86,8 +86,11 @@ def peer_process(channel: socket.socket) -> str:
         return ""
     credentials = channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
     pid = int(_UCRED.unpack(credentials)[0])
-    if not pid:  # in a namespace that we cannot see into
-        return ""
+    return process_name(pid) if pid else ""  # 0: in a namespace that we cannot see into
+
+
+def process_name(pid: int) -> str:
+    """A running program as "ssh (pid 123)"; its name is its own choice: hostile text."""
     try:
         name = Path(f"/proc/{pid}/comm").read_bytes().decode("utf-8", "replace").strip()
     except OSError:

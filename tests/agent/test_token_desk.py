@@ -479,7 +479,7 @@ def test_certificates_of_the_token_and_of_a_folder(
     bench.look()
     assert bench.blobs == {"usb:ONE": [key, IN_FOLDER.blob(), ON_TOKEN.blob()]}
     assert "not served from usb:ONE: a broken one" in bench.lines
-    assert "1 keys on usb:ONE are served, and 1 certificates" in bench.lines
+    assert "serving 1 key and 1 certificate on usb:ONE" in bench.lines
     path.unlink()
     bench.look()
     assert bench.blobs == {"usb:ONE": [key, ON_TOKEN.blob()]}

@@ -81,7 +81,7 @@ def test_the_agent_goes_on(host: Host, tmp_path: Path) -> None:
         serving(host, "--resident", "--pin-cache", "2s", **{PLACE: str(tmp_path / "c")}),
     ):
         assert connected.acquire(timeout=WAIT_S), "the service was asked"
-        until(said(host, "does not answer", "keys on virtual:t are served"), host)
+        until(said(host, "does not answer", "serving 1 key on virtual:t"), host)
         assert "ED25519-SK" in host.add("-l")
         asked = len(host.asked())
         (host.home / "m").write_text("x")

@@ -31,7 +31,7 @@ def test_create_list_open_delete(state_home: Path) -> None:
     made = registry.create("work", profile="ctap2.1", presence="delay 5", uv_enrolled=True)
     assert made.identity is not None
     assert made.identity.profile == "ctap2.1"
-    assert made.identity.presence == "delay 5"
+    assert made.identity.presence == "delay:5"
     assert made.identity.serial.startswith("FK")
     assert made.identity.created > 1_700_000_000
     assert registry.list_tokens() == [made]

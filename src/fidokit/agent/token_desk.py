@@ -32,6 +32,7 @@ from fidokit.errors import (
     TokenNotFound,
     TokenSilent,
 )
+from fidokit.prompt.text import count
 from fidokit.types import SkFlag
 
 if TYPE_CHECKING:
@@ -449,8 +450,9 @@ class Residents:
         self._keys[selector] = keys
         self._serve(selector)
         certified = [private for private, _ in keys if private.certificate]
-        more = f", and {len(certified)} certificates" if certified else ""
-        self._say(f"{len(keys) - len(certified)} keys on {selector} are served{more}")
+        what = count(len(keys) - len(certified), "key")
+        what += f" and {count(len(certified), 'certificate')}" if certified else ""
+        self._say(f"serving {what} on {selector}")
 
     def _serve(self, selector: str) -> None:
         """The keys and certificates of a token, each key followed by those that a folder has."""

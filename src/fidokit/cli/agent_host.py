@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from fidokit.agent.core.ports import Consent
 from fidokit.prompt import questions
-from fidokit.prompt.text import escape, escape_lines, note
+from fidokit.prompt.text import columns, escape, escape_lines, fitted, note
 
 METHODS = ("auto", "terminal", "askpass", "pinentry")
 """How a PIN can be asked for."""
@@ -102,7 +102,8 @@ def _on_terminal(question: str, stop: threading.Event) -> bool:
     terminal = os.open(questions.TERMINAL, os.O_RDWR | os.O_NOCTTY)
     try:
         termios.tcflush(terminal, termios.TCIFLUSH)  # what was typed before is not an answer
-        text = f"{escape(question.replace(chr(10), '; '))} [y/N] "
+        asked = f"{escape(question.replace(chr(10), '; '))} [y/N]"
+        text = f"{fitted(asked, columns(terminal) - 1)} "
         os.write(terminal, text.encode("utf-8", "backslashreplace"))
         while not select.select([terminal], [], [], POLL_S)[0]:
             if stop.is_set():

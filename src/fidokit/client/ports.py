@@ -19,7 +19,8 @@ class Link(Protocol):
     """One open channel to a token, carrying whole CTAP messages without framing.
 
     Its methods block and are called from a worker thread, one call at a time. While `cbor`
-    waits it polls `canceled` at least every half second: a poll counts as a sign of life.
+    waits it polls `canceled` at least every half second: a poll counts as a sign of life. One that
+    knows who uses the token while it is busy has an attribute `holder`, a text or None.
     Raises `TokenGone` (or OSError) when the token disappears.
     """
 

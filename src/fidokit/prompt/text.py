@@ -40,6 +40,11 @@ def escape_lines(text: str, *, indent: str = "") -> str:
     return f"\n{indent}".join(escape(line) for line in text.split("\n"))
 
 
+def count(number: int, thing: str) -> str:
+    """A number of things, such as "1 key" and "2,000 keys"; the plural is formed by an s."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
 def is_fancy(stream: TextIO) -> bool:
     """Whether a user reads this stream on a terminal that can do more than lines."""
     return stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"

@@ -67,7 +67,7 @@ class Delay:
     milliseconds: int
 
     def __str__(self) -> str:
-        return f"delay {self.milliseconds}"
+        return f"delay:{self.milliseconds}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,7 +140,7 @@ def test_a_list_that_is_too_long_is_cut_and_ours_stay() -> None:
     answer = world.ask(agent_messages.REQUEST_IDENTITIES)
     assert len(answer) <= agent_messages.MAX_FRAME
     assert world.listed()[0] == (SK.public.blob(), "ours")
-    assert "do not fit" in world.log[-1]
+    assert "has no room for" in world.log[-1]
 
 
 # --- answers that are remembered -----------------------------------------------------------

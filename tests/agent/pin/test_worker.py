@@ -367,3 +367,36 @@ def test_what_a_resident_key_is_called() -> None:
     assert label_of(credential(user_id=UserId(bytes(32)))) == "ssh:work"
     assert "\x1b" not in label_of(credential(application=Application("ssh:\x1b[2J")))
     assert credential().private is None
+
+
+# --- whether anybody can be asked ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "terminal", "env", "can"),
+    [
+        ("auto", True, {}, True),
+        ("auto", False, {}, False),
+        ("terminal", False, {}, False),
+        ("askpass", True, {}, False),
+        ("askpass", False, {"SSH_ASKPASS": "/bin/true"}, True),
+        ("askpass", False, {"SSH_ASKPASS": "/no/such"}, False),
+        ("auto", False, {"SSH_ASKPASS": "/bin/true"}, False),
+        ("auto", False, {"SSH_ASKPASS": "/bin/true", "DISPLAY": ":0"}, True),
+        ("auto", False, {"SSH_ASKPASS": "/no/such", "DISPLAY": ":0"}, False),
+        ("pinentry", True, {}, False),
+    ],
+)
+def test_whether_anybody_can_be_asked(
+    method: str,
+    terminal: bool,
+    env: dict[str, str],
+    can: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("SSH_ASKPASS", "SSH_ASKPASS_REQUIRE", "DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, text in env.items():
+        monkeypatch.setenv(name, text)
+    monkeypatch.setattr("fidokit.prompt.pinentry.available", lambda: False)
+    assert worker.can_be_asked(method, terminal=terminal) is can

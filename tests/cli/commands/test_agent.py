@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -89,6 +91,16 @@ def test_without_an_agent(bench: Bench) -> None:
     done = bench.run("agent", "add", SSH_AUTH_SOCK="")
     assert done.code == ExitCode.OTHER
     assert "SSH_AUTH_SOCK is not set" in done.err
+
+
+def test_an_agent_that_can_ask_nobody_says_so_at_its_start(bench: Bench) -> None:
+    """And not when the first login fails."""
+    nobody = {"SSH_ASKPASS": "", "DISPLAY": "", "WAYLAND_DISPLAY": "", "PATH": "/nonexistent"}
+    done = bench.run("agent", "serve", "--background", "-a", str(bench.home / "s"), **nobody)
+    assert done.code == 0, done.err
+    os.kill(int(done.out.partition("SSH_AGENT_PID=")[2].partition(";")[0]), signal.SIGTERM)
+    assert "nobody can be asked for a PIN: keys that need one will not sign\n" in done.err
+    assert "hint: run it in a terminal without --background, or set SSH_ASKPASS" in done.err
 
 
 @pytest.mark.parametrize(

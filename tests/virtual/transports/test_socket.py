@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import stat
 import threading
@@ -29,7 +30,7 @@ from fidokit.errors import (
     TokenGone,
     TokenMisbehaved,
 )
-from fidokit.unix_socket import socket_path
+from fidokit.unix_socket import process_name, socket_path
 from fidokit.virtual.presence import UP_NEEDED
 from fidokit.virtual.transports.socket import (
     FROM_OWNER,
@@ -140,6 +141,7 @@ def test_several_clients_at_once(desk: Desk) -> None:
 
     assert first.cbor(SELECTION, on_keepalive, never) == OK
     assert replies[0] == BUSY
+    assert second.holder == process_name(os.getpid())  # the first link's: it runs here, too
     assert second.cbor(GET_INFO, ignore, never)[:1] == OK
     assert desk.listener.clients == 2
     first.close()

@@ -25,6 +25,7 @@ from fidokit.openssh.certificates.certificate import (
 from fidokit.openssh.keys import fingerprint
 from fidokit.openssh.keys.public import TYPE_NAMES
 from fidokit.openssh.wire import Reader
+from fidokit.prompt.text import count
 
 Identity = tuple[bytes, str]
 """A public key or certificate blob, and its comment."""
@@ -117,7 +118,7 @@ def _that_fit(identities: list[Identity], say: Callable[[str], None]) -> list[Id
             break
         fitting.append((blob, comment))
     if len(fitting) < len(identities):
-        say(f"{len(identities) - len(fitting)} keys of the upstream agent do not fit into a list")
+        say(f"the list has no room for {count(len(identities) - len(fitting), 'key')} of the upstream agent")
     return fitting
 
 

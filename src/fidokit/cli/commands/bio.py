@@ -12,7 +12,7 @@ from fidokit.cli.options import verb
 from fidokit.cli.render import Column, Lines, Listing, show
 from fidokit.cli.settings import Settings
 from fidokit.prompt import questions
-from fidokit.prompt.text import note
+from fidokit.prompt.text import count, note
 
 if TYPE_CHECKING:
     from fidokit.tokens.owner import Finger, Sample
@@ -89,7 +89,7 @@ def delete(settings: Settings, *, fingerprints: tuple[str, ...], yes: bool) -> N
         chosen = list({finger.template_id: finger for finger in named}.values())
         if not yes:
             note("\n".join(f"  {_called(finger)}" for finger in chosen))
-            questions.require_yes(f"Make {session.name} forget {len(chosen)} finger(s)?")
+            questions.require_yes(f"Make {session.name} forget {count(len(chosen), 'finger')}?")
         for finger in chosen:
             delete_finger(session, finger)
         data = {"deleted": [schema.fingerprint(finger) for finger in chosen]}

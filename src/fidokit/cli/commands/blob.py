@@ -16,6 +16,7 @@ from fidokit.cli.settings import Settings
 from fidokit.errors import UsageError
 from fidokit.prompt import questions
 from fidokit.prompt.standard_input import standard_input
+from fidokit.prompt.text import count as count_of
 from fidokit.prompt.text import note
 
 if TYPE_CHECKING:
@@ -50,10 +51,6 @@ def list_blobs(settings: Settings, *, any_rp: bool) -> None:
     if not rows and footer and not settings.json:
         note(footer)
     show(settings, schema.blobs(table), Listing(COLUMNS, rows, EMPTY, footer))
-
-
-def _blobs(count: int) -> str:
-    return "1 blob" if count == 1 else f"{count} blobs"
 
 
 def _room(table: BlobTable) -> list[str]:
@@ -128,7 +125,7 @@ def set_blob(
         blobs.set_blob(
             session, key, blob, any_rp=any_rp, passphrase=old_passphrase(passphrase_file)
         )
-        done = f"Stored {len(blob)} bytes for {key} on {session.name}."
+        done = f"Stored {count_of(len(blob), 'byte')} for {key} on {session.name}."
         show(settings, {**schema.on_token(session), "size": len(blob)}, Lines([done]))
 
 
@@ -160,7 +157,7 @@ def delete(
 
     if bool(keys) + orphans + every != 1:
         raise UsageError("name the keys, or say --orphans, or --all")
-    what = "EVERY blob" if every else "the orphaned blobs" if orphans else _blobs(len(keys))
+    what = "EVERY blob" if every else "the orphaned blobs" if orphans else count_of(len(keys), "blob")
     with open_token(settings) as session:
         if not yes:
             questions.require_yes(f"Delete {what} from {session.name} for good?")
@@ -172,5 +169,5 @@ def delete(
             count = delete_orphaned_blobs(session)
         else:
             delete_blobs(session, keys, any_rp=any_rp, passphrase=old_passphrase(passphrase_file))
-        done = "Deleted all." if count is None else f"Deleted {_blobs(count)}."
+        done = "Deleted all." if count is None else f"Deleted {count_of(count, 'blob')}."
         show(settings, {**schema.on_token(session), "deleted": count}, Lines([done]))

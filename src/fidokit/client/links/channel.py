@@ -96,7 +96,7 @@ class Channel:
             self.patience.sleep(wait)
             reply = self._exchange(request, told, stop)
         if reply[:1] == BUSY:
-            raise fido2_device.busy(None)
+            raise fido2_device.busy(getattr(self._link, "holder", None))
         if self._trace:
             from fidokit.client.links import trace
 

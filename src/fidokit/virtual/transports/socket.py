@@ -51,6 +51,8 @@ class FrameKind(IntEnum):
     KEEPALIVE = 0x11
     """Owner: u8 status, as CTAPHID_KEEPALIVE has it."""
     ANSWER = 0x12
+    """Owner: status byte and CBOR, or data and status word; behind CHANNEL_BUSY alone, who uses the
+    token, as UTF-8."""
     FAILURE = 0x13
     """Owner: CBOR [error class, message, hint]."""
 
@@ -176,6 +178,9 @@ def _cut(text: str) -> str:
     return text.encode("utf-8", "replace")[:_LONGEST_TEXT].decode("utf-8", "ignore")
 
 
+_BUSY: Final = b"\x06"
+"""CTAP2_ERR_CHANNEL_BUSY: the token works for another link."""
+
 _HELLO_WAIT_S: Final = 2.0
 _CHUNK: Final = 65_536
 
@@ -218,6 +223,9 @@ class SocketLink:
     Args:
         channel: connected to the owner, who says HELLO now.
 
+    Attributes:
+        holder: who used the token when the owner last said that it is busy; None for nobody known.
+
     Raises:
         TokenGone: the owner hung up.
         TokenMisbehaved: it does not say HELLO, or one of another protocol.
@@ -230,6 +238,7 @@ class SocketLink:
         self._reader = SocketFrameReader(FROM_OWNER)
         self._frames: deque[Frame] = deque()
         self._numbers = itertools.count(1)
+        self.holder: str | None = None
         greeting = self._next()
         if greeting.kind is FrameKind.FAILURE:
             raise _error(greeting)
@@ -252,7 +261,11 @@ class SocketLink:
             TokenGone: the token was unplugged, its owner ended, or this link was closed.
             StateUnusable: the owner cannot use the token's file.
         """
-        return self._exchange(FrameKind.CBOR, request, on_keepalive, canceled)
+        reply = self._exchange(FrameKind.CBOR, request, on_keepalive, canceled)
+        if reply[:1] != _BUSY:
+            return reply
+        self.holder = _cut(reply[1:].decode("utf-8", "replace")) or None
+        return _BUSY
 
     def msg(self, apdu: bytes) -> bytes:
         """Send a U2F raw message; as `MemoryLink.msg`.

@@ -22,7 +22,14 @@ from fidokit.errors import (
     TokenMisbehaved,
     WouldOverwrite,
 )
-from fidokit.unix_socket import address, require_own_user, socket_path
+from fidokit.types import CtapStatus
+from fidokit.unix_socket import (
+    address,
+    peer_process,
+    process_name,
+    require_own_user,
+    socket_path,
+)
 from fidokit.virtual.transports.memory import TokenLink, accept_all, alone
 from fidokit.virtual.transports.socket import (
     COMMANDS,
@@ -115,6 +122,13 @@ class Listener:
     def clients(self) -> int:
         """How many are connected."""
         return len(self._clients)
+
+    def holder(self, asking: _Client) -> str:
+        """Who uses the token while it is busy for a client: another one, else this process."""
+        with self._changed:
+            others = [one for one in self._clients - {asking} if one.since_s is not None]
+        first = min(others, key=lambda one: one.since_s or 0.0, default=None)
+        return (first.process() if first else "") or process_name(os.getpid())
 
     def stop(self) -> None:
         """Take no new clients; those that are connected stay. Harmless when repeated."""
@@ -251,6 +265,8 @@ class _Client:
         self._wanted = True
         self._said_s = 0.0
         self._link: TokenLink | None = None
+        self.since_s: float | None = None
+        """When the command began that runs now; None for no command."""
 
     def open(self, token: SharedToken) -> int:
         """Take a link to the token; returns its capabilities."""
@@ -262,6 +278,12 @@ class _Client:
         with suppress(OSError):
             self._channel.sendall(failure(0, error).encode())
         self._channel.close()
+
+    def process(self) -> str:
+        """The program at the other end, see `peer_process`; empty for one that hung up."""
+        with suppress(OSError):
+            return peer_process(self._channel)
+        return ""
 
     def hang_up(self) -> None:
         """End the connection, from any thread."""
@@ -282,8 +304,10 @@ class _Client:
             return  # a cancel that came when its command had ended
         self._running, self._wanted = frame.number, True
         answer = failure(frame.number, _DEFECT)
+        self.since_s = time.monotonic()
         with alone("a command of a virtual token's client"):
             answer = self._answer(frame)
+        self.since_s = None
         self._channel.sendall(answer.encode())
 
     def _answer(self, frame: Frame) -> Frame:
@@ -295,7 +319,9 @@ class _Client:
     def _run(self, frame: Frame) -> bytes:
         assert self._link is not None  # noqa: S101  opened before this thread began
         if frame.kind is FrameKind.CBOR:
-            return self._link.cbor(frame.body, self._keepalive, self._canceled)
+            answer = self._link.cbor(frame.body, self._keepalive, self._canceled)
+            busy = answer == bytes([CtapStatus.CHANNEL_BUSY])
+            return answer + self._listener.holder(self).encode() if busy else answer
         if frame.kind is FrameKind.MSG:
             return self._link.msg(frame.body)
         self._link.wink()

@@ -13,7 +13,7 @@ from fidokit.cli.progress import Counter
 from fidokit.cli.render import labeled
 from fidokit.cli.settings import Settings
 from fidokit.errors import ExitCode
-from fidokit.prompt.text import escape, note
+from fidokit.prompt.text import count, escape, note
 
 if TYPE_CHECKING:
     from fidokit.server.check.findings.advice import Advice
@@ -136,7 +136,6 @@ def _advice(tally: CheckTally, request: CheckRequest) -> Advice:
 
 def _say_what_breaks(tally: CheckTally, *, in_full: bool) -> None:
     """On standard error, so that nobody who throws the report away misses it."""
-    from fidokit.cli.commands.server.check_summary import count
     from fidokit.server.check.formats.sentences import place_text
 
     found = tally.violations

@@ -10,8 +10,7 @@ from itertools import islice
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, TextIO
 
-from fidokit.cli.commands.server.check_summary import count
-from fidokit.prompt.text import escape, is_fancy
+from fidokit.prompt.text import count, escape, is_fancy
 from fidokit.server.check.audit import FileReport, ServerReport, UserReport
 from fidokit.server.check.findings.derivation import ReportEvent
 from fidokit.server.check.key_lines import KeyLine, UnreadableLine

@@ -11,7 +11,7 @@ from typing import Final
 
 from fidokit.cli.render import styled
 from fidokit.findings import FindingKind, Severity
-from fidokit.prompt.text import escape, is_fancy
+from fidokit.prompt.text import count, escape, is_fancy
 from fidokit.server.check.findings.advice import Advice, NextStep
 from fidokit.server.check.findings.finding import CheckFinding
 from fidokit.server.check.findings.tally import CheckTally, LoginWay
@@ -35,11 +35,6 @@ _NAMES: Final = 12
 _WIDTH: Final = 80
 _LONGEST: Final = 120
 """Of a key's name, fingerprint and comment."""
-
-
-def count(number: int, thing: str) -> str:
-    """A number of things."""
-    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
 # --- the summary -----------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from fidokit.cli.options import verb
 from fidokit.cli.render import styled, write_json
 from fidokit.cli.settings import Settings
 from fidokit.errors import FidokitError, UsageError
-from fidokit.prompt.text import escape, is_fancy, note
+from fidokit.prompt.text import columns, escape, fitted, is_fancy, note
 from fidokit.server.harden.levels import Level
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def carry_out(
     for warning in plan.warnings:
         note(f"warning: {warning}")
     if not settings.json:
-        for line in (*_diffs(plan), *map(escape, (*_proofs(plan), *_summary(plan)))):
+        for line in (*_diffs(plan), *map(_narrow, (*_proofs(plan), *_summary(plan)))):
             print(line)
     if plan.obstacle is not None:
         note("Nothing was written.")
@@ -171,7 +171,16 @@ def carry_out(
     if settings.json:
         write_json({"hardening": schema.hardening(plan, done=done, reloaded=done and reload)})
         return
-    print("\n".join(map(escape, _outcome(plan, done=done, reloaded=done and reload))))
+    print("\n".join(map(_narrow, _outcome(plan, done=done, reloaded=done and reload))))
+
+
+def _narrow(line: str) -> str:
+    """A line made harmless, and broken at words for a terminal; a command stays whole."""
+    line = escape(line)
+    if line.startswith("  fidokit ") or not is_fancy(sys.stdout):
+        return line
+    width = columns(sys.stdout)
+    return line if len(line) <= width else fitted(line, width - 2).replace("\n", "\n  ")
 
 
 def _proofs(plan: HardeningPlan) -> Iterator[str]:

@@ -34,7 +34,7 @@ from fidokit.cli.render import Column, Lines, Listing, home_path, show
 from fidokit.cli.settings import Settings
 from fidokit.errors import FidokitError, ReaderGone
 from fidokit.prompt import questions
-from fidokit.prompt.text import escape, note
+from fidokit.prompt.text import count, escape, note
 
 if TYPE_CHECKING:
     from fidokit.lab.ways import Reached, Ways
@@ -213,7 +213,7 @@ def models(settings: Settings, *, search: str) -> None:
         "problems": list(found.problems),
         "source": found.source,
     }
-    notes = [f"{len(rows)} models of {found.source}", *found.problems]
+    notes = [f"{count(len(rows), 'model')} of {found.source}", *found.problems]
     footer = "\n".join(map(escape, notes))
     show(settings, data, Listing(columns, rows, NO_MODELS, footer))
 
