@@ -16,7 +16,9 @@ from fidokit.cli.settings import Settings
 from fidokit.errors import WouldOverwrite
 from fidokit.server.harden.plan import HardeningPlan, HardeningTarget
 
-QUESTION = "Allow use of key alice@example.org?\\na login as alice on build.example.org\\nasked for by ssh"
+QUESTION = (
+    "Allow use of key alice@example.org?\\na login as alice on build.example.org\\nasked for by ssh"
+)
 
 
 @pytest.mark.parametrize("columns", [80, 60])

@@ -36,6 +36,7 @@ BEFORE = {
     "key delete": WORK,
     "cert sign": "fidokit key generate -q -f ca --no-passphrase",
     "agent add": 'eval "$(fidokit agent serve --background)"',
+    "agent list": 'eval "$(fidokit agent serve --background)"',
     "pin set": FRESH,
     "pin force-change": f"{FRESH} && fidokit pin set",
     "config enterprise-attestation": f"{FRESH} --profile ctap2.3-enterprise && fidokit pin set",
@@ -45,6 +46,7 @@ BEFORE = {
 }
 AFTER = {
     "agent add": "ssh-agent -k",
+    "agent list": "ssh-agent -k",
     "agent serve": "ssh-agent -k",
     "key passphrase": "ssh-keygen -q -p -N '' -P 'correct horse battery' -f id_file",
     "pin force-change": f"{FRESH} && fidokit pin set",

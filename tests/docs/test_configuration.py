@@ -70,6 +70,35 @@ def test_the_man_page_says_no_more() -> None:
     assert {name for name in names if f"`{name}`" not in PAGE} == set()
 
 
+NOT_THE_USERS = {
+    "FIDOKIT_NODES", "FIDOKIT_EVENT", "FIDOKIT_KEY", "FIDOKIT_PURPOSE",  # set by fidokit
+    "COMP_WORDBREAKS", "LISTEN_FDS", "LISTEN_PID", "SSH_ASKPASS_PROMPT", "SSH_AGENT_PID",
+    "GH_NO_UPDATE_NOTIFIER", "GH_PROMPT_DISABLED", "GLAB_CHECK_UPDATE", "NO_PROMPT",
+    "HOME", "LANG", "LANGUAGE", "LC_ALL", "LOGNAME", "PATH", "USER", "LD_PRELOAD",  # everywhere
+    "COLORFGBG", "PCSCLITE_CSOCK_NAME", "SSHD_OPTIONS", "SSHD_OPTS",
+}  # fmt: skip
+"""Variables that nobody sets for fidokit: others set them, or every program has them."""
+
+
+def test_the_man_page_has_what_a_user_may_set() -> None:
+    names = {name for row in pages.ENVIRONMENT for name in row.split(", ")}
+    assert sources.variables() - names - NOT_THE_USERS == set(), "not in cli/manual/pages.py"
+    assert not names & NOT_THE_USERS
+
+
+def test_the_man_page_has_what_fidokit_writes() -> None:
+    section = PAGE.partition("## Files that fidokit writes")[2].partition("\n## ")[0]
+    written = {path for row in re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
+               for path in re.findall(r"`([^`]+)`", row)}  # fmt: skip
+    known = [path for row in pages.FILES for path in row.split(", ")]
+    elsewhere = {
+        "~/.config/systemd/user", "~/.gitconfig", "~/.bashrc", "~/.zshrc", "~/.cache/fidokit",
+        "/run/fidokit", "$XDG_RUNTIME_DIR/fidokit/agent.sock", "~/.local/share/bash-completion",
+        "~/.local/share/zsh/site-functions", "~/.config/fish/completions",
+    }  # fmt: skip
+    assert written - set(known) == elsewhere, "locks, and what the verb itself names as it writes"
+
+
 def test_the_file_that_is_shown_is_read_as_it_says(tmp_path: Path) -> None:
     shown = re.search(r"```toml\n(.*?)```", PAGE, re.DOTALL)
     assert shown

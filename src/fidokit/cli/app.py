@@ -107,9 +107,10 @@ GROUPS: Mapping[str, Section] = {
         },
     ),
     "agent": Section(
-        "SSH agents: serve keys, or add them to a running agent",
+        "SSH agents: serve keys, add them to a running agent, list them",
         {
             "add": "agent:add",
+            "list": "agent:list_held",
             "serve": "agent:serve",
             "session": "agent_session:session",
             "units": "agent:units",

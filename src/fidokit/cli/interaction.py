@@ -33,9 +33,7 @@ def open_token(
     from fidokit.tokens import access
 
     asks = interaction or TerminalInteraction(settings)
-    with access.open_token(
-        settings.token, asks, spend_last_try=settings.spend_last_try
-    ) as session:
+    with access.open_token(settings.token, asks, spend_last_try=settings.spend_last_try) as session:
         began = time.monotonic()
         try:
             yield session

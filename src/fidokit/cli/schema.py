@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fidokit.agent.addition import Added
+    from fidokit.agent.holdings import AgentHoldings, ServedKey
     from fidokit.agent.session.opening import OpenSession, SessionPlan
     from fidokit.guide.demo import Step
     from fidokit.guide.doctor import Finding
@@ -160,8 +161,8 @@ def certified(row: KeyRow) -> Json:
         members(
             one,
             "key_id serial principals valid_after valid_before",
-            valid_after=_moment(one.valid_after, never=0),
-            valid_before=_moment(one.valid_before, never=(1 << 64) - 1),
+            valid_after=moment(one.valid_after, never=0),
+            valid_before=moment(one.valid_before, never=(1 << 64) - 1),
         )
         for one in row.certificates
     ]
@@ -258,8 +259,8 @@ def certificate(one: IssuedCertificate | ShownCertificate) -> Json:
         "path type=type_name kind key authority signature_type key_id serial valid_after"
         " valid_before principals critical_options extensions",
         path=str(one.path),
-        valid_after=_moment(cert.valid_after, never=0),
-        valid_before=_moment(cert.valid_before, never=(1 << 64) - 1),
+        valid_after=moment(cert.valid_after, never=0),
+        valid_before=moment(cert.valid_before, never=(1 << 64) - 1),
         critical_options=[members(option, "name value data") for option in cert.critical_options],
         extensions=[members(option, "name value data") for option in cert.extensions],
     )
@@ -270,7 +271,7 @@ def kept_certificate(one: KeptCertificate) -> Json:
     return members(one, "path key_id fingerprint application user token")
 
 
-def _moment(seconds: int, *, never: int) -> str | None:
+def moment(seconds: int, *, never: int) -> str | None:
     """ISO 8601 in UTC; years beyond 9999 are the number of seconds since 1970."""
     import time
 
@@ -322,7 +323,7 @@ def agent_session(opened: OpenSession, plan: SessionPlan) -> Json:
         "key_id": certificate.key_id,
         "serial": certificate.serial,
         "principals": list(certificate.principals),
-        "valid_before": _moment(certificate.valid_before, never=0),
+        "valid_before": moment(certificate.valid_before, never=0),
         "host_keys": plan.host_keys if plan.destinations else None,
     }
 
@@ -335,6 +336,27 @@ def added(result: Added) -> Json:
         fingerprint=result.row.fingerprint,
         error=error_data(result.error) if result.error else None,
     )
+
+
+def until(key: ServedKey) -> str | None:
+    """When the certificate that an agent holds ends; None for one that does not, and for a key."""
+    return None if key.valid_before is None else moment(key.valid_before, never=(1 << 64) - 1)
+
+
+def holdings(found: AgentHoldings) -> Json:
+    """What an agent holds; `type` is null for a key of an unknown type."""
+    names = "fingerprint comment type on_token application certificate valid_before"
+    keys = [
+        members(
+            key,
+            names,
+            type=key.type_label or None,
+            certificate=key.valid_before is not None,
+            valid_before=until(key),
+        )
+        for key in found.keys
+    ]
+    return {"agent": members(found, "socket program"), "keys": keys}
 
 
 def finding(found: Finding) -> Json:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.cli.commands.conftest import Bench
@@ -80,6 +82,37 @@ def test_what_the_agent_refuses_is_said_with_the_reason(bench: Bench) -> None:
     assert json.loads(done.out)["keys"][0]["error"]["kind"] == "FidokitError"
 
 
+def test_what_an_agent_holds_is_listed(bench: Bench) -> None:
+    bench.generate("one", "-O", "resident", "-O", "application=ssh:one", "-C", "first \x1b[2J key")
+    with serving(bench) as (_, path):
+        there: dict[str, Any] = {"SSH_AUTH_SOCK": path}
+        empty = bench.run("agent", "list", **there)
+        assert (empty.code, empty.out) == (0, "")
+        assert "The agent shows no keys: it has none, or is locked.\n" in empty.err
+        (command,) = re.findall(r": (fidokit agent .*)$", empty.err, re.MULTILINE)
+        done = bench.run(*bench.with_pin(*command.split()[1:]), **there)
+        assert done.code == 0, done.err
+        plain = bench.run("agent", "list", **there)
+        document = json.loads(bench.run("agent", "list", "--json", **there).out)
+        for more, columns in ((), 80), (("--long",), 80), ((), 40):
+            with bench.sandbox.window(
+                "agent", "list", *more, columns=columns, SSH_AUTH_SOCK=path
+            ) as shown:
+                lines = shown.end().splitlines()
+            assert "\x1b" not in "".join(lines)
+            long = [line for line in lines if path not in line and "SHA256:" not in line]
+            assert max(map(len, long)) <= columns
+            if columns == 80 and not more:
+                assert lines[0].split() == ["Key", "Type", "On", "token"]
+                assert lines[2] == "1 key; --long shows details.", "one line for the key"
+                assert lines[3].startswith("Agent:")
+    assert plain.out.splitlines()[1].split("\t")[1:3] == ["ED25519-SK", "yes"]
+    (key,) = document["keys"]
+    assert (key["application"], key["on_token"], key["certificate"]) == ("ssh:one", True, False)
+    assert document["agent"]["socket"] == path
+    assert document["agent"]["program"]
+
+
 def test_a_token_without_resident_keys(bench: Bench) -> None:
     with serving(bench) as (_, path):
         done = bench.run(*bench.with_pin("agent", "add"), SSH_AUTH_SOCK=path)
@@ -95,7 +128,12 @@ def test_without_an_agent(bench: Bench) -> None:
 
 def test_an_agent_that_can_ask_nobody_says_so_at_its_start(bench: Bench) -> None:
     """And not when the first login fails."""
-    nobody = {"SSH_ASKPASS": "", "DISPLAY": "", "WAYLAND_DISPLAY": "", "PATH": "/nonexistent"}
+    nobody: dict[str, Any] = {
+        "SSH_ASKPASS": "",
+        "DISPLAY": "",
+        "WAYLAND_DISPLAY": "",
+        "PATH": "/nonexistent",
+    }
     done = bench.run("agent", "serve", "--background", "-a", str(bench.home / "s"), **nobody)
     assert done.code == 0, done.err
     os.kill(int(done.out.partition("SSH_AGENT_PID=")[2].partition(";")[0]), signal.SIGTERM)

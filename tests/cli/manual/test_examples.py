@@ -41,8 +41,8 @@ ACTS = ("virtual touch", "virtual refuse", "virtual finger", "virtual unplug", "
         "virtual power-cycle", "virtual fault", "virtual set", "virtual state",
         "virtual wait-for-touch")  # fmt: skip
 """Verbs that act on a token that another process serves."""
-STOCK = ("agent add", "agent session", "agent units", "provider path", "provider install",
-         "ssh-config", "token record", "virtual run")  # fmt: skip
+STOCK = ("agent add", "agent list", "agent session", "agent units", "provider path",
+         "provider install", "ssh-config", "token record", "virtual run")  # fmt: skip
 AS_ROOT = ("server authorize", "server check", "server harden", "server revoke-list",
            "server trust-ca", "udev install")  # fmt: skip
 """Verbs whose examples run programs of other packages, or change files of root."""

@@ -118,7 +118,8 @@ def _that_fit(identities: list[Identity], say: Callable[[str], None]) -> list[Id
             break
         fitting.append((blob, comment))
     if len(fitting) < len(identities):
-        say(f"the list has no room for {count(len(identities) - len(fitting), 'key')} of the upstream agent")
+        left_out = count(len(identities) - len(fitting), "key")
+        say(f"the list has no room for {left_out} of the upstream agent")
     return fitting
 
 

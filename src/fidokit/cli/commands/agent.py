@@ -16,13 +16,14 @@ from fidokit.cli.agent_host import METHODS, Confirmer, detaching, log
 from fidokit.cli.interaction import open_token
 from fidokit.cli.options import verb
 from fidokit.cli.passphrase import old_passphrase
-from fidokit.cli.render import Check, Checks, Lines, home_path, show
+from fidokit.cli.render import Check, Checks, Column, Lines, Listing, home_path, show, show_cards
 from fidokit.cli.settings import Settings, this_program
 from fidokit.errors import UsageError
-from fidokit.prompt.text import note
+from fidokit.prompt.text import count, escape, note
 
 if TYPE_CHECKING:
     from fidokit.agent.addition import Added
+    from fidokit.agent.holdings import ServedKey
     from fidokit.agent.service import AgentOptions, AgentService
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -256,6 +257,52 @@ def _added_line(result: Added) -> Check:
     if result.error is None:
         return Check("added", "32", name, "")
     return Check("NOT ADDED", "1;31", f"{name}: {result.error.message}", result.error.hint)
+
+
+# --- list ----------------------------------------------------------------------------------
+
+HELD = (
+    Column("Key", "1", least=18),
+    Column("Type"),
+    Column("On token"),
+    Column("Valid until", drop=1),
+)
+NO_KEYS = """The agent shows no keys: it has none, or is locked.
+Give it those of the token: fidokit agent add"""
+
+
+@verb()
+@click.option("--long", "long_", is_flag=True, help="Also show fingerprints and applications.")
+def list_held(settings: Settings, *, long_: bool) -> None:
+    """List the keys that the running agent holds.
+
+    Asks the agent that SSH_AUTH_SOCK names, whichever it is, and changes nothing in it. Shows one
+    line for each key; --long shows more. A key on a token may ask for a touch or a PIN when it is
+    used.
+    """
+    from fidokit.agent import AgentClient
+    from fidokit.agent.holdings import agent_holdings
+
+    with AgentClient.of_environment() as agent:
+        found = agent_holdings(agent)
+    who = f" ({found.program})" if found.program else ""
+    number = count(len(found.keys), "key")
+    footer = f"{number}; --long shows details.\nAgent: {escape(f'{found.socket}{who}')}"
+    rows = [_held_row(key) for key in found.keys]
+    columns = (*HELD, Column("Fingerprint"), Column("Application"))
+    short = Listing(HELD, [row[: len(HELD)] for row in rows], NO_KEYS, footer)
+    listing = Listing(columns, rows, NO_KEYS, footer, short)
+    if long_ and not settings.json:
+        show_cards(listing)
+    else:
+        show(settings, schema.holdings(found), listing)
+
+
+def _held_row(key: ServedKey) -> tuple[str, ...]:
+    until = "" if key.valid_before is None else schema.until(key) or "forever"
+    on_token = "yes" if key.on_token else "no"
+    name, kind = key.comment or key.fingerprint, key.type_label or "unknown"
+    return name, kind, on_token, until, key.fingerprint, key.application or ""
 
 
 # --- units -------------------------------------------------------------------------------

@@ -14,9 +14,8 @@ from fidokit.cli.passphrase import old_passphrase, old_passphrase_option
 from fidokit.cli.render import Column, Lines, Listing, home_path, show, write_raw
 from fidokit.cli.settings import Settings
 from fidokit.errors import UsageError
-from fidokit.prompt import questions
+from fidokit.prompt import questions, text
 from fidokit.prompt.standard_input import standard_input
-from fidokit.prompt.text import count as count_of
 from fidokit.prompt.text import note
 
 if TYPE_CHECKING:
@@ -125,7 +124,7 @@ def set_blob(
         blobs.set_blob(
             session, key, blob, any_rp=any_rp, passphrase=old_passphrase(passphrase_file)
         )
-        done = f"Stored {count_of(len(blob), 'byte')} for {key} on {session.name}."
+        done = f"Stored {text.count(len(blob), 'byte')} for {key} on {session.name}."
         show(settings, {**schema.on_token(session), "size": len(blob)}, Lines([done]))
 
 
@@ -157,7 +156,8 @@ def delete(
 
     if bool(keys) + orphans + every != 1:
         raise UsageError("name the keys, or say --orphans, or --all")
-    what = "EVERY blob" if every else "the orphaned blobs" if orphans else count_of(len(keys), "blob")
+    named = text.count(len(keys), "blob")
+    what = "EVERY blob" if every else "the orphaned blobs" if orphans else named
     with open_token(settings) as session:
         if not yes:
             questions.require_yes(f"Delete {what} from {session.name} for good?")
@@ -169,5 +169,5 @@ def delete(
             count = delete_orphaned_blobs(session)
         else:
             delete_blobs(session, keys, any_rp=any_rp, passphrase=old_passphrase(passphrase_file))
-        done = "Deleted all." if count is None else f"Deleted {count_of(count, 'blob')}."
+        done = "Deleted all." if count is None else f"Deleted {text.count(count, 'blob')}."
         show(settings, {**schema.on_token(session), "deleted": count}, Lines([done]))

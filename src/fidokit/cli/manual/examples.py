@@ -67,6 +67,7 @@ EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
         "fidokit attestation verify made.bin --key attested.pub --challenge random.bin",
     ),
     "agent add": ("fidokit agent add", "fidokit agent add -t 8h work"),
+    "agent list": ("fidokit agent list", "fidokit agent list --long"),
     "agent serve": (
         "fidokit agent serve",
         "fidokit agent serve --pin-cache 10m -a ~/agent.sock ~/.ssh/id_ed25519_sk",

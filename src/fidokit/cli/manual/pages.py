@@ -31,24 +31,39 @@ EXIT_STATUS = {
 ENVIRONMENT = {
     "FIDOKIT_TOKEN": "The token to use if --token is not given.",
     "FIDOKIT_AGENT_OPTIONS": "Options of the agent's systemd unit.",
+    "FIDOKIT_CONTROL": "The control socket of the token that virtual touch and others act on if no "
+    "name is given; virtual run sets it.",
     "SSH_ASKPASS, SSH_ASKPASS_REQUIRE": "The program that asks for PINs and passphrases if there "
     "is no terminal, by the rules of ssh(1).",
     "SSH_AUTH_SOCK": "The agent to talk to.",
+    "DISPLAY, WAYLAND_DISPLAY": "If set, SSH_ASKPASS can show a window.",
+    "DBUS_SESSION_BUS_ADDRESS": "The session to which touch notifications go if there is no "
+    "terminal.",
+    "GPG_TTY": "The terminal on which pinentry asks.",
     "SSH_SK_PROVIDER": "The provider library that agent add names.",
+    "GH_HOST, GITLAB_HOST, GL_HOST": "Another host than github.com or gitlab.com, for key publish.",
     "NO_COLOR": "No color, if set and not empty.",
     "TERM": "If dumb: no lines that change.",
     "XDG_CONFIG_HOME, XDG_STATE_HOME, XDG_DATA_HOME, XDG_RUNTIME_DIR": "The folders of settings, "
     "virtual tokens, compiled libraries and sockets.",
+    "SHELL, ZDOTDIR": "The shell whose completion is installed, and the folder of .zshrc.",
+    "TMPDIR": "The folder of a throw-away sshd.",
 }
 
 FILES = {
     "~/.ssh/id_ed25519_sk, ~/.ssh/id_ecdsa_sk": "Private key files, named as ssh-keygen does.",
     "~/.config/fidokit/config.toml": 'token = "SELECTOR" chooses a token for good.',
+    "~/.ssh/config, ~/.ssh/fidokit.conf": "Host blocks (ssh-config --install).",
+    "~/.ssh/allowed_signers": "Keys whose signatures git accepts (git setup).",
     "~/.config/fidokit/agent.env": "Options of the agent's systemd unit.",
     "~/.local/state/fidokit/virtual": "Virtual tokens.",
     "~/.local/state/fidokit/readers": "Rights to list keys without a PIN (key list --remember).",
+    "~/.local/state/fidokit/departures.json": "Where tokens departed from CTAP.",
     "~/.local/share/fidokit": "Libraries that are compiled on this machine.",
     "/etc/udev/rules.d/70-fidokit.rules": "The udev rules (udev install).",
+    "/usr/local/lib/fidokit": "The provider library (provider install).",
+    "/etc/ssh/sshd_config.d, /etc/pam.d": "What server harden changes.",
+    "~/.google_authenticator": "Secrets of one-time codes (otp enroll).",
     "/etc/ssh/revoked_keys": "Revoked keys (server revoke-list).",
 }
 
