@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from tests.support import agent_keys
@@ -457,6 +458,34 @@ def test_an_owner_who_does_not_answer_is_not_asked_again(
     assert bench.found == {"usb:ONE": ["on usb:ONE"]}
     assert len(bench.asked()) == 2
     assert any("nobody answered" in line for line in bench.lines)
+
+
+def test_a_defect_while_listing_is_logged_and_the_token_listed_again(
+    make: Callable[..., ResidentBench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = make()
+    with monkeypatch.context() as patch:
+        patch.setattr(TokenDesk, "by_child", Mock(side_effect=ValueError("a mistake of ours")))
+        for tries in (1, 2, 3, 3, 3):
+            bench.look()
+            assert len(bench.lines) == tries
+    assert "ValueError: a mistake of ours" in bench.lines[0]
+    assert not bench.found
+
+
+def test_a_defect_that_passes_leaves_nothing_behind(
+    make: Callable[..., ResidentBench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = make()
+    with monkeypatch.context() as patch:
+        patch.setattr(TokenDesk, "by_child", Mock(side_effect=OSError("no process")))
+        bench.look()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", Mock(side_effect=RuntimeError("no thread")))
+        with pytest.raises(RuntimeError, match="no thread"):
+            bench.look()
+    bench.look()
+    assert bench.found == {"usb:ONE": ["on usb:ONE"]}
 
 
 def test_the_right_to_list_is_kept_where_that_is_wanted(make: Callable[..., ResidentBench]) -> None:

@@ -358,6 +358,9 @@ def _claimed_open(place: TokenPlace, stop: threading.Event, turns: ExitStack) ->
 # --- resident keys served without files ------------------------------------------------------
 
 
+MOST_DEFECTS: Final = 3
+"""After so many in a row a token is left alone: each try may ask its owner for the PIN."""
+
 Found = Callable[[str, Sequence[HeldKey]], None]
 """Takes a token's selector and the keys on it; none of them when it was unplugged."""
 
@@ -394,6 +397,7 @@ class Residents:
         self._listed: dict[str, TokenPlace] = {}
         self._keys: dict[str, Sequence[tuple[SkPrivate, str]]] = {}
         self._again: list[str] = []
+        self._defects: dict[str, int] = {}
         self._at_work: list[threading.Thread] = []
         self._stop = threading.Event()
 
@@ -411,11 +415,11 @@ class Residents:
                 self._serve(selector)
         for selector, place in now.items():
             if selector not in self._listed:
-                self._listed[selector] = place
                 # a thread each: a token whose PIN is asked for holds up no other
-                work = threading.Thread(target=self._list, args=(place,), daemon=True)
-                self._at_work = [w for w in self._at_work if w.is_alive()] + [work]
+                work = threading.Thread(target=self._try_to_list, args=(place,), daemon=True)
                 work.start()
+                self._at_work = [w for w in self._at_work if w.is_alive()] + [work]
+                self._listed[selector] = place
 
     def wait(self) -> None:
         """Until all that were seen are listed, or their owner would not have it."""
@@ -426,6 +430,18 @@ class Residents:
         """Take back what was asked."""
         self._stop.set()
         self.wait()
+
+    def _try_to_list(self, place: TokenPlace) -> None:
+        """A defect is logged, and the token is listed again with the next look, a few times."""
+        try:
+            self._list(place)
+            self._defects.pop(place.name, None)
+        except Exception as error:  # noqa: BLE001  the boundary: one token's defect is its own
+            selector = place.candidate.selector
+            self._say(f"the keys on {selector} are not served: {type(error).__name__}: {error}")
+            self._defects[place.name] = self._defects.get(place.name, 0) + 1
+            if self._defects[place.name] < MOST_DEFECTS:
+                self._again.append(selector)
 
     def _list(self, place: TokenPlace) -> None:
         selector = place.candidate.selector

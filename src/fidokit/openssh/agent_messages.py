@@ -14,7 +14,7 @@ from typing import Final
 from fidokit.errors import MalformedKey
 from fidokit.openssh import wire
 from fidokit.openssh.agent_constraints import Constraints, read_constraints
-from fidokit.openssh.certificates.certificate import parse_key
+from fidokit.openssh.certificates.certificate import parse_host_key
 from fidokit.openssh.keys.plain_private import AnyPrivate, read_any_private
 from fidokit.openssh.signatures.signature import Signature, parse_signature
 from fidokit.openssh.wire import Reader
@@ -448,5 +448,5 @@ def parse_session_bind(body: bytes) -> SessionBind:
     host_key, session_id, signature = reader.string(), reader.string(), reader.string()
     forwarding = bool(reader.u8())
     reader.end()
-    parse_key(host_key)
+    parse_host_key(host_key)
     return SessionBind(host_key, session_id, signature, forwarding)

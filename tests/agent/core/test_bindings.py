@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 from tests.agent.core.world import FAR, HOST, OTHER, PLAIN, World, bind, login
-from tests.support.samples import ED25519
+from tests.support.samples import ED25519, ML_DSA
 from tests.support.signers import PlainKey, certificate, ed25519_key
 
 from fidokit.agent.core.agent import ClientState
 from fidokit.agent.core.bindings import MOST_SESSIONS, Bindings, visible
-from fidokit.openssh import agent_messages
+from fidokit.agent.core.policy import KeyRule, Policy
+from fidokit.errors import Unsupported
+from fidokit.openssh import agent_messages, wire
 from fidokit.openssh.agent_constraints import Constraints, Destination, Hop, KeySpec
 from fidokit.openssh.agent_messages import (
     EXTENSION_FAILURE,
@@ -18,7 +20,9 @@ from fidokit.openssh.agent_messages import (
     AgentExtension,
     SessionBind,
 )
-from fidokit.openssh.certificates.certificate import Certificate, CertKind, CertOption
+from fidokit.openssh.certificates.certificate import Certificate, CertKind, CertOption, UnknownKey
+from fidokit.openssh.keys import fingerprint
+from fidokit.openssh.signatures import composite
 
 AUTHORITY = ed25519_key(60)
 
@@ -99,6 +103,82 @@ def test_a_bind_is_for_one_connection() -> None:
     world = World()
     world.bind(HOST)
     assert not ClientState().bindings.hops
+
+
+def foreign(name: str = "ssh-of-tomorrow") -> bytes:
+    return wire.text(name) + wire.string(b"points")
+
+
+def bound(blob: bytes, session: bytes = b"session", *, forwarding: bool = False) -> bytes:
+    body = SessionBind(blob, session, b"whatever", forwarding).encode()
+    return AgentExtension(agent_messages.SESSION_BIND, body).encode()
+
+
+def test_a_host_key_of_an_unknown_type_is_no_reason_to_refuse_a_login() -> None:
+    world = World(policy=Policy([KeyRule("*", forwarded=False)]))
+    world.add(PLAIN.fields)
+    assert world.ask(bound(foreign())) == SUCCESS
+    assert not world.client.bindings.remote
+    assert world.sign(BLOB, login(KEY, host=None)) != FAILURE
+    there = ClientState()
+    assert world.ask(bound(foreign(), forwarding=True), there) == SUCCESS
+    assert there.bindings.remote
+    assert world.ask(bound(foreign("another"), b"next"), there) == SUCCESS
+    assert world.sign(BLOB, login(KEY, session=b"next", host=None), client=there) == FAILURE
+
+
+def test_what_cannot_be_verified_proves_nothing() -> None:
+    """Neither to destinations nor to rules, even if they name that very key."""
+    blob = foreign()
+    named = Hop("", "near.example", (KeySpec(UnknownKey(blob), is_ca=False), *spec(HOST)))
+    world = restricted(Destination(START, named))
+    assert world.ask(bound(blob)) == SUCCESS
+    assert world.listed() == []
+    assert world.sign(BLOB, login(KEY, host=None)) == FAILURE
+    ruled = World(policy=Policy([KeyRule("*", hosts=[fingerprint.sha256(blob)])]))
+    ruled.add(PLAIN.fields)
+    assert ruled.ask(bound(blob)) == SUCCESS
+    assert ruled.sign(BLOB, login(KEY, host=None)) == FAILURE
+
+
+def test_what_cannot_be_verified_is_not_named() -> None:
+    world = World(policy=Policy([KeyRule("*", confirm=True)]))
+    world.add(PLAIN.fields)
+    assert world.ask(bound(foreign(), b"s", forwarding=True)) == SUCCESS
+    assert world.sign(BLOB, login(KEY, session=b"s", host=None)) != FAILURE
+    [question] = world.person.questions
+    assert "a host that the client does not name" in question
+    assert "forwarded from a host whose key cannot be verified here" in question
+
+
+def test_a_post_quantum_host_key_without_the_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: object) -> bool:
+        raise Unsupported("this Python's cryptography library has no ML-DSA")
+
+    monkeypatch.setattr(composite, "verify", missing)
+    signature = wire.text(ML_DSA.type_name) + wire.string(bytes(composite.SIGNATURE))
+    body = SessionBind(ML_DSA.blob(), b"session", signature, False).encode()
+    world = World()
+    assert world.ask(AgentExtension(agent_messages.SESSION_BIND, body).encode()) == SUCCESS
+    assert not world.client.bindings.hops[0].proved
+
+
+def test_a_host_certificate_of_an_unknown_authority() -> None:
+    made = host_certificate()
+    at = made.blob().index(AUTHORITY.public.blob())
+    tail = wire.string(foreign()) + wire.string(wire.text("ssh-of-tomorrow") + wire.string(b"sig"))
+    world = World()
+    assert world.ask(bound(made.blob()[: at - 4] + tail)) == SUCCESS
+    assert not world.client.bindings.hops[0].proved
+
+
+def test_a_bind_that_failed_leaves_no_local_connection() -> None:
+    world = World(policy=Policy([KeyRule("*", forwarded=False)]))
+    world.add(PLAIN.fields)
+    assert world.ask(bind(HOST, signed=b"another session")) == EXTENSION_FAILURE
+    assert world.bind(HOST) == SUCCESS
+    assert world.client.bindings.remote
+    assert world.sign(BLOB, login(KEY)) == FAILURE
 
 
 def host_certificate(**how: object) -> Certificate:

@@ -18,10 +18,12 @@ from fidokit.virtual.framing.apdu import StatusWord
 from fidokit.virtual.presence import Taps
 from fidokit.virtual.token import VirtualToken
 from fidokit.virtual.transports.card import AID, CardSession
+from fidokit.virtual.transports.memory import MemoryLink
 from fidokit.virtual.world import ManualClock
 
 SELECT = bytes.fromhex("00a40400") + bytes([len(AID)]) + AID + b"\0"
 GET_INFO = bytes.fromhex("80100000010400")
+GET_INFO_POLLING = bytes.fromhex("80108000010400")
 GET_INFO_EXTENDED = bytes.fromhex("80100000000001040000")
 U2F_VERSION = bytes.fromhex("0003000000")
 POLL, CANCEL = bytes.fromhex("8011000000"), bytes.fromhex("8011110000")
@@ -220,6 +222,19 @@ def test_another_command_discards_the_rest(card: CardSession) -> None:
     assert (len(data), status & 0xFF00) == (16, StatusWord.MORE)
     card.transmit(U2F_VERSION)
     assert card.transmit(bytes.fromhex("00c0000000")) == (b"", StatusWord.OK)
+
+
+def test_a_defect_ends_that_command_alone(
+    card: CardSession, token: VirtualToken, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> bytes:
+        raise RuntimeError("a mistake of ours")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MemoryLink, "cbor", broken)
+        with pytest.raises(TokenGone, match="broke off"):
+            card.transmit(GET_INFO_POLLING)
+    assert fetched(card, card.transmit(GET_INFO_POLLING))[1] == StatusWord.OK
 
 
 @pytest.mark.check("NFC-13")

@@ -68,21 +68,36 @@ def test_an_idle_worker_ends_and_begins_again() -> None:
             assert not thread.is_alive()
 
 
-def test_a_job_that_breaks_ends_its_thread_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+def test_a_job_that_breaks_ends_alone(caplog: pytest.LogCaptureFixture) -> None:
     worker = JobThread()
-    leave = threading.Event()
+    begun, leave = threading.Event(), threading.Event()
 
     def broken() -> None:
+        begun.set()
         leave.wait(LONG_S)
         raise RuntimeError("a mistake of ours")
 
-    with thread_of(lambda: worker.submit(broken)) as thread:
-        leave.set()
-        thread.join(LONG_S)
+    worker.submit(broken)
+    assert begun.wait(LONG_S)
     ran: SimpleQueue[None] = SimpleQueue()
     worker.submit(lambda: ran.put(None))
+    leave.set()
     ran.get(timeout=LONG_S)
+    assert "RuntimeError: a mistake of ours" in caplog.text
+
+
+def test_an_alarm_that_breaks_rings_again(caplog: pytest.LogCaptureFixture) -> None:
+    rang: SimpleQueue[None] = SimpleQueue()
+
+    def ring() -> None:
+        rang.put(None)
+        raise RuntimeError("a mistake of ours")
+
+    alarm = ThreadAlarm(ring)
+    for _ in range(2):
+        alarm.set(now_ms())
+        rang.get(timeout=LONG_S)
+    assert "RuntimeError: a mistake of ours" in caplog.text
 
 
 def test_an_alarm_rings_at_its_time() -> None:

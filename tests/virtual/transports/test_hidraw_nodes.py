@@ -7,12 +7,14 @@ import struct
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
-from fidokit.errors import Unsupported
+from fidokit.errors import TokenGone, Unsupported
 from fidokit.virtual.framing.usb_descriptors import REPORT_DESCRIPTOR, UsbIdentity
 from fidokit.virtual.token import VirtualToken
+from fidokit.virtual.transports import hidraw_nodes
 from fidokit.virtual.transports.hidraw_nodes import MOST_OPENINGS, HidrawNodes
 
 NONCE = bytes(range(8))
@@ -103,6 +105,22 @@ def test_a_token_that_is_unplugged_hangs_up(tmp_path: Path) -> None:
         assert channel.recv(100) == b""
         channel.close()
         nodes.close()
+
+
+@pytest.mark.parametrize("error", [TokenGone("it is gone"), RuntimeError("a mistake of ours")])
+@pytest.mark.usefixtures("nodes")
+def test_an_opening_that_fails_ends_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    with monkeypatch.context() as patch, opened(tmp_path) as before:
+        before.send(INIT)
+        assert before.recv(100)
+        patch.setattr(hidraw_nodes, "HidPort", Mock(side_effect=error))
+        with opened(tmp_path) as channel:
+            assert channel.recv(100) == b""
+    with opened(tmp_path) as channel:
+        channel.send(INIT)
+        assert channel.recv(100)[7:15] == NONCE
 
 
 def test_what_a_device_says_stays_on_its_line(tmp_path: Path) -> None:

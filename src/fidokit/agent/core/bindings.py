@@ -10,13 +10,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from fidokit.errors import FidokitError
+from fidokit.errors import FidokitError, Unsupported
 from fidokit.openssh.agent_constraints import Destination, Hop, HostKey
 from fidokit.openssh.agent_messages import SessionBind, parse_session_bind
 from fidokit.openssh.certificates.certificate import (
     Certificate,
     CertKind,
-    parse_key,
+    UnknownKey,
+    parse_host_key,
     require_trustworthy,
 )
 from fidokit.openssh.lines.patterns import match_pattern
@@ -29,12 +30,21 @@ LONGEST_SESSION_ID: Final = 128
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """One hop: the host key, the session, and whether the agent is forwarded over it."""
+    """One hop: the host key, the session, and whether the agent is forwarded over it.
 
-    key: HostKey
+    A key whose signatures cannot be verified here is an `UnknownKey`. It is no reason to refuse a
+    login, and it proves nothing: it fits no destination, no rule and no name.
+    """
+
+    key: HostKey | UnknownKey
     blob: bytes
     session_id: bytes
     forwarding: bool
+
+    @property
+    def proved(self) -> bool:
+        """Whether the host showed that the key is its own."""
+        return not isinstance(self.key, UnknownKey)
 
 
 class Refused(Exception):
@@ -44,17 +54,19 @@ class Refused(Exception):
 class Bindings:
     """The hops of one connection, first to last."""
 
-    __slots__ = ("attempted", "hops")
+    __slots__ = ("attempted", "failed", "hops")
 
     def __init__(self) -> None:
         self.hops: list[Bound] = []
         self.attempted = False
-        """Whether a bind was tried: a connection whose bind failed is not a local one."""
+        """Whether a bind was tried."""
+        self.failed = False
+        """Whether one was refused: nobody knows then where the connection leads."""
 
     @property
     def remote(self) -> bool:
         """Whether requests may come from another machine."""
-        return self.attempted and (not self.hops or any(hop.forwarding for hop in self.hops))
+        return self.failed or any(hop.forwarding for hop in self.hops)
 
     def bind(self, body: bytes) -> None:
         """Take a hop from the body of session-bind@openssh.com.
@@ -62,15 +74,16 @@ class Bindings:
         Raises:
             Refused: it does not verify, contradicts an earlier one, or is one too many.
         """
+        failed_before, self.failed = self.failed, True
         self.attempted = True
         try:
             bind = parse_session_bind(body)
-            key = parse_key(bind.host_key)
-            _check_signature(key, bind)
+            key = _verified(bind)
         except FidokitError as error:
             raise Refused(f"session-bind: {error.message}") from None
         if not self._knows(bind):
             self.hops.append(Bound(key, bind.host_key, bind.session_id, bind.forwarding))
+        self.failed = failed_before
 
     def _knows(self, bind: SessionBind) -> bool:
         """Whether it is there already, and no reason to refuse it."""
@@ -86,11 +99,19 @@ class Bindings:
         return False
 
 
-def _check_signature(key: HostKey, bind: SessionBind) -> None:
-    if isinstance(key, Certificate):
-        require_trustworthy(key)
-        key = key.public
-    verify(key, parse_signature(bind.raw_signature), bind.session_id)
+def _verified(bind: SessionBind) -> HostKey | UnknownKey:
+    """The host key, its signature verified; one that cannot be verified here is unknown."""
+    key = parse_host_key(bind.host_key)
+    if isinstance(key, UnknownKey):
+        return key
+    try:
+        if isinstance(key, Certificate):
+            require_trustworthy(key)
+        public = key.public if isinstance(key, Certificate) else key
+        verify(public, parse_signature(bind.raw_signature), bind.session_id)
+    except Unsupported:  # a post-quantum key, and a library without the parts
+        return UnknownKey(bind.host_key)
+    return key
 
 
 # --- destination constraints ---------------------------------------------------------------
@@ -155,7 +176,7 @@ def require_login(
 def _path_allowed(
     destinations: tuple[Destination, ...], hops: list[Bound], user: str | None, wall: int
 ) -> bool:
-    origin: HostKey | None = None
+    origin: HostKey | UnknownKey | None = None
     for hop in hops[:-1]:
         if not hop.forwarding or not _allowed(destinations, origin, hop.key, None, wall):
             return False
@@ -165,8 +186,8 @@ def _path_allowed(
 
 def _allowed(
     destinations: tuple[Destination, ...],
-    origin: HostKey | None,
-    to: HostKey | None,
+    origin: HostKey | UnknownKey | None,
+    to: HostKey | UnknownKey | None,
     user: str | None,
     wall: int,
 ) -> bool:
@@ -179,13 +200,15 @@ def _allowed(
     )
 
 
-def _from_fits(hop: Hop, origin: HostKey | None, wall: int) -> bool:
+def _from_fits(hop: Hop, origin: HostKey | UnknownKey | None, wall: int) -> bool:
     if origin is None:
         return not hop.host and not hop.keys
     return _key_fits(hop, origin, wall)
 
 
-def _key_fits(hop: Hop, key: HostKey, wall: int) -> bool:
+def _key_fits(hop: Hop, key: HostKey | UnknownKey, wall: int) -> bool:
+    if isinstance(key, UnknownKey):
+        return False
     if isinstance(key, Certificate):
         return _certificate_fits(hop, key, wall)
     return any(not spec.is_ca and spec.key == key for spec in hop.keys)

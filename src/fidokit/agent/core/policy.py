@@ -84,7 +84,7 @@ class KeyRule:
         last = bindings.hops[-1] if bindings.hops else None
         if last is None or last.session_id != login.session_id:
             raise Refused("the policy names hosts, and the client does not name this one")
-        if sha256(last.blob) not in self.hosts:
+        if not last.proved or sha256(last.blob) not in self.hosts:
             raise Refused("the policy does not allow logins to this host")
 
 

@@ -207,7 +207,8 @@ def _host(bindings: Bindings, meaning: Meaning | None) -> bytes | None:
     if meaning.host_key is not None:
         return meaning.host_key
     last = bindings.hops[-1] if bindings.hops else None
-    return last.blob if last is not None and last.session_id == meaning.session_id else None
+    known = last is not None and last.proved and last.session_id == meaning.session_id
+    return last.blob if last is not None and known else None
 
 
 def _what(meaning: Meaning | None, host: bytes | None, name: str) -> str:
@@ -228,6 +229,8 @@ def _asked_by(client: Requester, host_name: Callable[[bytes], str]) -> str:
     process = client.process or "a process that the system does not name"
     if not forwarding:
         return process
+    if not forwarding[-1].proved:
+        return f"{process}, forwarded from a host whose key cannot be verified here"
     blob = forwarding[-1].blob
     where = host_name(blob) or f"the host with key {fingerprint.sha256(blob)}"
     return f"{process}, forwarded from {where}"

@@ -20,6 +20,7 @@ from fidokit.openssh.keys.public import (
     ML_DSA_ED25519_NAMES,
     TYPE_NAMES,
     PublicKey,
+    UnknownKeyType,
     parse_public,
     read_public_fields,
 )
@@ -282,7 +283,10 @@ def parse_host_key(blob: bytes) -> PublicKey | Certificate | UnknownKey:
     """
     type_name = Reader(blob, "host key").text()
     if type_name in TYPE_NAMES or type_name in CERTIFICATE_TYPES:
-        return parse_key(blob)
+        try:
+            return parse_key(blob)
+        except UnknownKeyType:  # of the authority that signed it
+            return UnknownKey(blob)
     if not (type_name.isascii() and type_name.isprintable() and type_name):
         raise MalformedKey("host key: it begins with no type")
     return UnknownKey(blob)

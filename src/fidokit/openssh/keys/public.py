@@ -191,13 +191,17 @@ def read_public_fields(type_name: str, reader: Reader) -> PublicKey:
     return fields(reader)
 
 
+class UnknownKeyType(MalformedKey):
+    """A public key of a type that is not in `TYPE_NAMES`."""
+
+
 def _unknown_type(type_name: str) -> MalformedKey:
     if is_certificate_type(type_name):
         return MalformedKey(
             f"this is a certificate ({type_name}), where a plain public key was expected",
             hint="Name the key's .pub file instead of its -cert.pub file",
         )
-    return MalformedKey(
+    return UnknownKeyType(
         f"public key: type {type_name[:64]!r} is not known",
         hint="Known are ed25519-sk, ecdsa-sk, ed25519, ecdsa, rsa and mldsa44-ed25519 keys",
     )

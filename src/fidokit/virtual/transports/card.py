@@ -11,7 +11,7 @@ from typing import Final, Protocol, TypeAlias
 from fidokit.errors import FidokitError, TokenGone
 from fidokit.virtual.core.profile import HidManners
 from fidokit.virtual.framing.apdu import Apdu, ApduRejection, Chain, Remainder, StatusWord, parse
-from fidokit.virtual.transports.memory import MemoryLink
+from fidokit.virtual.transports.memory import MemoryLink, alone
 
 AID: Final = bytes.fromhex("A0000006472F0001")
 ANSWER_TO_RESET: Final = bytes.fromhex("3B80800101")
@@ -98,7 +98,8 @@ class _Worker:
 
     def _work(self) -> None:
         while (running := self._commands.get()) is not None:
-            running.run(self._link)
+            with alone("a command to the virtual card"):
+                running.run(self._link)
 
 
 class CardSession:

@@ -15,11 +15,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from fidokit.errors import FidokitError, NoPermission, Unsupported
+from fidokit.errors import NoPermission, Unsupported
 from fidokit.unix_socket import require_own_user
 from fidokit.virtual.framing.ctaphid import REPORT_SIZE
 from fidokit.virtual.framing.usb_descriptors import REPORT_DESCRIPTOR, UsbIdentity
-from fidokit.virtual.transports.memory import alone
+from fidokit.virtual.transports.memory import accept_all, alone
 from fidokit.virtual.transports.reports import HidPort, HidToken
 
 FIRST_NUMBER: Final = 90
@@ -95,13 +95,7 @@ class _Node:
         self._thread.start()
 
     def _accept(self) -> None:
-        while True:
-            try:
-                channel, _ = self._server.accept()
-            except OSError:
-                return
-            with alone("an opening of the virtual token's node", FidokitError):
-                self._admit(channel)
+        accept_all(self._server, self._admit, lambda: self._closed)
 
     def _admit(self, channel: socket.socket) -> None:
         with suppress(NoPermission):

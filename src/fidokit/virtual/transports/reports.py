@@ -57,13 +57,9 @@ class JobThread:
             self._changed.notify()
 
     def _work(self) -> None:
-        try:
-            while job := self._wait():
+        while job := self._wait():
+            with alone("work of the virtual token"):
                 job()
-        except BaseException:
-            with self._changed:
-                self._alive = False
-            raise
 
     def _wait(self) -> Callable[[], None] | None:
         with self._changed:
@@ -119,7 +115,8 @@ class ThreadAlarm:
 
     def _watch(self) -> None:
         while self._wait():
-            self._ring()
+            with alone("an alarm of the virtual token"):
+                self._ring()
 
     def _wait(self) -> bool:
         """True at a deadline; False when there was none for a while."""
