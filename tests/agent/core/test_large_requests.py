@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 
 import pytest
@@ -64,3 +65,16 @@ def test_a_state_that_refuses_a_large_request_does_so_at_once(state: str) -> Non
     if state == "locked":
         world.ask(lock(b"words"))
     assert world.step(LARGE) == FAILURE
+
+
+def test_a_large_request_that_is_refused_leaves_nothing_with_the_agent() -> None:
+    """An error keeps the frame that raised it, and so the request, until a late collection."""
+    world = World()
+    broken = agent_messages.encode_add(wire.text("ssh-rsa") + bytes(9000), "large")
+    gc.collect()
+    gc.disable()
+    try:
+        assert world.ask(broken) == FAILURE
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

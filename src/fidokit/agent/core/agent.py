@@ -156,7 +156,7 @@ class Agent:
         try:
             request = wire.parse_request(payload)
         except FidokitError as error:
-            return self._unread(error)
+            return self._unread(error.message)
         return self._handled(handler, client, request, payload)
 
     def _handler(self, kind: type[wire.Request]) -> Handler | None:
@@ -175,7 +175,7 @@ class Agent:
         except Refused as refusal:
             return self._refused(refusal)
         except FidokitError as error:
-            return self._unread(error)
+            return self._unread(error.message)
         return self._refusable(step) if callable(step) else step
 
     def _read_elsewhere(
@@ -188,8 +188,8 @@ class Agent:
             try:
                 request = wire.parse_request(payload)
             except FidokitError as error:
-                unread = error
-                return lambda: self._unread(unread)
+                why = error.message  # the error would keep this frame, and the request with it
+                return lambda: self._unread(why)
         return lambda: self._resume(client, request, payload)
 
     def _resume(self, client: ClientState, request: wire.Request, payload: bytes) -> Step:
@@ -197,8 +197,8 @@ class Agent:
         handler = self._handler(type(request))
         return FAILURE if handler is None else self._handled(handler, client, request, payload)
 
-    def _unread(self, error: FidokitError) -> bytes:
-        self.settings.say(f"cannot read the request: {error.message}")
+    def _unread(self, why: str) -> bytes:
+        self.settings.say(f"cannot read the request: {why}")
         return FAILURE
 
     def _refused(self, refusal: Refused) -> bytes:
