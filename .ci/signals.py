@@ -23,6 +23,7 @@ BOUNDARIES = (
     "src/fidokit/agent/counter_watch.py",  # one counter that is not noted ends nothing
     "src/fidokit/agent/loop.py",  # one client's defect is its own
     "src/fidokit/agent/service.py",  # one look at the tokens does not end the next
+    "src/fidokit/agent/token_desk.py",  # listing one token ends no other's
     "src/fidokit/agent/token_places.py",  # a look's error belongs to who waits for it
     "src/fidokit/cli/main.py",  # the command: a defect becomes a sentence that asks for a report
     "src/fidokit/client/links/watchdog.py",  # a worker thread: who waits for it raises the same

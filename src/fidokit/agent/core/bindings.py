@@ -32,8 +32,8 @@ LONGEST_SESSION_ID: Final = 128
 class Bound:
     """One hop: the host key, the session, and whether the agent is forwarded over it.
 
-    A key whose signatures cannot be verified here is an `UnknownKey`. It is no reason to refuse a
-    login, and it proves nothing: it fits no destination, no rule and no name.
+    A key whose signatures cannot be verified here is an `UnknownKey`. It does not
+    keep anyone from logging in, and it proves nothing: it fits no destination, no rule and no name.
     """
 
     key: HostKey | UnknownKey

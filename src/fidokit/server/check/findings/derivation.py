@@ -132,7 +132,7 @@ class Derivation:
             why,
             self._user,
             rules=tuple(str(found.rule) for found in violations),
-            doubt=True,
+            doubt=any(found.doubt for found in violations),
             settings=self._located(report, [keyword] if keyword else []),
             find_out=next((one.find_out for one in violations if one.find_out), ""),
         )
@@ -167,7 +167,7 @@ class Derivation:
             same = f"the same key stands at {twin.path}:{twin.line} ({twin.user})"
             yield self._about(kinds.DUPLICATE_KEY, same, key)
         for kind, why, rules in found:
-            doubt = bool(rules) and (key.verdict.hardware is None or bool(key.verdict.doubt))
+            doubt = bool(rules) and bool(key.verdict.doubt)
             said = f"{why} ({key.verdict.doubt})" if key.verdict.doubt and rules else why
             yield self._about(kind, said, key)._replace(rules=rules, doubt=doubt)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from fidokit.findings import UNSEEN_CERTIFICATE
 from fidokit.server.check.audit import UserReport
 from fidokit.server.check.findings.derivation import ReportEvent
 from fidokit.server.check.findings.finding import CheckFinding
@@ -116,6 +117,8 @@ class CheckTally:
         self.findings.append(finding)
         if finding.doubt and finding.user:
             self.ways[LoginWay.UNKNOWN].setdefault(finding.user, 1)
+        elif finding.kind is UNSEEN_CERTIFICATE and finding.rules:
+            self.ways[LoginWay.CERTIFICATE].setdefault(finding.user, 1)
 
     def _add(self, way: LoginWay) -> None:
         users = self.ways[way]

@@ -75,8 +75,11 @@ def of_user(account: Account, view: View, rules: KeyRules) -> AuthorityReport:
             notes.append(f"{said}; {verdict.refusals[0]}")
             continue
         notes.append(said)
+        # an authority that sshd trusts may certify any key: that is known, and no doubt
+        doubt = bool(verdict.spared or who.doubt or not print_)
+        how = _FIND_OUT if doubt else ""
         violations += [
-            Violation(rule, account.name, f"{said}: {why}", name, line or None, True, _FIND_OUT)
+            Violation(rule, account.name, f"{said}: {why}", name, line or None, doubt, how)
             for rule, why in verdict.spared or verdict.violates
         ]
     return AuthorityReport(tuple(notes), tuple(violations))
