@@ -173,8 +173,10 @@ def _usage_hint(error: object) -> str:
 def _report(error: FidokitError, args: Sequence[str], *, cause: Exception | None = None) -> int:
     """Say what went wrong on standard error, and as JSON where JSON was asked for."""
     from fidokit.cli import render
+    from fidokit.prompt.text import BAD
 
-    lines = [render.labeled("fidokit: ", error.message.replace("\n", "\\n"))]
+    said = error.message.replace("\n", "\\n")
+    lines = [render.labeled("fidokit: ", said, sys.stderr, BAD)]
     if error.hint:
         from fidokit.cli.installation import Installation
 

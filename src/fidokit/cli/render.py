@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -10,7 +9,16 @@ from typing import TYPE_CHECKING, NamedTuple, TextIO, Union
 
 from fidokit.prompt.table import GAP, cell_width, lay_out, padded
 from fidokit.prompt.table import Column as Column  # noqa: PLC0414  what verbs show is here
-from fidokit.prompt.text import escape, escape_but_bytes, escape_lines, fitted, is_fancy, note
+from fidokit.prompt.text import (
+    BOLD,
+    colored,
+    escape,
+    escape_but_bytes,
+    escape_lines,
+    fitted,
+    is_fancy,
+    note,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,7 +69,7 @@ class Lines(NamedTuple):
 
 
 class Check(NamedTuple):
-    """One finding: a short word in its color (an SGR number), a sentence, and a remedy."""
+    """One finding: a short word in a color of `prompt.text`, a sentence, and a remedy."""
 
     word: str
     color: str
@@ -122,12 +130,14 @@ def write_raw(data: bytes) -> None:
         ) from None
 
 
-def labeled(label: str, text: str, stream: TextIO | None = None) -> str:
+def labeled(label: str, text: str, stream: TextIO | None = None, sgr: str = "") -> str:
     """Text behind a label, for standard error or another stream; further lines are indented, so
     that none can pose as another message."""
+    stream = stream or sys.stderr
     indent = len(label)
-    lines = [_hanging(escape(line), indent, stream or sys.stderr) for line in text.split("\n")]
-    return label + ("\n" + " " * indent).join(lines)
+    lines = [_hanging(escape(line), indent, stream) for line in text.split("\n")]
+    marked = colored(label, sgr, stream) if sgr else label
+    return marked + ("\n" + " " * indent).join(lines)
 
 
 def error_data(error: FidokitError) -> Json:
@@ -162,11 +172,9 @@ def _fitting(line: str) -> str:
     return fitted(line, _width()) if line[:1].isupper() and line.endswith(".") else line
 
 
-def styled(text: str, sgr: str = "1") -> str:
-    """Bold, or in a color (an SGR number), on a terminal that may have it; else as it is."""
-    if not is_fancy(sys.stdout) or os.environ.get("NO_COLOR"):
-        return text
-    return f"\x1b[{sgr}m{text}\x1b[0m"
+def styled(text: str, sgr: str = BOLD) -> str:
+    """Bold, or in a color of `prompt.text`, on a terminal that may have it; else as it is."""
+    return colored(text, sgr, sys.stdout)
 
 
 def _show_checks(checks: Checks) -> None:

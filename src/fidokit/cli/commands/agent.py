@@ -19,7 +19,7 @@ from fidokit.cli.passphrase import old_passphrase
 from fidokit.cli.render import Check, Checks, Column, Lines, Listing, home_path, show, show_cards
 from fidokit.cli.settings import Settings, this_program
 from fidokit.errors import UsageError
-from fidokit.prompt.text import count, escape, note
+from fidokit.prompt.text import BAD, GOOD, count, escape, note
 
 if TYPE_CHECKING:
     from fidokit.agent.addition import Added
@@ -255,8 +255,8 @@ add.context_settings["help_option_names"] = ["--help"]  # -h is a destination, a
 def _added_line(result: Added) -> Check:
     name = f"{result.comment} ({result.row.fingerprint})"
     if result.error is None:
-        return Check("added", "32", name, "")
-    return Check("NOT ADDED", "1;31", f"{name}: {result.error.message}", result.error.hint)
+        return Check("added", GOOD, name, "")
+    return Check("NOT ADDED", BAD, f"{name}: {result.error.message}", result.error.hint)
 
 
 # --- list ----------------------------------------------------------------------------------

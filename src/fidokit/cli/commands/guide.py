@@ -23,7 +23,7 @@ from fidokit.cli.render import (
 from fidokit.cli.settings import Settings
 from fidokit.errors import ExitCode
 from fidokit.prompt import questions
-from fidokit.prompt.text import escape
+from fidokit.prompt.text import BAD, DOUBT, GOOD, escape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from fidokit.guide.shell_completion import CompletionFiles
     from fidokit.guide.stage import Stage
 
-MARKS = {"ok": ("ok", "32"), "warn": ("note", "35"), "fail": ("PROBLEM", "1;31")}
+MARKS = {"ok": ("ok", GOOD), "warn": ("note", DOUBT), "fail": ("PROBLEM", BAD)}
 
 
 @verb()

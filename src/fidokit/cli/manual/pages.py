@@ -43,7 +43,8 @@ ENVIRONMENT = {
     "SSH_SK_PROVIDER": "The provider library that agent add names.",
     "GH_HOST, GITLAB_HOST, GL_HOST": "Another host than github.com or gitlab.com, for key publish.",
     "NO_COLOR": "No color, if set and not empty.",
-    "TERM": "If dumb: no lines that change.",
+    "TERM, COLORTERM": "If TERM is dumb: no lines that change. Colors are used if TERM names 256 "
+    "colors or COLORTERM is set.",
     "XDG_CONFIG_HOME, XDG_STATE_HOME, XDG_DATA_HOME, XDG_RUNTIME_DIR": "The folders of settings, "
     "virtual tokens, compiled libraries and sockets.",
     "SHELL, ZDOTDIR": "The shell whose completion is installed, and the folder of .zshrc.",
@@ -58,6 +59,7 @@ FILES = {
     "~/.config/fidokit/agent.env": "Options of the agent's systemd unit.",
     "~/.local/state/fidokit/virtual": "Virtual tokens.",
     "~/.local/state/fidokit/readers": "Rights to list keys without a PIN (key list --remember).",
+    "~/.local/state/fidokit/inventory": "What is known of your keys: public facts (lost).",
     "~/.local/state/fidokit/departures.json": "Where tokens departed from CTAP.",
     "~/.local/share/fidokit": "Libraries that are compiled on this machine.",
     "/etc/udev/rules.d/70-fidokit.rules": "The udev rules (udev install).",

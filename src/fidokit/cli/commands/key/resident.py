@@ -18,7 +18,7 @@ from fidokit.cli.render import Check, Checks, Column, Lines, Listing, home_path,
 from fidokit.cli.settings import Settings
 from fidokit.errors import ExitCode, FidokitError, TokenNotFound
 from fidokit.prompt import questions
-from fidokit.prompt.text import escape, note
+from fidokit.prompt.text import BAD, GOOD, escape, note
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -281,9 +281,9 @@ def _show_downloads(settings: Settings, results: Sequence[DownloadResult]) -> No
 def _line(result: DownloadResult) -> Check:
     if result.error is None:
         certificate = f", certificate {result.certificate.name}" if result.certificate else ""
-        return Check("saved", "32", home_path(result.path), key_name(result.row) + certificate)
+        return Check("saved", GOOD, home_path(result.path), key_name(result.row) + certificate)
     return Check(
-        "NOT SAVED", "1;31", f"{key_name(result.row)}: {result.error.message}", result.error.hint
+        "NOT SAVED", BAD, f"{key_name(result.row)}: {result.error.message}", result.error.hint
     )
 
 

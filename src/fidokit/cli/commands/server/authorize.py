@@ -15,7 +15,7 @@ from fidokit.cli.progress import Counter
 from fidokit.cli.render import Lines, show, styled
 from fidokit.cli.settings import Settings
 from fidokit.errors import ExitCode
-from fidokit.prompt.text import escape, note
+from fidokit.prompt.text import BAD, GOOD, escape, note
 
 if TYPE_CHECKING:
     from fidokit.server.authorize.authorization import AuthorizeTarget
@@ -372,4 +372,4 @@ def _file_diff(where: str, change: Change) -> list[str]:
 
 
 def _colored(line: str) -> str:
-    return {"+": styled(line, "32"), "-": styled(line, "31")}.get(line[:1], line)
+    return {"+": styled(line, GOOD), "-": styled(line, BAD)}.get(line[:1], line)

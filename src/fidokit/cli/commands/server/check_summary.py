@@ -11,7 +11,7 @@ from typing import Final
 
 from fidokit.cli.render import styled
 from fidokit.findings import FindingKind, Severity
-from fidokit.prompt.text import count, escape, is_fancy
+from fidokit.prompt.text import BAD, DOUBT, FAINT, GOOD, count, escape, is_fancy
 from fidokit.server.check.findings.advice import Advice, NextStep
 from fidokit.server.check.findings.finding import CheckFinding
 from fidokit.server.check.findings.tally import CheckTally, LoginWay
@@ -24,7 +24,7 @@ _WAYS: Final = {
     LoginWay.CERTIFICATE: "by a certificate",
     LoginWay.UNKNOWN: "cannot be known",
 }
-_COLORS: Final = {Severity.ERROR: "1;31", Severity.WARNING: "35", Severity.NOTE: "2"}
+_COLORS: Final = {Severity.ERROR: BAD, Severity.WARNING: DOUBT, Severity.NOTE: FAINT}
 _ORDER: Final = (Severity.ERROR, Severity.WARNING, Severity.NOTE)
 _SHOWN: Final = 10
 """Findings of one kind; --long shows all."""
@@ -51,7 +51,7 @@ def write_summary(tally: CheckTally) -> None:
             _labeled(f"  {title:<20} {len(users):>5}  ", _names(list(users)))
     for rule in tally.stated:
         holds = tally.holds(rule)
-        said = styled("holds", "32") if holds else styled(_broken(tally, rule), "1;31")
+        said = styled("holds", GOOD) if holds else styled(_broken(tally, rule), BAD)
         print(f"  {escape(rule)} {said}")
 
 
@@ -95,7 +95,7 @@ def write_findings(
         if severity is not Severity.NOTE or in_full:
             _write_kind(kind, severity, doubt, found, advice, in_full=in_full)
     if not ordered:
-        print(styled("No problems found.", "32"))
+        print(styled("No problems found.", GOOD))
     notes = [(kind, len(found)) for (s, _, kind), found in ordered if s is Severity.NOTE]
     if notes and not in_full:
         listed = "; ".join(f"{number:,} × {kind.id} {kind.title}" for kind, number in notes)

@@ -15,7 +15,7 @@ from fidokit.cli.options import verb
 from fidokit.cli.render import styled, write_json
 from fidokit.cli.settings import Settings
 from fidokit.errors import FidokitError, UsageError
-from fidokit.prompt.text import columns, escape, fitted, is_fancy, note
+from fidokit.prompt.text import BAD, GOOD, columns, escape, fitted, is_fancy, note
 from fidokit.server.harden.levels import Level
 
 if TYPE_CHECKING:
@@ -250,5 +250,5 @@ def _diffs(plan: HardeningPlan) -> Iterator[str]:
         old = "none" if edit.before is None else str(edit.path)
         new = "none" if edit.after is None else str(edit.path)
         for line in unified_diff(before, after, old, new, lineterm="", n=1):
-            color = {"+": "32", "-": "31"}.get(line[:1])
+            color = {"+": GOOD, "-": BAD}.get(line[:1])
             yield styled(escape(line), color) if color else escape(line)

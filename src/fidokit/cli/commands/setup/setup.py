@@ -21,7 +21,7 @@ from fidokit.cli.settings import Settings
 from fidokit.errors import ExitCode, UsageError
 from fidokit.prompt import questions
 from fidokit.prompt.notices import tell
-from fidokit.prompt.text import escape
+from fidokit.prompt.text import BAD, DOUBT, FAINT, GOOD, escape
 
 if TYPE_CHECKING:
     from fidokit.guide.setup.answers import Asker
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from fidokit.tokens import PinCode, Session
 
 COLORS = {
-    "found": "32",
-    "done": "32",
-    "was so": "32",
-    "failed": "1;31",
-    "left to do": "35",
-    "skipped": "2",
+    "found": GOOD,
+    "done": GOOD,
+    "was so": GOOD,
+    "failed": BAD,
+    "left to do": DOUBT,
+    "skipped": FAINT,
 }
 NO = frozenset({"n", "no"})
 YES = frozenset({"y", "yes"})
