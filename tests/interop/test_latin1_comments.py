@@ -4,11 +4,14 @@ rewrites the file, or writes its public half, keeps the bytes; so does stock ssh
 from __future__ import annotations
 
 import base64
+import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from tests.support.agent_host import Host, make_host, serving, sk_key, stock, virtual_token
+from tests.support.typist import converse
 
 from fidokit.openssh.keys.private import encode_private, parse_private
 
@@ -114,3 +117,43 @@ def test_stock_opens_what_we_put_under_one(host: Host) -> None:
     (host.home / "k.pub").unlink()
     out = host.run(stock("ssh-keygen"), "-y", "-f", "k", SSH_ASKPASS_REQUIRE="force").stdout
     assert out.startswith(b"sk-ssh-ed25519@openssh.com ")
+
+
+@pytest.fixture(scope="module")
+def latin1(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+    """The variables of a terminal in Latin-1, in a locale that is made for it."""
+    folder = tmp_path_factory.mktemp("locales")
+    source = Path("/usr/share/i18n/locales/de_DE")
+    if not source.exists():
+        pytest.skip("a locale in Latin-1 is made from Debian's package locales")
+    made = ["localedef", "-i", "de_DE", "-f", "ISO-8859-1", str(folder / "de_DE.iso88591")]
+    subprocess.run(made, check=True, capture_output=True)
+    return {"LOCPATH": str(folder), "LANG": "de_DE.ISO-8859-1", "LC_ALL": ""}
+
+
+@pytest.mark.parametrize("charset", ["ISO-8859-1", "UTF-8", "ASCII"])
+def test_typed_on_a_terminal_it_opens_its_file(
+    locked: Host, charset: str, request: pytest.FixtureRequest
+) -> None:
+    """A terminal sends the bytes of its character set, which may be another than the file's."""
+    (locked.home / "data").write_text("data")
+    env = {name: value for name, value in locked.env.items() if not name.startswith("SSH_ASKPASS")}
+    if charset == "ISO-8859-1":
+        env |= request.getfixturevalue("latin1")
+    else:
+        env["LC_ALL"] = {"UTF-8": "C.UTF-8", "ASCII": "POSIX"}[charset]
+    asks = "import locale, sys; print(locale.getencoding(), sys.flags.utf8_mode)"
+    shown = converse([sys.executable, "-c", asks], env=env).text.split()
+    assert (shown[0].upper() == "ISO-8859-1") == (charset == "ISO-8859-1"), shown
+    command = [sys.executable, "-m", "fidokit", "key", "sign", "-f", str(locked.home / "k")]
+    words = [*command, str(locked.home / "data")]
+    typed = [("assphrase", WORDS)]
+    seen = converse(words, typed, env)
+    assert seen.status == 0, seen.text
+    assert (locked.home / "data.sig").exists()
+    (locked.home / "data.sig").unlink()
+    assert converse(words, [("assphrase", "gr\xfc\xdfe")], env).status == 0, "as UTF-8 sends it"
+    (locked.home / "data.sig").unlink()
+    assert "does not open" in converse(words, [("assphrase", b"gr\xfc\xdf")], env).text
+    stock_words = [stock("ssh-keygen"), "-y", "-f", str(locked.home / "k")]
+    assert converse(stock_words, typed, env).status == 0

@@ -12,7 +12,7 @@ from tests.support.children import popen
 
 LIMIT_S = 60
 
-Answer = str | Callable[[str], str]
+Answer = str | bytes | Callable[[str], str]
 """What is typed, or how it follows from all that was shown."""
 
 
@@ -64,6 +64,6 @@ def _read(terminal: int, left: list[tuple[str, Answer]]) -> str:
         while left and left[0][0].encode() in seen[answered:]:
             answered = len(seen)
             answer = left.pop(0)[1]
-            typed = answer if isinstance(answer, str) else answer(seen.decode(errors="replace"))
-            os.write(terminal, f"{typed}\n".encode())
+            typed = answer(seen.decode(errors="replace")) if callable(answer) else answer
+            os.write(terminal, (typed.encode() if isinstance(typed, str) else typed) + b"\n")
     return seen.decode(errors="replace")

@@ -110,6 +110,26 @@ class TestPlain:
             file_of(), random=fixed
         )
 
+    @pytest.mark.parametrize("cipher", ["aes256-ctr", "aes256-gcm@openssh.com"])
+    @pytest.mark.parametrize(
+        ("locked", "typed", "opens"),
+        [
+            ("größe".encode("latin-1"), "größe".encode(), True),
+            ("größe".encode(), "größe".encode("latin-1"), True),
+            ("größe".encode("latin-1"), "größer".encode(), False),
+            (b"gr", "gr\u20ac".encode(), False),
+        ],
+    )
+    def test_a_passphrase_in_the_other_encoding(
+        self, cipher: str, locked: bytes, typed: bytes, opens: bool
+    ) -> None:
+        text = encode_private(file_of(), passphrase=locked, rounds=1, cipher=cipher)
+        if opens:
+            assert parse_private(text, lambda: typed) == file_of()
+            return
+        with pytest.raises(PassphraseWrong):
+            parse_private(text, lambda: typed)
+
     def test_nobody_is_asked_for_a_passphrase(self) -> None:
         def never() -> bytes:
             raise AssertionError("asked")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Literal, NamedTuple, Protocol
 
@@ -338,6 +339,33 @@ class Container(NamedTuple):
     public_blob: bytes
     sealed: bytes
 
+    def opened(self, passphrase: bytes) -> bytes:
+        """The sealed section, which begins with two check integers that agree.
+
+        A terminal sends a letter such as ü in its own encoding, which may not be the one in which
+        the file was locked: where the passphrase does not open it, the same letters in UTF-8 or in
+        Latin-1 may.
+
+        Args:
+            passphrase: empty where there is no KDF.
+
+        Raises:
+            PassphraseWrong: it does not open the section.
+            MalformedKey: there is no passphrase, and the check integers differ.
+        """
+        if self.kdf is None:
+            section = self.cipher.open(b"", self.sealed)
+            if section[:4] != section[4:8]:
+                raise MalformedKey("private key: its two check integers differ")
+            return section
+        for words in (passphrase, *_recoded(passphrase)):
+            with suppress(PassphraseWrong):
+                secret = self.kdf.derive(words, self.cipher.secret)
+                section = self.cipher.open(secret, self.sealed)
+                if section[:4] == section[4:8]:
+                    return section
+        raise passphrase_wrong()
+
     def encode(self) -> bytes:
         """The whole file, armor and all."""
         sealed_at = len(self.sealed) - self.cipher.tag
@@ -393,6 +421,20 @@ def _protection(reader: Reader, max_rounds: int) -> tuple[Cipher, Bcrypt | None]
         raise MalformedKey("private key: openssh-key-v1 does not stand at its start")
     cipher = _cipher(reader.text())
     return cipher, _kdf(cipher, reader.text(), reader.string(), max_rounds)
+
+
+def _recoded(passphrase: bytes) -> list[bytes]:
+    """The same letters in the other encoding; nothing where they are ASCII or not Latin-1's."""
+    if passphrase.isascii():
+        return []
+    try:
+        text = passphrase.decode("utf-8")
+    except UnicodeDecodeError:
+        return [passphrase.decode("latin-1").encode("utf-8")]
+    try:
+        return [text.encode("latin-1")]
+    except UnicodeEncodeError:
+        return []
 
 
 def _cipher(name: str) -> Cipher:

@@ -311,10 +311,7 @@ def parse_any_private(text: bytes, passphrase: Callable[[], bytes]) -> tuple[Any
     words = b"" if container.kdf is None else passphrase()
     if container.kdf is not None and not words:
         raise passphrase_wrong()
-    secret = container.kdf.derive(words, container.cipher.secret) if container.kdf else b""
-    section = container.cipher.open(secret, container.sealed)
-    if section[:4] != section[4:8]:
-        raise passphrase_wrong() if container.kdf else MalformedKey(f"{_WHAT}: it is damaged")
+    section = container.opened(words)
     key, size = read_any_private(section[8:])
     comment = Reader(section[8 + size :], _WHAT).string().decode("utf-8", "surrogateescape")
     if key.public_blob() != container.public_blob:

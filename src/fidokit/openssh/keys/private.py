@@ -190,11 +190,11 @@ def parse_private(
     """
     container = parse_container(text, max_rounds)
     public = _on_a_token(_outer_public(container.public_blob))
-    section = container.cipher.open(_secret(container, passphrase), container.sealed)
+    section = container.opened(_words(container, passphrase))
     return _read_section(section, container, public)
 
 
-def _secret(container: Container, passphrase: Callable[[], bytes] | None) -> bytes:
+def _words(container: Container, passphrase: Callable[[], bytes] | None) -> bytes:
     if container.kdf is None:
         return b""
     if passphrase is None:
@@ -205,7 +205,7 @@ def _secret(container: Container, passphrase: Callable[[], bytes] | None) -> byt
     words = passphrase()
     if not words:
         raise passphrase_wrong()
-    return container.kdf.derive(words, container.cipher.secret)
+    return words
 
 
 def _read_section(section: bytes, container: Container, public: SkPublic) -> PrivateFile:
@@ -215,10 +215,7 @@ def _read_section(section: bytes, container: Container, public: SkPublic) -> Pri
     write a whole block of it.
     """
     reader = Reader(section, _WHAT)
-    if not reader.skip(2 * section[:4]):
-        if container.kdf:
-            raise passphrase_wrong()
-        raise MalformedKey("private key: its two check integers differ")
+    reader.raw(8)
     key = _read_key(reader, container.public_blob, public)
     comment = _read_comment(reader)
     padding = reader.raw(reader.remaining)
