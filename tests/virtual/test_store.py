@@ -79,6 +79,32 @@ def test_of_rp_is_newest_first_and_of_one_rp_alone(store: Store) -> None:
     assert list(store.of_rp(bytes(32))) == []
 
 
+def test_what_is_known_by_its_id_alone_is_not_listed(store: Store) -> None:
+    hidden = replace(credential(2), discoverable=False)
+    for one in (credential(1), hidden):
+        store.put(one)
+    found = store.find(hidden.id)
+    assert found is not None
+    assert not found.discoverable
+    assert [c.id for c in store.of_rp(hidden.rp_id_hash)] == [credential(1).id]
+    assert store.count() == 1
+    assert [c.id for c in store.all_credentials()] == [credential(1).id, hidden.id]
+    assert store.delete(credential(1).id)
+    assert list(store.relying_parties()) == []
+    store.wipe(store.load())
+    assert list(store.all_credentials()) == []
+    assert store.count() == 0
+
+
+@pytest.mark.parametrize("number", [0, 5])
+def test_a_counter_is_raised_and_never_falls(store: Store, number: int) -> None:
+    store.next_counter(number)
+    store.raise_counter(number, 5000)
+    assert store.next_counter(number) == 5001
+    store.raise_counter(number, 17)
+    assert store.next_counter(number) == 5002
+
+
 def test_the_same_user_is_replaced_and_becomes_the_newest(store: Store) -> None:
     store.put(credential(1, user=b"u"))
     store.put(credential(2, user=b"v"))

@@ -166,6 +166,8 @@ GROUPS: Mapping[str, Section] = {
             "serve": "virtual.tokens:serve",
             "export": "virtual.tokens:export",
             "import": "virtual.tokens:import_virtual",
+            "export-credentials": "virtual.credentials:export_credentials",
+            "import-credentials": "virtual.credentials:import_credentials",
             "delete": "virtual.tokens:delete",
             "touch": "virtual.control:touch",
             "refuse": "virtual.control:refuse",

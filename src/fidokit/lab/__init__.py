@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from fidokit.lab.named_tokens import delete_virtual as delete_virtual
     from fidokit.lab.named_tokens import list_virtual as list_virtual
     from fidokit.lab.named_tokens import serve_virtual as serve_virtual
+    from fidokit.lab.webdriver import export_credentials as export_credentials
+    from fidokit.lab.webdriver import import_credentials as import_credentials
     from fidokit.virtual.models.search import ModelSummary as ModelSummary
     from fidokit.virtual.models.search import list_models as list_models
 
@@ -25,6 +27,7 @@ _PUBLIC = Facade(
             "list_virtual",
             "serve_virtual",
         ),
+        "fidokit.lab.webdriver": ("export_credentials", "import_credentials"),
         "fidokit.virtual.models.search": ("ModelSummary", "list_models"),
     },
 )

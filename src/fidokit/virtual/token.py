@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
@@ -281,6 +282,27 @@ class VirtualToken:
             self.quirks, self.profile = names, profile
             self._authenticator = self._made_up(self.clock, self._rng)
         self._wake()
+
+    @contextmanager
+    def memory(self, *, changes: bool) -> Iterator[PluggedStore]:
+        """What the token remembers, while it does nothing else.
+
+        Args:
+            changes: the block may change it; the power is cycled after it.
+
+        Raises:
+            TokenGone: it was unplugged.
+        """
+        with self._turn:
+            self._require_power()
+            try:
+                yield self._store
+            finally:
+                if changes:
+                    self._power = next(self._powers)
+                    self._authenticator = self._made_up(self.clock, self._rng)
+        if changes:
+            self._wake()
 
     def insert(self) -> None:
         """Plug a token in memory in again that was unplugged; harmless when repeated.

@@ -74,6 +74,7 @@ MADE: tuple[str, ...] = (
     "bio enroll --name left_thumb --pin-file pin.txt",
     "bio rename left_thumb 'left thumb' --pin-file pin.txt",
     "virtual export spare exported.token",
+    "virtual export-credentials everyday exported.json",
 )
 
 

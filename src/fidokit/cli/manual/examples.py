@@ -110,6 +110,8 @@ EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
     "virtual serve": ("fidokit virtual serve spare",),
     "virtual export": ("fidokit virtual export spare spare.token",),
     "virtual import": ("fidokit virtual import exported.token imported",),
+    "virtual export-credentials": ("fidokit virtual export-credentials everyday keys.json",),
+    "virtual import-credentials": ("fidokit virtual import-credentials spare exported.json",),
     "virtual delete": ("fidokit virtual delete spare",),
     "virtual touch": ("fidokit virtual touch spare", "fidokit virtual touch spare --held"),
     "virtual refuse": ("fidokit virtual refuse spare",),

@@ -205,6 +205,9 @@ class StoredCredential:
         third_party_payment: it may be used for payments on pages of others.
         large_blob_supported: it may keep a `large_blob`.
         large_blob: what was written, or None.
+        discoverable: whether the token lists it and finds it by its relying party alone. What came
+            from elsewhere may be known by its id alone (`lab.webdriver`); then `user_id` is made of
+            that id, and is nobody's.
     """
 
     id: CredentialId
@@ -222,6 +225,7 @@ class StoredCredential:
     third_party_payment: bool = False
     large_blob_supported: bool = False
     large_blob: LargeBlob | None = field(default=None, repr=False)
+    discoverable: bool = True
 
 
 class RelyingParty(NamedTuple):
@@ -262,6 +266,10 @@ class Store(Protocol):
         """
         ...
 
+    def raise_counter(self, number: int, least: int) -> None:
+        """Let a counter's next value be above `least`; no counter falls."""
+        ...
+
     def put(self, credential: StoredCredential) -> None:
         """Add as the newest, replacing one of the same rp_id_hash and user_id if there is one."""
         ...
@@ -281,11 +289,11 @@ class Store(Protocol):
         ...
 
     def find(self, credential_id: CredentialId) -> StoredCredential | None:
-        """The credential with this id."""
+        """The credential with this id, discoverable or not."""
         ...
 
     def of_rp(self, rp_id_hash: bytes) -> Sequence[StoredCredential]:
-        """Every credential of one relying party, newest first."""
+        """Every discoverable credential of one relying party, newest first."""
         ...
 
     def of_user(self, rp_id_hash: bytes, user_id: UserId) -> StoredCredential | None:
@@ -293,11 +301,15 @@ class Store(Protocol):
         ...
 
     def relying_parties(self) -> Sequence[RelyingParty]:
-        """Every relying party once, in a stable order."""
+        """Every relying party with a discoverable credential once, in a stable order."""
         ...
 
     def count(self) -> int:
-        """How many credentials there are."""
+        """How many discoverable credentials there are."""
+        ...
+
+    def all_credentials(self) -> Sequence[StoredCredential]:
+        """Every credential, oldest first, discoverable or not."""
         ...
 
     def revision(self) -> int:

@@ -57,8 +57,7 @@ def contents_of(store: SqliteStore | SealedStore) -> Contents:
     the copy begin above every one that this one gave.
     """
     counter = store.next_counter()
-    found = [c for party in store.relying_parties() for c in store.of_rp(party.id_hash)]
-    found.sort(key=lambda credential: credential.created)
+    found = store.all_credentials()
     own = store.credential_counters()
     return Contents(store.identity, store.load(), found, counter, store.revision(), own)
 

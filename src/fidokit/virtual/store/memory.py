@@ -24,6 +24,7 @@ class MemoryStore:
         self._counters: dict[int, int] = {}
         self._created = 0
         self._revision = 0
+        self._known_by_id = 0  # alone: not discoverable
         self._by_id: dict[CredentialId, StoredCredential] = {}
         self._ids_of_rp: dict[bytes, dict[UserId, CredentialId]] = {}
 
@@ -40,6 +41,7 @@ class MemoryStore:
         self._revision += len(self._by_id)
         self._by_id.clear()
         self._ids_of_rp.clear()
+        self._known_by_id = 0
         self._state = state
 
     def next_counter(self, number: int = 0) -> int:
@@ -47,6 +49,10 @@ class MemoryStore:
         value = self._counters.get(number, 0) + 1
         self._counters[number] = value
         return value
+
+    def raise_counter(self, number: int, least: int) -> None:
+        """Let a counter's next value be above `least`."""
+        self._counters[number] = max(self._counters.get(number, 0), least)
 
     def put(self, credential: StoredCredential) -> None:
         """Add as the newest, in the place of the same user's older one."""
@@ -56,6 +62,7 @@ class MemoryStore:
         self.delete(credential.id)
         self._created += 1
         self._revision += 1
+        self._known_by_id += not credential.discoverable
         self._by_id[credential.id] = replace(credential, created=self._created)
         users = self._ids_of_rp.setdefault(credential.rp_id_hash, {})
         users[credential.user_id] = credential.id
@@ -66,6 +73,7 @@ class MemoryStore:
         if credential is None:
             return False
         self._revision += 1
+        self._known_by_id -= not credential.discoverable
         users = self._ids_of_rp[credential.rp_id_hash]
         del users[credential.user_id]
         if not users:
@@ -96,12 +104,13 @@ class MemoryStore:
         return self._by_id.get(credential_id)
 
     def of_rp(self, rp_id_hash: bytes) -> Sequence[StoredCredential]:
-        """Every credential of one relying party, newest first."""
+        """Every discoverable credential of one relying party, newest first."""
         ids = self._ids_of_rp.get(rp_id_hash)
         if ids is None:
             return []
         # `put` takes a user's older entry out first, so the order of insertion is that of creation
-        return [self._by_id[i] for i in reversed(ids.values())]
+        found = (self._by_id[i] for i in reversed(ids.values()))
+        return [credential for credential in found if credential.discoverable]
 
     def of_user(self, rp_id_hash: bytes, user_id: UserId) -> StoredCredential | None:
         """The one credential that `put` would replace."""
@@ -110,17 +119,19 @@ class MemoryStore:
 
     def relying_parties(self) -> Sequence[RelyingParty]:
         """Every relying party once, the one with the oldest credential first."""
-        oldest = (
-            min((self._by_id[i] for i in users.values()), key=lambda c: c.created)
-            for users in self._ids_of_rp.values()
-        )
-        return [
-            RelyingParty(c.rp_id, c.rp_id_hash) for c in sorted(oldest, key=lambda c: c.created)
-        ]
+        oldest: dict[bytes, RelyingParty] = {}
+        for one in self.all_credentials():
+            if one.discoverable:
+                oldest.setdefault(one.rp_id_hash, RelyingParty(one.rp_id, one.rp_id_hash))
+        return list(oldest.values())
 
     def count(self) -> int:
-        """How many credentials there are."""
-        return len(self._by_id)
+        """How many discoverable credentials there are."""
+        return len(self._by_id) - self._known_by_id
+
+    def all_credentials(self) -> Sequence[StoredCredential]:
+        """Every credential, oldest first."""
+        return sorted(self._by_id.values(), key=lambda credential: credential.created)
 
     def revision(self) -> int:
         """How often credentials changed."""

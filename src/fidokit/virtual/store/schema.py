@@ -159,6 +159,11 @@ _QUIRKS: Final = """
 ALTER TABLE identity ADD COLUMN quirks TEXT NOT NULL DEFAULT '';
 """
 
+_IMPORTS: Final = """
+ALTER TABLE credential ADD COLUMN discoverable INTEGER NOT NULL DEFAULT 1
+    CHECK (discoverable IN (0, 1));
+"""
+
 MIGRATIONS: Final[Sequence[str]] = (
     _FIRST,
     _EXTENSIONS,
@@ -167,6 +172,7 @@ MIGRATIONS: Final[Sequence[str]] = (
     _MODEL,
     _SEALING,
     _QUIRKS,
+    _IMPORTS,
 )
 """Step n makes a file of version n one of version n + 1; version 0 is an empty file."""
 
@@ -270,6 +276,7 @@ CREDENTIAL: Final[Mapping[str, ColumnCodec]] = {
     "third_party_payment": _FLAG,
     "large_blob_supported": _FLAG,
     "large_blob": ColumnCodec(_blob_to_bytes, _blob_from_bytes),
+    "discoverable": _FLAG,
 }
 
 SEAL: Final[Mapping[str, ColumnCodec]] = dict.fromkeys(("salt", "cost", "key"), _PLAIN)

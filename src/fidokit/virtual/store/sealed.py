@@ -63,6 +63,7 @@ class SealedStore:
         self.load, self.find = view.load, view.find
         self.of_rp, self.of_user = view.of_rp, view.of_user
         self.relying_parties, self.count = view.relying_parties, view.count
+        self.all_credentials, self.raise_counter = view.all_credentials, file.raise_counter
         self.next_counter, self.revision = file.next_counter, file.revision
         self.credential_counters, self.close = file.credential_counters, file.close
 
@@ -81,7 +82,7 @@ class SealedStore:
         """Drop every credential and replace the state; the counter goes on."""
         with self._file.transaction():
             self._file.execute(_FORGET_ALL, STATE_RECORD)
-            self._file.execute(_CHANGED, self._view.count())
+            self._file.execute(_CHANGED, len(self._view.all_credentials()))
             self._write(STATE_RECORD, to_record(state, STATE))
         self._numbers.clear()
         self._view.wipe(state)

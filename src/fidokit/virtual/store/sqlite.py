@@ -52,6 +52,11 @@ _NEW: Final = {name: CREDENTIAL[name] for name in _NEW_NAMES}
 _LOAD_IDENTITY: Final = "SELECT * FROM identity"  # who only looks does not migrate
 _LOAD_STATE: Final = f"SELECT {columns(_STATE_NAMES)} FROM state"  # noqa: S608
 _RESERVE: Final = "UPDATE counter SET reserved = reserved + :batch RETURNING reserved"
+_RAISE: Final = "UPDATE counter SET reserved = max(reserved, :least)"
+_RAISE_OTHER: Final = (
+    "INSERT INTO credential_counter VALUES (:number, :least) "
+    "ON CONFLICT (number) DO UPDATE SET reserved = max(reserved, :least)"
+)
 _RESERVE_OTHER: Final = (
     "INSERT INTO credential_counter VALUES (:number, :batch) "
     "ON CONFLICT (number) DO UPDATE SET reserved = reserved + :batch RETURNING reserved"
@@ -59,7 +64,8 @@ _RESERVE_OTHER: Final = (
 _PUT: Final = insert("INSERT OR REPLACE", "credential", _NEW_NAMES)
 _SELECT: Final = f"SELECT {columns(tuple(CREDENTIAL))} FROM credential WHERE "  # noqa: S608
 _RELYING_PARTIES: Final = (
-    "SELECT rp_id, rp_id_hash FROM credential GROUP BY rp_id_hash ORDER BY min(created)"
+    "SELECT rp_id, rp_id_hash FROM credential WHERE discoverable "
+    "GROUP BY rp_id_hash ORDER BY min(created)"
 )
 
 
@@ -235,6 +241,16 @@ class SqliteStore:
             (reserved,) = self._db.execute(statement, wanted).fetchone()
         return _Counter(reserved - COUNTER_BATCH, reserved)
 
+    def raise_counter(self, number: int, least: int) -> None:
+        """Let a counter's next value be above `least`; durable when this returns."""
+        counter = self._counters.get(number)
+        if counter is not None and counter.value >= least:
+            return
+        with self.transaction():
+            wanted = {"number": number, "least": least}
+            self._db.execute(_RAISE_OTHER if number else _RAISE, wanted)
+        self._counters.pop(number, None)
+
     def credential_counters(self) -> dict[int, int]:
         """The counters that credentials have of their own: number to the last value reserved."""
         return dict(self.rows("SELECT number, reserved FROM credential_counter"))
@@ -267,8 +283,9 @@ class SqliteStore:
         return self._first("id = ?", credential_id)
 
     def of_rp(self, rp_id_hash: bytes) -> Sequence[StoredCredential]:
-        """Every credential of one relying party, newest first."""
-        return self._credentials("rp_id_hash = ? ORDER BY created DESC", rp_id_hash)
+        """Every discoverable credential of one relying party, newest first."""
+        condition = "rp_id_hash = ? AND discoverable ORDER BY created DESC"
+        return self._credentials(condition, rp_id_hash)
 
     def of_user(self, rp_id_hash: bytes, user_id: UserId) -> StoredCredential | None:
         """The one credential that `put` would replace."""
@@ -279,9 +296,13 @@ class SqliteStore:
         return [RelyingParty(*row) for row in self.rows(_RELYING_PARTIES)]
 
     def count(self) -> int:
-        """How many credentials there are."""
-        (count,) = self._one_row("SELECT count(*) FROM credential")
+        """How many discoverable credentials there are."""
+        (count,) = self._one_row("SELECT count(*) FROM credential WHERE discoverable")
         return int(count)
+
+    def all_credentials(self) -> Sequence[StoredCredential]:
+        """Every credential, oldest first."""
+        return self._credentials("true ORDER BY created")
 
     def revision(self) -> int:
         """How often credentials changed; triggers of the file count it."""

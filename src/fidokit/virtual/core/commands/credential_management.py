@@ -194,7 +194,7 @@ def _update_user(token: TokenContext, inner: Params) -> Reply:
 def _named(token: TokenContext, inner: Params) -> StoredCredential:
     """The resident credential that the parameters name, if the token may manage its RP."""
     found = token.store.find(CredentialId(inner["credentialID"]["id"]))
-    if found is None:
+    if found is None or not found.discoverable:
         # who may manage one relying party alone does not learn whether others have the credential
         token.tokens.require_unbound()
         raise CtapRejection(CtapStatus.NO_CREDENTIALS)

@@ -263,7 +263,8 @@ def new_rsa_secret(_rng: Rng) -> bytes:
     return numbers.p.to_bytes(_RSA_PRIME, "big") + numbers.q.to_bytes(_RSA_PRIME, "big")
 
 
-def _load_rsa(secret: bytes) -> rsa.RSAPrivateKey:
+def load_rsa(secret: bytes) -> rsa.RSAPrivateKey:
+    """The private key of a secret that `new_rsa_secret` made."""
     p, q = (int.from_bytes(secret[at : at + _RSA_PRIME], "big") for at in (0, _RSA_PRIME))
     d = rsa.rsa_recover_private_exponent(_RSA_EXPONENT, p, q)
     numbers = rsa.RSAPrivateNumbers(
@@ -289,7 +290,7 @@ class RsaKey:
 
     def __init__(self, alg: CoseAlg, secret: bytes) -> None:
         self._alg = alg
-        self._key = _load_rsa(secret)
+        self._key = load_rsa(secret)
 
     def sign(self, message: bytes) -> bytes:
         """256 bytes; SHA-256, and in PSS for MGF1 and as salt length too."""

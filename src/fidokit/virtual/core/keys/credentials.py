@@ -32,6 +32,13 @@ def hash_of_rp(rp_id: str) -> bytes:
     return hashlib.sha256(rp_id.encode()).digest()
 
 
+def _as_wrapped(stored: StoredCredential) -> WrappedCredential:
+    """What came from elsewhere and is known by its id alone: to a client as if it were wrapped."""
+    return WrappedCredential(
+        stored.id, stored.rp_id_hash, stored.alg, stored.secret, stored.cred_protect
+    )
+
+
 class Credentials:
     """Lookup over the store and the wrapping key; a reset makes a new one.
 
@@ -65,8 +72,10 @@ class Credentials:
             kept = self._store.find(wrapped.id) if self._stored_first else None
             return kept or wrapped
         stored = self._store.find(CredentialId(credential_id))
+        if stored is not None and stored.rp_id_hash != rp_id_hash:
+            return None
         if stored is not None:
-            return stored if stored.rp_id_hash == rp_id_hash else None
+            return stored if stored.discoverable else _as_wrapped(stored)
         # last: an id of this kind has no mark to be told by, so each costs a MAC
         return self._deriver.find(rp_id_hash, credential_id)
 
