@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fido2.hid import CtapHidDevice
 
     from fidokit.testing import (
+        BrowserToken,
         FidoDevices,
         NamedTokens,
         Stalled,
@@ -130,6 +131,33 @@ def fido_environ(
 ) -> Iterator[dict[str, str]]:
     """What the programs that the test starts find: the virtual token as a USB key."""
     yield from _environ([virtual_token, *virtual_tokens.values()])
+
+
+@pytest.fixture
+def fido_browser(
+    request: pytest.FixtureRequest, virtual_token: WatchedToken
+) -> Iterator[BrowserToken]:
+    """The virtual token, to answer navigator.credentials: fido_browser.playwright(page)."""
+    from fidokit.testing import BrowserToken
+
+    browser = BrowserToken(virtual_token, pin=_orders(request).get(None, {}).get("pin"))
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def fido_page(request: pytest.FixtureRequest, fido_browser: BrowserToken) -> Any:
+    """The fixture `page` of pytest-playwright, whose pages the virtual token answers."""
+    fido_browser.playwright(request.getfixturevalue("context"))
+    return request.getfixturevalue("page")
+
+
+@pytest.fixture
+def fido_driver(request: pytest.FixtureRequest, fido_browser: BrowserToken) -> Any:
+    """The fixture `driver` of pytest-selenium, whose pages the virtual token answers."""
+    driver = request.getfixturevalue("driver")
+    fido_browser.selenium(driver)
+    return driver
 
 
 # --- fixtures of a module, and of a run -----------------------------------------------------------

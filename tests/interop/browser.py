@@ -6,7 +6,6 @@ import http.server
 import json
 import os
 import queue
-import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 from fido2.server import Fido2Server
 from fido2.webauthn import (
     AttestedCredentialData,
@@ -22,6 +20,7 @@ from fido2.webauthn import (
     PublicKeyCredentialUserEntity,
     UserVerificationRequirement,
 )
+from tests.support.agent_host import stock
 from tests.support.children import popen
 
 PAGE = """<!doctype html><title>Door</title>
@@ -141,19 +140,11 @@ class Door:
         self._http.server_close()
 
 
-def stock_or_skip(name: str) -> str:
-    """The path of a program; these packages are large, and test-all does without them."""
-    found = shutil.which(name)
-    if found is None:
-        pytest.skip(f"{name} is not installed: apt install chromium firefox-esr xvfb xdotool")
-    return found
-
-
 @contextmanager
 def screen() -> Iterator[str]:
     """A display that nobody sees: its name for DISPLAY."""
     read, write = os.pipe()
-    command = [stock_or_skip("Xvfb"), "-displayfd", str(write), "-screen", "0", "1100x800x24"]
+    command = [stock("Xvfb"), "-displayfd", str(write), "-screen", "0", "1100x800x24"]
     with popen(command, pass_fds=[write], stderr=subprocess.DEVNULL) as server:
         os.close(write)
         with os.fdopen(read) as told:
@@ -169,7 +160,7 @@ def chromium(profile: Path, url: str) -> list[str]:
     quiet = ["--no-first-run", "--no-default-browser-check", "--password-store=basic"]
     as_root = ["--no-sandbox"] if os.geteuid() == 0 else []
     where = f"--user-data-dir={profile}"
-    return [stock_or_skip("chromium"), *quiet, *as_root, "--disable-gpu", where, url]
+    return [stock("chromium"), *quiet, *as_root, "--disable-gpu", where, url]
 
 
 def firefox(profile: Path, url: str) -> list[str]:
@@ -179,7 +170,7 @@ def firefox(profile: Path, url: str) -> list[str]:
     off += ["browser.shell.checkDefaultBrowser", "app.normandy.enabled"]
     lines = "".join(f'user_pref("{name}", false);\n' for name in off)
     (profile / "user.js").write_text(lines)
-    return [stock_or_skip("firefox-esr"), "--no-remote", "--profile", str(profile), url]
+    return [stock("firefox-esr"), "--no-remote", "--profile", str(profile), url]
 
 
 class Keyboard:
@@ -203,7 +194,7 @@ class Keyboard:
 
     def _xdotool(self, *words: str) -> None:
         subprocess.run(
-            [stock_or_skip("xdotool"), *words],
+            [stock("xdotool"), *words],
             env=self._env,
             check=True,
             timeout=PATIENCE_S,

@@ -20,7 +20,11 @@ from fidokit.lab.program import plugged_in
 from fidokit.testing import open_device
 from fidokit.virtual.token import VirtualToken
 
-pytestmark = [pytest.mark.interop, pytest.mark.long]
+pytestmark = [
+    pytest.mark.interop,
+    pytest.mark.long,
+    pytest.mark.skipif("FIDOKIT_MATRIX" in os.environ, reason="browsers are on the host alone"),
+]
 
 PIN = "hunter42"
 GET_INFO = b"\x04"

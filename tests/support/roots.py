@@ -46,7 +46,8 @@ TOO_OLD = ("bullseye",)
 """Their Python cannot run fidokit: it runs on the host, against the programs of the release."""
 MOVING = ("sid",)
 """Built anew each week, because what is new in them is what we want to meet."""
-ELSEWHERE = {"ansible-core", "debootstrap", "e2fsprogs", "qemu-system-x86"}
+BROWSERS = {"chromium", "chromium-driver", "firefox-esr", "xdotool", "xvfb"}
+ELSEWHERE = {"ansible-core", "debootstrap", "e2fsprogs", "qemu-system-x86"} | BROWSERS
 """Packages of .ci/debian-packages that are needed on the host alone."""
 MORE = ("ca-certificates", "git", "iproute2", "make", "procps", "udev")
 OF_PYTHON = ("python3-dev", "python3-venv")

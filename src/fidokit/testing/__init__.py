@@ -7,6 +7,7 @@ Hypothesis, is imported by itself.
 
 from __future__ import annotations
 
+from fidokit.testing.browser.token import BrowserToken
 from fidokit.testing.devices import FidoDevices, open_device
 from fidokit.testing.environment import token_environment
 from fidokit.testing.factory import Credential, NamedTokens, TokenFactory
@@ -14,6 +15,7 @@ from fidokit.testing.test_case import VirtualTokenTestCase
 from fidokit.testing.token import Stalled, WatchedToken
 
 __all__ = [
+    "BrowserToken",
     "Credential",
     "FidoDevices",
     "NamedTokens",

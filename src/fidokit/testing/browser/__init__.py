@@ -1,0 +1,1 @@
+"""Virtual tokens in browsers that Playwright or Selenium drives."""
