@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -69,7 +69,8 @@ def make() -> Iterator[Callable[..., WatchedToken]]:
 
 def asserted(token: VirtualToken, allowed: bytes | None = None) -> AssertionResponse:
     with open_device(token) as device:
-        listed = [{"type": "public-key", "id": allowed}] if allowed else None
+        one = {"type": "public-key", "id": allowed}
+        listed: list[Mapping[str, Any]] | None = [one] if allowed else None
         return Ctap2(device).get_assertion(RP, HASH, listed)
 
 

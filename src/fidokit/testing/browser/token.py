@@ -37,7 +37,7 @@ class PlaywrightFrame(Protocol):
 
     @property
     def url(self) -> str:
-        """Of its document."""
+        """The URL of the document in the frame."""
         ...
 
     @property

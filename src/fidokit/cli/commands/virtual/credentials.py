@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
@@ -17,13 +17,10 @@ from fidokit.cli.settings import Settings
 from fidokit.lab.named_tokens import serve_virtual
 from fidokit.prompt.text import note
 
-if TYPE_CHECKING:
-    from fidokit.virtual.token import VirtualToken
-
 
 def _plugged(
     settings: Settings, name: str, passphrase_file: str | None
-) -> AbstractContextManager[VirtualToken]:
+) -> AbstractContextManager[Any]:
     words = known_if_sealed(name, passphrase_file)
     return serve_virtual(name, passphrase=words, interaction=TerminalInteraction(settings))
 
