@@ -7,13 +7,15 @@ WHEELS-FOLDER has the wheels that one-file.txt names. The same input gives the s
 
 from __future__ import annotations
 
-import ast
 import sys
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from fidokit import one_file
+from fidokit.fleet.hosts.imports import evaluated, imported, modules, reached
+
+__all__ = ["evaluated", "imported", "modules", "packed", "reached", "servers"]
 
 LIMIT = 1_500_000
 """Bytes that the file may have."""
@@ -22,15 +24,6 @@ START = "from fidokit.one_file import main\n\nmain()\n"
 SHEBANG = b"#!/usr/bin/env python3\n"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """The time of every file inside: a zip file can hold no earlier one."""
-
-
-def modules(source: Path) -> dict[str, Path]:
-    """Every module of fidokit by its dotted name."""
-    found = {}
-    for path in sorted((source / "fidokit").rglob("*.py")):
-        parts = path.relative_to(source).with_suffix("").parts
-        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return found
 
 
 def packed(source: Path) -> dict[str, Path]:
@@ -47,52 +40,10 @@ def servers(source: Path) -> list[str]:
     return [name for name in modules(source) if f"{name}.".startswith("fidokit.server.")]
 
 
-def reached(source: Path, roots: Sequence[str], left_out: Sequence[str] = ()) -> dict[str, Path]:
-    """Modules and what they import, in functions, too; nothing that is left out."""
-    known = modules(source)
-    todo, seen = [*roots], set[str]()
-    while todo:
-        name = todo.pop()
-        if name in seen or any(f"{name}.".startswith(f"{out}.") for out in left_out):
-            continue
-        seen.add(name)
-        todo += [one for one in (name.rpartition(".")[0], *imported(known[name])) if one in known]
-    return {name: known[name] for name in sorted(seen)}
-
-
 def _verbs() -> Iterator[str]:
     for name in one_file.VERBS:
         for target in one_file.cut(name).verbs.values():
             yield f"fidokit.cli.commands.{target.partition(':')[0]}"
-
-
-def imported(path: Path) -> Iterator[str]:
-    """The modules that a file may import when it runs, and the packages that they are in."""
-    for node in evaluated(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-        else:
-            continue
-        for name in names:
-            parts = name.split(".")
-            yield from (".".join(parts[:end]) for end in range(1, len(parts) + 1))
-
-
-def evaluated(node: ast.AST) -> Iterator[ast.AST]:
-    """All below a node that Python runs: no annotations, nothing for the type checker alone."""
-    yield node
-    for field, value in ast.iter_fields(node):
-        if field in {"annotation", "returns"}:
-            continue
-        for child in value if isinstance(value, list) else [value]:
-            if isinstance(child, ast.AST) and not _is_for_types(child):
-                yield from evaluated(child)
-
-
-def _is_for_types(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
 
 
 def files(source: Path, wheels: Path) -> Iterator[tuple[str, bytes]]:

@@ -2,7 +2,7 @@
 
 An id keeps its meaning for good: what is no longer reported leaves a gap. 1xx is about logins by a
 key, 2xx about other ways in, 3xx about files and modes, 4xx about what cannot be known, 5xx is what
-`doctor` looks at. This module runs on Python 3.9.
+`doctor` looks at, 6xx is about many hosts. This module runs on Python 3.9.
 """
 
 from __future__ import annotations
@@ -95,6 +95,14 @@ HIDDEN_MODES: Final = _kind(405, _WARNING, "a file's modes cannot be seen", doub
 DOUBTFUL_PASSWORD: Final = _kind(
     406, _WARNING, "whether a password gets in cannot be known", doubt=True
 )
+
+# --- many hosts ----------------------------------------------------------------------------
+
+UNCHECKED_HOST: Final = _kind(601, _WARNING, "a host could not be checked", doubt=True)
+UNKNOWN_KEY: Final = _kind(602, _ERROR, "a key that the policy does not know gets in")
+NO_BACKUP: Final = _kind(603, _WARNING, "a lost token would lock somebody out")
+NEW_WAY_IN: Final = _kind(604, _NOTE, "a way in that was not there before")
+CLOSED_WAY_IN: Final = _kind(605, _NOTE, "a way in that is gone")
 
 # --- doctor --------------------------------------------------------------------------------
 

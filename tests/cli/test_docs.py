@@ -11,6 +11,8 @@ from fidokit import errors
 from fidokit.cli import schema
 from fidokit.cli.commands.server import check_json
 from fidokit.cli.commands.setup import setup_json
+from fidokit.fleet.report import host_lines
+from fidokit.fleet.report.formats import document
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -40,7 +42,8 @@ def names(tree: ast.AST) -> Iterator[str]:
 def test_every_shape_of_the_schema_is_documented() -> None:
     text = (DOCS / "json.md").read_text()
     sources = [
-        Path(str(module.__file__)).read_text() for module in (schema, check_json, setup_json)
+        Path(str(module.__file__)).read_text()
+        for module in (schema, check_json, setup_json, document, host_lines)
     ]
     found = {name for source in sources for name in names(ast.parse(source))}
     assert len(found) > 100

@@ -147,6 +147,12 @@ GROUPS: Mapping[str, Section] = {
             "trust-ca": "server.trust:trust_ca",
         },
     ),
+    "fleet": Section(
+        "Many hosts: who gets in where, and what changed",
+        {
+            "check": "fleet.check:check",
+        },
+    ),
     "otp": Section(
         "One-time codes, for users without a token",
         {

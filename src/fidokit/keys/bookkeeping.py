@@ -240,8 +240,18 @@ def record_host_audit(
         ssh: the words that reach it.
         say: takes a warning.
     """
+    note_host_places(say, host_places(destination, document, ssh=ssh, say=say))
+
+
+def host_places(
+    destination: str,
+    document: Mapping[str, Any],
+    *,
+    ssh: Sequence[str] = ("ssh",),
+    say: Say = lambda _said: None,
+) -> list[KnownPlace]:
+    """The accounts of a host that let keys in; see `record_host_audit`."""
     words = tuple(ssh) if destination else ()
-    keys: dict[str, KnownKey] = {}
     places: list[KnownPlace] = []
     for user, path, line in _lines_of(document):
         print_ = line.get("fingerprint")
@@ -249,8 +259,13 @@ def record_host_audit(
             say(f"warning: {destination} has more keys than are noted: {MOST_OF_HOST}")
             break
         if isinstance(print_, str) and fingerprint_form(print_) and not line.get("refused"):
-            keys[print_] = KnownKey(print_)
             places.append(KnownPlace(PlaceKind.HOST, print_, destination, user, "", words, path))
+    return places
+
+
+def note_host_places(say: Say, places: Sequence[KnownPlace]) -> None:
+    """Note the accounts of many hosts at once: the file of what is known is written once."""
+    keys = {place.key: KnownKey(place.key) for place in places}
     note_facts(say, keys=keys.values(), places=places)
 
 

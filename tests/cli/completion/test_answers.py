@@ -33,6 +33,8 @@ FREE = [
     "NAME",
     "[USER@]HOST",
     "[[USER@]HOST...]",
+    "[HOST]...",
+    "MIB",
     "EMAIL",
     "[EMAIL=]SOURCE",
     "SOCKET",

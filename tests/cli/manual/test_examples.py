@@ -43,10 +43,15 @@ ACTS = ("virtual touch", "virtual refuse", "virtual finger", "virtual unplug", "
 """Verbs that act on a token that another process serves."""
 STOCK = ("agent add", "agent list", "agent session", "agent units", "provider path",
          "provider install", "ssh-config", "token record", "virtual run")  # fmt: skip
-AS_ROOT = ("server authorize", "server check", "server harden", "server revoke-list",
-           "server trust-ca", "udev install")  # fmt: skip
+AS_ROOT = ("fleet check", "server authorize", "server check", "server harden",
+           "server revoke-list", "server trust-ca", "udev install")  # fmt: skip
 """Verbs whose examples run programs of other packages, or change files of root."""
-MAY_END: Mapping[str, set[int]] = {"doctor": {0, 1}, "server check": {0, 10}, "key publish": {0, 1}}
+MAY_END: Mapping[str, set[int]] = {
+    "doctor": {0, 1},
+    "server check": {0, 10},
+    "key publish": {0, 1},
+    "fleet check": {0, 10},
+}
 """Exit statuses besides success: what such a command finds is no failure of it."""
 TOKENS = {
     "pin set": "fresh",
@@ -85,6 +90,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, warm: Warm | None) -> Pat
     sandbox = Sandbox(home, environment(home) | {"FIDOKIT_TOKEN": "virtual:everyday"}, warm)
     (home / "pin.txt").write_text(f"{PIN}\n")
     (home / "letter").write_text("hello\n")
+    (home / "hosts").write_text("web1\nweb2\n")
     (home / "answers.toml").write_text('[key]\nuse = "~/.ssh/id_work"\n[git]\nsign = false\n')
     (home / "random.bin").write_bytes(bytes(range(32)))
     (home / ".ssh").mkdir(mode=0o700)
@@ -281,6 +287,10 @@ def test_it_works_for_root(home: Sandbox, name: str, command: str) -> None:
         f"root:x:0:0:root:{home.home}:/bin/sh\nsshd:x:105:65534::/run/sshd:/usr/sbin/nologin\n"
     )
     (home.home / "rules").mkdir()
+    ssh = home.home / "ssh"  # for `fleet check`: every host is this one
+    ssh.write_text('#!/bin/sh\nfor last; do :; done\neval "$last"\n')
+    ssh.chmod(0o755)
+    home.env["PATH"] = f"{home.home}:{home.env['PATH']}"
     home.home.chmod(0o755)
     (home.home / ".ssh" / "authorized_keys").write_text(
         (home.home / ".ssh" / "id_ed25519_sk.pub").read_text()

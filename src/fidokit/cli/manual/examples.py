@@ -91,6 +91,10 @@ EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
     "server harden": ("fidokit server harden touch --dry-run",),
     "server revoke-list": ("fidokit server revoke-list --file revoked lost.pub",),
     "server trust-ca": ("fidokit server trust-ca --dry-run ca.pub",),
+    "fleet check": (
+        "fidokit fleet check web1 web2",
+        "fidokit fleet check --inventory hosts --require hardware",
+    ),
     "otp enroll": ("fidokit otp enroll", "fidokit otp enroll --qr-file code.svg"),
     "otp verify": ("fidokit otp verify",),
     "otp recover": ("fidokit otp recover",),

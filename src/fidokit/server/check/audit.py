@@ -199,7 +199,7 @@ class Audit:
             for plan in plans:
                 origins = list(plan.origins)
                 for origin in origins:
-                    settings = plan.instance.sshd.settings(account.name, origin)
+                    settings = plan.settings(account.name, origin)
                     found.append(View(plan.instance, origin, settings))
                     more = plan.more_origins(settings)
                     origins += [one for one in more if one not in origins]

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, NamedTuple
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from typing import Final, NamedTuple
 
 _NONE: Final = "none"
 _OLDER: Final[Mapping[str, str]] = {
@@ -47,9 +45,26 @@ class ConfigReading:
     matches: tuple[str, ...] = ()
     patterns: tuple[str, ...] = ()
 
+    @property
+    def tells_users_apart(self) -> bool:
+        """Whether some Match block may; also if the files cannot be read, or hold the word.
+
+        sshd shows the Match lines that it meets, and another look at its files confirms that there
+        are none: only then do all users have the same settings.
+        """
+        return bool(self.matches) or not self.places or any(map(_may_match, self.files or ("",)))
+
     def includes(self, path: Path) -> bool:
         """Whether sshd reads a file, or would once it is there."""
         return str(path) in self.files or any(map(path.match, self.patterns))
+
+
+def _may_match(path: str) -> bool:
+    try:
+        lines = Path(path).read_bytes().splitlines()
+    except OSError:
+        return True
+    return any(b"match" in line.lower() for line in lines if not line.lstrip().startswith(b"#"))
 
 
 @dataclass(frozen=True)

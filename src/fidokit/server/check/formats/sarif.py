@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 from urllib.parse import quote
 
@@ -32,8 +32,21 @@ def sarif(findings: Iterable[CheckFinding], advice: Advice, *, holds: bool) -> I
         holds: whether the stated rules hold.
     """
     described = [kind for kind in KINDS.values() if kind.id < _LAST_OF_CHECK]
-    driver = {"name": "fidokit", "version": __version__, "rules": list(map(_rule, described))}
     index = {kind.id: number for number, kind in enumerate(described)}
+    results = (_result(finding, advice, index[finding.kind.id]) for finding in findings)
+    return sarif_log(described, results, holds=holds)
+
+
+def sarif_log(
+    described: Sequence[FindingKind], results: Iterable[Mapping[str, object]], *, holds: bool
+) -> Iterator[str]:
+    """A log of one run in pieces, a result a line.
+
+    Args:
+        described: the kinds, whose places the results name as `ruleIndex`.
+        holds: whether what was demanded holds.
+    """
+    driver = {"name": "fidokit", "version": __version__, "rules": list(map(_rule, described))}
     yield (
         f'{{"$schema": {json.dumps(_SCHEMA)}, "version": "2.1.0",\n'
         f' "runs": [{{"tool": {{"driver": {json.dumps(driver)}}},\n'
@@ -41,8 +54,8 @@ def sarif(findings: Iterable[CheckFinding], advice: Advice, *, holds: bool) -> I
         '  "results": ['
     )
     before = "\n"
-    for finding in findings:
-        yield f"{before}   {json.dumps(_result(finding, advice, index[finding.kind.id]))}"
+    for result in results:
+        yield f"{before}   {json.dumps(result)}"
         before = ",\n"
     yield "]}]}\n"
 

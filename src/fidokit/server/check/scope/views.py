@@ -52,6 +52,7 @@ class Plan:
         origins: every place that its configuration tells apart, the usual one first.
         is_complete: whether these are all.
         is_fixed: the places were given, and no others count.
+        is_same_for_all: it has the same settings for every user.
     """
 
     instance: SshdInstance
@@ -60,6 +61,23 @@ class Plan:
     origins: tuple[LoginOrigin, ...]
     is_complete: bool = True
     is_fixed: bool = False
+    is_same_for_all: bool = False
+    _shared: dict[LoginOrigin, SshdSettings] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def settings(self, user: str, origin: LoginOrigin) -> SshdSettings:
+        """What the sshd says of a user's login; it is asked once if it cannot tell users apart.
+
+        Raises:
+            FidokitError: it does not tell its settings, or cannot be asked about such a name.
+        """
+        if not self.is_same_for_all:
+            return self.instance.sshd.settings(user, origin)
+        origin.spec(user)
+        if origin not in self._shared:
+            self._shared[origin] = self.instance.sshd.settings(user, origin)
+        return self._shared[origin]
 
     def more_origins(self, settings: SshdSettings) -> list[LoginOrigin]:
         """Places that a user's own settings tell apart, beyond those asked about."""
@@ -84,8 +102,9 @@ def plan_for(instance: SshdInstance, given: LoginOrigin | None = None) -> Plan:
     """
     first = given or LoginOrigin()
     general = instance.sshd.explained(None, first)
+    same = general.reading is not None and not general.reading.tells_users_apart
     if given is not None:
-        return Plan(instance, general, given, (given,), is_fixed=True)
+        return Plan(instance, general, given, (given,), is_fixed=True, is_same_for_all=same)
     ports = _ports(general)
     usual = replace(first, lport=ports[0])
     places = Places(ports=set(ports))
@@ -95,7 +114,7 @@ def plan_for(instance: SshdInstance, given: LoginOrigin | None = None) -> Plan:
     origins, complete = places.origins(usual, use_dns=general.is_on("usedns"))
     if places.is_empty or (len(ports) == 1 and places == Places(ports=set(ports))):
         origins = [usual]
-    return Plan(instance, general, usual, tuple(origins), complete)
+    return Plan(instance, general, usual, tuple(origins), complete, is_same_for_all=same)
 
 
 def _ports(settings: SshdSettings) -> list[str]:

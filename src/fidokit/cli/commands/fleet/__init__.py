@@ -1,0 +1,1 @@
+"""`fidokit fleet`: many hosts."""

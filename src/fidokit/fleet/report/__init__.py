@@ -1,0 +1,1 @@
+"""One report of many hosts: who gets in where, by which token, and what changed."""

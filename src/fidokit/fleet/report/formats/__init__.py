@@ -1,0 +1,1 @@
+"""Reports of `fleet check` for other programs and for browsers."""
