@@ -25,7 +25,7 @@ TESTS = Path(__file__).parent
 DOCS = TESTS.parent / "docs"
 INSIDE = "docs/inside-the-token.md"
 SERVER = "docs/server.md"
-GENERATED = {"json.md", "conformance.md", "errors.md"}
+GENERATED = {"json.md", "conformance.md", "errors.md", "exit-codes.md"}
 """Pages that name everything, so that a name there explains nothing."""
 
 DRAFTS = {"previewSign": "test_preview_sign.py"}

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 
 class ExitCode(IntEnum):
-    """What the command's exit status means; stable, documented in docs/errors.md."""
+    """What the command's exit status means; stable, documented in docs/exit-codes.md."""
 
     OK = 0
     OTHER = 1

@@ -23,7 +23,9 @@ def kinds() -> dict[str, int]:
 
 
 def test_every_error_stands_in_the_row_of_its_status() -> None:
-    rows = re.findall(r"^\| (\d+) \|.*\|(.*)\|$", (DOCS / "errors.md").read_text(), re.MULTILINE)
+    rows = re.findall(
+        r"^\| (\d+) \|.*\|(.*)\|$", (DOCS / "exit-codes.md").read_text(), re.MULTILINE
+    )
     documented = {kind: int(code) for code, names in rows for kind in re.findall(r"`(\w+)`", names)}
     assert documented == kinds()
 

@@ -75,7 +75,7 @@ def _have_three_streams() -> None:
 
 
 def run(args: Sequence[str]) -> int:
-    """Run one command line; returns the exit status (docs/errors.md), never raises.
+    """Run one command line; returns the exit status (docs/exit-codes.md), never raises.
 
     Args:
         args: the words after the program's name.

@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +26,8 @@ from fidokit.system.openssh_programs import parse_version
 FILES: Final[Mapping[int, str]] = {10: "sk_fidokit.so", 9: "sk_fidokit_9.so"}
 """The library's name for each version of sk-api.h."""
 INSTALL_FOLDER: Final = Path("/usr/local/lib/fidokit")
-"""ssh-agent's usual allow list is /usr/lib*/*,/usr/local/lib*/* (ssh-agent(1), -P)."""
+ALLOW_LIST: Final = ("/usr/lib*/*", "/usr/local/lib*/*")
+"""From which folders ssh-agent loads libraries (ssh-agent(1), -P)."""
 
 
 def api_for(openssh: tuple[int, int] | None) -> int:
@@ -179,28 +181,39 @@ class InstalledProvider:
         python: the interpreter that it runs.
         closed: a folder on the way to that interpreter which other users may not enter; None
             where the library works for everybody.
+        written: whether the copy was made now; else it was there.
     """
 
     path: Path
     python: str
     closed: Path | None
+    written: bool = True
 
 
-def install_provider(
-    folder: Path = INSTALL_FOLDER, *, sk_api: int | None = None
-) -> InstalledProvider:
-    """Copy the library to where ssh-agent's allow list finds it.
+def install_provider(folder: Path | None = None, *, sk_api: int | None = None) -> InstalledProvider:
+    """Copy the library to where ssh-agent's allow list finds it, unless it is in such a place.
 
     Args:
-        folder: made where it is missing.
+        folder: made if it is missing; None for `INSTALL_FOLDER`, or for no copy if the library is
+            where ssh-agent trusts it, as that of the Debian package is.
         sk_api: as `provider_path`.
 
     Raises:
         Unsupported: as `provider_path`.
         NoPermission: the folder is root's; FidokitError: the disk refused.
     """
-    copy = install(built(sk_api or provider_api()), folder, sys.executable)
-    return InstalledProvider(copy, sys.executable, unreachable_part(sys.executable))
+    closed = unreachable_part(sys.executable)
+    if folder is None:
+        library = provider_path(sk_api)
+        if is_trusted(library):
+            return InstalledProvider(library, sys.executable, closed, written=False)
+    copy = install(built(sk_api or provider_api()), folder or INSTALL_FOLDER, sys.executable)
+    return InstalledProvider(copy, sys.executable, closed)
+
+
+def is_trusted(library: Path) -> bool:
+    """Whether the usual allow list of ssh-agent has a library, which it names without links."""
+    return any(fnmatchcase(os.path.realpath(library), pattern) for pattern in ALLOW_LIST)
 
 
 def trusted_provider() -> Path:

@@ -12,7 +12,7 @@ import pytest
 from tests.support.sandbox import Sandbox
 
 from fidokit.errors import NoPermission
-from fidokit.provider.library import FILES, InstalledProvider, provider_path
+from fidokit.provider.library import FILES, InstalledProvider, is_trusted, provider_path
 
 Run = Callable[..., int]
 
@@ -58,7 +58,39 @@ def test_installing_needs_root(
     assert in_process("provider", "install") == 1
     said = capsys.readouterr().err
     assert "sudo" in said
-    assert "provider install --into /usr/local/lib/fidokit" in said
+    assert "provider install" in said
+    assert "--into" not in said
+    assert in_process("provider", "install", "--into", "/opt/x") == 1
+    assert "provider install --into /opt/x" in capsys.readouterr().err
+
+
+def test_a_library_that_is_trusted_already_is_not_copied(
+    in_process: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = Path("/usr/lib/x86_64-linux-gnu/fidokit/sk_fidokit.so")
+    monkeypatch.setattr("fidokit.provider.library.provider_path", lambda _: there)
+    monkeypatch.setattr("fidokit.provider.library.built", lambda _: pytest.fail("copied"))
+    assert in_process("provider", "install") == 0
+    said = capsys.readouterr()
+    assert said.out == f"{there} is already there.\n"
+    assert f"export SSH_SK_PROVIDER={there}" in said.err
+    assert in_process("provider", "install", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["provider"]["written"] is False
+
+
+@pytest.mark.parametrize(
+    ("path", "is_so"),
+    [
+        ("/usr/lib/x86_64-linux-gnu/fidokit/sk_fidokit.so", True),
+        ("/usr/local/lib/fidokit/sk_fidokit.so", True),
+        ("/usr/lib64/sk_fidokit.so", True),
+        ("/home/me/usr/lib/sk_fidokit.so", False),
+        ("/usr/local/share/sk_fidokit.so", False),
+        ("/usr/local/lib/../../../tmp/sk_fidokit.so", False),
+    ],
+)
+def test_what_ssh_agent_trusts(path: str, is_so: bool) -> None:
+    assert is_trusted(Path(path)) is is_so
 
 
 def test_who_else_can_run_it(

@@ -46,15 +46,15 @@ def path(settings: Settings, *, sk_api: str | None) -> None:
 @click.option(
     "--into",
     type=click.Path(file_okay=False, path_type=Path),
-    default=Path("/usr/local/lib/fidokit"),
-    show_default=True,
-    help="The folder for the copy.",
+    help="The folder for the copy.  [default: /usr/local/lib/fidokit]",
 )
-def install(settings: Settings, *, sk_api: str | None, into: Path) -> None:
+def install(settings: Settings, *, sk_api: str | None, into: Path | None) -> None:
     """Copy the library to where ssh-agent trusts it.
 
     Needs root for the default folder. ssh-agent loads libraries only from its allow list (-P), by
-    default /usr/lib*/* and /usr/local/lib*/*, and does not follow links out of these folders.
+    default /usr/lib*/* and /usr/local/lib*/*, and does not follow links out of these folders. Copies
+    nothing if the library is in one of them, as that of the Debian package is, unless --into names
+    a folder.
     """
     from fidokit.provider.library import install_provider
 
@@ -62,10 +62,12 @@ def install(settings: Settings, *, sk_api: str | None, into: Path) -> None:
         done = install_provider(into, sk_api=int(sk_api) if sk_api else None)
     except NoPermission as error:
         named = ["--sk-api", sk_api] if sk_api else []
-        command = ["provider", "install", "--into", str(into), *named]
+        folder = ["--into", str(into)] if into else []
+        command = ["provider", "install", *folder, *named]
         raise NoPermission(error.message, hint=f"run: {with_sudo(*command)}") from None
-    data = {"path": str(done.path), "python": done.python}
-    show(settings, {"provider": data}, Lines([f"Wrote {done.path}."]))
+    data = {"path": str(done.path), "python": done.python, "written": done.written}
+    said = f"Wrote {done.path}." if done.written else f"{done.path} is already there."
+    show(settings, {"provider": data}, Lines([said]))
     if done.closed is not None:
         note(
             f"It runs {done.python}, and other users may not enter {done.closed}: for them, "
