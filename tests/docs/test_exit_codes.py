@@ -1,4 +1,4 @@
-"""The page on exit codes has each code, each kind of error, and each command with one of its own."""
+"""The page on exit codes has each code, and each command that ends with one of its own."""
 
 from __future__ import annotations
 

@@ -27,7 +27,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pytest
 from tests.support.children import popen
 from tests.support.debian import (
     ALONE,
@@ -208,6 +207,8 @@ def root(suite: str, kind: str = "tests") -> Root:
 
 def required(suite: str, kind: str = "tests") -> Root:
     """As `root`, for a test: where it cannot be built, CI fails; elsewhere the test is skipped."""
+    import pytest  # a release is built without it
+
     try:
         return root(suite, kind)
     except Missing as error:

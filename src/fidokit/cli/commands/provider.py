@@ -52,9 +52,9 @@ def install(settings: Settings, *, sk_api: str | None, into: Path | None) -> Non
     """Copy the library to where ssh-agent trusts it.
 
     Needs root for the default folder. ssh-agent loads libraries only from its allow list (-P), by
-    default /usr/lib*/* and /usr/local/lib*/*, and does not follow links out of these folders. Copies
-    nothing if the library is in one of them, as that of the Debian package is, unless --into names
-    a folder.
+    default /usr/lib*/* and /usr/local/lib*/*, and does not follow links out of these folders. If
+    the library is in one of them already, as that of the Debian package is, nothing is copied
+    unless --into names a folder.
     """
     from fidokit.provider.library import install_provider
 
