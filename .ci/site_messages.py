@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fidokit import errors
+from fidokit.cli.app import GROUPS, TOP
 
+SAYS = {"note", "tell"}
+"""Functions that say something to the user on standard error or the terminal."""
 GAP = "…"
 """Stands where a message names what it is about."""
 KINDS = {
@@ -28,6 +31,16 @@ finds a sentence by a few of its words.
 | message | entry | exit code |
 |---|---|---|
 """
+NOTES = """
+## Notes and warnings
+
+What a command says beside its result. None of these changes the exit code by itself. The link leads to the
+commands that say it. The sentences of `server check` and `doctor` have an ID, which
+[Findings by ID](findings.md) explains.
+
+| message | said by |
+|---|---|
+"""
 
 
 @dataclass(frozen=True, order=True)
@@ -41,11 +54,57 @@ class Message:
 def page(source: Path) -> str:
     """Return the page of messages, in their order by letters."""
     rows = [
-        f"| {html.escape(each.sentence, quote=False).replace('|', '&#124;').replace('*', '&#42;')} "
+        f"| {_cell(each.sentence)} "
         f"| [{each.kind}](faq.md#{each.kind.lower()}) | {int(KINDS[each.kind].exit_code)} |"
         for each in sorted(messages(source), key=lambda m: m.sentence.lstrip(f"{GAP} '").lower())
     ]
-    return HEAD + "\n".join(rows) + "\n"
+    said = [
+        f"| {_cell(each.sentence)} | [{each.command}]({each.page}) |"
+        for each in sorted(notes(source), key=lambda n: n.sentence.lstrip(f"{GAP} '").lower())
+    ]
+    return HEAD + "\n".join(rows) + "\n" + NOTES + "\n".join(said) + "\n"
+
+
+def _cell(text: str) -> str:
+    return html.escape(text, quote=False).replace("|", "&#124;").replace("*", "&#42;")
+
+
+@dataclass(frozen=True, order=True)
+class Note:
+    """One sentence beside a result, with the command that says it and that command's page."""
+
+    sentence: str
+    command: str
+    page: str
+
+
+def notes(source: Path) -> set[Note]:
+    """Return what the command says beside its results: notes, warnings, and answers to typing."""
+    found = set()
+    for path in sorted((source / "fidokit/cli").rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        constants = dict(_constants(tree))
+        command, page = _command_of(path.relative_to(source / "fidokit/cli"))
+        found |= {
+            Note(" ".join(text.split()), command, page)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in SAYS and node.args
+            for text in _sentences(node.args[0], constants)
+            if len(text.replace(GAP, "").split()) > 1
+        }
+    return found
+
+
+def _command_of(path: Path) -> tuple[str, str]:
+    """Return the group or command whose verbs a module has, and its page."""
+    module = ".".join(path.with_suffix("").parts[1:])
+    for group, section in GROUPS.items():
+        if any(target.partition(":")[0] == module for target in section.verbs.values()):
+            return f"fidokit {group}", f"commands/{group}.md"
+    for name, target in TOP.items():
+        if target.partition(":")[0] == module:
+            return f"fidokit {name}", f"commands/{name}.md"
+    return "every command", "commands/index.md"
 
 
 def messages(source: Path) -> set[Message]:

@@ -24,6 +24,7 @@ PASSED_ON = {
     "fidokit/client/credentials/attestation.py: unproved[0]",
     "fidokit/files/disk_errors.py: f\"{path}: {error.strerror or 'the system refused'}\"",
     "fidokit/files/foreign_formats.py: f'{path} {what}'",
+    "fidokit/fleet/policy/checked.py: '\\n'.join(said)",
     "fidokit/provider/main.py: sentence",
     "fidokit/server/authorize/local.py: server.why",
     "fidokit/server/authorize/wishes.py: f'{named}: {why}'",
@@ -102,8 +103,20 @@ def test_what_is_read_from_the_source(tmp_path: Path) -> None:
 
 def test_the_page_links_each_message_to_its_entry(tmp_path: Path) -> None:
     (tmp_path / "module.py").write_text('raise UsageError(f"<{x}> | *y*")\n')
-    row = messages.page(tmp_path).splitlines()[-1]
+    row = messages.page(tmp_path).partition("\n\n## Notes")[0].splitlines()[-1]
     assert row == "| &lt;…&gt; &#124; &#42;y&#42; | [UsageError](faq.md#usageerror) | 2 |"
+
+
+def test_notes_and_warnings_lead_to_the_commands_that_say_them() -> None:
+    found = {each.sentence: each.page for each in messages.notes(TOP / "src")}
+    assert len(found) > 30
+    assert found["That PIN was wrong."] == "commands/index.md"
+    assert found["The units are not installed."] == "commands/agent.md"
+    assert found["Nothing was written."] == "commands/server.md"
+    for page in found.values():
+        assert page in PAGES
+    page = messages.page(TOP / "src")
+    assert "| The units are not installed. | [fidokit agent](commands/agent.md) |" in page
 
 
 def test_a_page_has_one_place() -> None:
