@@ -34,8 +34,8 @@ finds a sentence by a few of its words.
 NOTES = """
 ## Notes and warnings
 
-What a command says beside its result. None of these changes the exit code by itself. The link leads to the
-commands that say it. The sentences of `server check` and `doctor` have an ID, which
+What a command says beside its result. None of these changes the exit code by itself. The link leads
+to the commands that say it. The sentences of `server check` and `doctor` have an ID, which
 [Findings by ID](findings.md) explains.
 
 | message | said by |
