@@ -45,7 +45,7 @@ __all__ = [
 ]
 
 PROCESSING: Final = 1
-"""The keep-alive status of a token that works (CTAP 2.3 section 11.2.9.1.5)."""
+"""The keep-alive status of a token that works (CTAP 2.3 section 11.2.9.1.7)."""
 
 _TICK_S: Final = 0.025
 _TICKS_PER_KEEPALIVE: Final = 4

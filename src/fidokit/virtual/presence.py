@@ -19,7 +19,7 @@ _TICK_S: Final = 0.025
 """How soon a wait notices that it was canceled, or that a clock was moved."""
 
 _TICKS_PER_KEEPALIVE: Final = 4
-"""A wait is reported every 100 ms (CTAP 2.3 section 11.2.9.1.5)."""
+"""A wait is reported every 100 ms (CTAP 2.3 section 11.2.9.1.7)."""
 
 UP_NEEDED: Final = 2
 """The keep-alive status of a token that waits for its user."""

@@ -26,9 +26,9 @@ from fidokit.virtual.framing.ctaphid import (
 )
 
 MESSAGE_MS: Final = 500
-"""How long a half received message waits for its next report (CTAP 2.3 section 11.2.5.1)."""
+"""How long a half received message waits for its next report (CTAP 2.3 section 11.2.5.2)."""
 KEEPALIVE_MS: Final = 100
-"""The longest silence of a token that works on CBOR (CTAP 2.3 section 11.2.9.1.5)."""
+"""The longest silence of a token that works on CBOR (CTAP 2.3 section 11.2.9.1.7)."""
 LONGEST_LOCK_S: Final = 10
 
 PROCESSING: Final = 1
@@ -193,13 +193,13 @@ class HidDevice:
     def _take(self, report: bytes, now_ms: int) -> None:
         if report[4] & FIRST_BIT:
             channel, command = int.from_bytes(report[:4]), report[4] & ~FIRST_BIT
+            if command == HidCommand.CANCEL:
+                self._cancel(channel)  # never answered, wherever it comes (section 11.2.9.1.5)
+                return
             if self._takes_init_now(channel, command, now_ms):
                 self._init_in_between(report)
                 return
             self._require_known(channel, command, now_ms)
-            if command == HidCommand.CANCEL and self._assembler.channel != channel:
-                self._cancel(channel)  # whatever its length says: it has no payload, no answer
-                return
             self._require_turn(channel, command, now_ms)
         message = self._assembler.feed(report)
         if self._assembler.channel == int.from_bytes(report[:4]):
