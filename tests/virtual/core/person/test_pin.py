@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.virtual.core.client import RESET, Bench, Platform, S, SeededRng
 
@@ -78,6 +78,7 @@ def test_good_ones(pin: str) -> None:
     assert not too_simple(pin)
 
 
+@example("\u1fc2", 4)  # folds to two characters
 @given(st.characters(exclude_categories=["Cs"]), st.integers(4, 63))
 def test_one_character_is_never_enough(character: str, length: int) -> None:
     assert too_simple(character * length)

@@ -36,9 +36,14 @@ def too_simple(pin: str) -> bool:
         pin: as the platform sent it, at least one code point.
     """
     folded = pin.casefold()
-    steps = {ord(after) - ord(before) for before, after in pairwise(folded)}
-    run = steps in ({0}, {1}, {-1}) or any(folded in row for row in _DIGITS_OF_A_KEYBOARD)
+    # One character may fold to several: then only the PIN as it is shows that it repeats.
+    run = _is_run(pin) or _is_run(folded) or any(folded in row for row in _DIGITS_OF_A_KEYBOARD)
     return run or folded in _LISTED
+
+
+def _is_run(text: str) -> bool:
+    steps = {ord(after) - ord(before) for before, after in pairwise(text)}
+    return steps in ({0}, {1}, {-1})
 
 
 PADDED_LENGTH = 64
