@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fidokit import cbor
+from fidokit.cbor import CborFloat
 from fidokit.errors import MalformedCbor
 
 GET_ASSERTION: dict[Any, Any] = {
@@ -62,6 +63,10 @@ VECTORS: list[tuple[Any, str]] = [
     (True, "f5"),
     (False, "f4"),
     (None, "f6"),
+    # Widths of floating-point numbers are not changed (CTAP 2.3 section 8).
+    (CborFloat(bytes.fromhex("f93e00")), "f93e00"),
+    (CborFloat(bytes.fromhex("fa3fc00000")), "fa3fc00000"),
+    ({1: CborFloat(bytes.fromhex("fb3ff8000000000000"))}, "a101fb3ff8000000000000"),
     # RFC 9052 key maps: positive keys before negative ones.
     ({1: 2, 3: -7, -1: 1, -2: b"x", -3: b"y"}, "a501020326200121417822 4179".replace(" ", "")),
 ]
@@ -88,9 +93,9 @@ REFUSED = {
     "lone break": "ff",
     "reserved info 28": "1c",
     "reserved info 30": "5e",
-    "half float": "f93c00",
-    "single float": "fa47c35000",
-    "double float": "fb3ff199999999999a",
+    "float cut short": "f93c",
+    "double cut short": "fb3ff19999999999",
+    "key float": "a1f93c0001",
     "undefined": "f7",
     "simple 16": "f0",
     "simple 32": "f820",

@@ -1,24 +1,41 @@
 """CTAP2's canonical CBOR (CTAP 2.3 section 8), strictly: a value has one encoding, all else fails.
 
 The subset is what CTAP messages are made of: integers, byte strings, text, arrays, maps, true,
-false and null. Only the virtual authenticator, and checks on raw answers, use it; the client side
+false and null; and floating-point numbers, which no message has, but which a member that nobody
+knows may have. Only the virtual authenticator, and checks on raw answers, use it; the client side
 keeps python-fido2's codec, so that both cannot agree on one mistake.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, NoReturn, TypeAlias
 
 from fidokit.errors import MalformedCbor
 
+
+@dataclass(frozen=True, slots=True)
+class CborFloat:
+    """A floating-point number as it was encoded; CTAP has no use for its value.
+
+    Canonical CBOR of CTAP does not change how such a number is represented (CTAP 2.3 section 8), so
+    each of the three widths is as good as the others.
+
+    Args:
+        encoding: 3, 5 or 9 bytes.
+    """
+
+    encoding: bytes
+
+
 CborKey: TypeAlias = "int | str | bytes"
 CborValue: TypeAlias = (
-    "int | bytes | str | bool | list[CborValue] | dict[CborKey, CborValue] | None"
+    "int | bytes | str | bool | list[CborValue] | dict[CborKey, CborValue] | CborFloat | None"
 )
 Encodable: TypeAlias = (
-    "int | bytes | str | bool | Sequence[Encodable] | Mapping[Any, Encodable] | None"
+    "int | bytes | str | bool | Sequence[Encodable] | Mapping[Any, Encodable] | CborFloat | None"
 )
 
 MAX_DEPTH: Final = 4
@@ -38,8 +55,8 @@ def encode(value: Encodable) -> bytes:
     """Return the canonical encoding of `value`.
 
     Args:
-        value: an integer from -2^63 to 2^64-1, bytes, str, bool, None, a list or tuple of such,
-            or a mapping whose keys are integers, text or bytes.
+        value: an integer from -2^63 to 2^64-1, bytes, str, bool, None, a `CborFloat`, a list or
+            tuple of such, or a mapping whose keys are integers, text or bytes.
 
     Raises:
         MalformedCbor: a number or text that canonical CBOR cannot carry.
@@ -160,6 +177,10 @@ def _write_null(_: None) -> bytes:
     return b"\xf6"
 
 
+def _write_float(value: CborFloat) -> bytes:
+    return value.encoding
+
+
 _WRITERS: Final[Mapping[type, Callable[[Any], bytes]]] = {
     int: _write_integer,
     bytes: _write_bytes,
@@ -168,6 +189,7 @@ _WRITERS: Final[Mapping[type, Callable[[Any], bytes]]] = {
     list: _write_array,
     tuple: _write_array,
     bool: _write_true_or_false,
+    CborFloat: _write_float,
     type(None): _write_null,
 }
 
@@ -315,8 +337,16 @@ def _refuse_tag(_data: bytes, at: int, _depth: int) -> NoReturn:
     _fail("a tag", at)
 
 
-def _refuse_simple(_data: bytes, at: int, _depth: int) -> NoReturn:
-    _fail("a float or a simple value other than true, false and null", at)
+_FLOAT_SIZE: Final = {0xF9: 3, 0xFA: 5, 0xFB: 9}
+
+
+def _read_float(data: bytes, at: int, _: int) -> _Read:
+    size = _FLOAT_SIZE.get(data[at])
+    if size is None:
+        _fail("a simple value other than true, false and null", at)
+    if at + size > len(data):
+        _fail(f"a number of {size} bytes is cut short", at)
+    return CborFloat(data[at : at + size]), at + size
 
 
 _READERS: Final[Sequence[Callable[[bytes, int, int], _Read]]] = (
@@ -327,5 +357,5 @@ _READERS: Final[Sequence[Callable[[bytes, int, int], _Read]]] = (
     _read_array,
     _read_map,
     _refuse_tag,
-    _refuse_simple,
+    _read_float,
 )

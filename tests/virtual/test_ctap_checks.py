@@ -35,9 +35,11 @@ def test_choices_that_the_page_names_are_there(name: str, kind: type) -> None:
     assert named <= known
 
 
-def test_checks_that_were_held_against_the_text_are_there_and_named_once() -> None:
-    held = PAGE.read_text().partition("## What was held against the text")[2]
-    named = re.findall(r"\b[A-Z0-9]{2,3}-\d\d\b", held)
-    assert named
-    assert len(named) == len(set(named))
-    assert set(named) <= {check for check, _, _ in ROWS}
+def test_each_check_has_its_source_once_and_they_are_counted() -> None:
+    sources = PAGE.read_text().partition("## What was held against the text")[2]
+    kinds = re.findall(r"^### [^\n]+: (\d+)$\n(.+?)(?=^### |\Z)", sources, re.MULTILINE | re.DOTALL)
+    named = [re.findall(r"\b[A-Z0-9]{2,3}-\d\d\b", listed) for _, listed in kinds]
+    assert [int(count) for count, _ in kinds] == [len(checks) for checks in named]
+    assert len(kinds) == 3
+    all_named = sorted(check for checks in named for check in checks)
+    assert all_named == sorted(check for check, _, _ in ROWS)

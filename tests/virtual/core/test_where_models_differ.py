@@ -107,6 +107,21 @@ def test_a_map_inside_that_lacks_a_member(command: int, request_: Any, status: S
     assert bench.status(command, without) == S.MISSING_PARAMETER
 
 
+@pytest.mark.parametrize(("command", "request_"), LACKING)
+@pytest.mark.parametrize(
+    ("generation", "status"),
+    [
+        ("ctap2.0", S.MISSING_PARAMETER),
+        ("ctap2.1", S.CBOR_UNEXPECTED_TYPE),
+        ("ctap2.3", S.CBOR_UNEXPECTED_TYPE),
+    ],
+)
+def test_what_section_8_wants_of_it_since_2_1(
+    command: int, request_: Any, generation: str, status: S
+) -> None:
+    assert Bench(generation).status(command, request_) == status
+
+
 def nested(levels: int) -> Any:
     value: Any = 1
     for _ in range(levels):

@@ -245,6 +245,11 @@ def _denied(bench: QuirkyBench) -> object:
     return _timed_out(QuirkyBench(*quirks, model=model, presence="script"))
 
 
+@shows("missing-parameter-inside", with_it=S.MISSING_PARAMETER, without=S.CBOR_UNEXPECTED_TYPE)
+def _descriptor_without_id(bench: QuirkyBench) -> object:
+    return bench.status(MC, make_request({5: [{"type": "public-key"}]}))
+
+
 @shows("timeout-is-timeout", with_it=S.USER_ACTION_TIMEOUT, without=S.OPERATION_DENIED)
 def _timeout(bench: QuirkyBench) -> object:
     return _timed_out(_with(bench, presence="script"))

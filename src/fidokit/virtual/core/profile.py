@@ -101,7 +101,7 @@ class Behavior:
         has_wink: whether CTAPHID_WINK is served (HID-22).
         hid: see `HidManners`.
         lacking_inner_member: status for a descriptor, algorithm or entity without a member that it
-            must have (MC-05, MC-07, MC-11, GA-03, CBR-09).
+            must have; MISSING_PARAMETER in 2.0 (MC-05, MC-07, MC-11, GA-03, CBR-09).
         odd_unknown_option: status for an option that is neither known nor a bool; None to ignore
             it, as any unknown one (MC-16).
         nesting: levels of arrays and maps that a request may have, what is ignored included
@@ -147,7 +147,7 @@ class Behavior:
     channel_is_power_up: bool = False
     has_wink: bool = True
     hid: HidManners = TEXTBOOK_MANNERS
-    lacking_inner_member: CtapStatus = CtapStatus.MISSING_PARAMETER
+    lacking_inner_member: CtapStatus = CtapStatus.CBOR_UNEXPECTED_TYPE
     odd_unknown_option: CtapStatus | None = None
     nesting: int = 4
     retries_need_protocol: bool = False
@@ -396,6 +396,7 @@ CTAP_2_0 = Profile(
         one_pin_token=True,
         retries_need_protocol=True,
         short_padded_pin=CtapStatus.PIN_POLICY_VIOLATION,
+        lacking_inner_member=CtapStatus.MISSING_PARAMETER,
     ),
 )
 

@@ -304,14 +304,14 @@ _ALL: Final = (
         "init-refused-when-busy",
         "refuses INIT with CHANNEL_BUSY, on the broadcast channel, while another program uses it",
         ("canokey",),
-        "11.2.5.2; our own profiles do the same",
+        "11.2.5.1; our own profiles do the same",
         behavior=_sets(hid__init_when_busy=InitWhenBusy.REFUSED),
     ),
     Quirk(
         "init-unheard-when-busy",
         "does not answer INIT while another program uses it",
         ("opensk",),
-        "11.2.5.2: CHANNEL_BUSY",
+        "11.2.5.1: CHANNEL_BUSY",
         behavior=_sets(hid__init_when_busy=InitWhenBusy.UNHEARD),
     ),
     Quirk(
@@ -334,6 +334,13 @@ _ALL: Final = (
         ("canokey",),
         "11.2.9.2.1 makes it optional",
         behavior=_sets(has_wink=False),
+    ),
+    Quirk(
+        "missing-parameter-inside",
+        "answers MISSING_PARAMETER where a map inside lacks a member",
+        ("canokey", "opensk", "pico-fido", "solo1"),
+        "8 wants CBOR_UNEXPECTED_TYPE since 2.1",
+        behavior=_sets(lacking_inner_member=CtapStatus.MISSING_PARAMETER),
     ),
     # Last: what comes behind it could not read the answer.
     Quirk(

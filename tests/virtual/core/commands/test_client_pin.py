@@ -145,7 +145,7 @@ BAD_KEYS = [
     case("PIN-06", {1: 1}, S.INVALID_PARAMETER),
     case("PIN-06", {-1: 2}, S.INVALID_PARAMETER),
     case("PIN-06", {3: -8}, S.INVALID_PARAMETER),
-    *[case("PIN-06", {label: MISSING}, S.MISSING_PARAMETER) for label in (1, 3, -1, -2, -3)],
+    *[case("PIN-06", {label: MISSING}, S.CBOR_UNEXPECTED_TYPE) for label in (1, 3, -1, -2, -3)],
     *[case("PIN-06", {label: "x"}, S.CBOR_UNEXPECTED_TYPE) for label in (1, 3, -1, -2, -3)],
 ]
 

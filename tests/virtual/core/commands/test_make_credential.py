@@ -56,6 +56,8 @@ ABSENT = [
     case("MC-02", {2: MISSING}),
     case("MC-02", {3: MISSING}),
     case("MC-02", {4: MISSING}),
+]
+LACKING = [
     case("MC-05", {2: {"name": "x"}}),
     case("MC-05 CBR-09", {3: {"name": "x"}}),
     case("MC-07", {4: [{"alg": ES256}]}),
@@ -68,6 +70,12 @@ ABSENT = [
 @pytest.mark.parametrize("patch", ABSENT)
 def test_absent_members(bench: Bench, patch: Any) -> None:
     assert bench.status(MC, make_request(patch)) == S.MISSING_PARAMETER
+    assert bench.touches() == 0
+
+
+@pytest.mark.parametrize("patch", LACKING)
+def test_members_that_are_absent_inside(bench: Bench, patch: Any) -> None:
+    assert bench.status(MC, make_request(patch)) == S.CBOR_UNEXPECTED_TYPE
     assert bench.touches() == 0
 
 

@@ -91,11 +91,7 @@ def _authorize(token: TokenContext, params: Params) -> None:
 
 
 def _inner(params: Params, form: Record | None) -> Params:
-    if form is None:
-        return {}
-    if "params" not in params:
-        raise CtapRejection(CtapStatus.MISSING_PARAMETER)
-    return check(form, params["params"])
+    return {} if form is None else check(form, params.get("params", {}))
 
 
 _VENDOR_COMMAND = Record({0x01: Member("vendorCommandId", UINT, required=True)})
