@@ -6,18 +6,21 @@ from binascii import crc32
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from fidokit.types import CoseAlg
-from fidokit.virtual.core.attestation import certificates
 from fidokit.virtual.core.continuation import Continuation, Enumerations, Uploads
-from fidokit.virtual.core.keys.algorithms import ALGORITHMS, PrivateKey
-from fidokit.virtual.core.keys.credentials import Credential, Credentials
 from fidokit.virtual.core.person.pin import PinState
 from fidokit.virtual.core.person.pin_uv_token import TokenState
 from fidokit.virtual.core.ports import Clock, DurableState, Rng, Steps, Store
 from fidokit.virtual.core.profile import Profile
 from fidokit.virtual.core.schema import Params, Record
+
+# Keys take 10 ms to import, for which a token that tells of itself alone has no use.
+if TYPE_CHECKING:
+    from fidokit.virtual.core.attestation.certificates import EnterpriseIdentity
+    from fidokit.virtual.core.keys.algorithms import PrivateKey
+    from fidokit.virtual.core.keys.credentials import Credential, Credentials
 
 USB: Final = "usb"
 """A transport, as getInfo names it; the one of callers that name none."""
@@ -69,12 +72,20 @@ class TokenContext:
     def power_up(self) -> None:
         """Power returns: everything that is not durable starts afresh."""
         self.powered_up_ms = self.clock.now_ms()
-        self.credentials = self._credentials(self.state)
+        self._credentials: Credentials | None = None
         self.forget_authorization()
 
-    def _credentials(self, state: DurableState) -> Credentials:
-        stored_first = self.profile.behavior.deleted_keys_sign
-        return Credentials(self.store, state, self.rng, stored_first=stored_first)
+    @property
+    def credentials(self) -> Credentials:
+        """The credentials of this power-up, or since the last reset."""
+        if self._credentials is None:
+            from fidokit.virtual.core.keys.credentials import Credentials
+
+            stored_first = self.profile.behavior.deleted_keys_sign
+            self._credentials = Credentials(
+                self.store, self.state, self.rng, stored_first=stored_first
+            )
+        return self._credentials
 
     def forget_authorization(self) -> None:
         """Tokens, key agreement, PIN lock, enumerations and enrollment start afresh."""
@@ -102,7 +113,7 @@ class TokenContext:
         """Reset: every credential goes, `state` takes over, and nothing is authorized."""
         self.store.wipe(state)
         self.state = state
-        self.credentials = self._credentials(state)
+        self._credentials = None
         self.forget_authorization()
 
     def counter_at_creation(self) -> int:
@@ -155,12 +166,16 @@ class TokenContext:
     @cached_property
     def attestation_key(self) -> PrivateKey:
         """The loaded batch key; no reset changes it."""
+        from fidokit.virtual.core.keys.algorithms import ALGORITHMS
+
         return ALGORITHMS[CoseAlg.ES256].key(self.state.attestation_key, self.rng)
 
     @cached_property
-    def enterprise_identity(self) -> certificates.EnterpriseIdentity:
+    def enterprise_identity(self) -> EnterpriseIdentity:
         """What enterprise attestation shows; no reset changes it either."""
-        return certificates.enterprise_identity(self.state)
+        from fidokit.virtual.core.attestation.certificates import enterprise_identity
+
+        return enterprise_identity(self.state)
 
     @property
     def protected(self) -> bool:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from fidokit.virtual.core.attestation import certificates
-from fidokit.virtual.core.keys.algorithms import p256_scalar
 from fidokit.virtual.core.ports import DurableState, Rng, Template
 from fidokit.virtual.core.profile import Profile
 
@@ -22,6 +20,10 @@ def new_state(profile: Profile, rng: Rng, *, uv_enrolled: bool = False) -> Durab
         uv_enrolled: whether built-in verification is configured, also where fresh tokens of the
             model come without it; on a model that enrolls fingers, by a template.
     """
+    # Keys take long to import, and few programs make a token.
+    from fidokit.virtual.core.attestation import certificates
+    from fidokit.virtual.core.keys.algorithms import p256_scalar
+
     secret = p256_scalar(rng)
     enrolled = uv_enrolled or profile.options.get("uv", False)
     return DurableState(

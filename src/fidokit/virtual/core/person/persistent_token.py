@@ -71,12 +71,10 @@ def _sealed(token: TokenContext, name: bytes, what: bytes) -> bytes | None:
     key = _alive(token)
     if key is None:
         return None
-    from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
     plain = hmac.digest(token.state.hmac_secret_key, name + what, "sha256")[:_BLOCK]
-    derive = HKDF(hashes.SHA256(), length=_BLOCK, salt=bytes(32), info=name)
     iv = token.rng.bytes(_BLOCK)
-    encryptor = Cipher(algorithms.AES(derive.derive(key)), modes.CBC(iv)).encryptor()
+    sealing = algorithms.AES(pin_protocol.hkdf(key, name, _BLOCK))
+    encryptor = Cipher(sealing, modes.CBC(iv)).encryptor()
     return iv + encryptor.update(plain) + encryptor.finalize()

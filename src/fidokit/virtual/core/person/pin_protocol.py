@@ -7,14 +7,12 @@ import hmac
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cryptography.hazmat.primitives.asymmetric import ec
-
 from fidokit.types import CoseAlg, CtapStatus
-from fidokit.virtual.core.keys.algorithms import p256_private_key
 from fidokit.virtual.core.ports import CtapRejection, Rng
 from fidokit.virtual.core.schema import BYTES, INT, Member, Record, check
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.ciphers import Cipher, modes
 
 _BLOCK = 16
@@ -72,15 +70,20 @@ def _derive_one(x: bytes) -> SharedSecret:
     return SharedSecret(key, key)
 
 
-def _hkdf(x: bytes, info: bytes) -> bytes:
-    from cryptography.hazmat.primitives import hashes
-    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+def hkdf(key: bytes, info: bytes, length: int = 32) -> bytes:
+    """HKDF-SHA-256 (RFC 5869) with a salt of 32 zero bytes, as CTAP has it everywhere.
 
-    return HKDF(hashes.SHA256(), 32, _HKDF_SALT, info).derive(x)
+    Args:
+        key: the input keying material.
+        info: what the output is for.
+        length: of the output, at most 32 bytes: one block.
+    """
+    extracted = hmac.digest(_HKDF_SALT, key, "sha256")
+    return hmac.digest(extracted, info + b"\x01", "sha256")[:length]
 
 
 def _derive_two(x: bytes) -> SharedSecret:
-    return SharedSecret(_hkdf(x, b"CTAP2 HMAC key"), _hkdf(x, b"CTAP2 AES key"))
+    return SharedSecret(hkdf(x, b"CTAP2 HMAC key"), hkdf(x, b"CTAP2 AES key"))
 
 
 PROTOCOLS: Mapping[int, PinProtocol] = {
@@ -116,6 +119,8 @@ _ACCEPTED = {(2, 1, alg) for alg in (_ECDH_ES_HKDF_256, CoseAlg.ES256.value)}
 
 
 def _platform_key(cose: Mapping[int, Any]) -> ec.EllipticCurvePublicKey:
+    from cryptography.hazmat.primitives.asymmetric import ec
+
     key = check(COSE_KEY, cose)
     x, y = key["x"], key["y"]
     if (key["kty"], key["crv"], key["alg"]) not in _ACCEPTED or len(x) != 32 or len(y) != 32:
@@ -133,6 +138,9 @@ class KeyAgreement:
     """The authenticator's ephemeral key of one protocol."""
 
     def __init__(self, protocol: int, rng: Rng) -> None:
+        # Keys take long to import; see `context`.
+        from fidokit.virtual.core.keys.algorithms import p256_private_key
+
         self._protocol = PROTOCOLS[protocol]
         self._private = p256_private_key(rng)
 
@@ -153,4 +161,6 @@ class KeyAgreement:
         Raises:
             CtapRejection: INVALID_PARAMETER for a key that is none, MISSING_PARAMETER.
         """
+        from cryptography.hazmat.primitives.asymmetric import ec
+
         return self._protocol.derive(self._private.exchange(ec.ECDH(), _platform_key(platform)))
