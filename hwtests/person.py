@@ -63,3 +63,6 @@ class Person:
 
     def inserted(self, name: str) -> None:
         """It is back; the touch is asked for next."""
+
+    def once_more(self, name: str) -> None:
+        """It must be the first command; the hands know no difference."""

@@ -132,6 +132,9 @@ def test_a_reset_forgets(remembered: Desk, home: Path) -> None:
         def inserted(self, name: str) -> None:
             """Here it is."""
 
+        def once_more(self, name: str) -> None:
+            raise AssertionError(name)
+
     path = the_file(home)
     with remembered.open() as session:
         plan = plan_reset(session)

@@ -14,7 +14,7 @@ from tests.support.desk import Desk
 from fidokit.client.connection import Label
 from fidokit.client.info import TokenInfo
 from fidokit.client.session import Session
-from fidokit.errors import PinRequired, TokenNotFound, Unsupported, UsageError
+from fidokit.errors import PinRequired, TokenNotFound, TokenRefused, Unsupported, UsageError
 from fidokit.keys.generation import GenerateRequest, generate_key
 from fidokit.tokens import owner as pin
 from fidokit.tokens import reset as resetting
@@ -48,6 +48,9 @@ class Guide:
 
     def inserted(self, name: str) -> None:
         self.steps.append("inserted")
+
+    def once_more(self, name: str) -> None:
+        self.steps.append("once more")
 
 
 @dataclass
@@ -125,6 +128,30 @@ def test_a_reset(desk: Desk) -> None:
     assert guide.steps == ["unplug", "insert", "inserted"]
     assert "resetting the token" in desk.person.touches
     assert not pin_is_set(desk)
+
+
+def test_a_token_that_is_reset_by_the_first_command_alone(desk: Desk) -> None:
+    """OpenSK: the tries of its PIN, by which it was told from others, are a command, too."""
+    guide = Guide(desk)
+    desk.tokens["ONE"].become(["reset-comes-first"])
+    reset(desk, plan(desk), guide)
+    once = ["unplug", "insert", "inserted"]
+    assert guide.steps == [*once, "once more", *once]
+    assert not pin_is_set(desk)
+
+
+def test_a_refusal_is_not_asked_for_ever(desk: Desk) -> None:
+    def talk_first(desk: Desk) -> None:
+        desk.tokens["ONE"].power_cycle()
+        desk.tokens["ONE"].link().cbor(b"\x06\xa1\x02\x01", lambda _: None, lambda: False)
+        desk.plugged.add("ONE")
+
+    desk.tokens["ONE"].become(["reset-comes-first"])
+    guide = Guide(desk, when_inserting=talk_first)
+    with pytest.raises(TokenRefused, match="just after power-up"):
+        reset(desk, plan(desk), guide)
+    assert guide.steps.count("once more") == 1
+    assert pin_is_set(desk)
 
 
 @pytest.mark.parametrize("typed", ["", "one", "ONE ", "yes", "y"])

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
 
 from fidokit.client.credentials import resident
 from fidokit.client.discovery import open_session
 from fidokit.client.owner.pin import pin_status
 from fidokit.client.ports import QUIET, Backend, Candidate, Interaction
-from fidokit.errors import TokenNotFound, Unsupported, UsageError
+from fidokit.errors import TokenNotFound, TokenRefused, Unsupported, UsageError
 from fidokit.tokens.access import backends_for
 from fidokit.tokens.remembered import remembered
-from fidokit.types import Aaguid, Transport
+from fidokit.types import Aaguid, CtapStatus, Transport
 
 if TYPE_CHECKING:
     from fidokit.client.session import Session
@@ -75,7 +75,7 @@ class Trait(NamedTuple):
     pin_tries: int | None
 
 
-def _trait(session: Session) -> Trait:
+def _trait(session: Session, *, counting_tries: bool = True) -> Trait:
     info = session.info
     return Trait(
         session.connection.transport,
@@ -84,7 +84,7 @@ def _trait(session: Session) -> Trait:
         info.firmware_version,
         frozenset(info.options.items()),
         info.remaining_resident,
-        pin_status(session).retries,
+        pin_status(session).retries if counting_tries else None,
     )
 
 
@@ -99,6 +99,9 @@ class ResetGuide(Protocol):
 
     def inserted(self, name: str) -> None:
         """The token is back; a touch is asked next (through the Interaction)."""
+
+    def once_more(self, name: str) -> None:
+        """The token is reset by its first command alone, and another one came: start over."""
 
 
 def plan_reset(session: Session, *, ask_pin: bool = False) -> ResetPlan:
@@ -185,9 +188,24 @@ def reset_token(
         )
     where = backends_for(plan.selector, interaction) if backends is None else backends
     watch = _Watch(plan, where, sleep, clock)
+    try:
+        _reset_once(plan, watch, guide, interaction)
+    except TokenRefused as error:
+        # OpenSK is reset by the first command alone, and PIN tries were asked for. The token was
+        # proved to be the right one by then; the next time, getInfo must do.
+        if error.status != CtapStatus.NOT_ALLOWED or plan.trait.pin_tries is None:
+            raise
+        guide.once_more(plan.name)
+        told = replace(plan, trait=plan.trait._replace(pin_tries=None))
+        _reset_once(told, watch, guide, interaction)
+
+
+def _reset_once(
+    plan: ResetPlan, watch: _Watch, guide: ResetGuide, interaction: Interaction
+) -> None:
     candidate = watch.replugged(guide) if plan.must_replug else watch.present()
     with open_session(candidate, interaction) as session:
-        if _trait(session) != plan.trait:
+        if _trait(session, counting_tries=plan.trait.pin_tries is not None) != plan.trait:
             raise TokenNotFound(
                 f"another token than {plan.name} was inserted, so nothing was reset",
                 hint="start again with the right one",

@@ -102,6 +102,9 @@ SEEN: Mapping[str, Seen] = {
         "signatures under always-uv ask for no PIN; `token info` names it"
     ),
     "pin-turns-on-always-uv": Seen("signatures ask for the PIN once one is set"),
+    "reset-comes-first": Seen(
+        "`token reset` asks to unplug the token a second time", step="reset", said="first command"
+    ),
     "init-unheard-when-busy": Seen("another program is waited for in silence"),
 }
 """By quirk; those that are not here are as `NOTHING`."""

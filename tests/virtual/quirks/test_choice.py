@@ -22,6 +22,7 @@ EXCLUSIVE = {
         "long-display-names-lost display-name-dropped",
         "timeout-is-denied timeout-is-timeout",
         "init-refused-when-busy init-unheard-when-busy",
+        "reset-any-time reset-comes-first",
         "algorithms-untold sm2-as-minus-48",
         "info-refused algorithms-untold",
         "info-refused no-remaining-count",

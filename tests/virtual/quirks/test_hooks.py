@@ -404,6 +404,14 @@ def certificate_signature() -> Any:
 # --- the plug ------------------------------------------------------------------------------------
 
 
+@shows("reset-comes-first", with_it=[0, S.NOT_ALLOWED], without=[0, 0])
+def _reset_after_another_command(bench: QuirkyBench) -> object:
+    bench.info()
+    at_once = bench.status(RESET, None)
+    bench.ok(0x06, {2: 1})
+    return [at_once, bench.status(RESET, None)]
+
+
 @shows("reset-any-time", with_it=0, without=S.NOT_ALLOWED)
 def _reset(bench: QuirkyBench) -> object:
     bench.clock.advance(86_400_000)

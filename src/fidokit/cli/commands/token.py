@@ -237,3 +237,7 @@ class Guide:
     def inserted(self, name: str) -> None:
         """Say that the token is back; the touch notice follows."""
         note(f"{escape(name)} is back.")
+
+    def once_more(self, name: str) -> None:
+        """Say why the token has to be unplugged a second time."""
+        note(f"{escape(name)} accepts a reset only as its first command. Trying once more.")

@@ -294,6 +294,14 @@ _ALL: Final = (
         behavior=_sets(reset_window_ms=_FOREVER),
     ),
     Quirk(
+        "reset-comes-first",
+        "is not reset once another command came since it was plugged in",
+        ("opensk",),
+        "6.6 counts seconds alone",
+        before=hooks.reset_comes_first,
+        excludes=frozenset({"reset-any-time"}),
+    ),
+    Quirk(
         "init-is-power-up",
         "takes the opening of a channel for a power cycle",
         ("pico-fido",),

@@ -25,6 +25,8 @@ _PIN_PROVED: Final = Place(frozenset({0x06}), frozenset({0x03, 0x05, 0x09}), mem
 _SET_PIN: Final = Place(frozenset({0x06}), frozenset({0x03}), member=0x02)
 _ASSERTIONS: Final = Place(frozenset({0x02, 0x08}))
 _SERVED_WHEN_BLOCKED: Final = frozenset({0x04, 0x06, 0x07})
+_RESET: Final = 0x07
+_BEFORE_RESET: Final = frozenset({0x01, 0x04, 0x07, 0x0B})
 
 _OPTIONS: Final = 0x04
 _GET_ASSERTION: Final = 0x02
@@ -162,6 +164,14 @@ def refuse_when_blocked(asked: Asked) -> CtapStatus | None:
     if asked.token.state.pin_retries or asked.command in _SERVED_WHEN_BLOCKED:
         return None
     return CtapStatus.PIN_BLOCKED
+
+
+def reset_comes_first(asked: Asked) -> CtapStatus | None:
+    """No reset once another command came; getInfo and those that ask for a touch do not count."""
+    if asked.command not in _BEFORE_RESET:
+        asked.memory["spoke"] = 1
+    late = asked.command == _RESET and "spoke" in asked.memory
+    return CtapStatus.NOT_ALLOWED if late else None
 
 
 def pin_blocked(token: TokenContext) -> bool:
