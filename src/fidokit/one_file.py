@@ -21,7 +21,14 @@ VERBS: Final[Mapping[str, Sequence[str]]] = {"server": (), "otp": (), "key": ("s
 LEFT_OUT: Final = (
     *("agent", "agent_client", "client", "fleet", "guide", "inventory", "lab", "metadata"),
     *("provider", "pytest_plugin", "signing", "testing", "tokens", "virtual"),
-    *("cli.completion", "keys.attestation", "keys.holder", "keys.key_files", "keys.resident_keys"),
+    *(
+        "cli.completion",
+        "keys.attestation",
+        "keys.bookkeeping",
+        "keys.holder",
+        "keys.key_files",
+        "keys.resident_keys",
+    ),
     *("keys.token_keys", "openssh.keys.plain_private", "openssh.signatures.attestation"),
 )
 """Modules of fidokit, with all below them, that need tokens, compiled packages or a newer Python.

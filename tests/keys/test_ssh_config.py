@@ -11,6 +11,7 @@ from fidokit.errors import FidokitError, UsageError
 from fidokit.keys import ssh_config
 from fidokit.keys.ssh_config import (
     HostBlock,
+    blocks_with,
     install_blocks,
     installed_hosts,
     parse_destination,
@@ -132,6 +133,18 @@ def test_a_block_is_replaced(home: Path, ssh: tuple[str]) -> None:
     assert "User bob" in text
     assert installed_hosts(home / ".ssh" / "id_work") == ["bob@example.org"]
     assert installed_hosts(home / "another") == []
+
+
+def test_the_blocks_of_a_key(home: Path, ssh: tuple[str]) -> None:
+    key = home / ".ssh/id 100%"
+    blocks = [
+        HostBlock("one", key, "me", 2222, "/a b/p.so", "/s 50%"),
+        HostBlock("*.two", key),
+        HostBlock("three", home / ".ssh/other"),
+    ]
+    install_blocks(blocks, ssh=ssh)
+    assert blocks_with(key) == blocks[:2]
+    assert blocks_with(home / ".ssh/none") == []
 
 
 def test_a_pattern_is_no_destination(home: Path, ssh: tuple[str]) -> None:

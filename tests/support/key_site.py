@@ -47,11 +47,30 @@ def fail(*lines):
     print(*lines, sep="\n", file=sys.stderr)
     sys.exit(1)
 
+LISTS = {{
+    "user/keys?per_page=100": ("authentication", "admin:public_key"),
+    "user/ssh_signing_keys?per_page=100": ("signing", "admin:ssh_signing_key"),
+}}
 if args == ["api", "user"]:
     print(json.dumps({{{key!r}: account.read_text(), "id": 1}}))
 elif args == ["api", "user/keys?per_page=100"] and program == "glab":
     use = (site / "usage").read_text() if (site / "usage").exists() else "auth_and_signing"
-    print(json.dumps([{{"key": line, "usage_type": use}} for line in entries("authentication")]))
+    print(json.dumps([{{"id": 7 + number, "key": line, "usage_type": use}}
+                      for number, line in enumerate(entries("authentication"))]))
+elif args[0] == "api" and args[-1] in LISTS:
+    if program == "gh" and LISTS[args[-1]][1] not in entries("scopes"):
+        fail("HTTP 404: Not Found", "This API operation needs the \"" + LISTS[args[-1]][1]
+             + "\" scope. To request it, run:  gh auth refresh -h github.com -s x")
+    print(json.dumps([{{"id": 7 + number, "key": line}}
+                      for number, line in enumerate(entries(LISTS[args[-1]][0]))]))
+elif args[:3] == ["api", "--method", "DELETE"] and len(args) == 4:
+    path, _, number = args[3].rpartition("/")
+    kind, scope = LISTS[path + "?per_page=100"]
+    lines = entries(kind)
+    if program == "gh" and scope not in entries("scopes"):
+        fail("HTTP 404: Not Found", "This API operation needs the \"" + scope + "\" scope.")
+    del lines[int(number) - 7]
+    (site / kind).write_text("".join(line + "\n" for line in lines))
 elif args[:2] == ["ssh-key", "add"] and len(args) > 3 and not args[2].startswith("-"):
     flags = dict(word.partition("=")[::2] for word in args[3:])
     allowed = {{"--title", "--type"}} if program == "gh" else {{"--title", "--usage-type"}}

@@ -199,6 +199,7 @@ GROUPS: Mapping[str, Section] = {
 TOP: Mapping[str, str] = {
     "setup": "setup.setup:setup",
     "ssh-config": "setup.ssh_config:ssh_config",
+    "lost": "fleet.lost:lost",
     "doctor": "guide:doctor",
     "demo": "guide:demo",
     "completion": "guide:completion",

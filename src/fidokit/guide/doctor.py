@@ -65,7 +65,8 @@ def _clones(host: Host) -> list[Finding]:
             check,
             Status.FAIL,
             clone_sentence(key, alarm),
-            f"revoke the key wherever it lets in: `fidokit server authorize --revoke {key}`",
+            f"if you restored the token from a copy yourself: `fidokit lost --not-cloned {key}`;"
+            f" else revoke the key: `fidokit lost {key}`",
         )
         for key, alarm in alarms.items()
     ]

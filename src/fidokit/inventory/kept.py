@@ -179,11 +179,6 @@ class Inventory:
             tuple({one.key: one for one in (*losses, *self.losses)}.values()),
         )
 
-    def without_places(self, gone: Iterable[KnownPlace]) -> Inventory:
-        """Without places that do not know a key any more."""
-        names = {place.identity for place in gone}
-        return replace(self, places=tuple(p for p in self.places if p.identity not in names))
-
 
 def _joined(old: Iterable[R], new: Iterable[R], name: Callable[[R], object]) -> Iterable[R]:
     found = {name(one): one for one in old}
@@ -194,8 +189,10 @@ def _joined(old: Iterable[R], new: Iterable[R], name: Callable[[R], object]) -> 
 
 
 def _merged(old: Any, new: Any) -> Any:
-    """The new row; what it does not tell is as the old one has it."""
+    """The new row; what it does not tell, a comment too, is as the old one has it."""
     unsaid = {one.name: getattr(old, one.name) for one in fields(new) if not getattr(new, one.name)}
+    if isinstance(new, KnownKey) and new.line and not new.comment:
+        unsaid["line"] = old.line or new.line
     return replace(new, **unsaid)
 
 

@@ -17,6 +17,7 @@ from fidokit.inventory.kept import (
     MOST_TEXT,
     Inventory,
     KnownKey,
+    KnownLoss,
     KnownPlace,
     KnownToken,
     PlaceKind,
@@ -52,19 +53,19 @@ def note_facts(
     tokens: Iterable[KnownToken] = (),
     keys: Iterable[KnownKey] = (),
     places: Iterable[KnownPlace] = (),
-    gone: Iterable[KnownPlace] = (),
+    losses: Iterable[KnownLoss] = (),
 ) -> None:
     """Note facts down; whatever is in the way is a warning, said once by a process.
 
     Args:
         say: takes the warning.
         tokens, keys, places: what was seen.
-        gone: places that do not know a key any more.
+        losses: keys that are lost.
     """
 
     def change(before: Inventory) -> Inventory:
         fresh = _fresh(before, places)
-        after = before.with_facts(tokens, keys, fresh).without_places(gone)
+        after = before.with_facts(tokens, keys, fresh, losses)
         return after.with_facts(keys=_backups(after))
 
     _tried(say, lambda: kept_inventory().change(change))

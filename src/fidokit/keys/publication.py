@@ -182,7 +182,9 @@ def publish_keys(
     if any(map(sources.is_remote, named)):
         raise UsageError("a key is published from a file", hint="name a public key file")
     keys = [key for one in named for key in sources.read_source(one, _nothing).keys]
-    desk = _Desk(site, environ, run or _runner(site, environ), fetch or download.fetch, signing)
+    desk = SiteDesk(
+        site, environ, run or program_runner(site, environ), fetch or download.fetch, signing
+    )
     who, why = desk.who()
     if account and who and who.lower() != account.lower():
         raise UsageError(
@@ -206,7 +208,7 @@ def _title(key: WantedKey) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Desk:
+class SiteDesk:
     """Asks a site's program, and looks at its public lists."""
 
     site: KeySite
@@ -225,7 +227,7 @@ class _Desk:
             name = answer.get("login") or answer.get("username") or ""
             sources.address_of(f"{self.site.prefix}:{name}")
         except (ValueError, AttributeError, UsageError):
-            return "", f"{self.site.program} is not logged in: {_last(said.said)}"
+            return "", f"{self.site.program} is not logged in: {last_words(said.said)}"
         return str(name), ""
 
     def publish(self, key: WantedKey, account: str, title: str, why: str) -> Publication:
@@ -284,7 +286,8 @@ class _Desk:
             host = self.site.base(self.environ).partition("://")[2]
             hint = f"let {program} do it: `gh auth refresh -h {host} -s {scope}`"
         return FidokitError(
-            f"{self.site.name} does not take the key {_title(key)}: {_last(said.said)}", hint=hint
+            f"{self.site.name} does not take the key {_title(key)}: {last_words(said.said)}",
+            hint=hint,
         )
 
     def _is_listed(self, account: str, key: WantedKey) -> bool:
@@ -364,7 +367,7 @@ _QUIETLY: Final = {
 }
 
 
-def _runner(site: KeySite, environ: Mapping[str, str]) -> Run:
+def program_runner(site: KeySite, environ: Mapping[str, str]) -> Run:
     """Calls the program without a terminal to ask on, for the host that we look at."""
     is_named = any(environ.get(name) for name in site.variables)
     usual = {} if is_named else {site.variables[0]: site.host}
@@ -390,7 +393,7 @@ def _runner(site: KeySite, environ: Mapping[str, str]) -> Run:
     return run
 
 
-def _last(said: str) -> str:
+def last_words(said: str) -> str:
     """The last line of what a program said, if it said anything."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     return lines[-1][:MAX_SAID] if lines else "it does not say why"

@@ -208,6 +208,31 @@ def installed_hosts(identity: Path) -> list[str]:
     return found
 
 
+def blocks_with(identity: Path) -> list[HostBlock]:
+    """The installed blocks that name this key.
+
+    Args:
+        identity: the private file of the key, or its public one.
+    """
+    found = []
+    for host, body in _BLOCK.findall(_read(own_file())):
+        pairs = [line.strip().partition(" ") for line in body.splitlines()]
+        values = {name: value.strip('"').replace("%%", "%") for name, _, value in pairs}
+        raw = {name: value for name, _, value in pairs}
+        if raw.get("IdentityFile") == _identity(identity):
+            port = values.get("Port", "")
+            made = HostBlock(
+                host,
+                identity,
+                raw.get("User", "").strip('"'),
+                int(port) if port.isascii() and port.isdigit() else None,
+                raw.get("SecurityKeyProvider", "").strip('"'),
+                values.get("IdentityAgent", ""),
+            )
+            found.append(made)
+    return found
+
+
 def remove_blocks(hosts: Sequence[str] = ()) -> ConfigChange:
     """Take our blocks out, and with the last one the Include line and our file.
 

@@ -193,13 +193,12 @@ def test_a_clone_is_an_alarm_and_doctor_shows_it(bench: Bench) -> None:
     assert "suspected" not in sign(bench, "virtual:clone")  # the first alarm counts, and stays
     found = [one for one in bench.json("doctor", code=1)["findings"] if one["id"] == "FK555"]
     assert [one["status"] for one in found] == ["fail"]
-    command = f"fidokit server authorize --revoke {key}"
-    assert command in found[0]["hint"]
-    authorized = bench.home / ".ssh/authorized_keys"
-    authorized.parent.mkdir(mode=0o700, exist_ok=True)
-    authorized.write_bytes((bench.home / "id.pub").read_bytes())
-    bench.ok(*command.split()[1:], "--path", str(authorized))
-    assert authorized.read_bytes() == b""
+    dismiss, revoke = (f"fidokit lost {word}{key}" for word in ("--not-cloned ", ""))
+    assert f"`{dismiss}`" in found[0]["hint"]
+    assert f"`{revoke}`" in found[0]["hint"]
+    bench.ok(*revoke.split()[1:], "--yes", "--krl", str(bench.home / "krl"))
+    bench.ok(*dismiss.split()[1:])
+    assert "FK555" not in [one["id"] for one in bench.json("doctor", code=1)["findings"]]
 
 
 def test_doctor_with_odd_counters(bench: Bench, in_process: Callable[..., int]) -> None:

@@ -14,7 +14,7 @@ from fidokit.openssh.certificates.krl_encoding import encode_krl
 from fidokit.openssh.keys.public import PublicLine
 from fidokit.server.authorize.blobs import fingerprint_of
 from fidokit.server.authorize.local import LocalSshd
-from fidokit.server.authorize.revocation_list import RevocationList, change_list
+from fidokit.server.authorize.revocation_list import RevocationList, change_list, revoked_also
 
 NO_SSHD = LocalSshd(None, "none here")
 
@@ -103,3 +103,44 @@ def test_a_damaged_list_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(MalformedKey):
         change(path, OTHER)
     assert path.read_bytes() == damaged
+
+
+# --- the content of a list ---------------------------------------------------------------------
+
+
+def also(data: bytes, line: PublicLine, *serials: Serials) -> bytes:
+    keys = {print_of(line): line.key.blob()}
+    return revoked_also(data, keys, serials, now=lambda: 1_800_000_000)
+
+
+def test_keys_and_serial_numbers_for_any_list() -> None:
+    authority = ed25519_key(9).public
+    serial = Serials(authority.blob(), 7, 7)
+    made = also(b"", TOKEN, serial)
+    krl = parse_krl(made)
+    assert krl.revocation(TOKEN.key)
+    assert krl.revocation(certificate(PLAIN.key, serial=7, authority=ed25519_key(9)))
+    assert not krl.revocation(certificate(PLAIN.key, serial=8, authority=ed25519_key(9)))
+    assert also(made, TOKEN, serial) == made, "nothing is new"
+    more = parse_krl(also(made, OTHER, Serials(authority.blob(), 8, 8)))
+    assert more.version == krl.version + 1
+    assert more.revocation(TOKEN.key)
+    assert more.revocation(OTHER.key)
+    wide = encode_krl([Serials(b"", 1, 100)])
+    assert set(parse_krl(also(wide, TOKEN, serial)).entries()) == {
+        *parse_krl(wide).entries(),
+        *parse_krl(also(b"", TOKEN)).entries(),
+    }
+
+
+def test_a_list_of_lines_gets_the_keys_alone() -> None:
+    lines = text(PLAIN)
+    made = also(lines, TOKEN, Serials(b"", 7, 7))
+    assert made.startswith(lines)
+    assert TOKEN.encode().split(" ")[1].encode() in made
+    assert also(made, TOKEN) == made
+
+
+def test_what_is_not_a_list_is_not_made_one() -> None:
+    with pytest.raises(MalformedKey):
+        also(encode_krl([])[:20], TOKEN)

@@ -140,6 +140,20 @@ def _keys(cursor: Cursor) -> Iterator[Value | Files]:
     yield FILES
 
 
+def _losable(_place: Cursor) -> Iterator[Value | Files]:
+    """Tokens and keys of the inventory, and files of keys."""
+    from fidokit.fleet.loss.work import known_keys
+
+    keys = [key for key, _, _ in known_keys()]
+    for token in dict.fromkeys(key.token for key in keys if key.token):
+        yield Value(token, "a token")
+    names = [key.comment for key in keys]
+    for key in keys:
+        alone = key.comment and names.count(key.comment) == 1
+        yield Value(key.comment if alone else key.fingerprint[:_ENOUGH], key.application or "a key")
+    yield FILES
+
+
 def _key_names(rows: Sequence[KeyRow]) -> Iterator[Value]:
     called = [(row.application.removeprefix("ssh:"), row.comment) for row in rows]
     every = [name for names in called for name in set(names)]
@@ -303,6 +317,7 @@ BY_NAME: Final[Mapping[str, Source]] = {
     "key publish site": _sites,
     "key sign -O": _hash_option,
     "key verify -O": _time_option,
+    "lost words": _losable,
     "otp --user": _users,
     "server --user": _users,
     "server authorize --principals": _list_of(_users),

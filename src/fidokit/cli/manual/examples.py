@@ -138,6 +138,7 @@ EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
         "fidokit ssh-config --install -f ~/.ssh/id_work me@server.example",
         "fidokit ssh-config --remove",
     ),
+    "lost": ("fidokit lost", "fidokit lost virtual:everyday --dry-run"),
     "doctor": ("fidokit doctor",),
     "demo": ("fidokit demo", "fidokit demo --fast --keep tour"),
     "completion": ("fidokit completion --install", "fidokit completion zsh"),

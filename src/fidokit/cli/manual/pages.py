@@ -58,6 +58,7 @@ FILES = {
     "~/.ssh/allowed_signers": "Keys whose signatures git accepts (git setup).",
     "~/.config/fidokit/agent.env": "Options of the agent's systemd unit.",
     "~/.local/state/fidokit/virtual": "Virtual tokens.",
+    "~/.local/state/fidokit/revoked_keys": "Keys that were lost, as a revocation list (lost).",
     "~/.local/state/fidokit/readers": "Rights to list keys without a PIN (key list --remember).",
     "~/.local/state/fidokit/inventory": "What is known of your keys: public facts (lost).",
     "~/.local/state/fidokit/fleet/hosts.json": "How each host was when it was checked last.",

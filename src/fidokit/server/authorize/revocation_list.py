@@ -27,6 +27,7 @@ from fidokit.openssh.certificates.krl import (
     Entry,
     ExplicitKey,
     Fingerprint,
+    Serials,
     is_krl,
     parse_krl,
 )
@@ -113,9 +114,12 @@ def _print_of(entry: Entry) -> str:
 
 
 def _read(path: Path) -> _Content:
-    if not path.exists():
+    return _content(read_bounded(path, MAX_KRL) if path.exists() else b"")
+
+
+def _content(data: bytes) -> _Content:
+    if not data:
         return _Content("", b"")
-    data = read_bounded(path, MAX_KRL)
     if not is_krl(data):
         return _Content("lines", data)
     krl = parse_krl(data)
@@ -170,6 +174,48 @@ def change_list(
         read_by_sshd=None if why else named is not None and _same(named, chosen),
         confirmed=_confirmed(chosen, keys, revoked=not take_back) if writes else None,
         why=why,
+    )
+
+
+def revoked_also(
+    data: bytes,
+    keys: Mapping[str, bytes],
+    serials: Iterable[Serials] = (),
+    *,
+    now: Callable[[], float] = time.time,
+) -> bytes:
+    """The content of a list with more keys and certificates on it; itself if it has them all.
+
+    A list of lines holds whole keys, which revoke their certificates, too, and no serial numbers.
+
+    Args:
+        data: the list; a new one is a KRL.
+        keys: blobs by fingerprint, empty for one of which no more is known.
+        serials: certificates; a zero among them stands for no number, and revokes nothing.
+
+    Raises:
+        MalformedKey: it is not a list of revoked keys.
+        UsageError: a list of lines cannot hold a key of which only the fingerprint is known.
+    """
+    before = _content(data)
+    new, text = _with(before, keys)
+    if before.form == "lines":
+        return text(0) if new else data
+    more = [one for one in serials if not _lists(before.entries, one)]
+    if not new and not more:
+        return data
+    added = [_entry(print_, keys[print_]) for print_ in new]
+    return _encoded(before, [*before.entries, *added, *more], int(now()))
+
+
+def _lists(entries: Iterable[Entry], one: Serials) -> bool:
+    """Whether a range of serial numbers is within a range on the list."""
+    return any(
+        isinstance(entry, Serials)
+        and entry.authority in (one.authority, b"")
+        and entry.lowest <= one.lowest
+        and one.highest <= entry.highest
+        for entry in entries
     )
 
 

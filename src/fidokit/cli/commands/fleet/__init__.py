@@ -1,1 +1,1 @@
-"""`fidokit fleet`: many hosts."""
+"""`fidokit fleet` and `fidokit lost`: many hosts."""

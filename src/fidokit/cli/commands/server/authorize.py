@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -117,8 +118,6 @@ def authorize(
     publishes; or https addresses. A key is not added twice, and other lines stay unchanged, byte
     for byte. After that, fidokit asks the installed sshd whether it accepts the key.
     """
-    from fidokit.keys.bookkeeping import note_authorized
-
     place = _place(given)
     _check_authority(given)
     if from_file is not None:
@@ -136,10 +135,18 @@ def authorize(
         _refuse(given, "without --revoke", ("all_users",))
         done = _let_in(keys, place, given, dry_run=dry_run)
         if not dry_run:
-            note_authorized(note, done, place)
+            _note(done, place)
     _print(settings, done, dry_run=dry_run)
     if not is_good(done):
         raise click.exceptions.Exit(ExitCode.OTHER)
+
+
+def _note(done: Authorized, place: AuthorizeTarget) -> None:
+    """Note in the inventory who knows the keys now; the one-file program has none."""
+    with suppress(ModuleNotFoundError):
+        from fidokit.keys.bookkeeping import note_authorized
+
+        note_authorized(note, done, place)
 
 
 def is_good(done: Authorized) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import subprocess
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ COMMAND: Final = "exec sh"
 
 TRIES: Final = 5
 """How often a change is worked out again because somebody else was faster."""
+
+LONGEST_S: Final = 600.0
+"""Seconds after which a connection is ended, so that no host holds us for ever."""
 
 _LONGEST_LINE: Final = 1 << 16
 _LOOK: Final = "look at it with: ls -ld"
@@ -46,9 +50,13 @@ def shell(ssh: Sequence[str]) -> Iterator[FarShell]:
     assert process.stdin is not None  # noqa: S101  both are pipes
     assert process.stdout is not None  # noqa: S101
     made = FarShell(process.stdin, process.stdout, process)
+    limit = threading.Timer(LONGEST_S, process.kill)
+    limit.daemon = True
+    limit.start()
     try:
         yield made
     finally:
+        limit.cancel()
         made.close()
 
 

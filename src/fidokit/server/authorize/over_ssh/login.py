@@ -8,6 +8,7 @@ instead.
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -55,12 +56,19 @@ def ask(
 
 
 def ask_texts(
-    ssh: Sequence[str], destination: str, keys: Sequence[PublicText]
+    ssh: Sequence[str], destination: str, keys: Sequence[PublicText], *, jump: bool = False
 ) -> Mapping[str, ServerAnswer]:
-    """What the server says of public keys, by fingerprint."""
+    """What the server says of public keys, by fingerprint.
+
+    Args:
+        ssh: the program and its options.
+        destination: `[user@]host`.
+        keys: the public halves; also certificates, one at a time.
+        jump: go by jump hosts, too, whose logins may ask for PIN and touch.
+    """
     found: dict[str, ServerAnswer] = {}
     with TemporaryDirectory(prefix="fidokit-") as folder:
-        config = _config(Path(folder), ssh, destination)
+        config = _config(Path(folder), ssh, destination, jump=jump)
         if isinstance(config, str):
             return {key.fingerprint: ServerAnswer(None, why=config) for key in keys}
         for at in range(0, len(keys), _AT_ONCE):
@@ -128,10 +136,19 @@ def _query(config: Path, ssh: Sequence[str], destination: str, keys: Sequence[Pu
     return _connect(config, ssh, destination, options, _QUERY_S)
 
 
-def tried(ssh: Sequence[str], destination: str, standing: KeyStanding) -> KeyStanding:
-    """What is proved of a key after a login with it: ssh asks for PIN and touch."""
+def tried(
+    ssh: Sequence[str], destination: str, standing: KeyStanding, *, jump: bool = False
+) -> KeyStanding:
+    """What is proved of a key after a login with it: ssh asks for PIN and touch.
+
+    Args:
+        ssh: the program and its options.
+        destination: `[user@]host`.
+        standing: the key, and what was proved of it before.
+        jump: go by jump hosts, too.
+    """
     with TemporaryDirectory(prefix="fidokit-") as folder:
-        config = _config(Path(folder), ssh, destination)
+        config = _config(Path(folder), ssh, destination, jump=jump)
         if isinstance(config, str):
             return standing
         options = ["-oBatchMode=no", "-i", standing.key.identity]
@@ -148,14 +165,30 @@ def _connect(
     return verbose_login(command, destination, config.with_name("log"), seconds)
 
 
-def _config(folder: Path, ssh: Sequence[str], destination: str) -> Path | str:
+def _by_jump_hosts(ssh: Sequence[str], hosts: str) -> str:
+    """The ProxyCommand that stands for a ProxyJump, which keeps the same options."""
+    *before, last = hosts.split(",")
+    words = [ssh[0]]
+    if "-F" in ssh[:-1]:
+        words += ["-F", ssh[list(ssh).index("-F") + 1]]
+    words += ["-J", ",".join(before)] if before else []
+    command = shlex.join([*words, "-W", "TARGET", "--", f"ssh://{last.removeprefix('ssh://')}"])
+    return command.replace("%", "%%").replace("TARGET", "[%h]:%p", 1)
+
+
+def _config(
+    folder: Path, ssh: Sequence[str], destination: str, *, jump: bool = False
+) -> Path | str:
     """How the user's ssh reaches a host, as a configuration; a sentence where that is not known."""
     said = client_settings(destination, ssh)
     if isinstance(said, str):
         return said
-    if said.get("proxyjump", ["none"]) != ["none"]:
+    hosts = next(iter(said.get("proxyjump", ())), "none")
+    if hosts != "none" and not jump:
         return "the host is reached by a jump host, which might need another touch"
     kept = [f"{name} {value}" for name in said if name in _REACHING for value in said[name]]
+    if hosts != "none":
+        kept.append(f"proxycommand {_by_jump_hosts(ssh, hosts)}")
     config = folder / "config"
     config.write_text("\n".join([*kept, *_OWN]) + "\n", "utf-8", "surrogateescape")
     return config

@@ -1,0 +1,1 @@
+"""A token is lost: its keys are revoked wherever they are known, its backup takes over."""
