@@ -15,6 +15,7 @@ from benchmarks import (
     bench_authenticator,
     bench_authorized_keys,
     bench_codecs,
+    bench_fleet,
     bench_pcsc,
     bench_server_check,
     bench_startup,
@@ -36,6 +37,7 @@ def measure(here: Place, *, quick: bool) -> Iterator[Result]:
     yield from (
         bench_server_check.run_users(here, 1) if quick else bench_server_check.run_users(here)
     )
+    yield from bench_fleet.run(here, 1) if quick else bench_fleet.run(here)
     yield from bench_startup.run(here, 3) if quick else bench_startup.run(here)
     yield from bench_authenticator.run(here, 3) if quick else bench_authenticator.run(here)
     yield from bench_agent.run(here, 2, 50) if quick else bench_agent.run(here)

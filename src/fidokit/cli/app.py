@@ -148,9 +148,11 @@ GROUPS: Mapping[str, Section] = {
         },
     ),
     "fleet": Section(
-        "Many hosts: who gets in where, and what changed",
+        "Many hosts: who gets in where, one policy, and what differs from it",
         {
             "check": "fleet.check:check",
+            "init": "fleet.init:init",
+            "plan": "fleet.plan:plan",
         },
     ),
     "otp": Section(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 
@@ -41,22 +41,30 @@ class FleetSurvey:
     rows: list[HostRow] = field(default_factory=list)
     _places: list[KnownPlace] = field(default_factory=list)
 
-    def run(self, progress: Progress = lambda _done, _all: None) -> None:
-        """Check every host; one that cannot be checked is a row, too."""
+    def audits(self, progress: Progress = lambda _done, _all: None) -> Generator[HostAudit]:
+        """Check every host, and yield each audit as it ends; closing it ends every ssh."""
         hosts = [self._with_rules(at) for at in self.destinations]
-        maker = RowMaker()
+        done = 0
 
         def waiting() -> None:
-            progress(len(self.rows), len(hosts))
+            progress(done, len(hosts))
 
         parallel = min(self.parallel, len(hosts))
-        audits = audit_hosts(hosts, self.request, parallel=parallel, waiting=waiting)
-        by_name = {at.name: at for at in hosts}
-        with closing(audits):
+        found = audit_hosts(hosts, self.request, parallel=parallel, waiting=waiting)
+        with closing(found):
+            for audit in found:
+                yield audit
+                done += 1
+                waiting()
+
+    def run(self, progress: Progress = lambda _done, _all: None) -> None:
+        """Check every host; one that cannot be checked is a row, too."""
+        maker = RowMaker()
+        by_name = {at.name: at for at in self.destinations}
+        with closing(self.audits(progress)) as audits:
             for audit in audits:
                 self.rows.append(maker.row(audit, time.time()))
                 self._places += self._known_places(by_name[audit.host], audit)
-                waiting()
 
     def note(self, say: Callable[[str], None]) -> None:
         """Keep who knows which key, for the day on which a token is lost.

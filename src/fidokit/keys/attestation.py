@@ -97,7 +97,7 @@ def show_attestation(path: Path) -> ShownAttestation:
         MalformedKey: it is none, or damaged.
         NoPermission, UsageError: it cannot be read.
     """
-    return _shown(_read(path), _metadata())
+    return _shown(_read(path), available_metadata())
 
 
 def verify_attestation(
@@ -118,7 +118,7 @@ def verify_attestation(
         MalformedKey: a file is damaged; UsageError: not a key on a token.
     """
     public, handle = _key(key, passphrase)
-    return _verified(_read(path), public, handle, challenge, _metadata())
+    return _verified(_read(path), public, handle, challenge, available_metadata())
 
 
 def verify_made(
@@ -205,8 +205,8 @@ def _key(path: Path, passphrase: PassphraseSource | None) -> tuple[SkPublic, Key
     return named.key, handle
 
 
-def _metadata() -> Catalog | None:
-    """What the FIDO Alliance publishes, where the extra is installed."""
+def available_metadata() -> Catalog | None:
+    """What the FIDO Alliance publishes about models; None if the extra is not installed."""
     from fidokit.metadata import catalog
 
     try:

@@ -33,7 +33,7 @@ COSE_OF: Final[Mapping[str, CoseAlg]] = MappingProxyType(
 )
 """COSE algorithms by their names in the FIDO Registry of Predefined Values section 3.6.1."""
 
-_UNTRUSTED: Final = frozenset(
+UNTRUSTED: Final = frozenset(
     {
         "USER_VERIFICATION_BYPASS",
         "ATTESTATION_KEY_COMPROMISE",
@@ -52,10 +52,12 @@ class StatusReport:
     Args:
         status: such as FIDO_CERTIFIED_L1, NOT_FIDO_CERTIFIED or REVOKED.
         effective: the date it holds from, as ISO 8601 text; empty if none is given.
+        version: the firmware that it relates to; None if it names none.
     """
 
     status: str
     effective: str = ""
+    version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ class Model:
     @property
     def untrusted(self) -> bool:
         """Whether any report says that the model was broken or revoked."""
-        return any(report.status in _UNTRUSTED for report in self.status_reports)
+        return any(report.status in UNTRUSTED for report in self.status_reports)
 
     @property
     def algorithms(self) -> tuple[int, ...]:
@@ -192,7 +194,10 @@ def _certificates(statement: Members) -> tuple[bytes, ...]:
 def _report(value: object) -> StatusReport:
     report = _object(value, "statusReports")
     date = _text(report.get("effectiveDate", ""), "effectiveDate", least=0)
-    return StatusReport(_text(report.get("status"), "status"), date)
+    version = report.get("authenticatorVersion")
+    if not isinstance(version, int) or isinstance(version, bool):
+        version = None
+    return StatusReport(_text(report.get("status"), "status"), date, version)
 
 
 def _object(value: object, what: str) -> Members:

@@ -6,6 +6,8 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.fleet.policy.policies import (
     file_line,
     many_keys,
@@ -265,25 +267,31 @@ WRONG = [
 def test_what_is_wrong_has_its_line(text: str, line: int, said: str) -> None:
     with pytest.raises(MalformedFile) as caught:
         policy(text)
-    first = caught.value.message.splitlines()[0]
+    first = caught.value.message
     assert first.startswith(f"policy.toml:{line}: ")
     assert said in first
     assert caught.value.exit_code is ExitCode.MALFORMED
 
 
+def report(error: MalformedFile) -> list[str]:
+    """All the faults that an error names."""
+    assert "\n" not in error.message
+    return [error.message, *error.hint.splitlines()[:-1]]
+
+
 def test_all_is_reported_in_the_order_of_the_lines() -> None:
     with pytest.raises(MalformedFile) as caught:
         policy('schema = 7\n[groups]\nops = ["x"]\n[token-rules]\nalways-uv = 3\n')
-    lines = [line.split(": ")[0] for line in caught.value.message.splitlines()]
+    lines = [line.split(": ")[0] for line in report(caught.value)]
     assert lines == ["policy.toml:1", "policy.toml:3", "policy.toml:5"]
 
 
 def test_the_report_is_bounded() -> None:
     with pytest.raises(MalformedFile) as caught:
         policy("".join(f"x{number} = 1\n" for number in range(5000)))
-    *named, last = caught.value.message.splitlines()
+    *named, last = report(caught.value)
     assert len(named) == MAX_FAULTS
-    assert last == f"and {5000 - MAX_FAULTS} more"
+    assert last == f"and {5000 - MAX_FAULTS:,} more"
 
 
 def test_values_in_messages_are_bounded() -> None:
@@ -309,12 +317,12 @@ def test_hostile_input(data: bytes, said: str) -> None:
 
 @pytest.mark.parametrize("cut", range(0, len(WHOLE), 7))
 def test_cut_anywhere(cut: int) -> None:
-    said = ""
+    said: list[str] = []
     try:
         policy(WHOLE[:cut])
     except MalformedFile as error:
-        said = error.message
-    assert all(line.startswith("policy.toml:") for line in said.splitlines())
+        said = report(error)
+    assert all(line.startswith("policy.toml:") for line in said)
 
 
 def test_groups_in_a_long_chain() -> None:
@@ -345,3 +353,17 @@ def test_a_block_for_each_host() -> None:
     read = policy("".join(f'[[hosts]]\nmatch = ["h{n}"]\nlevel = "L1"\n' for n in range(500)))
     assert read.rules_for("H77") is read.hosts[77]
     assert read.rules_for("h500") is None
+
+
+PATTERNS = st.lists(st.text(st.sampled_from("aB*?!"), min_size=1, max_size=4), max_size=3)
+
+
+@given(st.lists(PATTERNS, max_size=4), st.text(st.sampled_from("abAB"), min_size=1, max_size=4))
+def test_blocks_are_found_as_their_patterns_say(blocks: list[list[str]], host: str) -> None:
+    rules = tuple(
+        HostRules(tuple(word.lower() for word in patterns), let_in={f"user{at}": ()})
+        for at, patterns in enumerate(blocks)
+    )
+    found = FleetPolicy(hosts=rules).rules_for(host)
+    expected = [f"user{at}" for at, block in enumerate(rules) if block.fits(host)]
+    assert list(found.let_in if found else ()) == expected

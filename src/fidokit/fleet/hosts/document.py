@@ -84,12 +84,12 @@ _DOCUMENT: Final = {
 }
 
 
-def read_document(data: bytes, rules: Sequence[str] = ()) -> Mapping[str, Any]:
+def read_document(data: bytes, rules: Sequence[str] | None = ()) -> Mapping[str, Any]:
     """The report of one host.
 
     Args:
         data: what the host sent.
-        rules: those that were asked of it.
+        rules: those that were asked of it; None if nobody here knows them.
 
     Raises:
         Malformed: it is not a report of an audit, or contradicts itself; the message may quote it.
@@ -168,12 +168,12 @@ def _is_count(value: Any) -> bool:
 # --- its sums --------------------------------------------------------------------------------
 
 
-def _contradictions(document: Mapping[str, Any], rules: Sequence[str]) -> Iterator[str]:
+def _contradictions(document: Mapping[str, Any], rules: Sequence[str] | None) -> Iterator[str]:
     users, tally, policy = document["users"], document["tally"], document["policy"]
     names = {user["user"] for user in users}
     if len(names) != len(users) or tally["users"] != len(users):
         yield "its users are not as many as it counts, or one is there twice"
-    if policy["require"] != list(dict.fromkeys(rules)):
+    if rules is not None and policy["require"] != list(dict.fromkeys(rules)):
         yield "it judges by other rules than it was asked for"
     broken = any(finding["rules"] for finding in document["findings"])
     if policy["holds"] == broken or bool(policy["violations"]) != broken:

@@ -7,6 +7,7 @@ from datetime import date
 from itertools import chain
 
 from fidokit.fleet.hosts.audit import HostAudit
+from fidokit.fleet.hosts.destinations import host_name
 from fidokit.fleet.planning.actions import ActionKind, FleetPlan, HostPlan, PlanAction
 from fidokit.fleet.planning.host_plan import HostPlanner
 from fidokit.fleet.policy.proofs import KeyProofs
@@ -40,7 +41,7 @@ def _audited(
     planner: HostPlanner, audits: Iterable[HostAudit], seen: set[str]
 ) -> Iterator[HostPlan]:
     for audit in audits:
-        seen.add(audit.host.lower())
+        seen.add(host_name(audit.host).lower())
         yield planner.plan(audit)
 
 

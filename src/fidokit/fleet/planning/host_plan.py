@@ -12,6 +12,7 @@ from datetime import date
 from typing import Any, Final
 
 from fidokit.fleet.hosts.audit import HostAudit, HostState
+from fidokit.fleet.hosts.destinations import host_name
 from fidokit.fleet.planning.actions import ActionKind, HostPlan, PlanAction
 from fidokit.fleet.planning.audited import AuditedAccount, AuditedKey, audited_accounts, unseen_keys
 from fidokit.fleet.planning.hardening import RuleJudge
@@ -22,6 +23,9 @@ from fidokit.server.harden.levels import Level
 
 _ORDER: Final = tuple(ActionKind)
 _FILE_KEYS_OUT: Final = frozenset({CheckRule.HARDWARE, CheckRule.VERIFY})
+_MOST_KEPT: Final = 4096
+"""Accounts of hosts with the same rules, whose keys are kept in mind."""
+
 NOBODY: Final = "nobody would be known to get in afterwards"
 
 
@@ -57,7 +61,7 @@ class HostPlanner:
 
     def plan(self, audit: HostAudit) -> HostPlan:
         """The plan of one host."""
-        rules = self.policy.rules_for(audit.host)
+        rules = self.policy.rules_for(host_name(audit.host))
         if rules is None:
             why = "no block of the policy matches this host"
             return HostPlan(audit.host, (PlanAction(ActionKind.DOUBT, why),))
@@ -71,6 +75,8 @@ class HostPlanner:
         """Who gets in as an account."""
         place = (id(rules), account)  # the policy keeps joined rules for as long as it lives
         if place not in self._admittances:
+            if len(self._admittances) >= _MOST_KEPT:
+                self._admittances.clear()
             self._admittances[place] = self._admittance(rules, account)
         return self._admittances[place]
 

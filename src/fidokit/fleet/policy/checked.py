@@ -49,16 +49,17 @@ class PolicyFaults:
             text: the whole file, to find the lines in.
 
         Raises:
-            MalformedFile: with a line for each fault, and how many are left out.
+            MalformedFile: the first fault; the hint has a line for each other, and how many are
+                left out.
         """
         if not self.count:
             return
         lines = TomlLines(text)
         located = sorted((lines.line(path), said) for path, said in self.found)
-        said = [f"{name}:{line}: {said}" for line, said in located]
-        if self.count > len(said):
-            said.append(f"and {self.count - len(said)} more")
-        raise MalformedFile("\n".join(said), hint=_HINT)
+        first, *others = [f"{name}:{line}: {said}" for line, said in located]
+        if self.count > len(located):
+            others.append(f"and {self.count - len(located):,} more")
+        raise MalformedFile(first, hint="\n".join([*others, _HINT]))
 
 
 class Placed(NamedTuple):

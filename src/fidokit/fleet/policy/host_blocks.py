@@ -16,7 +16,7 @@ from fidokit.metadata.certification import CertificationLevel
 from fidokit.openssh.lines.patterns import MAX_PATTERN
 from fidokit.server.check.policy import BREAK_GLASS, BreakGlass, CheckRule
 
-_BLOCK: Final = (
+BLOCK: Final = (
     "match",
     "let-in",
     "require",
@@ -27,7 +27,7 @@ _BLOCK: Final = (
     "exclusive",
     "authorities",
 )
-_TOKEN_RULES: Final = (
+TOKEN_RULES: Final = (
     "min-pin-length",
     "always-uv",
     "enterprise-attestation",
@@ -35,7 +35,7 @@ _TOKEN_RULES: Final = (
     "models",
     "level",
 )
-_ACCOUNT: Final = re.compile(r"[^\s:/,@*?!\x00-\x1f-][^\s:/,\x00-\x1f]{0,255}")
+ACCOUNT: Final = re.compile(r"[^\s:/,@*?!\x00-\x1f-][^\s:/,\x00-\x1f]{0,255}")
 _SHORTEST_PIN, _LONGEST_PIN = 4, 63
 """Code points; CTAP 2.3 section 6.5."""
 
@@ -66,7 +66,7 @@ class BlockReader:
         return tuple(map(self._block, top.list("hosts")))
 
     def _block(self, placed: Placed) -> HostRules:
-        table = CheckedTable.of(placed, self.faults, _BLOCK)
+        table = CheckedTable.of(placed, self.faults, BLOCK)
         rules = HostRules(
             patterns=self._patterns(table),
             let_in=dict(self._let_in(table)),
@@ -99,7 +99,7 @@ class BlockReader:
             return
         accounts = CheckedTable.of(table.placed("let-in"), self.faults)
         for account in accounts.members:
-            if not _ACCOUNT.fullmatch(account):
+            if not ACCOUNT.fullmatch(account):
                 accounts.fault(account, f"{shown(account)} is not the name of an account")
             words = [
                 word
@@ -170,7 +170,7 @@ class BlockReader:
         """The rules for each token."""
         if "token-rules" not in top.members:
             return TokenRules()
-        table = CheckedTable.of(top.placed("token-rules"), self.faults, _TOKEN_RULES)
+        table = CheckedTable.of(top.placed("token-rules"), self.faults, TOKEN_RULES)
         return TokenRules(
             min_pin_length=table.number("min-pin-length", _SHORTEST_PIN, _LONGEST_PIN),
             always_uv=table.flag("always-uv"),

@@ -26,9 +26,9 @@ from fidokit.openssh.keys.public import parse_public_line
 FINGERPRINT: Final = re.compile(r"SHA256:[A-Za-z0-9+/]{43}=?")
 
 _NAME: Final = re.compile(r"\w[\w.+@-]{0,255}")
-_PERSON: Final = ("keys", "tokens", "attested")
-_TOKEN: Final = ("serial", "models", "backup-of", "keys")
-_KEY: Final = ("key", "expires", "attestation", "challenge")
+PERSON: Final = ("keys", "tokens", "attested")
+TOKEN: Final = ("serial", "models", "backup-of", "keys")
+KEY: Final = ("key", "expires", "attestation", "challenge")
 _MAX_NESTING: Final = 32
 
 
@@ -52,7 +52,7 @@ class MemberReader:
 
     def _person(self, name: str, placed: Placed) -> FleetPerson:
         self._check_name(name, placed.path)
-        table = CheckedTable.of(placed, self.faults, _PERSON)
+        table = CheckedTable.of(placed, self.faults, PERSON)
         tokens = tuple(self._token(name, each, one) for each, one in table.tables("tokens"))
         self._check_backups(tokens, (*placed.path, "tokens"))
         loose = [self.key(one, name) for one in table.list("keys")]
@@ -73,7 +73,7 @@ class MemberReader:
         self._check_name(name, placed.path)
         if (other := self._tokens.setdefault(name, owner)) != owner:
             self.faults.add(placed.path, f"token {name} is {other}'s as well")
-        table = CheckedTable.of(placed, self.faults, _TOKEN)
+        table = CheckedTable.of(placed, self.faults, TOKEN)
         backup_of = table.text("backup-of")
         keys = [self.key(one, owner, name, backup=bool(backup_of)) for one in table.list("keys")]
         return PolicyToken(
@@ -124,7 +124,7 @@ class MemberReader:
     def _key(self, placed: Placed) -> PolicyKey | None:
         if isinstance(placed.value, str):
             return self._named_key(placed.value, placed.path)
-        table = CheckedTable.of(placed, self.faults, _KEY)
+        table = CheckedTable.of(placed, self.faults, KEY)
         text = table.text("key")
         if not text:
             if isinstance(placed.value, dict) and "key" not in table.members:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from fidokit.errors import FidokitError
 from fidokit.files.disk_errors import explained
 from fidokit.files.scan import read_key
+from fidokit.fleet.policy.reading import read_policy
 from fidokit.fleet.policy.values import (
     AttestedKeys,
     FleetPerson,
@@ -17,14 +18,13 @@ from fidokit.fleet.policy.values import (
     HostRules,
     PolicyKey,
 )
-from fidokit.keys.attestation import Origin, verify_made
+from fidokit.keys.attestation import Origin, available_metadata, verify_made
 from fidokit.metadata.certification import CertificationLevel, certified_level
 from fidokit.metadata.model import parse_aaguid
 from fidokit.openssh.keys import fingerprint
 from fidokit.openssh.keys.public import parse_public_line
 
 if TYPE_CHECKING:
-    from fidokit.keys.attestation import VerifiedAttestation
     from fidokit.metadata.catalog import Catalog
 
 _MOST_FILES: Final = 100_000
@@ -147,33 +147,52 @@ class _ProofBench:
             yield key
 
     def _prove(self, key: PolicyKey) -> None:
-        try:
-            why = self._judge(key)
-        except FidokitError as error:
-            why = error.message
-        if why:
-            self.unproved[key.fingerprint] = why
+        found = prove_key(key, self.folder, self.catalog, self.today)
+        if isinstance(found, ProvedKey):
+            self.proved[key.fingerprint] = found
+        else:
+            self.unproved[key.fingerprint] = found
 
-    def _judge(self, key: PolicyKey) -> str:
-        """Note what is proved; returns why nothing is."""
-        if not key.hardware:
-            return "the policy has to give the public line of a key on a token"
-        if self.catalog is None:
-            return "the FIDO metadata is not installed (pip install 'fidokit[mds]')"
-        public = parse_public_line(key.public_line).key
-        found = verify_made(
-            self.folder / key.attestation, public, self.folder / key.challenge, self.catalog
-        )
-        return self._note(key, found)
 
-    def _note(self, key: PolicyKey, found: VerifiedAttestation) -> str:
-        if found.origin is not Origin.MODEL or not found.shown.aaguid or self.catalog is None:
-            return "no certified model's roots vouch for the token that made it"
-        model = self.catalog.by_aaguid(parse_aaguid(found.shown.aaguid))
-        if model is None:
-            return "the FIDO metadata does not have its model"
-        level = certified_level(model, self.today)
-        self.proved[key.fingerprint] = ProvedKey(
-            model.name, model.description, level, model.untrusted
-        )
-        return ""
+def prove_key(key: PolicyKey, folder: Path, catalog: Catalog | None, today: str) -> ProvedKey | str:
+    """What the attestation of a key proves, or why it proves nothing.
+
+    Args:
+        key: with its public line, attestation and challenge.
+        folder: that the paths start from.
+        catalog: the FIDO metadata; None if it is not installed.
+        today: an ISO 8601 date.
+    """
+    if not key.hardware:
+        return "the policy has to give the public line of a key on a token"
+    if catalog is None:
+        return "the FIDO metadata is not installed (pip install 'fidokit[mds]')"
+    public = parse_public_line(key.public_line).key
+    try:
+        found = verify_made(folder / key.attestation, public, folder / key.challenge, catalog)
+    except FidokitError as error:
+        return error.message
+    if found.origin is not Origin.MODEL or not found.shown.aaguid:
+        return "no certified model's roots vouch for the token that made it"
+    model = catalog.by_aaguid(parse_aaguid(found.shown.aaguid))
+    if model is None:
+        return "the FIDO metadata does not have its model"
+    return ProvedKey(model.name, model.description, certified_level(model, today), model.untrusted)
+
+
+def read_proved_policy(path: Path, today: str) -> tuple[FleetPolicy, KeyProofs]:
+    """A policy, with what the attestations beside it prove.
+
+    Args:
+        path: of the policy.
+        today: an ISO 8601 date.
+
+    Raises:
+        FidokitError: as `read_policy` and `prove_keys`.
+    """
+    policy = read_policy(path)
+    keys = (key for person in policy.people.values() for key in person.keys)
+    folders = any(person.attested for person in policy.people.values())
+    if not folders and not any(key.attestation for key in keys):
+        return policy, KeyProofs()
+    return prove_keys(policy, path.parent, available_metadata(), today)

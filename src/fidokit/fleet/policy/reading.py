@@ -19,7 +19,7 @@ MAX_SIZE: Final = 1 << 26
 
 SCHEMA: Final = 1
 
-_SECTIONS: Final = ("schema", "people", "groups", "hosts", "token-rules", "audit-log")
+SECTIONS: Final = ("schema", "people", "groups", "hosts", "token-rules", "audit-log")
 _HINT: Final = "docs/fleet.md describes every setting"
 
 
@@ -28,7 +28,8 @@ def read_policy(path: Path) -> FleetPolicy:
 
     Raises:
         MalformedFile: it is not valid TOML, or settings in it are unknown, of a wrong type or
-            contradict each other; a line `FILE:LINE: what` for each, up to 20.
+            contradict each other; `FILE:LINE: what` for each, up to 20, the first as the message
+            and the others as lines of the hint.
         FidokitError: it cannot be read.
     """
     with explained(path), path.open("rb") as file:
@@ -48,7 +49,7 @@ def parse_policy(data: bytes, name: str) -> FleetPolicy:
     text = _decoded(data, name)
     faults = PolicyFaults()
     members = _loaded(text, name)
-    top = CheckedTable.of(Placed(members, ()), faults, _SECTIONS)
+    top = CheckedTable.of(Placed(members, ()), faults, SECTIONS)
     top.number("schema", SCHEMA, SCHEMA)
     reader = MemberReader(faults)
     people = reader.people(top)

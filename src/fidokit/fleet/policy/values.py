@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -17,6 +18,7 @@ GROUP_SIGN: Final = "@"
 """What stands before the name of a group where somebody could be named as well."""
 
 _NAME_SIGNS: Final = frozenset("*?!")
+_WILD: Final = re.compile(r"[*?]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +165,11 @@ class HostRules:
         )
 
 
+def _beginning(pattern: str) -> str:
+    """What a host has to begin with to fit a pattern; `!` for one that lets none in."""
+    return pattern if pattern[:1] == "!" else _WILD.split(pattern, maxsplit=1)[0]
+
+
 def _union(first: Iterable[T], second: Iterable[T]) -> tuple[T, ...]:
     return tuple(dict.fromkeys([*first, *second]))
 
@@ -227,7 +234,9 @@ class FleetPolicy:
     _by_name: dict[str, list[int]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
-    _by_pattern: list[int] = field(default_factory=list, init=False, repr=False, compare=False)
+    _by_pattern: list[tuple[int, tuple[str, ...]]] = field(
+        default_factory=list, init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         """Index keys and hosts: a policy may have 100,000 keys, and a block for each host."""
@@ -236,7 +245,7 @@ class FleetPolicy:
                 self._owners.setdefault(key.fingerprint, (person, key))
         for at, block in enumerate(self.hosts):
             if any(not _NAME_SIGNS.isdisjoint(pattern) for pattern in block.patterns):
-                self._by_pattern.append(at)
+                self._by_pattern.append((at, tuple(map(_beginning, block.patterns))))
             else:
                 for name in block.patterns:
                     self._by_name.setdefault(name, []).append(at)
@@ -277,8 +286,13 @@ class FleetPolicy:
 
         Hosts that the same blocks match share one value.
         """
-        named = self._by_name.get(host.lower(), [])
-        matched = [at for at in self._by_pattern if self.hosts[at].fits(host)]
+        name = host.lower()
+        named = self._by_name.get(name, [])
+        matched = [
+            at
+            for at, beginnings in self._by_pattern
+            if name.startswith(beginnings) and self.hosts[at].fits(name)
+        ]
         fitting = tuple(sorted([*named, *matched]))
         if not fitting:
             return None

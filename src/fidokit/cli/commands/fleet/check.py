@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fidokit.cli.commands.fleet.hosts import host_options, named_or_of_policy, survey_of
 from fidokit.cli.options import verb
 from fidokit.cli.progress import Counter, Working
 from fidokit.cli.render import home_path
@@ -19,69 +19,17 @@ from fidokit.errors import ExitCode, FidokitError, UsageError
 from fidokit.prompt.text import count, note
 
 if TYPE_CHECKING:
-    from fidokit.fleet.hosts.destinations import FleetHost
-    from fidokit.fleet.policy.values import FleetPolicy
     from fidokit.fleet.report.joined import FleetReport
     from fidokit.fleet.survey import FleetSurvey
 
 FORMATS = ("text", "json", "html", "sarif", "openmetrics")
 _ENDINGS = {".json": "json", ".html": "html", ".sarif": "sarif", ".prom": "openmetrics"}
-_ENTRY = "fidokit.cli.far_side"
 
 
 @verb()
-@click.argument("hosts", nargs=-1, metavar="[HOST]...")
-@click.option(
-    "--inventory", metavar="FILE", help="Also the hosts in FILE, one a line (- is standard input)."
-)
-@click.option(
-    "--ansible-inventory",
-    metavar="FILE",
-    is_flag=False,
-    flag_value="",
-    help="Also the hosts of Ansible's inventory: --ansible-inventory=FILE, or the configured one "
-    "without =FILE.",
-)
+@host_options
 @click.option(
     "--policy", metavar="FILE", help="The policy that names the keys, and what must hold."
-)
-@click.option(
-    "--require",
-    "rules",
-    metavar="RULE",
-    multiple=True,
-    help="Require a rule on every host, as for `server check`. Can be repeated.",
-)
-@click.option(
-    "--user", "users", metavar="NAME", multiple=True, help="Check only this account on each host."
-)
-@click.option("--sudo", is_flag=True, help="Check as root, by a sudo that asks for no password.")
-@click.option(
-    "--ssh",
-    metavar="COMMAND",
-    default="ssh",
-    help="The command to reach hosts, such as 'ssh -J gate'.  [default: ssh]",
-)
-@click.option(
-    "--parallel",
-    metavar="N",
-    type=click.IntRange(1, 1000),
-    default=32,
-    help="How many hosts at a time.  [default: 32]",
-)
-@click.option(
-    "--timeout",
-    metavar="SECONDS",
-    type=click.IntRange(1, 86400),
-    default=60,
-    help="How long one host may take.  [default: 60]",
-)
-@click.option(
-    "--max-output",
-    metavar="MIB",
-    type=click.IntRange(1, 1024),
-    default=16,
-    help="How much one host may send, in MiB.  [default: 16]",
 )
 @click.option("--since", metavar="FILE", help="Show what changed since this report (from --json).")
 @click.option("--no-keep", is_flag=True, help="Do not keep what was found for the next comparison.")
@@ -147,46 +95,11 @@ def _end(ctx: click.Context, report: FleetReport) -> None:
 # --- what to check ---------------------------------------------------------------------------
 
 
-def _destinations(
-    hosts: tuple[str, ...], given: dict[str, Any], policy: FleetPolicy | None
-) -> list[FleetHost]:
-    """Those that are named; those that the policy names if nothing else does."""
-    from fidokit.fleet.hosts.destinations import ansible_inventory, inventory, named
-
-    found = named(hosts)
-    if given["inventory"] is not None:
-        found += inventory(given["inventory"])
-    if given["ansible_inventory"] is not None:
-        found += ansible_inventory(given["ansible_inventory"])
-    if not found and policy is not None:
-        found = named(policy.named_hosts)
-    if not found:
-        raise UsageError(
-            "no host is named",
-            hint="name hosts, or give --inventory FILE, --ansible-inventory, or a --policy that "
-            "names some",
-        )
-    return list({at.name: at for at in reversed(found)}.values())[::-1]
-
-
 def _survey(hosts: tuple[str, ...], given: dict[str, Any]) -> FleetSurvey:
-    from fidokit.fleet.hosts.conversation import MEBIBYTE, AuditRequest
-    from fidokit.fleet.hosts.program import TravelingProgram
     from fidokit.fleet.policy.reading import read_policy
-    from fidokit.fleet.survey import FleetSurvey
-    from fidokit.server.check.policy import parse_rule
 
-    request = AuditRequest(
-        TravelingProgram.packed(_ENTRY),
-        tuple(shlex.split(given["ssh"])),
-        given["users"],
-        tuple(map(str, map(parse_rule, given["rules"]))),
-        given["sudo"],
-        given["timeout"],
-        given["max_output"] * MEBIBYTE,
-    )
     policy = read_policy(Path(given["policy"])) if given["policy"] else None
-    return FleetSurvey(_destinations(hosts, given, policy), request, policy, given["parallel"])
+    return survey_of(named_or_of_policy(hosts, given, policy), given, policy)
 
 
 def _before(since: str | None) -> dict[str, str]:
