@@ -58,6 +58,7 @@ GROUPS: Mapping[str, Section] = {
             "list": "token:list_tokens",
             "info": "token:info",
             "wink": "token:wink",
+            "audit": "fleet.token_audit:audit",
             "forget": "token:forget",
             "reset": "token:reset",
             "record": "virtual.recording:record",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -17,6 +18,8 @@ from pathlib import Path
 import pyotp
 import pytest
 from tests.cli.commands.conftest import PIN
+from tests.fleet.planning import audits
+from tests.fleet.policy.policies import print_of
 from tests.lab.recording.sessions import recorded_token
 from tests.support.children import popen
 from tests.support.sandbox import SRC, Sandbox, environment
@@ -94,6 +97,9 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, warm: Warm | None) -> Pat
     (home / "answers.toml").write_text('[key]\nuse = "~/.ssh/id_work"\n[git]\nsign = false\n')
     (home / "random.bin").write_bytes(bytes(range(32)))
     (home / ".ssh").mkdir(mode=0o700)
+    (home / "audits").mkdir()
+    admitted = audits.account("root", [audits.key_line(print_of("alice"), comment="alice@x")])
+    (home / "audits" / "web1.json").write_text(json.dumps(audits.document([admitted])))
     for name in ("eve", "lost", "ca"):
         (home / f"{name}.pub").write_text(PLAIN)
     for command in MADE:
@@ -104,6 +110,12 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, warm: Warm | None) -> Pat
     signer = (home / ".ssh" / "id_ed25519_sk.pub").read_text()
     shutil.copy(home / ".ssh" / "id_attested.pub", home / "attested.pub")
     (home / "allowed_signers").write_text(f"alice {signer}")
+    begun = sandbox.run("fleet", "init", "--from-audit", "audits")
+    assert begun.code == 0, begun.err
+    with (home / "policy.toml").open("a") as policy:
+        policy.write(
+            f'[token-rules]\nmin-pin-length = 4\n[audit-log]\nsigners = ["{signer.strip()}"]\n'
+        )
     return home
 
 
@@ -120,6 +132,8 @@ def clear_the_way(home: Sandbox, name: str) -> None:
     if name == "key generate":
         for file in (home.home / ".ssh").iterdir():
             file.unlink()
+    if name == "fleet init":
+        (home.home / "policy.toml").unlink()
     if name == "key sign":
         (home.home / "letter.sig").unlink()
     if name == "key download":

@@ -95,6 +95,15 @@ EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
         "fidokit fleet check web1 web2",
         "fidokit fleet check --inventory hosts --require hardware",
     ),
+    "fleet init": ("fidokit fleet init --from-audit audits",),
+    "fleet plan": (
+        "fidokit fleet plan --from-audit audits",
+        "fidokit fleet plan --policy policy.toml --from-audit audits --long",
+    ),
+    "token audit": (
+        "fidokit token audit --policy policy.toml",
+        "fidokit token audit --log audit.log",
+    ),
     "otp enroll": ("fidokit otp enroll", "fidokit otp enroll --qr-file code.svg"),
     "otp verify": ("fidokit otp verify",),
     "otp recover": ("fidokit otp recover",),

@@ -1,0 +1,1 @@
+"""One token held against a policy, and a signed log of what was found."""
