@@ -67,6 +67,9 @@ def unready(tag: str, top: Path) -> Iterator[str]:
     named = re.search(r'^__version__ = "([^"]+)"', package, re.MULTILINE)
     if named and named[1] != version:
         yield f"src/fidokit/__init__.py has version {named[1]}, pyproject.toml {version}"
+    collection = (top / "ansible/galaxy.yml").read_text(encoding="utf-8")
+    if not re.search(rf"^version: {re.escape(version)}$", collection, re.MULTILINE):
+        yield f"ansible/galaxy.yml does not have version {version}"
     debian = (top / "debian/changelog").read_text(encoding="utf-8")
     if not debian.startswith(f"fidokit ({version}) "):
         yield f"debian/changelog does not begin with an entry for {version}"

@@ -189,7 +189,8 @@ def text_signals(library: list[Source], top: Path) -> Iterator[Signal]:
 def language_signals(top: Path) -> Iterator[Signal]:
     """Yield the signal on phrases that no message, docstring or page has."""
     pages = [top / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")]
-    files = [*(top / "src").rglob("*.py"), *(top / "docs").rglob("*.md"), *pages]
+    trees = (("src", "*.py"), ("docs", "*.md"), ("ansible", "*.py"), ("ansible", "*.md"))
+    files = [*pages, *(path for name, kind in trees for path in (top / name).rglob(kind))]
     found = tuple(
         f"{path.relative_to(top)}:{number} {hit[0]!r}: write {instead!r}"
         for path in sorted(files)
@@ -235,7 +236,11 @@ def structure_signals(library: list[Source], top: Path) -> Iterator[Signal]:
 def measure(top: Path) -> list[Signal]:
     """Return every signal of the tree below `top`."""
     library, tests = read(top / "src" / PACKAGE), read(top / "tests")
-    others = [source for name in ("benchmarks", ".ci", "hwtests") for source in read(top / name)]
+    others = [
+        source
+        for name in ("benchmarks", ".ci", "hwtests", "ansible")
+        for source in read(top / name)
+    ]
     return [
         *size_signals(library, [*library, *tests, *others], top),
         *text_signals(library, top),

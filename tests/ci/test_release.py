@@ -29,6 +29,8 @@ def tree(tmp_path: Path) -> Path:
     (tmp_path / "pyproject.toml").write_text('[project]\nversion = "1.2.0"\n')
     (tmp_path / "src/fidokit/__init__.py").write_text('__version__ = "1.2.0"\n')
     (tmp_path / "CHANGELOG.md").write_text(CHANGES)
+    (tmp_path / "ansible").mkdir()
+    (tmp_path / "ansible/galaxy.yml").write_text("name: ssh\nversion: 1.2.0\n")
     (tmp_path / "debian").mkdir()
     (tmp_path / "debian/changelog").write_text("fidokit (1.2.0) trixie; urgency=medium\n")
     (tmp_path / "SECURITY.md").write_text("Write to us.\n")
@@ -44,6 +46,7 @@ def test_ready(tree: Path) -> None:
     [
         ("pyproject.toml", "1.2.0", "1.3.0", "the tag must be v1.3.0"),
         ("src/fidokit/__init__.py", "1.2.0", "1.1.0", "__init__.py has version 1.1.0"),
+        ("ansible/galaxy.yml", "1.2.0", "1.2.01", "galaxy.yml does not have version 1.2.0"),
         ("debian/changelog", "1.2.0", "1.1.0", "debian/changelog does not begin"),
         ("CHANGELOG.md", " - 2026-12-01", "", "no heading"),
         ("CHANGELOG.md", "[1.2.0]", "[1x2.0]", "no heading"),

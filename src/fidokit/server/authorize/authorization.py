@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -125,10 +125,7 @@ def authorize_keys(
     if only and any(key.fingerprint != only for key in wanted):
         raise UsageError(f"another key than {only} stands there", hint="nothing was changed")
     if place.destination is None:
-        with local_sshd(place.sshd, place.config) as server, prover(server) as provers:
-            asking = reader_of(provers, account(place.user), place.path)
-            files = files_of(asking.server, account(place.user), place.path)
-            done = let_in(files, wanted, how, asking)
+        done = let_in_here(wanted, place, how)
     else:
         done = far_account.let_in(_destination(place), place.path, wanted, how)
     remote = tuple(found for found in fetched if of.is_remote(found.source))
@@ -161,6 +158,18 @@ def _for_others(options: Sequence[Option]) -> str:
     if any(option.name == AUTHORITY for option in options):
         return f"name one that is, or use -O {AUTHORITY} for another authority"
     return "leave out --only-hardware to add the others"
+
+
+def let_in_here(wanted: Sequence[WantedKey], place: AuthorizeTarget, how: How) -> Authorized:
+    """Let keys into an account of this machine.
+
+    Raises:
+        As `authorize_keys`, but for sources.
+    """
+    user = account(place.user)
+    with local_sshd(place.sshd, place.config) as server, prover(server) as provers:
+        asking = reader_of(provers, user, place.path)
+        return let_in(files_of(asking.server, user, place.path), wanted, how, asking)
 
 
 def let_in(
@@ -372,16 +381,34 @@ def revoke_keys(
         NoPermission, FidokitError: the other machine could not be used.
     """
     named = named_blobs(keys, fetch or download.fetch)
+    if place.destination is None:
+        return take_out_here(named, place, all_users=all_users, dry_run=dry_run, progress=progress)
+    if all_users:
+        raise UsageError(
+            "--all-users is for the machine that it runs on",
+            hint=f"run it there: ssh {place.destination} fidokit server authorize --revoke ...",
+        )
+    known = {print_: blob for print_, blob in named.items() if blob}
+    where = _destination(place)
+    return far_account.take_out(where, place.path, known, frozenset(named), dry_run=dry_run)
+
+
+def take_out_here(
+    named: Mapping[str, bytes],
+    place: AuthorizeTarget,
+    *,
+    all_users: bool = False,
+    dry_run: bool = False,
+    progress: Progress = lambda _done, _all: None,
+) -> Authorized:
+    """Take keys out of an account of this machine, or out of all.
+
+    Args:
+        named: blobs by fingerprint, see `named_blobs`.
+        place, all_users, dry_run, progress: as for `revoke_keys`, which tells of the rest, too.
+    """
     prints = frozenset(named)
     known = {print_: blob for print_, blob in named.items() if blob}
-    if place.destination is not None:
-        if all_users:
-            raise UsageError(
-                "--all-users is for the machine that it runs on",
-                hint=f"run it there: ssh {place.destination} fidokit server authorize --revoke ...",
-            )
-        where = _destination(place)
-        return far_account.take_out(where, place.path, known, prints, dry_run=dry_run)
     notes: list[str] = []
     with local_sshd(place.sshd, place.config) as server, prover(server) as asking:
         remover = Remover(prints, known, dry_run)

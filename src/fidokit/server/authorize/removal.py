@@ -296,6 +296,17 @@ def _lines_with(files: UserFiles, place: KeyPlace, prints: frozenset[str]) -> It
             yield line.line_number
 
 
+def may_let_in(files: UserFiles, prints: frozenset[str]) -> bool:
+    """Whether a user's files have one of the keys, or cannot be read, or a command returns keys."""
+    if _command_of(files.settings):
+        return True
+    try:
+        texts = [key_file.read(files.user, place.path) or b"" for place in files.places]
+    except FidokitError:
+        return True
+    return any(lines.holds_any(line, prints) for text in texts for line in lines.lines_of(text))
+
+
 def files_of_all(
     server: LocalSshd,
     *,

@@ -1,0 +1,1 @@
+"""What somebody wants a host to be like, found or brought about, as Ansible repeats it."""
