@@ -94,6 +94,15 @@ def test_hardware_only() -> None:
     ]
 
 
+def test_an_older_sshd_has_two_names_for_questions_and_either_asks_them() -> None:
+    """OpenSSH 8.4: `KbdInteractiveAuthentication no` alone changes nothing there."""
+    old = settings(challengeresponseauthentication="yes", kbdinteractiveauthentication="yes")
+    assert lines(Level.HARDWARE_ONLY, old)[3:5] == [
+        "ChallengeResponseAuthentication no",
+        "KbdInteractiveAuthentication no",
+    ]
+
+
 def test_second_factor() -> None:
     assert lines(Level.SECOND_FACTOR) == [
         "UsePAM yes",

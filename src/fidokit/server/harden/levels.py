@@ -226,9 +226,17 @@ def _hardware_only(base: SshdSettings) -> _Pairs:
         ("PubkeyAuthentication", "yes"),
         ("PubkeyAcceptedAlgorithms", ",".join(hardware)),
         ("PasswordAuthentication", "no"),
-        ("KbdInteractiveAuthentication", "no"),  # PAM would ask for the password by it
+        *_no_questions(base),  # PAM would ask for the password by them
         *_methods(base, _KEYS),  # nor by Kerberos, GSSAPI or the word of another host
     ]
+
+
+def _no_questions(base: SshdSettings) -> _Pairs:
+    """Nothing asked on the keyboard: before OpenSSH 8.7 the older name turns the newer one on."""
+    new = "KbdInteractiveAuthentication"
+    old = _OLD_NAMES[new]
+    both = old.lower() in base.values and new.lower() in base.values
+    return [*([(old, "no")] if both else []), (new, "no")]
 
 
 def _second_factor(base: SshdSettings) -> _Pairs:
