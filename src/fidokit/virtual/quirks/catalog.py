@@ -346,7 +346,7 @@ _ALL: Final = (
     Quirk(
         "missing-parameter-inside",
         "answers MISSING_PARAMETER where a map inside lacks a member",
-        ("canokey", "opensk", "pico-fido", "solo1"),
+        ("canokey", "opensk", "solo1"),
         "8 wants CBOR_UNEXPECTED_TYPE since 2.1",
         behavior=_sets(lacking_inner_member=CtapStatus.MISSING_PARAMETER),
     ),
