@@ -313,6 +313,23 @@ def test_what_was_not_reloaded_is_named(place: Path, keys: Keys) -> None:
         assert "reload" in said[0]["message"]
 
 
+def test_what_was_changed_a_moment_after_the_start_of_one_without_pid_file(
+    place: Path, keys: Keys
+) -> None:
+    """Nobody can tell whether it read the file before; so it is a doubt, and never holds."""
+    (place / "keys").write_text(keys.line("ed25519") + "\n")
+    later = place / "later.conf"
+    later.write_text("")
+    change = f'(sleep 0.005; echo {OFF} >{later}) & exec "$@"'
+    settings = ("PidFile none", f"Include {later}")
+    with serving(place, *settings, within=("sh", "-c", change, "sh")) as server:
+        assert "later.conf" in server.config.read_text()
+        while later.read_text() == "":
+            pass
+        found = check(server)
+        assert not (logs_in(server, keys.path("ed25519")) and found["holds"]), found["said"]
+
+
 # --- keys that stand in no file --------------------------------------------------------------
 
 

@@ -17,10 +17,11 @@ from fidokit.server.sshd.instances import SshdInstance
 from fidokit.server.sshd.settings import SshdSettings
 
 _TICK_S: Final = 0.01
-"""How exactly the start of a process is known.
+"""How exactly the start of a process is known, and how far the clock of files may be behind.
 
-sshd begins by loading its libraries, so what was changed within this time is taken as read. Where
-the PidFile is known, nothing that was changed after sshd wrote it is."""
+sshd begins by loading its libraries. Where its PidFile is known, what was changed within this time
+of the start is taken as read, but for what was changed after sshd wrote that file. Where it is not,
+a change so close to the start may have come before or after sshd read the file: it counts as one."""
 
 _CLEARING_S: Final = 2.0
 _STARTING_S: Final = 0.3
@@ -51,7 +52,8 @@ def differences(instance: SshdInstance, settings: SshdSettings) -> Iterator[str]
 
 def _loaded(instance: SshdInstance, settings: SshdSettings) -> float:
     """When it read its configuration last, in seconds since 1970."""
-    started = (instance.started or 0.0) + _TICK_S
+    earliest = (instance.started or 0.0) - _TICK_S
+    started = earliest + 2 * _TICK_S
     with suppress(OSError, ValueError):
         file = Path(settings.first("pidfile"))
         if int(file.read_bytes()[:20]) == instance.pid and file.stat().st_uid in {0, os.geteuid()}:
@@ -59,7 +61,7 @@ def _loaded(instance: SshdInstance, settings: SshdSettings) -> float:
             # At its start sshd notes it after it has read its files: then the start counts, unless
             # the clock of files, which may stand still for a hundredth of a second, was behind.
             return noted if noted > started + _STARTING_S else min(noted, started)
-    return started
+    return earliest
 
 
 def _changed(settings: SshdSettings, loaded: float) -> Iterator[str]:
