@@ -30,11 +30,12 @@ def world(tmp_path: Path) -> World:
 
 
 AS_NOBODY = """
-import importlib, os, pkgutil, sys
+import importlib, os, pkgutil, sys, sysconfig
 import fidokit.cli, fidokit.server
 for package in (fidokit.cli, fidokit.server):  # the way to them may be closed to others
     for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
         importlib.import_module(module.name)
+sysconfig.get_config_vars()
 os.setgroups([])
 os.setresgid(65534, 65534, 65534)
 os.setresuid(65534, 65534, 65534)
@@ -68,9 +69,21 @@ def a_hidden_shadow(world: World) -> None:
     a_token(world)
 
 
+def a_line_for_sshd(world: World) -> None:
+    """Which takes no key of such a type, as root is told."""
+    odd = b"ssh-ed25519 \x0b" + text(PLAIN).split()[1] + b" x\n"
+    world.keys(text(TOKEN) + odd)
+    for place in (world.etc.home, world.etc.home / ".ssh"):
+        place.chmod(0o755)
+    (world.etc.home / ".ssh/authorized_keys").chmod(0o644)
+    (world.ssh / "revoked").write_bytes(text(PLAIN))
+    world.configure("RevokedKeys /etc/ssh/revoked")
+
+
 @pytest.mark.parametrize(
     ("kind", "prepare"),
     [
+        ("FK403", a_line_for_sshd),
         ("FK109", a_command),
         ("FK402", a_closed_file),
         ("FK405", a_closed_folder),

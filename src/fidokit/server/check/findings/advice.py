@@ -16,6 +16,7 @@ from fidokit import findings as kinds
 from fidokit.server.check.findings.finding import CheckFinding, DecidingSetting
 
 _UNITS: Final = ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
+_SSHDS: Final = ("/usr/sbin/sshd", "/usr/local/sbin/sshd")
 PROGRAM: Final = "fidokit"
 """Stands for this program as the first word of a command."""
 
@@ -133,6 +134,19 @@ class Advice:
         if os.geteuid() != 0:
             yield NextStep("root can look", (PROGRAM, *self.again))
 
+    def _unknown_user(self, finding: CheckFinding) -> Iterator[NextStep]:
+        yield from self._as_root(finding)
+        options = dict(zip(self.named[::2], self.named[1::2], strict=False))
+        sshd = options.get("--sshd") or next(filter(os.path.exists, _SSHDS), "sshd")
+        config = ("-f", options["--config"]) if "--config" in options else ()
+        command = (sshd, *config, "-T", "-C", f"user={finding.user}")
+        yield NextStep("see what sshd says of this user, and fix what it names", command)
+
+    def _doubtful_line(self, finding: CheckFinding) -> Iterator[NextStep]:
+        if finding.doubt:
+            yield from self._as_root(finding)
+        yield NextStep(f"remove {finding.path}:{finding.line}, or write the key anew in its place")
+
 
 def _reload() -> tuple[str, ...]:
     """How, where systemd runs and knows the service by one of its usual names."""
@@ -167,7 +181,8 @@ _STEPS: Final[Mapping[str, Callable[[Advice, CheckFinding], Iterator[NextStep]]]
     kinds.HOST_BASED.id: Advice._settings,
     kinds.KERBEROS.id: Advice._settings,
     kinds.IGNORED_KEY_FILE.id: Advice._ignored_file,
-    kinds.UNKNOWN_USER.id: Advice._as_root,
+    kinds.UNKNOWN_USER.id: Advice._unknown_user,
+    kinds.DOUBTFUL_LINE.id: Advice._doubtful_line,
     kinds.HIDDEN_FILE.id: Advice._as_root,
     kinds.HIDDEN_MODES.id: Advice._as_root,
     kinds.DOUBTFUL_PASSWORD.id: Advice._doubtful_password,

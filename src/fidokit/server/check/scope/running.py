@@ -20,8 +20,8 @@ _TICK_S: Final = 0.01
 """How exactly the start of a process is known, and how far the clock of files may be behind.
 
 sshd begins by loading its libraries. Where its PidFile is known, what was changed within this time
-of the start is taken as read, but for what was changed after sshd wrote that file. Where it is not,
-a change so close to the start may have come before or after sshd read the file: it counts as one."""
+of the start is taken as read, but for what was changed after sshd wrote that file. Where it is not
+known, such a change may have come before or after sshd read the file, and counts."""
 
 _CLEARING_S: Final = 2.0
 _STARTING_S: Final = 0.3
