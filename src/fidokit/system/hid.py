@@ -135,7 +135,7 @@ def probe(host: Host) -> list[Finding]:
                 "hid",
                 Status.WARN,
                 "the kernel offers no hidraw devices",
-                "load the module with `sudo modprobe hidraw`; a container needs /sys and the "
+                "load the module with `sudo modprobe hid`; a container needs /sys and the "
                 "device node passed in",
             )
         ]
