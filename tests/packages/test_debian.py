@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,13 @@ from tests.packages.conftest import RELEASES, Fresh
 
 Make = Callable[..., Fresh]
 Build = Callable[[str], Path]
+
+
+def hints(machine: Fresh) -> dict[str, str]:
+    """What doctor says about each check that fails."""
+    said = machine.run("sh", "-c", "fidokit doctor --json || true", user="ana")
+    found = json.JSONDecoder().raw_decode(said[said.index("{") :])[0]["findings"]
+    return {one["check"]: one["hint"] for one in found if one["status"] == "fail"}
 
 
 @pytest.mark.parametrize("release", RELEASES)
@@ -47,6 +55,11 @@ def test_on_a_fresh_machine(release: str, fresh: Make, debian_package: Build) ->
     wants = machine.run("find", "/etc/systemd/user", "-name", "fidokit*")
     assert wants == ""
     # what hints name is what works: here, by ana's administrator
+    assert "openssh" in hints(machine)
+    command = re.search("`sudo apt install (.*?)`", hints(machine)["openssh"])
+    assert command
+    machine.install(*command[1].split())
+    assert "openssh" not in hints(machine)
     said = machine.run("fidokit", "virtual", "models", user="ana", code=8)
     command = re.search(r"sudo (apt install .*?) && sudo (python3 -m pip .*)", said)
     assert command, said

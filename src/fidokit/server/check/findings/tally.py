@@ -50,6 +50,9 @@ class CheckTally:
     weak: int = 0
     refused: int = 0
     _user: str = ""
+    _verdict: CheckVerdict | None = None
+    _in: dict[str, int] | None = None
+    """The users of the way in by the last verdict, which many lines share; None if it is refused."""
 
     @property
     def users(self) -> int:
@@ -93,15 +96,18 @@ class CheckTally:
 
     def _count_key(self, key: KeyLine) -> None:
         verdict = key.verdict
+        if verdict is not self._verdict:
+            self._verdict = verdict
+            self._in = None if verdict.refusals else self.ways[_way(verdict)]
         self.keys += 1
         if verdict.hardware:
             self.on_tokens += 1
         if verdict.strength is Strength.WEAK:
             self.weak += 1
-        if verdict.refusals:
+        if self._in is None:
             self.refused += 1
         else:
-            self._add(_way(verdict))
+            self._in[self._user] = self._in.get(self._user, 0) + 1
         if key.duplicate:
             self.duplicates += 1
 

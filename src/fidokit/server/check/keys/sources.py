@@ -196,6 +196,9 @@ class KeySources:
         left, all_lines = _MOST_ASKED, iter(lines)
         while block := list(islice(all_lines, _BLOCK)):
             open_ones = [line for line in block if _spared(line)]
+            if not open_ones:
+                yield from map(self._placed, block)
+                continue
             answers = self._asked(account, views, open_ones[:left])
             left -= min(left, len(open_ones))
             for line in block:
