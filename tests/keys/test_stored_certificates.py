@@ -12,6 +12,7 @@ from tests.support.signers import certificate, ed25519_key, ml_dsa_key
 
 from fidokit.client.blobs import large_blobs
 from fidokit.client.blobs.array import BlobArray
+from fidokit.client.credentials import resident
 from fidokit.client.ports import PinCode
 from fidokit.client.session import Session
 from fidokit.errors import (
@@ -49,13 +50,16 @@ KEY = ed25519_key(3).public
 NOW = 1_700_000_000
 
 
-def make(desk: Desk, folder: Path, name: str, *, large_blob: bool = True) -> None:
+def make(
+    desk: Desk, folder: Path, name: str, *, large_blob: bool = True, verify_required: bool = False
+) -> None:
     request = GenerateRequest(
         KeyType.ED25519_SK,
         path=folder / name,
         application=f"ssh:{name}",
         resident=True,
         large_blob=large_blob,
+        verify_required=verify_required,
     )
     with desk.open() as session:
         generate_key(session, request)
@@ -101,6 +105,33 @@ def test_what_is_stored_is_found_without_a_touch(stocked: Desk, folder: Path) ->
     assert len(stocked.person.asked) == asked + 1
     with stocked.open() as session:
         assert blobs.get_blob(session, "ssh:work") == certificate_line(made, "me")
+
+
+def test_those_of_keys_that_want_the_pin_cost_no_second_one(stocked: Desk, folder: Path) -> None:
+    for name in ("one", "two"):
+        make(stocked, folder, name, verify_required=True)
+        store(stocked, certify(folder, name))
+    asked = len(stocked.person.asked)
+    found, problems = kept(stocked)
+    assert {name for name, held in found.items() if held} == {"ssh:one", "ssh:two"}
+    assert (problems, len(stocked.person.asked)) == ([], asked + 1)
+    with stocked.open() as session:
+        interaction = session.interaction
+        list_keys(session, only_token=True, certificates=[])
+        assert session.interaction is interaction, "the PIN is forgotten"
+
+
+def test_without_the_pin_those_are_left_out(stocked: Desk, folder: Path) -> None:
+    """The list needs none where the right to it was kept; then no other is asked for."""
+    make(stocked, folder, "one", verify_required=True)
+    store(stocked, certify(folder, "one"))
+    store(stocked, made := certify(folder, "work"))
+    with stocked.open() as session:
+        credentials = resident.list_credentials(session)
+        asked = len(stocked.person.asked)
+        found = stored_certificates.read_certificates(session, credentials)
+        assert len(stocked.person.asked) == asked
+    assert (made,) in found.by_key.values()
 
 
 def test_the_new_one_takes_the_place_of_the_old(stocked: Desk, folder: Path) -> None:

@@ -26,7 +26,12 @@ from fidokit.files.keyfile import (
 )
 from fidokit.files.scan import FoundKey, find_keys
 from fidokit.inventory.key_list import Backup, KeyRow, backup_states, join, public_line, resolve
-from fidokit.keys.stored_certificates import certificate_line, read_certificates, usable_longest
+from fidokit.keys.stored_certificates import (
+    StoredCertificates,
+    certificate_line,
+    read_certificates,
+    usable_longest,
+)
 from fidokit.openssh.keys.public import SkEcdsaPublic, SkEd25519Public
 from fidokit.tokens.remembered import attach
 from fidokit.types import Application, PassphraseSource, SkFlag
@@ -88,21 +93,25 @@ def list_keys(
     searched = [ssh_folder(), *folders] if search_home else folders
     files = list(find_keys(searched))
     held: list[ResidentCredential] = []
+    stored = StoredCertificates()
     if session:
         from fidokit.client.credentials import resident
+        from fidokit.client.owner.asked_once import asking_once
 
         attach(session, remember)
-        held = resident.list_credentials(
-            session,
-            application=None if application is None else Application(application),
-            any_rp=any_rp,
-            known=_applications(files).union(named, (f"ssh:{name}" for name in named)),
-            failed=failed,
-        )
+        with asking_once(session):
+            held = resident.list_credentials(
+                session,
+                application=None if application is None else Application(application),
+                any_rp=any_rp,
+                known=_applications(files).union(named, (f"ssh:{name}" for name in named)),
+                failed=failed,
+            )
+            if certificates is not None:
+                stored = read_certificates(session, held)
+                certificates += stored.problems
     rows = join(held, files, _read_flags)
-    if session and certificates is not None:
-        stored = read_certificates(session, held)
-        certificates += stored.problems
+    if stored.by_key:
         rows = [
             row
             if row.credential_id is None

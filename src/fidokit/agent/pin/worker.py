@@ -285,11 +285,13 @@ def _signed(session: Session, private: SkPrivate, order: Json, stop: threading.E
 
 def _listed(session: Session, order: Json) -> dict[str, object]:
     from fidokit.client.credentials import resident
+    from fidokit.client.owner.asked_once import asking_once
     from fidokit.keys.stored_certificates import read_certificates
 
     attach(session, True if order.get("remember") else None)
-    found = resident.list_credentials(session)
-    stored = read_certificates(session, found)
+    with asking_once(session):
+        found = resident.list_credentials(session)
+        stored = read_certificates(session, found)
     keys = []
     for credential in found:
         private, comment = credential.private, label_of(credential)

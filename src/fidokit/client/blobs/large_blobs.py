@@ -24,6 +24,7 @@ from fidokit.client.blobs.array import (
     write_array,
 )
 from fidokit.client.blobs.credential_blobs import BlobOwner, kept_with_credentials
+from fidokit.client.owner.asked_once import pin_at_hand
 from fidokit.client.owner.proofs import Permission
 from fidokit.client.tolerance import BLOB_KEY_UNLISTED
 from fidokit.errors import (
@@ -168,9 +169,13 @@ def at_no_cost(
 def _free_beside(
     session: Session, credentials: Sequence[ResidentCredential]
 ) -> Iterator[tuple[CredentialId, bytes | FidokitError]]:
-    """Of keys that each use of wants the PIN for, none: it would be asked for once more."""
-    for credential in credentials:
-        if credential.verify_required:
+    """Of keys that each use of wants the PIN for, only where that was given for the list already.
+
+    One RP after the other, since the proof for one is lost with that for the next.
+    """
+    known = pin_at_hand(session)
+    for credential in sorted(credentials, key=lambda one: (one.verify_required, one.application)):
+        if credential.verify_required and not known:
             continue
         try:
             blob = credential_blobs.read(session, credential, _READING)

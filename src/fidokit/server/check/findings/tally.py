@@ -52,7 +52,7 @@ class CheckTally:
     _user: str = ""
     _verdict: CheckVerdict | None = None
     _in: dict[str, int] | None = None
-    """The users of the way in by the last verdict, which many lines share; None if it is refused."""
+    """Users of the last verdict's way in, which many lines share; None if it is refused."""
 
     @property
     def users(self) -> int:
