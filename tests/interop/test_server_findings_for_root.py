@@ -105,3 +105,18 @@ def test_what_root_is_told_to_repeat(world: World, kind: str, prepare: Prepare) 
         seen = json.loads(world.shell(command, None))
         assert kind not in {found["id"] for found in seen["findings"]}, seen
     assert steps, mine
+
+
+def test_what_sshd_says_of_a_user_whom_it_cannot_tell_of(world: World) -> None:
+    """The step shows it, and names the option that leaves such a user out."""
+    odd = "ot,to"
+    passwd = world.etc.folder / "passwd"
+    passwd.write_text(f"{passwd.read_text()}{odd}:x:64400:64400::/home:/bin/sh\n")
+    a_token(world)
+    words = ["fidokit", "--json", "server", "check", "--user", USER, "--user", odd, HARDWARE]
+    findings = json.loads(world.run(words, 10))["findings"]
+    (found,) = [one for one in findings if one["id"] == "FK401"]
+    (step,) = found["next"]
+    said = world.shell(f"{step.partition(': ')[2]} 2>&1", code=1)
+    assert "Invalid test mode specification" in said
+    assert world.check(HARDWARE)["policy"]["holds"] is True

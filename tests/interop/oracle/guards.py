@@ -46,7 +46,7 @@ def keys_file(maker: Maker) -> None:
 def modes(maker: Maker) -> None:
     user = maker.user
     rng = maker.rng
-    home = user.home
+    home, who = user.home, user.owner.partition(":")[0]
     if rng.random() < 0.6:
         for path, file in maker.site.files.items():
             if path.startswith(home + "/"):
@@ -54,18 +54,17 @@ def modes(maker: Maker) -> None:
                     [0o644, 0o640, 0o660, 0o664, 0o666, 0o620, 0o602, 0o000, 0o400]
                 )
                 file.owner = rng.choice(
-                    [user.name] * 5
-                    + ["root", "nobody:nogroup", f"{user.name}:root", f"{user.name}:users"]
+                    [user.owner] * 5 + ["root", "nobody:nogroup", f"{who}:root", f"{who}:users"]
                 )
     if rng.random() < 0.5:
         user.home_mode = rng.choice([0o775, 0o777, 0o770, 0o711, 0o700, 0o757, 0o1777])
         user.home_owner = rng.choice(
-            [user.name, user.name, "root", "nobody:nogroup", f"{user.name}:users"]
+            [user.owner, user.owner, "root", "nobody:nogroup", f"{who}:users"]
         )
     if rng.random() < 0.5:
         maker.site.folders[f"{home}/.ssh"] = (
             rng.choice([0o775, 0o777, 0o755, 0o770, 0o000]),
-            user.name,
+            user.owner,
         )
     if rng.random() < 0.5:
         maker.site.groups[user.name if user.uid else "root"] = maker.rng.choice(
