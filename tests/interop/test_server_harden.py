@@ -11,16 +11,17 @@ import stat
 import subprocess
 import sys
 import tempfile
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 from tests.support.agent_host import Host, make_host, serving, sk_key, virtual_token
 from tests.support.hardened import SSHD, USER, Machine, line, machine
 from tests.support.json_members import require_documented
+from tests.support.rights import as_ordinary
 from tests.support.sshd import running
 
 from fidokit.errors import FidokitError
@@ -455,7 +456,10 @@ def test_as_an_ordinary_user(keys: Host) -> None:
             running(folder / "etc", *settings, sshd=SSHD, user=ORDINARY.pw_uid)
         )
         target = HardeningTarget(server.config, SSHD, folder / "pam")
-        as_ordinary(lambda: _harden_and_undo(target, folder / "etc/pid"))
+        assert application
+        assert planning  # loaded while that was allowed
+        work = partial(_harden_and_undo, target, folder / "etc/pid")
+        as_ordinary(work, ORDINARY.pw_uid, ORDINARY.pw_gid)
 
 
 def _harden_and_undo(target: HardeningTarget, pid_file: Path) -> None:
@@ -468,27 +472,3 @@ def _harden_and_undo(target: HardeningTarget, pid_file: Path) -> None:
     apply_hardening(plan_unhardening(target), reload=True, pid_file=pid_file)
     assert not drop_in.exists()
     assert target.config.read_bytes() == before
-
-
-def as_ordinary(work: Callable[[], None]) -> None:
-    """Do something in a process that has an ordinary user's rights; its failure is this test's.
-
-    A fork, since the tree and Python may lie where that user may not read.
-    """
-    assert application
-    assert planning  # loaded while that was allowed
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            os.setgroups([])
-            os.setgid(ORDINARY.pw_gid)
-            os.setuid(ORDINARY.pw_uid)
-            os.environ["TMPDIR"] = tempfile.tempdir = "/tmp"
-            work()
-            status = 0
-        except BaseException:  # noqa: BLE001  told to the parent, whatever it is
-            traceback.print_exc()
-        finally:
-            os._exit(status)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

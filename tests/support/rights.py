@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -38,3 +39,26 @@ def ordinary_user(*folders: Path) -> Iterator[None]:
     finally:
         os.seteuid(0)
         os.setegid(0)
+
+
+def as_ordinary(work: Callable[[], None], user: int = NOBODY, group: int = NOBODY) -> None:
+    """Do something in a process that has an ordinary user's rights; its failure is this test's.
+
+    A fork, since the tree and Python may lie where that user may not read: what the work needs has
+    to be imported before. What it starts runs as if that user had started it.
+    """
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            os.setgroups([])
+            os.setgid(group)
+            os.setuid(user)
+            os.environ["TMPDIR"] = tempfile.tempdir = "/tmp"
+            work()
+            status = 0
+        except BaseException:  # noqa: BLE001  told to the parent, whatever it is
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -46,7 +46,9 @@ TOO_OLD = ("bullseye",)
 MOVING = ("sid",)
 """Built anew each week, because what is new in them is what we want to meet."""
 BROWSERS = {"chromium", "chromium-driver", "firefox-esr", "xdotool", "xvfb"}
-ELSEWHERE = {"ansible-core", "debootstrap", "e2fsprogs", "qemu-system-x86"} | BROWSERS
+FUZZERS = {"clang", "libclang-rt-dev"}
+HOST_ALONE = {"ansible-core", "debootstrap", "e2fsprogs", "qemu-system-x86", "u2f-host"}
+ELSEWHERE = HOST_ALONE | BROWSERS | FUZZERS
 """Packages of .ci/debian-packages that are needed on the host alone."""
 MORE = ("ca-certificates", "git", "iproute2", "make", "procps", "udev")
 OF_PYTHON = ("python3-dev", "python3-venv")

@@ -384,20 +384,23 @@ static int answer(const struct node *node, unsigned long request, void *argument
 	uint32_t number = (uint32_t)node->descriptor_size;
 	struct hidraw_devinfo info = {node->bus, (int16_t)node->vendor, (int16_t)node->product_id};
 	size_t size = _IOC_SIZE(request);
-	switch (_IOC_NR(request)) { /* as the kernel does, into memory of any alignment */
-	case _IOC_NR(HIDIOCGRDESCSIZE):
+	switch ((uint32_t)request) { /* as the kernel does, into memory of any alignment */
+	case HIDIOCGRDESCSIZE:
 		memcpy(argument, &number, sizeof(number));
 		return 0;
-	case _IOC_NR(HIDIOCGRDESC):
+	case HIDIOCGRDESC:
 		memcpy(&number, argument, sizeof(number));
 		if (number > node->descriptor_size)
 			number = (uint32_t)node->descriptor_size;
 		memcpy(argument, &number, sizeof(number));
 		memcpy((char *)argument + offsetof(struct hidraw_report_descriptor, value), node->descriptor, number);
 		return 0;
-	case _IOC_NR(HIDIOCGRAWINFO):
+	case HIDIOCGRAWINFO:
 		memcpy(argument, &info, sizeof(info));
 		return 0;
+	}
+	/* Of any size: the caller's memory is as large as the request says. */
+	switch (_IOC_DIR(request) == _IOC_READ ? _IOC_NR(request) : 0) {
 	case _IOC_NR(HIDIOCGRAWNAME(0)):
 		return text_for(argument, size, node->name);
 	case _IOC_NR(HIDIOCGRAWPHYS(0)):
