@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tests.pytest_plugin.conftest import installed
 
 TOP = Path(__file__).parents[2]
 PAGE = (TOP / "docs" / "ci.md").read_text()
@@ -28,12 +29,14 @@ RUNS = {
     "token.go": (("go",), "go run token.go"),
 }
 """What each needs beside the packages of `make test-all`, and the command that the page gives."""
+PYTEST = "test_token.py"
+"""The file that finds the token by fixtures."""
 
 
 def test_the_page_shows_the_files_and_all_of_them() -> None:
     shown = dict(SHOWN.findall(PAGE))
     assert shown == {path.name: path.read_text() for path in FILES.iterdir()}
-    assert set(shown) == set(RUNS)
+    assert set(shown) == {PYTEST, *RUNS}
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -75,6 +78,27 @@ def test_each_file_runs(name: str, tmp_path: Path) -> None:
     without = run(command, folder)
     assert not Path("/dev/hidraw90").exists()
     assert without.returncode != 0, "what passes without a token shows nothing"
+
+
+@pytest.mark.interop
+@pytest.mark.compiled
+@pytest.mark.parametrize(("without", "code"), [((), 0), (("-p", "no:fidokit"), 1)])
+def test_pytest_runs_its_file(tmp_path: Path, without: tuple[str, ...], code: int) -> None:
+    """By the plug-in, and not without it."""
+    assert f"`pytest {PYTEST}`" in PAGE
+    installed(tmp_path)
+    shutil.copy(FILES / PYTEST, tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", *without, PYTEST],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{TOP / 'src'}", "HOME": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == code, done.stdout
+    assert ("2 passed" in done.stdout) == (code == 0)
 
 
 def workflows() -> list[str]:
