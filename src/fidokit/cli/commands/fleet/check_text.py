@@ -140,7 +140,8 @@ def _keys(report: FleetReport, most: int | None) -> Iterator[str]:
         shown = f"{mark} {whose:<23} {key.fingerprint[:print_width]:<{print_width}}"
         yield _cut(f"{shown} {key.hosts:>6,} {', '.join(key.accounts)}", most)
     yield from _more(len(report.keys), most)
-    yield "* on a token"
+    if any(key.way is EntryWay.TOKEN for key in report.keys[:most]):
+        yield "* on a token"
 
 
 def _whose(key: KeyUse) -> str:
