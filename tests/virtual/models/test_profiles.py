@@ -269,6 +269,7 @@ def test_a_file_of_before_models_is_looked_at_and_opened(tmp_path: Path) -> None
     before = schema.MIGRATIONS.index(schema._MODEL)
     older.executescript(
         "ALTER TABLE identity DROP COLUMN model; ALTER TABLE identity DROP COLUMN quirks;"
+        "ALTER TABLE credential DROP COLUMN discoverable;"
         "DROP TABLE seal; DROP TABLE sealed;"
         f"PRAGMA user_version = {before};"
     )
