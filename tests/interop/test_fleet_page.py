@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -87,9 +88,9 @@ def test_ten_thousand_hosts(page: Page, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_contrast(page: Page, tmp_path: Path, scheme: str) -> None:
+def test_contrast(page: Page, tmp_path: Path, scheme: Literal["light", "dark"]) -> None:
     """4.5 or more for all text, as WCAG 2 has it (success criterion 1.4.3)."""
-    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    page.emulate_media(color_scheme=scheme)
     show(page, tmp_path, full())
     colors = page.evaluate(
         """() => [...document.querySelectorAll("b, small, th, td, summary, p, h1, label")].map(
