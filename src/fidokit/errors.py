@@ -210,7 +210,7 @@ class PinWrong(PinError):
     """The token did not accept the PIN.
 
     Args:
-        retries: tries left before the token locks itself, or None where it does not say.
+        retries: tries left before the token locks itself, or None if it does not say.
     """
 
     def __init__(self, message: str, *, retries: int | None, hint: str = "") -> None:

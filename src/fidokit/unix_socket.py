@@ -66,7 +66,7 @@ def address(path: Path) -> Iterator[str]:
 
 
 def peer_uid(channel: socket.socket) -> int | None:
-    """The user at the other end, as the kernel knows it; None where the system does not say."""
+    """The user at the other end, as the kernel knows it; None if the system does not say."""
     if _LINUX:
         credentials = channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
         return int(_UCRED.unpack(credentials)[1])
@@ -78,7 +78,7 @@ def peer_uid(channel: socket.socket) -> int | None:
 
 
 def peer_process(channel: socket.socket) -> str:
-    """The program at the other end, as "ssh (pid 123)"; empty where the system does not say.
+    """The program at the other end, as "ssh (pid 123)"; empty if the system does not say.
 
     Its name is its own choice: hostile text, and no proof of anything.
     """
@@ -107,7 +107,7 @@ def tcp_peer_uid(channel: socket.socket) -> int | None:
     """The user at the other end of a TCP connection on this machine, from the kernel's tables.
 
     Returns:
-        None where the tables do not have it: another machine, another network namespace, another
+        None if the tables do not have it: another machine, another network namespace, another
         system than Linux, or an end that was closed already, whose owner the kernel forgot.
     """
     try:

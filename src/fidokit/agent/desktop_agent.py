@@ -19,7 +19,7 @@ it is an upstream agent only where SSH_AUTH_SOCK names it."""
 
 
 def desktop_agent(environ: Mapping[str, str], own: Path) -> str | None:
-    """The socket of another agent that listens now; None where there is none.
+    """The socket of another agent that listens now; None if there is none.
 
     Args:
         environ: for SSH_AUTH_SOCK, which goes first, and XDG_RUNTIME_DIR.

@@ -105,7 +105,7 @@ def default_files() -> Sequence[Path]:
 
 
 def host_name(blob: bytes) -> str:
-    """What the user's known_hosts call a host with this key; empty where they do not know it."""
+    """What the user's known_hosts call a host with this key; empty if they do not know it."""
     try:
         key = parse_key(blob)
     except FidokitError:

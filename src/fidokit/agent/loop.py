@@ -345,7 +345,7 @@ class AgentServer:
 
 
 def _received(channel: socket.socket) -> bytes | None:
-    """What came, empty at the end; None where nothing did."""
+    """What came, empty at the end; None if nothing did."""
     try:
         return channel.recv(_CHUNK)
     except BlockingIOError:

@@ -21,7 +21,7 @@ class Notices:
 
     Args:
         say: takes a line for the terminal or the log.
-        desktop: whether notify-send is used, where it is there.
+        desktop: whether notify-send is used, if it is there.
         hook: a command and its arguments, run for each event with FIDOKIT_EVENT, FIDOKIT_TOKEN,
             FIDOKIT_KEY and FIDOKIT_PURPOSE in its environment; empty for none.
     """

@@ -34,7 +34,7 @@ def entries_of(
     lifetime: int | None,
     say: Callable[[str], None],
 ) -> Iterator[HeldKey]:
-    """The key in a file; and under the certificate beside it, where there is one (ssh-add)."""
+    """The key in a file; and under the certificate beside it, if there is one (ssh-add)."""
     if path.name.endswith(CERTIFICATE_ENDING):
         raise UsageError(
             f"{path} is a certificate, which cannot sign",

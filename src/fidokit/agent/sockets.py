@@ -38,7 +38,7 @@ class Listening:
     Args:
         socket: bound and listening.
         path: where clients find it.
-        folder: made for it alone, None where it was there before.
+        folder: made for it alone, None if it was there before.
         owned: whether the path is ours to remove.
     """
 
@@ -117,7 +117,7 @@ def answers(path: Path) -> bool:
 
 
 def is_own(channel: socket.socket) -> bool:
-    """Whether this user, or root, is at the other end; where the system does not say who is, the
+    """Whether this user, or root, is at the other end; if the system does not say who is, the
     socket's mode 0600 keeps others out."""
     return peer_uid(channel) in {None, 0, os.geteuid()}
 
@@ -137,7 +137,7 @@ def _bound(path: Path) -> socket.socket:
 
 
 def handed_over(environ: Mapping[str, str]) -> Listening | None:
-    """The socket that systemd opened for us; None where this process was started otherwise.
+    """The socket that systemd opened for us; None if this process was started otherwise.
 
     Raises:
         UsageError: it handed over no listening Unix socket, or several.

@@ -56,7 +56,7 @@ class Sees(Protocol):
 
 
 Marks = Callable[[Candidate], int]
-"""Gives another number for another token in the same place, 0 where that cannot be told."""
+"""Gives another number for another token in the same place, 0 if that cannot be told."""
 
 Counts = Callable[["SkPublic", bytes, float], None]
 """Takes a key, a signature by it, and when that was asked for, seconds since 1970."""

@@ -39,7 +39,7 @@ class TokenPlace:
 
     Args:
         candidate: as it was seen last.
-        mark: tells it from another token under the same selector; 0 where that cannot be told.
+        mark: tells it from another token under the same selector; 0 if that cannot be told.
     """
 
     candidate: Candidate
@@ -199,7 +199,7 @@ def _modified(folder: str) -> int:
 
 
 def seconds() -> float:
-    """A clock that never runs backwards, and goes on while the machine sleeps where it can."""
+    """A clock that never runs backwards, and goes on while the machine sleeps if it can."""
     clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
     return time.clock_gettime(clock)
 
@@ -337,7 +337,7 @@ class CardLooks:
         return self._cards.problem()
 
     def count(self, reader: str) -> int:
-        """Another number for another card on this reader; 0 where the system does not count."""
+        """Another number for another card on this reader; 0 if the system does not count."""
         return self._cards.count(reader)
 
     def candidates(self) -> Sequence[Candidate]:

@@ -74,7 +74,7 @@ def start_systemd_units() -> str:
     """Have systemd read the units, and open the agent's socket now and at each login.
 
     Returns:
-        Why it could not be done; empty where it was.
+        Why it could not be done; empty if it was.
     """
     return _systemctl("daemon-reload") or _systemctl("enable", "--now", NAMES[0])
 
@@ -128,7 +128,7 @@ def _give_back() -> None:
 
 
 def _systemctl(*words: str) -> str:
-    """Why it failed, its own words; empty where it did not."""
+    """Why it failed, its own words; empty if it did not."""
     try:
         done = subprocess.run(  # noqa: S603  stock, and words of ours
             [*_SYSTEMCTL, *words], capture_output=True, check=False, timeout=_WAIT_S

@@ -25,7 +25,7 @@ YES = frozenset({"", "yes", "y"})
 
 @contextmanager
 def detaching(background: bool) -> Iterator[Callable[[], None]]:
-    """Fork where that is wanted; the block goes on in the process that stays.
+    """Fork if that is wanted; the block goes on in the process that stays.
 
     Yields a function that lets go of the terminal and of what started us. Until then the process
     has the terminal, and can ask for what it needs to start; whoever started us waits for it, and
@@ -79,7 +79,7 @@ class Confirmer:
     """Asks the user to allow the use of a key: on the terminal, or through SSH_ASKPASS."""
 
     def confirm(self, question: str, stop: threading.Event) -> Consent:
-        """What the user said; DECLINED too where nobody waits for the answer any more."""
+        """What the user said; DECLINED too if nobody waits for the answer any more."""
         terminal = questions.has_terminal()
         program = questions.askpass_program(os.environ, terminal=terminal)
         if program is None and not terminal:
@@ -116,7 +116,7 @@ def _on_terminal(question: str, stop: threading.Event) -> bool:
 
 
 def _by_askpass(program: str, question: str, stop: threading.Event) -> bool | None:
-    """Run SSH_ASKPASS for a yes or no, as ssh-agent does; None where it cannot be run."""
+    """Run SSH_ASKPASS for a yes or no, as ssh-agent does; None if it cannot be run."""
     try:
         process = subprocess.Popen(  # noqa: S603  the owner's own program
             [program, escape_lines(question)],

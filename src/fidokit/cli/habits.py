@@ -78,7 +78,7 @@ WORDS_IN: Final[Mapping[str, Mapping[str, str]]] = {
 
 
 def answer_to_word(group: str, word: str) -> str:
-    """What to type instead of a word that is not a command here; "" where nothing is known."""
+    """What to type instead of a word that is not a command here; "" if nothing is known."""
     return WORDS_IN.get(group, {}).get(word, "")
 
 

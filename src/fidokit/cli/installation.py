@@ -52,7 +52,7 @@ class Installation:
     """The Python that runs us, and the files around it.
 
     Attributes:
-        prefix: the environment's folder; `base_prefix` where there is none.
+        prefix: the environment's folder; `base_prefix` if there is none.
         base_prefix: the folder of the Python that the environment was made from.
         executable: the interpreter.
         package: the folder of our code, or where that would be in a zip file.

@@ -146,7 +146,7 @@ class TerminalInteraction:
                 return pin
 
     def touch_wanted(self, token: str, why: str) -> None:
-        """Say that the token waits, with the seconds that are left where a user looks on."""
+        """Say that the token waits, with the seconds that are left if a user looks on."""
         self._notice = touch_notice(token, self._purpose or why, live=self.settings.progress)
 
     def touch_over(self) -> None:
@@ -156,11 +156,11 @@ class TerminalInteraction:
             self._notice = None
 
     def busy(self, token: str, why: str) -> bool:
-        """Say that another program uses the token, and wait where a user looks on."""
+        """Say that another program uses the token, and wait if a user looks on."""
         return self._wait(f"{token} is busy: {why}. Wait, or end with Ctrl-C")
 
     def absent(self, what: str) -> bool:
-        """Say that a token is not there, and wait for it where a user looks on."""
+        """Say that a token is not there, and wait for it if a user looks on."""
         return self._wait(f"{what}, or end with Ctrl-C")
 
     def _wait(self, text: str) -> bool:

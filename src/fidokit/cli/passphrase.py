@@ -203,7 +203,7 @@ def is_sealed(name: str) -> bool:
 
 
 def known_if_sealed(name: str, source: str | None) -> PassphraseSource | None:
-    """The passphrase of a virtual token, asked for now; None where it is not sealed."""
+    """The passphrase of a virtual token, asked for now; None if it is not sealed."""
     if not is_sealed(name):
         return None
     words = _ask_for(f"virtual:{name}", "sealed", source)
@@ -211,7 +211,7 @@ def known_if_sealed(name: str, source: str | None) -> PassphraseSource | None:
 
 
 def new_seal(what: str, wanted: bool, source: str | None) -> bytes | None:
-    """A passphrase to seal something under, or None where that is not wanted.
+    """A passphrase to seal something under, or None if that is not wanted.
 
     Args:
         what: names it in the question.

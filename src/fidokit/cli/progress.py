@@ -16,7 +16,7 @@ _AFTER_S = 0.5
 
 
 class Counter:
-    """`what: DONE of ALL` on standard error, where a user looks on and --no-progress is not given.
+    """`what: DONE of ALL` on standard error, if a user looks on and --no-progress is not given.
 
     Args:
         what: such as "checking users".
@@ -56,7 +56,7 @@ class Counter:
 
 
 class Working:
-    """`what (SECONDS s)` on standard error while the block runs, where a user looks on.
+    """`what (SECONDS s)` on standard error while the block runs, if a user looks on.
 
     Args:
         what: such as "Asking the tokens".

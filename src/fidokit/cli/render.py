@@ -42,7 +42,7 @@ def home_path(path: Path) -> str:
 
 
 class Listing(NamedTuple):
-    """Rows under columns; `empty` says what to do next where there is none. None shows as -.
+    """Rows under columns; `empty` says what to do next if there is none. None shows as -.
 
     `short` is what a terminal shows instead, one line a row.
     """

@@ -202,7 +202,7 @@ def generated(made: GeneratedKey) -> Json:
 
 
 def downloaded(result: DownloadResult) -> Json:
-    """One key of `key download`; `error` is null where it was written."""
+    """One key of `key download`; `error` is null if it was written."""
     return {
         **members(result, "path public_key=public_line certificate"),
         **members(result.row, "fingerprint application user"),
@@ -252,7 +252,7 @@ def verified(good: VerifiedSignature) -> Json:
 
 
 def certificate(one: IssuedCertificate | ShownCertificate) -> Json:
-    """One of `cert sign` and `cert show`; the ends of its validity are null where it has none."""
+    """One of `cert sign` and `cert show`; the ends of its validity are null if it has none."""
     cert = one.certificate
     return members(
         one.facts,

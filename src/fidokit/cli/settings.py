@@ -21,7 +21,7 @@ class Settings:
         json: print JSON.
         verbose: how often -v was given.
         progress: whether lines may change while something lasts.
-        wait: whether a busy or absent token is waited for, where a user looks on.
+        wait: whether a busy or absent token is waited for, if a user looks on.
         pin_file: the file that holds the PIN, "-" for standard input.
         pin_fd: the descriptor to read the PIN from.
         new_pin_file: the file that holds the new PIN.
@@ -40,7 +40,7 @@ class Settings:
 
 
 def this_program() -> Path | None:
-    """The fidokit that was called; None where it was called as a module."""
+    """The fidokit that was called; None if it was called as a module."""
     from pathlib import Path
 
     called = Path(sys.argv[0])

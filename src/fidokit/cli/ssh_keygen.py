@@ -2,7 +2,7 @@
 
 What it prints on standard output, and its exit statuses, are ssh-keygen's; programs read both. On
 standard error it says more. git runs it several times for each commit that it shows, so it does
-without click where no token is asked, and imports what an operation needs when it comes to it.
+without click if no token is asked, and imports what an operation needs when it comes to it.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ class Answer:
         return value
 
     def optional_int(self, key: Key) -> int | None:
-        """An integer within 32 bits and a sign, or None where the member is missing."""
+        """An integer within 32 bits and a sign, or None if the member is missing."""
         value = self._get(key, int)
         if value is not None and abs(value) > LARGEST_UINT:
             raise self.wrong(key, "is out of range")
@@ -84,7 +84,7 @@ class Answer:
         return self._need(key, self.optional_int(key))
 
     def optional_uint(self, key: Key) -> int | None:
-        """An unsigned integer of at most 32 bits, or None where the member is missing."""
+        """An unsigned integer of at most 32 bits, or None if the member is missing."""
         value = self._get(key, int)
         if value is not None and not 0 <= value <= LARGEST_UINT:
             raise self.wrong(key, "is out of range")
@@ -96,15 +96,15 @@ class Answer:
         return self._need(key, default if value is None else value)
 
     def optional_flag(self, key: Key) -> bool | None:
-        """A boolean, or None where the member is missing."""
+        """A boolean, or None if the member is missing."""
         return self._get(key, bool)
 
     def flag(self, key: Key) -> bool:
-        """A boolean, False where the member is missing."""
+        """A boolean, False if the member is missing."""
         return bool(self.optional_flag(key))
 
     def optional_bytes(self, key: Key, longest: int) -> bytes | None:
-        """A byte string of at most `longest` bytes, or None where the member is missing."""
+        """A byte string of at most `longest` bytes, or None if the member is missing."""
         value = self._get(key, bytes)
         if value is not None and len(value) > longest:
             raise self.wrong(key, f"has {len(value)} bytes, more than {longest}")
@@ -122,7 +122,7 @@ class Answer:
         return self.octets(key, longest=size, shortest=size)
 
     def optional_text(self, key: Key, longest: int = LONGEST_TEXT) -> str | None:
-        """A text of at most `longest` bytes of UTF-8, or None where the member is missing."""
+        """A text of at most `longest` bytes of UTF-8, or None if the member is missing."""
         value = self._get(key, str)
         if value is not None and len(value.encode("utf-8", "surrogatepass")) > longest:
             raise self.wrong(key, f"is a text of more than {longest} bytes")
@@ -133,7 +133,7 @@ class Answer:
         return self._need(key, self.optional_text(key, longest))
 
     def optional_map(self, key: Key) -> Answer | None:
-        """A nested map, or None where the member is missing."""
+        """A nested map, or None if the member is missing."""
         value = self._get(key, Mapping)  # type: ignore[type-abstract]
         return None if value is None else Answer(value, self._what)
 
@@ -152,7 +152,7 @@ class Answer:
         return value
 
     def texts(self, key: Key, *, required: bool = False) -> tuple[str, ...]:
-        """A list of short texts; empty where the member is missing and not required."""
+        """A list of short texts; empty if the member is missing and not required."""
         items = self._list(key)
         if items is None and required:
             raise self.wrong(key, "is missing")
@@ -162,7 +162,7 @@ class Answer:
         return found
 
     def ints(self, key: Key) -> tuple[int, ...] | None:
-        """A list of integers, or None where the member is missing."""
+        """A list of integers, or None if the member is missing."""
         items = self._list(key)
         if items is None:
             return None
@@ -172,7 +172,7 @@ class Answer:
         return found
 
     def octet_lists(self, key: Key, longest: int) -> tuple[bytes, ...]:
-        """A list of byte strings of at most `longest` bytes; empty where the member is missing."""
+        """A list of byte strings of at most `longest` bytes; empty if the member is missing."""
         items = self._list(key) or []
         found = tuple(i for i in items if isinstance(i, bytes) and len(i) <= longest)
         if len(found) != len(items):
@@ -180,11 +180,11 @@ class Answer:
         return found
 
     def maps(self, key: Key) -> tuple[Answer, ...]:
-        """A list of maps; empty where the member is missing."""
+        """A list of maps; empty if the member is missing."""
         return tuple(Answer.of(item, self._what) for item in self._list(key) or ())
 
     def flags(self, key: Key) -> dict[str, bool]:
-        """A map from short names to booleans; empty where the member is missing."""
+        """A map from short names to booleans; empty if the member is missing."""
         members = self.optional_map(key)
         found: dict[str, bool] = {}
         for name, value in (members._members if members else {}).items():

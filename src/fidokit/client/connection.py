@@ -34,7 +34,7 @@ class Label(NamedTuple):
         name: for a user, such as "YubiKey 5 (usb:123)".
         selector: what names it on the command line.
         durable: whether that still names it after it was plugged elsewhere.
-        transport: how it is reached; None where nobody knows.
+        transport: how it is reached; None if nobody knows.
     """
 
     name: str = "the token"
@@ -276,7 +276,7 @@ class _Announcer:
             self._connection.interaction.touch_wanted(self._connection.name, self._why)
 
     def waited(self) -> float:
-        """Seconds that the token has waited for a touch; 0 where it did not say so."""
+        """Seconds that the token has waited for a touch; 0 if it did not say so."""
         return self._connection.patience.clock() - self._since if self._wanted else 0.0
 
     def over(self) -> None:

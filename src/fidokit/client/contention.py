@@ -21,10 +21,10 @@ class Waiter(Protocol):
     """An `Interaction` whose user can be told that a token is busy or absent, and waits for it."""
 
     def busy(self, token: str, why: str) -> bool:
-        """Say once that `token` is busy, and why; false where nobody waits."""
+        """Say once that `token` is busy, and why; false if nobody waits."""
 
     def absent(self, what: str) -> bool:
-        """Say once what is not there, and how to bring it; false where nobody waits."""
+        """Say once what is not there, and how to bring it; false if nobody waits."""
 
     def waiting_over(self) -> None:
         """The token is free or there, or was given up."""
@@ -84,12 +84,12 @@ def until_there(
     """What `look` finds, looked for again while a user waits for a token to be plugged in.
 
     Args:
-        look: None where the token is not there.
+        look: None if the token is not there.
         what: what is missing, and how to bring it; a sentence without its full stop.
         interaction: waits where it is a `Waiter` and agrees.
         patience: `total` ends the waiting.
 
-    Returns None where nobody waits, or where it did not come in time.
+    Returns None if nobody waits, or where it did not come in time.
 
     Raises:
         Interrupted: Ctrl-C.

@@ -391,7 +391,7 @@ def list_readers() -> list[str]:
 
 
 def open_card(reader_name: str, holder: Callable[[], str | None]) -> DeviceLink | None:
-    """The token that lies on a reader, None where none lies there, or nothing sensible answers.
+    """The token that lies on a reader, None if none lies there, or nothing sensible answers.
 
     Raises:
         NoFidoCard: a card lies there, and says that it has no FIDO application.

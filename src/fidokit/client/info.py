@@ -19,7 +19,7 @@ class TokenInfo:
     """The answer to authenticatorGetInfo (CTAP 2.3 section 6.4), or a U2F-only token's stand-in.
 
     Lengths of PINs are in code points, of messages and credential ids in bytes. A member that
-    the token left out has the default that the specification gives, or None where absence
+    the token left out has the default that the specification gives, or None if absence
     itself says something.
     """
 
@@ -55,7 +55,7 @@ class TokenInfo:
 
     @property
     def pin_set(self) -> bool | None:
-        """Whether a PIN is set; None where the token has no PIN at all."""
+        """Whether a PIN is set; None if the token has no PIN at all."""
         return self.options.get("clientPin")
 
     @property
@@ -121,7 +121,7 @@ class TokenInfo:
         }.issuperset(version for version in self.versions if version.startswith("FIDO_2_"))
 
     def supports(self, key_type: KeyType) -> bool | None:
-        """Whether the token makes keys of this type; None where it does not tell.
+        """Whether the token makes keys of this type; None if it does not tell.
 
         Many tokens of CTAP 2.0 list no algorithms, and some of them make Ed25519: only the attempt
         shows it. ecdsa-sk is the one type that all make.

@@ -59,7 +59,7 @@ class Candidate:
         transport: how it is reached.
         path: the device node, the reader's name, or the virtual token's name.
         product: what it calls itself; hostile text.
-        serial: its serial number, or None where it has none; hostile text.
+        serial: its serial number, or None if it has none; hostile text.
         selector: what names it on the command line.
         durable: whether the selector still means this token after it was plugged elsewhere.
         open: opens it; raises NoPermission, TokenBusy or TokenGone.
@@ -82,10 +82,10 @@ class Backend(Protocol):
         """Which way; also the first part of its tokens' selectors."""
 
     def candidates(self) -> Sequence[Candidate]:
-        """The tokens seen now; empty where there are none or the way itself is closed."""
+        """The tokens seen now; empty if there are none or the way itself is closed."""
 
     def problem(self) -> str | None:
-        """Why this way cannot be used at all, as a sentence for `doctor`; None where it can."""
+        """Why this way cannot be used at all, as a sentence for `doctor`; None if it can."""
 
 
 class Interaction(Protocol):

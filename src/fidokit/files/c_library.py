@@ -60,7 +60,7 @@ def ready(source: Path, name: str, own: Path, *definitions: str) -> Path:
 
 
 def compiled(source: Path, made: Path, *definitions: str) -> Path:
-    """The library, made where it is missing or was made from something else.
+    """The library, made if it is missing or was made from something else.
 
     Args:
         source: one file in C.

@@ -41,11 +41,11 @@ class KeyRow:
         fingerprint: "SHA256:..." of the public key; empty, as key_type is None, for a website's
             credential of a type that OpenSSH does not know.
         user: the user id as text, trailing zeros trimmed; hexadecimal where it is not text.
-        verify_required, touch_required: None where not known (an encrypted file, no token).
+        verify_required, touch_required: None if not known (an encrypted file, no token).
         on_token: whether the open token holds it as a resident credential.
         created: the oldest file's modification time, UTC: tokens do not tell.
         files: private key files, and public ones whose private half is nowhere to be seen.
-        credential_id: None where it is not on the token.
+        credential_id: None if it is not on the token.
         other_type: what kind of key it is where SSH has no such type, such as "ES384".
         application_cut: whether the token returned the application shortened.
         certificates: those that the token keeps for it, where they were asked for.
@@ -75,7 +75,7 @@ class KeyRow:
 
 
 ReadFlags = Callable[[Path], tuple[SkFlag, str] | None]
-"""Flags and comment of a private key file; None where it is under a passphrase or unreadable."""
+"""Flags and comment of a private key file; None if it is under a passphrase or unreadable."""
 
 
 def join(
@@ -127,7 +127,7 @@ def _on_token(held: ResidentCredential, files: Sequence[FoundKey]) -> KeyRow:
 
 
 def algorithm_name(number: int | None) -> str:
-    """A COSE algorithm as people call it, such as "ES384"; its number where it has no name here."""
+    """A COSE algorithm as people call it, such as "ES384"; its number if it has no name here."""
     if number is None:
         return "an unknown type"
     known = number in CoseAlg._value2member_map_
@@ -161,7 +161,7 @@ def _comment(files: Iterable[FoundKey]) -> str:
 
 
 def _paths(files: Iterable[FoundKey]) -> tuple[Path, ...]:
-    """Private halves; where there is none, public ones."""
+    """Private halves; if there is none, public ones."""
     private = tuple(sorted(file.path for file in files if file.is_private))
     return private or tuple(sorted(file.path for file in files))
 
@@ -214,7 +214,7 @@ def resolve(
     (4 hexadecimal digits and more).
 
     Args:
-        key_in: the fingerprint of the key in the file of that name, None where it holds none;
+        key_in: the fingerprint of the key in the file of that name, None if it holds none;
             so a file, private or public, names its key wherever it lies.
 
     Raises:
@@ -275,7 +275,7 @@ def _begins_fingerprint(selector: str, row: KeyRow) -> bool:
 def _is_file(selector: str, row: KeyRow) -> bool:
     if not selector or "\0" in selector:
         return False
-    # os.path's leaves ~nobody as it is; Path's raises where no user has the name
+    # os.path's leaves ~nobody as it is; Path's raises if no user has the name
     wanted = Path(os.path.realpath(os.path.expanduser(selector)))  # noqa: PTH111
     names = {Path(os.path.realpath(path)) for path in row.files}
     return wanted in names or (wanted.suffix == ".pub" and wanted.with_suffix("") in names)

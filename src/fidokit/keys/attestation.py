@@ -51,11 +51,11 @@ class ShownAttestation:
 
     Attributes:
         version: 0 or 1.
-        application: None where it is not `ssh:`, of which only a hash is stored.
+        application: None if it is not `ssh:`, of which only a hash is stored.
         aaguid: with dashes; None for U2F and where nothing is stored.
         model: the model's description, where the metadata has it.
-        key_handle: the credential id; None where nothing is stored.
-        user_present, user_verified: what the token said when it made the key; None where nothing
+        key_handle: the credential id; None if nothing is stored.
+        user_present, user_verified: what the token said when it made the key; None if nothing
             is stored or, once verified, where the signature does not cover it.
         leaf: its certificate; None for a key that attests itself.
     """
@@ -77,9 +77,9 @@ class VerifiedAttestation:
     Attributes:
         format: packed or fido-u2f.
         origin: see `Origin`.
-        certification: of the model, such as FIDO_CERTIFIED_L1; None where its roots do not vouch.
+        certification: of the model, such as FIDO_CERTIFIED_L1; None if its roots do not vouch.
         untrusted: whether that model was reported as broken or revoked.
-        user_verified: by PIN or finger when the key was made; None where that is not signed.
+        user_verified: by PIN or finger when the key was made; None if that is not signed.
     """
 
     shown: ShownAttestation

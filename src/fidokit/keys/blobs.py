@@ -45,7 +45,7 @@ class BlobRow:
 
     Attributes:
         size: bytes.
-        stored: bytes that it takes on the token; None where that does not tell.
+        stored: bytes that it takes on the token; None if that does not tell.
     """
 
     key: KeyRow
@@ -60,7 +60,7 @@ class BlobTable:
     Attributes:
         blobs: those of the keys that were looked at.
         others: entries that belong to none of them: other applications', or of deleted keys.
-        used, capacity: bytes; None where each blob is kept with its key.
+        used, capacity: bytes; None if each blob is kept with its key.
         damaged: whether what was there was unreadable, and counts as nothing.
     """
 
@@ -100,7 +100,7 @@ def get_blob(
     Args:
         key: as `resolve` takes it: file, fingerprint, application, user, comment, credential id.
         any_rp: also of websites' credentials.
-        passphrase: for a private key file, which is opened where the token cannot list its keys.
+        passphrase: for a private key file, which is opened if the token cannot list its keys.
 
     Raises:
         NotStored: there is none.

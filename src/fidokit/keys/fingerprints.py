@@ -32,7 +32,7 @@ class ShownKey:
         type_label: ssh-keygen's label, such as "ED25519-SK" or "ED25519-SK-CERT".
         line_number: from 1 in a file of lines, 0 for a private key file.
         error: a sentence when the line could not be read; then the other fields are empty.
-        randomart: eleven lines, where it was asked for.
+        randomart: eleven lines, if it was asked for.
         options: what stands before the key in authorized_keys.
     """
 

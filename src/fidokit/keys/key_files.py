@@ -187,7 +187,7 @@ class _Protection:
 
 
 def _protection(data: bytes) -> _Protection:
-    """How a file was encrypted; OpenSSH's way where it was not."""
+    """How a file was encrypted; OpenSSH's way if it was not."""
     container = parse_container(data, max_rounds=(1 << 32) - 1)
     if container.kdf is None:
         return _Protection(DEFAULT_CIPHER, DEFAULT_ROUNDS)
@@ -238,7 +238,7 @@ def change_passphrase(
 def public_lines(paths: Iterable[Path]) -> Iterator[str]:
     """The public line of each key file, private or public; no passphrase is asked.
 
-    The comment of a private file under a passphrase is its public file's, where there is one.
+    The comment of a private file under a passphrase is its public file's, if there is one.
 
     Raises:
         MalformedKey, NoPermission.

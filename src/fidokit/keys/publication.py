@@ -97,9 +97,9 @@ class Publication:
         key: which.
         state: see `Published`.
         site: where.
-        account: whose; empty where it is not known.
+        account: whose; empty if it is not known.
         signing: whether it was to be a key for signatures.
-        page: where it is added by hand; empty where that is not needed.
+        page: where it is added by hand; empty if that is not needed.
         title, text: what to paste there.
         why: why the program was not used; hostile text.
     """
@@ -125,7 +125,7 @@ Run = Callable[[Sequence[str]], "ProgramAnswer"]
 
 @dataclass(frozen=True, slots=True)
 class ProgramAnswer:
-    """What a program said; `status` is None where it is not installed."""
+    """What a program said; `status` is None if it is not installed."""
 
     status: int | None
     out: bytes = b""
@@ -297,7 +297,7 @@ class SiteDesk:
                 self.site, account, signing=self.signing, environ=self.environ, fetch=self.fetch
             )
         except FidokitError:
-            return False  # where it cannot be read, nobody says that the key is there
+            return False  # if it cannot be read, nobody says that the key is there
         return any(one.key == key.key for one in found)
 
 
@@ -344,7 +344,7 @@ _USES: Final = {"auth": "logins", "signing": "signatures"}
 
 
 def _usage_of(answer: bytes, key: WantedKey) -> str:
-    """What a key is for, of GitLab's own list; empty where the list does not have it."""
+    """What a key is for, of GitLab's own list; empty if the list does not have it."""
     try:
         for entry in json.loads(answer):
             line = str(entry["key"]).replace("\n", " ").encode("utf-8", "replace")

@@ -338,7 +338,7 @@ class DeleteResult:
 
     Attributes:
         row: the key.
-        error: None where it was deleted.
+        error: None if it was deleted.
         still_signs: whether the token was seen to sign with it afterwards, for whoever has its
             file; such a token forgets a key only in a reset.
     """

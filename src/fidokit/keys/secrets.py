@@ -50,7 +50,7 @@ class SecretFile(NamedTuple):
 
     Args:
         credential: which one.
-        salt: 32 bytes; None where the file has none.
+        salt: 32 bytes; None if the file has none.
     """
 
     credential: SecretCredential

@@ -280,7 +280,7 @@ def _without_include(text: str) -> str:
 
 
 def _read(path: Path) -> str:
-    """What a file holds, any bytes; empty where it is not there."""
+    """What a file holds, any bytes; empty if it is not there."""
     if not path.exists():
         return ""
     return read_bounded(path, MAX_CONFIG).decode("utf-8", "surrogateescape")

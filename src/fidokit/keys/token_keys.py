@@ -100,9 +100,9 @@ class TokenKeyFile:
         path: the file.
         fingerprint: of its key.
         comment: as the public file beside it has it; hostile text.
-        held: whether the token that was asked has the key; None where that is not known.
-        verify_required: whether each use asks for the PIN; None where that is not known.
-        touch_required: whether each use asks for a touch; None where that is not known.
+        held: whether the token that was asked has the key; None if that is not known.
+        verify_required: whether each use asks for the PIN; None if that is not known.
+        touch_required: whether each use asks for a touch; None if that is not known.
     """
 
     path: Path

@@ -75,7 +75,7 @@ class Hands:
         self.ask("touch", held=held)
 
     def wait_for_touch(self, seconds: int = 10) -> str | None:
-        """What the token waits for, now or within so many seconds; None where nothing is.
+        """What the token waits for, now or within so many seconds; None if nothing is.
 
         Returns:
             "touch", "long-touch", "finger" or "sample".

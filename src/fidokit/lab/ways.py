@@ -50,7 +50,7 @@ class Reached:
 
     Attributes:
         way: "uhid", "usbip", "vpcd", "socket".
-        where: the device node, the address or the path; empty where the system did not tell.
+        where: the device node, the address or the path; empty if the system did not tell.
         hint: what to type to use it.
     """
 

@@ -68,7 +68,7 @@ class Model:
         aaguid: what names a FIDO2 model; None for U2F and UAF ones.
         description: its name for people; several models may share one.
         protocol_family: `fido2`, `u2f` or `uaf`.
-        get_info: its answer to authenticatorGetInfo as JSON, just as given; None where the entry
+        get_info: its answer to authenticatorGetInfo as JSON, just as given; None if the entry
             has none.
         authentication_algorithms: by the names of the FIDO registry.
         attestation_types: such as `basic_full`.

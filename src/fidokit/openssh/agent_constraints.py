@@ -88,7 +88,7 @@ class Constraints:
     Args:
         lifetime: seconds from now, None for no end.
         confirm: whether each use is asked for.
-        provider: the library that talks to its token, or "internal"; None where none was named.
+        provider: the library that talks to its token, or "internal"; None if none was named.
         destinations: where it may be used; empty for anywhere.
         certificates: what to list beside a smartcard's keys.
         certificates_only: whether the keys without certificate are left out.

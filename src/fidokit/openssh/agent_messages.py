@@ -92,7 +92,7 @@ class FrameReader:
         return data[_HEAD:]
 
     def next(self) -> bytes | None:
-        """The next payload, None where it is not whole yet.
+        """The next payload, None if it is not whole yet.
 
         Raises:
             MalformedKey: a length of 0 or above `MAX_FRAME`; the stream cannot be followed further.

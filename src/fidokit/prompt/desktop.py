@@ -20,7 +20,7 @@ def has_session(environ: Mapping[str, str]) -> bool:
 
 
 def notify(title: str, text: str) -> bool:
-    """Show a notice by notify-send; false where there is no such program.
+    """Show a notice by notify-send; false if there is no such program.
 
     Args:
         title, text: whatever they hold is made harmless; servers read a little HTML in the text.

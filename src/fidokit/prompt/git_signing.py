@@ -18,7 +18,7 @@ _GENERATIONS: Final = 4
 def described(path: Path) -> str:
     """Words for what is in git's file, such as `signing the commit "Mend the parser"`.
 
-    Returns "" where the file is neither a commit nor a tag, or cannot be read.
+    Returns "" if the file is neither a commit nor a tag, or cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -46,7 +46,7 @@ def described_by_callers(pid: int | None = None, proc: Path = Path("/proc")) -> 
         pid: whose ancestors are looked at; None for this process.
         proc: where the kernel tells of processes.
 
-    Returns "" where no ancestor signs for git, or where the kernel does not tell.
+    Returns "" if no ancestor signs for git, or where the kernel does not tell.
     """
     here = os.getpid() if pid is None else pid
     try:

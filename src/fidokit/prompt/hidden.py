@@ -15,7 +15,7 @@ _ENDS: Final = (signal.SIGTSTP, signal.SIGQUIT)
 
 
 def read_line(terminal: int, limit: int) -> bytes | None:
-    """The line that is typed, without its end; None where the terminal was closed (Ctrl-D).
+    """The line that is typed, without its end; None if the terminal was closed (Ctrl-D).
 
     Args:
         terminal: a descriptor.

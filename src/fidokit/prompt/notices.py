@@ -21,7 +21,7 @@ _STDERR: Final = 2
 
 @contextmanager
 def terminal() -> Iterator[int | None]:
-    """A descriptor of the user's terminal to write to; None where there is none."""
+    """A descriptor of the user's terminal to write to; None if there is none."""
     if sys.stderr.isatty():
         with suppress(OSError, ValueError):
             sys.stderr.flush()

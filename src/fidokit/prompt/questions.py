@@ -133,7 +133,7 @@ def _run_askpass(program: str, prompt: str) -> bytes:
 
 
 def ask_line(prompt: str) -> str | None:
-    """Ask for a line that may be seen; None where there is no terminal.
+    """Ask for a line that may be seen; None if there is no terminal.
 
     Raises:
         Interrupted when the user closed the question.
@@ -148,12 +148,12 @@ def typed_path(answer: str) -> Path | None:
     from pathlib import Path
 
     answer = answer.strip()
-    # os.path's leaves ~nobody as it is; Path's raises where no user has the name
+    # os.path's leaves ~nobody as it is; Path's raises if no user has the name
     return Path(os.path.expanduser(answer)) if answer else None  # noqa: PTH111
 
 
 def confirmed(question: str) -> bool | None:
-    """Ask yes or no, no being the default; None where there is no terminal."""
+    """Ask yes or no, no being the default; None if there is no terminal."""
     answer = ask_line(f"{question} [y/N] ")
     return None if answer is None else answer.strip().lower() in {"y", "yes"}
 
@@ -291,7 +291,7 @@ class TouchPrompt:
         self._open = True
 
     def answer(self, seconds: float) -> bool | None:
-        """Yes or no, once it is typed; None where nothing was within `seconds`."""
+        """Yes or no, once it is typed; None if nothing was within `seconds`."""
         import select
 
         if not select.select([self._terminal], [], [], seconds)[0]:

@@ -53,7 +53,7 @@ def padded(text: str, width: int) -> str:
 
 
 def lay_out(columns: Sequence[Column], rows: Sequence[Sequence[str]], room: int) -> Laid | None:
-    """How a table fits into `room` columns; None where it does not.
+    """How a table fits into `room` columns; None if it does not.
 
     Columns without content are left out.
     """

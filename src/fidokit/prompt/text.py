@@ -111,7 +111,7 @@ _NARROWEST = 20
 
 
 def columns(terminal: TextIO | int) -> int:
-    """How wide a terminal is, a stream or a descriptor; 80 where it does not tell."""
+    """How wide a terminal is, a stream or a descriptor; 80 if it does not tell."""
     try:
         descriptor = terminal if isinstance(terminal, int) else terminal.fileno()
         return max(os.get_terminal_size(descriptor).columns or _USUAL, _NARROWEST)

@@ -34,7 +34,7 @@ def api_for(openssh: tuple[int, int] | None) -> int:
     """The version of sk-api.h that an OpenSSH speaks.
 
     Args:
-        openssh: (9, 2) for OpenSSH 9.2; None where it is not known, for the usual one.
+        openssh: (9, 2) for OpenSSH 9.2; None if it is not known, for the usual one.
 
     Raises:
         Unsupported: an older version than the library can be built for.
@@ -118,7 +118,7 @@ def install(source: Path, folder: Path, python: str) -> Path:
 
 
 def unreachable_part(python: str) -> Path | None:
-    """The folder above an interpreter that other users may not enter; None where all may."""
+    """The folder above an interpreter that other users may not enter; None if all may."""
     for folder in reversed(Path(python).absolute().parents):
         try:
             if not folder.stat().st_mode & 0o001:
@@ -132,7 +132,7 @@ def unreachable_part(python: str) -> Path | None:
 
 
 def provider_api(host: Host | None = None) -> int:
-    """The version of sk-api.h that this machine's ssh speaks; the usual one where there is none.
+    """The version of sk-api.h that this machine's ssh speaks; the usual one if there is none.
 
     Raises:
         Unsupported: its ssh is too old.

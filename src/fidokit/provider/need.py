@@ -19,7 +19,7 @@ _USB: Final = "usb:"
 
 
 def provider_for_key(key: Path, *, backends: Sequence[Backend] | None = None) -> str:
-    """The SecurityKeyProvider that ssh needs for a key; empty where it needs none.
+    """The SecurityKeyProvider that ssh needs for a key; empty if it needs none.
 
     It needs one for a token that is not on USB. Where the key's token is not known (a file under a
     passphrase, a token that is not plugged in), the connected tokens decide.

@@ -188,7 +188,7 @@ def password_state(field: str) -> Password:
 
 
 def read_shadow(path: Path = SHADOW) -> Mapping[str, ShadowEntry] | None:
-    """The machine's users; None where this user may not look, or nothing is there."""
+    """The machine's users; None if this user may not look, or nothing is there."""
     try:
         return parse_shadow(path.read_text("utf-8", "surrogateescape"))
     except OSError:

@@ -41,7 +41,7 @@ _SUPERUSER: Final = 0
 
 
 def strict_modes_problems(path: Path, account: Account) -> list[str]:
-    """Why sshd passes over a file, a sentence each; empty where it would read it.
+    """Why sshd passes over a file, a sentence each; empty if it would read it.
 
     Args:
         path: any; symbolic links are followed first, as sshd does.
@@ -87,10 +87,10 @@ class KeySource:
     Attributes:
         path: as sshd names it.
         identity: device and inode; what two users share has one.
-        refusals: why sshd does not read it; empty where it does.
+        refusals: why sshd does not read it; empty if it does.
         warnings: why it would not, were StrictModes on.
-        hidden: why this process cannot; empty where it can.
-        file: open for reading; None where it is hidden, or no file.
+        hidden: why this process cannot; empty if it can.
+        file: open for reading; None if it is hidden, or no file.
         special: what it is if it is neither file nor folder, such as "a FIFO".
         size: of a file, in bytes.
     """
@@ -107,7 +107,7 @@ class KeySource:
 
 @contextmanager
 def opened_keys(user: Account, path: Path, *, strict: bool) -> Iterator[KeySource | None]:
-    """Look at a file of a user's; None where there is none.
+    """Look at a file of a user's; None if there is none.
 
     Args:
         user: whose file; root looks with this user's rights, anybody else with their own.

@@ -33,7 +33,7 @@ class UserSources:
     root: Path = Path("/")
 
     def unlisted(self, database: str = "passwd") -> tuple[str, ...]:
-        """Why there may be users, or passwords, that are not seen; empty where all are.
+        """Why there may be users, or passwords, that are not seen; empty if all are.
 
         Args:
             database: `passwd`, or `shadow` for the passwords.

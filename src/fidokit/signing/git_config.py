@@ -296,7 +296,7 @@ class SigningUndone:
         restored: settings as they were before, or gone.
         left: settings that somebody changed since.
         lines: lines that were taken out of the file of allowed signers.
-        signers: that file; None where nothing was taken out.
+        signers: that file; None if nothing was taken out.
     """
 
     restored: tuple[SettingChange, ...]
@@ -373,7 +373,7 @@ def prove_signing(git: Git, wish: GitSigning, plan: SigningPlan) -> str:
 
 
 def email_of(git: Git) -> str:
-    """The address that git puts into commits; empty where it is not configured."""
+    """The address that git puts into commits; empty if it is not configured."""
     return git.effective("user.email")
 
 

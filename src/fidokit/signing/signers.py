@@ -161,7 +161,7 @@ def open_signer(
             private half or it stands beside, under the name without `.pub` or `-cert.pub`.
         agent: True: the agent alone; False: never; None: where it shows the key.
         passphrase: asks for the passphrase of a private file, at most once.
-        selector: the token, for a key on one; found by the key where it is None.
+        selector: the token, for a key on one; found by the key if it is None.
 
     Raises:
         CredentialNotFound: neither the agent nor a file nor a token has the private half.

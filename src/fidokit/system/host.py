@@ -17,7 +17,7 @@ TIMEOUT: Final = 5.0
 
 
 def run_program(argv: Sequence[str]) -> str | None:
-    """Output and errors of a program that should end at once; None where it does not exist."""
+    """Output and errors of a program that should end at once; None if it does not exist."""
     import subprocess
 
     try:
@@ -59,7 +59,7 @@ def exchange_with_agent(path: str, request: bytes) -> bytes:
 
 
 def listener_of(path: str) -> str:
-    """The name of the process that listens at a Unix socket; empty where it cannot be known."""
+    """The name of the process that listens at a Unix socket; empty if it cannot be known."""
     import socket
     import struct
 
@@ -133,7 +133,7 @@ class Host:
     Attributes:
         root: `/`, or a test's folder with the files that matter.
         environ: the environment variables.
-        run: runs a program; its output and errors as one text, None where it is not installed.
+        run: runs a program; its output and errors as one text, None if it is not installed.
         exchange: sends bytes to a Unix socket and returns the answer; raises OSError.
         listener: names the process that listens at a Unix socket.
         access: may this user read and write this path?

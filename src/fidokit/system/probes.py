@@ -33,7 +33,7 @@ class Finding:
     Attributes:
         check: a short stable name, such as "hid-permission"; `findings.DOCTOR` has its id.
         sentence: what was found, without a full stop at its end.
-        hint: what to do next; empty where there is nothing to do.
+        hint: what to do next; empty if there is nothing to do.
     """
 
     check: str

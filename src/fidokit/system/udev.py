@@ -106,7 +106,7 @@ def reload_rules(host: Host) -> str | None:
     """Have udev read its rules again and go over the tokens that are plugged in.
 
     Returns:
-        Why it did not, as udevadm says it; None where it did.
+        Why it did not, as udevadm says it; None if it did.
     """
     for command in _RELOADING:
         said = host.run(command)

@@ -57,7 +57,7 @@ class TokenSummary:
 
     @property
     def model(self) -> str:
-        """What the FIDO metadata calls its model; "" where that is not known."""
+        """What the FIDO metadata calls its model; "" if that is not known."""
         return _model(self.info)
 
 
@@ -79,7 +79,7 @@ class TokenDetails:
 
     @property
     def model(self) -> str:
-        """What the FIDO metadata calls its model; "" where that is not known."""
+        """What the FIDO metadata calls its model; "" if that is not known."""
         return _model(self.info)
 
 
@@ -280,7 +280,7 @@ def all_backends(interaction: Interaction = QUIET) -> Sequence[Backend]:
     """Everything that this machine may reach a token by.
 
     Args:
-        interaction: who is asked for touches of virtual tokens, where it has `Gestures` too.
+        interaction: who is asked for touches of virtual tokens, if it has `Gestures` too.
     """
     return [make(interaction) for make in _MAKERS.values()]
 
@@ -375,7 +375,7 @@ class SocketBackend(NamedTuple):
     transport: Transport = Transport.SOCKET
 
     def candidates(self) -> Sequence[Candidate]:
-        """One, where there is a socket."""
+        """One, if there is a socket."""
         if not self._place.is_socket():
             return []
         return [

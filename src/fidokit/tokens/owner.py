@@ -122,7 +122,7 @@ def resolve_finger(selector: str, fingers: Sequence[Finger]) -> Finger:
 def always_uv(session: Session, on: bool | None = None) -> bool:
     """Whether the token verifies its user at every use; turn it on or off first if `on` is given.
 
-    Returns the state after the call. Raises Unsupported where the token lacks alwaysUv and
+    Returns the state after the call. Raises Unsupported if the token lacks alwaysUv and
     it is to be changed.
     """
     if on is not None:
@@ -133,7 +133,7 @@ def always_uv(session: Session, on: bool | None = None) -> bool:
 def enterprise_attestation(session: Session, *, enable: bool = False) -> bool | None:
     """Whether the token attests for enterprises; turn it on first if `enable`.
 
-    It cannot be turned off except by a reset. None where the token does not have it.
+    It cannot be turned off except by a reset. None if the token does not have it.
 
     Raises:
         Unsupported: it is to be turned on, and the token does not have it.
@@ -147,7 +147,7 @@ def enterprise_attestation(session: Session, *, enable: bool = False) -> bool | 
 def long_touch_reset(session: Session, *, enable: bool = False) -> bool | None:
     """Whether a reset wants a long touch; turn it on first if `enable`.
 
-    It cannot be turned off except by a reset. None where the token does not have it.
+    It cannot be turned off except by a reset. None if the token does not have it.
 
     Raises:
         Unsupported: it is to be turned on, and the token does not have it.

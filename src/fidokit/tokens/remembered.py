@@ -69,7 +69,7 @@ class StateKeeper:
         atomic.replace(self._path(kept), _encode(kept))
 
     def forget(self, kept: KeptToken) -> None:
-        """Forget one; nothing happens where it is not there."""
+        """Forget one; nothing happens if it is not there."""
         from fidokit.files.disk_errors import explained
 
         path = self._path(kept)
@@ -125,7 +125,7 @@ def _load(path: Path) -> KeptToken | None:
 
 
 def _decode(members: object) -> KeptToken | None:
-    """What a file says; None where it is of another form or a later schema."""
+    """What a file says; None if it is of another form or a later schema."""
     from fidokit.client.owner.persistent import KeptToken
 
     match members:

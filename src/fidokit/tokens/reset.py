@@ -40,7 +40,7 @@ class ResetPlan:
     Attributes:
         name: the token's human label.
         confirm: the serial or name that must be typed, exactly.
-        resident: how many resident credentials die; None where the PIN was not asked, or the
+        resident: how many resident credentials die; None if the PIN was not asked, or the
             token cannot say.
         credentials: "application user" of each SSH credential; None where `resident` is.
         others: how many more of them belong to websites; None where `resident` is.
@@ -108,7 +108,7 @@ def plan_reset(session: Session, *, ask_pin: bool = False) -> ResetPlan:
     """Find out what a reset would destroy. Changes nothing.
 
     Args:
-        ask_pin: count and name the credentials, which needs the PIN where one is set.
+        ask_pin: count and name the credentials, which needs the PIN if one is set.
 
     Raises:
         Unsupported: the token is not reset by the way that it is reached.

@@ -41,8 +41,8 @@ class Installed:
 
     Attributes:
         path: the rules file.
-        changed: whether it was written; False where it was there already.
-        problem: why udev does not use it yet; None where it does.
+        changed: whether it was written; False if it was there already.
+        problem: why udev does not use it yet; None if it does.
         group: what udev makes of the group; only a group that it uses is named in the rules.
     """
 

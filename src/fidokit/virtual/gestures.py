@@ -36,7 +36,7 @@ class Gestures(Protocol):
         """
 
     def gesture(self, seconds: float) -> bool | None:
-        """The answer: touched or matched, refused or not; None where none came within `seconds`."""
+        """The answer: touched or matched, refused or not; None if none came within `seconds`."""
 
     def gesture_over(self) -> None:
         """The question is answered, or does not matter any more."""

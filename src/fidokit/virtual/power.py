@@ -101,7 +101,7 @@ class Making(NamedTuple):
 
 
 def quirks_of(names: Sequence[str]) -> QuirkSet | None:
-    """The quirks of these names; None where there are none, which loads none.
+    """The quirks of these names; None if there are none, which loads none.
 
     Raises:
         UsageError: there is none of a name, or two exclude each other.

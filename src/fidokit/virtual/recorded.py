@@ -25,7 +25,7 @@ class RecordedExchange(NamedTuple):
         channel: which opening of the token it came by, from 1.
         kind: "cbor" for CTAP2, "msg" for U2F, "wink".
         request: what was sent; bytes that are secret are zeros.
-        answer: what came back, likewise; empty where nothing did.
+        answer: what came back, likewise; empty if nothing did.
         took_ms: how long it took.
         keepalives: milliseconds after the request, and the status of each that differs from the
             one before it.

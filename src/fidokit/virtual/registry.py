@@ -28,7 +28,7 @@ class TokenEntry(NamedTuple):
     Args:
         name: what `--token virtual:NAME` calls it.
         path: its file.
-        identity: what it is, or None where the file does not say.
+        identity: what it is, or None if the file does not say.
         problem: why the file does not say, or None.
         sealed: whether its secrets are under a passphrase.
     """

@@ -70,7 +70,7 @@ class VirtualToken:
     """One token, plugged in. Safe to use from several threads and through several links.
 
     A registered token is shared: other processes of this user reach it through a socket beside its
-    file (see `shared.open_link`). `unshared` says why, where that is not possible.
+    file (see `shared.open_link`). `unshared` says why, if that is not possible.
 
     `faults` makes it break on demand.
 

@@ -69,7 +69,7 @@ class Waits:
             self._changed.wait_for(lambda: not set(acted) & set(self._going_on), seconds)
 
     def until_one(self, seconds: float) -> str | None:
-        """What is waited for, now or within so many seconds; None where nothing is."""
+        """What is waited for, now or within so many seconds; None if nothing is."""
         deadline = time.monotonic() + seconds
         with self._changed:
             begun = self._begun

@@ -93,7 +93,7 @@ def spoil(fault: Spoiling, command: int, answer: bytes) -> bytes | None:
         answer: status byte and CBOR.
 
     Returns:
-        None where the answer has nothing that this fault changes.
+        None if the answer has nothing that this fault changes.
     """
     match fault:
         case Truncate(keep):
@@ -159,7 +159,7 @@ Members: TypeAlias = dict[Any, Any]
 
 
 def _within(answer: bytes, change: Callable[[Members], bytes | None]) -> bytes | None:
-    """The answer with its map changed; None where it has none, or the change has no place."""
+    """The answer with its map changed; None if it has none, or the change has no place."""
     if len(answer) < 2 or answer[0] != 0:
         return None
     try:

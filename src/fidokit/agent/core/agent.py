@@ -86,7 +86,7 @@ class ClientState:
 
     @property
     def process(self) -> str:
-        """Its program and process id; empty where the system does not know."""
+        """Its program and process id; empty if the system does not know."""
         return self.peer()
 
 
@@ -301,7 +301,7 @@ class Agent:
     # --- keys ------------------------------------------------------------------------------
 
     def on_add(self, client: ClientState, request: wire.Request, payload: bytes) -> Step:
-        """Keep a key; ordinary ones are left to the upstream agent where there is one."""
+        """Keep a key; ordinary ones are left to the upstream agent if there is one."""
         assert isinstance(request, wire.AddKey)  # noqa: S101  by the table
         if self._upstream(client) and not isinstance(request.key, SkPrivate):
             return self._relay(client, payload)
@@ -442,7 +442,7 @@ class Agent:
         return client.upstream
 
     def _relay(self, client: ClientState, payload: bytes) -> Step:
-        """What the upstream agent answers; FAILURE where there is none."""
+        """What the upstream agent answers; FAILURE if there is none."""
         upstream = self._upstream(client)
         return FAILURE if upstream is None else lambda _stop: upstream.exchange(payload)
 

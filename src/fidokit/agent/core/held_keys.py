@@ -36,7 +36,7 @@ class HeldKey:
         expires: the clock's second at which it goes, None for never.
         confirm: whether each use is asked for.
         destinations: where it may be used; empty for anywhere.
-        token: the selector of the token that it was found on; None where it was added.
+        token: the selector of the token that it was found on; None if it was added.
         size: bytes of the request that added it.
         late: whether its certificate had expired when a client added it, which then wants it so.
     """
@@ -57,7 +57,7 @@ class HeldKey:
 
     @property
     def valid_before(self) -> int | None:
-        """Seconds since 1970 at which its certificate ends; None where none does or it is late."""
+        """Seconds since 1970 at which its certificate ends; None if none does or it is late."""
         certificate = self.private.certificate
         if certificate is None or self.late or certificate.valid_before == FOREVER:
             return None

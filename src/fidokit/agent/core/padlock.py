@@ -35,7 +35,7 @@ class Padlock:
         return bool(self._digest)
 
     def close(self, passphrase: bytes) -> bool:
-        """Lock; False where it is locked already, or for an empty passphrase."""
+        """Lock; False if it is locked already, or for an empty passphrase."""
         if self.closed or not passphrase:
             return False
         self._salt = self._random(_SALT)

@@ -116,7 +116,7 @@ class Policy:
 
         Args:
             fingerprint: `SHA256:...` of the plain public key.
-            comment: what lists call it; None where that is not known.
+            comment: what lists call it; None if that is not known.
 
         Raises:
             Refused: which rule it is cannot be told.

@@ -21,7 +21,7 @@ class Purpose:
         key: the key's comment and fingerprint.
         what: "login as USER to HOST", "signature for NAMESPACE", or that nobody knows.
         pin_may_stay: whether the PIN may be kept, by the key's policy.
-        asked_by: the process that asks, and the host that it asks for; empty where unknown.
+        asked_by: the process that asks, and the host that it asks for; empty if unknown.
     """
 
     key: str
@@ -98,7 +98,7 @@ class AgentSettings:
         policy: the owner's rules.
         host_name: names a host key blob for the user.
         say: takes a line for the log.
-        connect: opens a connection to the upstream agent, None where there is none now; None where
+        connect: opens a connection to the upstream agent, None if there is none now; None where
             there is never one.
         clock: monotonic seconds; `wall` seconds since 1970.
         random: gives random bytes.

@@ -155,7 +155,7 @@ class Signing:
         *,
         confirm: bool,
     ) -> bytes:
-        """The answer, after the user was asked where that is wanted; may take long."""
+        """The answer, after the user was asked if that is wanted; may take long."""
         if confirm:
             self._ask(purpose, stop)
         if isinstance(entry.private, PlainPrivate):
@@ -187,7 +187,7 @@ class Requester(Protocol):
 
     @property
     def process(self) -> str:
-        """Its program and process id, as the system knows them; empty where it does not."""
+        """Its program and process id, as the system knows them; empty if it does not."""
 
 
 def _is_slow(private: PlainPrivate) -> bool:

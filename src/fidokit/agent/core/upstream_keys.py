@@ -58,7 +58,7 @@ class JoinedLists:
     def remembered(
         self, theirs: bytes, ours: tuple[Identity, ...], held: frozenset[bytes], *, remote: bool
     ) -> bytes | None:
-        """The answer to a client's list where it was made before; the arguments of `answer`."""
+        """The answer to a client's list if it was made before; the arguments of `answer`."""
         key = theirs, ours, held, remote
         with self._turn:
             found = self._answers.get(key)
@@ -102,7 +102,7 @@ class JoinedLists:
 
 
 def parsed(theirs: bytes) -> list[Identity]:
-    """What the upstream agent lists; nothing where its answer cannot be read."""
+    """What the upstream agent lists; nothing if its answer cannot be read."""
     try:
         return wire.parse_identities(theirs)
     except FidokitError:
@@ -139,7 +139,7 @@ def readable(identities: Iterable[Identity], say: Callable[[str], None]) -> Iter
 
 
 def _unreadable(blob: bytes, comment: str) -> str | None:
-    """Why stock ssh would refuse a list with this identity; None where it would not.
+    """Why stock ssh would refuse a list with this identity; None if it would not.
 
     A type that it does not know is passed over; a broken key of a known type is an error, and so
     is a comment with a NUL (authfd.c, deserialise_identity2) or a certificate whose signature is
@@ -170,7 +170,7 @@ def rule_of(policy: Policy, blob: bytes, comment: str | None) -> KeyRule:
     Args:
         policy: the owner's rules.
         blob: the key or certificate, as the client names it.
-        comment: the upstream agent's; None where it does not list the key.
+        comment: the upstream agent's; None if it does not list the key.
 
     Raises:
         Refused: which rule it is cannot be told.

@@ -177,7 +177,7 @@ def open_session(
         yield OpenSession(socket, keeper, certificate)
     finally:
         _end(keeper)
-        if folder is not None:  # where it was killed
+        if folder is not None:  # if it was killed
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -1,4 +1,4 @@
-"""`fidokit help`: the manual of a command, by man where there is one."""
+"""`fidokit help`: the manual of a command, by man if there is one."""
 
 from __future__ import annotations
 

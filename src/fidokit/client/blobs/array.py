@@ -203,7 +203,7 @@ class BlobEntry:
         return self._unsealed(key) is not None
 
     def open(self, key: bytes) -> bytes | None:
-        """The blob, or None where it was sealed under another key.
+        """The blob, or None if it was sealed under another key.
 
         Raises:
             Malformed: it is larger than we read, or does not unpack to the size it claims.

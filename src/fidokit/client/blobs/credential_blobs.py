@@ -47,7 +47,7 @@ class BlobOwner(Protocol):
 
     @property
     def large_blob_key(self) -> bytes | None:
-        """Its key to the large-blob array, 32 bytes, where that is known already."""
+        """Its key to the large-blob array, 32 bytes, if that is known already."""
 
 
 def kept_with_credentials(info: TokenInfo) -> bool:
@@ -58,7 +58,7 @@ def kept_with_credentials(info: TokenInfo) -> bool:
 def fetch_key(session: Session, owner: BlobOwner, why: str) -> bytes | None:
     """The key of a credential to the large-blob array, for which its owner has to touch the token.
 
-    Returns None where the credential was made without one.
+    Returns None if the credential was made without one.
 
     Raises:
         CredentialNotFound: the token does not hold the credential.
@@ -69,7 +69,7 @@ def fetch_key(session: Session, owner: BlobOwner, why: str) -> bytes | None:
 
 
 def read(session: Session, owner: BlobOwner, why: str) -> bytes | None:
-    """The blob kept with a credential, None where there is none; no touch is needed.
+    """The blob kept with a credential, None if there is none; no touch is needed.
 
     Raises:
         CredentialNotFound: the token does not hold the credential.

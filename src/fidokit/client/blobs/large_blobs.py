@@ -52,7 +52,7 @@ class StoredBlob:
     Args:
         credential: the key it belongs to.
         size: bytes of the blob.
-        stored: bytes that it takes in the array; None where the token does not tell.
+        stored: bytes that it takes in the array; None if the token does not tell.
     """
 
     credential: ResidentCredential

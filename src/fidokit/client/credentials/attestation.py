@@ -38,8 +38,8 @@ class Statement:
     Args:
         format: packed, fido-u2f, none, or another that is kept unchecked.
         auth_data: as signed.
-        algorithm: COSE number of the signature, None where the format has none.
-        signature: empty where the format has none.
+        algorithm: COSE number of the signature, None if the format has none.
+        signature: empty if the format has none.
         leaf: the attestation certificate in DER, empty for self attestation and none.
     """
 
@@ -140,7 +140,7 @@ def _by_key(public: SkPublic, signature: bytes, signed: bytes) -> bool:
 
 
 def _by_certificate(leaf: bytes, signature: bytes, signed: bytes) -> bool | None:
-    """Whether the certificate's key signed; None where that cannot be checked here."""
+    """Whether the certificate's key signed; None if that cannot be checked here."""
     from cryptography import x509
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519
@@ -213,7 +213,7 @@ def verify_stored(
 
     Args:
         public: the key that it is to be about.
-        handle: the key handle in its private file, None where that is not available.
+        handle: the key handle in its private file, None if that is not available.
         challenge: what `ssh-keygen -O challenge=` was given; of any length.
 
     Raises:
@@ -372,9 +372,9 @@ class Leaf:
     """What the leaf certificate says; its texts are its maker's.
 
     Args:
-        aaguid: the model that it is good for, None where it does not say.
+        aaguid: the model that it is good for, None if it does not say.
         key_identifier: SHA-1 of its public key, by which U2F models are known.
-        issuer_identifier: the key identifier of its issuer, None where it does not say.
+        issuer_identifier: the key identifier of its issuer, None if it does not say.
     """
 
     subject: str

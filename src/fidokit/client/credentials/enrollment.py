@@ -363,7 +363,7 @@ def _extensions(info: TokenInfo, enrollment: Enrollment) -> dict[str, object]:
 
 
 def _blob_extension(info: TokenInfo) -> Mapping[str, object] | None:
-    """How a key is made that can have a large blob; None where the token keeps none."""
+    """How a key is made that can have a large blob; None if the token keeps none."""
     if info.has_large_blobs and "largeBlobKey" in info.extensions:
         return {"largeBlobKey": True}
     return {"largeBlob": {"support": "required"}} if kept_with_credentials(info) else None

@@ -48,7 +48,7 @@ class SecretCredential(NamedTuple):
         application: the RP id that it was made for.
         credential_id: 1 to 1023 bytes.
         verified: whether it is used with PIN or finger: without, the secret is another one.
-        point: its public key, 65 bytes uncompressed P-256; empty where that is not known.
+        point: its public key, 65 bytes uncompressed P-256; empty if that is not known.
     """
 
     application: Application
@@ -122,7 +122,7 @@ def derive(session: Session, credential: SecretCredential, salt: bytes) -> bytes
 
     Raises:
         CredentialNotFound: this token did not make the credential.
-        Unsupported: the token has no hmac-secret, or asks for the PIN where none was asked for
+        Unsupported: the token has no hmac-secret, or asks for the PIN if none was asked for
             before, so that its secret would be another one.
         PinError, TouchRefused, TouchTimedOut: the owner did not agree.
         TokenMisbehaved: the answer cannot be read, or its signature does not verify.

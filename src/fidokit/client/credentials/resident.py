@@ -74,12 +74,12 @@ class ResidentCredential:
         credential_id: 1 to 1023 bytes; OpenSSH's key handle.
         application: the RP id, which a token may have shortened (then `public` is None).
         rp_id_hash: SHA-256 of the RP id as it was when the credential was made.
-        algorithm: COSE number of the key, None where it is not known.
+        algorithm: COSE number of the key, None if it is not known.
         user_id: as stored, zeros included.
-        user_name, display_name: as stored, empty where the token gave none.
+        user_name, display_name: as stored, empty if the token gave none.
         public: None for key types that OpenSSH does not know.
-        cred_protect: the protection level; 1 where the token does not say.
-        large_blob_key: the key of its large blob, 32 bytes; None where it can have none.
+        cred_protect: the protection level; 1 if the token does not say.
+        large_blob_key: the key of its large blob, 32 bytes; None if it can have none.
     """
 
     credential_id: CredentialId
@@ -100,7 +100,7 @@ class ResidentCredential:
 
     @property
     def whole_rp_id(self) -> str | None:
-        """The RP id where it is whole, for the proof of the owner; None where it was cut."""
+        """The RP id where it is whole, for the proof of the owner; None if it was cut."""
         return None if self.is_cut else self.application
 
     @property
@@ -218,7 +218,7 @@ def signs_still(session: Session, credential: ResidentCredential) -> bool:
     """Whether the token is seen to sign with a credential that it deleted.
 
     Some tokens keep the private key in the credential id, and a file has that. Asked silently; one
-    under credProtect 3 shows itself to a proof alone, which costs nothing where a proof is good for
+    under credProtect 3 shows itself to a proof alone, which costs nothing if a proof is good for
     everything (CTAP 2.0) and is not asked for otherwise.
 
     Raises:

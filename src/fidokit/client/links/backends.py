@@ -290,7 +290,7 @@ class CardWatch:
         return self._look(busy=True)
 
     def count(self, reader: str) -> int:
-        """Another number for another card on this reader; 0 where the system does not count."""
+        """Another number for another card on this reader; 0 if the system does not count."""
         card = self._cards.get(reader)
         return card.count if card else 0
 

@@ -178,7 +178,7 @@ def _trace_logger() -> Logger | None:
 
 
 def _readable(reply: bytes) -> tuple[int | None, object]:
-    """The status of a reply and its value, None where it has none or one that is not canonical."""
+    """The status of a reply and its value, None if it has none or one that is not canonical."""
     try:
         value = checked(reply[1:], "answer") if 1 < len(reply) <= LONGEST_ANSWER else None
     except TokenMisbehaved:

@@ -109,7 +109,7 @@ class _Reader:
         return False
 
     def _argument(self) -> int | None:
-        """The argument of the next head; None where the length is indefinite."""
+        """The argument of the next head; None if the length is indefinite."""
         info = self._peek() & 0x1F
         self.at += 1
         if info < 24:

@@ -101,7 +101,7 @@ def ctap2(
     Args:
         command: the command byte.
         params: the request's map.
-        reply: the status byte (None where there was none), and the answer's value where it is
+        reply: the status byte (None if there was none), and the answer's value where it is
             canonical.
         exchange: sizes and time.
     """

@@ -154,7 +154,7 @@ def _work(operation: Callable[[Pulse], _T], pulse: Pulse) -> None:
 
 
 def _outcome(pulse: Pulse, patience: Patience, start: float, told: Callable[[int], None]) -> object:
-    """How the call ended; None where it did not end in time."""
+    """How the call ended; None if it did not end in time."""
     while True:
         now = patience.clock()  # first: a sign of life may come in between
         deadline = min(pulse.last + patience.silence, start + patience.total)

@@ -94,9 +94,9 @@ class SensorInfo:
     """A token's fingerprint sensor.
 
     Args:
-        kind: None where the token names one that is not known here.
+        kind: None if the token names one that is not known here.
         samples: how many good samples an enrollment takes at most.
-        max_name: longest name of a fingerprint in bytes of UTF-8, None where it does not say.
+        max_name: longest name of a fingerprint in bytes of UTF-8, None if it does not say.
     """
 
     kind: SensorKind | None
@@ -110,7 +110,7 @@ class Finger:
 
     Args:
         template_id: the token's name for it, 1 to 256 bytes.
-        name: the owner's name for it, hostile text; empty where there is none.
+        name: the owner's name for it, hostile text; empty if there is none.
     """
 
     template_id: bytes

@@ -132,7 +132,7 @@ class Owner:
                     raise
 
     def perform(self, use: Use, *, at_once: bool) -> tuple[Answer, bool]:
-        """Send a makeCredential or getAssertion; prove the owner where that is wanted.
+        """Send a makeCredential or getAssertion; prove the owner if that is wanted.
 
         Args:
             use: what is sent.

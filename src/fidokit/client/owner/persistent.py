@@ -38,7 +38,7 @@ class KeptToken:
     Args:
         version: PIN/UV auth protocol, 1 or 2.
         secret: 16 or 32 bytes; never prints.
-        identifier: the token's 16 bytes, None where it has no encIdentifier.
+        identifier: the token's 16 bytes, None if it has no encIdentifier.
         selector: what named the token when it was kept; the way to recognize one without
             identifier, and good for that only where the selector is durable.
         name: what the token was called then; for people, hostile text.
@@ -78,14 +78,14 @@ class Keeper(Protocol):
         """Remember one, in the place of an older one of the same token."""
 
     def forget(self, kept: KeptToken) -> None:
-        """Forget one; nothing happens where it is not there."""
+        """Forget one; nothing happens if it is not there."""
 
 
 def unseal(secret: bytes, sealed: bytes) -> bytes | None:
     """The 16 bytes in an encIdentifier: iv, then one block of AES-128-CBC (CTAP 2.3 section 6.4).
 
     Under any other token than the one that it was sealed for, the result is noise: there is
-    nothing to tell by but comparing. None where it has another size.
+    nothing to tell by but comparing. None if it has another size.
     """
     if len(sealed) != SEALED:
         return None
@@ -129,7 +129,7 @@ class Reading:
         self._kept: KeptToken | None = None
 
     def token(self, connection: Connection, why: str) -> PinToken | None:
-        """What proves the right to read; None where the PIN has to be asked for as ever.
+        """What proves the right to read; None if the PIN has to be asked for as ever.
 
         Raises:
             PinError and others: see `proofs.obtain`, where a new one is wanted.

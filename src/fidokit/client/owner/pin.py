@@ -25,8 +25,8 @@ class PinStatus:
 
     Args:
         set: whether there is one.
-        retries: tries left, None where no PIN is set.
-        uv_retries: tries left on the built-in sensor, None where there is none in use.
+        retries: tries left, None if no PIN is set.
+        uv_retries: tries left on the built-in sensor, None if there is none in use.
         min_length, max_length: in code points.
         change_required: whether it must be changed before it is good for anything.
         needs_power_cycle: whether three wrong PINs in a row want the token unplugged.
@@ -164,7 +164,7 @@ def _harmless(session: Session) -> Permission:
 
 
 def current_pin(session: Session, why: str) -> PinCode:
-    """The PIN that is about to be replaced, asked for, and checked where the token can do that.
+    """The PIN that is about to be replaced, asked for, and checked if the token can do that.
 
     One whose PIN has to be changed gives nothing for it but the change (CTAP 2.1 section
     6.5.5.7.1): there a wrong one shows only when the new one is sent.
@@ -261,7 +261,7 @@ def _check_policy(session: Session, length: int, rp_ids: Sequence[str], complexi
 
 
 def supported(session: Session) -> None:
-    """Raise Unsupported where the token can have no PIN."""
+    """Raise Unsupported if the token can have no PIN."""
     if session.info.pin_set is None:
         raise Unsupported(
             f"{session.name} cannot have a PIN", hint="a FIDO2 token is needed for that"

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 UV_ATTEMPTS: Final = 3
-"""Fingers tried where the token does not say how many it prefers."""
+"""Fingers tried if the token does not say how many it prefers."""
 
 
 class Permission(IntFlag):
@@ -254,7 +254,7 @@ def _uv_gives(connection: Connection, permissions: Permission) -> bool:
 
 
 def _by_uv(connection: Connection, wish: Wish) -> PinToken | None:
-    """A token by the sensor; None where the sensor is locked or knows nobody here."""
+    """A token by the sensor; None if the sensor is locked or knows nobody here."""
     attempts = min(connection.info.preferred_uv_attempts or UV_ATTEMPTS, UV_ATTEMPTS)
     for _ in range(attempts):
         try:

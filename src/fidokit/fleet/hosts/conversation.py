@@ -235,7 +235,7 @@ def _send(selector: selectors.BaseSelector, stream: IO[bytes], left: memoryview)
 
 
 def _received(descriptor: int) -> bytes | None:
-    """Bytes; none at the end, None where there are none now."""
+    """Bytes; none at the end, None if there are none now."""
     try:
         return os.read(descriptor, _PIECE)
     except BlockingIOError:

@@ -85,7 +85,7 @@ class CheckedTable:
 
     @classmethod
     def of(cls, placed: Placed, faults: PolicyFaults, known: Iterable[str] = ()) -> CheckedTable:
-        """A table from a value; empty where it is not one.
+        """A table from a value; empty if it is not one.
 
         Args:
             known: the names that it may have; any where empty.
@@ -108,15 +108,15 @@ class CheckedTable:
         self.faults.add((*self.path, name), text)
 
     def placed(self, name: str) -> Placed:
-        """A member and where it stands; None where it is missing."""
+        """A member and where it stands; None if it is missing."""
         return Placed(self.members.get(name), (*self.path, name))
 
     def text(self, name: str) -> str:
-        """A text; empty where it is missing."""
+        """A text; empty if it is missing."""
         return self._of(name, str, "text in quotes") or ""
 
     def flag(self, name: str) -> bool | None:
-        """True or false; None where it is missing."""
+        """True or false; None if it is missing."""
         return self._of(name, bool, "true or false")
 
     def number(self, name: str, least: int, most: int) -> int | None:
@@ -170,7 +170,7 @@ class CheckedTable:
 
 
 def near(word: str, known: Iterable[str]) -> str:
-    """What may have been meant, as the end of a sentence; empty where nothing is like it."""
+    """What may have been meant, as the end of a sentence; empty if nothing is like it."""
     found = difflib.get_close_matches(word[:_SHOWN], list(islice(known, _COMPARED)), n=1)
     return f"; did you mean {found[0]!r}?" if found else ""
 

@@ -104,13 +104,13 @@ class SetupState:
         steps: what came of the steps.
         key: the private file; None as long as there is no key.
         fingerprint: of the key.
-        touch_required: whether it wants a touch at each use; None where that is not known.
-        verify_required: whether it wants the PIN at each use; None where that is not known, as for
+        touch_required: whether it wants a touch at each use; None if that is not known.
+        verify_required: whether it wants the PIN at each use; None if that is not known, as for
             a file under a passphrase.
         servers: where it lets in now, as destinations.
         configured: whether ssh's own configuration names the key for them.
         proved: whether a login or a commit proved it.
-        selector: what names the token in commands; None where it is the only one.
+        selector: what names the token in commands; None if it is the only one.
     """
 
     desk: SetupDesk
@@ -168,7 +168,7 @@ class SetupState:
         self.desk.report(made)
 
     def with_token(self, *words: str) -> list[str]:
-        """A command of ours for the token, which is named where there are several."""
+        """A command of ours for the token, which is named if there are several."""
         named = ["--token", self.selector] if self.selector else []
         return ["fidokit", *named, *words]
 

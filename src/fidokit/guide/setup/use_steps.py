@@ -268,7 +268,7 @@ def _as_it_is(state: SetupState) -> GitSigning | None:
 
 
 def _asked_wish(state: SetupState, command: list[str]) -> GitSigning | None:
-    """What git is to be set up for; None where that is not wished."""
+    """What git is to be set up for; None if that is not wished."""
     asker = state.desk.asker
     if not asker.yes("git.sign", "Have git sign your commits by it?", default=True):
         state.note("git", StepOutcome.SKIPPED, "git's settings stay as they are", command)

@@ -67,7 +67,7 @@ def _outputs(form: CommandForm, found: Mapping[Any, CborValue]) -> object:
 
 
 def _value(data: bytes) -> CborValue:
-    """The one value that `data` is, however untidy; None where it is none."""
+    """The one value that `data` is, however untidy; None if it is none."""
     try:
         value, end = read_prefix(data, Notes())
     except MalformedCbor:

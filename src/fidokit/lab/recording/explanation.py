@@ -151,7 +151,7 @@ def _ctap2(number: int, exchange: RecordedExchange) -> ExplainedExchange:
 
 
 def _read(data: bytes, notes: Notes | None = None) -> tuple[object, str]:
-    """The value, and why there is none; both empty where there is nothing to read."""
+    """The value, and why there is none; both empty if there is nothing to read."""
     if not data:
         return None, ""
     try:

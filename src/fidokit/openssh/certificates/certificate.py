@@ -310,13 +310,13 @@ def verify_signature(certificate: Certificate) -> None:
 def refusal(
     certificate: Certificate, *, kind: CertKind, at: int, principal: str | None = None
 ) -> str | None:
-    """Why OpenSSH would refuse the certificate, in its words; None where it would not.
+    """Why OpenSSH would refuse the certificate, in its words; None if it would not.
 
     Args:
         certificate: its signature is not looked at.
         kind: what it is to be used as.
         at: the time, seconds since 1970.
-        principal: whom it is to stand for; None where that is not known yet.
+        principal: whom it is to stand for; None if that is not known yet.
 
     Source: PROTOCOL.certkeys; a certificate without principals stands for nobody, which is
     how OpenSSH treats it wherever it demands a name.

@@ -111,7 +111,7 @@ class Krl:
         return _entries(self.sections)
 
     def revocation(self, key: PublicKey | Certificate) -> str | None:
-        """Why a key or certificate is revoked; None where it is not.
+        """Why a key or certificate is revoked; None if it is not.
 
         As `ssh-keygen -Q`: a certificate is also revoked with its key and with its authority.
         """
@@ -150,7 +150,7 @@ class _Question:
         return cls(blob, digests, whose, certificate, authority)
 
     def answer(self, entry: Entry) -> str | None:
-        """Why the entry covers the key; None where it does not."""
+        """Why the entry covers the key; None if it does not."""
         if isinstance(entry, ExplicitKey):
             return f"the key{self.whose} is revoked" if entry.blob == self.blob else None
         if isinstance(entry, Fingerprint):
@@ -340,7 +340,7 @@ _SUBSECTIONS: Final[Mapping[int, Callable[[bytes, Reader], Iterator[Entry]]]] = 
 
 
 def file_revocation(data: bytes, key: PublicKey | Certificate) -> str | None:
-    """Why a file revokes a key or certificate; None where it does not.
+    """Why a file revokes a key or certificate; None if it does not.
 
     In a list of keys, a line revokes that key, certificates of it, and certificates that it
     signed.

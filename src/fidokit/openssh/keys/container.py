@@ -347,7 +347,7 @@ class Container(NamedTuple):
         Latin-1 may.
 
         Args:
-            passphrase: empty where there is no KDF.
+            passphrase: empty if there is no KDF.
 
         Raises:
             PassphraseWrong: it does not open the section.
@@ -424,7 +424,7 @@ def _protection(reader: Reader, max_rounds: int) -> tuple[Cipher, Bcrypt | None]
 
 
 def _recoded(passphrase: bytes) -> list[bytes]:
-    """The same letters in the other encoding; nothing where they are ASCII or not Latin-1's."""
+    """The same letters in the other encoding; nothing if they are ASCII or not Latin-1's."""
     if passphrase.isascii():
         return []
     try:

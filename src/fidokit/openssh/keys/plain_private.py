@@ -62,7 +62,7 @@ class PlainPrivate:
 
     Args:
         public: the public half.
-        certificate: what stands in for it where there is one.
+        certificate: what stands in for it if there is one.
         sign: makes a signature blob; the secret is in it and nowhere else.
     """
 
@@ -71,7 +71,7 @@ class PlainPrivate:
     sign: Sign = field(repr=False, compare=False)
 
     def public_blob(self) -> bytes:
-        """The half that is shown: the certificate where there is one, else the key."""
+        """The half that is shown: the certificate if there is one, else the key."""
         return self.certificate.blob() if self.certificate else self.public.blob()
 
 

@@ -60,7 +60,7 @@ class SkPrivate(NamedTuple):
     certificate: Certificate | None = None
 
     def public_blob(self) -> bytes:
-        """The half that stands outside: the certificate where there is one, else the key."""
+        """The half that stands outside: the certificate if there is one, else the key."""
         return self.certificate.blob() if self.certificate else self.public.blob()
 
     def encode(self) -> bytes:
@@ -72,7 +72,7 @@ class SkPrivate(NamedTuple):
 
 
 def _certified(public: SkPublic, certificate: Certificate | None) -> bytes:
-    """What stands before the flags where there is a certificate; nothing where there is none."""
+    """What stands before the flags if there is a certificate; nothing if there is none."""
     if certificate is None:
         return b""
     return (
@@ -179,7 +179,7 @@ def parse_private(
 
     Args:
         text: the file, at most `private_container.MAX_FILE` bytes.
-        passphrase: asks for the passphrase; called at most once, and only where it is needed.
+        passphrase: asks for the passphrase; called at most once, and only if it is needed.
             None if nobody can be asked.
         max_rounds: bcrypt rounds that are bearable, about 7 ms each.
 
@@ -265,7 +265,7 @@ def encode_private(
         passphrase: None or empty writes the file without protection, as `ssh-keygen -N ''`.
         rounds: bcrypt rounds, 1 to `private_cipher.MAX_ROUNDS`, about 7 ms each.
         cipher: a name in `private_cipher.CIPHERS` other than "none".
-        random: gives as many random bytes as it is asked for: 16 for the salt where there is a
+        random: gives as many random bytes as it is asked for: 16 for the salt if there is a
             passphrase, then 4 for the check integers.
 
     Raises:

@@ -40,7 +40,7 @@ class Network:
 
     @property
     def spare(self) -> int:
-        """The bits behind those that count, as a number: not 0 where sshd takes no such network."""
+        """The bits behind those that count, as a number: not 0 if sshd takes no such network."""
         return int.from_bytes(self.address, "big") & ((1 << self._behind) - 1)
 
     @property
@@ -101,7 +101,7 @@ def place_fits(patterns: str, address: str, host: str = "") -> bool | None:
         host: its name, where sshd looks names up (UseDNS); else left out.
 
     Returns:
-        None where the list is wrong and denies everybody.
+        None if the list is wrong and denies everybody.
     """
     own = read_address(address) or b""
     entries = list(_entries(patterns))
@@ -125,7 +125,7 @@ def _entries(patterns: str) -> Iterator[tuple[bool, str]]:
 
 
 def _name_fits(entries: Sequence[tuple[bool, str]], host: str) -> bool | None:
-    """None where a denial fits: that counts more than any address."""
+    """None if a denial fits: that counts more than any address."""
     found = False
     for denied, item in entries:
         if len(item.encode("utf-8", "surrogateescape")) > MAX_PATTERN:
@@ -151,7 +151,7 @@ def problems(
     Args:
         options: taken by sshd (`options.check_options`).
         now: seconds since 1970; None asks nothing about times.
-        names: whether sshd looks up the names of clients (UseDNS); None where that is not known.
+        names: whether sshd looks up the names of clients (UseDNS); None if that is not known.
     """
     options = list(options)
     authority = any(option.name == "cert-authority" for option in options)
@@ -218,7 +218,7 @@ def _may_be_an_address(item: str) -> bool:
 
 
 def _entry_problem(item: str) -> str:
-    """What is wrong with one entry of from=; empty where nothing is."""
+    """What is wrong with one entry of from=; empty if nothing is."""
     if not item:
         return "from= has an empty entry, for which sshd denies everybody"
     network = read_network(item)

@@ -40,7 +40,7 @@ class AllowedSigner:
         return match_pattern_list(principal, self.principals)
 
     def refusal(self, *, at: int, namespace: str | None = None) -> str | None:
-        """Why the line's own options forbid a signature; None where they do not.
+        """Why the line's own options forbid a signature; None if they do not.
 
         Args:
             at: the time of the signature, seconds since 1970.
@@ -64,7 +64,7 @@ def _out_of_time(what: str, at: int, limit: str, moment: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class BadSigner:
-    """A line that ssh-keygen complains about; `principals` is None where they are unclear too."""
+    """A line that ssh-keygen complains about; `principals` is None if they are unclear too."""
 
     reason: str
     principals: str | None
@@ -310,7 +310,7 @@ _NO_PRINCIPALS: Final = "no valid principals found"
 def _principals(
     entry: AllowedSigner, key: PublicKey | Certificate, at: int
 ) -> tuple[str, ...] | None:
-    """Those that a line gives a key; None where it is about another one."""
+    """Those that a line gives a key; None if it is about another one."""
     patterns = list(takewhile(bool, entry.principals.split(",")))  # ssh-keygen stops there
     if not entry.is_authority:
         return tuple(patterns) if key == entry.key else None
@@ -392,7 +392,7 @@ def _refusal(
     namespace: str,
     at: int,
 ) -> str | None:
-    """None where the line admits the signature; empty where it is about another key."""
+    """None if the line admits the signature; empty if it is about another key."""
     if isinstance(key, Certificate) and _is_authority_of(entry, key):
         why = certificates.refusal(key, kind=CertKind.USER, at=at, principal=principal)
         if why is not None:

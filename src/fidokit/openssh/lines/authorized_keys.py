@@ -39,7 +39,7 @@ class AuthorizedKey:
         return any(option.name == name for option in self.options)
 
     def value(self, name: str) -> str | None:
-        """The value of the first option of that name; None where it is not there or a flag."""
+        """The value of the first option of that name; None if it is not there or a flag."""
         return next((option.value for option in self.options if option.name == name), None)
 
     @property

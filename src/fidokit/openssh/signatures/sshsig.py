@@ -321,7 +321,7 @@ class Login:
     Args:
         user: on the server.
         session_id: not empty.
-        host_key: the server's key blob, None where the request is not bound to one.
+        host_key: the server's key blob, None if the request is not bound to one.
     """
 
     user: str

@@ -40,8 +40,8 @@ class BulkRow:
 
     Attributes:
         number: of the line, from 1.
-        done: what was done; None where it failed.
-        error: why it failed; empty where it did not.
+        done: what was done; None if it failed.
+        error: why it failed; empty if it did not.
     """
 
     number: int

@@ -64,7 +64,7 @@ def edit(
 
 
 def read(user: Account, path: Path) -> bytes | None:
-    """What is in a file of a user's keys; None where there is none.
+    """What is in a file of a user's keys; None if there is none.
 
     Raises:
         NoPermission, UsageError: as `edit`.

@@ -135,7 +135,7 @@ def authorize(
     options of other names stay, since they restrict it.
 
     Args:
-        before: the file's text; empty where there is none.
+        before: the file's text; empty if there is none.
         keys: what to let in.
         elsewhere: those that stand in another file of the user's: their lines here are changed, and
             none is added.

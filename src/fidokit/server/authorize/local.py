@@ -43,9 +43,9 @@ class LocalSshd:
     """The sshd that is installed here, or why it cannot be asked.
 
     Attributes:
-        sshd: None where there is none.
-        why: what is in the way; empty where it can be asked.
-        version: of OpenSSH; None where it does not tell.
+        sshd: None if there is none.
+        why: what is in the way; empty if it can be asked.
+        version: of OpenSSH; None if it does not tell.
         clock: seconds since 1970.
         name: what users would call it.
         others: further sshds of this machine, which are started with other arguments.
@@ -146,7 +146,7 @@ class UserFiles:
     """The files that sshd reads for a user, and what is known of sshd.
 
     Attributes:
-        settings: None where a file was named and sshd could not be asked.
+        settings: None if a file was named and sshd could not be asked.
         places: in sshd's order.
         named: whether the file was named, rather than by sshd.
         doubt: why nothing is known of whether sshd reads a named file; else empty.
@@ -209,7 +209,7 @@ class Prover:
     """A throw-away sshd that is asked about keys; made once for many users.
 
     Attributes:
-        trial: None where it could not be started.
+        trial: None if it could not be started.
         why: why not.
         others: of the other sshds of this machine.
     """

@@ -70,7 +70,7 @@ class Authorized:
 
     @property
     def where(self) -> str:
-        """The first file, as a user would name it; empty where none was looked at."""
+        """The first file, as a user would name it; empty if none was looked at."""
         return self.files[0].where if self.files else ""
 
     @property

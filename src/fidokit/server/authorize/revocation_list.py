@@ -54,12 +54,12 @@ class RevocationList:
 
     Attributes:
         path: the file.
-        form: `krl`, `lines`, or empty where there is no file yet.
+        form: `krl`, `lines`, or empty if there is no file yet.
         keys: the fingerprints of the plain keys on it, after the change.
         certificates: how many further entries it has, about certificates.
         added, removed, present: fingerprints; `present` were as wanted before.
-        read_by_sshd: whether sshd's configuration names the file; None where it does not tell.
-        confirmed: whether the installed ssh-keygen finds the keys on it, or off it; None where it
+        read_by_sshd: whether sshd's configuration names the file; None if it does not tell.
+        confirmed: whether the installed ssh-keygen finds the keys on it, or off it; None if it
             is not installed, or nothing was to be asked.
         why: what is in the way of knowing; may be empty.
     """

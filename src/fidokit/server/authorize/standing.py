@@ -66,8 +66,8 @@ class ServerAnswer:
     """What a server said about a key.
 
     Attributes:
-        accepted: it would take a signature by the key; None where it could not be asked.
-        options: of the line that let it in; None where that is not known.
+        accepted: it would take a signature by the key; None if it could not be asked.
+        options: of the line that let it in; None if that is not known.
         why: what was in the way of an answer.
     """
 
@@ -111,7 +111,7 @@ def judge(
 def _line_refusals(
     key: WantedKey, lines: Sequence[tuple[Option, ...]], facts: SshdFacts
 ) -> list[str]:
-    """Why no line of the key lets in, whoever asks; empty where one may."""
+    """Why no line of the key lets in, whoever asks; empty if one may."""
     if why := left_out_type(key, facts):
         return [why]
     whys = [futile(replace(key, options=options), facts) for options in lines]
@@ -168,7 +168,7 @@ _UNKNOWN: Final = "whether the key {} that sshd demands is not known here"
 def _demands(
     key: WantedKey, settings: SshdSettings, options: Sequence[Option]
 ) -> Iterator[tuple[Admittance, str, str]]:
-    """What sshd wants of a token's signature, where it is not known that it gets it."""
+    """What sshd wants of a token's signature, if it is not known that it gets it."""
     if not key.key.type_name.startswith(_SK):
         return
     server = settings.first("pubkeyauthoptions").lower().split()
@@ -220,7 +220,7 @@ def obstacles_of(user: Account, settings: SshdSettings, now: float) -> list[str]
 
 
 def sample_address(lines: Sequence[tuple[Option, ...]]) -> str:
-    """An address from which one of the lines lets in; empty where any will do, or none is found."""
+    """An address from which one of the lines lets in; empty if any will do, or none is found."""
     for options in lines:
         lists = [option.value or "" for option in options if option.name == "from"]
         if not lists:

@@ -66,8 +66,8 @@ class WantedKey:
         options: what stands before it, taken by sshd as we know it.
         source: the file, account or address that it came from.
         touch, verify: whether what signs with it lets the token ask for a touch, for PIN or finger;
-            None where that is not known, or the key is not on a token.
-        identity: the private file beside it; empty where there is none.
+            None if that is not known, or the key is not on a token.
+        identity: the private file beside it; empty if there is none.
     """
 
     key: PublicKey
@@ -99,9 +99,9 @@ class SshdFacts:
     """What is known of the sshd that will read a line.
 
     Attributes:
-        version: of OpenSSH; None where it is not known.
-        algorithms: PubkeyAcceptedAlgorithms; empty where that is not known.
-        names: whether it looks up the names of clients; None where that is not known.
+        version: of OpenSSH; None if it is not known.
+        algorithms: PubkeyAcceptedAlgorithms; empty if that is not known.
+        names: whether it looks up the names of clients; None if that is not known.
         environment: whether `environment=` counts (PermitUserEnvironment); None for not known.
         now: seconds since 1970.
     """
@@ -159,7 +159,7 @@ def futile(wanted: WantedKey, facts: SshdFacts) -> list[str]:
 
 
 def left_out_type(wanted: WantedKey, facts: SshdFacts) -> str:
-    """Why sshd takes no key of this type; empty where it does, or where that is not known."""
+    """Why sshd takes no key of this type; empty if it does, or if that is not known."""
     name = wanted.key.type_name
     if not facts.algorithms or wanted.is_authority:
         return ""

@@ -45,7 +45,7 @@ class LoginUser:
 def refusals(
     person: LoginUser, settings: SshdSettings, origin: LoginOrigin, now: float
 ) -> Iterator[str]:
-    """Why sshd lets nobody in as this user; nothing where it does.
+    """Why sshd lets nobody in as this user; nothing if it does.
 
     Args:
         now: seconds since 1970.
@@ -166,7 +166,7 @@ class WaysIn:
     person: Callable[[Account], LoginUser] = field(default_factory=people)
 
     def refusal(self, account: Account, settings: SshdSettings) -> str:
-        """Why sshd lets nobody in as this user, whatever the key; empty where it does.
+        """Why sshd lets nobody in as this user, whatever the key; empty if it does.
 
         The public-key query tells it of some of these reasons only.
         """

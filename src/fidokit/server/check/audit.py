@@ -63,7 +63,7 @@ class UserReport:
     Attributes:
         account: hostile text in its name, home and shell.
         settings: effective for the user, from a place where most is let in.
-        refusals: why sshd lets nobody in as this user, or takes no key; empty where it does.
+        refusals: why sshd lets nobody in as this user, or takes no key; empty if it does.
         password: whether a password alone is enough, from some place.
         notes: sentences: where keys may be that nobody here sees.
         violations: rules that no line breaks, but the user's settings.

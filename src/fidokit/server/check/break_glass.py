@@ -87,7 +87,7 @@ class BreakGlassWatch:
             self._user = event if wanted else None
 
     def finding(self) -> CheckFinding | None:
-        """What is in the way; None where the key gets in."""
+        """What is in the way; None if the key gets in."""
         found = []
         for place in self._places:
             why, doubt = self._judged(place)
@@ -100,7 +100,7 @@ class BreakGlassWatch:
         return next((finding for finding in found if finding.doubt), found[0])
 
     def _judged(self, place: _Place) -> tuple[str, bool]:
-        """Why the key does not get in, and whether that is doubtful; no reason where it does."""
+        """Why the key does not get in, and whether that is doubtful; no reason if it does."""
         if refusal := _refusal(place):
             return refusal, False
         if place.key.verdict.verify:
@@ -147,7 +147,7 @@ def _refusal(place: _Place) -> str:
 
 
 def public_text(account: Account, path: str, key: KeyLine) -> str:
-    """A key as its file has it, type and base64; empty where it is no longer there.
+    """A key as its file has it, type and base64; empty if it is no longer there.
 
     Any key type will do, also one that nothing else here knows.
     """

@@ -75,10 +75,10 @@ class CheckVerdict:
     """What becomes of a key in a line.
 
     Attributes:
-        hardware: it is on a token; None where an authority certifies keys that nobody here sees.
+        hardware: it is on a token; None if an authority certifies keys that nobody here sees.
         touch, verify: sshd demands it at each login; None for keys that are not on a token.
         strength: of its type and size.
-        refusals: why sshd does not take it; empty where it does.
+        refusals: why sshd does not take it; empty if it does.
         options: what stands before the key, as sshd reads it; hostile text.
         violates: the rules that it breaks, and why.
         spared: the rules that it would break if sshd took it after all: only our own reading says
@@ -215,7 +215,7 @@ class KeyRules:
 
     @cached_property
     def accepted(self) -> frozenset[str]:
-        """The names in PubkeyAcceptedAlgorithms; empty where sshd does not print it."""
+        """The names in PubkeyAcceptedAlgorithms; empty if sshd does not print it."""
         return frozenset(self.settings.listed("pubkeyacceptedalgorithms"))
 
     @cached_property

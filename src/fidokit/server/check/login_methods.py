@@ -74,7 +74,7 @@ def lists(settings: SshdSettings) -> tuple[tuple[str, ...], ...]:
 
 
 def key_refusals(settings: SshdSettings) -> tuple[str, ...]:
-    """Why no key counts, whoever's; empty where keys do."""
+    """Why no key counts, whoever's; empty if keys do."""
     if not settings.is_on("pubkeyauthentication"):
         return ("PubkeyAuthentication is off",)
     if not any(KEY in methods for methods in lists(settings)):

@@ -114,7 +114,7 @@ Returns = Callable[[PamStep], "frozenset[str]"]
 
 
 def usual_module(path: str) -> str:
-    """A module's name where it is one of the system's own; else what the line says, as a path."""
+    """A module's name if it is one of the system's own; else what the line says, as a path."""
     found = _STOCK.fullmatch(path)
     name = found.group(1) if found else path
     return name[:-3] if name.endswith(".so") and "/" not in name else f"./{path}"
@@ -260,7 +260,7 @@ def _assembled(path: Path) -> Iterator[tuple[int, str]]:
 _OPEN: Final = ("undecided", "")
 _REFUSED: Final = ("refused", "")
 _State = tuple[str, str]
-"""libpam's impression, and the status that came with it: empty where it is a failure."""
+"""libpam's impression, and the status that came with it: empty if it is a failure."""
 
 
 def may_answer(

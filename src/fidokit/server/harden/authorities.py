@@ -189,7 +189,7 @@ def _added(path: Path, lines: Sequence[str]) -> Edit:
 
 
 def _block_of(path: Path) -> list[str]:
-    """The lines of our block in a file; empty where there is none."""
+    """The lines of our block in a file; empty if there is none."""
     if not os.path.lexists(path):
         return []
     text = read_bounded(path, _MAX_FILE)

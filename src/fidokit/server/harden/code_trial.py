@@ -59,7 +59,7 @@ class CodeProof:
     """What is known of a user's codes.
 
     Attributes:
-        works: whether a login by a key and a code worked; None where it could not be tried.
+        works: whether a login by a key and a code worked; None if it could not be tried.
         why: the reason where it did not, or could not be tried.
     """
 

@@ -143,7 +143,7 @@ class HardenedFiles:
                 yield line
 
     def title(self) -> str:
-        """What our block says it is for now; empty where there is none."""
+        """What our block says it is for now; empty if there is none."""
         there = self.place.exists()
         return drop_in.title(read_bounded(self.place, sshd_config.MAX_FILE) if there else b"")
 

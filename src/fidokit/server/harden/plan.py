@@ -79,7 +79,7 @@ class HardeningPlan:
         losing: names of users whom a password lets in now, and not afterwards.
         outside: names of users that nobody named, who get in now, and would not afterwards.
         warnings: sentences.
-        obstacle: why it must not be carried out; None where it may.
+        obstacle: why it must not be carried out; None if it may.
     """
 
     target: HardeningTarget

@@ -80,7 +80,7 @@ class SecondFactor:
         return None
 
     def problem(self, user: Account) -> str:
-        """Why no code would let a user in, as far as their file shows; empty where one would."""
+        """Why no code would let a user in, as far as their file shows; empty if one would."""
         return on_disk.problem(user, self.place)
 
     def proved(

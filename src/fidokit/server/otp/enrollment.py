@@ -105,13 +105,13 @@ class OtpState:
     Attributes:
         user: their name.
         path: the file.
-        method: None where only emergency codes work.
+        method: None if only emergency codes work.
         counter: of the next HOTP code; below 1 for TOTP.
         window, rate_limit: see `fidokit.server.otp.format.Rules`.
         step_seconds: how long a TOTP code lasts.
         reuse: whether a TOTP code may be used twice.
         emergency_codes: how many are left.
-        problem: why the PAM module would refuse every code; empty where it would not.
+        problem: why the PAM module would refuse every code; empty if it would not.
         blocked_seconds: for how long it refuses every code, since the rate limit is used up; or 0.
         skew_seconds: by how much the phone's clock is ahead of this one, as the module has learned.
     """

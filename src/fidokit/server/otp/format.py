@@ -84,7 +84,7 @@ class OtpFile:
         step_seconds: how long a TOTP code lasts (STEP_SIZE), 1 to 60.
         window: see `Rules`.
         rate_limit: see `Rules`.
-        used_steps: TOTP steps whose codes were used (DISALLOW_REUSE); None where reuse is allowed.
+        used_steps: TOTP steps whose codes were used (DISALLOW_REUSE); None if reuse is allowed.
         skew: by how many steps the phone's clock is ahead, as the module learned it (TIME_SKEW).
         counter: of the next HOTP code; below 1 where the file is not for HOTP.
         attempts: when the last logins were tried, in seconds since 1970 (RATE_LIMIT).
@@ -261,7 +261,7 @@ class _Options:
         return _bounded(value.split(maxsplit=1)[:1], most, f"line {line}: {name}")
 
     def lenient(self, name: str, most: int) -> int:
-        """An option's number as strtol reads it: 0 where there is none."""
+        """An option's number as strtol reads it: 0 if there is none."""
         line, value = self._found.get(name, (0, b""))
         found = _INTEGER.match(value)
         if not found:
@@ -291,7 +291,7 @@ class _Options:
         return tuple(int(time) for time in value.split()[2:] if len(time) < 20)
 
     def used_steps(self) -> tuple[int, ...] | None:
-        """The steps of DISALLOW_REUSE; None where reuse is allowed."""
+        """The steps of DISALLOW_REUSE; None if reuse is allowed."""
         if "DISALLOW_REUSE" not in self._found:
             return None
         line, value = self._found["DISALLOW_REUSE"]

@@ -30,7 +30,7 @@ _PROBE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOE
 
 
 def problem(user: Account, place: SecretPlace = HOME) -> str:
-    """Why the PAM module would let this user in by no code; empty where it would.
+    """Why the PAM module would let this user in by no code; empty if it would.
 
     Raises:
         NoPermission: this process runs as somebody else and is not root.
@@ -52,7 +52,7 @@ def problem(user: Account, place: SecretPlace = HOME) -> str:
 
 
 def unwritable(user: Account, place: SecretPlace = HOME) -> str:
-    """Why the PAM module could not note down a login, and would refuse it; empty where it could.
+    """Why the PAM module could not note down a login, and would refuse it; empty if it could.
 
     It writes a new file beside the old one, with the rights of its `user=` or of who logs in, and
     renames it. That is tried here, but for the renaming.

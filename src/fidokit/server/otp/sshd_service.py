@@ -23,7 +23,7 @@ class SshdService:
 
     Attributes:
         path: its file.
-        doubt: why another may be meant, a sentence; empty where sshd told.
+        doubt: why another may be meant, a sentence; empty if sshd told.
     """
 
     path: Path = SSHD

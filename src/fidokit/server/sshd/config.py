@@ -125,7 +125,7 @@ def with_drop_in(text: bytes, include: Include, drop_in: Path, trial: Path | Non
 
     Args:
         drop_in: the file in the folder that counts no longer.
-        trial: what counts in its place; None where it is to be gone.
+        trial: what counts in its place; None if it is to be gone.
     """
     files: list[Path] = []
     for pattern in include.patterns:

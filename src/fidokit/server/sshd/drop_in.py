@@ -41,7 +41,7 @@ class Edit:
 
     Attributes:
         path: without symbolic links.
-        before, after: the whole text; None where there is no file.
+        before, after: the whole text; None if there is no file.
     """
 
     path: Path
@@ -71,7 +71,7 @@ def block(title: str, lines: Iterable[str], undo: str = "fidokit server harden -
 
 
 def title(text: bytes) -> str:
-    """What our block in a text says it is for; empty where there is none."""
+    """What our block in a text says it is for; empty if there is none."""
     begin, _ = _span(text)
     head = text[begin:].partition(b"\n")[0]
     if not head.startswith(_BEGIN):
@@ -80,7 +80,7 @@ def title(text: bytes) -> str:
 
 
 def without_block(text: bytes, path: Path) -> bytes:
-    """The text with our block taken out; itself where there is none.
+    """The text with our block taken out; itself if there is none.
 
     Raises:
         MalformedFile: the block has no end any more.
@@ -95,14 +95,14 @@ def without_block(text: bytes, path: Path) -> bytes:
 
 
 def block_lines(text: bytes) -> range:
-    """The numbers of the lines of our block, counted from 1; empty where there is none."""
+    """The numbers of the lines of our block, counted from 1; empty if there is none."""
     begin, end = _span(text)
     first = text.count(b"\n", 0, begin) + 1
     return range(first, first + text.count(b"\n", begin, end)) if end > begin else range(0)
 
 
 def _span(text: bytes) -> tuple[int, int]:
-    """Where our block begins and ends: 0 and 0 for none; the end is -1 where it has lost it."""
+    """Where our block begins and ends: 0 and 0 for none; the end is -1 if it has lost it."""
     begin = 0 if text.startswith(_BEGIN) else text.find(b"\n" + _BEGIN) + 1
     if not begin and not text.startswith(_BEGIN):
         return 0, 0
@@ -114,7 +114,7 @@ def plan(path: Path, wanted: bytes | None) -> Edit:
     """What has to change for a file to have a block, or none.
 
     Args:
-        path: the file; where it is missing, it gets made, and unmade.
+        path: the file; if it is missing, it gets made, and unmade.
         wanted: the block; None for no block.
 
     Raises:

@@ -35,7 +35,7 @@ class Services(Protocol):
     """What manages the running sshd.
 
     Attributes:
-        command: what an administrator types to reload it; empty where nothing is needed.
+        command: what an administrator types to reload it; empty if nothing is needed.
     """
 
     @property
@@ -48,7 +48,7 @@ class Services(Protocol):
         """Have it run again, with the configuration that is there now, whether it died or not."""
 
     def generation(self) -> object:
-        """Something that differs once a new process is up; None where that cannot be seen."""
+        """Something that differs once a new process is up; None if that cannot be seen."""
 
     def is_gone(self) -> bool:
         """Whether it has ended."""
@@ -153,7 +153,7 @@ class Process:
 
     Attributes:
         pid: its number, which stays.
-        start: starts another one, where it has died.
+        start: starts another one, if it has died.
     """
 
     pid: int
@@ -198,7 +198,7 @@ def incarnation(pid: int | None) -> object:
     """What tells a process from one that has started itself again under its number.
 
     Its sockets are made anew, and its stack lies elsewhere (proc(5)); both are for root and its
-    owner to see. None where neither can be seen.
+    owner to see. None if neither can be seen.
     """
     if pid is None:
         return None
@@ -230,7 +230,7 @@ class Signaled:
 
     Attributes:
         pid_file: where it notes its process id.
-        start: starts another one, where it has died.
+        start: starts another one, if it has died.
     """
 
     pid_file: Path
@@ -302,7 +302,7 @@ def _start(command: Sequence[str]) -> None:
 
 
 def of_instance(instance: SshdInstance, run: Systemctl | None = None) -> Services:
-    """What manages an sshd that runs: systemd where it is one of its services, else SIGHUP.
+    """What manages an sshd that runs: systemd if it is one of its services, else SIGHUP.
 
     Args:
         instance: with a process.
@@ -353,7 +353,7 @@ def noted(settings: SshdSettings, command: Sequence[str], pid_file: Path | None)
     """An sshd that has noted its process id.
 
     Args:
-        settings: the effective ones; they say where it does.
+        settings: the effective ones; they say if it does.
         command: starts an sshd with the configuration.
         pid_file: named by the user.
 

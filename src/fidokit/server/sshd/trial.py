@@ -51,7 +51,7 @@ _SKIPPED: Final = re.compile(r"Skipping \S+ key .*/(\d+)\.pub - .* not supported
 
 _METHODS: Final = re.compile(r"Authentications that can continue: ?(.*)")
 _AUTHENTICATED: Final = re.compile(r'^Authenticated (to .* )?using "publickey"', re.MULTILINE)
-"""Also where it is one of several methods that are asked for: "with partial success"."""
+"""Also if it is one of several methods that are asked for: "with partial success"."""
 
 _FOUND: Final = re.compile(r"Accepted key \S+ (SHA256:\S+) found at (.*):(\d+)\r?$", re.MULTILINE)
 _NAME: Final = "fidokit-trial"

@@ -290,7 +290,7 @@ def _response(made: Any, found: AttestationObject, transports: Sequence[str]) ->
 
 
 def _public_key(cose: Mapping[int, Any]) -> bytes | None:
-    """SubjectPublicKeyInfo; None where a browser would not know the kind (section 5.2.1.1)."""
+    """SubjectPublicKeyInfo; None if a browser would not know the kind (section 5.2.1.1)."""
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 

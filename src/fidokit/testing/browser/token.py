@@ -110,7 +110,7 @@ class BrowserToken:
     Attributes:
         token: another may take its place at any time.
         pin: as given.
-        account: the user name or user id that the user chooses where the token has several
+        account: the user name or user id that the user chooses if the token has several
             accounts for a page; None for the first.
         requests: what pages asked, the newest last.
     """
@@ -273,7 +273,7 @@ def page_script(call: str) -> str:
 
 
 def origin_of(url: str) -> str:
-    """The origin of a document with this URL; "null" where it has none."""
+    """The origin of a document with this URL; "null" if it has none."""
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         return "null"

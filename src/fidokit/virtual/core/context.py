@@ -54,7 +54,7 @@ class TokenContext:
 
     `state` is the durable state; change it only through `save` or `wipe`. `channel` is who sent
     the command that runs, `transport` how it came. `authority` is the serial of the session token
-    that let credential management begin an enumeration, None where that was the persistent one.
+    that let credential management begin an enumeration, None if that was the persistent one.
     The rest lives as long as the power does.
     """
 
@@ -192,7 +192,7 @@ class Command:
 
     Args:
         run: the handler; a plain function, or a generator function where it waits for a user.
-        request: the form of its map, or None where whatever follows the command byte is ignored.
+        request: the form of its map, or None if whatever follows the command byte is ignored.
         offered: whether a profile has the command; otherwise it is INVALID_COMMAND.
         continues: enumerations that survive this command, because it may hand out more of them.
     """

@@ -38,7 +38,7 @@ class PresenceKind(Enum):
     VERIFY = auto()
     """Wait for one attempt at built-in user verification until the deadline."""
     VERIFY_NOW = auto()
-    """Say at once how an attempt ended that is there already, or TIMED_OUT where there is none."""
+    """Say at once how an attempt ended that is there already, or TIMED_OUT if there is none."""
     SAMPLE = auto()
     """Wait for a finger that is being enrolled: one of SAMPLE_*, or TIMED_OUT for no finger."""
 
@@ -194,13 +194,13 @@ class StoredCredential:
         rp_id: the relying party's id, whole.
         rp_id_hash: SHA-256(rp_id), 32 bytes.
         user_id: 0 to 64 bytes; unique per rp_id.
-        user_name: at most 64 bytes of UTF-8, or None where absent or empty.
-        user_display_name: at most 64 bytes of UTF-8, or None where absent or empty.
+        user_name: at most 64 bytes of UTF-8, or None if absent or empty.
+        user_display_name: at most 64 bytes of UTF-8, or None if absent or empty.
         alg: the COSE algorithm that was asked for.
         secret: what `algorithms` makes the private key of; 32 to 256 bytes.
-        cred_protect: the level asked for, UV_OPTIONAL where none was.
+        cred_protect: the level asked for, UV_OPTIONAL if none was.
         created: the store's own order of creation, larger is newer; set by `Store.put`.
-        cred_blob: a few bytes for the relying party (credBlob), empty where there are none.
+        cred_blob: a few bytes for the relying party (credBlob), empty if there are none.
         large_blob_key: 32 bytes that the platform seals this credential's large blob with, or None.
         third_party_payment: it may be used for payments on pages of others.
         large_blob_supported: it may keep a `large_blob`.
@@ -275,7 +275,7 @@ class Store(Protocol):
         ...
 
     def delete(self, credential_id: CredentialId) -> bool:
-        """Forget one; False where it was not there."""
+        """Forget one; False if it was not there."""
         ...
 
     def update_user(

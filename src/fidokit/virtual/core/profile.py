@@ -206,7 +206,7 @@ class Profile:
         max_large_blob_array: capacity for largeBlobs in bytes, at least 1024; with the extension
             largeBlob in its place, the most that one credential may keep.
         max_cred_blob: longest credBlob in bytes, at least 32.
-        pin_complexity: whether a fresh token judges how simple a new PIN is; None where the model
+        pin_complexity: whether a fresh token judges how simple a new PIN is; None if the model
             knows no such policy.
         pin_complexity_url: where the policy is explained, or None.
         pin_attempts: tries of a fresh token.
@@ -220,7 +220,7 @@ class Profile:
         vendor_config_commands: ids that authenticatorConfig FF knows.
         config_commands: subcommands of authenticatorConfig that the model lists, which may be fewer
             than its features offer; None for all of those.
-        long_touch_for_reset: whether a fresh token wants it; None where there is no such thing.
+        long_touch_for_reset: whether a fresh token wants it; None if there is no such thing.
         transports_for_reset: those that reset is served over; empty for all.
         enterprise_rp_ids: that vendor-facilitated enterprise attestation is given to.
     """

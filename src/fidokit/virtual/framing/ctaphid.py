@@ -119,7 +119,7 @@ class Assembler:
             report: 64 bytes.
 
         Returns:
-            The message that it completes, None where more is to come or its sender has none open.
+            The message that it completes, None if more is to come or its sender has none open.
             (The rest of a message that was refused is not refused again: its sender would take
             that for the answer to what it sends next.)
 

@@ -93,7 +93,7 @@ class UsbIdentity:
     release: int = 0x0100
 
     def text(self, index: int) -> str | None:
-        """The text of a number of `StringIndex`; None where there is none."""
+        """The text of a number of `StringIndex`; None if there is none."""
         texts: dict[int, str] = {
             StringIndex.MANUFACTURER: self.manufacturer,
             StringIndex.PRODUCT: self.product,
@@ -150,7 +150,7 @@ def configuration_descriptor() -> bytes:
 
 
 def string_descriptor(identity: UsbIdentity, index: int) -> bytes | None:
-    """The text of a number (USB 2.0 section 9.6.7), or the languages; None where there is none."""
+    """The text of a number (USB 2.0 section 9.6.7), or the languages; None if there is none."""
     if index == StringIndex.LANGUAGES:
         return struct.pack("<BBH", 4, DescriptorType.STRING, _US_ENGLISH)
     text = identity.text(index)

@@ -192,7 +192,7 @@ def list_reply(identity: UsbIdentity | None) -> bytes:
     """OP_REP_DEVLIST: u32 number of devices, and each with its interfaces.
 
     Args:
-        identity: of the one device, None where there is none.
+        identity: of the one device, None if there is none.
     """
     head = _OP.pack(VERSION, Op.REP_DEVLIST, OpStatus.OK)
     if identity is None:
@@ -225,7 +225,7 @@ def submit_reply(transfer: Submit, status: UrbStatus, data: bytes = b"", *, sent
 
 
 def unlink_reply(seqnum: int, status: UrbStatus) -> bytes:
-    """RET_UNLINK: i32 status, UNLINKED where the transfer was waiting and OK where it was over."""
+    """RET_UNLINK: i32 status, UNLINKED where the transfer was waiting and OK if it was over."""
     return _RET_UNLINK.pack(*(UsbipCommand.RET_UNLINK, seqnum, 0, 0, 0), status)
 
 

@@ -44,7 +44,7 @@ class Asked:
 
     @cached_property
     def members(self) -> Members:
-        """The request's map; empty where it is none."""
+        """The request's map; empty if it is none."""
         try:
             value = cbor.decode(self._request[1:])
         except MalformedCbor:
@@ -152,7 +152,7 @@ def rewriting(place: Place, change: Callable[[Asked, Members], None]) -> After:
 
 
 def opened(answer: bytes) -> Members | None:
-    """The map of a good answer; None where there is none."""
+    """The map of a good answer; None if there is none."""
     if answer[:1] != b"\0" or len(answer) < 2:
         return None
     members = cbor.decode(answer[1:], max_depth=8)

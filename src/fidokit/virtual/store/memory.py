@@ -68,7 +68,7 @@ class MemoryStore:
         users[credential.user_id] = credential.id
 
     def delete(self, credential_id: CredentialId) -> bool:
-        """Forget one; False where it was not there."""
+        """Forget one; False if it was not there."""
         credential = self._by_id.pop(credential_id, None)
         if credential is None:
             return False
@@ -83,13 +83,13 @@ class MemoryStore:
     def update_user(
         self, credential_id: CredentialId, name: str | None, display_name: str | None
     ) -> bool:
-        """Replace both names; False where the credential is not there."""
+        """Replace both names; False if the credential is not there."""
         changed = self._change(credential_id, user_name=name, user_display_name=display_name)
         self._revision += changed
         return changed
 
     def update_large_blob(self, credential_id: CredentialId, blob: LargeBlob) -> bool:
-        """Replace its large blob; False where the credential is not there."""
+        """Replace its large blob; False if the credential is not there."""
         return self._change(credential_id, large_blob=blob)
 
     def _change(self, credential_id: CredentialId, **members: Any) -> bool:

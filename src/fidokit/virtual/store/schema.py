@@ -34,7 +34,7 @@ class TokenIdentity:
         presence: the text of its presence policy, see `presence.parse_policy`.
         created: seconds since 1970, UTC.
         model: the document of the certified model that it stands in for, as
-            `models.Impersonation.text`; empty where the profile is one of our own.
+            `models.Impersonation.text`; empty if the profile is one of our own.
         quirks: names of quirks and presets, separated by spaces.
     """
 

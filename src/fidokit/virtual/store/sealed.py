@@ -104,7 +104,7 @@ class SealedStore:
         self._view.put(credential)
 
     def delete(self, credential_id: CredentialId) -> bool:
-        """Forget one; False where it was not there."""
+        """Forget one; False if it was not there."""
         if credential_id not in self._numbers:
             return False
         with self._file.transaction():
@@ -116,7 +116,7 @@ class SealedStore:
     def update_user(
         self, credential_id: CredentialId, name: str | None, display_name: str | None
     ) -> bool:
-        """Replace both names; False where the credential is not there."""
+        """Replace both names; False if the credential is not there."""
         return self._change(
             credential_id,
             lambda old: replace(old, user_name=name, user_display_name=display_name),
@@ -125,7 +125,7 @@ class SealedStore:
         )
 
     def update_large_blob(self, credential_id: CredentialId, blob: LargeBlob) -> bool:
-        """Replace its large blob; False where the credential is not there."""
+        """Replace its large blob; False if the credential is not there."""
         return self._change(
             credential_id,
             lambda old: replace(old, large_blob=blob),

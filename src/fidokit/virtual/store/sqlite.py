@@ -261,18 +261,18 @@ class SqliteStore:
             self._db.execute(_PUT, to_row(credential, _NEW))
 
     def delete(self, credential_id: CredentialId) -> bool:
-        """Forget one; False where it was not there."""
+        """Forget one; False if it was not there."""
         return self._change("DELETE FROM credential WHERE id = ?", credential_id)
 
     def update_user(
         self, credential_id: CredentialId, name: str | None, display_name: str | None
     ) -> bool:
-        """Replace both names; False where the credential is not there."""
+        """Replace both names; False if the credential is not there."""
         statement = "UPDATE credential SET user_name = ?, user_display_name = ? WHERE id = ?"
         return self._change(statement, name, display_name, credential_id)
 
     def update_large_blob(self, credential_id: CredentialId, blob: LargeBlob) -> bool:
-        """Replace its large blob; False where the credential is not there."""
+        """Replace its large blob; False if the credential is not there."""
         stored = CREDENTIAL["large_blob"].store(blob)
         return self._change(
             "UPDATE credential SET large_blob = ? WHERE id = ?", stored, credential_id

@@ -189,7 +189,7 @@ def connect(state: Path) -> SocketLink | None:
     """A link to the token in `state`, which another process has plugged in.
 
     Returns:
-        None where nobody listens, or who does hangs up or speaks another protocol.
+        None if nobody listens, or who does hangs up or speaks another protocol.
 
     Raises:
         NoPermission: another user's process listens.

@@ -354,7 +354,7 @@ class _Client:
         return all(frame.number != self._running for frame in frames)
 
     def _heard(self) -> list[Frame] | None:
-        """What the client said while its command runs; None where it hung up, or ought to."""
+        """What the client said while its command runs; None if it hung up, or ought to."""
         try:
             data = self._channel.recv(_CHUNK, socket.MSG_DONTWAIT)
             return list(self._reader.feed(data)) if data else None

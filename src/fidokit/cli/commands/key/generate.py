@@ -232,7 +232,7 @@ def _make_all(
 def _make_or_rescue(
     session: Session, request: GenerateRequest, secret: PassphraseSource
 ) -> GeneratedKey | None:
-    """The key, or None where it is saved under another name than was asked for."""
+    """The key, or None if it is saved under another name than was asked for."""
     from fidokit.keys.generation import OrphanedCredential
 
     try:

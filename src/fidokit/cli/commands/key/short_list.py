@@ -46,7 +46,7 @@ def short_listing(
         rows: the keys.
         backups: of each.
         asked: whether a token was asked for its keys.
-        empty: what is said where there are none.
+        empty: what is said if there are none.
     """
     cells = [
         (

@@ -114,7 +114,7 @@ def _blocks(hosts: tuple[str, ...], given: dict[str, object]) -> Iterator[HostBl
 
 
 def _word(value: object) -> str | None:
-    """The value of an option; None where it is left to us."""
+    """The value of an option; None if it is left to us."""
     return None if value == AUTO else str(value)
 
 

@@ -347,7 +347,7 @@ def _say_served(settings: Settings, name: str, reached: Sequence[Reached], ways:
 
 
 def _one_ended(end: _End | None, error: FidokitError) -> None:
-    """A way closed itself; where it was the only one, and for good, nothing is left to serve."""
+    """A way closed itself; if it was the only one, and for good, nothing is left to serve."""
     if end is not None and isinstance(error, ReaderGone):
         end.because(error)
     else:

@@ -47,7 +47,7 @@ class FarAccount:
     Attributes:
         destination: as ssh takes it.
         user, uid, home: who one is there; hostile text.
-        settings: of its sshd, for this user; None where it is none, or could not be asked.
+        settings: of its sshd, for this user; None if it is none, or could not be asked.
         why: why not.
         facts: for judging lines.
         files: the names of the files that are read.
@@ -122,7 +122,7 @@ def _now(said: Facts) -> float | None:
 
 
 def _how_started(titles: Sequence[str]) -> tuple[str, list[str]]:
-    """The program and the arguments of the sshd that listens; nothing where it cannot be seen."""
+    """The program and the arguments of the sshd that listens; nothing if it cannot be seen."""
     for title in titles:
         if found := _STARTED.match(title):
             return found[1], list(decisive(found[2].split()))

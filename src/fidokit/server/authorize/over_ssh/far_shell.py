@@ -128,7 +128,7 @@ class FarShell:
         return found
 
     def read(self, path: str) -> bytes:
-        """A file there; empty where there is none.
+        """A file there; empty if there is none.
 
         Raises:
             NoPermission: it cannot be used; says why.

@@ -46,7 +46,7 @@ class Advice:
     program: tuple[str, ...] = (PROGRAM,)
 
     def of(self, finding: CheckFinding) -> tuple[NextStep, ...]:
-        """The steps, in order; empty where nothing has to be done."""
+        """The steps, in order; empty if nothing has to be done."""
         if finding.fix:
             return (NextStep("", finding.fix),)
         steps = _STEPS.get(finding.kind.id)

@@ -13,8 +13,8 @@ class DecidingSetting(NamedTuple):
     """A setting of sshd's that a finding comes from.
 
     `keyword` is spelled as in sshd_config(5); `value` is the effective one. `path` and `line` are
-    the deciding line, as sshd named it; `why` says why there is none, and is empty where there is.
-    `config` is the main configuration file, where it is known.
+    the deciding line, as sshd named it; `why` says why there is none, and is empty if there is.
+    `config` is the main configuration file, if it is known.
     """
 
     keyword: str

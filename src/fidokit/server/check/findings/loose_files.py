@@ -27,7 +27,7 @@ class LoosePlace:
     Attributes:
         path: of the place; hostile text.
         why: half a sentence.
-        fix: the command that fixes it, for root; empty where no command does.
+        fix: the command that fixes it, for root; empty if no command does.
         doubt: it could not be looked at.
     """
 

@@ -110,7 +110,7 @@ def _expanded(word: str, account: Account, origin: LoginOrigin) -> str | None:
 def split_words(line: str) -> list[str]:
     r"""A command line as sshd splits it: quotes of both kinds, `\` before a quote, `\` or blank.
 
-    Empty where a quote is not closed. Source: what sshd does (argv_split).
+    Empty if a quote is not closed. Source: what sshd does (argv_split).
     """
     words: list[str] = []
     word, quote, at = None, "", 0

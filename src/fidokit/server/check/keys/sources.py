@@ -43,7 +43,7 @@ class FileReport:
 
     Attributes:
         user, path: hostile text.
-        refusals: why sshd passes over it; empty where it reads it.
+        refusals: why sshd passes over it; empty if it reads it.
         hidden: why nobody here can read it; else empty.
         warnings: bad modes and owners that sshd does not look at: StrictModes is off.
         violations: of a file that is hidden, or that is not read to its end.
@@ -254,7 +254,7 @@ class KeySources:
         return line._replace(duplicate=place) if place else line
 
     def _other(self, first: int, mine: int) -> KeyPosition | None:
-        """Where a key stood before; None where that is this very line, read for another user."""
+        """Where a key stood before; None if that is this very line, read for another user."""
         (user, path, identity), line = self._files[first >> _LINE_BITS], first & _ANY_LINE
         same_file = identity is not None and identity == self._files[mine >> _LINE_BITS][2]
         if same_file and line == mine & _ANY_LINE:

@@ -145,7 +145,7 @@ class MergedRules:
 
     @property
     def refusals(self) -> tuple[str, ...]:
-        """Why no view takes any key; empty where one does."""
+        """Why no view takes any key; empty if one does."""
         if any(not part.refusals for part in self.parts):
             return ()
         return self.parts[0].refusals

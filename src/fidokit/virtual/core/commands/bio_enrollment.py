@@ -64,7 +64,7 @@ class _Subcommand:
 
     Args:
         run: what it does with its checked inner parameters.
-        form: of those; None where it has none.
+        form: of those; None if it has none.
         inner_required: whether the inner map itself must be there.
         authorized: whether it takes a pinUvAuthToken of permission be.
     """

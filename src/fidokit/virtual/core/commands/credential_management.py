@@ -52,7 +52,7 @@ class _Subcommand(NamedTuple):
 
     Args:
         run: what it does with its checked inner parameters.
-        form: of those; None where it has none.
+        form: of those; None if it has none.
         continues: the enumeration it hands more out of; it needs no pinUvAuthParam then, since
             the Begin before it had one.
         reads: what a session token must pass besides; subcommands that only read have this, and

@@ -61,7 +61,7 @@ def _get(token: TokenContext, params: Params) -> Reply:
 
 
 def _set(token: TokenContext, params: Params) -> Reply:
-    """Nothing is kept of a fragment that is refused: the upload goes on where it was."""
+    """Nothing is kept of a fragment that is refused: the upload goes on if it was."""
     offset, fragment = params["offset"], params["set"]
     _require_fragment(token, len(fragment))
     upload = _continued(token, params) if offset else _begun(token, params)

@@ -39,7 +39,7 @@ COMMANDS: Mapping[int, str] = MappingProxyType(
 
 @cache
 def find(number: int) -> Command | None:
-    """The command of a byte, or None where nobody serves it."""
+    """The command of a byte, or None if nobody serves it."""
     target = COMMANDS.get(number)
     if target is None:
         return None

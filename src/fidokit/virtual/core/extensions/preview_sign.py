@@ -99,7 +99,7 @@ class ArkgSeed(NamedTuple):
             context: at most 64 bytes, the same as then.
 
         Returns:
-            None where this seed, handle and context do not belong together.
+            None if this seed, handle and context do not belong together.
         """
         if len(handle) != HANDLE_LENGTH or len(context) > MAX_CONTEXT:
             return None
@@ -113,7 +113,7 @@ class ArkgSeed(NamedTuple):
         return ec.derive_private_key(scalar, ec.SECP256R1()) if scalar else None
 
     def _open(self, handle: bytes, context: bytes) -> bytes | None:
-        """KEM-Decaps: the secret inside a handle, or None where its tag is wrong."""
+        """KEM-Decaps: the secret inside a handle, or None if its tag is wrong."""
         tag, point = handle[:_TAG], handle[_TAG:]
         try:
             peer = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)

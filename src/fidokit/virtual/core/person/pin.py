@@ -60,7 +60,7 @@ def judge_new_pin(profile: Profile, state: DurableState, padded: bytes | None) -
     Args:
         profile: whose maximum length applies.
         state: whose minimum length and complexity policy apply.
-        padded: the decrypted form, 64 bytes with at least one zero at its end; None where it
+        padded: the decrypted form, 64 bytes with at least one zero at its end; None if it
             could not be decrypted.
 
     Raises:

@@ -51,7 +51,7 @@ class PinProtocol(NamedTuple):
         return iv + encryptor.update(plain) + encryptor.finalize()
 
     def decrypt(self, secret: SharedSecret, sealed: bytes) -> bytes | None:
-        """The plain text, or None where the length cannot be right."""
+        """The plain text, or None if the length cannot be right."""
         iv, body = sealed[: self.iv_length], sealed[self.iv_length :]
         if len(iv) != self.iv_length or not body or len(body) % _BLOCK:
             return None

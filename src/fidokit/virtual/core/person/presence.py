@@ -78,7 +78,7 @@ IN_OPERATIONS: StatusTable = {
     Verification.TIMED_OUT: CtapStatus.USER_ACTION_TIMEOUT,
     Verification.BLOCKED: CtapStatus.PIN_BLOCKED,
 }
-"""For makeCredential and getAssertion where no PIN is set, or none counts (MC-27)."""
+"""For makeCredential and getAssertion if no PIN is set, or none counts (MC-27)."""
 
 WHERE_A_PIN_WOULD_DO: StatusTable = {
     **dict.fromkeys(Verification, CtapStatus.PUAT_REQUIRED),
