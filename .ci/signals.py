@@ -75,6 +75,18 @@ BANNED = {
     r"\bmay be (given|repeated)( several times)?\b": "can be repeated",
     r"\bbe its finger\b|\bover all plug-ins\b|\bproved beforehand\b": "see the glossary",
     r"\bwhere (nobody|none) (is|can)\b": "if",
+    r"\b(None|True|False) where\b": "if",
+    r"\bwhere there (is|are) (no|none|one|any)\b": "if there is",
+    r"\bof no use\b": "useless",
+    r"\ball the same\b(?!;)": "anyway, still",
+    r"\bto be had\b": "available",
+    r"\b(has|have) not got\b": "does not have",
+    r"\b(hang|hung|hangs) up on\b": "disconnect",
+    r"\bdo(es)? not mind\b": "does not check, ignores",
+    r"\bnaming the others\b|\bon request alone\b|\bat no moment\b": "see the glossary",
+    r"\blies? (beside|beneath)\b": "is beside",
+    r"\btold to stop waiting\b": "no longer waits",
+    r"\bknows by heart\b|\bhas no say\b": "see the glossary",
 }
 """Phrases that are not plain technical English, and what to write instead."""
 

@@ -36,7 +36,7 @@ LEFT_OUT: Final = (
 What goes in may import them when it is called; the user hears that they are not here."""
 
 WHEEL: Final = f"fidokit-{__version__}-py3-none-any.whl"
-"""All of fidokit; it lies beside the one-file program in a release."""
+"""All of fidokit; it is beside the one-file program in a release."""
 
 HELP: Final = f"""Who gets into this server by which key, and one-time codes.
 

@@ -1,7 +1,7 @@
 """`server check --require hardware` beside real logins: it never holds where a file key gets in.
 
 Each table has variants of one kind: what our own reading once called refused, unreadable or not
-there. Rows that let nobody in must hold, else the check would be of no use.
+there. Rows that let nobody in must hold, else the check would be useless.
 """
 
 from __future__ import annotations

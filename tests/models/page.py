@@ -41,7 +41,7 @@ Two models of the same name differ by their AAGUID, which `fidokit token info` s
 A virtual token has the versions, options, extensions, algorithms and limits that the metadata
 gives for its model; where the metadata is wrong about a model, so is this page. What a model has
 and our authenticator cannot do is not claimed: `virtual create` lists it, and `virtual models
---json` has it as `withheld`. The attestation is not the maker's, and the keys lie in a file.
+--json` has it as `withheld`. The attestation is not the maker's, and the keys are in a file.
 
 ## How many
 

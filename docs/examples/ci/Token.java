@@ -10,7 +10,7 @@ public class Token {
         byte[] init = {0, -1, -1, -1, -1, (byte) 0x86, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8};
         System.arraycopy(init, 0, report, 0, init.length);
         ByteBuffer answered = ByteBuffer.allocate(64);
-        // Opened so, and not by RandomAccessFile: that makes a file where there is no key.
+        // Opened so, and not by RandomAccessFile: that makes a file if there is no key.
         try (FileChannel key = FileChannel.open(
                 Path.of("/dev/hidraw90"), StandardOpenOption.READ, StandardOpenOption.WRITE)) {
             key.write(ByteBuffer.wrap(report));

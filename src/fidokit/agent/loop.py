@@ -115,7 +115,7 @@ class AgentServer:
         self._running = False
 
     def run(self) -> None:
-        """Serve until `stop`; then hang up on all clients and cancel their work."""
+        """Serve until `stop`; then disconnect all clients and cancel their work."""
         try:
             while self._running:
                 if not self._guard(self._turn):

@@ -41,7 +41,7 @@ def process(program: Callable[[Sequence[str]], int]) -> NoReturn:
 def _end_like_ctrl_c() -> list[int]:
     """Let SIGTERM and SIGHUP end the process as Ctrl-C does; what is returned tells which came.
 
-    The token is told to stop waiting, and a terminal gets its cursor and its echo back. A second
+    The token stops waiting, and a terminal gets its cursor and its echo back. A second
     signal ends the process at once. What the caller had ignored (nohup) stays ignored, and commands
     that serve have handlers of their own.
     """

@@ -274,7 +274,7 @@ def _none_seen(backends: Sequence[Backend]) -> TokenNotFound:
 def choose_by_touch(
     candidates: Sequence[Candidate], opener: Opener, canceled: threading.Event | None = None
 ) -> Candidate:
-    """The one that its owner touches first; the others are told to stop waiting.
+    """The one that its owner touches first; the others stop waiting.
 
     Args:
         candidates: which ones.
@@ -305,7 +305,7 @@ def choose_by_touch(
     try:
         return _first_touched(touched, candidates, canceled or threading.Event())
     except KeyboardInterrupt:
-        raise Interrupted("interrupted; the tokens were told to stop waiting") from None
+        raise Interrupted("interrupted; the tokens no longer wait") from None
     finally:
         stop.set()
         _let_them_end(ended, len(waiting), opener.patience)
@@ -346,7 +346,7 @@ def _first_touched(
             event = touched.get(timeout=_POLL_S)
         except Empty:
             if canceled.is_set():
-                raise Interrupted("the tokens were told to stop waiting") from None
+                raise Interrupted("the tokens no longer wait") from None
             continue
         if isinstance(event, Candidate):
             return event

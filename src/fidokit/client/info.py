@@ -99,12 +99,12 @@ class TokenInfo:
 
     @property
     def has_persistent_reading(self) -> bool:
-        """Whether a lasting token that reads credentials is to be had (CTAP 2.3, pcmr)."""
+        """Whether the token offers a persistent read-only token (CTAP 2.3, pcmr)."""
         return self.options.get("perCredMgmtRO", False) and self.options.get("credMgmt", False)
 
     @property
     def has_pin_token_permissions(self) -> bool:
-        """Whether tokens with permissions (CTAP 2.1) are to be had."""
+        """Whether the token offers PIN tokens with permissions (CTAP 2.1)."""
         return self.options.get("pinUvAuthToken", False)
 
     @property

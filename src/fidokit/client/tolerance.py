@@ -50,7 +50,7 @@ DEPARTURES: Final[Mapping[str, Departure]] = MappingProxyType(
         ),
         CBOR_LENGTH: Departure(
             "sends numbers or lengths in a longer form than needed",
-            "they are read all the same",
+            "they are read anyway",
             "8",
         ),
         ALGORITHMS_UNTOLD: Departure(

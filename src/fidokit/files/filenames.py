@@ -130,7 +130,7 @@ def make_unique(names: Sequence[str], tags: Sequence[str]) -> list[str]:
 
 # `id_work` and "me@laptop" have their backup in `id_work_backup` and "me@laptop (backup)"; a second
 # one is `id_work_backup2` and "me@laptop (backup 2)". Each is there where the other is lost: the
-# comment rides on the token, the name lies beside the first file.
+# comment rides on the token, the name is beside the first file.
 
 MOST_BACKUPS: Final = 9
 """Backups of one key that are looked for."""

@@ -51,7 +51,7 @@ class KeySite:
         host: its usual host.
         variables: those of the environment by which the program is given another host.
         page: where a key is added by hand, for a host.
-        scopes: what the program's login must allow, for logins and for signatures; empty where
+        scopes: what the program's login must allow, for logins and for signatures; empty if
             any login does.
         one_list: whether a key there serves for logins and signatures alike.
     """
@@ -163,7 +163,7 @@ def publish_keys(
         where: `gh:` or `gl:`, perhaps with the account's name behind it.
         files: public key files, or private ones.
         signing: for signatures; else for logins. GitLab does not tell them apart.
-        backups: take the backups of a key along, which lie beside its file.
+        backups: take the backups of a key along, which are beside its file.
         title: what the site calls them; the comment of each if empty.
         environ: names the site's host, if it is another than the usual one.
         run: calls a program; a test's own.

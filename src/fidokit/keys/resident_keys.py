@@ -378,7 +378,7 @@ def _deleted(session: Session, row: KeyRow, any_rp: bool) -> DeleteResult:
 def delete_key(session: Session, row: KeyRow, *, any_rp: bool = False) -> bool:
     """Remove a resident key from the token; local files stay.
 
-    Returns whether the token was seen to sign with it all the same, as `DeleteResult.still_signs`.
+    Returns whether the token still signs with it, as `DeleteResult.still_signs`.
 
     Raises:
         UsageError: it is a website's credential and `any_rp` is not given.

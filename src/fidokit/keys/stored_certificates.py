@@ -54,7 +54,7 @@ class StoredCertificates:
 
     Args:
         by_key: the certificates of each key that has some, by its credential id.
-        problems: a sentence for each blob or line that is of no use, and why; hostile text.
+        problems: a sentence for each blob or line that is useless, and why; hostile text.
     """
 
     by_key: Mapping[CredentialId, tuple[Certificate, ...]] = field(default_factory=dict)

@@ -70,7 +70,7 @@ def keys_of_token(session: Session, folders: Sequence[Path] = ()) -> TokenKeys:
 
 
 def _has_private(path: Path) -> bool:
-    """Whether the private half lies beside a public file, so that it was asked about itself."""
+    """Whether the private half is beside a public file, so that it was asked about itself."""
     return path.suffix == ".pub" and path.with_suffix("").exists()
 
 

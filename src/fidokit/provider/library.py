@@ -112,7 +112,7 @@ def install(source: Path, folder: Path, python: str) -> Path:
     copy = folder / source.name
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    point_at(copy, python)  # first: a library without it is of no use
+    point_at(copy, python)  # first: a library without it is useless
     atomic.replace(copy, read_bounded(source, MOST), MODE)
     return copy
 

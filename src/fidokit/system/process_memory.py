@@ -30,7 +30,7 @@ def locked_page(*, required: bool = False) -> mmap.mmap:
     """A page of memory, never written to the swap, to a core, or into a child.
 
     Args:
-        required: whether a page that the system refuses to lock (RLIMIT_MEMLOCK) is of no use; else
+        required: whether a page that the system refuses to lock (RLIMIT_MEMLOCK) is useless; else
             such a page is kept out of cores and children alone.
 
     Raises:

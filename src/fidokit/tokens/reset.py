@@ -42,8 +42,8 @@ class ResetPlan:
         confirm: the serial or name that must be typed, exactly.
         resident: how many resident credentials die; None if the PIN was not asked, or the
             token cannot say.
-        credentials: "application user" of each SSH credential; None where `resident` is.
-        others: how many more of them belong to websites; None where `resident` is.
+        credentials: "application user" of each SSH credential; None if `resident` is.
+        others: how many more of them belong to websites; None if `resident` is.
         must_replug: whether the token must be unplugged and inserted first (hardware).
         trait: what tells the token from another one that is inserted instead.
     """

@@ -110,7 +110,7 @@ def test_lies(token: VirtualToken, bend: Bend, said: str) -> None:
 
 @pytest.mark.parametrize("resident", [False, True])
 def test_a_key_that_stays_behind_is_named(with_a_pin: VirtualToken, resident: bool) -> None:
-    """What it made is of no use, and takes room on the token."""
+    """What it made is useless, and takes room on the token."""
     with pytest.raises(TokenMisbehaved) as caught:
         try_with(with_a_pin, tampered, resident=resident, user="ada")
     named = f"keeps it, for {WORK!r}, user 'ada': see `fidokit key list`"

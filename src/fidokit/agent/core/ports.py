@@ -42,7 +42,7 @@ class TokenSigner(Protocol):
             private: what names the key to its token.
             message: what is signed.
             purpose: for the notice and the question for the PIN.
-            stop: set when the client hung up; the token is told to stop waiting.
+            stop: set when the client hung up; the token no longer waits.
 
         Raises:
             FidokitError: it did not come to a signature.
@@ -98,7 +98,7 @@ class AgentSettings:
         policy: the owner's rules.
         host_name: names a host key blob for the user.
         say: takes a line for the log.
-        connect: opens a connection to the upstream agent, None if there is none now; None where
+        connect: opens a connection to the upstream agent, None if there is none now; None if
             there is never one.
         clock: monotonic seconds; `wall` seconds since 1970.
         random: gives random bytes.

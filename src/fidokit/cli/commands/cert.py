@@ -104,7 +104,7 @@ def _also_on_token(
     try:
         return _store(settings, [one.path for one in issued], force=force)
     except FidokitError:
-        note("\n".join(escape(_said(one)) for one in issued))  # they are there all the same
+        note("\n".join(escape(_said(one)) for one in issued))  # they were written
         raise
 
 

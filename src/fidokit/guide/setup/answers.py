@@ -71,7 +71,7 @@ class Asker(Protocol):
         """The answer that is known before anybody is asked; None for none."""
 
     def wait(self, what: str) -> bool:
-        """Wait until the user has done something; False if nobody is there to do it."""
+        """Wait until the user has done something; False if nobody can do it."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class Answers:
         return self.values.get(name)
 
     def wait(self, what: str) -> bool:  # noqa: ARG002
-        """Nobody is there to do it."""
+        """Nobody can do it."""
         return False
 
 

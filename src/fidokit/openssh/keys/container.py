@@ -331,7 +331,7 @@ class Container(NamedTuple):
     """ "openssh-key-v1" NUL, string cipher, string KDF, string KDF options, uint32 1 (one key),
     string public key, string sealed section; behind it an AEAD cipher's tag.
 
-    `kdf` is None where `cipher` is "none", and only there. `sealed` includes the tag.
+    `kdf` is None if `cipher` is "none", and only there. `sealed` includes the tag.
     """
 
     cipher: Cipher

@@ -105,7 +105,7 @@ def read_any_private(data: bytes) -> tuple[AnyPrivate, int]:
 
 
 def _checked(sign: Sign) -> Sign:
-    """Numbers that pass as a key may still be of no use: OpenSSL says so when it signs."""
+    """Numbers that pass as a key may still be useless: OpenSSL says so when it signs."""
 
     def checked_sign(message: bytes, flags: int) -> bytes:
         with checked(_mismatch):

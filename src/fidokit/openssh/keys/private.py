@@ -1,7 +1,7 @@
 """Private key files of keys on tokens: what is inside OpenSSH's container.
 
 Sources: OpenSSH PROTOCOL.key section 3, PROTOCOL.u2f ("SSH U2F Key Formats"). The private part
-of such a key is a handle that only its token can use; a passphrase guards it all the same.
+of such a key is a handle that only its token can use; a passphrase still protects it.
 """
 
 from __future__ import annotations

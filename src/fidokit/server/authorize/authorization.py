@@ -107,7 +107,7 @@ def authorize_keys(
         place: whose account.
         options: for each key, see `key_options`; those of a line are kept, where not named here.
         only_hardware: leave out keys that are not on a token.
-        backups: take the backups of a key on a token along, which lie beside its file.
+        backups: take the backups of a key on a token along, which are beside its file.
         how: see `How`.
         only: the fingerprint of the one key that may be let in; empty for any.
         fetch: gets an address's text; a test's own.

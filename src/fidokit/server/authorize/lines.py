@@ -38,7 +38,7 @@ class Change:
         added: keys that were not there.
         changed: keys of which lines got other options.
         present: lines that were there as wanted, or with options that nobody asked to change.
-        removed: lines taken out; one may be a `BadLine` that sshd might read all the same.
+        removed: lines taken out; one may be a `BadLine` that sshd might still read.
         unreadable: lines that sshd passes over as far as we can tell, which were left alone.
         doubtful: those of them that may be lines of a key that is meant.
     """

@@ -54,7 +54,7 @@ class Authorized:
         files: what became of each file that was looked at for a change; the one that keys are
             added to first.
         sources: what each account or address gave.
-        warnings: sentences: why a key may not get in all the same, what was left out, what else
+        warnings: sentences: why a key may still not get in, what was left out, what else
             may know a key that is gone.
         standings: what is proved of each key now; empty for a dry run.
         failures: sentences: which keys may still get in, though they were to go.

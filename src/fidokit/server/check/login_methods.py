@@ -219,7 +219,7 @@ _SECRETLESS: Final = frozenset(
         "substack",
     ]
 )
-"""Modules that know no passwords but pam_unix's; any of them may say yes all the same."""
+"""Modules that know no passwords but pam_unix's; any of them may still say yes."""
 
 _RESETS: Final = "nullresetok"
 

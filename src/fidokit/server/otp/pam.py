@@ -224,7 +224,7 @@ def service_text(text: bytes, path: Path, place: SecretPlace) -> bytes:
 
     Args:
         text: the service.
-        path: where it stands, or is to stand: what it includes lies beside it.
+        path: where it stands, or is to stand: what it includes is beside it.
         place: where the module is to look; whose rights it has then stays.
     """
     lines = _judging(text.decode("utf-8", "surrogateescape"), path, _MAX_DEPTH)

@@ -155,7 +155,7 @@ _ABOUT_THE_MACHINE: Final[Mapping[str, SshdNotAsked]] = {
     ),
     _NO_HOST_KEY: SshdHidesSettings(
         "sshd tells its settings only to who may read its host keys",
-        hint="repeat it with sudo; where there are no host keys: sudo ssh-keygen -A",
+        hint="repeat it with sudo; if there are no host keys: sudo ssh-keygen -A",
     ),
 }
 

@@ -30,7 +30,7 @@ _LONGEST_PASSPHRASE: Final = 1024
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """What lies beside sealed content in plain.
+    """What is beside sealed content in plain.
 
     Args:
         salt: 16 bytes.

@@ -92,7 +92,7 @@ def look(path: Path) -> tuple[TokenIdentity, bool]:
 
 
 def delete_token_file(path: Path) -> None:
-    """Remove a token's file, whatever is in it, and all that lies beside it.
+    """Remove a token's file, whatever is in it, and everything beside it.
 
     Raises:
         TokenBusy: the token is plugged in.

@@ -147,7 +147,7 @@ class Listener:
             return self._changed.wait_for(lambda: not self._clients, seconds)
 
     def close(self) -> None:
-        """Take no new clients and hang up on the others; harmless when repeated."""
+        """Take no new clients and disconnect the others; harmless when repeated."""
         self.stop()
         with self._changed:
             clients = list(self._clients)

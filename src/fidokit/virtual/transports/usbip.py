@@ -110,7 +110,7 @@ class UsbIpServer:
             return self._changed.wait_for(lambda: self._importer is None, seconds)
 
     def close(self) -> None:
-        """Stop listening and hang up on all clients; harmless when repeated."""
+        """Stop listening and disconnect all clients; harmless when repeated."""
         with self._changed:
             if self._closed:
                 return

@@ -155,7 +155,7 @@ def _opened_unless_absent(
 
 
 def _note_problems(problems: Sequence[str]) -> None:
-    """What is wrong with certificates on the token; the keys are listed all the same."""
+    """What is wrong with certificates on the token; the keys are listed anyway."""
     for problem in problems:
         note(f"Ignored: {escape(problem)}.")
 

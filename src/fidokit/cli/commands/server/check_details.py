@@ -133,7 +133,7 @@ class _Sections:
         self._console = Console(
             file=file,
             width=like.width,
-            force_terminal=True,  # the file's text goes there; NO_COLOR counts all the same
+            force_terminal=True,  # the file's text goes there; NO_COLOR still counts
             highlight=False,
             markup=False,
             emoji=False,

@@ -1,6 +1,6 @@
 """Which line of sshd's configuration decides a setting, as sshd itself names it.
 
-sshd is asked once where there are no Match blocks, else about each user, and about so many users
+sshd is asked once if there are no Match blocks, else about each user, and about so many users
 only: it takes ten milliseconds each.
 """
 

@@ -35,7 +35,7 @@ class PrivateKey(Protocol):
         ...
 
     def u2f_point(self) -> bytes | None:
-        """The public half as 04 x y (65 bytes), or None where U2F has no form for it."""
+        """The public half as 04 x y (65 bytes), or None if U2F has no form for it."""
         ...
 
 
