@@ -32,7 +32,7 @@ class HostSettled:
 
     Attributes:
         rows: one for each lost key.
-        certificates: what the sshd there says of each certificate: True where it takes it, None
+        certificates: what the sshd there says of each certificate: True if it takes it, None
             where it could not be asked.
         places: that know a backup now.
     """
