@@ -24,7 +24,7 @@ PASSED_ON = {
     "fidokit/client/credentials/attestation.py: unproved[0]",
     "fidokit/files/disk_errors.py: f\"{path}: {error.strerror or 'the system refused'}\"",
     "fidokit/files/foreign_formats.py: f'{path} {what}'",
-    "fidokit/fleet/policy/checked.py: '\\n'.join(said)",
+    "fidokit/fleet/policy/checked.py: first",
     "fidokit/provider/main.py: sentence",
     "fidokit/server/authorize/local.py: server.why",
     "fidokit/server/authorize/wishes.py: f'{named}: {why}'",
