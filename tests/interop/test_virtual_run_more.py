@@ -6,6 +6,8 @@ import base64
 import hashlib
 import json
 import os
+import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,6 +86,70 @@ def test_no_touch_required_both_ways(under: Host, kind: str) -> None:
         assert "Permission denied" in net.ssh(*login, code=255)
         net.authorize(f"no-touch-required {public}")
         assert net.ssh(*login) == "hi\n"
+
+
+def test_git_signs(under: Host) -> None:
+    """By ssh-keygen, which it starts: a commit whose signature it finds good."""
+    made(under, "ed25519-sk")
+    script = """
+        set -e
+        git init -q work && cd work
+        git config user.name ana && git config user.email ana@site.example
+        git config gpg.format ssh && git config user.signingKey "$HOME/id.pub"
+        echo "ana@site.example $(cat "$HOME/id.pub")" >"$HOME/allowed"
+        git config gpg.ssh.allowedSignersFile "$HOME/allowed"
+        git commit -q --allow-empty -S -m signed && git verify-commit HEAD 2>&1
+    """
+    shutil.rmtree(under.home / "work", ignore_errors=True)
+    said = under.run("sh", "-c", script).stdout.decode()
+    assert said.startswith('Good "git" signature for ana@site.example')
+
+
+def by_python(host: Host, script: str) -> bytes:
+    """What a script says; its libraries open files before a sanitizer is ready."""
+    environ = host.env
+    if "asan" in environ["LD_PRELOAD"]:
+        environ = environ | {"LD_PRELOAD": str(program.library(environ))}
+    return replace(host, env=environ).run(sys.executable, "-c", script).stdout
+
+
+CLIENT = f"""if True:
+    from fido2.client import DefaultClientDataCollector, Fido2Client, UserInteraction
+    from fido2.hid import CtapHidDevice
+    from fido2.server import Fido2Server
+
+    class Ana(UserInteraction):
+        def request_pin(self, *_):
+            return {PIN!r}
+
+    (device,) = CtapHidDevice.list_devices()
+    client = Fido2Client(device, DefaultClientDataCollector("https://site.example"), Ana())
+    server = Fido2Server({{"id": "site.example", "name": "Site"}})
+    ana = {{"id": b"ana", "name": "ana"}}
+    options, state = server.register_begin(ana, user_verification="required")
+    made = server.register_complete(state, client.make_credential(options.public_key))
+    options, state = server.authenticate_begin([made.credential_data], "required")
+    found = client.get_assertion(options.public_key).get_response(0)
+    server.authenticate_complete(state, [made.credential_data], found)
+    print(device.descriptor.path, found.response.authenticator_data.is_user_verified())
+"""
+
+
+def test_python_fido2s_client_registers_and_logs_in(under: Host) -> None:
+    """With a PIN; its own server judges."""
+    assert by_python(under, CLIENT) == b"/dev/hidraw90 True\n"
+
+
+ASYNCSSH = f"""if True:
+    import asyncssh
+    kind = "sk-ecdsa-sha2-nistp256@openssh.com"
+    key = asyncssh.generate_private_key(kind, pin={PIN!r})
+    print(key.convert_to_public().verify(b"a message", key.sign(b"a message", kind.encode())))
+"""
+
+
+def test_asyncssh_makes_a_key_and_signs(under: Host) -> None:
+    assert by_python(under, ASYNCSSH) == b"True\n"
 
 
 # --- libu2f-host, over hidapi --------------------------------------------------------------------

@@ -173,7 +173,7 @@ def test_a_file_keeps_them(tmp_path: Path) -> None:
         ({"credentialId": ""}, MalformedFile, "1 to 1023 bytes"),
         ({"credentialId": text(bytes(1024))}, MalformedFile, "1 to 1023 bytes"),
         ({"isResidentCredential": None}, MalformedFile, "isResidentCredential is missing"),
-        ({"isResidentCredential": 1}, MalformedFile, "not bool"),
+        ({"isResidentCredential": 1}, MalformedFile, "not true or false"),
         ({"rpId": ""}, MalformedFile, "rpId"),
         ({"privateKey": text(b"0")}, MalformedFile, "PKCS #8"),
         ({"privateKey": text(bytes(9000))}, MalformedFile, "privateKey"),

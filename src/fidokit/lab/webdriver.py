@@ -48,6 +48,7 @@ LONGEST_FILE: Final = 64 << 20
 LONGEST_RP_ID: Final = 253
 _LONGEST_KEY: Final = 8192
 _BLOB_KEY: Final = 32
+_KINDS: Final = {bool: "true or false", int: "a whole number", str: "text"}
 _LONGEST_TEXT: Final = 1 << 21
 _HINT: Final = "see WebAuthn Level 3, section 11.5: credential parameters"
 
@@ -276,7 +277,7 @@ def _member(given: Mapping[str, Any], name: str, kind: type[Any]) -> Any:
     value = given.get(name)
     if type(value) is not kind:
         raise MalformedFile(
-            f"the credential's {name} is missing, or not {kind.__name__}", hint=_HINT
+            f"the credential's {name} is missing, or not {_KINDS[kind]}", hint=_HINT
         )
     return value
 

@@ -7,7 +7,6 @@ page. This has: a function that pages call, and answers into the document that c
 from __future__ import annotations
 
 import contextlib
-import http.client
 import json
 import threading
 from collections.abc import Callable, Hashable
@@ -145,6 +144,8 @@ class DevTools:
 
 def _door(address: str) -> str:
     """Where the browser takes connections; asked past any proxy."""
+    import http.client  # few tests use it, and it takes 15 ms
+
     connection = http.client.HTTPConnection(address, timeout=PATIENCE_S)
     try:
         connection.request("GET", "/json/version")
