@@ -51,6 +51,7 @@ fetched("loaded");
 </script>
 """
 PATIENCE_S = 90
+SHARED = "--disable-dev-shm-usage"  # containers have little of it
 
 
 class Door:
@@ -160,7 +161,7 @@ def chromium(profile: Path, url: str) -> list[str]:
     quiet = ["--no-first-run", "--no-default-browser-check", "--password-store=basic"]
     as_root = ["--no-sandbox"] if os.geteuid() == 0 else []
     where = f"--user-data-dir={profile}"
-    return [stock("chromium"), *quiet, *as_root, "--disable-gpu", where, url]
+    return [stock("chromium"), *quiet, *as_root, "--disable-gpu", SHARED, where, url]
 
 
 def firefox(profile: Path, url: str) -> list[str]:

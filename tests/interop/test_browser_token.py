@@ -34,7 +34,7 @@ pytestmark = [
     pytest.mark.long,
     pytest.mark.skipif("FIDOKIT_MATRIX" in os.environ, reason="browsers are on the host alone"),
 ]
-FLAGS = ["--no-sandbox"] if os.geteuid() == 0 else []
+FLAGS = ["--disable-dev-shm-usage", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
 
 CREATE = """
 publicKey: {rp: {name: "Door"}, user: {id: new Uint8Array([7]), name: "ada", displayName: "Ada"},

@@ -5,10 +5,12 @@ import threading
 
 import pytest
 from door_site import Site
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 from selenium import webdriver
 
-FLAGS = ["--no-sandbox"] if os.geteuid() == 0 else []
+FLAGS = ["--disable-dev-shm-usage", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+
+expect.set_options(timeout=30_000)  # CI machines are busy
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 def shows(driver, text):
     output = driver.find_element(By.TAG_NAME, "output")
-    return WebDriverWait(driver, 10).until(lambda _: output.text == text)
+    return WebDriverWait(driver, 30).until(lambda _: output.text == text)
 
 
 def test_registers_and_logs_in(site, fido_driver):

@@ -57,7 +57,7 @@ def test_a_request_goes_on_while_the_page_polls(
 ) -> None:
     begun = call(browser, REQUEST)
     assert begun["pending"]
-    assert script.waits.until_one(10) == "touch"
+    assert script.waits.until_one(60) == "touch"
     assert call(browser, {"do": "poll", "id": begun["id"]}) == {"pending": True}
     script.touch()
     answer = ended(browser, begun["id"])
@@ -85,7 +85,7 @@ def test_it_ends_without_an_answer(
     browser: BrowserToken, script: WatchedToken, message: dict[str, object]
 ) -> None:
     begun = call(browser, REQUEST)
-    script.waits.until_one(10)
+    script.waits.until_one(60)
     call(browser, {"do": "begin"}, "another frame")
     assert script.waits.now == "touch"
     call(browser, message | {"id": begun["id"]})
@@ -94,7 +94,7 @@ def test_it_ends_without_an_answer(
 
 def test_closing_ends_what_goes_on(browser: BrowserToken, script: WatchedToken) -> None:
     begun = call(browser, REQUEST)
-    script.waits.until_one(10)
+    script.waits.until_one(60)
     browser.close()
     assert script.waits.now is None
     assert "error" in ended(browser, begun["id"])
