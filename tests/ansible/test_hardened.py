@@ -49,7 +49,29 @@ def test_nobody_is_locked_out(site: Controller, web: Target) -> None:
     for words in ((), ("--check",)):
         done = site.task("hardened", *words, level=["hardware-only"], code=2)
         assert "alice would be locked out" in done.result["msg"]
+        assert "let a key on a token in first: fidokit.ssh.authorized_key" in done.result["msg"]
         assert web.files() == before
+    token = (site.files / "alice.pub").read_text()
+    site.task("authorized_key", user="alice", key=[token])  # as the hint says
+    assert site.task("hardened", level=["hardware-only"]).result["changed"] is True
+    site.task("hardened", undo=True)
+
+
+@pytest.mark.parametrize("site", [HERE], indirect=True)
+def test_what_is_not_known_stands_against_it_unless_you_are_sure(
+    site: Controller, web: Target
+) -> None:
+    """Ansible goes on by the connection that it has: its own key does not verify."""
+    web.write(FILE, (site.files / "alice.pub").read_text(), "alice")
+    wish: dict[str, Any] = {"level": ["verify"], "users": ["alice"]}
+    message = site.task("hardened", **wish, code=2).result["msg"]
+    assert "cannot be known without a login: whether alice would get in" in message
+    assert message.endswith("or, if you are sure: yes_unproved")
+    done = site.task("hardened", **wish, yes_unproved=True).result
+    assert done["changed"] is True
+    standings = {one["user"]: one["standing"] for one in done["standings"]}
+    assert standings["alice"] == "cannot be known without a login"
+    site.task("hardened", undo=True)
 
 
 @pytest.mark.parametrize("site", [HERE], indirect=True)

@@ -15,6 +15,7 @@ from tests.interop.test_agent_session import ROLE, counter
 from tests.support.agent_host import Host, make_host, serving, sk_key, virtual_token
 from tests.support.ansible_site import LONG_S, newest, oldest
 from tests.support.children import popen
+from tests.support.screen import window
 from tests.support.ssh_network import Network, network
 
 pytestmark = pytest.mark.interop
@@ -97,6 +98,21 @@ def test_each_touch_is_announced_and_counted(net: Network, collections: Path) ->
     said = done.stdout.decode()
     assert "touch: 6 touches (0 before the playbook, 6 during it) for 6 logins" in said
     assert net.host.socket not in {None, ""}
+
+
+def test_a_terminal_shows_the_notice_while_the_token_waits(net: Network, collections: Path) -> None:
+    """Within 80 columns, and by itself: Ansible's own output can go elsewhere."""
+    host = net.host
+    with serving(host, host.home / "own"):
+        env = host.env | environ(net, collections) | {"SSH_AUTH_SOCK": host.socket}
+        play = f"{newest()} -i inventory -l {NAMES[0]} site.yml"
+        script = f"cd {host.home} && {play} >played 2>&1; tail -1 played"
+        with window(["sh", "-c", script], env) as shown:
+            shown.wait("^Touch your security key: a signature by own waits$")
+            said = shown.end()
+    assert said.count("Touch your security key") == 2
+    assert "touch: 2 touches (0 before the playbook, 2 during it) for 2 logins" in said
+    assert "Touch your" not in (host.home / "played").read_text()
 
 
 def test_an_agent_that_does_not_answer_stops_nothing(net: Network, collections: Path) -> None:

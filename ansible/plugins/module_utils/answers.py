@@ -9,8 +9,16 @@ import re
 from ansible_collections.fidokit.ssh.plugins.module_utils.fidokit.errors import FidokitError
 from ansible_collections.fidokit.ssh.plugins.module_utils.fidokit.prompt.text import escape
 
-_OPTION = re.compile(r"(?<![\w-])--([a-z]+(?:-[a-z]+)*)")
-_NAMES = {"user": "users", "yes-unproved": "yes_unproved", "revoke": "state"}
+_MODULES = (
+    ("fidokit server authorize KEY --user NAME", "fidokit.ssh.authorized_key"),
+    ("fidokit server revoke-list", "fidokit.ssh.revoked"),
+    ("; --all-users", ""),
+    (": --all-users", ""),
+)
+"""What hints say that is a task here; the command has an option for what a play does by itself."""
+_OPTION = re.compile(r"fidokit [^;`]*|(?<![\w-])--([a-z]+(?:-[a-z]+)*)")
+"""A whole command, which is for a fidokit on the host, or an option alone."""
+_NAMES = {"user": "users"}
 _SSHD = {"sshd": {"type": "path"}, "config": {"type": "path"}}
 
 
@@ -31,13 +39,15 @@ def clean(value):
 
 
 def as_task(hint):
-    """A hint that names options of the command with the names that they have in a task.
+    """A hint for the command, with the names that things have in a task."""
+    for said, here in _MODULES:
+        hint = hint.replace(said, here)
 
-    A hint with a whole command stays: it is for the host's own fidokit.
-    """
-    if "fidokit " in hint:
-        return hint
-    return _OPTION.sub(lambda one: _NAMES.get(one[1], one[1].replace("-", "_")), hint)
+    def named(found):
+        option = found[1]
+        return _NAMES.get(option, option.replace("-", "_")) if option else found[0]
+
+    return _OPTION.sub(named, hint)
 
 
 def sentence(error):
