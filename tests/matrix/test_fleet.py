@@ -11,8 +11,10 @@ import os
 import shlex
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -185,3 +187,31 @@ def test_what_changes_is_seen(lab: FleetLab, report: dict[str, Any]) -> None:
     add = f"echo '{file_line(9, 'new')}' >>/root/.ssh/authorized_keys"
     subprocess.run([*shlex.split(lab.ssh), "web05", add], check=True, timeout=60)
     assert "+ root@web05 file-key" in check(lab, "web05", "web06")
+
+
+def test_by_a_jump_host_and_shared_connections(lab: FleetLab, tmp_path: Path) -> None:
+    """The user's own configuration of ssh counts, and the first login is used again."""
+    config = tmp_path / "config"
+    with tempfile.TemporaryDirectory(prefix="fc-", dir="/tmp") as sockets:  # a short name
+        shared = f"ControlMaster auto\n    ControlPath {sockets}/%C\n    ControlPersist 60"
+        config.write_text(
+            f"Host web1*\n    ProxyJump web00\nHost *\n    {shared}\n{lab.config.read_text()}"
+        )
+        names = ["web10", "web11", "web12"]
+        before = logins(lab, "web00"), logins(lab, "web10")
+        try:
+            for _ in range(2):
+                text = check(lab, "--ssh", f"ssh -F {config}", *names, "--json")
+                states = {one["host"]: one["state"] for one in json.loads(text)["fleet"]["hosts"]}
+                assert states == dict.fromkeys(names, "checked")
+            assert logins(lab, "web00") > before[0]
+            assert logins(lab, "web10") == before[1] + 1
+        finally:
+            for name in [*names, "web00"]:
+                stop = ["ssh", "-F", str(config), "-O", "exit", name]
+                subprocess.run(stop, capture_output=True, timeout=60, check=False)
+
+
+def logins(lab: FleetLab, name: str) -> int:
+    """How many there were on a host."""
+    return (lab.folder / f"{name}.log").read_text(errors="replace").count("Accepted publickey")

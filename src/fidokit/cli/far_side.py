@@ -17,7 +17,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from fidokit.cli.commands.server.check_json import document
 from fidokit.errors import FidokitError
@@ -65,28 +65,17 @@ def main(request: str) -> None:
 
 
 def _answer(asked: FarRequest) -> None:
+    """Write the frame; what goes wrong in the middle ends it without its last line."""
+    pieces = _document(asked)
     try:
-        pieces = _document(asked)
-        first = next(pieces)
+        kind, first = "document", next(pieces)
     except FidokitError as error:
-        pieces, first = iter(()), json.dumps(_failure(error))
-        _write(asked.nonce, "error", first, pieces)
-        return
-    _write(asked.nonce, "document", first, pieces)
-
-
-def _write(nonce: str, kind: str, first: str, pieces: Iterator[str]) -> None:
-    """The frame; what goes wrong in the middle ends it without its last line."""
-    out = sys.stdout
-    out.write(f"\n{nonce} {kind}\n{first}")
-    for piece in pieces:
-        out.write(piece)
-    out.write(f"\n{nonce} end\n")
-    out.flush()
-
-
-def _failure(error: FidokitError) -> dict[str, str]:
-    return {"kind": type(error).__name__, "message": error.message}
+        kind, first = "error", json.dumps({"kind": type(error).__name__, "message": error.message})
+    sys.stdout.write(f"\n{asked.nonce} {kind}\n{first}")
+    for piece in pieces:  # none behind an error
+        sys.stdout.write(piece)
+    sys.stdout.write(f"\n{asked.nonce} end\n")
+    sys.stdout.flush()
 
 
 def _document(asked: FarRequest) -> Iterator[str]:
@@ -101,6 +90,7 @@ def _ends_with_the_connection(seconds: int) -> Iterator[None]:
     """Leave the block, tidily, once standard input ends or the time is up."""
 
     def stop(*_: object) -> None:
+        _react(signal.SIG_IGN)  # a second signal must not cut the tidying short
         raise ConnectionEnded
 
     def wait() -> None:
@@ -108,12 +98,15 @@ def _ends_with_the_connection(seconds: int) -> Iterator[None]:
             pass
         os.kill(os.getpid(), signal.SIGTERM)
 
-    for number in (signal.SIGALRM, signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
+    _react(stop)
     signal.alarm(seconds)
     threading.Thread(target=wait, daemon=True).start()
     try:
         yield
     finally:
-        for number in (signal.SIGALRM, signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
+        _react(signal.SIG_IGN)
+
+
+def _react(handler: Any) -> None:
+    for number in (signal.SIGALRM, signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handler)
