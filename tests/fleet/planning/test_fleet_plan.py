@@ -316,6 +316,15 @@ def test_an_account_that_is_not_seen_is_in_doubt(users: list[dict[str, Any]]) ->
     assert [step[:2] for step in steps(planned(ROOT, *users))] == [("doubt", "root")]
 
 
+def test_a_doubt_is_said_once() -> None:
+    found = finding("sshd did not tell", "hardware", user="root", doubt=True)
+    users = [account("root", unknown="sshd did not tell")]
+    plan = planned(
+        ROOT + 'require = ["hardware"]\n', *users, require=["hardware"], findings=[found]
+    )
+    assert steps(plan) == [("doubt", "root", "")]
+
+
 def test_keys_that_nobody_sees_count_against_exclusive() -> None:
     keys = account("root", [key_line(A), key_line(B)])
     settings = {"trustedusercakeys": "/etc/ssh/ca", "authorizedkeyscommand": "none"}
@@ -331,7 +340,7 @@ def test_hosts_without_an_audit_are_in_doubt() -> None:
     plan = plan_fleet(text, [down, audited("db2"), audited("other")], today=TODAY)
     said = {one.host: [step.why for step in one.actions] for one in plan.hosts}
     assert said == {
-        "web2": ["the host was not audited: cannot be reached"],
+        "web2": ["the host was not audited: cannot be reached: no route to host"],
         "db2": [],
         "other": ["no block of the policy matches this host"],
         "db1": ["the policy names this host, and there is no audit of it"],

@@ -10,7 +10,7 @@ from tests.support.desk import Desk
 
 from fidokit.client.credentials import attestation
 from fidokit.errors import FidokitError
-from fidokit.fleet.policy.proofs import KeyProofs, prove_keys
+from fidokit.fleet.policy.proofs import KeyProofs, prove_keys, without_unproved
 from fidokit.fleet.policy.values import FleetPolicy, HostRules
 from fidokit.keys.generation import GenerateRequest, generate_key
 from fidokit.metadata.catalog import Catalog
@@ -122,7 +122,10 @@ def test_a_folder_of_proofs_has_keys_that_nobody_lists(files: Path) -> None:
         assert key.fingerprint == print_in(line(files))
         assert read.owner(key.fingerprint) is read.people["al"]
         assert proofs.fault(key, HostRules(("*",)))[0] == expected
+        owner = without_unproved(read, proofs).owner(key.fingerprint)
+        assert (owner is None) == bool(expected)
         unknown = prove_keys(policy(text), files, None, TODAY)[1]
+        assert without_unproved(read, unknown).owner(key.fingerprint) is None
         assert unknown.fault(key, HostRules(("*",)))[1], "without metadata nothing is proved"
 
 

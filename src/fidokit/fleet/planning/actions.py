@@ -38,7 +38,7 @@ class PlanAction:
         expires: the first day on which the line must let nobody in any longer; None if it may stay.
         levels: of `server harden`, words with spaces between; empty for other kinds.
         path, line: where it stands on the host; empty and 0 if nowhere.
-        find_out: how to find out what is in doubt; else empty.
+        find_out: how to find out what is in doubt, or what the step needs; else empty.
     """
 
     kind: ActionKind

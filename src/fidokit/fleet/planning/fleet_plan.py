@@ -50,5 +50,5 @@ def _missing(policy: FleetPolicy, seen: set[str]) -> Iterator[HostPlan]:
     for host in policy.named_hosts:
         if host not in seen:
             why = "the policy names this host, and there is no audit of it"
-            how = f"run `fidokit fleet check {host}`"
+            how = "give an audit of it, or name it to have it checked now"
             yield HostPlan(host, (PlanAction(ActionKind.DOUBT, why, find_out=how),))

@@ -66,9 +66,9 @@ class HostPlanner:
             why = "no block of the policy matches this host"
             return HostPlan(audit.host, (PlanAction(ActionKind.DOUBT, why),))
         if audit.state is not HostState.CHECKED or audit.document is None:
-            why = f"the host was not audited: {audit.state.meaning}"
-            how = audit.problem or "run `fidokit fleet check` again"
-            return HostPlan(audit.host, (PlanAction(ActionKind.DOUBT, why, find_out=how),))
+            said = f": {audit.problem}" if audit.problem else ""
+            why = f"the host was not audited: {audit.state.meaning}{said}"
+            return HostPlan(audit.host, (PlanAction(ActionKind.DOUBT, why),))
         return _HostBench(self, rules, audit.document).plan(audit.host)
 
     def admittance(self, rules: HostRules, account: str) -> LetInKeys:
@@ -143,7 +143,7 @@ class _HostBench:
             account = self.accounts.get(name)
             if account is None or account.hidden:
                 if admittance.keys or admittance.doubtful:
-                    yield self._unknown_account(name, account)
+                    yield from self._unknown_account(name, account)
                 continue
             lines: dict[str, list[AuditedKey]] = {}
             for line in account.keys:
@@ -154,11 +154,13 @@ class _HostBench:
             for fingerprint, key in admittance.keys.items():
                 yield from self._wanted(name, key, lines.get(fingerprint, []))
 
-    @staticmethod
-    def _unknown_account(name: str, account: AuditedAccount | None) -> PlanAction:
-        why = account.hidden if account else "the audit does not show this account"
-        how = "audit the host as root, without --user"
-        return PlanAction(ActionKind.DOUBT, why, name, find_out=how)
+    def _unknown_account(self, name: str, account: AuditedAccount | None) -> Iterator[PlanAction]:
+        """Doubt about an account, unless the audit itself has a finding that says so."""
+        doubted = {one["user"] for one in self.document["findings"] if one["doubt"]}
+        if account is None or name not in doubted:
+            why = account.hidden if account else "the audit does not show this account"
+            how = "audit the host as root, without --user"
+            yield PlanAction(ActionKind.DOUBT, why, name, find_out=how)
 
     def _wanted(
         self, account: str, key: PolicyKey, lines: list[AuditedKey]
@@ -177,14 +179,16 @@ class _HostBench:
     def _authorize(
         self, why: str, account: str, key: PolicyKey, ends: date | None = None
     ) -> PlanAction:
+        whole = bool(key.public_line)
         return PlanAction(
             ActionKind.AUTHORIZE,
-            why if key.public_line else f"{why}, and the policy has its fingerprint alone",
+            why if whole else f"{why}, and the policy has its fingerprint alone",
             account,
             key.fingerprint,
             self.planner.owner(key.fingerprint),
             key.public_line,
             ends,
+            find_out="" if whole else "put its public line into the policy, in place of that",
         )
 
     def _about(self, kind: ActionKind, why: str, account: str, fingerprint: str) -> PlanAction:
@@ -209,7 +213,7 @@ class _HostBench:
             elif glass.user in self.accounts and not self.accounts[glass.user].hidden:
                 yield self._authorize("the break-glass key is not there", glass.user, key)
             else:
-                yield self._unknown_account(glass.user, self.accounts.get(glass.user))
+                yield from self._unknown_account(glass.user, self.accounts.get(glass.user))
 
     def _of_glass(self, glass: BreakGlass) -> list[AuditedAccount]:
         if glass.user:

@@ -173,7 +173,7 @@ class PolicyDraft:
     def owners(self) -> dict[str, DraftOwner]:
         """Owners by a name, with their tokens."""
         taken: set[str] = set()
-        return {name: _with_tokens(keys, taken) for name, keys in self._people().items()}
+        return {name: _with_tokens(keys, taken) for name, keys in sorted(self._people().items())}
 
     def _people(self) -> dict[str, list[DraftKey]]:
         """Owners by a name; keys with the same comment and the same places are one owner's."""

@@ -180,6 +180,28 @@ def prove_key(key: PolicyKey, folder: Path, catalog: Catalog | None, today: str)
     return ProvedKey(model.name, model.description, certified_level(model, today), model.untrusted)
 
 
+def without_unproved(policy: FleetPolicy, proofs: KeyProofs) -> FleetPolicy:
+    """A policy with only those keys in folders of `attested` that are proved.
+
+    Args:
+        policy: from `prove_keys`.
+        proofs: from the same call.
+    """
+    anywhere = HostRules(("*",))
+    people = {
+        name: replace(
+            person,
+            keys=tuple(
+                key for key in person.keys if not key.models or not proofs.fault(key, anywhere)[0]
+            ),
+        )
+        if person.attested
+        else person
+        for name, person in policy.people.items()
+    }
+    return replace(policy, people=people)
+
+
 def read_proved_policy(path: Path, today: str) -> tuple[FleetPolicy, KeyProofs]:
     """A policy, with what the attestations beside it prove.
 

@@ -28,10 +28,9 @@ def policy_text(draft: PolicyDraft) -> str:
 def _head(draft: PolicyDraft) -> str:
     hosts = sum(map(len, draft.blocks.values()))
     return (
-        f"# Made by `fidokit fleet init` from the audits of {hosts} host{'s' * (hosts != 1)}."
-        " docs/fleet.md describes every setting.\n"
-        "# Names are guessed from the comments of keys. Correct them, and join the entries of one"
-        " owner.\n"
+        f"# Made by `fidokit fleet init` from the audits of {hosts} host{'s' * (hosts != 1)}.\n"
+        "# docs/fleet.md describes every setting. Names are guessed from the comments of\n"
+        "# keys: correct them, and join the entries of one owner.\n"
         f"schema = {SCHEMA}"
     )
 

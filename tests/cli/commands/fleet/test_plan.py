@@ -79,7 +79,7 @@ def test_what_differs(fleet: Path, in_process: Run, capsys: Capture) -> None:
         "  1 to revoke, 1 in doubt",
     ]
     assert f"  {B[:19]} from root: nobody in the policy has this key" in said
-    assert "    find out: run `fidokit fleet check web2`" in said
+    assert "    find out: give an audit of it, or name it to have it checked now" in said
     assert in_process("fleet", "plan", "--from-audit", "audits", "--long") == 10
     assert f"  revoke {B} from root: " in capsys.readouterr().out
     assert in_process("fleet", "plan", "--from-audit", "audits", "--json") == 10

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,9 +97,12 @@ def _end(ctx: click.Context, report: FleetReport) -> None:
 
 
 def _survey(hosts: tuple[str, ...], given: dict[str, Any]) -> FleetSurvey:
-    from fidokit.fleet.policy.reading import read_policy
+    from fidokit.fleet.policy.proofs import read_proved_policy, without_unproved
 
-    policy = read_policy(Path(given["policy"])) if given["policy"] else None
+    policy = None
+    if given["policy"]:
+        today = datetime.now(UTC).date().isoformat()
+        policy = without_unproved(*read_proved_policy(Path(given["policy"]), today))
     return survey_of(named_or_of_policy(hosts, given, policy), given, policy)
 
 

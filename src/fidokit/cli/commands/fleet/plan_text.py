@@ -33,6 +33,10 @@ _WORDS: Final[Mapping[ActionKind, str]] = {
 }
 
 
+_HINTS: Final[Mapping[ActionKind, str]] = {ActionKind.AUTHORIZE: "first"}
+"""What stands before the sentence that helps on."""
+
+
 class _Step(NamedTuple):
     """What is the same on several hosts."""
 
@@ -97,7 +101,7 @@ def _kind(steps: Mapping[_Step, list[str]]) -> Iterator[str]:
         yield f"  {step.what}"
         yield f"    {_hosts(hosts)}"
         if step.find_out:
-            yield f"    find out: {escape(step.find_out)}"
+            yield f"    {_HINTS.get(step.kind, 'find out')}: {escape(step.find_out)}"
     if len(steps) > _SHOWN:
         yield f"  and {len(steps) - _SHOWN:,} more; --long shows all"
 
@@ -127,7 +131,7 @@ def _host(host: HostPlan) -> Iterator[str]:
         at = f" ({escape(action.path)}:{action.line})" if action.path else ""
         yield f"  {action.kind} {_said(action, None)}{at}"
         if action.find_out:
-            yield f"    find out: {escape(action.find_out)}"
+            yield f"    {_HINTS.get(action.kind, 'find out')}: {escape(action.find_out)}"
 
 
 def _said(action: PlanAction, most: int | None) -> str:
