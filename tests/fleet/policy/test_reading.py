@@ -335,8 +335,10 @@ def test_a_file(tmp_path: Path) -> None:
     path = tmp_path / "policy.toml"
     path.write_text(WHOLE)
     assert read_policy(path).people.keys() == {"alice", "bob"}
-    with pytest.raises(FidokitError, match="does not exist"):
+    with pytest.raises(FidokitError, match="there is no policy"):
         read_policy(tmp_path / "none.toml")
+    with pytest.raises(FidokitError, match="is a folder"):
+        read_policy(tmp_path)
     path.write_text("schema = 3")
     with pytest.raises(MalformedFile, match=rf"^{path}:1: "):
         read_policy(path)

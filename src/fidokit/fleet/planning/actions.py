@@ -78,7 +78,7 @@ class FleetPlan:
     """What differs between a policy and the hosts.
 
     Attributes:
-        hosts: one for each host, in the order of the audits.
+        hosts: one for each host, by name.
     """
 
     hosts: tuple[HostPlan, ...]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import date
 from itertools import chain
+from operator import attrgetter
 
 from fidokit.fleet.hosts.audit import HostAudit
 from fidokit.fleet.hosts.destinations import host_name
@@ -34,7 +35,8 @@ def plan_fleet(
     """
     planner = HostPlanner(policy, proofs or KeyProofs(), today)
     seen: set[str] = set()
-    return FleetPlan(tuple(chain(_audited(planner, audits, seen), _missing(policy, seen))))
+    plans = chain(_audited(planner, audits, seen), _missing(policy, seen))
+    return FleetPlan(tuple(sorted(plans, key=attrgetter("host"))))
 
 
 def _audited(

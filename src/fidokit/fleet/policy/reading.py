@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from pathlib import Path
 from typing import Final
 
-from fidokit.errors import MalformedFile
+from fidokit.errors import FidokitError, MalformedFile
 from fidokit.files.disk_errors import explained
 from fidokit.fleet.policy.checked import CheckedTable, Placed, PolicyFaults
 from fidokit.fleet.policy.host_blocks import BlockReader
@@ -32,6 +33,11 @@ def read_policy(path: Path) -> FleetPolicy:
             and the others as lines of the hint.
         FidokitError: it cannot be read.
     """
+    if not os.path.lexists(path):
+        raise FidokitError(
+            f"there is no policy {path}",
+            hint="make one with `fidokit fleet init`, or name it with --policy FILE",
+        )
     with explained(path), path.open("rb") as file:
         data = file.read(MAX_SIZE + 1)
     return parse_policy(data, str(path))

@@ -21,7 +21,9 @@ def policy_text(draft: PolicyDraft) -> str:
     names = {key.fingerprint: name for name, owner in owners.items() for key in owner.keys}
     parts = [_head(draft)]
     parts += ["\n".join(_owner(name, owner)) for name, owner in owners.items()]
-    parts += ["\n".join(_block(block, hosts, names)) for block, hosts in draft.blocks.items()]
+    parts += [
+        "\n".join(_block(block, sorted(hosts), names)) for block, hosts in draft.blocks.items()
+    ]
     return "\n\n".join(parts) + "\n"
 
 
