@@ -129,6 +129,21 @@ def test_a_folder_of_proofs_has_keys_that_nobody_lists(files: Path) -> None:
         assert unknown.fault(key, HostRules(("*",)))[1], "without metadata nothing is proved"
 
 
+def test_a_token_of_stated_models_has_proved_keys(files: Path) -> None:
+    known = catalog(files, "FIDO_CERTIFIED_L1")
+    key = (
+        f'{{ key = "{line(files)}", attestation = "proofs/blue.attestation", '
+        'challenge = "proofs/blue.challenge" }'
+    )
+    for model, expected in ((known.models[0].name, ""), (OTHER_MODEL, "its model, Maker Key, is")):
+        text = f'[people.al.tokens.blue]\nmodels = ["{model}"]\nkeys = [{key}]\n'
+        read, proofs = prove_keys(policy(text), files, known, TODAY)
+        assert fault(read, proofs, HostRules(("*",)))[0].startswith(expected)
+        assert bool(fault(read, proofs, HostRules(("*",)))[0]) == bool(expected)
+        assert fault(read, KeyProofs(), HostRules(("*",)))[1], "without a proof it is in doubt"
+        assert without_unproved(read, KeyProofs()).owner(print_in(line(files)))
+
+
 def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     text = f'[people.al]\nattested = {{ folder = "none", models = ["{OTHER_MODEL}"] }}\n'
     with pytest.raises(FidokitError, match="none does not exist"):

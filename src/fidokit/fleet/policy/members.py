@@ -75,14 +75,15 @@ class MemberReader:
             self.faults.add(placed.path, f"token {name} is {other}'s as well")
         table = CheckedTable.of(placed, self.faults, TOKEN)
         backup_of = table.text("backup-of")
+        models = self.models(table) or frozenset()
         keys = [self.key(one, owner, name, backup=bool(backup_of)) for one in table.list("keys")]
         return PolicyToken(
             name,
             owner,
             table.text("serial"),
-            self.models(table) or frozenset(),
+            models,
             backup_of,
-            tuple(key for key in keys if key),
+            tuple(replace(key, models=models) for key in keys if key),
         )
 
     def _check_backups(self, tokens: tuple[PolicyToken, ...], path: TomlPath) -> None:

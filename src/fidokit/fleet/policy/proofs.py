@@ -192,7 +192,9 @@ def without_unproved(policy: FleetPolicy, proofs: KeyProofs) -> FleetPolicy:
         name: replace(
             person,
             keys=tuple(
-                key for key in person.keys if not key.models or not proofs.fault(key, anywhere)[0]
+                key
+                for key in person.keys
+                if key.token or not key.models or not proofs.fault(key, anywhere)[0]
             ),
         )
         if person.attested

@@ -66,7 +66,7 @@ class PolicyToken:
         name: unique in the policy.
         owner: whose it is.
         serial: as `token list` shows it; empty if not given.
-        models: AAGUIDs with dashes, of which the token has one; empty if not given.
+        models: AAGUIDs with dashes, one of which its keys have to prove; empty if not given.
         backup_of: the token of the same owner that it stands in for; empty if none.
         keys: those on it.
     """
