@@ -21,6 +21,15 @@ import pytest
 from tests.support.key_site import StandIn, key_site
 from tests.support.sandbox import Done, Sandbox
 from tests.support.sshd import Sshd, running
+from tests.support.town import found_town
+
+from fidokit.fleet.loss.work import LossRequest, carry_out, plan_loss
+from fidokit.inventory.kept import KnownKey, fingerprint_of
+from fidokit.inventory.store import kept_inventory
+from fidokit.keys.bookkeeping import record_host_audit
+from fidokit.server.authorize.over_ssh.login import ask_texts
+from fidokit.server.sshd.key_questions import PublicText
+from fidokit.signing.git_config import Git
 
 pytestmark = pytest.mark.interop
 WHO = "me@example.org"
@@ -42,8 +51,8 @@ class Story:
     def user(self) -> str:
         return getpass.getuser()
 
-    def run(self, *words: str) -> Done:
-        env = self.site.environ(self.sandbox.env["PATH"])
+    def run(self, *words: str, **more: str) -> Done:
+        env = self.site.environ(self.sandbox.env["PATH"]) | more
         done = self.sandbox.run(*words, stdin=b"", GIT_CONFIG_NOSYSTEM="1", **env)
         assert "Traceback" not in done.err
         return done
@@ -55,7 +64,8 @@ class Story:
 
     def ssh(self, host: str) -> str:
         """The command that reaches a host by the administrator's key."""
-        return shlex.join(self.hosts[host].client("-i", str(self.home / "admin")))
+        provider = "-oSecurityKeyProvider=$SSH_SK_PROVIDER"
+        return shlex.join(self.hosts[host].client(provider, "-i", str(self.home / "admin")))
 
     def at(self, host: str) -> list[str]:
         return ["--host", f"{self.user}@127.0.0.1", "-e", self.ssh(host)]
@@ -73,8 +83,8 @@ class Story:
         assert "Offering public key" in done.stderr, done.stderr
         return "Server accepts key" in done.stderr
 
-    def lost(self, *words: str, code: int) -> dict[str, Any]:
-        done = self.run("lost", *words, "--yes", "--json")
+    def lost(self, *words: str, code: int, **env: str) -> dict[str, Any]:
+        done = self.run("lost", *words, "--yes", "--json", **env)
         assert done.code == code, (done.out, done.err)
         found: dict[str, Any] = json.loads(done.out)["lost"]
         return found
@@ -180,6 +190,17 @@ def test_the_whole_story(story: Story) -> None:
     assert again["proved"] is True
     assert [row["done"] for row in again["verdict"]] == [[] for _ in again["verdict"]]
     assert story.files() == after
+    provider = story.ok("provider", "path").strip()
+    env = {"SSH_SK_PROVIDER": provider, "FIDOKIT_TOKEN": "virtual:spare"}
+    logged_in = story.lost("virtual:main", "--login", code=0, **env)
+    assert [row["done"] for row in logged_in["verdict"] if row["kind"] == "host"] == [
+        ["backup logged in"]
+    ] * 4
+    unplugged = {**env, "FIDOKIT_TOKEN": "virtual:nowhere"}
+    refused = story.lost("virtual:main", "--login", code=10, **unplugged)
+    assert {row["backup"] for row in refused["verdict"] if row["kind"] == "host"} == {
+        "cannot be known"
+    }
 
 
 def require_gone(story: Story) -> None:
@@ -269,3 +290,72 @@ def ready(story: Story, host: str) -> None:
         if done.returncode == 0:
             return
     raise AssertionError(done.stderr)
+
+
+# --- other accounts, found in a report of their host -----------------------------------------
+
+
+@pytest.mark.root
+def test_accounts_that_a_report_by_root_names(
+    tmp_path: Path, stock: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a colleague's key only the fingerprint is known; root takes it out where it lets in."""
+    town = found_town(tmp_path, stock("/usr/sbin/sshd"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    town.configure("PermitRootLogin yes", "AuthorizedKeysFile /home/%u/.ssh/authorized_keys")
+    for name in ("admin", "colleague", "drawer"):
+        town.key(name)
+    public = {name: town.key(name).read_text() for name in ("admin", "colleague", "drawer")}
+    files = {
+        user: town.put(user, f"# {user}\nno-pty {public['colleague']}{public['admin']}")
+        for user in ("alice", "bob")
+    }
+    (town.folder / "home/root/.ssh").mkdir(parents=True)
+    (town.folder / "home/root/.ssh/authorized_keys").write_text(public["admin"])
+    print_ = fingerprint_of(public["colleague"].strip())
+    drawer = public["drawer"].strip()
+    backup = KnownKey(fingerprint_of(drawer), drawer, backup_of=print_)
+    with town.serving() as login:
+        ssh = (*login.ssh, "-i", str(town.folder / "keys/admin"))
+        report = town.fidokit("--json", "server", "check", code=None)
+        document = json.loads(report[report.index("{") :])
+        record_host_audit("root@127.0.0.1", document, ssh=ssh)
+        kept_inventory().change(lambda old: old.with_facts(keys=[backup]))
+        request = LossRequest((print_,), krl=tmp_path / "krl")
+        plan = plan_loss(request, Git(folder=tmp_path, environ={"HOME": str(tmp_path)}))
+        assert sorted(at.account for at in plan.accounts) == ["alice", "bob"]
+        rows = carry_out(plan, request, print)
+        assert {(row.place.partition("@")[0], row.proved) for row in rows[1:]} == {
+            ("alice", True),
+            ("bob", True),
+        }, rows
+        for user, file in files.items():
+            assert login.says(user, town.key("colleague")) == ""
+            assert login.says(user, town.key("drawer")) == user
+            assert file.read_text() == f"# {user}\n{public['admin']}no-pty {drawer}\n"
+            assert file.stat().st_uid != 0
+        again = carry_out(plan_loss(request), request, print)
+        assert all(row.proved and not row.done for row in again), again
+
+
+def test_a_host_behind_a_jump_host(story: Story) -> None:
+    """Whether sshd takes a key is asked through the jump host, which sees an ordinary login."""
+    config = story.home / "config"
+    blocks = [
+        f"Host {name}\n HostName 127.0.0.1\n Port {story.hosts[name].port}\n User {story.user}\n"
+        f" UserKnownHostsFile {story.hosts[name].folder / 'known_hosts'}\n"
+        f" IdentityFile {story.home / 'admin'}\n IdentitiesOnly yes\n"
+        for name in story.hosts
+    ]
+    config.write_text("".join(blocks) + "Host one\n ProxyJump three\n")
+    ssh = ["ssh", "-F", str(config)]
+    texts = [
+        PublicText(line, fingerprint_of(line))
+        for name in ("id_work", "id_work_backup")
+        for line in [" ".join((story.home / f"{name}.pub").read_text().split()[:2])]
+    ]
+    for destination in ("one", f"ssh://{story.user}@one"):
+        closed = ask_texts(ssh, destination, texts)
+        assert all("by a jump host" in answer.why for answer in closed.values())
+        answers = ask_texts(ssh, destination, texts, jump=True)
+        assert [answers[text.fingerprint].accepted for text in texts] == [True, False], answers

@@ -17,6 +17,7 @@ from fidokit.fleet.loss.subject import LostKey
 from fidokit.fleet.loss.verdict import LossRow, NewKey, OldKey
 from fidokit.inventory.kept import KnownKey, KnownPlace, PlaceKind
 from fidokit.openssh.keys.fingerprint import sha256
+from fidokit.openssh.keys.public import PublicLine
 from fidokit.openssh.lines.authorized_keys import AuthorizedKey
 from fidokit.openssh.lines.options import Option
 from fidokit.server.authorize.authorization import AuthorizeTarget, authorize_keys, revoke_keys
@@ -35,11 +36,13 @@ class HostSettled:
         certificates: what the sshd there says of each certificate: True if it takes it, None
             where it could not be asked.
         places: that know a backup now.
+        keys: lost ones of which only the fingerprint was known, with the line that was found.
     """
 
     rows: tuple[LossRow, ...]
     certificates: Mapping[str, bool | None] = field(default_factory=dict)
     places: tuple[KnownPlace, ...] = ()
+    keys: tuple[KnownKey, ...] = ()
 
 
 class Judge(Protocol):
@@ -61,6 +64,8 @@ class AccountWork:
         folder: for files of public keys.
         done, why: words for each lost key, by fingerprint.
         taken: what became of the lines, once `change` ran.
+        found: lines of lost keys of which only the fingerprint was known, by fingerprint.
+        listed: the keys are on the list of revoked keys that sshd there reads.
     """
 
     at: HostAccount
@@ -68,6 +73,8 @@ class AccountWork:
     done: dict[str, list[str]] = field(default_factory=dict)
     why: dict[str, list[str]] = field(default_factory=dict)
     taken: list[Authorized] = field(default_factory=list)
+    found: dict[str, str] = field(default_factory=dict)
+    listed: bool = False
 
     def change(self, targets: Sequence[AuthorizeTarget]) -> None:
         """Let the backups in and take the lost keys out.
@@ -78,6 +85,7 @@ class AccountWork:
         names = [self._named(lost.key) for lost in self.at.keys]
         for target in targets:
             there = revoke_keys(names, target, dry_run=True)
+            self._learn(there)
             for lost in self.at.keys:
                 for options in _options_of(lost, there):
                     self._let_in(lost, target, options)
@@ -85,6 +93,17 @@ class AccountWork:
         for lost in self.at.keys:
             if any(True for one in self.taken for _ in _options_of(lost, one)):
                 self.say(lost, "taken out")
+
+    def line_of(self, lost: LostKey) -> str:
+        """The public line of a lost key; empty if only its fingerprint is known."""
+        return lost.key.line or self.found.get(lost.key.fingerprint, "")
+
+    def _learn(self, there: Authorized) -> None:
+        """Take the keys from lines, of which only the fingerprint was known."""
+        unknown = {one.key.fingerprint for one in self.at.keys if not one.key.line}
+        for line in there.change.removed:
+            if isinstance(line, AuthorizedKey) and sha256(line.key.blob()) in unknown:
+                self.found[sha256(line.key.blob())] = PublicLine(line.key, "").encode()
 
     def say(self, lost: LostKey, words: str) -> None:
         """Note what was done."""
@@ -109,7 +128,8 @@ class AccountWork:
         where = self.at.logins[0] if self.at.logins else ""
         at = (where, self.at.account, "", self.at.ssh)
         places = [KnownPlace(PlaceKind.HOST, one.fingerprint, *at) for one in self.at.standbys]
-        return HostSettled(tuple(rows), certificates, tuple(places))
+        keys = [KnownKey(print_, line) for print_, line in self.found.items()]
+        return HostSettled(tuple(rows), certificates, tuple(places), tuple(keys))
 
     def public_file(self, key: KnownKey) -> str:
         """The public file of a key, or one that is made for the work."""

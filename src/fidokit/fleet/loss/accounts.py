@@ -6,9 +6,12 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from fidokit.fleet.loss.subject import LostKey
 from fidokit.inventory.kept import Inventory, KnownKey, KnownPlace, PlaceKind
+
+_SCHEME: Final = "ssh://"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +38,18 @@ class HostAccount:
     def name(self) -> str:
         """What a user calls it; hostile text."""
         user = f"{self.account}@" if self.account else ""
+        if self.host.startswith(_SCHEME):
+            return user + self.host.removeprefix(_SCHEME)
         return f"{user}{self.host or 'this machine'}{_port(self.ssh)}"
 
     @property
     def destination(self) -> str:
         """Whose login proves something."""
-        return f"{self.account}@{self.host}" if self.account else self.host
+        if not self.account:
+            return self.host
+        if self.host.startswith(_SCHEME):
+            return f"{_SCHEME}{self.account}@{self.host.removeprefix(_SCHEME)}"
+        return f"{self.account}@{self.host}"
 
     @property
     def standbys(self) -> list[KnownKey]:
@@ -62,7 +71,7 @@ class HostAccount:
             own = ["--user", self.account] if self.account else []
             return [*own, "--path", self.paths[0]] if self.paths else own
         words = ["--host", self.logins[0]]
-        if self.logins[0].rpartition("@")[0] != self.account and self.paths:
+        if parted(self.logins[0])[0] != self.account and self.paths:
             words += ["--path", self.paths[0]]
         return words if list(self.ssh) == ["ssh"] else [*words, "-e", shlex.join(self.ssh)]
 
@@ -73,17 +82,26 @@ def _port(words: Sequence[str]) -> str:
     return f":{given[0]}" if given else ""
 
 
+def parted(destination: str) -> tuple[str, str]:
+    """User and host of `[user@]host` or `ssh://[user@]host[:port]`; an address keeps its scheme."""
+    if not destination.startswith(_SCHEME):
+        user, _, host = destination.rpartition("@")
+        return user, host
+    user, _, host = destination.removeprefix(_SCHEME).rstrip("/").rpartition("@")
+    return user, _SCHEME + host
+
+
 def accounts_of(inventory: Inventory, keys: Sequence[LostKey]) -> list[HostAccount]:
     """The accounts that know any of these keys, in the order in which they were seen first."""
     by_print = {one.key.fingerprint: one for one in keys}
     groups: dict[tuple[object, ...], list[KnownPlace]] = {}
     for place in inventory.places_of(by_print):
         if place.kind is PlaceKind.HOST:
-            host = place.where.rpartition("@")[2]
+            host = parted(place.where)[1]
             groups.setdefault((host, place.account, place.ssh), []).append(place)
     return [
         HostAccount(
-            places[0].where.rpartition("@")[2],
+            parted(places[0].where)[1],
             places[0].account,
             places[0].ssh,
             _logins(places),
@@ -98,7 +116,7 @@ def _logins(places: Sequence[KnownPlace]) -> tuple[str, ...]:
     """The destinations, those first that log in as the user whose account it is."""
     account = places[0].account
     found = {place.where for place in places}
-    return tuple(sorted(found, key=lambda where: (where.rpartition("@")[0] != account, where)))
+    return tuple(sorted(found, key=lambda where: (parted(where)[0] != account, where)))
 
 
 def public_file(key: KnownKey) -> str:

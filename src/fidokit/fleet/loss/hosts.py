@@ -9,7 +9,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -43,6 +43,9 @@ _WORDS: Final = (
     "-oControlMaster=auto",
     "-oControlPersist=60",
 )
+_CERTIFIED: Final = "a certificate of the key, signed by "
+"""How a sentence begins about an authority that sshd trusts."""
+
 _HANG_UP_S: Final = 10.0
 
 
@@ -81,14 +84,18 @@ def settle_far(
         certificates: of the lost keys.
         log_in: prove the backups by logins, which ask for PIN and touch.
     """
-    try:
-        with one_login(at.ssh) as words, TemporaryDirectory(prefix="fidokit-") as folder:
-            work = AccountWork(at, Path(folder))
-            work.change(_prepared(work, words, revoked))
-            judge = _FarJudge.asked(work, words, certificates, log_in=log_in)
-            return work.settled(judge, judge.certified)
-    except FidokitError as error:
-        return unreached(at, error.message, certificates)
+    failure = "no login is known"
+    for destination in at.logins:
+        tried = replace(at, logins=(destination, *(one for one in at.logins if one != destination)))
+        try:
+            with one_login(at.ssh) as words, TemporaryDirectory(prefix="fidokit-") as folder:
+                work = AccountWork(tried, Path(folder))
+                work.change(_prepared(work, words, revoked))
+                judge = _FarJudge.asked(work, words, certificates, log_in=log_in)
+                return work.settled(judge, judge.certified)
+        except FidokitError as error:
+            failure = error.message
+    return unreached(at, failure, certificates)
 
 
 def _prepared(work: AccountWork, ssh: tuple[str, ...], revoked: Lists) -> list[AuthorizeTarget]:
@@ -116,6 +123,7 @@ def _put_on_list(work: AccountWork, there: FarShell, path: str, revoked: Lists) 
         for lost in work.at.keys:
             work.doubt(lost, f"not on the revocation list there: {error.message}")
     else:
+        work.listed = True
         for lost in work.at.keys if not made.is_empty else ():
             work.say(lost, "on the revocation list")
 
@@ -136,8 +144,9 @@ class _FarJudge:
         cls, work: AccountWork, ssh: tuple[str, ...], certificates: Certificates, *, log_in: bool
     ) -> _FarJudge:
         at = work.at
-        keys = [one.key for one in at.keys if one.key.line] + at.standbys
-        texts = [PublicText(_bare(key.line), key.fingerprint) for key in keys]
+        lines = [(work.line_of(one), one.key.fingerprint) for one in at.keys]
+        lines += [(one.line, one.fingerprint) for one in at.standbys]
+        texts = [PublicText(_bare(line), print_) for line, print_ in lines if line]
         answers = login.ask_texts(ssh, at.destination, texts, jump=True)
         certified: dict[str, bool | None] = {}
         for print_ in (one.key.fingerprint for one in at.keys):
@@ -149,10 +158,16 @@ class _FarJudge:
 
     def old(self, lost: LostKey) -> OldKey:
         """By the public-key query, of the key and of its certificates."""
+        unseen = False
         for sentence in (s for one in self.work.taken for s in one.warnings):
-            if not sentence.startswith("not proved for "):  # this very account was asked above
-                self.work.doubt(lost, sentence)
-        if not lost.key.line:
+            if sentence.startswith("not proved for "):
+                continue  # this very account was asked above
+            if sentence.startswith(_CERTIFIED):
+                if self.work.listed:
+                    continue  # so is every certificate of the key, known or not
+                unseen = True
+            self.work.doubt(lost, sentence)
+        if not self.work.line_of(lost):
             self.work.doubt(lost, "only the fingerprint is known, so sshd cannot be asked")
             return OldKey.UNKNOWN
         answer = self.answers[lost.key.fingerprint]
@@ -165,7 +180,7 @@ class _FarJudge:
         if answer.accepted is None or None in mine:
             self.work.doubt(lost, answer.why or "sshd could not be asked about a certificate")
             return OldKey.UNKNOWN
-        return OldKey.OUT
+        return OldKey.UNKNOWN if unseen else OldKey.OUT
 
     def new(self, lost: LostKey, standby: KnownKey) -> NewKey:
         """By the public-key query, and by a login where that is wished."""

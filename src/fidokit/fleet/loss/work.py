@@ -14,14 +14,16 @@ from pathlib import Path
 
 from fidokit.fleet.loss import revocations
 from fidokit.fleet.loss.account_work import HostSettled
-from fidokit.fleet.loss.accounts import HostAccount, accounts_of
+from fidokit.fleet.loss.accounts import HostAccount, accounts_of, parted
 from fidokit.fleet.loss.forges import ForgeKey, forge_keys, settle_forge
 from fidokit.fleet.loss.hosts import settle_far
+from fidokit.fleet.loss.policy_facts import policy_places, with_policy
 from fidokit.fleet.loss.revocations import LostCertificate, Revocations, certificates_of
 from fidokit.fleet.loss.signer_files import SignerFile, settle_signers, signer_files
 from fidokit.fleet.loss.subject import LossSubject, LostKey, find_subject
 from fidokit.fleet.loss.this_machine import own_uses, rows_of, settle_here
 from fidokit.fleet.loss.verdict import LossRow
+from fidokit.fleet.policy.values import FleetPolicy
 from fidokit.inventory.counters import CounterHistory
 from fidokit.inventory.kept import KnownKey as KnownKey  # noqa: PLC0414  the command shows it
 from fidokit.inventory.kept import KnownLoss, KnownPlace, PlaceKind
@@ -44,6 +46,7 @@ class LossRequest:
         since: signatures count until then, seconds since 1970; None for now.
         krl: the file of the revocation list; None for the usual one.
         log_in: prove the backups by logins, which ask for PIN and touch.
+        policy: names people, their tokens and keys, and the hosts that let them in; None for none.
     """
 
     words: tuple[str, ...]
@@ -52,6 +55,7 @@ class LossRequest:
     since: int | None = None
     krl: Path | None = None
     log_in: bool = False
+    policy: FleetPolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +100,14 @@ def plan_loss(request: LossRequest, git: Git | None = None) -> LossPlan:
         MalformedFile, NoPermission: the inventory cannot be read.
     """
     kept = kept_inventory().read()
+    if request.policy:
+        kept = with_policy(kept, request.policy)
     subject = find_subject(kept, request.words)
-    known = kept.with_facts(
-        keys=[one.key for one in subject.keys], places=[*_named_hosts(request, subject)]
-    )
+    places = [*_named_hosts(request, subject)]
+    if request.policy:
+        prints = [one.key.fingerprint for one in subject.keys]
+        places += policy_places(kept, request.policy, prints, request.ssh)
+    known = kept.with_facts(keys=[one.key for one in subject.keys], places=places)
     now = int(time.time()) if request.since is None else request.since
     losses = {one.key.fingerprint: kept.loss(one.key.fingerprint) for one in subject.keys}
     asked = git or Git()
@@ -118,7 +126,7 @@ def plan_loss(request: LossRequest, git: Git | None = None) -> LossPlan:
 
 def _named_hosts(request: LossRequest, subject: LossSubject) -> Iterator[KnownPlace]:
     for host in request.hosts:
-        user = host.rpartition("@")[0]
+        user, _ = parted(host)
         for one in subject.keys:
             yield KnownPlace(PlaceKind.HOST, one.key.fingerprint, host, user, "", request.ssh)
 
@@ -127,6 +135,7 @@ def _named_hosts(request: LossRequest, subject: LossSubject) -> Iterator[KnownPl
 class _Carried:
     rows: list[LossRow] = field(default_factory=list)
     places: list[KnownPlace] = field(default_factory=list)
+    keys: list[KnownKey] = field(default_factory=list)
     said: dict[str, list[tuple[str, bool | None]]] = field(default_factory=dict)
 
 
@@ -174,13 +183,14 @@ def carry_out(
         carried.rows += settle_signers(file, plan.since, now)
     carried.rows += revocations.certificate_rows(plan.certificates, carried.said, plan.krl)
     carried.rows += rows_of(plan.keys, git or Git())
-    note_facts(say, places=carried.places)
+    note_facts(say, keys=carried.keys, places=carried.places)
     return carried.rows
 
 
 def _take(carried: _Carried, at: HostAccount, done: HostSettled) -> None:
     carried.rows += done.rows
     carried.places += done.places
+    carried.keys += done.keys
     for line, answer in done.certificates.items():
         carried.said.setdefault(line, []).append((at.name, answer))
 

@@ -247,3 +247,31 @@ def test_only_a_fingerprint_is_known(bench: Bench) -> None:
     found = lost(bench, f"SHA256:{digest}")
     krl = parse_krl(Path(found["krl"]).read_bytes())
     assert krl.revocation(ed25519_token(5).public)
+
+
+def test_hosts_of_a_file_and_of_a_policy(home: Bench) -> None:
+    """Nobody answers at this port, so that each is a row with what to do by hand."""
+    line = (home.home / "id.pub").read_text().strip()
+    backup = (home.home / "id_backup.pub").read_text().strip()
+    (home.home / "policy.toml").write_text(f"""
+[people.alice.tokens.blue]
+keys = ["{line}"]
+[people.alice.tokens.drawer]
+backup-of = "blue"
+keys = ["{backup}"]
+[[hosts]]
+match = ["127.0.0.1"]
+let-in = {{ deploy = ["alice"] }}
+""")
+    (home.home / "hosts").write_text("# ours\nroot@127.0.0.1\nssh://me@127.0.0.1:1\n")
+    named = ("--policy", "policy.toml", "--inventory", "hosts", "-e", "ssh -F none -p 1")
+    done = home.run("lost", "blue", "--dry-run", *named)
+    for name in ("deploy@127.0.0.1:1\n", "root@127.0.0.1:1\n", "me@127.0.0.1:1\n"):
+        assert f"  host         {name}" in done.out
+    found = home.json("lost", "blue", "--dry-run", *named)["lost"]
+    assert found["tokens"][0]["id"] == "virtual:t"
+    assert [place["kind"] for place in found["places"]].count("host") == 3
+    (home.home / "hosts").write_text("-oProxyCommand=x\n")
+    assert home.run("lost", "blue", "--dry-run", *named).code == 4
+    (home.home / "policy.toml").write_text("[")
+    assert home.run("lost", "me@laptop", "--policy", "policy.toml", "--yes").code == 4

@@ -284,3 +284,14 @@ def test_a_dropbear_is_seen_among_the_parents(tmp_path: Path, home: Path) -> Non
     program.chmod(0o755)
     with far_shell.shell([str(program), "--", "them"]) as at:
         assert at.facts()["server"][0] == "dropbear"
+
+
+def test_a_host_that_never_answers_does_not_hold_us(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(far_shell, "LONGEST_S", 0.0)
+    with (
+        far_shell.shell(stand_in(tmp_path, "dash", talk="exec cat >/dev/null")) as at,
+        pytest.raises(FidokitError, match="ssh ended"),
+    ):
+        at.read(PATH)

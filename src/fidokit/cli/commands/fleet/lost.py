@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from fidokit.fleet.loss.subject import LostKey
     from fidokit.fleet.loss.verdict import LossRow
     from fidokit.fleet.loss.work import KnownKey, LossPlan, LossRequest
+    from fidokit.fleet.policy.values import FleetPolicy
 
 COLUMNS: Final = (
     Column("Place", "1", least=20),
@@ -47,11 +48,23 @@ NOTHING: Final = """The inventory is empty: commands such as `fidokit key list` 
     help="Another account that lets the keys in. Can be repeated.",
 )
 @click.option(
+    "--inventory",
+    "file",
+    metavar="FILE",
+    help="Also the hosts in FILE, one a line (- is standard input).",
+)
+@click.option(
+    "--policy",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Take tokens, backups and hosts from this policy, too.",
+)
+@click.option(
     "-e",
     "--ssh",
     metavar="COMMAND",
     default="ssh",
-    help="With --host: the command to reach it.  [default: ssh]",
+    help="The command to reach hosts that the inventory does not know.  [default: ssh]",
 )
 @click.option(
     "--since",
@@ -79,6 +92,8 @@ def lost(
     *,
     words: tuple[str, ...],
     hosts: tuple[str, ...],
+    file: str | None,
+    policy: Path | None,
     ssh: str,
     since: str | None,
     krl: Path | None,
@@ -106,7 +121,13 @@ def lost(
     if not_cloned:
         _dismiss(settings, words)
         return
-    request = LossRequest(words, hosts, tuple(shlex.split(ssh)), _moment(since), krl, login)
+    if file is not None:
+        from fidokit.fleet.hosts.destinations import inventory
+
+        hosts += tuple(host.address for host in inventory(file))
+    request = LossRequest(
+        *(words, hosts, tuple(shlex.split(ssh)), _moment(since), krl, login), _policy(policy)
+    )
     plan = plan_loss(request)
     if not settings.json:
         write_lines(_planned(plan))
@@ -120,7 +141,7 @@ def lost(
         rows = carry_out(plan, request, note, progress=counter.show)
     show(settings, {"lost": _data(plan, rows)}, _verdict(plan, rows))
     if not settings.json:
-        write_lines(_rest(rows, _again(request)))
+        write_lines(_rest(rows, _again(request, policy)))
     if not all(row.proved for row in rows):
         raise click.exceptions.Exit(ExitCode.POLICY)
 
@@ -131,9 +152,16 @@ def _moment(since: str | None) -> int | None:
     return None if since is None else verify_time(since)
 
 
-def _again(request: LossRequest) -> str:
+def _policy(path: Path | None) -> FleetPolicy | None:
+    from fidokit.fleet.policy.reading import read_policy
+
+    return None if path is None else read_policy(path)
+
+
+def _again(request: LossRequest, policy: Path | None) -> str:
     words = ["fidokit", "lost", *request.words]
     words += ["--krl", str(request.krl)] if request.krl else []
+    words += ["--policy", str(policy)] if policy else []
     return shlex.join([*words, *(["--login"] if request.log_in else [])])
 
 

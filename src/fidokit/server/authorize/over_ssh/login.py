@@ -132,7 +132,8 @@ def _query(config: Path, ssh: Sequence[str], destination: str, keys: Sequence[Pu
         public.write_text(f"{key.text}\n")
         public.chmod(0o600)  # ssh looks into it for a private key, too
         named += ["-i", str(public)]
-    options = ["-oBatchMode=yes", "-oIdentityAgent=none", *named]
+    # nothing is signed, and ssh offers no key on a token if its provider is not to be found
+    options = ["-oBatchMode=yes", "-oIdentityAgent=none", "-oSecurityKeyProvider=internal", *named]
     return _connect(config, ssh, destination, options, _QUERY_S)
 
 
