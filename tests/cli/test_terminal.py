@@ -282,6 +282,13 @@ def test_a_message_on_standard_input_ends_at_one_ctrl_d(token: Sandbox) -> None:
         shown.type("hello\n\x04")
         assert shown.status == 0
     assert "BEGIN SSH SIGNATURE" in shown.text()
+    (token.home / "message").write_text("hello\n")
+    assert token.run(*quick, "key", "sign", "-f", "k", "message").code == 0
+    with token.window("key", "verify", "-k", "k.pub", "-s", "message.sig") as shown:
+        shown.wait("Reading standard input")
+        shown.type("hello\n\x04")
+        assert shown.status == 0
+    assert "Good 'file' signature" in shown.text()
 
 
 # --- secrets -----------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from fidokit.errors import NoPermission
 from fidokit.server import accounts
 from fidokit.server.accounts import Password, ShadowEntry
 
@@ -134,3 +135,17 @@ def test_passwords_by_source(tmp_path: Path, switch: str, alice: Password, bob: 
     known = accounts.local_passwords(tmp_path)
     assert known("alice", "x").password is alice
     assert known("bob", "x").password is bob
+
+
+@pytest.mark.parametrize(
+    ("name", "uid", "said"),
+    [("root", 0, "only root may do this"), ("bob", 1002, "only bob and root may do this")],
+)
+def test_whose_rights_are_missing_is_said_once(
+    monkeypatch: pytest.MonkeyPatch, name: str, uid: int, said: str
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1001)
+    account = accounts.Account(name, uid, uid, Path("/nowhere"))
+    with pytest.raises(NoPermission) as caught, accounts.acting_as(account):
+        pytest.fail("done with rights that are missing")
+    assert (caught.value.message, caught.value.hint) == (said, "repeat it with sudo")
