@@ -76,20 +76,6 @@ def relative(text: str, name: str, path: Path, inside: Collection[str]) -> str:
     return "\n".join(lines)
 
 
-def own_part(text: str, path: Path) -> str:
-    """A module's text; of a package its docstring and its version, since nothing is public here."""
-    if not is_package(path):
-        return text
-    tree = ast.parse(text)
-    kept = [
-        node
-        for node in tree.body
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__version__"
-    ]
-    docstring = ast.get_docstring(tree, clean=False) or ""
-    return "\n\n".join([f'"""{docstring}"""', *map(ast.unparse, kept)]) + "\n"
-
-
 def write(tree: Path, output: Path) -> None:
     """Write the collection's tree.
 
@@ -105,10 +91,10 @@ def write(tree: Path, output: Path) -> None:
     assert isinstance(version, ast.Assign)
     head = HEAD.format(version=ast.literal_eval(version.value))
     for name, path in found.items():
-        text = relative(own_part(path.read_text("utf-8"), path), name, path, found)
         place = output / "plugins/module_utils" / path.relative_to(source)
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(head + text, encoding="utf-8")
+        text = head + relative(path.read_text("utf-8"), name, path, found)
+        place.write_text("" if is_package(path) else text, encoding="utf-8")  # none is public here
     for minor in ANSIBLE:
         ignored = output / f"tests/sanity/ignore-2.{minor}.txt"
         ignored.parent.mkdir(parents=True, exist_ok=True)

@@ -114,15 +114,17 @@ def test_it_is_installed_and_works_from_there(
     assert '"token-key": []' in checked
 
 
-def test_sanity_as_far_as_it_installs_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("program", [oldest, newest], ids=["oldest", "newest"])
+def test_sanity_as_far_as_it_installs_nothing(tmp_path: Path, program: object) -> None:
+    assert callable(program)
     place = tmp_path / "ansible_collections/fidokit/ssh"
     place.parent.mkdir(parents=True)
     load("collection").write(TOP, place)
     run("git", "init", "-q", ".", folder=place)
     run("git", "add", "-A", ".", folder=place)
-    program = newest().with_name("ansible-test")
+    tester = Path(program()).with_name("ansible-test")
     named = [word for name in SANITY for word in ("--test", name)]
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    said = run(program, "sanity", "--local", "--python", python, *named, folder=place)
+    said = run(tester, "sanity", "--local", "--python", python, *named, folder=place)
     for name in SANITY:
         assert f'Running sanity test "{name}"' in said

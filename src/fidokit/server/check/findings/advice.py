@@ -136,7 +136,7 @@ class Advice:
 
     def _unknown_user(self, finding: CheckFinding) -> Iterator[NextStep]:
         yield from self._as_root(finding)
-        options = dict(zip(self.named[::2], self.named[1::2], strict=False))
+        options = dict(zip(self.named[::2], self.named[1::2]))  # noqa: B905  Python 3.9
         sshd = options.get("--sshd") or next(filter(os.path.exists, _SSHDS), "sshd")
         config = ("-f", options["--config"]) if "--config" in options else ()
         command = (sshd, *config, "-T", "-C", f"user={finding.user}")
