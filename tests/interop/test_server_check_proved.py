@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import re
 import subprocess
 import sys
 import tempfile
@@ -20,9 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.matrix.__main__ import SUITE
 from tests.support.agent_host import stock
 from tests.support.openssh_version import openssh
+from tests.support.roots import TOO_OLD
 from tests.support.sshd import Sshd, running
+from tests.support.town import GO_IN
 
 from fidokit.openssh.keys.key_types import RsaPublic
 from fidokit.openssh.keys.public import parse_public
@@ -30,6 +34,8 @@ from fidokit.openssh.keys.public import parse_public
 pytestmark = [pytest.mark.interop, pytest.mark.root]
 
 SSHD = "/usr/sbin/sshd"
+OLD = os.environ.get(SUITE) in TOO_OLD
+"""Whether sshd is in another userland than Python: fidokit then goes in there, too."""
 ME = pwd.getpwuid(os.geteuid()).pw_name
 REFUSED = 255
 
@@ -60,8 +66,8 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """A folder that StrictModes takes."""
-    with tempfile.TemporaryDirectory(dir="/run") as folder:
+    """A folder that StrictModes takes, and that both userlands see."""
+    with tempfile.TemporaryDirectory(dir=sys.prefix if OLD else "/run") as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
 
@@ -72,13 +78,29 @@ def serving(
 ) -> Iterator[Sshd]:
     named = any(line.startswith("AuthorizedKeysFile") for line in settings)
     files = () if named else (f"AuthorizedKeysFile {place}/keys",)
-    with running(place / "etc", *files, *settings, sshd=SSHD, tail=tail, within=within) as server:
+    words = (*entered(), *within)
+    with running(place / "etc", *files, *settings, sshd=SSHD, tail=tail, within=words) as server:
         yield server
+
+
+def entered() -> list[str]:
+    """What starts a program in the userland that holds sshd."""
+    return ["nsenter", f"--mount=/proc/{pid_there()}/ns/mnt"] if OLD else []
+
+
+def pid_there() -> str:
+    """The process that keeps that userland, as the script in sshd's place names it."""
+    found = re.search(r"/proc/(\d+)/ns/mnt", Path(stock("sshd")).read_text())
+    assert found
+    return found[1]
 
 
 def check(server: Sshd, *more: str) -> dict[str, Any]:
     """What it says of this user under `hardware`."""
     command = [sys.executable, "-m", "fidokit", "--json", "server", "check", "--user", ME]
+    if OLD:
+        go_in = [sys.executable, "-c", GO_IN, f"/proc/{pid_there()}/root", sys.executable]
+        command = [*go_in, *command]
     asked = ["--config", str(server.config), "--require", "hardware", *more]
     done = subprocess.run([*command, *asked], capture_output=True, timeout=120, check=False)
     assert done.returncode in {0, 10}, done
@@ -180,10 +202,15 @@ def test_names_of_files(place: Path, keys: Keys, name: str, setting: str, gets_i
     path = place / name.format(user=ME, uid=os.geteuid())
     path.parent.mkdir(exist_ok=True)
     path.write_text(keys.line("ed25519") + "\n")
-    if openssh(SSHD) >= (10, 3):  # which takes `none` alone
+    if openssh("sshd" if OLD else SSHD) >= (10, 3):  # which takes `none` alone
         setting = setting.replace(" none", "") if gets_in else setting
     with serving(place, setting.format(place=place)) as server:
-        agree(server, keys.path("ed25519"), gets_in)
+        agree(server, keys.path("ed25519"), gets_in and understood(setting))
+
+
+def understood(setting: str) -> bool:
+    """Whether sshd takes its quotes for quotes: single ones since 8.7."""
+    return "'" not in setting or openssh("sshd" if OLD else SSHD) >= (8, 7)
 
 
 def test_a_pattern_of_files(place: Path, keys: Keys) -> None:
@@ -250,7 +277,7 @@ ON = "PubkeyAuthentication yes"
         ((f"DenyUsers {ME}",), (), False),
         (("AllowUsers nobody",), (), False),
         (("AllowGroups nogroup",), (), False),
-        (("PubkeyAcceptedAlgorithms sk-*",), (), False),
+        (("PubkeyAcceptedKeyTypes sk-*",), (), False),
         (("PermitRootLogin no",), (), False),
     ],
 )
@@ -288,7 +315,7 @@ def test_included_files(place: Path, keys: Keys, include: str) -> None:
     (place / "keys").write_text(keys.line("ed25519") + "\n")
     (place / "x.conf").write_text(f"Match User {ME}\n{ON}\n")
     with serving(place, include.format(place), OFF) as server:
-        agree(server, keys.path("ed25519"), True)
+        agree(server, keys.path("ed25519"), understood(include))
 
 
 # --- what runs -------------------------------------------------------------------------------
@@ -414,7 +441,7 @@ def certify(keys: Keys, *options: str) -> None:
         (("AuthorizedPrincipalsFile {place}/principals",), "boss\n", True),
         (("AuthorizedPrincipalsFile {place}/principals",), "# boss\n\n", False),
         (("AuthorizedPrincipalsFile {place}/principals",), None, False),
-        (("PubkeyAcceptedAlgorithms sk-*",), None, False),
+        (("PubkeyAcceptedKeyTypes sk-*",), None, False),
         (("CASignatureAlgorithms ecdsa-sha2-nistp256",), None, False),
         (("RevokedKeys {place}/ca.pub",), None, False),
     ],

@@ -16,6 +16,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -143,7 +144,9 @@ def package_sources(environ: dict[str, str]) -> Iterator[Path]:
 
 
 def _outside(found: Root, arguments: Sequence[str]) -> int:
-    shown = {str(path): str(path) for path in (TOP, Path("/tmp"), Path(sys.prefix))}
+    libraries = map(Path, dict.fromkeys(map(sysconfig.get_path, ("stdlib", "platstdlib"))))
+    paths = (TOP, Path("/tmp"), Path(sys.prefix), *libraries)
+    shown = {str(path): str(path) for path in paths}
     with found.machine(shown) as machine, tempfile.TemporaryDirectory() as folder:
         write_programs(machine, Path(folder))
         environ = os.environ | {"PATH": f"{folder}:{os.environ['PATH']}", SUITE: found.suite}

@@ -52,8 +52,8 @@ ELSEWHERE = HOST_ALONE | BROWSERS | FUZZERS
 """Packages of .ci/debian-packages that are needed on the host alone."""
 MORE = ("ca-certificates", "git", "iproute2", "make", "procps", "udev")
 OF_PYTHON = ("python3-dev", "python3-venv")
-ONLY_IN = {"sid": ("openssh-tests",)}
-"""The packages that tests find in one release: OpenSSH's own programs for its tests."""
+ONLY_IN = {"trixie": ("openssh-tests",), "sid": ("openssh-tests",)}
+"""The packages that tests find in some releases: OpenSSH's own programs for its tests."""
 OLD_PACKAGES = (
     "libpam-google-authenticator",
     "netbase",
