@@ -28,6 +28,8 @@ BOUNDARIES = (
     "src/fidokit/cli/main.py",  # the command: a defect becomes a sentence that asks for a report
     "src/fidokit/client/links/watchdog.py",  # a worker thread: who waits for it raises the same
     "src/fidokit/fleet/hosts/parallel.py",  # one host's defect is not another's
+    "src/fidokit/fleet/applying/rollout.py",  # one host's defect is not another's
+    "src/fidokit/server/host_steps.py",  # what was done before a defect is to be taken back
     "src/fidokit/testing/browser/token.py",  # a page's request: the test reads what went wrong
     "src/fidokit/virtual/transports/memory.py",  # one client, reader or request of many ends alone
     "src/fidokit/provider/service.py",  # the provider: a defect becomes OpenSSH's error number

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -105,19 +105,34 @@ def fleet_lab(
         subprocess.run(keygen, check=True)
     (folder / "known").write_text(f"fleet {(folder / 'host_key.pub').read_text()}")
     names = [host.name for host in hosts] + list(down)
-    blocks = [f"Host {name}\n    HostName {_address(n)}\n" for n, name in enumerate(names)]
-    lab.config.write_text("".join(blocks) + CLIENT.format(port=PORT, folder=folder))
     with ExitStack() as stack:
-        for number, host in enumerate(hosts):
-            process = stack.enter_context(_running(lab, host, _address(number)))
-            lab.processes[host.name] = process
-        for number, host in enumerate(hosts):
-            _wait(lab.processes[host.name], host.name, _address(number))
+        network = stack.enter_context(_own_network())
+        addresses = [
+            f"{network}.{number // 200}.{number % 200 + 1}" for number in range(len(names))
+        ]
+        blocks = [
+            f"Host {name}\n    HostName {at}\n" for name, at in zip(names, addresses, strict=True)
+        ]
+        lab.config.write_text("".join(blocks) + CLIENT.format(port=PORT, folder=folder))
+        for host, at in zip(hosts, addresses, strict=False):
+            lab.processes[host.name] = stack.enter_context(_running(lab, host, at))
+        for host, at in zip(hosts, addresses, strict=False):
+            _wait(lab.processes[host.name], host.name, at)
         yield lab
 
 
-def _address(number: int) -> str:
-    return f"127.9.{number // 200}.{number % 200 + 1}"
+@contextmanager
+def _own_network() -> Iterator[str]:
+    """The first half of loopback addresses that no other lab on this machine uses."""
+    with socket.socket(type=socket.SOCK_DGRAM) as mark:
+        yield next(f"127.{number}" for number in range(10, 250) if _is_free(mark, number))
+
+
+def _is_free(mark: socket.socket, number: int) -> bool:
+    with suppress(OSError):
+        mark.bind((f"127.{number}.255.1", PORT))
+        return True
+    return False
 
 
 @contextmanager

@@ -151,6 +151,7 @@ GROUPS: Mapping[str, Section] = {
     "fleet": Section(
         "Many hosts: who gets in where, one policy, and what differs from it",
         {
+            "apply": "fleet.apply:apply",
             "check": "fleet.check:check",
             "init": "fleet.init:init",
             "plan": "fleet.plan:plan",

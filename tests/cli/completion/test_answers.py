@@ -51,6 +51,7 @@ FREE = [
 FREE_ARGUMENTS = {
     "key rename comment",
     "pin min-length length",
+    "fleet apply --canary",
     "bio rename fingerprint",  # the token asks for its PIN before it lists them
     "bio rename name",
     "bio delete fingerprints",

@@ -46,13 +46,14 @@ ACTS = ("virtual touch", "virtual refuse", "virtual finger", "virtual unplug", "
 """Verbs that act on a token that another process serves."""
 STOCK = ("agent add", "agent list", "agent session", "agent units", "provider path",
          "provider install", "ssh-config", "token record", "virtual run")  # fmt: skip
-AS_ROOT = ("fleet check", "server authorize", "server check", "server harden",
+AS_ROOT = ("fleet apply", "fleet check", "server authorize", "server check", "server harden",
            "server revoke-list", "server trust-ca", "udev install")  # fmt: skip
 """Verbs whose examples run programs of other packages, or change files of root."""
 MAY_END: Mapping[str, set[int]] = {
     "doctor": {0, 1},
     "server check": {0, 10},
     "key publish": {0, 1},
+    "fleet apply": {0, 10},
     "fleet check": {0, 10},
 }
 """Exit statuses besides success: what such a command finds is no failure of it."""
@@ -301,7 +302,7 @@ def test_it_works_for_root(home: Sandbox, name: str, command: str) -> None:
         f"root:x:0:0:root:{home.home}:/bin/sh\nsshd:x:105:65534::/run/sshd:/usr/sbin/nologin\n"
     )
     (home.home / "rules").mkdir()
-    if name == "fleet check":  # every host is this one; others log in by the real ssh
+    if name.startswith("fleet "):  # every host is this one; others log in by the real ssh
         ssh = home.home / "ssh"
         ssh.write_text('#!/bin/sh\nfor last; do :; done\neval "$last"\n')
         ssh.chmod(0o755)

@@ -17,7 +17,7 @@ from fidokit.fleet.hosts.imports import modules, reached
 from fidokit.fleet.hosts.program import TravelingProgram, far_command
 
 SRC = Path(__file__).parents[3] / "src"
-ENTRY = "fidokit.cli.far_side"
+ENTRY = "fidokit.cli.far_side.audit"
 FOUND = reached(SRC, [ENTRY])
 
 

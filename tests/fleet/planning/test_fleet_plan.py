@@ -440,3 +440,14 @@ def test_any_host(settings: str, places: dict[str, list[str]]) -> None:
     again = planned(settings, *after, require=asked)
     assert not again.of(ActionKind.REVOKE)
     assert not [one for one in again.of(ActionKind.AUTHORIZE) if one.public_line]
+
+
+def test_verify_is_not_planned_for_keys_in_files_that_may_stay() -> None:
+    plan = planned(
+        ROOT + f'require = ["verify"]\nbreak-glass = ["root:{GLASS}"]\n',
+        account("root", [key_line(A), key_line(B), key_line(GLASS, hardware=False)]),
+        require=["verify", f"break-glass=root:{GLASS}"],
+        findings=[finding("no PIN", "verify")],
+    )
+    assert kinds(plan) == ["conflict"]
+    assert "verify asks nothing of keys" in plan.actions[0].why

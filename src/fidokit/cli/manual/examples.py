@@ -91,6 +91,10 @@ EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
     "server harden": ("fidokit server harden touch --dry-run",),
     "server revoke-list": ("fidokit server revoke-list --file revoked lost.pub",),
     "server trust-ca": ("fidokit server trust-ca --dry-run ca.pub",),
+    "fleet apply": (
+        "fidokit fleet apply --dry-run --canary web1",
+        "fidokit fleet apply --undo --yes",
+    ),
     "fleet check": (
         "fidokit fleet check web1 web2",
         "fidokit fleet check --inventory hosts --require hardware",

@@ -61,6 +61,7 @@ FILES = {
     "~/.local/state/fidokit/revoked_keys": "Keys that were lost, as a revocation list (lost).",
     "~/.local/state/fidokit/readers": "Rights to list keys without a PIN (key list --remember).",
     "~/.local/state/fidokit/inventory": "What is known of your keys: public facts (lost).",
+    "~/.local/state/fidokit/fleet/apply.jsonl": "What fleet apply changed, for --undo.",
     "~/.local/state/fidokit/fleet/hosts.json": "How each host was when it was checked last.",
     "~/.local/state/fidokit/departures.json": "Where tokens departed from CTAP.",
     "~/.local/share/fidokit": "Libraries that are compiled on this machine.",

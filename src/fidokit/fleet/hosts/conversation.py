@@ -26,7 +26,7 @@ from fidokit.server.sshd.ssh_client import environment
 
 MEBIBYTE: Final = 1 << 20
 
-_OPTIONS: Final = (
+OPTIONS: Final = (
     *("-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10"),
     # an audit forwards nothing to a host that may be hostile, and runs no other command there
     *("-o", "ForwardAgent=no", "-o", "ForwardX11=no", "-o", "ClearAllForwardings=yes"),
@@ -44,7 +44,7 @@ _PIECE: Final = 1 << 16
 _LAST_WORDS: Final = 4096
 _PAUSE_S: Final = 0.2
 _FAREWELL_S: Final = 3.0
-_LONGEST: Final = 300
+LONGEST: Final = 300
 
 _parsing = threading.Lock()
 """One report at a time is made into values, so that memory does not grow with the hosts at once."""
@@ -55,7 +55,7 @@ class AuditRequest:
     """What is asked of every host, and what it may take.
 
     Attributes:
-        program: what travels; its entry is `fidokit.cli.far_side`.
+        program: what travels; its entry is `fidokit.cli.far_side.audit`.
         ssh: the program and its first words.
         users: accounts by name; all where empty.
         rules: as `server check --require` takes them.
@@ -74,7 +74,7 @@ class AuditRequest:
 
 
 @dataclass
-class _Talk:
+class HostTalk:
     """What has come from one host so far."""
 
     reader: AnswerReader
@@ -84,13 +84,15 @@ class _Talk:
     flood: str = ""
 
     def heard(self, data: bytes) -> None:
+        """Take what ssh wrote to standard error."""
         self.last_words += data
         del self.last_words[:-_LAST_WORDS]
 
     @property
     def words(self) -> list[str]:
+        """The last lines of it."""
         lines = self.last_words.decode("utf-8", "replace").splitlines()
-        return [line.strip()[:_LONGEST] for line in lines if line.strip()]
+        return [line.strip()[:LONGEST] for line in lines if line.strip()]
 
 
 def audit_host(at: FleetHost, request: AuditRequest, stop: threading.Event) -> HostAudit:
@@ -105,7 +107,7 @@ def audit_host(at: FleetHost, request: AuditRequest, stop: threading.Event) -> H
     if at.problem:
         return HostAudit(at.name, HostState.FAILED, problem=at.problem)
     with frame_reader(secrets.token_hex(16), request.most_bytes) as reader:
-        talk = _Talk(reader)
+        talk = HostTalk(reader)
         try:
             _converse(talk, at, request, stop)
             state, problem, document = _outcome(talk, at, request)
@@ -121,7 +123,7 @@ def _rules(at: FleetHost, request: AuditRequest) -> list[str]:
 # --- the talk --------------------------------------------------------------------------------
 
 
-def _converse(talk: _Talk, at: FleetHost, request: AuditRequest, stop: threading.Event) -> None:
+def _converse(talk: HostTalk, at: FleetHost, request: AuditRequest, stop: threading.Event) -> None:
     asked = {
         "nonce": talk.reader.nonce,
         "seconds": request.seconds,
@@ -129,17 +131,17 @@ def _converse(talk: _Talk, at: FleetHost, request: AuditRequest, stop: threading
         "rules": _rules(at, request),
     }
     sent = memoryview(request.program.input(talk.reader.nonce, json.dumps(asked)))
-    command = [*request.ssh, *at.options, *_OPTIONS, "--", at.address]
+    command = [*request.ssh, *at.options, *OPTIONS, "--", at.address]
     command.append(far_command(at.python, sudo=request.sudo))
     deadline = time.monotonic() + request.seconds
-    with _started(command) as process:
-        talk.ended_by = _exchange(talk, process, sent, deadline, stop)
+    with started(command) as process:
+        talk.ended_by = exchange(talk, process, sent, deadline, stop)
         if talk.ended_by is None:
-            talk.status = _status(process)
+            talk.status = exit_status(process)
 
 
 @contextmanager
-def _started(command: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
+def started(command: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
     """Run ssh in a group of its own, of which nothing is left behind the block."""
     pipe = subprocess.PIPE
     process = subprocess.Popen(  # noqa: S603  the user's own words for ssh, and no shell
@@ -166,7 +168,7 @@ def _started(command: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
-def _status(process: subprocess.Popen[bytes]) -> int | None:
+def exit_status(process: subprocess.Popen[bytes]) -> int | None:
     """How ssh ended; its input is closed, on which the far side ends, too."""
     with suppress(OSError):
         process.stdin.close()  # type: ignore[union-attr]
@@ -175,8 +177,8 @@ def _status(process: subprocess.Popen[bytes]) -> int | None:
     return None
 
 
-def _exchange(
-    talk: _Talk,
+def exchange(
+    talk: HostTalk,
     process: subprocess.Popen[bytes],
     sent: memoryview,
     deadline: float,
@@ -249,7 +251,7 @@ def _received(descriptor: int) -> bytes | None:
 _Outcome = tuple[HostState, str, Mapping[str, Any] | None]
 
 
-def _outcome(talk: _Talk, at: FleetHost, request: AuditRequest) -> _Outcome:
+def _outcome(talk: HostTalk, at: FleetHost, request: AuditRequest) -> _Outcome:
     if talk.reader.complete:
         with _parsing:
             return _of_frame(talk.reader, _rules(at, request))
@@ -259,7 +261,7 @@ def _outcome(talk: _Talk, at: FleetHost, request: AuditRequest) -> _Outcome:
             HostState.HOSTILE: f"it sent {talk.flood}",
         }
         return talk.ended_by, said.get(talk.ended_by, talk.ended_by.meaning), None
-    return (*_failure(talk), None)
+    return (*failure(talk), None)
 
 
 def _of_frame(reader: AnswerReader, rules: Sequence[str]) -> _Outcome:
@@ -272,18 +274,18 @@ def _of_frame(reader: AnswerReader, rules: Sequence[str]) -> _Outcome:
             return HostState.FAILED, _error(body), None
         return HostState.CHECKED, "", read_document(body, rules)
     except Malformed as error:
-        return HostState.HOSTILE, error.message[:_LONGEST], None
+        return HostState.HOSTILE, error.message[:LONGEST], None
 
 
 def _error(body: bytes) -> str:
     try:
         said = json.loads(body[: 1 << 16])
-        return str(said["message"])[:_LONGEST]
+        return str(said["message"])[:LONGEST]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise Malformed("it sent an error that is not one") from None
 
 
-def _failure(talk: _Talk) -> tuple[HostState, str]:
+def failure(talk: HostTalk) -> tuple[HostState, str]:
     """Why there is no frame, from how ssh ended and what it wrote last."""
     words = talk.words
     last = words[-1] if words else f"it ended with status {talk.status} and no report"

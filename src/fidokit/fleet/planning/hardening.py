@@ -16,6 +16,10 @@ _LEVELS: Final[Mapping[CheckRule, Level]] = {
     CheckRule.NO_PASSWORD: Level.HARDWARE_ONLY,
     CheckRule.VERIFY: Level.VERIFY,
 }
+_FUTILE: Final[Mapping[Level, str]] = {
+    Level.HARDWARE_ONLY: "hardware-only would lock out keys that are not known to be on tokens",
+    Level.VERIFY: "verify asks nothing of keys that are not known to be on tokens",
+}
 _MOST_SHOWN: Final = 20
 """Remarks about one host; a hostile one could have any number."""
 
@@ -78,9 +82,8 @@ class RuleJudge:
             level = None if rule.startswith(BREAK_GLASS) else _LEVELS.get(CheckRule(rule))
             if level is None:
                 yield PlanAction(ActionKind.CONFLICT, said)
-            elif level is Level.HARDWARE_ONLY and not self.all_on_tokens:
-                out = "hardware-only would lock out keys that are not known to be on tokens"
-                yield PlanAction(ActionKind.CONFLICT, f"{said}; {out}")
+            elif not self.all_on_tokens:
+                yield PlanAction(ActionKind.CONFLICT, f"{said}; {_FUTILE[level]}")
             else:
                 levels.setdefault(level, said)
         if levels:

@@ -11,8 +11,9 @@ from fidokit.errors import FidokitError
 from fidokit.server.harden import authorities
 from fidokit.server.harden import plan as planning
 from fidokit.server.harden.authorities import TrustRequest
+from fidokit.server.harden.files import HardenedFiles
 from fidokit.server.harden.inquiry import Planner
-from fidokit.server.harden.levels import Directive, unmet
+from fidokit.server.harden.levels import Directive, Level, Levels, unmet
 from fidokit.server.harden.plan import HardeningPlan, HardeningRequest, HardeningTarget
 from fidokit.server.harden.running import Running, find_running, instances_of
 from fidokit.server.locks import only_one
@@ -110,6 +111,38 @@ def apply_hardening(
             _refuse_without_reload(sshd, target)
         early = [edit for edit in plan.edits if edit not in plan.late]
         Applying(sshd, target.config, early, plan.directives, plan.late).run(running)
+
+
+def levels_now(target: HardeningTarget | None = None) -> tuple[Level, ...]:
+    """The levels that an earlier hardening left; none if there was none.
+
+    Raises:
+        MalformedFile: a block of ours has lost its end.
+        NoPermission, FidokitError: a file cannot be read.
+    """
+    files = HardenedFiles.find(_resolved(target).config, ())
+    return Levels.of_title(files.title()).levels
+
+
+def restore(
+    edits: Sequence[Edit], target: HardeningTarget | None = None, *, reload: bool = False
+) -> None:
+    """Put files back as they were before a hardening; sshd judges them before it reads them.
+
+    Args:
+        edits: from what each file is now to what it was before, in the order of writing.
+        target: which sshd; this machine's when None.
+        reload: have the running sshd take it.
+
+    Raises:
+        FidokitError: a file was changed since, sshd refuses the files, or does not answer; then
+            every file is as it is now.
+    """
+    found = _resolved(target)
+    with trial.bench() as bench:
+        sshd = Sshd(find_sshd(found.sshd), (), lambda: str(bench.host_key))
+        running = find_running(sshd, found.config, None, None) if reload else None
+        Applying(sshd, found.config, edits, ()).run(running)
 
 
 def how_to_reload(target: HardeningTarget | None = None) -> list[str]:

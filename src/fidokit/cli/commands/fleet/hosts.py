@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from fidokit.fleet.survey import FleetSurvey
 
 F = TypeVar("F", bound=Callable[..., Any])
-_ENTRY = "fidokit.cli.far_side"
+_ENTRY = "fidokit.cli.far_side.audit"
 
 
-def host_options(function: F) -> F:
+def reach_options(function: F) -> F:
     """Add HOST..., and the options that name hosts and say how to reach them."""
     options = (
         click.argument("hosts", nargs=-1, metavar="[HOST]..."),
@@ -37,21 +37,7 @@ def host_options(function: F) -> F:
             "configured one without =FILE.",
         ),
         click.option(
-            "--require",
-            "rules",
-            metavar="RULE",
-            multiple=True,
-            help="Require a rule on every host, as for `server check`. Can be repeated.",
-        ),
-        click.option(
-            "--user",
-            "users",
-            metavar="NAME",
-            multiple=True,
-            help="Check only this account on each host.",
-        ),
-        click.option(
-            "--sudo", is_flag=True, help="Check as root, by a sudo that asks for no password."
+            "--sudo", is_flag=True, help="Be root there, by a sudo that asks for no password."
         ),
         click.option(
             "--ssh",
@@ -81,6 +67,31 @@ def host_options(function: F) -> F:
             help="How much one host may send, in MiB.  [default: 16]",
         ),
     )
+    return _added(function, options)
+
+
+def host_options(function: F) -> F:
+    """Add `reach_options`, and what is to be checked on each host."""
+    options = (
+        click.option(
+            "--require",
+            "rules",
+            metavar="RULE",
+            multiple=True,
+            help="Require a rule on every host, as for `server check`. Can be repeated.",
+        ),
+        click.option(
+            "--user",
+            "users",
+            metavar="NAME",
+            multiple=True,
+            help="Check only this account on each host.",
+        ),
+    )
+    return reach_options(_added(function, options))
+
+
+def _added(function: F, options: Sequence[Callable[[F], F]]) -> F:
     for option in reversed(options):
         function = option(function)
     return function
@@ -135,7 +146,7 @@ def survey_of(
 
     Args:
         destinations: the hosts.
-        given: the options of `host_options`.
+        given: the options of `host_options`, or of `reach_options` alone.
         policy: states what must hold, if there is one.
     """
     from fidokit.fleet.hosts.conversation import MEBIBYTE, AuditRequest
@@ -146,8 +157,8 @@ def survey_of(
     request = AuditRequest(
         TravelingProgram.packed(_ENTRY),
         tuple(shlex.split(given["ssh"])),
-        given["users"],
-        tuple(map(str, map(parse_rule, given["rules"]))),
+        given.get("users", ()),
+        tuple(map(str, map(parse_rule, given.get("rules", ())))),
         given["sudo"],
         given["timeout"],
         given["max_output"] * MEBIBYTE,

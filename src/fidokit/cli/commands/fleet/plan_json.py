@@ -35,11 +35,12 @@ def _host(host: HostPlan) -> Json:
     return {
         "host": host.host,
         "refused": host.refused or None,
-        "actions": list(map(_action, host.actions)),
+        "actions": list(map(action_members, host.actions)),
     }
 
 
-def _action(action: PlanAction) -> Json:
+def action_members(action: PlanAction) -> Json:
+    """A step as JSON."""
     return members(
         action,
         "kind why account key owner public_key expires levels path line find_out",

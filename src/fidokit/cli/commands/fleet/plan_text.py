@@ -78,7 +78,7 @@ def _short(plan: FleetPlan) -> Iterator[str]:
         if host.refused:
             refused.setdefault(host.refused, []).append(host.host)
         for action in host.actions:
-            step = _Step(action.kind, _said(action, _PRINT), action.find_out)
+            step = _Step(action.kind, action_words(action, _PRINT), action.find_out)
             hosts = steps.setdefault(step, [])
             if not hosts or hosts[-1] != host.host:
                 hosts.append(host.host)
@@ -129,13 +129,17 @@ def _host(host: HostPlan) -> Iterator[str]:
         yield f"  refused: {escape(host.refused)}"
     for action in host.actions:
         at = f" ({escape(action.path)}:{action.line})" if action.path else ""
-        yield f"  {action.kind} {_said(action, None)}{at}"
+        yield f"  {action.kind} {action_words(action, None)}{at}"
         if action.find_out:
             yield f"    {_HINTS.get(action.kind, 'find out')}: {escape(action.find_out)}"
 
 
-def _said(action: PlanAction, most: int | None) -> str:
-    """A step in words, without its host."""
+def action_words(action: PlanAction, most: int | None = None) -> str:
+    """A step in words, without its host; escaped.
+
+    Args:
+        most: signs of a fingerprint; None for all.
+    """
     words = [escape(action.owner)] if action.owner else []
     if action.fingerprint:
         words.append(action.fingerprint[:most])

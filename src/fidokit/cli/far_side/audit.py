@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -65,16 +65,20 @@ def main(request: str) -> None:
 
 
 def _answer(asked: FarRequest) -> None:
-    """Write the frame; what goes wrong in the middle ends it without its last line."""
     pieces = _document(asked)
     try:
         kind, first = "document", next(pieces)
     except FidokitError as error:
         kind, first = "error", json.dumps({"kind": type(error).__name__, "message": error.message})
-    sys.stdout.write(f"\n{asked.nonce} {kind}\n{first}")
-    for piece in pieces:  # none behind an error
+    write_frame(asked.nonce, kind, first, pieces)  # none of them behind an error
+
+
+def write_frame(nonce: str, kind: str, first: str, pieces: Iterable[str] = ()) -> None:
+    """Write a frame; what goes wrong in the middle ends it without its last line."""
+    sys.stdout.write(f"\n{nonce} {kind}\n{first}")
+    for piece in pieces:
         sys.stdout.write(piece)
-    sys.stdout.write(f"\n{asked.nonce} end\n")
+    sys.stdout.write(f"\n{nonce} end\n")
     sys.stdout.flush()
 
 

@@ -1,0 +1,1 @@
+"""What starts on the hosts of a fleet: the program that traveled there (Python 3.9)."""
