@@ -14,7 +14,7 @@ from tests.support.children import popen
 START = """
 import json, sys, time
 from tempfile import TemporaryDirectory
-from fidokit.cli import far_side
+from fidokit.cli.far_side import audit as far_side
 from fidokit.errors import SshdMissing
 from fidokit.server.check.audit import ServerReport
 from fidokit.server.sshd.settings import SshdSettings
