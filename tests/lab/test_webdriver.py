@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -190,7 +191,7 @@ def test_a_file_keeps_them(tmp_path: Path) -> None:
         ({"largeBlob": text(b"x"), "isResidentCredential": False}, Unsupported, "large blobs"),
         ({"largeBlob": text(os.urandom(9000))}, StoreFull, "large blobs"),
     ],
-    ids=str,
+    ids=itertools.count(),
 )  # fmt: skip
 def test_others_are_refused_and_nothing_is_kept(
     make: Callable[..., WatchedToken], changes: Json, error: type[FidokitError], says: str
