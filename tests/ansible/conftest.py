@@ -14,7 +14,10 @@ from tests.support.children import place, popen
 from tests.support.roots import elsewhere
 from tests.support.suites import brings
 
-SUITES = (HERE, *(suite for suite in elsewhere() if suite != HERE))
+SUITES = (
+    HERE,
+    *(pytest.param(suite, marks=pytest.mark.releases) for suite in elsewhere() if suite != HERE),
+)
 
 
 @pytest.fixture(scope="session")

@@ -29,6 +29,7 @@ NEEDS = {
     "compiled": "has a C compiler make what it tests",
     "root": "does what only root can do; left out where somebody else runs the tests",
     "packages": "builds packages and installs them on fresh machines, from Debian's mirror",
+    "releases": "does on another Debian release what it does on this one too; not in .ci/run",
     "long": "takes its time by nature: kills at random instants, soaks, fuzzing, other suites",
 }
 Function = TypeVar("Function", bound=Callable[..., object])
