@@ -87,7 +87,7 @@ def test_ten_thousand_hosts(page: Page, tmp_path: Path) -> None:
     assert page.locator("#list details").count() == 400
     page.locator("#filter").fill("p7@4711")
     expect(page.locator("#count")).to_have_text(re.compile("^1 of"))
-    assert page.locator("#list summary").inner_text().startswith("host04711")
+    expect(page.locator("#list summary")).to_have_text(re.compile("^host04711"))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -179,7 +179,9 @@ def _script(lab: FleetLab, host: LabHost, address: str) -> str:
             _put(f"{home}/.ssh/authorized_keys", "".join(f"{line}\n" for line in found)),
             f"chown -R {name}: {home}",
         ]
-    lines += [host.script, "exec /usr/sbin/sshd -D -e"]
+    # The shell becomes sshd, whose start therefore seems to be before it wrote the configuration:
+    # that is in doubt unless sshd notes its PidFile a good while later.
+    lines += [host.script, "sleep 0.5", "exec /usr/sbin/sshd -D -e"]
     return "\n".join(lines)
 
 
