@@ -148,17 +148,6 @@ def test_names_of_older_versions() -> None:
     assert "ChallengeResponseAuthentication no" in said
 
 
-def test_a_setting_of_two_names_is_set_by_both() -> None:
-    """8.2 to 8.6 turn KbdInteractiveAuthentication on if ChallengeResponseAuthentication is."""
-    base = parse_settings(
-        "pubkeyauthoptions none\npubkeyacceptedkeytypes sk-ssh-ed25519@openssh.com,ssh-rsa\n"
-        "challengeresponseauthentication yes\nkbdinteractiveauthentication yes\n"
-    )
-    said = lines(Level.HARDWARE_ONLY, base)
-    assert "ChallengeResponseAuthentication no" in said
-    assert "KbdInteractiveAuthentication no" in said
-
-
 @pytest.mark.parametrize("level", [Level.TOUCH, Level.VERIFY, Level.HARDWARE_ONLY])
 def test_too_old_for_tokens(level: Level) -> None:
     with pytest.raises(Unsupported):

@@ -173,9 +173,7 @@ def directives(level: Level, base: SshdSettings) -> tuple[Directive, ...]:
         FidokitError: its configuration takes no key that is on a token.
     """
     pairs = _LEVELS[level](base)
-    return tuple(
-        Directive(name, value) for keyword, value in pairs for name in _names(keyword, base)
-    )
+    return tuple(Directive(_name(keyword, base), value) for keyword, value in pairs)
 
 
 def all_directives(levels: Levels, base: SshdSettings) -> tuple[Directive, ...]:
@@ -297,14 +295,10 @@ def _demands(methods: str, wanted: str) -> bool:
 
 def _name(keyword: str, base: SshdSettings) -> str:
     """The name by which this version of sshd knows a keyword."""
-    return _names(keyword, base)[-1]
-
-
-def _names(keyword: str, base: SshdSettings) -> list[str]:
-    """All names that say it: up to 8.6 an old one that is on turns the new one on, too."""
-    old = _OLD_NAMES.get(keyword, keyword)
-    found = [name for name in dict.fromkeys([old, keyword]) if name.lower() in base.values]
-    return found or [keyword]
+    old = _OLD_NAMES.get(keyword)
+    if old and keyword.lower() not in base.values and old.lower() in base.values:
+        return old
+    return keyword
 
 
 def _require_tokens(base: SshdSettings) -> None:
