@@ -51,15 +51,6 @@ def test_on_a_fresh_machine(release: str, fresh: Make, debian_package: Build) ->
     assert "FIDO" in machine.run("man", "fidokit", user="ana", MANPAGER="cat")
     machine.run("fidokit", "virtual", "create", "test", user="ana")
     assert "virtual:test" in machine.run("fidokit", "token", "list", user="ana")
-    # an ordinary user's programs see a token, by the library that the package brings
-    machine.install("fido2-tools", "openssh-client", "pamu2fcfg")
-    for program in (
-        "fido2-token -L",
-        "pamu2fcfg -u ana",
-        "ssh-keygen -q -t ed25519-sk -N '' -f id",
-    ):
-        machine.run("fidokit", "virtual", "run", "--", "sh", "-c", program, user="ana")
-    assert "sk-ssh-ed25519" in machine.run("cat", "id.pub", user="ana")
     # no agent is switched on for anybody, and no daemon was started
     wants = machine.run("find", "/etc/systemd/user", "-name", "fidokit*")
     assert wants == ""
@@ -69,6 +60,15 @@ def test_on_a_fresh_machine(release: str, fresh: Make, debian_package: Build) ->
     assert command
     machine.install(*command[1].split())
     assert "openssh" not in hints(machine)
+    # an ordinary user's programs see a token, by the library that the package brings
+    machine.install("fido2-tools", "pamu2fcfg")
+    for program in (
+        "fido2-token -L",
+        "pamu2fcfg -u ana",
+        "ssh-keygen -q -t ed25519-sk -N '' -f id",
+    ):
+        machine.run("fidokit", "virtual", "run", "--", "sh", "-c", program, user="ana")
+    assert "sk-ssh-ed25519" in machine.run("cat", "id.pub", user="ana")
     said = machine.run("fidokit", "virtual", "models", user="ana", code=8)
     command = re.search(r"sudo (apt install .*?) && sudo (python3 -m pip .*)", said)
     assert command, said
