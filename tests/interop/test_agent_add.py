@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import pytest
 from tests.support.agent_host import (
     PIN,
@@ -9,9 +13,12 @@ from tests.support.agent_host import (
     make_host,
     serving,
     sk_key,
+    stock,
     stock_agent,
     virtual_token,
 )
+from tests.support.agent_keys import executable
+from tests.support.children import place
 from tests.support.ssh_network import network
 
 pytestmark = pytest.mark.interop
@@ -117,3 +124,23 @@ def test_a_locked_agent(machine: Host) -> None:
         host.answers("words")
         host.add("-x")
         assert "locked" in add(host, code=1)
+
+
+def test_gpg_agent_is_left_as_it_was(machine: Host) -> None:
+    """It keeps on disk whatever it is given, and has its pinentry ask about it."""
+    with TemporaryDirectory(prefix="gpg-", dir=place()) as name:
+        folder = Path(name)
+        asks = executable(folder / "pinentry", f"open({str(folder / 'asked')!r}, 'w')")
+        script = (
+            f"{sys.executable} -m fidokit --token virtual:t agent add --pin-file pin 2>&1;"
+            " echo status $?; ssh-add -L;"
+            f" {stock('gpg-connect-agent')} --homedir {name} --no-autostart KILLAGENT /bye"
+        )
+        options = ("--homedir", name, "--pinentry-program", asks, "--enable-ssh-support")
+        done = machine.run(stock("gpg-agent"), *options, "--daemon", "sh", "-c", script, code=None)
+        said = done.stdout.decode()
+        assert "gpg-agent cannot hold keys of tokens" in said
+        assert "status 8" in said
+        assert "The agent has no identities." in said
+        assert not [*(folder / "private-keys-v1.d").glob("*")]
+        assert not (folder / "asked").exists()
