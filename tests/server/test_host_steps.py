@@ -68,15 +68,22 @@ def test_what_was_changed_since_is_left_and_named(tmp_path: Path) -> None:
     assert (mine.read_bytes(), other.read_bytes()) == (b"edited\n", b"before\n")
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (FidokitError("sshd does not answer"), "sshd does not answer"),
+        (KeyError("x"), "fidokit failed on it: KeyError: 'x'"),
+    ],
+)
 def test_files_of_sshd_go_back_at_once_and_first(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Exception, said: str
 ) -> None:
     seen: list[Edit] = []
 
     def restore(edits: list[Edit], *, reload: bool) -> None:
         assert reload
         seen.extend(edits)
-        raise FidokitError("sshd does not answer")
+        raise error
 
     monkeypatch.setattr(host_steps, "restore", restore)
     keys = tmp_path / "keys"
@@ -86,6 +93,6 @@ def test_files_of_sshd_go_back_at_once_and_first(
         ChangedFile("/etc/one", "", None, b"1"),
         ChangedFile("/etc/two", "", b"0", b"2"),
     ]
-    assert take_back(files) == ["sshd does not answer"]
+    assert take_back(files) == [said]
     assert seen == [Edit(Path("/etc/two"), b"2", b"0"), Edit(Path("/etc/one"), b"1", None)]
     assert keys.read_bytes() == b"a"

@@ -7,8 +7,9 @@ last step can be taken back first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, Optional
 
@@ -124,17 +125,15 @@ def take_back(files: Sequence[ChangedFile]) -> list[str]:
     sshd = [
         Edit(Path(one.path), one.after, one.before) for one in reversed(files) if not one.account
     ]
-    if sshd:
+    ways: list[Callable[[], None]] = [lambda: restore(sshd, reload=True)] if sshd else []
+    ways += [partial(_give_back, one) for one in reversed(files) if one.account]
+    for way in ways:
         try:
-            restore(sshd, reload=True)
+            way()
         except FidokitError as error:
             problems.append(error.message)
-    for one in reversed(files):
-        if one.account:
-            try:
-                _give_back(one)
-            except FidokitError as error:
-                problems.append(error.message)
+        except Exception as error:  # noqa: BLE001  the boundary: the other files go back all the same
+            problems.append(f"fidokit failed on it: {type(error).__name__}: {error}")
     return problems
 
 

@@ -96,13 +96,14 @@ def apply(
     from fidokit.fleet.applying.journal import Journal, journal_file
 
     journal = Journal(journal_file())
-    rows = _undone(hosts, given, journal) if given["undo"] else _applied(hosts, given, journal)
+    begun = _undone if given["undo"] else _applied
+    rows, total = begun(hosts, given, journal)
     done: list[RolloutRow] = []
     with Counter(settings, "changing hosts") as counter, closing(rows):
         try:
             for row in rows:
                 done.append(row)
-                counter.show(len(done), len(done))
+                counter.show(len(done), total)
         finally:
             counter.clear()
             _show(settings, done, given)
@@ -112,7 +113,7 @@ def apply(
 
 def _applied(
     hosts: tuple[str, ...], given: dict[str, Any], journal: Journal
-) -> Generator[RolloutRow]:
+) -> tuple[Generator[RolloutRow], int]:
     from fidokit.fleet.planning.host_plan import HostPlanner
     from fidokit.fleet.policy.proofs import read_proved_policy
 
@@ -123,24 +124,25 @@ def _applied(
         first = f", {escape(found[0].name)} first" if len(found) > 1 else ""
         _ask(given, f"Apply {escape(given['policy'])} to {count(len(found), 'host')}{first}?")
     planner = HostPlanner(policy, proofs, today)
-    yield from _rollout(found, given, journal, planner).run()
+    return _rollout(found, given, journal, planner).run(), len(found)
 
 
 def _undone(
     hosts: tuple[str, ...], given: dict[str, Any], journal: Journal
-) -> Generator[RolloutRow]:
+) -> tuple[Generator[RolloutRow], int]:
     if given["dry_run"] or given["canary"]:
         raise UsageError("--undo goes with neither --dry-run nor --canary")
     run = journal.last_changed()
     if run is None:
         note("nothing to take back")
-        return
+        none: list[RolloutRow] = []
+        return (row for row in none), 0
     missing = [name for name in hosts if name not in run.hosts]
     if missing:
         raise UsageError(f"the last run did not change {missing[0]}")
     number = len(hosts) or len(run.hosts)
     _ask(given, f"Take back what the last run changed on {count(number, 'host')}?")
-    yield from _rollout([], given, journal, None).undo(run, hosts)
+    return _rollout([], given, journal, None).undo(run, hosts), number
 
 
 def _rollout(
