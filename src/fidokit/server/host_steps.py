@@ -132,7 +132,7 @@ def take_back(files: Sequence[ChangedFile]) -> list[str]:
             way()
         except FidokitError as error:
             problems.append(error.message)
-        except Exception as error:  # noqa: BLE001  the boundary: the other files go back all the same
+        except Exception as error:  # noqa: BLE001  the boundary: the other files go back anyway
             problems.append(f"fidokit failed on it: {type(error).__name__}: {error}")
     return problems
 
