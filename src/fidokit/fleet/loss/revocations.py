@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import time
+from base64 import b64decode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from fidokit.server.authorize.revocation_list import revoked_also
 from fidokit.system.host import Host
 
 _KEYGEN_S: Final = 60.0
+_NOT_ASKED: Final = "ssh-keygen is not there, or does not find it on the list"
 
 
 def usual_list() -> Path:
@@ -55,8 +57,6 @@ class LostCertificate:
 
 def certificates_of(inventory: Inventory, keys: Sequence[LostKey]) -> list[LostCertificate]:
     """The certificates of lost keys; a line that is not one is passed over."""
-    from base64 import b64decode
-
     found = []
     for place in inventory.places_of(one.key.fingerprint for one in keys):
         if place.kind is PlaceKind.CERTIFICATE:
@@ -125,39 +125,54 @@ def list_rows(path: Path, keys: Sequence[LostKey], revocations: Revocations) -> 
         done = ("written",) if write_list(path, revocations) else ()
     except FidokitError as error:
         why = (error.message,)
+    lost = [one.key for one in keys]
+    found = {one.fingerprint: OldKey.UNKNOWN for one in lost}
+    if not why:
+        found = {
+            one.key.fingerprint: _listed(path, one.key.fingerprint, one.key.line) for one in keys
+        }
     return [
         LossRow(
             "revocation list",
             str(path),
-            one.key.fingerprint,
-            _listed(path, one.key.line) if not why else OldKey.UNKNOWN,
+            fingerprint,
+            old,
             NewKey.NOT_NEEDED,
             done,
-            why,
+            why if why or old is OldKey.OUT else (_NOT_ASKED,),
         )
-        for one in keys
+        for fingerprint, old in found.items()
     ]
 
 
-def _listed(path: Path, line: str) -> OldKey:
-    """What the installed ssh-keygen finds; without it, that the list was read back is enough."""
+def _listed(path: Path, fingerprint: str, line: str) -> OldKey:
+    """What the installed ssh-keygen finds; nothing is known without it."""
     program = shutil.which("ssh-keygen")
-    if program is None or not line:
-        return OldKey.OUT
+    if program is None:
+        return OldKey.UNKNOWN
+    if not line:  # the list itself is shown: digests in hexadecimal
+        digest = b64decode(fingerprint.removeprefix("SHA256:") + "=")
+        shown = _said([program, "-Q", "-l", "-f", str(path)])
+        return OldKey.OUT if digest.hex().encode() in shown else OldKey.UNKNOWN
     with TemporaryDirectory(prefix="fidokit-") as folder:
         public = Path(folder, "key.pub")
         public.write_text(f"{line}\n", "utf-8", "surrogateescape")
-        try:
-            done = subprocess.run(  # noqa: S603  the installed program
-                [program, "-Q", "-f", str(path), str(public)],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=_KEYGEN_S,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired):
-            return OldKey.UNKNOWN
-    return OldKey.OUT if b"REVOKED" in done.stdout else OldKey.UNKNOWN
+        shown = _said([program, "-Q", "-f", str(path), str(public)])
+    return OldKey.OUT if b"REVOKED" in shown else OldKey.UNKNOWN
+
+
+def _said(command: Sequence[str]) -> bytes:
+    try:
+        done = subprocess.run(  # noqa: S603  the installed program
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_KEYGEN_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return b""
+    return done.stdout
 
 
 def certificate_rows(

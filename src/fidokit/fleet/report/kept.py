@@ -57,16 +57,16 @@ def keep(rows: Iterable[HostRow], path: Path) -> None:
     with explained(path.parent):
         path.parent.mkdir(_PRIVATE_FOLDER, parents=True, exist_ok=True)
     with explained(path), (path.with_suffix(".lock")).open("a") as lock:
-        _wait_for(lock.fileno())
+        _wait_for(lock.fileno(), path)
         atomic.replace(path, encode_hosts({**read_hosts(path), **checked}))
 
 
-def _wait_for(descriptor: int) -> None:
+def _wait_for(descriptor: int, path: Path) -> None:
     """Be the only process that changes the file; the lock ends with the descriptor."""
     if os.name == "posix":
-        import fcntl
+        from fidokit.server.locks import taken
 
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        taken(descriptor, path)
 
 
 def write_report(path: Path, pieces: Iterable[str]) -> None:

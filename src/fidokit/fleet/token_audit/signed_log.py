@@ -9,14 +9,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from fidokit.errors import FidokitError, SignatureInvalid, UsageError
+from fidokit.errors import SignatureInvalid, UsageError
 from fidokit.files import atomic
 from fidokit.files.disk_errors import explained
 from fidokit.files.keyfile import read_bounded
@@ -33,8 +32,6 @@ NAMESPACE: Final = "fidokit-audit"
 MAX_LOG: Final = 1 << 26
 PATIENCE_S: Final = 60.0
 """Seconds to wait for another process, which may wait for a touch."""
-
-_STEP_S: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,21 +121,12 @@ def _locked(folder: Path) -> Iterator[None]:
     if sys.platform == "win32":  # there, the last of two writers at a time wins
         yield
         return
-    import fcntl
+    from fidokit.server.locks import taken
 
     with explained(folder):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        until = time.monotonic() + PATIENCE_S
-        while True:
-            with suppress(BlockingIOError):
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            if time.monotonic() > until:
-                raise FidokitError(
-                    f"another process writes to a log in {folder}", hint="wait for it, or end it"
-                )
-            time.sleep(_STEP_S)
+        taken(descriptor, folder, PATIENCE_S)
         yield
     finally:
         os.close(descriptor)

@@ -22,12 +22,29 @@ from fidokit.openssh.certificates.krl import parse_krl
 from fidokit.openssh.keys.public import parse_public_line
 
 WHO = "me@example.org"
+JUDGE = "#!/bin/sh\necho REVOKED, or"
+
+
+def with_judge(bench: Bench, monkeypatch: pytest.MonkeyPatch, *digests: str) -> None:
+    """Something in the place of ssh-keygen, which tests/interop asks: it finds each key."""
+    judge = bench.home / "bin" / "ssh-keygen"
+    judge.parent.mkdir()
+    judge.write_text(f"{JUDGE} {' '.join(digests)}\n")
+    judge.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{judge.parent}:{os.environ['PATH']}")
 
 
 @pytest.fixture
 def home(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Bench:
     """A key with a backup, for git."""
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    judge = (
+        bench.home / "bin" / "ssh-keygen"
+    )  # in the place of the stock one, which tests/interop asks
+    judge.parent.mkdir()
+    judge.write_text(JUDGE)
+    judge.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{judge.parent}:{os.environ['PATH']}")
     bench.plug("other")
     bench.ok(*bench.with_pin(
         *("key", "generate", "-f", str(bench.home / "id"), "--no-passphrase", "-C", "me@laptop"),
@@ -88,11 +105,15 @@ def test_the_plan_changes_nothing_and_is_shown_before_the_question(home: Bench) 
 
 def test_a_question_on_a_terminal(home: Bench) -> None:
     answers = [("[y/N]", "n\n")]
-    done = home.sandbox.talk("lost", "virtual:t", answers=answers, GIT_CONFIG_NOSYSTEM="1")
+    done = home.sandbox.talk(
+        "lost", "virtual:t", answers=answers, GIT_CONFIG_NOSYSTEM="1", PATH=os.environ["PATH"]
+    )
     assert done.code != 0
     assert kept_inventory().read().losses == ()
     answers = [("[y/N]", "y\n")]
-    done = home.sandbox.talk("lost", "virtual:t", answers=answers, GIT_CONFIG_NOSYSTEM="1")
+    done = home.sandbox.talk(
+        "lost", "virtual:t", answers=answers, GIT_CONFIG_NOSYSTEM="1", PATH=os.environ["PATH"]
+    )
     assert done.code == 0
     assert "Proved in all 3 places" in done.out
     assert all(len(line) <= 80 for line in done.out.splitlines() if "SHA256" not in line)
@@ -128,6 +149,7 @@ def test_since_when(home: Bench) -> None:
 
 
 def test_a_key_without_a_backup(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_judge(bench, monkeypatch)
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     bench.generate("id")
     bench.ok("git", "setup", "-f", "id", "--principal", WHO, "--program", "p")
@@ -145,7 +167,10 @@ def test_a_key_without_a_backup(bench: Bench, monkeypatch: pytest.MonkeyPatch) -
     assert lost(bench, "virtual:t")["proved"] is True
 
 
-def test_a_certificate_that_no_host_was_asked_about(bench: Bench) -> None:
+def test_a_certificate_that_no_host_was_asked_about(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_judge(bench, monkeypatch)
     bench.generate("ca")
     bench.plug("other")
     words = ("-f", "id", "--no-passphrase", "-C", "work")
@@ -238,13 +263,18 @@ def test_an_alarm_is_dismissed(home: Bench) -> None:
     assert kept_counters().read().alarms == {}
 
 
-def test_only_a_fingerprint_is_known(bench: Bench) -> None:
+def test_only_a_fingerprint_is_known(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     import base64
     import hashlib
 
     blob = ed25519_token(5).public.blob()
-    digest = base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
-    found = lost(bench, f"SHA256:{digest}")
+    digest = hashlib.sha256(blob).digest()
+    name = f"SHA256:{base64.b64encode(digest).decode().rstrip('=')}"
+    found = lost(bench, name, code=10)  # nobody can be asked
+    assert row(found, "revocation list")["lost_key"] == "cannot be known"
+    with_judge(bench, monkeypatch, digest.hex())
+    found = lost(bench, name)
+    assert row(found, "revocation list")["lost_key"] == "kept out"
     krl = parse_krl(Path(found["krl"]).read_bytes())
     assert krl.revocation(ed25519_token(5).public)
 
